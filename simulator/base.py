@@ -1,0 +1,248 @@
+"""What every term of a scenario is made of: frozen, strict types, and one clear error.
+
+A leaf of the package: imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WrapValidator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+SCHEMA_VERSION = 1
+"""Version of scenario files, model files and ledgers that this package writes and reads."""
+
+
+class SimulatorError(ValueError):
+    """A mistake in what the program was given, told so that it can be mended.
+
+    Parameters
+    ----------
+    path : str
+        Where the mistake is: the file, the key's path inside it, or the argument's name.
+    value : object
+        What was found there; `None` when nothing was.
+    bound : str
+        What it must be, as the end of a sentence ("must be above 0").
+    mend : str
+        What to do about it.
+
+    Attributes
+    ----------
+    mistakes : tuple of SimulatorError
+        Every mistake found in one go; the error itself where there is only one.
+    """
+
+    def __init__(self, path: str, value: object = None, bound: str = "", mend: str = "") -> None:
+        self.path, self.value, self.bound, self.mend = path, value, bound, mend
+        self.mistakes: tuple[SimulatorError, ...] = (self,)
+        super().__init__(self._sentence())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, tuple((m.path, m.value, m.bound, m.mend) for m in self.mistakes)
+
+    def _sentence(self) -> str:
+        shown = "" if self.value is None else f"{_shorten(self.value)} "
+        sentence = f"{self.path}: {shown}{self.bound}"
+        return f"{sentence}; {self.mend}" if self.mend else sentence
+
+    @classmethod
+    def several(cls, mistakes: Sequence[SimulatorError]) -> SimulatorError:
+        """One error that lists `mistakes`, a line each."""
+        first = mistakes[0]
+        if len(mistakes) == 1:
+            return first
+        error = cls(first.path, first.value, first.bound, first.mend)
+        error.mistakes = tuple(mistakes)
+        error.args = ("\n".join(str(mistake) for mistake in mistakes),)
+        return error
+
+
+def _rebuild(*mistakes: tuple[str, object, str, str]) -> SimulatorError:
+    return SimulatorError.several([SimulatorError(*m) for m in mistakes])
+
+
+def _shorten(value: object, width: int = 60) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomError:
+    """What a validator raises: `bound` and `mend` as in `SimulatorError`; `value` where the input is not it."""
+    context: dict[str, Any] = {"bound": bound, "mend": mend}
+    if value is not ...:
+        context["value"] = value
+    message = f"{bound}; {mend}" if mend else bound
+    return PydanticCustomError("mistake", "{message}", {**context, "message": message})  # type: ignore[arg-type]
+
+
+class Term(BaseModel):
+    """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).model_fields
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.model_dump_json()))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in set(copy.__dict__) - set(type(self).model_fields):
+            del copy.__dict__[name]
+        return copy
+
+
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _infinity_from_text(value: object) -> object:
+    return math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity"} else value
+
+
+def _infinity_to_text(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Threshold = Annotated[
+    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
+    BeforeValidator(_infinity_from_text),
+    PlainSerializer(_infinity_to_text, when_used="json"),
+]
+"""One patient's annual cost at which exclusion starts; infinity (`inf` in TOML, "inf" in JSON) excludes nobody."""
+
+
+# ── every mistake in one go ──────────────────────────────────────────────────────────────────────
+
+
+def also(check: Callable[[Any], Iterable[PydanticCustomError]]) -> WrapValidator:
+    """A check of the raw value whose findings are listed beside those of the type itself.
+
+    A validator that runs after the type would stay silent while any part is wrong; this one does not. `check` must
+    accept any raw value and yield nothing where the value is too broken to be judged.
+    """
+
+    def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
+        found = [InitErrorDetails(type=error, loc=(), input=value) for error in check(value)]
+        try:
+            parsed = handler(value)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data("", _line_errors(error) + found) from None
+        if found:
+            raise ValidationError.from_exception_data("", found)
+        return parsed
+
+    return WrapValidator(validate)
+
+
+def _line_errors(error: ValidationError) -> list[InitErrorDetails]:
+    details = []
+    for line in error.errors(include_url=False):
+        context = line.get("ctx", {})
+        kind: Any = line["type"]
+        if kind == "mistake":
+            kind = PydanticCustomError("mistake", "{message}", context)
+        elif kind == "value_error":
+            context = {"error": str(context.get("error", line["msg"]))}
+        details.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"], ctx=context))
+    return details
+
+
+# ── pydantic's findings as our sentences ─────────────────────────────────────────────────────────
+
+_BOUNDS = {
+    "greater_than": ("must be above {gt}", "give a number above {gt}"),
+    "greater_than_equal": ("must be at least {ge}", "give a number of at least {ge}"),
+    "less_than": ("must be below {lt}", "give a number below {lt}"),
+    "less_than_equal": ("must be at most {le}", "give a number of at most {le}"),
+    "finite_number": ("is not a finite number", "give an ordinary number"),
+    "float_type": ("is not a number", "write it without quotes"),
+    "int_type": ("is not a whole number", "write a whole number without quotes or decimals"),
+    "int_from_float": ("is not a whole number", "write it without decimals"),
+    "string_type": ("is not text", "put it in quotes"),
+    "bool_type": ("is neither true nor false", "write true or false"),
+    "tuple_type": ("is not a list", "write a list in square brackets"),
+    "dict_type": ("is not a table", "write a table: { key = value }"),
+    "model_type": ("is not a table", "write a table: { key = value }"),
+    "literal_error": ("must be {expected}", "choose one of these"),
+    "union_tag_invalid": ("is not a known kind", "choose one of {expected_tags}"),
+    "too_short": ("is too short: {actual_length} given, at least {min_length} needed", "add what is missing"),
+    "string_too_short": ("must not be empty", "give it a name"),
+}
+
+
+def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterable[str] = ()) -> SimulatorError:
+    """Pydantic's findings as one `SimulatorError`, a sentence a mistake.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+    raw : object
+        The parsed input, to tell keys of the file from tags of a union.
+    source : str
+        The file's name, or the name of the argument.
+    known : iterable of str
+        Names of keys, to suggest one for a misspelt key.
+    """
+    names = sorted(known)
+    return SimulatorError.several(
+        [_mistake_from(line, raw, source, names) for line in error.errors(include_url=False)]
+    )
+
+
+def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> SimulatorError:
+    kind, context = line["type"], line.get("ctx", {})
+    where = _key_path(line["loc"], raw)
+    path = f"{source}: {where}" if where else source
+    value = context.get("value", line["input"])
+    if isinstance(value, dict | list | tuple) or "values" in where:
+        value = None
+    if kind == "mistake":
+        return SimulatorError(path, value, context["bound"], context["mend"])
+    if kind == "missing":
+        return SimulatorError(path, None, "is missing", f"add {line['loc'][-1]} = …")
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(str(line["loc"][-1]), known, n=1)
+        mend = f"did you mean {close[0]!r}?" if close else "take it out"
+        return SimulatorError(path, None, "is not a key that exists here", mend)
+    if kind == "union_tag_not_found":
+        return SimulatorError(path, None, "does not say of which kind it is", f"add {context['discriminator']} = …")
+    if kind in _BOUNDS:
+        bound, mend = _BOUNDS[kind]
+        return SimulatorError(path, value, bound.format_map(context), mend.format_map(context))
+    return SimulatorError(path, value, line["msg"][:1].lower() + line["msg"][1:])
+
+
+def _key_path(loc: Sequence[str | int], raw: object) -> str:
+    """The path as the file has it: the tags of unions, which are no keys of it, left out."""
+    text, here = "", raw
+    for position, step in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(step, int):
+            text += f"[{step}]"
+            here = here[step] if isinstance(here, list | tuple) and step < len(here) else None
+        elif isinstance(here, dict) and step not in here and not last:
+            continue
+        elif step == "[key]":
+            continue
+        else:
+            text += f".{step}" if text else str(step)
+            here = here.get(step) if isinstance(here, dict) else None
+    return text

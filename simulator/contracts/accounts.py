@@ -1,0 +1,67 @@
+"""The accounts of the parties of one design: every payment has a payer and a receiver, so payments sum to zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from .context import Array
+
+
+class Accounts:
+    """What each party is funded with, bears and is paid, in every replicate.
+
+    Parameters
+    ----------
+    parties : iterable of str
+    shape : tuple of int
+        Shape of a sum of money, such as (replicate, population_size).
+
+    Attributes
+    ----------
+    funding, cost_borne, payment : dict of str to array
+        Money per year by party; a payment is positive to its receiver.
+    events : dict of str to array of bool
+        Where something was triggered, by the name of the event.
+    own_cost : array
+        Cost that arose besides the ledger's: stranded cost, people from outside. Money per year.
+    """
+
+    def __init__(self, parties: Iterable[str], shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        names = list(parties)
+        self.funding: dict[str, Array] = {name: np.zeros(shape) for name in names}
+        self.cost_borne: dict[str, Array] = {name: np.zeros(shape) for name in names}
+        self.payment: dict[str, Array] = {name: np.zeros(shape) for name in names}
+        self.events: dict[str, Array] = {}
+        self.own_cost: Array = np.zeros(shape)
+
+    def fund(self, party: str, amount: Array | float) -> None:
+        """Money from outside."""
+        self.funding[party] += amount
+
+    def bear(self, party: str, amount: Array | float) -> None:
+        """Cost that falls on a party."""
+        self.cost_borne[party] += amount
+
+    def bear_more(self, party: str, amount: Array | float) -> None:
+        """Cost that falls on a party and is not in the ledger."""
+        self.own_cost = self.own_cost + amount
+        self.bear(party, amount)
+
+    def pay(self, payers: Mapping[str, float], receiver: str, amount: Array | float) -> None:
+        """Pay `amount` to `receiver`, each payer its share of it; a negative amount goes the other way."""
+        for payer, share in payers.items():
+            if payer != receiver:
+                part = share * amount
+                self.payment[payer] -= part
+                self.payment[receiver] += part
+
+    def note(self, event: str, where: Array) -> None:
+        """Something was triggered."""
+        self.events[event] = self.events.get(event, False) | np.broadcast_to(where, self.shape)
+
+    def surplus(self, party: str) -> Array:
+        """funding + payment − cost_borne, so far."""
+        return np.asarray(self.funding[party] + self.payment[party] - self.cost_borne[party])

@@ -1,0 +1,94 @@
+"""Terms of contracts that pay for activity: tariff, block, cost and volume, and what lies between.
+
+The ledger's cost is activity at price. Who is paid for its activity has a settlement of nothing; who is paid a block
+has budget − activity.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from ..base import Fraction, NonNegative, Term, mistake
+from .context import Array, Context, apply_by_sign
+
+
+class TariffAndBlock(Term):
+    """Part of the activity is paid a block, the rest by tariff (the English status quo: acute by tariff)."""
+
+    kind: Literal["tariff_and_block"] = "tariff_and_block"
+    block_share: Fraction
+    """Share of the budget that is paid as a block; the rest is paid as it is done."""
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The provider keeps and bears the deviation of the block part only."""
+        return np.asarray(self.block_share * settlement)
+
+
+class Block(Term):
+    """A fixed sum for the year, whatever is done; beyond a tolerance the payer meets growth at a marginal price."""
+
+    kind: Literal["block"] = "block"
+    tolerance: NonNegative | None = None
+    """Growth above plan, as a share of the budget, up to which the block is fixed; without it there is no end."""
+    price_beyond: Fraction = 1.0
+    """Share of the price that the payer pays for activity beyond the tolerance."""
+    refund_beyond: Fraction = 0.0
+    """Share of the price that the payer gets back for activity that falls short by more than the tolerance."""
+    event: ClassVar[str] = "limit_bound"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The settlement, and beyond the tolerance only what the payer does not meet or take back."""
+        if self.tolerance is None:
+            return settlement
+        room = self.tolerance * context.budget
+        inside = np.clip(settlement, -room, room)
+        return np.asarray(inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond))
+
+
+class CostAndVolume(Term):
+    """A block up to a threshold, a marginal price from there to a ceiling, nothing above it."""
+
+    kind: Literal["cost_and_volume"] = "cost_and_volume"
+    threshold: NonNegative
+    """Activity, as a share of the budget, up to which the block pays."""
+    ceiling: NonNegative
+    """Activity, as a share of the budget, above which nothing more is paid."""
+    marginal_price: Fraction
+    """Share of the price paid for activity between threshold and ceiling."""
+    event: ClassVar[str] = "cap_bound"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Any:
+        if self.ceiling < self.threshold:
+            raise mistake(f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}", "put it at the threshold or above", value=None)
+        return self
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The block's settlement plus what is paid for the activity between threshold and ceiling."""
+        activity = context.budget - settlement
+        paid_for = np.clip(activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget)
+        return np.asarray(settlement + self.marginal_price * paid_for)
+
+    def triggered(self, before: Array, after: Array, context: Context) -> Array:
+        """Where the activity went above the ceiling."""
+        return np.asarray(context.budget - before > self.ceiling * context.budget)
+
+
+class MarginalRate(Term):
+    """Activity off plan is paid, or paid back, at a share of its price on either side."""
+
+    kind: Literal["marginal_rate"] = "marginal_rate"
+    above: Fraction
+    """Share of the price paid for activity above plan (1: tariff, 0: block)."""
+    below: Fraction
+    """Share of the price paid back for activity below plan."""
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """What the marginal payment leaves of the deviation with the provider."""
+        return apply_by_sign(settlement, 1.0 - self.below, 1.0 - self.above)
+
+
+ActivityTerm = TariffAndBlock | Block | CostAndVolume | MarginalRate

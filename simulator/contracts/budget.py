@@ -1,0 +1,262 @@
+"""What a population's budget is: per head, by segment, from past years, or as an affordability waterfall.
+
+A budget is for the cost that the exclusion rule retains. An amount that is given is gross, and falls by the exact
+expected cost that the rule removes, unless `basis = "retained"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..base import Count, Fraction, NonNegative, Number, Positive, SimulatorError, Term, mistake
+from .context import Array, ByYear
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What is known before the year begins; arrays broadcast against (replicate, population_size).
+
+    Attributes
+    ----------
+    members : array
+        People, for one year.
+    gross, removed : array
+        Expected gross cost, and the part of it that the exclusion rule removes; money per year.
+    sd : array
+        Standard deviation of the retained cost of the whole population; money per year.
+    luck : array
+        The replicate's retained cost less its mean, in standard deviations.
+    baseline : array
+        Standard normal deviates, one a replicate, for the error of a baseline.
+    segment_members, usual_members : mapping of str to array
+        People by segment: of this replicate, and expected.
+    year : int
+        Contract year, 1 for the first.
+    """
+
+    members: Array
+    gross: Array
+    removed: Array
+    sd: Array
+    luck: Array
+    baseline: Array
+    segment_members: Mapping[str, Array] = field(default_factory=dict)
+    usual_members: Mapping[str, Array] = field(default_factory=dict)
+    year: int = 1
+
+    @property
+    def retained(self) -> Array:
+        """Expected retained cost, money per year."""
+        return np.asarray(self.gross - self.removed)
+
+    @property
+    def person_sd(self) -> Array:
+        """Standard deviation of one person's retained cost, σ."""
+        return np.asarray(self.sd / np.sqrt(self.members))
+
+
+def _correlations_given(years: int, correlation: tuple[float, ...] | None) -> None:
+    if years > 1 and correlation is None:
+        raise mistake(
+            "needs the correlation of one person's cost from year to year",
+            "give correlation = [lag 1, lag 2, …], and 0 only if you mean it",
+            value=None,
+        )
+
+
+def year_correlation(correlation: tuple[float, ...], lag: Array) -> Array:
+    """Correlation of one person's cost at a lag in years: 1 at lag 0; the last figure holds for all longer lags."""
+    table = np.array([1.0, *correlation])
+    return np.asarray(table[np.minimum(np.abs(lag), len(correlation))])
+
+
+class StandardErrors(Term):
+    """A loading for the error of the estimate: k standard errors of a baseline's mean."""
+
+    k: NonNegative
+    """Number of standard errors that are added."""
+    members: Count
+    """People in the baseline, each year."""
+    years: Count = 1
+    """Years in the baseline, weighted alike."""
+    correlation: tuple[Fraction, ...] | None = None
+    """Correlation of one person's cost at lags of 1, 2, … years; needed for several years."""
+
+    @model_validator(mode="after")
+    def _correlated(self) -> Any:
+        _correlations_given(self.years, self.correlation)
+        return self
+
+    def per_head(self, person_sd: Array) -> Array:
+        """Money per member per year. Example: σ = 3,000, 10,000 people, one year, k = 2 → 60."""
+        weights = np.full(self.years, 1.0 / self.years)
+        return np.asarray(self.k * person_sd * np.sqrt(_baseline_variance(weights, self.correlation or (0.0,)) / self.members))
+
+
+def _baseline_variance(weights: Array, correlation: tuple[float, ...]) -> float:
+    """Variance of Σ w_k C_k in units of σ²/n: Σw² + 2 Σ_{j<k} w_j w_k ρ_jk."""
+    back = np.arange(1, weights.size + 1)
+    return float(weights @ year_correlation(correlation, back[:, None] - back[None, :]) @ weights)
+
+
+class _Adjusted(Term):
+    """What may be done to any estimate before it becomes a budget."""
+
+    discount: ByYear = 0.0
+    """Taken off, as a fraction, or one for each contract year."""
+    trend: Number = 0.0
+    """Growth a year from the estimate to the contract year, as a fraction."""
+    trend_years: Annotated[int, Field(strict=True, ge=0)] = 1
+    """Years of that growth."""
+    loading: NonNegative | StandardErrors = 0.0
+    """Added for the error of the estimate: a fraction, or a number of standard errors."""
+
+    def adjust(self, estimate: Array, expected: Expectations) -> Array:
+        """Estimate × (1 − discount) × (1 + trend)^years × (1 + loading), or + standard errors."""
+        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
+        discount = discounts[min(expected.year, len(discounts)) - 1]
+        adjusted = estimate * (1.0 - discount) * (1.0 + self.trend) ** self.trend_years
+        if isinstance(self.loading, StandardErrors):
+            return np.asarray(adjusted + self.loading.per_head(expected.person_sd) * expected.members)
+        return np.asarray(adjusted * (1.0 + self.loading))
+
+
+class PerHead(_Adjusted):
+    """The same amount for every member."""
+
+    kind: Literal["per_head"] = "per_head"
+    amount: Positive | None = None
+    """Money per member per year; without it the exact mean cost."""
+    basis: Literal["gross", "retained"] = "gross"
+    """Whether the amount still falls by the expected cost that the exclusion rule removes."""
+
+    def evaluate(self, expected: Expectations) -> Array:
+        """Budget for the retained cost, money per year."""
+        removed = expected.removed if self.basis == "gross" else np.zeros_like(expected.removed)
+        if self.amount is None:
+            estimate = expected.gross if self.basis == "gross" else expected.retained
+        else:
+            estimate = self.amount * expected.members
+        return np.asarray(self.adjust(estimate, expected) - removed)
+
+
+class BySegment(_Adjusted):
+    """An amount for each segment times its people: risk-adjusted capitation."""
+
+    kind: Literal["by_segment"] = "by_segment"
+    amounts: Annotated[dict[str, Positive], Field(min_length=1)]
+    """Money per member per year, by segment."""
+    basis: Literal["gross", "retained"] = "gross"
+    """Whether the amounts still fall by the expected cost that the exclusion rule removes."""
+    case_mix_cap: NonNegative | None = None
+    """Greatest change of the budget by case mix, as a fraction either way; without it there is no limit."""
+
+    def evaluate(self, expected: Expectations) -> Array:
+        """Budget for the retained cost, money per year."""
+        if set(self.amounts) != set(expected.segment_members):
+            raise SimulatorError(
+                "budget.amounts", ", ".join(self.amounts), f"must name every segment ({', '.join(expected.segment_members)})",
+                "give each segment its amount",
+            )  # fmt: skip
+        estimate = self._total(expected.segment_members)
+        if self.case_mix_cap is not None:
+            usual = self._total(expected.usual_members)
+            estimate = np.clip(estimate, usual * (1.0 - self.case_mix_cap), usual * (1.0 + self.case_mix_cap))
+        removed = expected.removed if self.basis == "gross" else 0.0
+        return np.asarray(self.adjust(estimate, expected) - removed)
+
+    def _total(self, members: Mapping[str, Array]) -> Array:
+        return np.asarray(sum(amount * members[segment] for segment, amount in self.amounts.items()))
+
+
+class PastYears(_Adjusted):
+    """A benchmark from weighted past years of the same people, with the luck of those years in it.
+
+    Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k), a normal error about the exact mean.
+    """
+
+    kind: Literal["past_years"] = "past_years"
+    weights: Annotated[tuple[Fraction, ...], Field(min_length=1)]
+    """Weight of each past year, the latest last (10/30/60 is 0.1, 0.3, 0.6); they add to 1."""
+    correlation: Annotated[tuple[Fraction, ...], Field(min_length=1)]
+    """Correlation of one person's cost at lags of 1, 2, … years; the last holds for longer lags. 0 only if meant."""
+
+    @model_validator(mode="after")
+    def _weights_add_up(self) -> Any:
+        if abs(sum(self.weights) - 1.0) > 1e-6:
+            raise mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1", value=None)
+        years = np.arange(len(self.weights) + 1)
+        if np.linalg.eigvalsh(year_correlation(self.correlation, years[:, None] - years[None, :])).min() < -1e-9:
+            raise mistake("correlations contradict each other", "let them fall slowly with the lag", value=None)
+        return self
+
+    def evaluate(self, expected: Expectations) -> Array:
+        """Budget for the retained cost, money per year, with the error that goes with this replicate's luck."""
+        newest_first = np.array(self.weights[::-1])
+        with_this_year = float(newest_first @ year_correlation(self.correlation, np.arange(1, newest_first.size + 1)))
+        unexplained = max(_baseline_variance(newest_first, self.correlation) - with_this_year**2, 0.0)
+        error = with_this_year * expected.luck + np.sqrt(unexplained) * expected.baseline
+        return self.adjust(expected.retained + expected.sd * error, expected)
+
+    def error_variance(self) -> float:
+        """Var(C₀ − Σ w_k C_k) in units of σ²/n. Example: one year, ρ = 0.5 → 1 + 1 − 1 = 1."""
+        newest_first = np.array(self.weights[::-1])
+        with_this_year = newest_first @ year_correlation(self.correlation, np.arange(1, newest_first.size + 1))
+        return float(1.0 + _baseline_variance(newest_first, self.correlation) - 2.0 * with_this_year)
+
+
+class Waterfall(_Adjusted):
+    """Affordability waterfall: current spend less the saving and the incentive is paid; a contingency is held of it.
+
+    Example (Lewisham): 3.6 − 0.3 − 0.3 = 3.0 paid, 0.05 held, 2.95 for the provider's cost: 3.0 / 2.95 = 1.017.
+    """
+
+    kind: Literal["waterfall"] = "waterfall"
+    current_spend: Positive
+    """Money per year spent today on `members` people."""
+    saving: NonNegative = 0.0
+    """Money per year that the health economy saves."""
+    incentive: NonNegative = 0.0
+    """Money per year set aside as the provider's incentive."""
+    contingency: NonNegative = 0.0
+    """Money per year of the payment that is held against surprises."""
+    transition: NonNegative = 0.0
+    """Money per year paid on top while cost comes out (Lewisham's first year: 0.3)."""
+    members: Count
+    """People that the amounts are for."""
+    basis: Literal["gross", "retained"] = "gross"
+    """Whether the payment still falls by the expected cost that the exclusion rule removes."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Any:
+        if self.provider_budget <= 0:
+            raise mistake("leaves nothing for the provider", "let saving, incentive and contingency stay below current_spend", value=None)
+        return self
+
+    @property
+    def payment(self) -> float:
+        """Money per year that the provider is paid, the transition apart."""
+        return self.current_spend - self.saving - self.incentive
+
+    @property
+    def provider_budget(self) -> float:
+        """Money per year for the provider's own cost."""
+        return self.payment - self.contingency
+
+    @property
+    def income_cost_ratio(self) -> float:
+        """Payment over provider budget."""
+        return self.payment / self.provider_budget
+
+    def evaluate(self, expected: Expectations) -> Array:
+        """Budget for the retained cost, money per year: payment and transition, scaled to the population."""
+        removed = expected.removed if self.basis == "gross" else 0.0
+        return np.asarray(self.adjust((self.payment + self.transition) / self.members * expected.members, expected) - removed)
+
+
+Budget = Annotated[PerHead | BySegment | PastYears | Waterfall, Field(discriminator="kind")]

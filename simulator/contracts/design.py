@@ -1,0 +1,158 @@
+"""A design: who pays what. Budget, exclusion rule, ordered terms, parties, and the transfers between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from ..base import Count, NonNegative, Term, mistake
+from .activity import TariffAndBlock
+from .budget import Budget, BySegment, PerHead
+from .exclusion import Cap, ExclusionRule
+from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
+from .quality import Quality
+from .sharing import SharingTerm
+from .transfers import FollowPatients, Transfer
+
+
+def _only_one(raw: Any) -> Any:
+    if isinstance(raw, list | tuple):
+        raise mistake(f"is given {len(raw)} times", "a design has one budget", value=None)
+    return raw
+
+
+class Design(Term):
+    """Budget, exclusion rule, ordered terms and parties.
+
+    Terms are applied in the order in which they are written; the first receives budget − retained cost. Without terms
+    the provider carries the full risk.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    """What the design is called in results."""
+    labels: tuple[str, ...] = ()
+    """Other names by which rows of actual figures refer to it."""
+    expresses: str = ""
+    """What it expresses, in a sentence."""
+    budget: Annotated[Budget, BeforeValidator(_only_one)] = PerHead()
+    exclusion: ExclusionRule = Cap(at=math.inf)
+    terms: tuple[SharingTerm, ...] = ()
+    parties: Annotated[tuple[Party, ...], Field(min_length=1)] = TWO_PARTIES
+    split: SplitName | None = None
+    """How the settlement is divided; without it "fixed" where a party has a `gain_share`, else "by_budget"."""
+    protection: Protection | None = None
+    """Who pays the excess, and for what premium; without it those who fund bear it."""
+    transfers: tuple[Transfer, ...] = ()
+    """Payments between parties after the settlement, in order."""
+    quality: Quality | None = None
+    """How quality turns out; needed by terms that follow it."""
+    revenue: NonNegative | None = None
+    """The provider's own revenue as a share of the budget; needed by limits of revenue."""
+    year: Count = 1
+    """Contract year, 1 for the first: terms with a figure for each year take the one of this year."""
+
+    @property
+    def split_by(self) -> SplitName:
+        """How the settlement is divided."""
+        if self.split is not None:
+            return self.split
+        return "fixed" if any(party.gain_share is not None for party in self.parties) else "by_budget"
+
+    @property
+    def funders(self) -> dict[str, float]:
+        """Shares of the parties that fund."""
+        return {party.name: party.funds for party in self.parties if party.funds}
+
+    @property
+    def follows_patients(self) -> FollowPatients | None:
+        """The transfer that moves activity, if there is one."""
+        return next((transfer for transfer in self.transfers if isinstance(transfer, FollowPatients)), None)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Any:
+        found = [
+            InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._mistakes()
+        ]
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, found)
+        return self
+
+    def _mistakes(self) -> Iterable[tuple[tuple[str | int, ...], PydanticCustomError]]:
+        for error in mistakes_of(self.parties, self.split_by):
+            yield ("parties",), error
+        names = {party.name for party in self.parties}
+        for key, steps in (("terms", self.terms), ("transfers", self.transfers)):
+            for position, step in enumerate(steps):
+                for error in _mistakes_of_step(step, self, names):
+                    yield (key, position), error
+        for party in (self.protection.payer, self.protection.premium_from) if self.protection else ():
+            if party is not None and party not in names:
+                yield ("protection",), _absent(party, names)
+        if sum(isinstance(transfer, FollowPatients) for transfer in self.transfers) > 1:
+            yield ("transfers",), mistake("let patients move twice", "keep one follow_patients", value=None)
+
+
+def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[PydanticCustomError]:
+    for party in dict.fromkeys(step.parties_needed() if hasattr(step, "parties_needed") else ()):
+        if party not in names:
+            yield _absent(party, names)
+    if getattr(step, "needs_quality", False) and design.quality is None:
+        yield mistake(f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None)
+    if design.revenue is None and (getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue"):
+        yield mistake(f"({step.kind}) is limited by revenue, which the design does not give", "add revenue = share of the budget", value=None)
+
+
+def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
+    return mistake(f"needs party {party!r}, which is not among the parties ({', '.join(sorted(names))})", "add it, or name another", value=None)
+
+
+STATUS_QUO = Design(
+    name="status quo",
+    expresses="Acute care is paid by tariff, community and mental health care by block: nobody shares anything.",
+    terms=(TariffAndBlock(block_share=0.5),),
+)
+"""The first design that others are compared with; half of the money in blocks is assumed."""
+
+
+def with_status_quo(designs: Sequence[Design], reference: str | None = None) -> tuple[Design, ...]:
+    """The designs to compare, the reference first: the named one, or else tariff and block.
+
+    Raises
+    ------
+    KeyError
+        Where no design has the reference's name.
+    """
+    if reference is None:
+        ordered = [design for design in designs if design.name == STATUS_QUO.name] or [STATUS_QUO]
+    else:
+        ordered = [design for design in designs if design.name == reference]
+        if not ordered:
+            raise KeyError(reference)
+    return (ordered[0], *(design for design in designs if design.name != ordered[0].name))
+
+
+def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresholds: Iterable[float]) -> Any:
+    """Sentences for designs that do not fit a scenario, to be told before any draw.
+
+    Parameters
+    ----------
+    designs : sequence of Design
+    segments : iterable of str
+        Names of the scenario's segments.
+    thresholds : iterable of float
+        Its grid of thresholds.
+    """
+    known, grid = set(segments), set(thresholds) | {math.inf}
+    names = [design.name for design in designs]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield mistake(f"name design {name!r} twice", "give each design its own name", value=None)
+    for design in designs:
+        if isinstance(design.budget, BySegment) and set(design.budget.amounts) != known:
+            yield mistake(f"design {design.name!r} must give an amount for every segment ({', '.join(sorted(known))})", "name the same segments", value=None)
+        for threshold in design.exclusion.fixed_thresholds():
+            if threshold not in grid:
+                yield mistake(f"design {design.name!r} excludes at {threshold:g}, which is not on the grid", "add it to [simulation] thresholds", value=None)

@@ -1,0 +1,110 @@
+"""Patient-level exclusion rules: which part of one patient's annual cost leaves the budget.
+
+Every rule removes, from a patient who costs x, a sum over its *layers* of
+
+    excess_share · max(x − threshold, 0)  +  whole_share · x · 1{x > threshold}
+
+so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_cost`), and needs no second draw.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from ..base import Fraction, Term, Threshold, also, mistake
+
+
+class Layer(NamedTuple):
+    """One step of an exclusion rule at one threshold of the grid."""
+
+    threshold: float
+    excess_share: float
+    whole_share: float
+
+
+class _Swept(Term):
+    """A rule with a single threshold, its own or each point of the grid."""
+
+    at: Threshold | None = None
+    """The patient's annual cost at which exclusion starts; without it the rule is swept over the grid."""
+
+    def fixed_thresholds(self) -> tuple[float, ...]:
+        """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
+        return () if self.at is None else (self.at,)
+
+
+class Cap(_Swept):
+    """The excess over the threshold is removed (individual stop-loss): min(x, d) is kept."""
+
+    kind: Literal["cap"] = "cap"
+
+    def layers(self, threshold: float) -> tuple[Layer, ...]:
+        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
+        return (Layer(threshold, 1.0, 0.0),)
+
+
+class Coinsure(_Swept):
+    """A share of the excess over the threshold is removed; the rest of it stays with the budget holder."""
+
+    kind: Literal["coinsure"] = "coinsure"
+    share: Fraction
+    """Share of the excess that is removed, 0 to 1."""
+
+    def layers(self, threshold: float) -> tuple[Layer, ...]:
+        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
+        return (Layer(threshold, self.share, 0.0),)
+
+
+class CarveOut(_Swept):
+    """A patient who costs more than the threshold leaves the budget with all of his cost."""
+
+    kind: Literal["carve_out"] = "carve_out"
+    keep_capitation: bool = False
+    """Whether the budget holder keeps the capitation of the patients who left."""
+
+    def layers(self, threshold: float) -> tuple[Layer, ...]:
+        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
+        return (Layer(threshold, 0.0, 1.0),)
+
+
+class Step(Term):
+    """One band of `Banded`: from `at` upwards, `share` of the cost is removed."""
+
+    at: Threshold
+    """The patient's annual cost at which the band starts."""
+    share: Fraction
+    """Share of the cost inside the band that is removed, 0 to 1."""
+
+
+def _bands_ascend(raw):  # type: ignore[no-untyped-def]
+    try:
+        starts = [float(band["at"] if isinstance(band, dict) else band.at) for band in raw]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return
+    if starts != sorted(set(starts)):
+        yield mistake("bands must start one above the other", "sort them by `at`, without repeats")
+
+
+class Banded(Term):
+    """Each band of a patient's cost has its own share removed (layers of stop-loss)."""
+
+    kind: Literal["banded"] = "banded"
+    bands: Annotated[tuple[Step, ...], Field(min_length=1), also(_bands_ascend)]
+    """Bands, ascending; a band ends where the next begins. Each `at` must be a threshold of the grid."""
+
+    def fixed_thresholds(self) -> tuple[float, ...]:
+        """The thresholds that the rule fixes itself."""
+        return tuple(band.at for band in self.bands)
+
+    def layers(self, threshold: float) -> tuple[Layer, ...]:
+        """The rule's layers; `threshold` is not used, since the bands fix their own."""
+        shares = [0.0, *(band.share for band in self.bands)]
+        return tuple(
+            Layer(band.at, after - before, 0.0)
+            for band, before, after in zip(self.bands, shares[:-1], shares[1:], strict=True)
+        )
+
+
+ExclusionRule = Annotated[Cap | Coinsure | CarveOut | Banded, Field(discriminator="kind")]

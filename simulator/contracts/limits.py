@@ -1,0 +1,131 @@
+"""Terms that limit a settlement: caps, collars, profit caps and aggregate stop-loss."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import model_validator
+
+from ..base import Fraction, NonNegative, Number, Term, mistake
+from .context import Array, ByYear, Context
+
+
+class _Ceiling(Term):
+    """The least of the limits that are given."""
+
+    of_budget: ByYear | None = None
+    """Limit as a share of the budget (benchmark), or one for each contract year."""
+    of_revenue: ByYear | None = None
+    """Limit as a share of the provider's own revenue; passed over in a row that does not know the revenue."""
+    cash: NonNegative | None = None
+    """Limit as money per year."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Any:
+        if self.of_budget is None and self.of_revenue is None and self.cash is None:
+            raise mistake("limits nothing", "give of_budget, of_revenue or cash; the least of them holds")
+        return self
+
+    def ceiling(self, context: Context) -> Array:
+        """Money per year, 0 or above."""
+        lowest = np.full(np.shape(context.budget), np.inf)
+        if self.of_budget is not None:
+            lowest = np.fmin(lowest, context.this_year(self.of_budget) * context.budget)
+        if self.of_revenue is not None and context.revenue is not None:
+            lowest = np.fmin(lowest, context.this_year(self.of_revenue) * context.revenue)
+        if self.cash is not None:
+            lowest = np.fmin(lowest, self.cash)
+        return lowest
+
+
+class GainCap(_Ceiling):
+    """A gain is paid up to the cap; what lies above stays with the payer."""
+
+    kind: Literal["gain_cap"] = "gain_cap"
+    event: ClassVar[str] = "cap_bound"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """min(settlement, cap)."""
+        return np.minimum(settlement, self.ceiling(context))
+
+
+class LossLimit(_Ceiling):
+    """A loss is borne up to the limit; what lies above stays with the payer."""
+
+    kind: Literal["loss_limit"] = "loss_limit"
+    event: ClassVar[str] = "limit_bound"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """max(settlement, −limit)."""
+        return np.maximum(settlement, -self.ceiling(context))
+
+
+class ProfitCap(Term):
+    """Profit up to a share of turnover is kept; of the excess, a part is returned to the payer (Alzira: 7.5%)."""
+
+    kind: Literal["profit_cap"] = "profit_cap"
+    rate: Fraction
+    """Profit that may be kept, as a share of turnover."""
+    returned: Fraction = 1.0
+    """Share of the excess that goes back to the payer."""
+    turnover: Literal["budget", "revenue"] = "budget"
+    """What counts as turnover."""
+    event: ClassVar[str] = "cap_bound"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The settlement less what is returned of the excess profit."""
+        turnover = context.budget if self.turnover == "budget" or context.revenue is None else context.revenue
+        return np.asarray(settlement - self.returned * np.maximum(settlement - self.rate * turnover, 0.0))
+
+
+class CapAndCollar(Term):
+    """A settlement between the collar (most it can lose) and the cap (most it can gain), with rates beyond them."""
+
+    kind: Literal["cap_and_collar"] = "cap_and_collar"
+    cap: Number
+    """Greatest gain at the full rate, as a share of the budget, at least 0."""
+    collar: Number
+    """Greatest loss at the full rate, as a share of the budget, written as a negative number."""
+    rate_above_cap: Fraction = 0.0
+    """The provider's share of a gain beyond the cap."""
+    rate_below_collar: Fraction = 0.0
+    """The provider's share of a loss beyond the collar."""
+    event: ClassVar[str] = "cap_bound"
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Any:
+        if self.collar > self.cap:
+            raise mistake(f"collar {self.collar:g} lies above cap {self.cap:g}", "the collar is the lower of the two", value=None)
+        if self.collar > 0 or self.cap < 0:
+            raise mistake("cap and collar must lie on either side of the budget", "write the collar as a negative share", value=None)
+        return self
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The part inside, and the part beyond at its marginal rate."""
+        inside = np.clip(settlement, self.collar * context.budget, self.cap * context.budget)
+        beyond = settlement - inside
+        return np.asarray(inside + np.where(beyond > 0, self.rate_above_cap, self.rate_below_collar) * beyond)
+
+
+class AggregateStopLoss(Term):
+    """The payer takes over the loss beyond the attachment point, which may widen from contract year to year."""
+
+    kind: Literal["aggregate_stop_loss"] = "aggregate_stop_loss"
+    attachment: ByYear
+    """Loss at which the payer steps in, as a share of the budget, or one for each contract year."""
+    share_above: Fraction = 0.0
+    """The provider's share of the loss beyond the attachment."""
+    limit: NonNegative | None = None
+    """Greatest loss that the payer takes over, as a share of the budget; beyond it the provider bears all again."""
+    event: ClassVar[str] = "limit_bound"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The loss less what the payer takes over of it."""
+        taken = (1.0 - self.share_above) * np.maximum(-settlement - context.this_year(self.attachment) * context.budget, 0.0)
+        if self.limit is not None:
+            taken = np.minimum(taken, self.limit * context.budget)
+        return np.asarray(settlement + taken)
+
+
+LimitTerm = GainCap | LossLimit | ProfitCap | CapAndCollar | AggregateStopLoss

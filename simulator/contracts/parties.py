@@ -1,0 +1,169 @@
+"""Who takes part: what each party brings, delivers and shares, and how a settlement is divided among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..base import Fraction, NonNegative, Term, mistake
+from .accounts import Accounts
+from .context import Array
+
+
+class Party(Term):
+    """One party of a design; shares are fractions that add to 1 over the parties."""
+
+    name: Annotated[str, Field(min_length=1)]
+    funds: Fraction = 0.0
+    """Its part of the money that comes from outside."""
+    delivers: Fraction = 0.0
+    """Its part of the retained cost, as a deliverer of care."""
+    gain_share: Fraction | None = None
+    """Its part of a positive settlement, where the split is fixed."""
+    loss_share: Fraction | None = None
+    """Its part of a negative settlement, where the split is fixed; without it the same as `gain_share`."""
+    influence: NonNegative | None = None
+    """Weight of its influence on the cost, where the split follows influence."""
+    contract_value: NonNegative | None = None
+    """Its contract's part of the budget, where the split or an outcomes payment follows it; else what it delivers."""
+    gain_limit: NonNegative | None = None
+    """Greatest gain from the settlement, as a share of the budget."""
+    loss_limit: NonNegative | None = None
+    """Greatest loss from the settlement, as a share of the budget."""
+    variable_share: Fraction = 1.0
+    """How much of a deviation in its activity is cash within the year; the rest is stranded."""
+
+    @property
+    def weight_by_budget(self) -> float:
+        """Its contract value, else what it delivers."""
+        return self.delivers if self.contract_value is None else self.contract_value
+
+    @property
+    def partakes(self) -> bool:
+        """Whether the settlement may be divided to it at all."""
+        return bool(self.delivers or self.gain_share or self.loss_share or self.influence or self.contract_value)
+
+
+SplitName = Literal["fixed", "by_budget", "equal", "by_influence", "waterfall"]
+
+TWO_PARTIES = (Party(name="provider", delivers=1.0, gain_share=1.0), Party(name="payer", funds=1.0))
+"""The parties of a design that names none."""
+
+
+def weights(parties: Sequence[Party], split: SplitName, gain: bool) -> dict[str, float]:
+    """Each partner's part of a settlement, adding to 1; in a waterfall every partner has weight 1, in order."""
+    partners = [party for party in parties if party.partakes]
+    match split:
+        case "fixed":
+            raw = {p.name: (p.gain_share if gain or p.loss_share is None else p.loss_share) or 0.0 for p in partners}
+        case "by_budget":
+            raw = {p.name: p.weight_by_budget for p in partners}
+        case "by_influence":
+            raw = {p.name: p.influence or 0.0 for p in partners}
+        case _:
+            raw = {p.name: 1.0 for p in partners}
+    total = 1.0 if split == "waterfall" else sum(raw.values())
+    return {name: weight / total for name, weight in raw.items() if weight} if total else {}
+
+
+def divide(settlement: Array, budget: Array, parties: Sequence[Party], split: SplitName) -> tuple[dict[str, Array], Array]:
+    """Divide a settlement among the partners.
+
+    Parameters
+    ----------
+    settlement, budget : array
+        Money per year; positive is to the partners.
+    parties : sequence of Party
+    split : str
+        "fixed", "by_budget", "equal", "by_influence", or "waterfall" (in the order of the parties, each up to its limit).
+
+    Returns
+    -------
+    parts : dict of str to array
+        Money per year by partner. What limits cut off is in no part: it stays with those who fund.
+    limited : array of bool
+        Where a party's limit cut something off.
+    """
+    gains, losses = weights(parties, split, gain=True), weights(parties, split, gain=False)
+    left = np.asarray(settlement, dtype=float)
+    parts: dict[str, Array] = {}
+    for party in parties:
+        if party.name not in gains and party.name not in losses:
+            continue
+        claim = left
+        if split != "waterfall":
+            gain, loss = gains.get(party.name, 0.0), losses.get(party.name, 0.0)
+            claim = gain * settlement if gain == loss else np.where(settlement > 0, gain, loss) * settlement
+        parts[party.name] = part = _limited(claim, budget, party)
+        if split == "waterfall":
+            left = left - part
+    unlimited = all(party.gain_limit is None and party.loss_limit is None for party in parties)
+    if unlimited:
+        return parts, np.zeros(np.shape(settlement), dtype=bool)
+    cut = np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget)
+    return parts, np.asarray(cut)
+
+
+def _limited(claim: Array, budget: Array, party: Party) -> Array:
+    if party.gain_limit is not None:
+        claim = np.minimum(claim, party.gain_limit * budget)
+    if party.loss_limit is not None:
+        claim = np.maximum(claim, -party.loss_limit * budget)
+    return claim
+
+
+class Protection(Term):
+    """Who pays the excess that the exclusion rule removes, and for what premium.
+
+    The funders hand over the expected excess; `loading` is added by whom `premium_from` names.
+    """
+
+    payer: Annotated[str, Field(min_length=1)]
+    """The party that bears the excess: an external pool, a commissioner, a reinsurer."""
+    premium_from: str | None = None
+    """The party that buys the protection; without it those who fund."""
+    loading: NonNegative = 0.0
+    """Added to the expected excess, as a fraction of it."""
+    basis: Literal["prospective", "retrospective"] = "prospective"
+    """Whether the rule is agreed before the year, or costs are taken out after it; a label."""
+
+    def settle(self, accounts: Accounts, funders: dict[str, float], expected: Array, excess: Array) -> None:
+        """Let the premium pass, and the excess fall on its payer."""
+        premium = (1.0 + self.loading) * expected
+        if self.premium_from is None:
+            accounts.pay(funders, self.payer, premium)
+        else:
+            accounts.pay(funders, self.premium_from, expected)
+            accounts.pay({self.premium_from: 1.0}, self.payer, premium)
+        accounts.bear(self.payer, excess)
+
+
+def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
+    """Sentences for parties that do not fit together."""
+    names = [party.name for party in parties]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield mistake(f"name party {name!r} twice", "give each party its own name", value=None)
+    for field, what in (("funds", "the money from outside"), ("delivers", "the retained cost")):
+        total = sum(getattr(party, field) for party in parties)
+        if abs(total - 1.0) > 1e-6:
+            yield mistake(f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties", value=None)
+    yield from _split_mistakes(parties, split)
+
+
+def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
+    if split == "fixed":
+        for field, given in (("gain_share", [p.gain_share for p in parties]), ("loss_share", _loss_shares(parties))):
+            total = sum(share or 0.0 for share in given)
+            if abs(total - 1.0) > 1e-6:
+                yield mistake(f"have {field}s that add to {total:g}, not to 1", "divide the settlement wholly among the parties", value=None)
+    if split == "by_influence" and not sum(party.influence or 0.0 for party in parties):
+        yield mistake("have no influence to divide by", "give at least one party an influence, or another split", value=None)
+    if split == "by_budget" and not sum(party.weight_by_budget for party in parties):
+        yield mistake("have no contract_value to divide by", "give at least one party a contract_value, or another split", value=None)
+
+
+def _loss_shares(parties: Sequence[Party]) -> list[float | None]:
+    return [party.gain_share if party.loss_share is None else party.loss_share for party in parties]

@@ -1,0 +1,242 @@
+"""Quality and outcomes: measures, the score that they make, and the terms that it changes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..base import Fraction, NonNegative, Number, Positive, Term, also, mistake
+from .context import Array, ByYear, Context, apply_by_sign, first_known
+
+# ── measures and scores ──────────────────────────────────────────────────────────────────────────
+
+
+class Measure(Term):
+    """One outcome measure: what is expected of it, and how far luck moves it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    target: Number
+    """Attainment at which the measure counts in full."""
+    mean: Number
+    """Expected attainment, in the units of the target."""
+    sd: NonNegative
+    """Standard deviation of the attainment, in the units of the target."""
+    minimum: Number | None = None
+    """Attainment at which points begin, rising to 1 at the target; without it the measure is met or not."""
+    weight: Positive = 1.0
+    """Weight in the score."""
+    lower_is_better: bool = False
+    """Whether the measure is met below its target."""
+
+    @model_validator(mode="after")
+    def _minimum_before_target(self) -> Any:
+        if self.minimum is not None and (self.minimum >= self.target) != self.lower_is_better:
+            raise mistake(f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}", "points rise from minimum to target", value=None)
+        return self
+
+    def points(self, deviate: Array) -> Array:
+        """Points from 0 to 1 for a standard normal deviate (positive is better)."""
+        direction = -1.0 if self.lower_is_better else 1.0
+        lead = direction * (self.mean - self.target) + self.sd * deviate
+        if self.minimum is None:
+            return np.asarray(lead >= 0, dtype=float)
+        return np.clip(1.0 + lead / abs(self.target - self.minimum), 0.0, 1.0)
+
+
+def _names_once(raw: Any) -> Any:
+    try:
+        names = [each["name"] if isinstance(each, dict) else each.name for each in raw]
+    except (TypeError, KeyError, AttributeError):
+        return
+    if len(set(names)) < len(names):
+        yield mistake("names a measure twice", "give each its own name")
+
+
+class Quality(Term):
+    """How quality turns out: a score that is given, or measures that are drawn."""
+
+    score: Fraction | None = None
+    """The score, where it is given and not drawn."""
+    measures: Annotated[tuple[Measure, ...], also(_names_once)] = ()
+    """Measures whose weighted points make the score."""
+    correlation: Fraction = 0.0
+    """Correlation between any two measures' luck (Gaussian copula); 0 is independent."""
+    standard: Fraction = 0.0
+    """Score from which the quality standard counts as met."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Any:
+        if (self.score is None) == (not self.measures):
+            raise mistake("needs either a score or measures", "give one of the two")
+        return self
+
+    @property
+    def draws(self) -> int:
+        """How many uniforms one replicate needs: one for each measure, and the one that they share."""
+        return len(self.measures) + 1 if self.measures else 0
+
+    def points(self, deviates: Array) -> Array:
+        """Points of each measure.
+
+        Parameters
+        ----------
+        deviates : array, shape (…, measure + 1)
+            Standard normal and independent; the first is common to all measures.
+
+        Returns
+        -------
+        array, shape (…, measure)
+            From 0 to 1.
+        """
+        common, own = deviates[..., :1], deviates[..., 1:]
+        correlated = np.sqrt(self.correlation) * common + np.sqrt(1.0 - self.correlation) * own
+        return np.stack([measure.points(correlated[..., k]) for k, measure in enumerate(self.measures)], axis=-1)
+
+    def score_from(self, deviates: Array) -> Array:
+        """The weighted mean of the points, or the given score; shape of `deviates` without its last axis."""
+        if self.score is not None:
+            return np.full(deviates.shape[:-1], self.score)
+        weights = np.array([measure.weight for measure in self.measures])
+        return np.asarray(self.points(deviates) @ (weights / weights.sum()))
+
+
+
+# ── terms ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _quality(context: Context) -> tuple[Array, Array]:
+    """Score and whether the standard is met; unknown scores are NaN, an unknown standard counts as met."""
+    score = np.asarray(np.nan if context.quality is None else context.quality)
+    return score, np.asarray(True if context.met_standard is None else context.met_standard)
+
+
+class QualityGate(Term):
+    """No gain is paid where the quality standard is failed; a loss stays."""
+
+    kind: Literal["quality_gate"] = "quality_gate"
+    event: ClassVar[str] = "quality_failed"
+    needs_quality: ClassVar[bool] = True
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """Zero for a gain without the standard."""
+        return apply_by_sign(settlement, _quality(context)[1], 1.0)
+
+
+class QualityMultiplier(Term):
+    """A gain is multiplied by the quality score."""
+
+    kind: Literal["quality_multiplier"] = "quality_multiplier"
+    needs_quality: ClassVar[bool] = True
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """Gain times score."""
+        return apply_by_sign(settlement, _quality(context)[0], 1.0)
+
+
+class QualityShare(Term):
+    """Shares that follow quality: gain share × score; loss share 1 − gain share × score, between floor and ceiling.
+
+    Where the standard is failed there is no gain, and the loss share is at its ceiling (42 CFR 425.605, 425.610).
+    """
+
+    kind: Literal["quality_share"] = "quality_share"
+    gain: ByYear
+    """Greatest share of a saving, 0 to 1; a row's own `final_share` goes before it and before the score."""
+    gain_follows_score: bool = True
+    """Whether the gain share is multiplied by the score, or paid in full where the standard is met."""
+    loss: ByYear | None = None
+    """Share of an overspend, where it does not follow quality; 0 for a one-sided arrangement."""
+    loss_floor: Fraction = 0.0
+    """Least share of an overspend, where it follows quality."""
+    loss_ceiling: Fraction = 1.0
+    """Greatest share of an overspend, and the share where the standard is failed."""
+    needs_quality: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _floor_below_ceiling(self) -> Any:
+        if self.loss_floor > self.loss_ceiling:
+            raise mistake(f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}", "swap them", value=None)
+        return self
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """Gain and loss, each times its share of this row."""
+        score, met = _quality(context)
+        most = context.this_year(self.gain)
+        earned = most * score if self.gain_follows_score else most
+        gain = np.where(met, first_known(context.final_share, earned), 0.0)
+        return apply_by_sign(settlement, gain, self._loss_share(context, most, score, met))
+
+    def _loss_share(self, context: Context, most: Array, score: Array, met: Array) -> Array:
+        if self.loss is not None:
+            return context.this_year(self.loss)
+        by_score, published = most * score, first_known(context.final_share, np.nan)
+        preferred, otherwise = (published, by_score) if self.gain_follows_score else (by_score, published)
+        complement = 1.0 - np.where(np.isnan(preferred), otherwise, preferred)
+        return np.where(met, np.clip(complement, self.loss_floor, self.loss_ceiling), self.loss_ceiling)
+
+
+class Level(Term):
+    """One quality level of a table."""
+
+    from_score: Fraction
+    """Score at which the level begins."""
+    premium: Fraction = 0.0
+    """Quality premium, as a share of the budget, paid whatever the result."""
+    gain: Fraction
+    """Share of a surplus that the provider keeps at this level."""
+    loss: Fraction
+    """Share of a deficit that the provider bears at this level."""
+
+
+def _levels_ascend(raw: Any) -> Any:
+    try:
+        scores = [float(level["from_score"] if isinstance(level, dict) else level.from_score) for level in raw]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return
+    if scores != sorted(set(scores)):
+        yield mistake("levels must begin one above the other", "sort them by `from_score`, without repeats")
+    elif scores and scores[0] != 0:
+        yield mistake("leave low scores without a level", "let the first level begin at from_score = 0")
+
+
+class LevelTable(Term):
+    """Premium and shares by quality level (Alternative Quality Contract: better quality, more gain, less loss)."""
+
+    kind: Literal["level_table"] = "level_table"
+    levels: Annotated[tuple[Level, ...], Field(min_length=1), also(_levels_ascend)]
+    needs_quality: ClassVar[bool] = True
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The settlement at the level's shares, plus the level's premium."""
+        score = _quality(context)[0]
+        level = self.level(score)
+        premium, gain, loss = (np.array([getattr(each, name) for each in self.levels])[level] for name in ("premium", "gain", "loss"))
+        settled = apply_by_sign(settlement, gain, loss) + premium * context.budget
+        return np.where(np.isnan(score), np.nan, settled)
+
+    def level(self, score: Array) -> Array:
+        """Position of the level that a score reaches, 0 for the first."""
+        return np.searchsorted([level.from_score for level in self.levels], np.nan_to_num(score), side="right") - 1
+
+
+class Withhold(Term):
+    """A part of the budget is withheld and earned back with the quality score."""
+
+    kind: Literal["withhold"] = "withhold"
+    share: ByYear
+    """Share of the budget withheld, or one for each contract year."""
+    earned_by: Literal["score", "standard"] = "score"
+    """Earned back in proportion to the score, or in full where the standard is met and not at all elsewhere."""
+    needs_quality: ClassVar[bool] = True
+    event: ClassVar[str] = "withhold_kept"
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """The settlement less what is not earned back."""
+        score, met = _quality(context)
+        earned = score if self.earned_by == "score" else met.astype(float)
+        return np.asarray(settlement - context.this_year(self.share) * context.budget * (1.0 - earned))
+
+
+QualityTerm = QualityGate | QualityMultiplier | QualityShare | LevelTable | Withhold

@@ -1,0 +1,268 @@
+"""Payments between parties besides the settlement: pools, patients who move, fees and outcomes; the union last.
+
+Each transfer moves money by `Accounts.pay`, so no transfer can create or lose any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from ..base import Fraction, NonNegative, Number, Positive, Term, mistake
+from .accounts import Accounts
+from .context import Array, ByYear, Context
+from .parties import Party
+
+PartyName = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a transfer may look at.
+
+    Attributes
+    ----------
+    context : Context
+    parties : mapping of str to Party
+    funders : mapping of str to float
+        Shares of those who fund.
+    expected_cost : array
+        Expected retained cost, money per year.
+    outcomes_met : array of bool or None
+        Whether every quality measure of every partner is met.
+    activity_change : mapping of str to array
+        Change of each provider's part of the activity against plan, as a fraction of the whole; sums to 0.
+    """
+
+    context: Context
+    parties: Mapping[str, Party]
+    funders: dict[str, float]
+    expected_cost: Array
+    outcomes_met: Array | None = None
+    activity_change: Mapping[str, Array] = field(default_factory=dict)
+
+
+class RiskPool(Term):
+    """A ring-fenced pool: an opening balance, contributions, drawdown for deficits while it lasts, closing balance.
+
+    The pool is a party; its surplus is its closing balance.
+    """
+
+    kind: Literal["risk_pool"] = "risk_pool"
+    pool: PartyName
+    """The party that is the pool."""
+    opening: NonNegative = 0.0
+    """Balance that it opens with, as a share of the budget: money from outside."""
+    contributions: dict[str, NonNegative] = {}
+    """What each party pays in, as a share of the budget."""
+    from_gains: Fraction = 0.0
+    """Share of the protected parties' gains that is paid in as well."""
+    protects: Annotated[tuple[PartyName, ...], Field(min_length=1)]
+    """Parties whose deficit the pool meets, in proportion where it cannot meet them all."""
+    covers: Fraction = 1.0
+    """Share of a deficit that the pool meets."""
+    event: ClassVar[str] = "pool_exhausted"
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return (self.pool, *self.contributions, *self.protects)
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
+        budget = scene.context.budget
+        standing = {name: accounts.surplus(name) for name in self.protects}
+        accounts.fund(self.pool, self.opening * budget)
+        for name, share in self.contributions.items():
+            accounts.pay({name: 1.0}, self.pool, share * budget)
+        for name, surplus in standing.items():
+            accounts.pay({name: 1.0}, self.pool, self.from_gains * np.maximum(surplus, 0.0))
+        claims = {name: self.covers * np.maximum(-surplus, 0.0) for name, surplus in standing.items()}
+        claimed, held = sum(claims.values()), np.maximum(accounts.surplus(self.pool), 0.0)
+        met = np.minimum(1.0, np.divide(held, claimed, out=np.ones_like(held), where=claimed > 0))
+        for name, claim in claims.items():
+            accounts.pay({self.pool: 1.0}, name, met * claim)
+        accounts.note(self.event, claimed > held + 1e-9 * np.abs(budget))
+
+
+class FollowPatients(Term):
+    """Money follows patients between competing providers, on the change of activity share, with cap and collar."""
+
+    kind: Literal["follow_patients"] = "follow_patients"
+    providers: Annotated[tuple[PartyName, ...], Field(min_length=2)]
+    """Providers between whom patients may move."""
+    sd: NonNegative
+    """Standard deviation of one provider's change of share, as a fraction of all activity, before they are balanced."""
+    price: Fraction = 1.0
+    """Share of the average price that follows a patient."""
+    cap: Fraction = 1.0
+    """Greatest gain of share that is paid for; a greater one scales all changes down."""
+    collar: Fraction = 1.0
+    """Greatest loss of share that is paid back; a greater one scales all changes down."""
+    event: ClassVar[str] = "cap_bound"
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return self.providers
+
+    def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
+        """Changes of share that sum to 0 and leave nobody with less than nothing.
+
+        Parameters
+        ----------
+        deviates : array, shape (replicate, provider)
+            Standard normal and independent.
+        parties : mapping of str to Party
+        """
+        raw = self.sd * (deviates - deviates.mean(axis=-1, keepdims=True))
+        planned = np.array([parties[name].delivers for name in self.providers])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.where(raw < 0, planned / -raw, np.inf)
+        scaled = raw * np.minimum(1.0, np.nan_to_num(room, nan=0.0, posinf=np.inf).min(axis=-1, keepdims=True))
+        return dict(zip(self.providers, np.moveaxis(scaled, -1, 0), strict=True))
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """Those who gained activity are paid by those who lost it."""
+        changes = {name: scene.activity_change[name] for name in self.providers if name in scene.activity_change}
+        if not changes:
+            return
+        moved = np.stack(list(changes.values()))
+        scale = np.minimum(_within(self.cap, moved.max(axis=0)), _within(self.collar, -moved.min(axis=0)))
+        first, *others = self.providers
+        for name in others:
+            accounts.pay({first: 1.0}, name, self.price * scale * changes[name] * scene.expected_cost)
+        accounts.note(self.event, scale < 1.0)
+
+
+def _within(bound: float, greatest: Array) -> Array:
+    """The factor, at most 1, that brings `greatest` down to `bound`."""
+    return np.where(greatest > bound, bound / np.where(greatest > bound, greatest, 1.0), 1.0)
+
+
+class OutsideTreatment(Term):
+    """Own residents treated elsewhere cost the holder a price; outsiders treated bring one in (Alzira: 100% and 80%)."""
+
+    kind: Literal["outside_treatment"] = "outside_treatment"
+    holder: PartyName
+    """The party that is paid for the residents, and delivers their care."""
+    outside: PartyName
+    """The party that stands for providers elsewhere; it funds the care of its own people."""
+    outflow: Fraction
+    """Share of the residents' retained cost that arises elsewhere."""
+    outflow_price: NonNegative = 1.0
+    """Share of the average price paid for it."""
+    inflow: NonNegative
+    """Care given to people from elsewhere, as a share of the expected retained cost."""
+    inflow_price: NonNegative = 0.8
+    """Share of the average price that is paid for them."""
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return (self.holder, self.outside)
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """Cost moves with the place of treatment, money with the price."""
+        elsewhere, from_outside = self.outflow * scene.context.cost, self.inflow * scene.expected_cost
+        accounts.bear(self.holder, -elsewhere)
+        accounts.bear(self.outside, elsewhere)
+        accounts.pay({self.holder: 1.0}, self.outside, self.outflow_price * elsewhere)
+        accounts.bear_more(self.holder, from_outside)
+        accounts.fund(self.outside, self.inflow_price * from_outside)
+        accounts.pay({self.outside: 1.0}, self.holder, self.inflow_price * from_outside)
+
+
+class Subcontract(Term):
+    """A prime contractor pays a subcontractor a fixed fee, and a price for what it delivers beyond the plan."""
+
+    kind: Literal["subcontract"] = "subcontract"
+    prime: PartyName
+    """The party that holds the contract and keeps the residual risk."""
+    subcontractor: PartyName
+    """The party that delivers its part for the fee."""
+    fee: Positive
+    """Fee for the year, as a share of the expected retained cost that the subcontractor delivers."""
+    over_delivery_price: Fraction = 0.0
+    """Share of the price that it charges for activity above the fee."""
+    over_delivery_cap: NonNegative | None = None
+    """Greatest charge for over-delivery, as a share of the fee."""
+    event: ClassVar[str] = "over_delivery_capped"
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return (self.prime, self.subcontractor)
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """The fee, and the charge, in place of the activity that was paid for."""
+        delivers = scene.parties[self.subcontractor].delivers
+        activity = delivers * scene.context.cost
+        fee = self.fee * delivers * scene.expected_cost
+        charge = self.over_delivery_price * np.maximum(activity - fee, 0.0)
+        if self.over_delivery_cap is not None:
+            accounts.note(self.event, charge > self.over_delivery_cap * fee)
+            charge = np.minimum(charge, self.over_delivery_cap * fee)
+        accounts.pay({self.prime: 1.0}, self.subcontractor, fee + charge - activity)
+
+
+class OutcomesPayment(Term):
+    """Each partner's outcomes payment, a share of its contract value: all or nothing for all of them, or by score."""
+
+    kind: Literal["outcomes_payment"] = "outcomes_payment"
+    share: ByYear
+    """Share of each partner's contract value at stake, or one for each contract year."""
+    all_or_nothing: bool = False
+    """Paid in full where every measure is met, and to nobody elsewhere; else in proportion to the score."""
+    on_top: bool = False
+    """Paid on top of the budget; else held back from it and earned back."""
+    partners: tuple[PartyName, ...] = ()
+    """Who takes part; without names everybody with a contract value or a part in delivery."""
+    event: ClassVar[str] = "outcomes_missed"
+    needs_quality: ClassVar[bool] = True
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return self.partners
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """From those who fund, to every partner by its contract value."""
+        score = np.asarray(scene.context.quality)
+        met = np.asarray(score >= 1.0 if scene.outcomes_met is None else scene.outcomes_met)
+        earned = met.astype(float) if self.all_or_nothing else score
+        paid = scene.context.this_year(self.share) * (earned if self.on_top else earned - 1.0)
+        for name in self.partners or [name for name, party in scene.parties.items() if party.weight_by_budget]:
+            accounts.pay(scene.funders, name, scene.parties[name].weight_by_budget * paid * scene.context.budget)
+        if self.all_or_nothing:
+            accounts.note(self.event, ~met)
+
+
+class FixedTransfer(Term):
+    """A sum agreed between two parties, such as one commissioner's contribution to another."""
+
+    kind: Literal["fixed_transfer"] = "fixed_transfer"
+    payer: PartyName
+    receiver: PartyName
+    of_budget: Number = 0.0
+    """Share of the budget."""
+    cash: Number = 0.0
+    """Money per year, added to it."""
+
+    @model_validator(mode="after")
+    def _between_two(self) -> Any:
+        if self.payer == self.receiver:
+            raise mistake(f"pays {self.payer!r} from its own money", "name another receiver", value=None)
+        return self
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return (self.payer, self.receiver)
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """One payment."""
+        accounts.pay({self.payer: 1.0}, self.receiver, self.of_budget * scene.context.budget + self.cash)
+
+
+Transfer = Annotated[
+    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | FixedTransfer, Field(discriminator="kind")
+]

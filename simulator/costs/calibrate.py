@@ -1,0 +1,330 @@
+"""From summary figures to a family: mean, coefficient of variation and concentration shares of a whole segment.
+
+An analyst rarely has patient rows but often knows a mean and how much of the cost the costliest few hold. Those
+figures count people without any cost; the family describes users only. With p the share of users, the mean of users is
+mean / p, their squared cv is p·(1 + cv²) − 1, and the costliest share q of people are the costliest q / p of users.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from pydantic_core import PydanticCustomError
+from scipy import optimize, special
+
+from ..base import OpenFraction, Positive, SimulatorError, Term, mistake, mistakes_in
+from .quadrature import Moments
+from .severity import Burr, Gamma, GeneralizedPareto, Lognormal, Lomax, Pareto, Severity, Weibull
+
+Array = NDArray[np.float64]
+
+TopShare = dict[Annotated[float, Field(gt=0, lt=1)], OpenFraction]
+
+TOLERANCE = 0.0005
+"""How far a family may miss a target when there are more targets than it has figures."""
+
+
+class Calibration(Term):
+    """Targets that describe everybody in the segment, non-users included."""
+
+    family: Literal["lognormal", "gamma", "weibull", "pareto", "lomax", "gpd", "burr"]
+    mean: Positive
+    """Mean annual cost a head."""
+    cv: Positive | None = None
+    """Standard deviation of a person's annual cost as a multiple of the mean."""
+    top_share: TopShare = {}
+    """Share of cost of the costliest share of people: { "0.05" = 0.514 }."""
+
+
+class Calibrated(Term):
+    """A severity to be solved for."""
+
+    calibrate: Calibration
+
+    def users_severity(self, p_user: float) -> Severity:
+        """The users' severity that meets the targets in a segment with this share of users."""
+        return _solve(self.calibrate, p_user)
+
+
+def calibrate(
+    family: str,
+    *,
+    mean: float,
+    p_user: float = 1.0,
+    cv: float | None = None,
+    top_share: Mapping[float, float] | None = None,
+) -> Severity:
+    """The users' severity of which the whole segment has these figures, people without cost included.
+
+    Parameters
+    ----------
+    family : str
+        "lognormal", "gamma", "weibull", "pareto", "lomax" or "gpd", each determined by the mean and one more target;
+        "burr" by the mean and two more. More targets than that are met in least squares, or refused.
+    mean : float
+        Mean annual cost a head, money.
+    p_user : float
+        Share of people with any cost in the year.
+    cv : float, optional
+        Standard deviation of a person's annual cost as a multiple of `mean`.
+    top_share : mapping of float to float, optional
+        Share of cost of the costliest share of people, fractions: {0.05: 0.514}.
+
+    Returns
+    -------
+    Severity
+        Annual cost of a user, with mean `mean / p_user`.
+
+    Raises
+    ------
+    SimulatorError
+        Where a figure is out of range, where the targets do not determine the family, contradict one another or
+        cannot be had by it. The sentence names the closest attainable figures.
+
+    Examples
+    --------
+    >>> calibrate("gamma", mean=1_000.0, cv=2.0)
+    Gamma(family='gamma', mean=1000.0, cv=2.0, shape=None, scale=None)
+    """
+    figures = {"family": family, "mean": mean, "cv": cv, "top_share": dict(top_share or {})}
+    try:
+        targets = Calibration.model_validate(figures)
+        return _solve(targets, p_user)
+    except ValidationError as error:
+        raise mistakes_in(error, figures, "calibrate", known=figures) from None
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise SimulatorError("calibrate", context.get("value"), context["bound"], context["mend"]) from None
+
+
+class Target(NamedTuple):
+    """One figure to be met, and how a family of users is read for it."""
+
+    name: str
+    value: float
+    read: Callable[[Severity], float]
+
+
+def targets_of(c: Calibration, p_user: float) -> list[Target]:
+    """The shape targets of a calibration, as figures of the whole segment.
+
+    Parameters
+    ----------
+    c : Calibration
+    p_user : float
+        Share of people with any cost.
+    """
+    found = [Target(f"top-{q * 100:g}% share", share, _reader(q / p_user)) for q, share in sorted(c.top_share.items())]
+    if c.cv is not None:
+        found.insert(0, Target("cv", c.cv, lambda users: person_cv(users, p_user)))
+    return found
+
+
+def person_cv(users: Severity, p_user: float) -> float:
+    """Coefficient of variation of a person's annual cost, people without cost included."""
+    if users.tail_index <= 2:
+        return math.inf
+    raw = Moments(users).raw
+    return math.sqrt(max(float(raw[2] / raw[1] ** 2) / p_user - 1, 0.0))
+
+
+def _reader(u: float) -> Callable[[Severity], float]:
+    """Share of cost of the costliest u of users."""
+
+    def read(users: Severity) -> float:
+        moments = Moments(users)
+        return float(moments.above(users.isf(u))[1] / moments.raw[1])
+
+    return read
+
+
+# ── what every family needs: targets that can be ─────────────────────────────────────────────────
+
+
+def _refuse(why: str, mend: str) -> PydanticCustomError:
+    return mistake(f"cannot be calibrated: {why}", mend, value=None)
+
+
+def _check(c: Calibration, p_user: float) -> None:
+    if isinstance(p_user, bool) or not isinstance(p_user, int | float) or not 0 < p_user <= 1:
+        raise _refuse(f"p_user is {p_user}, not above 0 and at most 1", "give the share of people with any cost")
+    _check_shares(sorted(c.top_share.items()), p_user)
+    least = math.sqrt(1 / p_user - 1)
+    if c.cv is not None and c.cv <= least:
+        why = f"cv is {c.cv:g}, but people without any cost ({1 - p_user:.1%}) alone make it more than {least:.4g}"
+        raise _refuse(why, "give a larger cv or a larger p_user")
+    given, needed = len(c.top_share) + (c.cv is not None), _SHAPES[c.family].figures
+    if given < needed:
+        wanted = "one target" if needed == 1 else "two targets"
+        raise _refuse(f"{c.family} needs {wanted} beside the mean and has {given or 'none'}", "give cv, or more of top_share")
+
+
+def _check_shares(shares: Sequence[tuple[float, float]], p_user: float) -> None:
+    for q, share in shares:
+        people = f"the costliest {q * 100:g}% of people"
+        if q >= p_user:
+            raise _refuse(f"{people} hold every cost, as {p_user * 100:g}% have any", "give a smaller share of people or a larger p_user")
+        if share <= q:
+            raise _refuse(f"{people} cannot hold {share * 100:g}% of cost", f"give a share of cost above {q:g}")
+        if share <= q / p_user:
+            why = f"{people} hold more than {q / p_user * 100:.4g}% of cost, as {p_user * 100:g}% have any; {share * 100:g}% is too little"
+            raise _refuse(why, "give a larger share of cost or a larger p_user")
+    for (q, share), (more_q, more_share) in zip(shares[:-1], shares[1:], strict=True):
+        if more_share <= share or more_share / more_q >= share / q:
+            why = f"the costliest {q * 100:g}% cannot hold {share * 100:g}% of cost while the costliest {more_q * 100:g}% hold {more_share * 100:g}%"
+            raise _refuse(why, "a larger group holds more in all and less a head")
+
+
+# ── the families' shapes ─────────────────────────────────────────────────────────────────────────
+
+
+class _Shape(NamedTuple):
+    """A family with its mean taken out: `build(mean, y)` for y within the bounds, logarithms all."""
+
+    build: Callable[[float, Array], Severity]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    finite_cv: int = 0
+    """Which of the bounds moves where the variance must be finite: −1 the last low one, 1 the last high one."""
+
+    @property
+    def figures(self) -> int:
+        return len(self.low)
+
+
+def _weibull(mean: float, y: Array) -> Severity:
+    shape = math.exp(y[0])
+    return Weibull(shape=shape, scale=mean * math.exp(-float(special.gammaln(1 + 1 / shape))))
+
+
+def _lognormal(mean: float, y: Array) -> Severity:
+    sigma = math.exp(y[0])
+    return Lognormal(mu=math.log(mean) - sigma**2 / 2, sigma=sigma)
+
+
+def _pareto(mean: float, y: Array) -> Severity:
+    above = math.exp(y[0])
+    return Pareto(scale=mean * above / (1 + above), alpha=1 + above)
+
+
+def _burr(mean: float, y: Array) -> Severity:
+    c, tail = math.exp(y[0]), 1 + math.exp(y[1])
+    d = tail / c
+    log_mean = float(special.gammaln(d - 1 / c) + special.gammaln(1 + 1 / c) - special.gammaln(d))
+    return Burr(c=c, d=d, scale=mean * math.exp(-log_mean))
+
+
+def _logs(*values: float) -> tuple[float, ...]:
+    return tuple(math.log(v) for v in values)
+
+
+_SHAPES: dict[str, _Shape] = {
+    "lognormal": _Shape(_lognormal, _logs(1e-3), _logs(15.0)),
+    "gamma": _Shape(lambda m, y: Gamma(shape=math.exp(y[0]), scale=m * math.exp(-y[0])), _logs(1e-3), _logs(1e6)),
+    "weibull": _Shape(_weibull, _logs(0.05), _logs(1e3)),
+    "pareto": _Shape(_pareto, _logs(1e-3), _logs(1e5), finite_cv=-1),
+    "lomax": _Shape(lambda m, y: Lomax(alpha=1 + math.exp(y[0]), scale=m * math.exp(y[0])), _logs(1e-3), _logs(1e6), finite_cv=-1),
+    "gpd": _Shape(
+        lambda m, y: GeneralizedPareto(shape=1 - math.exp(y[0]), scale=m * math.exp(y[0])), _logs(1e-3), _logs(1e3), finite_cv=1
+    ),
+    "burr": _Shape(_burr, _logs(0.05, 1e-3), _logs(1e2, 1e3), finite_cv=-1),
+}
+"""Bounds: sigma; shape; shape; alpha − 1; alpha − 1; 1 − ξ; c and tail index − 1."""
+
+CALIBRATED_FAMILIES = tuple(_SHAPES)
+"""Families that `calibrate` knows."""
+
+
+def _bounds(shape: _Shape, has_cv: bool) -> tuple[Array, Array]:
+    low, high = np.array(shape.low), np.array(shape.high)
+    if has_cv and shape.finite_cv < 0:
+        low[-1] = math.log(1.0 + 1e-3)
+    elif has_cv and shape.finite_cv > 0:
+        low[-1] = math.log(0.5 + 1e-3)
+    return low, high
+
+
+# ── solving ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _solve(c: Calibration, p_user: float) -> Severity:
+    """The users' severity; raises what a pydantic validator raises."""
+    _check(c, p_user)
+    shape, users_mean = _SHAPES[c.family], c.mean / p_user
+    targets = targets_of(c, p_user)
+    low, high = _bounds(shape, c.cv is not None)
+    if shape.figures == 1 and len(targets) == 1:
+        if c.cv is not None:
+            return _from_cv(c, c.cv, p_user)
+        return _exactly(c.family, targets[0], users_mean, float(low[0]), float(high[0]))
+    return _closest(c.family, targets, users_mean, low, high)
+
+
+def _from_cv(c: Calibration, cv: float, p_user: float) -> Severity:
+    users_cv = math.sqrt(p_user * (1 + cv**2) - 1)
+    kinds: dict[str, Any] = {"lognormal": Lognormal, "gamma": Gamma, "weibull": Weibull, "pareto": Pareto, "lomax": Lomax, "gpd": GeneralizedPareto}
+    if c.family == "lomax" and users_cv <= 1:
+        raise _refuse(f"no lomax has cv {cv:g} here; it must be above {math.sqrt(2 / p_user - 1):.4g}", "give a larger cv or take gpd")
+    try:
+        users: Severity = kinds[c.family](mean=c.mean / p_user, cv=users_cv)
+    except ValidationError:
+        raise _refuse(f"no {c.family} has cv {cv:g} within the range of a computer's numbers", "take another family") from None
+    return users
+
+
+def _exactly(family: str, target: Target, mean: float, low: float, high: float) -> Severity:
+    """The one shape at which the target is met; all families have it monotone in y."""
+    build = _SHAPES[family].build
+
+    def gap(y: float) -> float:
+        return target.read(build(mean, np.array([y]))) - target.value
+
+    at_low, at_high = gap(low), gap(high)
+    if at_low * at_high > 0:
+        least, most = sorted((at_low + target.value, at_high + target.value))
+        closest = least if target.value < least else most
+        why = f"no {family} has a {target.name} of {target.value:g}; the closest it can have is {closest:.4f}"
+        raise _refuse(why, "take another family or give another target")
+    root = optimize.brentq(gap, low, high, xtol=1e-14, rtol=1e-14, maxiter=200)
+    return build(mean, np.array([root]))
+
+
+def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
+    """The shape nearest to all targets in least squares, refused where one of them is missed."""
+    build = _SHAPES[family].build
+
+    def gaps(y: Array) -> Array:
+        users = build(mean, y)
+        return np.array([_gap(target, users) for target in targets])
+
+    starts = sorted(_starts(low, high), key=lambda y: float(np.sum(gaps(y) ** 2)))[:3]
+    fits = []
+    for start in starts:
+        fit = optimize.least_squares(gaps, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, diff_step=1e-6)
+        fits.append((float(fit.cost), tuple(fit.x)))
+        if fit.cost < 1e-20:
+            break
+    best = build(mean, np.array(min(fits)[1]))
+    met = [target.read(best) for target in targets]
+    if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
+        asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
+        reached = " and ".join(f"{target.name} {found:.4f}" for found, target in zip(met, targets, strict=True))
+        raise _refuse(f"no {family} has {asked} together; the closest has {reached}", "drop a target or take another family")
+    return best
+
+
+def _gap(target: Target, users: Severity) -> float:
+    found = target.read(users)
+    # the logarithm tames a cv that grows without bound; near the target it is the difference itself
+    return target.value * math.log(found / target.value) if target.name == "cv" else found - target.value
+
+
+def _starts(low: Array, high: Array) -> list[Array]:
+    """A coarse grid over the sensible middle of the bounds."""
+    axes = [np.linspace(max(a, -4.0), min(b, 4.0), 9) for a, b in zip(low, high, strict=True)]
+    return [np.array(point) for point in np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, low.size)]

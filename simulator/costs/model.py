@@ -1,0 +1,298 @@
+"""The cost model: who costs what. Segments, membership, units, rare services and common shocks, and nothing of draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag, model_validator
+from scipy import optimize, special
+
+from ..base import Count, Positive, Term, Threshold, also, mistake
+from .calibrate import Calibrated
+from .severity import AnySeverity, Severity
+
+Array = NDArray[np.float64]
+
+SHOCK_BOUND = 6.0
+"""A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
+
+
+def _severity_kind(raw: Any) -> str:
+    calibrated = "calibrate" in raw if isinstance(raw, dict) else isinstance(raw, Calibrated)
+    return "calibrated" if calibrated else "family"
+
+
+GivenSeverity = Annotated[
+    Annotated[AnySeverity, Tag("family")] | Annotated[Calibrated, Tag("calibrated")], Discriminator(_severity_kind)
+]
+"""A severity by its figures, or calibrated from summary figures of the whole segment."""
+
+
+class Segment(Term):
+    """People with one cost distribution: a need level, an age band, a condition count."""
+
+    name: Annotated[str, Field(min_length=1)]
+    share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+    """Share of the population; the shares of all segments add up to 1."""
+    p_user: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 1.0
+    """Chance that a person has any cost in the year."""
+    severity: GivenSeverity
+    """Annual cost of a user."""
+
+    @model_validator(mode="after")
+    def _has_a_mean(self) -> Segment:
+        _refuse_infinite_mean(self.users_severity)
+        return self
+
+    @cached_property
+    def users_severity(self) -> Severity:
+        """Annual cost of a user, calibrated where summary figures were given."""
+        return self.severity.users_severity(self.p_user) if isinstance(self.severity, Calibrated) else self.severity
+
+
+class RareService(Term):
+    """A rare costly service, counted by event and not by patient: transplants, secure mental health, a new therapy."""
+
+    name: Annotated[str, Field(min_length=1)]
+    rate_per_100k: Positive
+    """Expected events a year for 100,000 people; the number of events is Poisson."""
+    price: AnySeverity
+    """Cost of one event. Thresholds and shocks meet each event as they meet a patient's annual cost."""
+    in_scope: bool = True
+    """Whether the budget pays for it; if not, its cost is kept as `excluded_service_cost`."""
+
+    @model_validator(mode="after")
+    def _has_a_mean(self) -> RareService:
+        _refuse_infinite_mean(self.price)
+        return self
+
+
+def _refuse_infinite_mean(severity: Severity) -> None:
+    if severity.tail_index <= 1:
+        raise mistake(f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2")
+
+
+class Unit(Term):
+    """One of several disjoint populations that are drawn together: a district, a practice, a cohort."""
+
+    name: Annotated[str, Field(min_length=1)]
+    members: Count
+    """People in the unit, for one year."""
+    shares: dict[str, Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]] | None = None
+    """Share of each segment in this unit; those of the whole population where absent."""
+
+
+class Shock(Term):
+    """What multiplies everybody's cost in a replicate at once: prices, a hard winter. Its mean is exactly 1."""
+
+    name: Annotated[str, Field(min_length=1)]
+    cv: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+    """Coefficient of variation of the lognormal factor."""
+
+    @cached_property
+    def sigma(self) -> float:
+        """Standard deviation of the factor's logarithm before truncation."""
+        return math.sqrt(math.log1p(self.cv**2))
+
+    @cached_property
+    def scale(self) -> float:
+        """What makes the mean of the truncated factor 1."""
+        inside = special.ndtr(SHOCK_BOUND) - special.ndtr(-SHOCK_BOUND)
+        tilted = special.ndtr(SHOCK_BOUND - self.sigma) - special.ndtr(-SHOCK_BOUND - self.sigma)
+        return float(math.exp(-(self.sigma**2) / 2) * inside / tilted)
+
+    @property
+    def largest(self) -> float:
+        """The largest factor that the law allows."""
+        return self.scale * math.exp(self.sigma * SHOCK_BOUND)
+
+    def factor(self, uniform: Array) -> Array:
+        """The factor at a uniform in (0, 1)."""
+        low, high = special.ndtr(-SHOCK_BOUND), special.ndtr(SHOCK_BOUND)
+        score = np.clip(special.ndtri(low + uniform * (high - low)), -SHOCK_BOUND, SHOCK_BOUND)
+        return np.asarray(self.scale * np.exp(self.sigma * score))
+
+
+def names_differ(raw: Any) -> Iterator[Any]:
+    try:
+        names = [part["name"] if isinstance(part, dict) else part.name for part in raw]
+    except (TypeError, KeyError, AttributeError):
+        return
+    repeated = sorted({str(name) for name in names if names.count(name) > 1})
+    if repeated:
+        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name")
+
+
+def _shares_add_up(raw: Any) -> Iterator[Any]:
+    yield from names_differ(raw)
+    try:
+        total = math.fsum(float(part["share"] if isinstance(part, dict) else part.share) for part in raw)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return
+    if len(raw) and not abs(total - 1) <= 1e-6:
+        yield mistake(f"has shares that add up to {total:.8g}, not 1", "make the shares add up to 1")
+
+
+class Population(Term):
+    """Who is covered."""
+
+    membership: Literal["fixed", "sampled"] = "fixed"
+    """"fixed": every population has the same case mix; "sampled": the case mix is drawn too."""
+    segments: Annotated[tuple[Segment, ...], Field(min_length=1), also(_shares_add_up)]
+    units: Annotated[tuple[Unit, ...], also(names_differ)] = ()
+    """Disjoint populations drawn together, in place of a list of sizes."""
+    rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
+
+    @model_validator(mode="after")
+    def _units_know_their_segments(self) -> Population:
+        names = {segment.name for segment in self.segments}
+        for unit in self.units:
+            if unit.shares is None:
+                continue
+            strangers = sorted(set(unit.shares) - names)
+            if strangers:
+                raise mistake(f"has a unit {unit.name!r} with a segment {strangers[0]!r} that does not exist", "use the names of the segments")
+            if abs(math.fsum(unit.shares.values()) - 1) > 1e-6:
+                raise mistake(f"has a unit {unit.name!r} whose shares add up to {math.fsum(unit.shares.values()):.8g}, not 1", "make them add up to 1")
+        return self
+
+
+class Percentiles(Term):
+    """Thresholds as percentiles of patients' annual cost, as US programmes truncate by enrolment stratum."""
+
+    percentiles: Annotated[tuple[Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)], ...], Field(min_length=1)]
+    """Ascending; people without cost are counted, shocks are not; 1.0 excludes nobody."""
+    by: Literal["segment", "population"] = "population"
+    """Whether each segment has its own amount, or all have one."""
+
+
+Thresholds = tuple[Threshold, ...] | Percentiles
+
+
+class Stream(NamedTuple):
+    """One thing the engine draws: the users of a segment, or the events of a rare service."""
+
+    name: str
+    is_segment: bool
+    in_scope: bool
+    rate: float
+    """Chance of any cost, or expected events a head."""
+    severity: Severity
+
+
+class CostModel(Term):
+    """Everything that affects what patients cost: what the engine draws from."""
+
+    population: Population
+    shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the case mix is drawn."""
+        return self.population.membership == "sampled"
+
+    @cached_property
+    def shares(self) -> Array:
+        """Shares of the segments, scaled to add up to 1 exactly."""
+        shares = np.array([segment.share for segment in self.population.segments])
+        return shares / shares.sum()
+
+    @cached_property
+    def streams(self) -> tuple[Stream, ...]:
+        """Segments first, then rare services."""
+        people = [Stream(s.name, True, True, s.p_user, s.users_severity) for s in self.population.segments]
+        rare = [Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in self.population.rare_services]
+        return (*people, *rare)
+
+    @property
+    def largest_factor(self) -> float:
+        """The largest product of shocks that their laws allow."""
+        return math.prod(shock.largest for shock in self.shocks)
+
+    def unit_shares(self, unit: Unit) -> Array:
+        """Shares of the segments in one unit."""
+        if unit.shares is None:
+            return self.shares
+        shares = np.array([unit.shares.get(segment.name, 0.0) for segment in self.population.segments])
+        return shares / shares.sum()
+
+    def threshold_amounts(self, thresholds: Thresholds) -> Array:
+        """Money at which exclusion starts.
+
+        Returns
+        -------
+        ndarray, shape (stream, threshold)
+            Money per year, before shocks.
+        """
+        if not isinstance(thresholds, Percentiles):
+            return np.tile(np.asarray(thresholds, float), (len(self.streams), 1))
+        levels = np.asarray(thresholds.percentiles, float)
+        if thresholds.by == "population":
+            return np.tile(self._population_quantile(levels), (len(self.streams), 1))
+        rows = [_person_quantile(stream, levels) for stream in self.streams]
+        return np.stack(rows)
+
+    def person_sf(self, cost: float) -> float:
+        """Chance that a person of the whole population costs more, before shocks and rare services."""
+        people = self.streams[: self.shares.size]
+        return float(sum(w * s.rate * float(s.severity.sf(cost)) for w, s in zip(self.shares, people, strict=True)))
+
+    def person_isf(self, survival: float) -> float:
+        """The smallest annual cost that a person exceeds with at most this chance."""
+        people = self.streams[: self.shares.size]
+        if survival >= self.person_sf(0.0):
+            return 0.0
+        if survival <= 0:
+            return math.inf
+        low = 0.0
+        high = max(float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people)
+        if self.person_sf(high) > survival:
+            high = math.nextafter(high, math.inf) * (1 + 1e-12)
+        low = min(float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people) * (1 - 1e-12)
+        if self.person_sf(low) <= survival:
+            return low
+        return float(optimize.bisect(lambda x: 1.0 if self.person_sf(x) > survival else -1.0, low, high, xtol=1e-12 * high, rtol=1e-14, maxiter=500))
+
+    def _population_quantile(self, levels: Array) -> Array:
+        reached = self.person_sf(0.0)
+        for level in levels:
+            if level < 1 and 1 - level >= reached:
+                raise mistake(f"has a percentile {level:g} at which people have no cost ({1 - reached:.1%} have none)", "give a higher percentile")
+        return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
+
+
+def _person_quantile(stream: Stream, levels: Array) -> Array:
+    if not stream.is_segment:
+        raise mistake("cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"')
+    for level in levels:
+        if level < 1 and 1 - level >= stream.rate:
+            raise mistake(f"has a percentile {level:g} at which people of {stream.name!r} have no cost ({1 - stream.rate:.1%} have none)", "give a higher percentile")
+    survival = np.minimum((1 - levels) / stream.rate, 1.0)
+    return np.where(levels == 1, np.inf, stream.severity.isf(np.where(levels == 1, 0.5, survival)))
+
+
+def head_counts(n: int, shares: Array) -> NDArray[np.int64]:
+    """People of each segment among n, by the divisor method of Sainte-Laguë: no segment shrinks as n grows.
+
+    Parameters
+    ----------
+    n : int
+    shares : ndarray, shape (segment,)
+        Adding up to 1.
+
+    Returns
+    -------
+    ndarray of int64, shape (segment,)
+        Adding up to n. Ties go to the segment that stands first.
+    """
+    # whoever is due at a divisor that surely seats fewer than n is seated at once, the rest one by one
+    counts = np.floor(shares * max(n - shares.size, 0) + 0.5).astype(np.int64)
+    with np.errstate(divide="ignore"):
+        for _ in range(n - int(counts.sum())):
+            counts[np.argmin((counts + 0.5) / shares)] += 1
+    return counts

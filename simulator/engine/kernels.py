@@ -1,0 +1,435 @@
+"""The loops that draw, and nothing else: Philox4x32-10, exact binomials and Poissons, body and large claims.
+
+Every draw is a pure function of the seed and of a counter, so the order, the chunking and the machine's number of
+cores cannot change it. A counter has four words:
+
+    block, purpose · 2²⁴ + stream, replicate, increment
+
+where *stream* is the segment (or rare service, or shock) and *increment* the step from one population size to the next
+(or the unit). No two draws can share a counter, and a longer list of sizes leaves the earlier draws as they are.
+
+Everything jitted stands in this one file, since numba's cache on disk does not see changes in other files. With
+``NUMBA_DISABLE_JIT=1`` the same bodies run as plain Python and give the same bits.
+
+References
+----------
+.. [1] Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3. SC11.
+.. [2] Hörmann (1993), The generation of binomial random variates. J Stat Comput Simul 46:101-110 (BTRS).
+.. [3] Hörmann (1993), The transformed rejection method for generating Poisson random variables.
+       Insurance: Mathematics and Economics 12:39-45 (PTRS).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+from ..costs.tables import BODY_CELLS, CELLS_PER_OCTAVE, TAIL_OCTAVES
+
+logger = logging.getLogger(__name__)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+# Purposes: the third argument of every stream. Append; never renumber.
+USERS = 1  # who has any cost
+LARGE = 2  # which users are large claims
+BODY = 3  # cost of a user below the cut
+TAIL = 4  # cost of a large claim
+EVENTS = 5  # number of events of a rare service
+MEMBERSHIP = 6  # case mix, where it is drawn
+SHOCK = 7  # common shocks
+QUALITY = 8  # quality and outcome scores, drawn when a ledger is settled
+ACTIVITY = 9  # activity shares between providers, drawn when a ledger is settled
+BASELINE = 10  # error of a budget's baseline, drawn when a ledger is settled
+
+BODY_CELLS_LOG2 = BODY_CELLS.bit_length() - 1
+CELLS_PER_OCTAVE_LOG2 = CELLS_PER_OCTAVE.bit_length() - 1
+
+PEOPLE, IN_SCOPE, OUT_OF_SCOPE = 0, 1, 2  # kinds of stream: a segment, or a rare service
+
+
+def _compiled(function: _Function) -> _Function:
+    try:
+        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # nowhere to write the cache: a read-only install without a home
+        logger.warning("numba has nowhere to keep %s; it is compiled afresh (set NUMBA_CACHE_DIR)", function.__name__)
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+_M0 = np.uint64(0xD2511F53)
+_M1 = np.uint64(0xCD9E8D57)
+_W0 = np.uint64(0x9E3779B9)
+_W1 = np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+_24 = np.uint64(24)
+_ONE = np.uint64(1)
+
+_BLOCKS = 256
+_WORDS = 4 * _BLOCKS
+_T_BITS = np.uint64(32 - BODY_CELLS_LOG2)
+_T_MASK = np.uint64((1 << (32 - BODY_CELLS_LOG2)) - 1)
+
+_TAIL_SHIFT = np.uint64(52 - CELLS_PER_OCTAVE_LOG2)
+_TAIL_FIRST = ((1023 - TAIL_OCTAVES) << CELLS_PER_OCTAVE_LOG2) - 1  # cell 0 takes all that lies below 2^-TAIL_OCTAVES
+_TAIL_FRACTION = np.uint64((1 << (52 - CELLS_PER_OCTAVE_LOG2)) - 1)
+_TAIL_STEP = 2.0 ** -(52 - CELLS_PER_OCTAVE_LOG2)
+_TAIL_BOTTOM = 2.0**-TAIL_OCTAVES
+_TWO_64 = 2.0**-64
+_TWO_53 = 2.0**-53
+_HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+_BELOW_ONE = 1.0 - 2.0**-53
+
+
+@_compiled
+def philox(words, blocks, c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """Fill `words` (4 quarters of `blocks`) with Philox4x32-10 of the counters c0, c0 + 1, …; uint64 throughout."""
+    for j in range(blocks):
+        x0 = (c0 + np.uint64(j)) & _LOW
+        x1 = c1
+        x2 = c2
+        x3 = c3
+        r0 = k0
+        r1 = k1
+        for _ in range(10):
+            p0 = _M0 * x0
+            p1 = _M1 * x2
+            x0 = (p1 >> _32) ^ x1 ^ r0
+            x1 = p1 & _LOW
+            x2 = (p0 >> _32) ^ x3 ^ r1
+            x3 = p0 & _LOW
+            r0 = (r0 + _W0) & _LOW
+            r1 = (r1 + _W1) & _LOW
+        words[j] = x0
+        words[blocks + j] = x1
+        words[2 * blocks + j] = x2
+        words[3 * blocks + j] = x3
+
+
+@_compiled
+def _uniform(words, position, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """The uniform in (0, 1) at `position` of a stream, 53 bits, two a block; `words` is scratch of length 4."""
+    if position & 1 == 0:
+        philox(words, 1, np.uint64(position >> 1), c1, c2, c3, k0, k1)
+        high, low = words[0], words[1]
+    else:
+        high, low = words[2], words[3]
+    return (float(((high << _32) | low) >> np.uint64(11)) + 0.5) * _TWO_53
+
+
+@_compiled
+def uniforms_into(out, purpose, stream, replicates, k0, k1):  # type: ignore[no-untyped-def]
+    """Fill `out` (replicate, position) with the uniforms of one stream."""
+    words = np.empty(4, np.uint64)
+    c1 = (np.uint64(purpose) << _24) | np.uint64(stream)
+    for r in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[r, j] = _uniform(words, j, c1, np.uint64(replicates[r]), np.uint64(0), k0, k1)
+
+
+@_compiled
+def _stirling_tail(k):  # type: ignore[no-untyped-def]
+    """log k! less Stirling's first terms."""
+    if k < 10:
+        if k < 1:
+            return 0.08106146679532726
+        if k < 2:
+            return 0.04134069595540929
+        if k < 3:
+            return 0.02767792568499834
+        if k < 4:
+            return 0.02079067210376509
+        if k < 5:
+            return 0.01664469118982119
+        if k < 6:
+            return 0.01387612882307075
+        if k < 7:
+            return 0.01189670994589177
+        if k < 8:
+            return 0.01041126526197209
+        if k < 9:
+            return 0.009255462182712733
+        return 0.008330563433362871
+    square = (k + 1.0) * (k + 1.0)
+    return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (k + 1.0)
+
+
+@_compiled
+def binomial(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """An exact binomial(n, p) from the stream (c1, c2, c3): inversion while n·min(p, 1 − p) < 10, else BTRS [2]_."""
+    if n <= 0 or p <= 0.0:
+        return 0
+    if p >= 1.0:
+        return n
+    small = p if p <= 0.5 else 1.0 - p
+    if n * small < 10.0:
+        k = _binomial_by_inversion(words, n, small, c1, c2, c3, k0, k1)
+    else:
+        k = _binomial_by_rejection(words, n, small, c1, c2, c3, k0, k1)
+    return k if p <= 0.5 else n - k
+
+
+@_compiled
+def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    odds = p / (1.0 - p)
+    first = math.exp(n * math.log1p(-p))
+    position = 0
+    while True:
+        left = _uniform(words, position, c1, c2, c3, k0, k1)
+        position += 1
+        chance = first
+        for k in range(min(n, 110) + 1):
+            if left <= chance:
+                return k
+            left -= chance
+            chance *= odds * (n - k) / (k + 1.0)
+        # what is left is below 1e-16 of probability (rounding): draw again
+
+
+@_compiled
+def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    spread = math.sqrt(n * p * (1.0 - p))
+    b = 1.15 + 2.53 * spread
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    centre = n * p + 0.5
+    v_r = 0.92 - 4.2 / b
+    alpha = (2.83 + 5.1 / b) * spread
+    log_odds = math.log(p / (1.0 - p))
+    mode = math.floor((n + 1) * p)
+    at_mode = (mode + 0.5) * math.log((mode + 1.0) / (n - mode + 1.0)) + _stirling_tail(mode) + _stirling_tail(n - mode)
+    position = 0
+    while True:
+        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
+        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
+        position += 2
+        us = 0.5 - abs(u)
+        k = math.floor((2.0 * a / us + b) * u + centre)
+        if k < 0 or k > n:
+            continue
+        if us >= 0.07 and v <= v_r:
+            return int(k)
+        v = math.log(v * alpha / (a / (us * us) + b))
+        bound = (
+            at_mode
+            + (n + 1.0) * math.log((n - mode + 1.0) / (n - k + 1.0))
+            + (k + 0.5) * math.log((n - k + 1.0) / (k + 1.0))
+            + (k - mode) * log_odds
+            - _stirling_tail(k)
+            - _stirling_tail(n - k)
+        )
+        if v <= bound:
+            return int(k)
+
+
+@_compiled
+def poisson(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """An exact Poisson(mean) from the stream (c1, c2, c3): inversion below a mean of 10, else PTRS [3]_."""
+    if mean <= 0.0:
+        return 0
+    if mean < 10.0:
+        return _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1)
+    return _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1)
+
+
+@_compiled
+def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    first = math.exp(-mean)
+    position = 0
+    while True:
+        left = _uniform(words, position, c1, c2, c3, k0, k1)
+        position += 1
+        chance = first
+        for k in range(111):
+            if left <= chance:
+                return k
+            left -= chance
+            chance *= mean / (k + 1.0)
+
+
+@_compiled
+def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    v_r = 0.9277 - 3.6224 / (b - 2.0)
+    position = 0
+    while True:
+        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
+        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
+        position += 2
+        us = 0.5 - abs(u)
+        k = math.floor((2.0 * a / us + b) * u + mean + 0.43)
+        if us >= 0.07 and v <= v_r:
+            return int(k)
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        left = math.log(v * inverse_alpha / (a / (us * us) + b))
+        log_factorial = (k + 0.5) * math.log(k + 1.0) - (k + 1.0) + _HALF_LOG_TWO_PI + _stirling_tail(k)
+        if left <= k * math.log(mean) - mean - log_factorial:
+            return int(k)
+
+
+@_compiled
+def _body_sum(words, table, count, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+    """Σ of `count` body claims in units of the table: (2³² cells high, 2²² parts of the low word low)."""
+    total = np.uint64(0)
+    block = 0
+    while count > 0:
+        n = min(count, _WORDS)
+        blocks = (n + 3) >> 2
+        philox(words, blocks, np.uint64(block), c1, c2, c3, k0, k1)
+        floor_sum = np.uint64(0)
+        part_sum = np.uint64(0)
+        for j in range(n):
+            word = words[j]
+            cell = table[word >> _T_BITS]
+            floor_sum += cell >> _32
+            part_sum += (cell & _LOW) * (word & _T_MASK)
+        total += floor_sum + (part_sum >> _T_BITS)
+        block += blocks
+        count -= n
+    return total
+
+
+@_compiled
+def draw_block(  # type: ignore[no-untyped-def]
+    key,
+    first_replicate,
+    heads,
+    shares,
+    kind,
+    rate,
+    p_large,
+    body,
+    body_unit,
+    tail,
+    thresholds,
+    factor,
+    gross,
+    excess,
+    above,
+    n_above,
+    excluded,
+    members,
+):
+    """Draw a block of replicates; every increment between population sizes apart, not yet accumulated.
+
+    Parameters
+    ----------
+    key : uint64 (2,)
+    first_replicate : int
+    heads : int64 (increment, stream)
+        People in the increment and segment; for a rare service all people of the increment. With `members` drawn, the
+        people of the whole increment stand in each column.
+    shares : float64 (increment, stream)
+        Chance of the segment among those not placed in an earlier one, where the case mix is drawn.
+    kind : int64 (stream,)
+    rate : float64 (stream,)
+        Chance of any cost, or events a head.
+    p_large : float64 (stream,)
+        Chance that a user is a large claim.
+    body : uint64 (stream, 1024); body_unit : float64 (stream,)
+    tail : float64 (stream, TAIL_CELLS, 5)
+    thresholds : float64 (stream, threshold), ascending
+    factor : float64 (replicate, stream)
+        Common shock.
+    gross, excluded : float64 (replicate, increment), out
+    excess, above : float64 (replicate, increment, threshold), out
+    n_above : int64 (replicate, increment, threshold), out
+    members : int64 (replicate, increment, segment), out; of no replicates where the case mix is fixed
+    """
+    words = np.empty(_WORDS, np.uint64)
+    few = np.empty(4, np.uint64)
+    chance = np.empty(_WORDS // 2, np.float64)
+    bits = chance.view(np.uint64)
+    k0, k1 = key[0], key[1]
+    n_thresholds = thresholds.shape[1]
+    sampled = members.shape[0] > 0
+    for r in range(gross.shape[0]):
+        c2 = np.uint64(first_replicate + r)
+        for i in range(heads.shape[0]):
+            c3 = np.uint64(i)
+            unplaced = heads[i, 0]
+            for s in range(heads.shape[1]):
+                stream = np.uint64(s)
+                n = heads[i, s]
+                if kind[s] == PEOPLE:
+                    if sampled:
+                        n = binomial(few, unplaced, shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1)
+                        unplaced -= n
+                        members[r, i, s] = n
+                    users = binomial(few, n, rate[s], (np.uint64(USERS) << _24) | stream, c2, c3, k0, k1)
+                else:
+                    users = poisson(few, n * rate[s], (np.uint64(EVENTS) << _24) | stream, c2, c3, k0, k1)
+                large = binomial(few, users, p_large[s], (np.uint64(LARGE) << _24) | stream, c2, c3, k0, k1)
+                scale = factor[r, s]
+                c1 = (np.uint64(BODY) << _24) | stream
+                cost = float(_body_sum(words, body[s], users - large, c1, c2, c3, k0, k1)) * body_unit[s] * scale
+                c1 = (np.uint64(TAIL) << _24) | stream
+                block = 0
+                while large > 0:
+                    count = min(large, _WORDS // 2)
+                    blocks = (count + 1) >> 1
+                    philox(words, blocks, np.uint64(block), c1, c2, c3, k0, k1)
+                    for j in range(count):
+                        wide = (words[j] << _32) | words[2 * blocks + j]
+                        chance[j] = min((float(wide) + 0.5) * _TWO_64, _BELOW_ONE)
+                    for j in range(count):
+                        cell = np.int64(bits[j] >> _TAIL_SHIFT) - _TAIL_FIRST
+                        t = float(bits[j] & _TAIL_FRACTION) * _TAIL_STEP
+                        if cell < 1:
+                            cell = 0
+                            t = chance[j] / _TAIL_BOTTOM
+                        if t < tail[s, cell, 2]:
+                            x = (tail[s, cell, 0] + tail[s, cell, 1] * t) * scale
+                        else:
+                            x = (tail[s, cell, 3] + tail[s, cell, 4] * t) * scale
+                        cost += x
+                        if kind[s] != OUT_OF_SCOPE:
+                            for d in range(n_thresholds):
+                                if x <= thresholds[s, d]:
+                                    break
+                                excess[r, i, d] += x - thresholds[s, d]
+                                above[r, i, d] += x
+                                n_above[r, i, d] += 1
+                    block += blocks
+                    large -= count
+                if kind[s] == OUT_OF_SCOPE:
+                    excluded[r, i] += cost
+                else:
+                    gross[r, i] += cost
+
+
+def key_of(seed: int) -> np.ndarray:
+    """The Philox key (two words of 32 bits) of a seed below 2⁶⁴."""
+    return np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint64)
+
+
+def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count: int) -> np.ndarray:
+    """Uniforms in (0, 1) of one stream, for draws that are made on the host.
+
+    Parameters
+    ----------
+    seed : int
+        Below 2⁶⁴.
+    purpose : int
+        One of the purposes of this module.
+    stream : int
+        Number of the shock, measure, provider …; below 2²⁴.
+    replicates : array of int, shape (replicate,)
+    count : int
+        How many for each replicate.
+
+    Returns
+    -------
+    ndarray of float64, shape (replicate, count)
+    """
+    drawn = np.empty((len(replicates), count))
+    key = key_of(seed)
+    with np.errstate(over="ignore"):
+        uniforms_into(drawn, purpose, stream, np.asarray(replicates, np.int64), key[0], key[1])
+    return drawn

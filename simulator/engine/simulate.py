@@ -1,0 +1,235 @@
+"""Draw synthetic populations: a plan of plain arrays, chunks of replicates, any executor."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..costs import tables
+from ..costs.model import CostModel, Shock
+from . import kernels
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Progress = Callable[[int, int], None]
+
+_PATIENTS_A_CHUNK = 1e8  # about a tenth of a second of one core
+_KINDS = {(True, True): kernels.PEOPLE, (False, True): kernels.IN_SCOPE, (False, False): kernels.OUT_OF_SCOPE}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that one worker needs to draw any replicate: plain arrays, picklable."""
+
+    seed: int
+    heads: Counts
+    shares: Array
+    kind: Counts
+    rate: Array
+    p_large: Array
+    body: NDArray[np.uint64]
+    body_unit: Array
+    tail: Array
+    thresholds: Array
+    shocks: tuple[Shock, ...]
+    n_sampled: int
+    """Segments whose people are drawn; 0 where the case mix is fixed."""
+    tables_hash: str
+
+    @property
+    def people(self) -> int:
+        """People in one replicate."""
+        return int(self.heads[:, 0].sum() if self.n_sampled else self.heads[:, self.kind == kernels.PEOPLE].sum())
+
+
+def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int) -> Plan:
+    """Tables and counts for the kernel.
+
+    Parameters
+    ----------
+    model : CostModel
+    increments : ndarray of int, shape (increment, segment)
+        People added from one population size to the next, or people of each unit.
+    thresholds : ndarray, shape (stream, threshold)
+        Money per year.
+    cuts : ndarray, shape (stream,)
+        Money per year before shocks; no body claim exceeds it.
+    seed : int
+    """
+    streams = model.streams
+    built = [tables.build(stream.severity, float(cut)) for stream, cut in zip(streams, cuts, strict=True)]
+    return Plan(
+        seed=seed,
+        heads=_stream_heads(model, increments),
+        shares=_chained_shares(model),
+        kind=np.array([_KINDS[stream.is_segment, stream.in_scope] for stream in streams]),
+        rate=np.array([stream.rate for stream in streams]),
+        p_large=np.array([table.p_large for table in built]),
+        body=np.stack([table.body for table in built]),
+        body_unit=np.array([table.body_unit for table in built]),
+        tail=np.stack([table.tail for table in built]),
+        thresholds=np.ascontiguousarray(thresholds),
+        shocks=model.shocks,
+        n_sampled=model.shares.size if model.sampled else 0,
+        tables_hash=tables.digest(built),
+    )
+
+
+def _stream_heads(model: CostModel, increments: Counts) -> Counts:
+    everybody = increments.sum(axis=1, keepdims=True)
+    segments = np.repeat(everybody, model.shares.size, axis=1) if model.sampled else increments
+    return np.ascontiguousarray(np.hstack([segments, np.repeat(everybody, len(model.streams) - model.shares.size, axis=1)]))
+
+
+def _chained_shares(model: CostModel) -> Array:
+    """Chance of each segment among those not placed in an earlier one, shape (increment or 1, stream)."""
+    units = model.population.units
+    shares = np.stack([model.unit_shares(unit) for unit in units]) if units else model.shares[None, :]
+    left = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1]
+    with np.errstate(invalid="ignore"):
+        chained = np.where(left > 0, np.minimum(shares / left, 1.0), 0.0)
+    # whoever is left belongs to the last segment that has a share
+    last = shares.shape[1] - 1 - np.argmax(shares[:, ::-1] > 0, axis=1)
+    chained[np.arange(shares.shape[0]), last] = 1.0
+    return np.hstack([chained, np.zeros((shares.shape[0], len(model.streams) - model.shares.size))])
+
+
+def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
+    """Draw replicates first … first + count − 1; the unit of work that an executor runs.
+
+    Returns
+    -------
+    dict of ndarray
+        By increment, not accumulated: see `kernels.draw_block`.
+    """
+    increments, n_thresholds = plan.heads.shape[0], plan.thresholds.shape[1]
+    replicates = np.arange(first, first + count)
+    factors = [shock.factor(kernels.uniforms(plan.seed, kernels.SHOCK, s, replicates, 1)[:, 0]) for s, shock in enumerate(plan.shocks)]
+    together = np.prod(factors, axis=0) if factors else np.ones(count)
+    drawn: dict[str, NDArray[Any]] = {
+        "gross_cost": np.zeros((count, increments)),
+        "excess_cost": np.zeros((count, increments, n_thresholds)),
+        "above_cost": np.zeros((count, increments, n_thresholds)),
+        "n_above": np.zeros((count, increments, n_thresholds), np.int64),
+        "excluded_service_cost": np.zeros((count, increments)),
+        "members": np.zeros((count if plan.n_sampled else 0, increments, plan.n_sampled), np.int64),
+    }
+    chances = np.ascontiguousarray(np.broadcast_to(plan.shares, plan.heads.shape))
+    factor = np.repeat(together[:, None], plan.kind.size, axis=1)
+    with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
+        kernels.draw_block(
+            kernels.key_of(plan.seed), first, _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
+            _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
+            factor, *drawn.values(),
+        )  # fmt: skip
+    drawn["shock_factor"] = np.stack(factors, axis=1) if factors else np.empty((count, 0))
+    return drawn
+
+
+def _own(values: NDArray[Any]) -> NDArray[Any]:
+    """An array that the kernel's compiled form accepts: what came from another process may be read-only."""
+    return values if values.flags.writeable else values.copy()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Drawing was stopped; `drawn` holds the replicates that were finished without a gap, or None."""
+
+    def __init__(self, drawn: dict[str, NDArray[Any]] | None) -> None:
+        super().__init__("drawing was stopped")
+        self.drawn = drawn
+
+
+def draw_all(
+    plan: Plan, first: int, count: int, executor: Executor | None = None, progress: Progress | None = None
+) -> dict[str, NDArray[Any]]:
+    """Draw replicates in chunks; no number depends on the chunks, on their order or on the executor.
+
+    Parameters
+    ----------
+    plan : Plan
+    first, count : int
+        Replicates first … first + count − 1.
+    executor : concurrent.futures.Executor, optional
+        A thread pool over all cores by default.
+    progress : callable (done, count), optional
+        Called after every chunk.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, with what was finished.
+    """
+    draw(plan, first, 0)  # compile, or load what was compiled, before many workers need it
+    if executor is None:
+        with ThreadPoolExecutor(cores()) as threads:
+            return _gather(plan, first, count, threads, progress)
+    return _gather(plan, first, count, executor, progress)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_compiled() -> bool:
+    """Whether the kernel is compiled already, in this process or on disk."""
+    if not hasattr(kernels.draw_block, "stats") or kernels.draw_block.signatures:
+        return True
+    folder = getattr(kernels.draw_block.stats, "cache_path", None)
+    return bool(folder) and any(name.startswith("kernels.draw_block") and name.endswith(".nbc") for name in _names(folder))
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _chunk_size(plan: Plan, count: int) -> int:
+    by_work = math.ceil(_PATIENTS_A_CHUNK / max(plan.people, 1))
+    return max(1, min(by_work, math.ceil(count / 8)))
+
+
+def _gather(plan: Plan, first: int, count: int, executor: Executor, progress: Progress | None) -> dict[str, NDArray[Any]]:
+    step = _chunk_size(plan, count)
+    futures: dict[Future[dict[str, NDArray[Any]]], int] = {}
+    finished: dict[int, dict[str, NDArray[Any]]] = {}
+    try:
+        for start in range(first, first + count, step):
+            futures[executor.submit(draw, plan, start, min(step, first + count - start))] = start
+        done = 0
+        for future in as_completed(futures):
+            start = futures[future]
+            finished[start] = future.result()
+            done += finished[start]["gross_cost"].shape[0]
+            if progress is not None:
+                progress(done, count)
+    except KeyboardInterrupt:
+        for future in futures:
+            future.cancel()
+        raise Interrupted(_join(_without_gap(finished, first, step))) from None
+    joined = _join([finished[start] for start in sorted(finished)])
+    assert joined is not None
+    return joined
+
+
+def _without_gap(finished: dict[int, dict[str, NDArray[Any]]], first: int, step: int) -> list[dict[str, NDArray[Any]]]:
+    parts = []
+    while first in finished:
+        parts.append(finished[first])
+        first += step
+    return parts
+
+
+def _join(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]] | None:
+    if not parts:
+        return None
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,312 @@
+"""The ledger: what every synthetic population cost, and what follows from it without another draw.
+
+A leaf of the package (it imports `base` only) and the only writer of attributes. A ledger is an `xarray.Dataset` with
+the dims ``replicate``, ``population_size`` and ``threshold``; `VARIABLES` lists what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import xarray as xr
+
+from .base import SCHEMA_VERSION, SimulatorError
+
+logger = logging.getLogger(__name__)
+
+
+class Variable(NamedTuple):
+    """What one variable of the ledger is."""
+
+    dims: tuple[str, ...]
+    unit: str
+    sentence: str
+
+
+MONEY = "{currency} per year"
+_POPULATION = ("replicate", "population_size")
+_PATIENT_LEVEL = ("replicate", "population_size", "threshold")
+_UNIT = ("replicate", "unit")
+_UNIT_PATIENT_LEVEL = ("replicate", "unit", "threshold")
+
+VARIABLES: Mapping[str, Variable] = {
+    "gross_cost": Variable(_POPULATION, MONEY, "cost of everybody before exclusions"),
+    "excess_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ max(x − threshold, 0) over patients"),
+    "above_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ x over patients who cost more than the threshold"),
+    "n_above": Variable(_PATIENT_LEVEL, "patients", "patients who cost more than the threshold"),
+    "excluded_service_cost": Variable(_POPULATION, MONEY, "cost of the rare services that are out of scope"),
+    "members": Variable((*_POPULATION, "segment"), "people", "people of the segment, where the case mix is drawn"),
+    "unit_gross_cost": Variable(_UNIT, MONEY, "cost of the unit before exclusions"),
+    "unit_excess_cost": Variable(_UNIT_PATIENT_LEVEL, MONEY, "Σ max(x − threshold, 0) over the unit's patients"),
+    "unit_above_cost": Variable(_UNIT_PATIENT_LEVEL, MONEY, "Σ x over the unit's patients above the threshold"),
+    "unit_n_above": Variable(_UNIT_PATIENT_LEVEL, "patients", "the unit's patients above the threshold"),
+    "unit_excluded_service_cost": Variable(_UNIT, MONEY, "the unit's cost of rare services that are out of scope"),
+    "unit_members": Variable((*_UNIT, "segment"), "people", "the unit's people of the segment, where drawn"),
+    "shock_factor": Variable(("replicate", "shock"), "1", "what the shock multiplies everybody's cost by"),
+    "threshold_amount": Variable(("segment", "threshold"), MONEY, "a patient's annual cost at which exclusion starts"),
+    "cut": Variable(("segment",), MONEY, "cost before shocks above which a patient is drawn one by one"),
+}
+"""Every variable of a ledger. Those with a dim that a scenario does not use are absent."""
+
+COORDINATES: Mapping[str, Variable] = {
+    "replicate": Variable(("replicate",), "1", "number of the synthetic population, one for each contract year"),
+    "population_size": Variable(("population_size",), "people", "people in the population, for one year"),
+    "threshold": Variable(("threshold",), MONEY, "one patient's annual cost at which exclusion starts"),
+    "percentile": Variable(("threshold",), "1", "percentile of patients' annual cost, people without cost included"),
+    "unit": Variable(("unit",), "1", "disjoint population drawn with the others"),
+    "unit_size": Variable(("unit",), "people", "people in the unit, for one year"),
+    "segment": Variable(("segment",), "1", "people with one cost distribution"),
+    "shock": Variable(("shock",), "1", "what hits everybody in a replicate at once"),
+}
+
+
+class Rule(Protocol):
+    """What an exclusion rule must tell: see `simulator.contracts.exclusion`."""
+
+    def layers(self, threshold: float) -> tuple[tuple[float, float, float], ...]:
+        """(threshold, share of the excess removed, share of the whole patient removed), a layer each."""
+        ...
+
+    def fixed_thresholds(self) -> tuple[float, ...]:
+        """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
+        ...
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def assemble(
+    arrays: Mapping[str, Any], coordinates: Mapping[str, Any], attrs: Mapping[str, str | int | float], currency: str
+) -> xr.Dataset:
+    """A ledger from plain arrays, with units and sentences from `VARIABLES`.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+        Values by variable; the order of dims is that of `VARIABLES`.
+    coordinates : mapping of str to array
+        Values by coordinate; the dims are those of `COORDINATES`.
+    attrs : mapping
+        Strings and numbers.
+    currency : str
+        ISO 4217 code.
+    """
+    ledger = xr.Dataset(
+        {name: (VARIABLES[name].dims, np.asarray(values)) for name, values in arrays.items()},
+        coords={name: (COORDINATES[name].dims, np.asarray(values)) for name, values in coordinates.items()},
+        attrs={"schema_version": SCHEMA_VERSION, "currency": currency, **attrs},
+    )
+    for name in ledger.variables:
+        described = VARIABLES.get(str(name)) or COORDINATES[str(name)]
+        describe_variable(ledger[name], described.unit.format(currency=currency), described.sentence)
+    return ledger
+
+
+def describe_variable(variable: xr.DataArray, unit: str, sentence: str) -> None:
+    """Set the unit and the sentence afresh: arithmetic may have left those of its inputs."""
+    variable.attrs.clear()
+    variable.attrs.update(units=unit, long_name=sentence)
+
+
+def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a Dataset as one netCDF-4 file, whole or not at all.
+
+    Raises
+    ------
+    SimulatorError
+        Where the file cannot be written; what stood there before is left as it was.
+    """
+    target = Path(path)
+    check_writable(target)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4")
+        os.chmod(partial, 0o666 & ~_umask())
+        os.replace(partial, target)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise SimulatorError(str(target), None, f"could not be written ({reason})", "free some space or name another place") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse, before any work is done, a path that cannot be written."""
+    target = Path(path)
+    if target.is_dir():
+        raise SimulatorError(str(target), None, "is a folder", "name a file in it")
+    if not target.parent.is_dir():
+        raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
+    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a ledger that `save` wrote, whole into memory.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is no such file, it is no ledger, or another version of the program wrote it.
+    """
+    source = Path(path)
+    if not source.exists():
+        raise SimulatorError(str(source), None, "does not exist", "name a file that `simulator run --out` wrote")
+    if source.is_dir():
+        raise SimulatorError(str(source), None, "is a folder", "name a file in it")
+    try:
+        with xr.open_dataset(source, engine="h5netcdf") as opened:
+            ledger = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise SimulatorError(str(source), None, "is not a netCDF-4 file", "name a file that `simulator run --out` wrote") from error
+    check_version(ledger.attrs.get("schema_version"), str(source))
+    if "gross_cost" not in ledger:
+        raise SimulatorError(str(source), None, "holds no gross_cost", "name a file that `simulator run --out` wrote")
+    return ledger
+
+
+def check_version(version: object, source: str) -> None:
+    """Refuse what another version of the program wrote."""
+    if version is None:
+        raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
+    if int(version) != SCHEMA_VERSION:  # type: ignore[call-overload]
+        raise SimulatorError(
+            f"{source}: schema_version", version, f"must be {SCHEMA_VERSION}", "use the version of the program that wrote it"
+        )
+
+
+# ── what follows without another draw ────────────────────────────────────────────────────────────
+
+
+def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
+    """Cost that is kept under an exclusion rule.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+    rule : exclusion rule
+        Swept over the ledger's thresholds, or with thresholds of its own that must be on the grid.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money per year, dims of `gross_cost` and ``threshold`` (length 1 where the rule fixes its own).
+    """
+    kept = []
+    for point in sweep(ledger, rule):
+        cost = ledger["gross_cost"]
+        for threshold, excess_share, whole_share in rule.layers(point):
+            at = {"threshold": threshold}
+            if excess_share:
+                cost = cost - excess_share * ledger["excess_cost"].sel(at, drop=True)
+            if whole_share:
+                cost = cost - whole_share * ledger["above_cost"].sel(at, drop=True)
+        kept.append(cost)
+    points = ledger["threshold"].sel(threshold=sweep(ledger, rule))
+    retained = xr.concat(kept, dim=points).transpose(*ledger["gross_cost"].dims, "threshold")
+    describe_variable(retained, ledger["gross_cost"].attrs.get("units", ""), "cost that is kept under the exclusion rule")
+    return retained.rename("retained_cost")
+
+
+def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
+    """The points of the threshold grid at which a rule is applied.
+
+    Raises
+    ------
+    SimulatorError
+        Where a threshold of the rule's own is not on the ledger's grid.
+    """
+    grid = [float(threshold) for threshold in ledger["threshold"].values]
+    fixed = rule.fixed_thresholds()
+    for threshold in fixed:
+        if threshold not in grid:
+            raise SimulatorError(
+                "threshold", threshold, f"is not on the ledger's grid ({', '.join(f'{d:g}' for d in grid)})",
+                "add it to [simulation] thresholds",
+            )  # fmt: skip
+    return list(fixed[-1:]) or grid
+
+
+def by_unit(ledger: xr.Dataset) -> xr.Dataset:
+    """The units of a ledger as a ledger of their own, with ``unit`` in the place of ``population_size``."""
+    if "unit" not in ledger.dims:
+        raise SimulatorError("ledger", None, "has no units", "add [[population.units]] to the scenario")
+    units = ledger.drop_dims("population_size")
+    return units.rename({name: name.removeprefix("unit_") for name in units.data_vars if str(name).startswith("unit_")})
+
+
+def fingerprint(ledger: xr.Dataset) -> str:
+    """SHA-256 of every number in a ledger, whatever machine, threads or chunks drew it."""
+    digest = hashlib.sha256()
+    for name in sorted(str(name) for name in ledger.variables):
+        values = ledger[name].values
+        digest.update(f"{name}{ledger[name].dims}{values.shape}".encode())
+        digest.update("\0".join(map(str, values)).encode() if values.dtype.kind in "OU" else np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+# ── merging ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Ledgers of one scenario, drawn in parts, as one.
+
+    Ledgers with other replicates are laid end to end, over the sizes that all of them have. Ledgers with the same
+    replicates keep the longest list of sizes.
+
+    Raises
+    ------
+    SimulatorError
+        Where ids, thresholds or lists of sizes do not fit, or replicates overlap in part.
+    """
+    if not ledgers:
+        raise SimulatorError("ledgers", None, "is empty", "give at least one ledger")
+    merged = ledgers[0]
+    for ledger in ledgers[1:]:
+        merged = _merge_two(merged, ledger)
+    return merged
+
+
+def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
+    _check_same_draws(first, second)
+    shorter, longer = sorted((first, second), key=lambda ledger: ledger.sizes["population_size"])
+    sizes = shorter["population_size"].values
+    if not np.array_equal(longer["population_size"].values[: sizes.size], sizes):
+        raise SimulatorError("ledgers", None, "have lists of sizes of which neither begins the other", "draw them with the same sizes")
+    replicates = set(first["replicate"].values.tolist()) & set(second["replicate"].values.tolist())
+    if not replicates:
+        size = {"population_size": slice(0, sizes.size)}
+        parts = sorted((first.isel(size), second.isel(size)), key=lambda ledger: int(ledger["replicate"][0]))
+        merged = xr.concat(parts, dim="replicate", data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override")
+        return merged.assign_attrs(first.attrs)
+    if len(replicates) == first.sizes["replicate"] == second.sizes["replicate"]:
+        return longer
+    raise SimulatorError("ledgers", None, "share some of their replicates", "draw disjoint replicates, or the same")
+
+
+def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+    for key in ("scenario_id", "seed"):
+        if first.attrs[key] != second.attrs[key]:
+            raise SimulatorError(f"ledgers: {key}", None, "differs", "only parts of one scenario can be merged")
+    if not first["threshold"].equals(second["threshold"]):
+        raise SimulatorError("ledgers: threshold", None, "differs", "draw them with the same thresholds")
+    if first.attrs.get("tables_hash") != second.attrs.get("tables_hash"):
+        logger.warning("the two ledgers were drawn from tables that differ in their last digits (another machine or scipy)")

@@ -1,0 +1,261 @@
+"""From a scenario to its ledger: what `sim.simulate` does, and how a run is taken further."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from . import ledger as books
+from .base import SimulatorError
+from .costs.model import Percentiles, head_counts
+from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plan
+from .scenario import Scenario, scenario_from
+
+Progress = Callable[[int, int], None]
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was stopped by hand; `ledger` holds what was finished, or None."""
+
+    def __init__(self, ledger: xr.Dataset | None) -> None:
+        super().__init__("the run was stopped")
+        self.ledger = ledger
+
+
+def simulate(
+    scenario: Scenario,
+    executor: Executor | None = None,
+    progress: Progress | bool | None = None,
+    *,
+    first_replicate: int = 0,
+) -> xr.Dataset:
+    """Draw a scenario's synthetic populations.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    executor : concurrent.futures.Executor, optional
+        Threads, processes, or a Dask client's executor; a thread pool over all cores by default. The numbers do not
+        depend on it.
+    progress : bool or callable (done, replicates), optional
+        A bar in a terminal or notebook by default.
+    first_replicate : int
+        Where to begin: replicates drawn apart are merged by `simulator.merge`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The ledger: see `simulator.ledger.VARIABLES`.
+
+    Raises
+    ------
+    SimulatorError
+        Where the ledger would not fit into memory.
+    RunInterrupted
+        On Ctrl-C, with the ledger of the replicates that were finished.
+    """
+    check_memory(scenario)
+    plan = make_plan(
+        scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
+    )
+    shown = _progress(progress, plan, scenario.simulation.replicates)
+    try:
+        drawn = draw_all(plan, first_replicate, scenario.simulation.replicates, executor, shown)
+    except Interrupted as stop:
+        finished = None if stop.drawn is None else _ledger(scenario, plan, stop.drawn, first_replicate)
+        raise RunInterrupted(finished) from None
+    finally:
+        if isinstance(shown, _Bar):
+            shown.close()
+    return _ledger(scenario, plan, drawn, first_replicate)
+
+
+def extend(
+    ledger: xr.Dataset, scenario: Scenario, executor: Executor | None = None, progress: Progress | bool | None = None
+) -> xr.Dataset:
+    """Take a run further: draw the replicates that the scenario asks for and the ledger lacks.
+
+    What was drawn stays as it is. Sizes beyond the ledger's largest are drawn with the others afresh, which gives the
+    others the same numbers again.
+
+    Raises
+    ------
+    SimulatorError
+        Where the ledger is another scenario's, or has other thresholds or sizes.
+    """
+    if ledger.attrs["scenario_id"] != scenario.scenario_id:
+        raise SimulatorError("ledger: scenario_id", None, "is that of another scenario", "name another file")
+    if not np.array_equal(ledger["threshold"].values, scenario.threshold_labels):
+        raise SimulatorError("ledger: threshold", None, "differs from the scenario's", "name another file")
+    sizes, have = list(scenario.population_sizes), ledger["population_size"].values.tolist()
+    if sizes[: len(have)] != have:
+        raise SimulatorError("ledger: population_size", None, "does not begin the scenario's list", "name another file")
+    drawn, wanted = ledger.sizes["replicate"], scenario.simulation.replicates
+    if sizes != have or int(ledger["replicate"][0]) != 0:
+        return simulate(scenario, executor, progress)
+    if wanted <= drawn:
+        return ledger
+    try:
+        more = simulate(with_simulation(scenario, replicates=wanted - drawn), executor, progress, first_replicate=drawn)
+    except RunInterrupted as stop:
+        raise RunInterrupted(ledger if stop.ledger is None else books.merge([ledger, stop.ledger])) from None
+    return books.merge([ledger, more]).assign_attrs(scenario=kept_json(scenario))
+
+
+def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
+    """The scenario with other figures under [simulation], validated afresh."""
+    return scenario_from(scenario.model_dump() | {"simulation": scenario.simulation.model_dump() | changes})
+
+
+def increments(scenario: Scenario) -> NDArray[np.int64]:
+    """People added from one population size to the next, or people of each unit; shape (increment, segment)."""
+    model = scenario.cost_model
+    if scenario.population.units:
+        return np.stack([head_counts(unit.members, model.unit_shares(unit)) for unit in scenario.population.units])
+    return np.diff(heads(scenario), axis=0, prepend=0)
+
+
+def heads(scenario: Scenario) -> NDArray[np.int64]:
+    """People of each population by segment, shape (population_size, segment)."""
+    if scenario.population.units:
+        return increments(scenario).sum(axis=0, keepdims=True)
+    return np.stack([head_counts(n, scenario.cost_model.shares) for n in scenario.population_sizes])
+
+
+def check_memory(scenario: Scenario) -> None:
+    """Refuse a ledger that would not fit into memory."""
+    rows = len(scenario.population.units) or len(scenario.population_sizes)
+    columns = 2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
+    needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+    if needed > available:
+        raise SimulatorError(
+            "simulation.replicates", scenario.simulation.replicates,
+            f"would need {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are free",
+            "ask for fewer replicates, sizes or thresholds",
+        )  # fmt: skip
+
+
+# ── the ledger ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _ledger(scenario: Scenario, plan: Plan, drawn: dict[str, NDArray[Any]], first: int) -> xr.Dataset:
+    units = scenario.population.units
+    used = {name: values for name, values in drawn.items() if _is_used(name, scenario)}
+    by_increment = [name for name in used if name != "shock_factor"]
+    arrays = {name: np.cumsum(used[name], axis=1) for name in by_increment}
+    if units:
+        arrays = {name: values[:, -1:] for name, values in arrays.items()}
+        arrays |= {f"unit_{name}": used[name] for name in by_increment}
+    if scenario.shocks:
+        arrays["shock_factor"] = used["shock_factor"]
+    n_segments = len(scenario.population.segments)
+    arrays["threshold_amount"] = scenario.threshold_amounts[:n_segments]
+    arrays["cut"] = scenario.cuts[:n_segments]
+    coordinates: dict[str, Any] = {
+        "replicate": np.arange(first, first + drawn["gross_cost"].shape[0]),
+        "population_size": np.array(scenario.population_sizes),
+        "threshold": scenario.threshold_labels,
+        "segment": [segment.name for segment in scenario.population.segments],
+    }
+    if units:
+        coordinates |= {"unit": [unit.name for unit in units], "unit_size": [unit.members for unit in units]}
+    if scenario.shocks:
+        coordinates["shock"] = [shock.name for shock in scenario.shocks]
+    ledger = books.assemble(arrays, coordinates, _attrs(scenario, plan), scenario.currency)
+    if isinstance(scenario.simulation.thresholds, Percentiles):
+        books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted")
+    return ledger
+
+
+def _is_used(name: str, scenario: Scenario) -> bool:
+    if name == "members":
+        return scenario.cost_model.sampled
+    if name == "excluded_service_cost":
+        return any(not service.in_scope for service in scenario.population.rare_services)
+    return True
+
+
+def _attrs(scenario: Scenario, plan: Plan) -> dict[str, str | int | float]:
+    versions = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "xarray")}
+    versions["python"] = platform.python_version()
+    return {
+        "title": scenario.title,
+        "scenario": kept_json(scenario),
+        "scenario_id": scenario.scenario_id,
+        "seed": scenario.simulation.seed,
+        "tables_hash": plan.tables_hash,
+        "simulator_version": metadata.version("capitation-risk"),
+        "versions": json.dumps(versions, sort_keys=True),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def kept_json(scenario: Scenario) -> str:
+    """The scenario as a ledger keeps it: observed costs, which may be patients', are withheld."""
+    return json.dumps(_withheld(json.loads(scenario.canonical_json())), sort_keys=True, ensure_ascii=False)
+
+
+def _withheld(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_withheld(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("family") == "empirical" and "values" in part:
+        return {"family": "empirical", "withheld": f"{len(part['values']):,} observed costs"}
+    return {key: _withheld(value) for key, value in part.items()}
+
+
+def scenario_of(ledger: xr.Dataset) -> Scenario | None:
+    """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
+    raw = json.loads(ledger.attrs["scenario"])
+    return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
+
+
+def _has_withheld(part: Any) -> bool:
+    if isinstance(part, dict):
+        return "withheld" in part or any(_has_withheld(value) for value in part.values())
+    return isinstance(part, list) and any(_has_withheld(item) for item in part)
+
+
+# ── progress ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Bar:
+    """A bar in a terminal or notebook: replicates done, patient-draws a second, time left."""
+
+    def __init__(self, people: int, replicates: int) -> None:
+        from tqdm.auto import tqdm
+
+        self._people, self._started = people, time.monotonic()
+        compiling = "" if is_compiled() else "compiling (first run only)"
+        self._bar = tqdm(total=replicates, unit=" populations", unit_scale=False, leave=False, desc=compiling or "drawing")
+
+    def __call__(self, done: int, replicates: int) -> None:
+        rate = self._people * done / max(time.monotonic() - self._started, 1e-9)
+        self._bar.set_description("drawing", refresh=False)
+        self._bar.set_postfix_str(f"{rate / 1e6:,.0f} million patients/s", refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _progress(wanted: Progress | bool | None, plan: Plan, replicates: int) -> Progress | None:
+    if callable(wanted):
+        return wanted
+    interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+    return _Bar(plan.people, replicates) if wanted or (wanted is None and interactive) else None

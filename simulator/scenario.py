@@ -1,0 +1,222 @@
+"""A scenario: the whole question, as a TOML file has it. Composes the types of the other rooms and runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tomllib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+
+from .base import SCHEMA_VERSION, Count, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
+from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
+
+Array = NDArray[np.float64]
+
+
+def _ascending(raw: Any) -> Iterator[Any]:
+    if isinstance(raw, dict | Percentiles):
+        raw = raw.get("percentiles") if isinstance(raw, dict) else raw.percentiles
+    try:
+        numbers = [float(number) for number in raw]
+    except (TypeError, ValueError):
+        return
+    if any(math.isnan(number) for number in numbers):
+        return
+    if len(set(numbers)) < len(numbers):
+        yield mistake("holds a number twice", "take the repeats out")
+    elif numbers != sorted(numbers):
+        yield mistake("is not in ascending order", "sort it")
+
+
+def _thresholds_kind(raw: Any) -> str:
+    return "percentiles" if isinstance(raw, dict | Percentiles) else "amounts"
+
+
+_Amounts = Annotated[tuple[Threshold, ...], Field(min_length=1)]
+
+
+class Simulation(Term):
+    """How much is drawn, and at which points the answer is wanted."""
+
+    replicates: Count = 10_000
+    """Synthetic populations, each for one contract year."""
+    population_sizes: Annotated[tuple[Count, ...], also(_ascending)] = ()
+    """People, ascending; left out where the population has units."""
+    thresholds: Annotated[
+        Annotated[_Amounts, Tag("amounts")] | Annotated[Percentiles, Tag("percentiles")],
+        Discriminator(_thresholds_kind),
+        also(_ascending),
+    ] = (math.inf,)
+    """One patient's annual cost at which exclusion starts, ascending; inf = no exclusion. Or percentiles."""
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
+    cut: Positive | None = None
+    """Cost before shocks above which patients are drawn one by one; follows from the thresholds where absent."""
+
+
+class Scenario(Term):
+    """A question about capitation risk: who costs what, how many people, which exclusions."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of the file's form."""
+    title: Annotated[str, Field(min_length=1)]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    """ISO 4217 code: GBP, EUR, USD."""
+    simulation: Simulation
+    population: Population
+    shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()
+    """What hits everybody in a replicate at once."""
+
+    @field_validator("schema_version")
+    @classmethod
+    def _known_version(cls, version: int) -> int:
+        if version != SCHEMA_VERSION:
+            raise mistake(f"must be {SCHEMA_VERSION}", "use the version of the program that this file was written for")
+        return version
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Scenario:
+        self._check_sizes()
+        amounts = self.threshold_amounts
+        self._check_variance(amounts)
+        self._check_cut(amounts)
+        return self
+
+    def _check_sizes(self) -> None:
+        units = self.population.units
+        if not units and not self.simulation.population_sizes:
+            raise mistake("has neither simulation.population_sizes nor population.units", "say how many people")
+        total = sum(unit.members for unit in units)
+        if units and self.simulation.population_sizes not in ((), (total,)):
+            raise mistake("has both simulation.population_sizes and population.units", "leave population_sizes out: units have their own")
+
+    def _check_variance(self, amounts: Array) -> None:
+        for row, stream in zip(amounts, self.cost_model.streams, strict=True):
+            if stream.severity.tail_index <= 2 and (math.isinf(row[-1]) or not stream.in_scope):
+                raise mistake(
+                    f"has an infinite variance in {stream.name!r} (tail index {stream.severity.tail_index:g}) and a threshold that excludes nothing",
+                    "make every threshold finite, or the tail index larger than 2",
+                )
+
+    def _check_cut(self, amounts: Array) -> None:
+        cut, lowest = self.simulation.cut, float(amounts.min())
+        if cut is not None and cut * self.cost_model.largest_factor > lowest:
+            raise mistake(
+                f"has simulation.cut = {cut:g}, above the lowest threshold {lowest:g} less the largest shock",
+                f"give a cut of at most {lowest / self.cost_model.largest_factor:g}",
+            )
+
+    @cached_property
+    def cost_model(self) -> CostModel:
+        """What the engine draws from."""
+        return CostModel(population=self.population, shocks=self.shocks)
+
+    @cached_property
+    def threshold_amounts(self) -> Array:
+        """Money at which exclusion starts, shape (stream, threshold)."""
+        return self.cost_model.threshold_amounts(self.simulation.thresholds)
+
+    @property
+    def threshold_labels(self) -> Array:
+        """The threshold coordinate: money, or percentiles."""
+        given = self.simulation.thresholds
+        return np.asarray(given.percentiles if isinstance(given, Percentiles) else given, float)
+
+    @property
+    def population_sizes(self) -> tuple[int, ...]:
+        """Sizes of the populations, ascending; the total where there are units."""
+        units = self.population.units
+        return (sum(unit.members for unit in units),) if units else self.simulation.population_sizes
+
+    @cached_property
+    def cuts(self) -> Array:
+        """Cost before shocks above which a patient is drawn one by one, shape (stream,)."""
+        streams = self.cost_model.streams
+        if self.simulation.cut is not None:
+            return np.full(len(streams), self.simulation.cut)
+        common = np.array([float(stream.severity.isf(0.01)) for stream in streams])
+        return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factor
+
+    @cached_property
+    def scenario_id(self) -> str:
+        """SHA-256 of all that affects the draws: cost model, membership, shocks, seed and cut.
+
+        Not of replicates, sizes, thresholds or title: runs that differ in these alone share their draws.
+        """
+        drawn = {
+            "model": self.cost_model.model_dump(mode="json", exclude_none=True),
+            "seed": self.simulation.seed,
+            "cut": [cut.hex() for cut in self.cuts.tolist()],
+        }
+        return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
+
+    def canonical_json(self) -> str:
+        """The scenario as JSON with sorted keys; infinity is the text "inf"."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
+
+
+def load(path: str | os.PathLike[str]) -> Scenario:
+    """Read a scenario from a TOML file.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Scenario
+
+    Raises
+    ------
+    SimulatorError
+        Listing every mistake of the file, each with its key, value, bound and mend.
+
+    Examples
+    --------
+    >>> load("configs/east_sussex.toml").currency
+    'GBP'
+    """
+    source = Path(path)
+    return scenario_from(_read_toml(source), str(source))
+
+
+def scenario_from(raw: dict[str, Any], source: str = "scenario") -> Scenario:
+    """A scenario from a parsed file; mistakes are told as `source: key.path: …`."""
+    try:
+        return Scenario.model_validate(raw)
+    except ValidationError as error:
+        raise mistakes_in(error, raw, source, known=_key_names()) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of scenario files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+
+
+def _key_names() -> set[str]:
+    schema = Scenario.model_json_schema()
+    parts = [schema, *schema["$defs"].values()]
+    return {name for part in parts for name in part.get("properties", {})}
+
+
+def _read_toml(source: Path) -> dict[str, Any]:
+    if not source.exists():
+        raise SimulatorError(str(source), None, "does not exist", "check the name")
+    if source.is_dir():
+        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it")
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
+    except OSError as error:
+        raise SimulatorError(str(source), None, f"cannot be read ({error.strerror})", "check its permissions") from None
