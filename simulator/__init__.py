@@ -3,29 +3,69 @@
 The flow, in one direction::
 
     scenario.toml → Scenario → cost model → engine → ledger → contracts → analysis → present
+
+Public names are loaded when they are first used, so that importing the package is quick.
 """
 
-from .base import SimulatorError
-from .contracts.exclusion import Banded, Cap, CarveOut, Coinsure
-from .ledger import by_unit, merge, open_ledger, retained_cost, save
-from .runs import extend, simulate
-from .scenario import Scenario, load
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Banded",
-    "Cap",
-    "CarveOut",
-    "Coinsure",
-    "Scenario",
-    "SimulatorError",
-    "by_unit",
-    "extend",
-    "load",
-    "merge",
-    "open_ledger",
-    "retained_cost",
-    "save",
-    "simulate",
-]
+if TYPE_CHECKING:
+    from .analysis.describe import describe as describe
+    from .analysis.statistics import summarise as summarise
+    from .base import SimulatorError as SimulatorError
+    from .contracts.exclusion import Banded as Banded
+    from .contracts.exclusion import Cap as Cap
+    from .contracts.exclusion import CarveOut as CarveOut
+    from .contracts.exclusion import Coinsure as Coinsure
+    from .costs.calibrate import calibrate as calibrate
+    from .ledger import by_unit as by_unit
+    from .ledger import merge as merge
+    from .ledger import open_ledger as open_ledger
+    from .ledger import retained_cost as retained_cost
+    from .ledger import save as save
+    from .present import plots as plots
+    from .runs import extend as extend
+    from .runs import simulate as simulate
+    from .scenario import Scenario as Scenario
+    from .scenario import load as load
+
+_HOMES = {
+    "Banded": ".contracts.exclusion",
+    "Cap": ".contracts.exclusion",
+    "CarveOut": ".contracts.exclusion",
+    "Coinsure": ".contracts.exclusion",
+    "Scenario": ".scenario",
+    "SimulatorError": ".base",
+    "by_unit": ".ledger",
+    "calibrate": ".costs.calibrate",
+    "describe": ".analysis.describe",
+    "extend": ".runs",
+    "load": ".scenario",
+    "merge": ".ledger",
+    "open_ledger": ".ledger",
+    "plots": ".present.plots",
+    "retained_cost": ".ledger",
+    "save": ".ledger",
+    "simulate": ".runs",
+    "summarise": ".analysis.statistics",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(_HOMES[name], __name__)
+    found = home if name == "plots" else getattr(home, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

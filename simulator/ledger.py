@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -123,13 +123,18 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
     SimulatorError
         Where the file cannot be written; what stood there before is left as it was.
     """
+    write_whole(path, lambda partial: ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4"))
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file beside the target, and put it in the target's place only when it is whole."""
     target = Path(path)
     check_writable(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     partial = Path(name)
     try:
-        ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4")
+        write(partial)
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
@@ -245,6 +250,19 @@ def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
     return list(fixed[-1:]) or grid
 
 
+def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:
+    """Draws and their summary as one Dataset, as `simulator run --out` writes it."""
+    known = {key: value for key, value in summary.attrs.items() if key not in ledger.attrs}
+    return ledger.assign(dict(summary.data_vars)).assign_attrs(known)
+
+
+def draws_of(both: xr.Dataset) -> xr.Dataset:
+    """The ledger without a summary that was written beside it."""
+    kept = [name for name in both.data_vars if name in VARIABLES]
+    ledger = both[kept].drop_vars([name for name in both.coords if name not in COORDINATES], errors="ignore")
+    return ledger.assign_attrs(both.attrs)
+
+
 def by_unit(ledger: xr.Dataset) -> xr.Dataset:
     """The units of a ledger as a ledger of their own, with ``unit`` in the place of ``population_size``."""
     if "unit" not in ledger.dims:
@@ -256,6 +274,7 @@ def by_unit(ledger: xr.Dataset) -> xr.Dataset:
 def fingerprint(ledger: xr.Dataset) -> str:
     """SHA-256 of every number in a ledger, whatever machine, threads or chunks drew it."""
     digest = hashlib.sha256()
+    ledger = draws_of(ledger)
     for name in sorted(str(name) for name in ledger.variables):
         values = ledger[name].values
         digest.update(f"{name}{ledger[name].dims}{values.shape}".encode())
@@ -279,9 +298,9 @@ def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:
     """
     if not ledgers:
         raise SimulatorError("ledgers", None, "is empty", "give at least one ledger")
-    merged = ledgers[0]
+    merged = draws_of(ledgers[0])
     for ledger in ledgers[1:]:
-        merged = _merge_two(merged, ledger)
+        merged = _merge_two(merged, draws_of(ledger))
     return merged
 
 

@@ -1,0 +1,105 @@
+"""How large must the population be? Reading the smallest sufficient size off a curve over sizes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import special
+
+from .. import ledger as books
+from ..base import SimulatorError
+
+Array = NDArray[np.float64]
+
+_Z95 = 1.959963984540054
+
+
+class _Scale(NamedTuple):
+    """On which scale a statistic is close to a straight line in the population size."""
+
+    of_size: np.ufunc
+    of_value: np.ufunc
+    size_of: np.ufunc
+
+
+_PROBABILITY = _Scale(np.sqrt, special.ndtri, np.square)  # Φ(−margin·√n / c)
+_SPREAD = _Scale(np.log, np.log, np.exp)  # c / √n
+SCALES = {"p_overspend": _PROBABILITY, "cv": _SPREAD, "expected_overspend": _SPREAD}
+"""Statistics for which a minimum can be asked."""
+
+
+def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: float) -> xr.Dataset:
+    """Smallest population from which on a target holds at every larger size of the grid.
+
+    Between two sizes of the grid the curve is interpolated on the scale on which it is nearly straight.
+
+    Parameters
+    ----------
+    summary : xarray.Dataset
+        What `summarise` gave.
+    statistic : {"p_overspend", "cv", "expected_overspend"}
+    at_most : float
+        The target, as a fraction.
+    **at : float
+        Where the statistic has further dims: ``margin=0.03``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``minimum_population`` (threshold) in people, and ``minimum_population_interval`` (threshold, bound): where the
+        ends of the statistic's 95% interval meet the target. 0 where the smallest size of the grid meets it already,
+        infinity where the largest does not.
+
+    Raises
+    ------
+    SimulatorError
+        For an unknown statistic, a target out of range, or a level that the summary does not have.
+    """
+    if statistic not in SCALES:
+        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(SCALES)}", "choose one of these")
+    if not 0 < at_most < 1:
+        raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    for dim, level in at.items():
+        if level not in summary[dim].values:
+            raise SimulatorError(dim, level, "is not in the summary", f"ask summarise for {dim}s=({level},)")
+    curve = summary[statistic].sel(at).transpose("population_size", "threshold")
+    if statistic == "p_overspend":
+        interval = summary["p_overspend_interval"].sel(at).transpose("bound", *curve.dims)
+        low, high = interval.sel(bound="lower").values, interval.sel(bound="upper").values
+    else:
+        error = _Z95 * summary[f"{statistic}_se"].sel(at).transpose(*curve.dims).values
+        low, high = curve.values - error, curve.values + error
+    sizes = summary["population_size"].values.astype(float)
+    finest = 0.5 / summary.attrs["replicates"]  # of a probability that was never seen, all that is known is that it is small
+    found = [
+        [_crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for d in range(curve.sizes["threshold"])]
+        for values in (curve.values, low, high)
+    ]
+    answer = xr.Dataset(
+        {
+            "minimum_population": (("threshold",), np.array(found[0])),
+            "minimum_population_interval": (("threshold", "bound"), np.array(found[1:]).T),
+        },
+        coords={"threshold": summary["threshold"], "bound": ["lower", "upper"]},
+        attrs={"statistic": statistic, "at_most": at_most, **at},
+    )
+    for name in answer.data_vars:
+        books.describe_variable(answer[name], "people", f"smallest population at which {statistic} ≤ {at_most:g}")
+    return answer
+
+
+def _crossing(sizes: Array, values: Array, at_most: float, scale: _Scale, finest: float) -> float:
+    misses = np.flatnonzero(~(values <= at_most))
+    if not misses.size:
+        return 0.0
+    last = int(misses[-1])
+    if last == sizes.size - 1:
+        return float("inf")
+    seen = np.clip([values[last], values[last + 1]], finest, 1 - finest)
+    before, after, target = scale.of_value([*seen, at_most])
+    share = (before - target) / (before - after)
+    start, stop = scale.of_size(sizes[last : last + 2])
+    return float(scale.size_of(start + share * (stop - start)))

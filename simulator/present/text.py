@@ -1,0 +1,106 @@
+"""Numbers as people write them, and tables for a terminal. Formats what it is given and computes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import xarray as xr
+
+_SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
+
+
+def money(amount: float, currency: str) -> str:
+    """£25k, £1.5m, £935: three figures at most."""
+    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    if math.isinf(amount):
+        return "none"
+    for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(amount) >= size:
+            return f"{symbol}{amount / size:.3g}{letter}"
+    return f"{symbol}{amount:.3g}"
+
+
+def threshold_label(threshold: float, unit: str, currency: str) -> str:
+    """A threshold as a column's head: money, or a percentile."""
+    if unit == "1":
+        return "none" if threshold == 1 else f"{threshold:.4%}".replace("0%", "%").replace(".00%", "%")
+    return money(threshold, currency)
+
+
+def people(number: float) -> str:
+    """People with thousands separated; sizes that were estimated to two or three figures."""
+    return "—" if math.isnan(number) else f"{number:,.0f}"
+
+
+def rounded(number: float, figures: int = 3) -> float:
+    """A number to so many significant figures."""
+    if not math.isfinite(number) or number == 0:
+        return number
+    return round(number, figures - 1 - math.floor(math.log10(abs(number))))
+
+
+def percent(value: float, se: float) -> str:
+    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
+    if not math.isfinite(value):
+        return "—"
+    if not math.isfinite(se):
+        return f"{value:.2%} (error unknown)"
+    decimals = 2 if se <= 0 else min(6, max(0, 1 - math.floor(math.log10(100 * se * 1.5))))
+    return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned to the right, the first to the left."""
+    lines = [list(head), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+
+    def shown(line: Sequence[str]) -> str:
+        first, *rest = (cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        return "  ".join([first, *rest]).rstrip()
+
+    return "\n".join([shown(lines[0]), "  ".join("─" * w for w in widths), *map(shown, lines[1:])])
+
+
+def columns(summary: xr.Dataset) -> list[str]:
+    """Heads of the threshold columns of a summary."""
+    unit = summary["threshold"].attrs.get("units", "")
+    return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
+
+
+def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> str:
+    """One figure by population size (rows) and threshold (columns), with its standard error."""
+    place = "unit" if "unit" in summary[name].dims else "population_size"
+    cells = summary.sel(at).transpose(place, "threshold", ...)
+    labels = [people(n) if place == "population_size" else str(n) for n in summary[place].values]
+    rows = [
+        [label, *(_cell(cells.isel({place: p, "threshold": d}), name) for d in range(summary.sizes["threshold"]))]
+        for p, label in enumerate(labels)
+    ]
+    head = ["people" if place == "population_size" else place, *columns(summary)]
+    seen = name != "p_overspend" or not ((summary[name].sel(at) == 0) | (summary[name].sel(at) == 1)).any()
+    note = "± one standard error" if seen else "± one standard error; < and >: 95% bound, none or all of them did"
+    return f"{title} ({note})\n{table(head, rows)}"
+
+
+def _cell(cell: xr.Dataset, name: str) -> str:
+    value = float(cell[name])
+    if name == "p_overspend" and value in (0.0, 1.0):
+        low, high = (float(bound) for bound in cell["p_overspend_interval"].values)
+        return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
+    return percent(value, float(cell[f"{name}_se"]))
+
+
+def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> str:
+    """One minimum population and its 95% interval as a person says it."""
+    value = float(answer["minimum_population"].isel(threshold=position))
+    low, high = (float(bound) for bound in answer["minimum_population_interval"].isel(threshold=position).values)
+
+    def said(number: float) -> str:
+        if math.isinf(number):
+            return f"over {people(largest)}"
+        return f"{people(smallest)} or fewer" if number == 0 else people(rounded(number, 2))
+
+    if math.isinf(value) or value == 0:
+        return said(value)
+    return f"{said(value)} ({said(low)} to {said(high)})"
