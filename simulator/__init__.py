@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .analysis.describe import describe as describe
+    from .analysis.exact import exact as exact
     from .analysis.statistics import summarise as summarise
     from .base import SimulatorError as SimulatorError
     from .contracts.exclusion import Banded as Banded
@@ -44,6 +45,7 @@ _HOMES = {
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
     "describe": ".analysis.describe",
+    "exact": ".analysis.exact",
     "extend": ".runs",
     "load": ".scenario",
     "merge": ".ledger",

@@ -121,6 +121,7 @@ NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+People = Annotated[int, Field(strict=True, ge=1, le=2_000_000_000)]
 Threshold = Annotated[
     Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
     BeforeValidator(_infinity_from_text),
@@ -185,6 +186,7 @@ _BOUNDS = {
     "union_tag_invalid": ("is not a known kind", "choose one of {expected_tags}"),
     "too_short": ("is too short: {actual_length} given, at least {min_length} needed", "add what is missing"),
     "string_too_short": ("must not be empty", "give it a name"),
+    "string_pattern_mismatch": ("has not the form {pattern}", "write it in that form"),
 }
 
 
@@ -202,14 +204,21 @@ def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterabl
         Names of keys, to suggest one for a misspelt key.
     """
     names = sorted(known)
-    return SimulatorError.several(
-        [_mistake_from(line, raw, source, names) for line in error.errors(include_url=False)]
-    )
+    lines = error.errors(include_url=False)
+    return SimulatorError.several([_mistake_from(line, raw, source, names) for line in lines if not _is_echo(line, lines)])
+
+
+def _is_echo(line: Any, lines: Sequence[Any]) -> bool:
+    """A list counts only its sound items: one that is too short since an item is wrong is no mistake of its own."""
+    loc = line["loc"]
+    return line["type"] == "too_short" and any(len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in lines)
 
 
 def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> SimulatorError:
     kind, context = line["type"], line.get("ctx", {})
-    where = _key_path(line["loc"], raw)
+    where = _key_path(line["loc"], raw, kind)
+    tag = context["discriminator"].strip("'") if kind.startswith("union_tag") else ""
+    where += f".{tag}" if tag else ""
     path = f"{source}: {where}" if where else source
     value = context.get("value", line["input"])
     if isinstance(value, dict | list | tuple) or "values" in where:
@@ -223,26 +232,24 @@ def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> 
         mend = f"did you mean {close[0]!r}?" if close else "take it out"
         return SimulatorError(path, None, "is not a key that exists here", mend)
     if kind == "union_tag_not_found":
-        return SimulatorError(path, None, "does not say of which kind it is", f"add {context['discriminator']} = …")
+        return SimulatorError(path, None, "is missing", f"add {tag} = …")
+    if kind == "union_tag_invalid":
+        value = context["tag"]
     if kind in _BOUNDS:
         bound, mend = _BOUNDS[kind]
         return SimulatorError(path, value, bound.format_map(context), mend.format_map(context))
     return SimulatorError(path, value, line["msg"][:1].lower() + line["msg"][1:])
 
 
-def _key_path(loc: Sequence[str | int], raw: object) -> str:
+def _key_path(loc: Sequence[str | int], raw: object, kind: str) -> str:
     """The path as the file has it: the tags of unions, which are no keys of it, left out."""
     text, here = "", raw
     for position, step in enumerate(loc):
-        last = position == len(loc) - 1
+        keys = {str(key): key for key in here} if isinstance(here, dict) else {}
         if isinstance(step, int):
             text += f"[{step}]"
             here = here[step] if isinstance(here, list | tuple) and step < len(here) else None
-        elif isinstance(here, dict) and step not in here and not last:
-            continue
-        elif step == "[key]":
-            continue
-        else:
-            text += f".{step}" if text else str(step)
-            here = here.get(step) if isinstance(here, dict) else None
+        elif step in keys or (kind == "missing" and position == len(loc) - 1):
+            text += f".{step}" if text else step
+            here = here[keys[step]] if isinstance(here, dict) and step in keys else None
     return text

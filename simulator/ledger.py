@@ -130,10 +130,11 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
     """Let `write` fill a file beside the target, and put it in the target's place only when it is whole."""
     target = Path(path)
     check_writable(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    partial = Path(name)
+    partial: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        partial = Path(name)
         write(partial)
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
@@ -141,7 +142,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
         reason = getattr(error, "strerror", None) or "the disk may be full"
         raise SimulatorError(str(target), None, f"could not be written ({reason})", "free some space or name another place") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial is not None:
+            partial.unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -192,7 +194,7 @@ def check_version(version: object, source: str) -> None:
     """Refuse what another version of the program wrote."""
     if version is None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
-    if int(version) != SCHEMA_VERSION:  # type: ignore[call-overload]
+    if version != SCHEMA_VERSION:
         raise SimulatorError(
             f"{source}: schema_version", version, f"must be {SCHEMA_VERSION}", "use the version of the program that wrote it"
         )
@@ -325,7 +327,13 @@ def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
     for key in ("scenario_id", "seed"):
         if first.attrs[key] != second.attrs[key]:
             raise SimulatorError(f"ledgers: {key}", None, "differs", "only parts of one scenario can be merged")
-    if not first["threshold"].equals(second["threshold"]):
+    if not (first["threshold"].equals(second["threshold"]) and _same_amounts(first, second)):
         raise SimulatorError("ledgers: threshold", None, "differs", "draw them with the same thresholds")
     if first.attrs.get("tables_hash") != second.attrs.get("tables_hash"):
         logger.warning("the two ledgers were drawn from tables that differ in their last digits (another machine or scipy)")
+
+
+def _same_amounts(first: xr.Dataset, second: xr.Dataset) -> bool:
+    """Whether equal labels stand for equal money: percentiles may be of each segment or of the whole population."""
+    amounts = [ledger["threshold_amount"].transpose("segment", "threshold").values for ledger in (first, second)]
+    return np.allclose(*amounts, rtol=1e-9, atol=0.0)

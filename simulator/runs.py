@@ -102,9 +102,11 @@ def extend(
     sizes, have = list(scenario.population_sizes), ledger["population_size"].values.tolist()
     if sizes[: len(have)] != have:
         raise SimulatorError("ledger: population_size", None, "does not begin the scenario's list", "name another file")
-    drawn, wanted = ledger.sizes["replicate"], scenario.simulation.replicates
-    if sizes != have or int(ledger["replicate"][0]) != 0:
-        return simulate(scenario, executor, progress)
+    numbers, wanted = ledger["replicate"].values, scenario.simulation.replicates
+    drawn = numbers.size
+    if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
+        wanted = max(wanted, int(numbers.max()) + 1)
+        return simulate(with_simulation(scenario, replicates=wanted), executor, progress)
     if wanted <= drawn:
         return ledger
     try:
@@ -139,13 +141,23 @@ def check_memory(scenario: Scenario) -> None:
     rows = len(scenario.population.units) or len(scenario.population_sizes)
     columns = 2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
     needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else sys.maxsize
+    available = _free_memory()
     if needed > available:
         raise SimulatorError(
             "simulation.replicates", scenario.simulation.replicates,
             f"would need {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are free",
             "ask for fewer replicates, sizes or thresholds",
         )  # fmt: skip
+
+
+def _free_memory() -> int:
+    """Bytes that can be had without swapping: what caches hold is given up when asked for."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else sys.maxsize
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from .base import SCHEMA_VERSION, Count, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
+from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
 from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
 
 Array = NDArray[np.float64]
@@ -49,7 +49,7 @@ class Simulation(Term):
 
     replicates: Count = 10_000
     """Synthetic populations, each for one contract year."""
-    population_sizes: Annotated[tuple[Count, ...], also(_ascending)] = ()
+    population_sizes: Annotated[tuple[People, ...], also(_ascending)] = ()
     """People, ascending; left out where the population has units."""
     thresholds: Annotated[
         Annotated[_Amounts, Tag("amounts")] | Annotated[Percentiles, Tag("percentiles")],
@@ -69,7 +69,7 @@ class Scenario(Term):
     """Version of the file's form."""
     title: Annotated[str, Field(min_length=1)]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
-    """ISO 4217 code: GBP, EUR, USD."""
+    """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
     population: Population
     shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()

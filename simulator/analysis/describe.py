@@ -111,7 +111,7 @@ class _People:
     @cached_property
     def raw(self) -> Array:
         """E[Xᵏ] of a person of each segment, shape (segment, 5)."""
-        raw = self.rates[:, None] * np.array([m.raw for m in self.moments])
+        raw: Array = self.rates[:, None] * np.array([m.raw for m in self.moments])
         raw[:, 0] = 1.0
         return raw
 
@@ -151,7 +151,8 @@ class _People:
         """E[min(X, cost)ᵏ], k = 1, 2, of a person of each segment, shape (segment, 2)."""
         finite = np.where(np.isfinite(cost), cost, 0.0)
         below = np.array([rate * m.below(c)[1:3] for rate, m, c in zip(self.rates, self.moments, cost, strict=True)])
-        return below + np.stack([finite, finite**2], axis=1) * self.p_above(cost)[:, None]
+        capped: Array = below + np.stack([finite, finite**2], axis=1) * self.p_above(cost)[:, None]
+        return capped
 
     def p_above(self, cost: Array) -> Array:
         """P(X > cost) of a person of each segment."""
@@ -272,7 +273,7 @@ def describe_calibration(
         As `calibrate`.
     """
     users = calibrate(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
-    segment = Segment(name="everybody", share=1.0, p_user=float(p_user), severity=users)  # type: ignore[arg-type]
+    segment = Segment.model_validate({"name": "everybody", "share": 1.0, "p_user": float(p_user), "severity": users})
     model = CostModel(population=Population(segments=(segment,)))
     people = _People(model)
     fit = [("mean", mean, people.mean)]

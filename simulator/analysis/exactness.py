@@ -56,12 +56,25 @@ def exact_moments(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | 
         unknown = np.full((people.size, len(points)), np.nan)
         return ExactCells(people, np.full(people.size, np.nan), *[unknown] * 6)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
-    amounts = dict(zip(scenario.threshold_labels.tolist(), scenario.threshold_amounts.T, strict=True))
+    return cells_of(scenario, rule, points, heads)
+
+
+def amounts_of(scenario: Scenario) -> dict[float, Array]:
+    """Money of each stream by the threshold's label on the grid."""
+    return dict(zip(scenario.threshold_labels.tolist(), scenario.threshold_amounts.T, strict=True))
+
+
+def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> ExactCells:
+    """Exact moments of populations with these heads (place, segment), at these points of the threshold grid."""
+    amounts = amounts_of(scenario)
     exact = Exact(scenario.cost_model)
-    totals = [exact.total(heads, [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]) for point in points]
+    totals = []
+    for point in points:
+        layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
+        totals.append(exact.total(heads, layers))
     above = [exact.n_above(heads, amounts[point]) for point in points]
     return ExactCells(
-        people,
+        heads.sum(axis=1).astype(float),
         exact.total(heads, []).mean,
         *(np.stack([total[figure] for total in totals], axis=1) for figure in range(4)),
         np.stack([mean for mean, _ in above], axis=1),

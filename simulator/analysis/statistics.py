@@ -82,7 +82,7 @@ def summarise(
     SimulatorError
         For levels or margins out of range, and thresholds off the grid.
     """
-    _check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
     retained = books.retained_cost(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")
@@ -117,14 +117,15 @@ def summarise(
     summary["p_overspend_interval"] = ((*cells, "margin", "bound"), _interval(overspend, margins))
     summary["budget"] = (cells, np.broadcast_to(budget.mean(axis=0), kept.shape[1:]))
     summary = summary.assign(exactness.compare(kept, retained, ledger, exact, place))
-    _describe(summary, ledger.attrs["currency"])
+    describe_figures(summary, ledger.attrs["currency"])
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
     summary.attrs |= {"replicates": kept.shape[0], "rule": rule.model_dump_json(exclude_none=True), "budget_basis": budget_basis}
     summary.attrs |= exactness.verdict(summary, exact)
     return summary
 
 
-def _check_arguments(margins: Sequence[float], quantiles: Sequence[float], capitation: float | None, basis: str) -> None:
+def check_arguments(margins: Sequence[float], quantiles: Sequence[float], capitation: float | None, basis: str) -> None:
+    """Refuse levels, margins or a budget out of range."""
     for level in quantiles:
         if not 0 < level < 1:
             raise SimulatorError("quantiles", level, "must lie between 0 and 1", "give levels such as 0.95")
@@ -147,14 +148,7 @@ def _budget(
 ) -> Array:
     """Budget of each replicate, shape (replicate or 1, place, threshold)."""
     expected = np.where(np.isfinite(exact.mean), exact.mean, retained.values.mean(axis=0))
-    if capitation is None:
-        budget = expected
-    else:
-        gross = exact.people[:, None] * capitation
-        removed = exact.gross_mean[:, None] - expected
-        budget = gross - removed if basis == "gross" else np.broadcast_to(gross, expected.shape)
-        if (budget <= 0).any():
-            raise SimulatorError("capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one")
+    budget = budget_of(exact._replace(mean=expected), capitation, basis)
     if not isinstance(rule, CarveOut) or rule.keep_capitation:
         return budget[None]
     above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
@@ -162,6 +156,17 @@ def _budget(
     people = exact.people[:, None]
     expected_above = np.where(np.isfinite(exact.n_above), exact.n_above, above.mean(axis=0))
     return np.asarray(budget * (people - above) / (people - expected_above))
+
+
+def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str) -> Array:
+    """Expected budget, shape (place, threshold): the exact mean, or a capitation less what the rule removes."""
+    if capitation is None:
+        return cells.mean
+    gross = np.broadcast_to(cells.people[:, None] * capitation, cells.mean.shape)
+    budget = gross - (cells.gross_mean[:, None] - cells.mean) if basis == "gross" else gross
+    if (budget <= 0).any():
+        raise SimulatorError("capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one")
+    return np.asarray(budget)
 
 
 # ── estimators: arrays with the replicates first ─────────────────────────────────────────────────
@@ -319,13 +324,15 @@ _FIGURES = {
     "budget": ("{currency} per year", "budget, after the rule's expected cost is taken off; mean over replicates"),
     "exact_mean": ("{currency} per year", "exact mean of the retained cost, without draws"),
     "exact_sd": ("{currency} per year", "exact standard deviation of the retained cost, without draws"),
+    "probability_error": ("1", "bound on the error of every probability"),
     "z_mean": ("1", "(mean_cost − exact_mean) / its exact standard error"),
     "z_sd": ("1", "(variance − exact) / its exact standard error; only where the excess kurtosis is below 1"),
     "z_n_above": ("1", "(mean of n_above − exact) / its exact standard error; only where 400 patients are expected"),
 }
 
 
-def _describe(summary: xr.Dataset, currency: str) -> None:
+def describe_figures(summary: xr.Dataset, currency: str) -> None:
+    """Set units and sentences of every figure."""
     for name in summary.data_vars:
         unit, sentence = _FIGURES[str(name).removesuffix("_se")]
         told = f"Monte Carlo standard error: {sentence}" if str(name).endswith("_se") else sentence

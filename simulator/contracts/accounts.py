@@ -24,6 +24,8 @@ class Accounts:
         Money per year by party; a payment is positive to its receiver.
     events : dict of str to array of bool
         Where something was triggered, by the name of the event.
+    memo : dict of str to array
+        Sums worth telling besides, by name; money per year.
     own_cost : array
         Cost that arose besides the ledger's: stranded cost, people from outside. Money per year.
     """
@@ -35,6 +37,7 @@ class Accounts:
         self.cost_borne: dict[str, Array] = {name: np.zeros(shape) for name in names}
         self.payment: dict[str, Array] = {name: np.zeros(shape) for name in names}
         self.events: dict[str, Array] = {}
+        self.memo: dict[str, Array] = {}
         self.own_cost: Array = np.zeros(shape)
 
     def fund(self, party: str, amount: Array | float) -> None:
@@ -61,6 +64,10 @@ class Accounts:
     def note(self, event: str, where: Array) -> None:
         """Something was triggered."""
         self.events[event] = self.events.get(event, False) | np.broadcast_to(where, self.shape)
+
+    def remember(self, name: str, amount: Array) -> None:
+        """A sum worth telling; added to what has that name already."""
+        self.memo[name] = self.memo.get(name, np.zeros(self.shape)) + amount
 
     def surplus(self, party: str) -> Array:
         """funding + payment − cost_borne, so far."""

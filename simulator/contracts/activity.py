@@ -45,7 +45,9 @@ class Block(Term):
             return settlement
         room = self.tolerance * context.budget
         inside = np.clip(settlement, -room, room)
-        return np.asarray(inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond))
+        return np.asarray(
+            inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
+        )
 
 
 class CostAndVolume(Term):
@@ -63,13 +65,19 @@ class CostAndVolume(Term):
     @model_validator(mode="after")
     def _in_order(self) -> Any:
         if self.ceiling < self.threshold:
-            raise mistake(f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}", "put it at the threshold or above", value=None)
+            raise mistake(
+                f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}",
+                "put it at the threshold or above",
+                value=None,
+            )
         return self
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The block's settlement plus what is paid for the activity between threshold and ceiling."""
         activity = context.budget - settlement
-        paid_for = np.clip(activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget)
+        paid_for = np.clip(
+            activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget
+        )
         return np.asarray(settlement + self.marginal_price * paid_for)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:

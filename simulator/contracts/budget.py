@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..base import Count, Fraction, NonNegative, Number, Positive, SimulatorError, Term, mistake
-from .context import Array, ByYear
+from .context import Array, ByYear, number_or
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ class StandardErrors(Term):
     def per_head(self, person_sd: Array) -> Array:
         """Money per member per year. Example: σ = 3,000, 10,000 people, one year, k = 2 → 60."""
         weights = np.full(self.years, 1.0 / self.years)
-        return np.asarray(self.k * person_sd * np.sqrt(_baseline_variance(weights, self.correlation or (0.0,)) / self.members))
+        return np.asarray(
+            self.k * person_sd * np.sqrt(_baseline_variance(weights, self.correlation or (0.0,)) / self.members)
+        )
 
 
 def _baseline_variance(weights: Array, correlation: tuple[float, ...]) -> float:
@@ -113,7 +115,7 @@ class _Adjusted(Term):
     """Growth a year from the estimate to the contract year, as a fraction."""
     trend_years: Annotated[int, Field(strict=True, ge=0)] = 1
     """Years of that growth."""
-    loading: NonNegative | StandardErrors = 0.0
+    loading: Annotated[NonNegative | StandardErrors, number_or(NonNegative, StandardErrors)] = 0.0
     """Added for the error of the estimate: a fraction, or a number of standard errors."""
 
     def adjust(self, estimate: Array, expected: Expectations) -> Array:
@@ -159,10 +161,10 @@ class BySegment(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year."""
         if set(self.amounts) != set(expected.segment_members):
+            known = ", ".join(expected.segment_members)
             raise SimulatorError(
-                "budget.amounts", ", ".join(self.amounts), f"must name every segment ({', '.join(expected.segment_members)})",
-                "give each segment its amount",
-            )  # fmt: skip
+                "budget.amounts", ", ".join(self.amounts), f"must name every segment ({known})", "add them"
+            )
         estimate = self._total(expected.segment_members)
         if self.case_mix_cap is not None:
             usual = self._total(expected.usual_members)
@@ -177,7 +179,7 @@ class BySegment(_Adjusted):
 class PastYears(_Adjusted):
     """A benchmark from weighted past years of the same people, with the luck of those years in it.
 
-    Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k), a normal error about the exact mean.
+    The error is normal, with Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
     """
 
     kind: Literal["past_years"] = "past_years"
@@ -235,7 +237,11 @@ class Waterfall(_Adjusted):
     @model_validator(mode="after")
     def _leaves_something(self) -> Any:
         if self.provider_budget <= 0:
-            raise mistake("leaves nothing for the provider", "let saving, incentive and contingency stay below current_spend", value=None)
+            raise mistake(
+                "leaves nothing for the provider",
+                "let saving, incentive and contingency stay below current_spend",
+                value=None,
+            )
         return self
 
     @property
@@ -256,7 +262,9 @@ class Waterfall(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""
         removed = expected.removed if self.basis == "gross" else 0.0
-        return np.asarray(self.adjust((self.payment + self.transition) / self.members * expected.members, expected) - removed)
+        return np.asarray(
+            self.adjust((self.payment + self.transition) / self.members * expected.members, expected) - removed
+        )
 
 
 Budget = Annotated[PerHead | BySegment | PastYears | Waterfall, Field(discriminator="kind")]

@@ -17,6 +17,7 @@ from .transfers import Scene
 class Cleared(NamedTuple):
     """A design's settlement, and the accounts of its parties."""
 
+    budget: Array
     settlement: Array
     accounts: Accounts
 
@@ -72,7 +73,7 @@ def clear(
         design.protection.settle(accounts, design.funders, np.asarray(expected_excess), np.asarray(excess))
     for transfer in design.transfers:
         transfer.apply(accounts, scene)
-    return Cleared(settlement, accounts)
+    return Cleared(np.asarray(context.budget), settlement, accounts)
 
 
 def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:

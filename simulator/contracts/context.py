@@ -7,13 +7,26 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, TypeAdapter, WrapValidator
 
 from ..base import Fraction
 
 Array = npt.NDArray[Any]
 
-ByYear = Fraction | Annotated[tuple[Fraction, ...], Field(min_length=1)]
+
+def number_or(number: Any, other: Any) -> WrapValidator:
+    """Validate a plain number as `number` and anything else as `other`, so that a mistake is told once."""
+    as_number, as_other = TypeAdapter(number), TypeAdapter(other)
+
+    def validate(value: Any, handler: Any) -> Any:
+        plain = isinstance(value, int | float | str) or value is None
+        return (as_number if plain else as_other).validate_python(value)
+
+    return WrapValidator(validate)
+
+
+_Years = Annotated[tuple[Fraction, ...], Field(min_length=1)]
+ByYear = Annotated[Fraction | _Years, number_or(Fraction, _Years)]
 """A fraction, or one for each contract year; the last holds for all later years."""
 
 
@@ -72,5 +85,3 @@ def first_known(given: Array | None, otherwise: Array | float) -> Array:
 def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     """`settlement` times `gain` where it is positive, times `loss` where it is negative."""
     return np.asarray(np.where(settlement > 0, gain, loss) * settlement)
-
-

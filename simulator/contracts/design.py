@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..base import Count, NonNegative, Term, mistake
+from ..base import Count, NonNegative, SimulatorError, Term, mistake, mistakes_in
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .exclusion import Cap, ExclusionRule
@@ -74,9 +74,7 @@ class Design(Term):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Any:
-        found = [
-            InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._mistakes()
-        ]
+        found = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._mistakes()]
         if found:
             raise ValidationError.from_exception_data(type(self).__name__, found)
         return self
@@ -101,38 +99,79 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
         if party not in names:
             yield _absent(party, names)
     if getattr(step, "needs_quality", False) and design.quality is None:
-        yield mistake(f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None)
-    if design.revenue is None and (getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue"):
-        yield mistake(f"({step.kind}) is limited by revenue, which the design does not give", "add revenue = share of the budget", value=None)
+        yield mistake(
+            f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
+        )
+    if design.revenue is None and (
+        getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue"
+    ):
+        yield mistake(
+            f"({step.kind}) is limited by revenue, which the design does not give",
+            "add revenue = share of the budget",
+            value=None,
+        )
 
 
 def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
-    return mistake(f"needs party {party!r}, which is not among the parties ({', '.join(sorted(names))})", "add it, or name another", value=None)
+    return mistake(
+        f"needs party {party!r}, which is not among the parties ({', '.join(sorted(names))})",
+        "add it, or name another",
+        value=None,
+    )
 
 
-STATUS_QUO = Design(
-    name="status quo",
-    expresses="Acute care is paid by tariff, community and mental health care by block: nobody shares anything.",
-    terms=(TariffAndBlock(block_share=0.5),),
-)
-"""The first design that others are compared with; half of the money in blocks is assumed."""
+STATUS_QUO = "status quo"
 
 
-def with_status_quo(designs: Sequence[Design], reference: str | None = None) -> tuple[Design, ...]:
-    """The designs to compare, the reference first: the named one, or else tariff and block.
+def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
+    """Tariff and block: acute care paid as it is done, community and mental health care a fixed sum.
+
+    Half of the money in blocks is assumed.
+    """
+    return Design(
+        name=STATUS_QUO,
+        expresses="Acute care is paid by tariff, community and mental health care by block: nobody shares anything.",
+        terms=(TariffAndBlock(block_share=0.5),),
+        parties=tuple(parties),
+        split="by_budget",
+    )
+
+
+def with_reference(designs: Sequence[Design], reference: str | None = None) -> tuple[Design, ...]:
+    """The designs to compare, the reference first: the named one, or else the status quo among the same parties.
 
     Raises
     ------
-    KeyError
+    SimulatorError
         Where no design has the reference's name.
     """
-    if reference is None:
-        ordered = [design for design in designs if design.name == STATUS_QUO.name] or [STATUS_QUO]
-    else:
-        ordered = [design for design in designs if design.name == reference]
-        if not ordered:
-            raise KeyError(reference)
-    return (ordered[0], *(design for design in designs if design.name != ordered[0].name))
+    wanted = reference or STATUS_QUO
+    first = next((design for design in designs if design.name == wanted), None)
+    if first is None and reference is not None:
+        raise SimulatorError(
+            "reference", reference, "is not a design", f"choose from {', '.join(d.name for d in designs)}"
+        )
+    if first is None:
+        first = status_quo(designs[0].parties if designs else TWO_PARTIES)
+    return (first, *(design for design in designs if design.name != wanted))
+
+
+def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
+    """Designs from parsed tables, each mistake told as `source: designs[0].terms[1].…`.
+
+    Raises
+    ------
+    SimulatorError
+        Where the tables are no designs, or there are none.
+    """
+    try:
+        return _Designs.model_validate({"designs": raw}).designs
+    except ValidationError as error:
+        raise mistakes_in(error, {"designs": raw}, source) from None
+
+
+class _Designs(Term):
+    designs: Annotated[tuple[Design, ...], Field(min_length=1)]
 
 
 def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresholds: Iterable[float]) -> Any:
@@ -152,7 +191,15 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
         yield mistake(f"name design {name!r} twice", "give each design its own name", value=None)
     for design in designs:
         if isinstance(design.budget, BySegment) and set(design.budget.amounts) != known:
-            yield mistake(f"design {design.name!r} must give an amount for every segment ({', '.join(sorted(known))})", "name the same segments", value=None)
+            yield mistake(
+                f"design {design.name!r} must give an amount for every segment ({', '.join(sorted(known))})",
+                "name the same segments",
+                value=None,
+            )
         for threshold in design.exclusion.fixed_thresholds():
             if threshold not in grid:
-                yield mistake(f"design {design.name!r} excludes at {threshold:g}, which is not on the grid", "add it to [simulation] thresholds", value=None)
+                yield mistake(
+                    f"design {design.name!r} excludes at {threshold:g}, which is not on the grid",
+                    "add it to [simulation] thresholds",
+                    value=None,
+                )

@@ -96,9 +96,15 @@ class CapAndCollar(Term):
     @model_validator(mode="after")
     def _in_order(self) -> Any:
         if self.collar > self.cap:
-            raise mistake(f"collar {self.collar:g} lies above cap {self.cap:g}", "the collar is the lower of the two", value=None)
+            raise mistake(
+                f"collar {self.collar:g} lies above cap {self.cap:g}", "the collar is the lower of the two", value=None
+            )
         if self.collar > 0 or self.cap < 0:
-            raise mistake("cap and collar must lie on either side of the budget", "write the collar as a negative share", value=None)
+            raise mistake(
+                "cap and collar must lie on either side of the budget",
+                "write the collar as a negative share",
+                value=None,
+            )
         return self
 
     def apply(self, settlement: Array, context: Context) -> Array:
@@ -122,7 +128,9 @@ class AggregateStopLoss(Term):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The loss less what the payer takes over of it."""
-        taken = (1.0 - self.share_above) * np.maximum(-settlement - context.this_year(self.attachment) * context.budget, 0.0)
+        taken = (1.0 - self.share_above) * np.maximum(
+            -settlement - context.this_year(self.attachment) * context.budget, 0.0
+        )
         if self.limit is not None:
             taken = np.minimum(taken, self.limit * context.budget)
         return np.asarray(settlement + taken)

@@ -69,7 +69,9 @@ def weights(parties: Sequence[Party], split: SplitName, gain: bool) -> dict[str,
     return {name: weight / total for name, weight in raw.items() if weight} if total else {}
 
 
-def divide(settlement: Array, budget: Array, parties: Sequence[Party], split: SplitName) -> tuple[dict[str, Array], Array]:
+def divide(
+    settlement: Array, budget: Array, parties: Sequence[Party], split: SplitName
+) -> tuple[dict[str, Array], Array]:
     """Divide a settlement among the partners.
 
     Parameters
@@ -78,7 +80,7 @@ def divide(settlement: Array, budget: Array, parties: Sequence[Party], split: Sp
         Money per year; positive is to the partners.
     parties : sequence of Party
     split : str
-        "fixed", "by_budget", "equal", "by_influence", or "waterfall" (in the order of the parties, each up to its limit).
+        "fixed", "by_budget", "equal", "by_influence", or "waterfall": in the order of the parties, each to its limit.
 
     Returns
     -------
@@ -149,21 +151,36 @@ def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
     for field, what in (("funds", "the money from outside"), ("delivers", "the retained cost")):
         total = sum(getattr(party, field) for party in parties)
         if abs(total - 1.0) > 1e-6:
-            yield mistake(f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties", value=None)
+            yield mistake(
+                f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties", value=None
+            )
     yield from _split_mistakes(parties, split)
 
 
 def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
     if split == "fixed":
-        for field, given in (("gain_share", [p.gain_share for p in parties]), ("loss_share", _loss_shares(parties))):
+        for field, given in _shares_given(parties):
             total = sum(share or 0.0 for share in given)
             if abs(total - 1.0) > 1e-6:
-                yield mistake(f"have {field}s that add to {total:g}, not to 1", "divide the settlement wholly among the parties", value=None)
+                yield mistake(
+                    f"have {field}s that add to {total:g}, not to 1",
+                    "divide the settlement wholly among the parties",
+                    value=None,
+                )
     if split == "by_influence" and not sum(party.influence or 0.0 for party in parties):
-        yield mistake("have no influence to divide by", "give at least one party an influence, or another split", value=None)
+        yield mistake(
+            "have no influence to divide by", "give at least one party an influence, or another split", value=None
+        )
     if split == "by_budget" and not sum(party.weight_by_budget for party in parties):
-        yield mistake("have no contract_value to divide by", "give at least one party a contract_value, or another split", value=None)
+        yield mistake(
+            "have no contract_value to divide by",
+            "give at least one party a contract_value, or another split",
+            value=None,
+        )
 
 
-def _loss_shares(parties: Sequence[Party]) -> list[float | None]:
-    return [party.gain_share if party.loss_share is None else party.loss_share for party in parties]
+def _shares_given(parties: Sequence[Party]) -> Any:
+    """Shares of gains, and those of losses where they differ."""
+    yield "gain_share", [party.gain_share for party in parties]
+    if any(party.loss_share is not None for party in parties):
+        yield "loss_share", [party.gain_share if party.loss_share is None else party.loss_share for party in parties]

@@ -33,7 +33,11 @@ class Measure(Term):
     @model_validator(mode="after")
     def _minimum_before_target(self) -> Any:
         if self.minimum is not None and (self.minimum >= self.target) != self.lower_is_better:
-            raise mistake(f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}", "points rise from minimum to target", value=None)
+            raise mistake(
+                f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}",
+                "points rise from minimum to target",
+                value=None,
+            )
         return self
 
     def points(self, deviate: Array) -> Array:
@@ -101,6 +105,11 @@ class Quality(Term):
         weights = np.array([measure.weight for measure in self.measures])
         return np.asarray(self.points(deviates) @ (weights / weights.sum()))
 
+    def all_met(self, deviates: Array) -> Array:
+        """Whether every measure reaches its target; shape of `deviates` without its last axis."""
+        if self.score is not None:
+            return np.full(deviates.shape[:-1], self.score >= 1.0)
+        return np.asarray((self.points(deviates) >= 1.0).all(axis=-1))
 
 
 # ── terms ────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +166,9 @@ class QualityShare(Term):
     @model_validator(mode="after")
     def _floor_below_ceiling(self) -> Any:
         if self.loss_floor > self.loss_ceiling:
-            raise mistake(f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}", "swap them", value=None)
+            raise mistake(
+                f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}", "swap them", value=None
+            )
         return self
 
     def apply(self, settlement: Array, context: Context) -> Array:
@@ -212,7 +223,9 @@ class LevelTable(Term):
         """The settlement at the level's shares, plus the level's premium."""
         score = _quality(context)[0]
         level = self.level(score)
-        premium, gain, loss = (np.array([getattr(each, name) for each in self.levels])[level] for name in ("premium", "gain", "loss"))
+        premium, gain, loss = (
+            np.array([getattr(each, name) for each in self.levels])[level] for name in ("premium", "gain", "loss")
+        )
         settled = apply_by_sign(settlement, gain, loss) + premium * context.budget
         return np.where(np.isnan(score), np.nan, settled)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ..base import Fraction, Number, Positive, Term, Threshold, also, mistake
+from ..base import Fraction, Number, Term, Threshold, also, mistake
 from .activity import ActivityTerm
 from .context import Array, ByYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm
@@ -74,15 +74,15 @@ def size_based_rate(members: Array) -> Array:
         Fraction of the benchmark. Example: 10,000 people → 0.030, 605 people → 0.1146.
     """
     sizes, rates = zip(*MSSP_RATES, strict=True)
-    return np.interp(np.asarray(members, dtype=float), sizes, rates)
+    return np.asarray(np.interp(np.asarray(members, dtype=float), sizes, rates))
 
 
 class MinimumRate(Term):
     """A savings or loss rate inside the minimum is treated as noise: nothing is settled."""
 
     kind: Literal["minimum_rate"] = "minimum_rate"
-    rate: Fraction | Literal["by_size"]
-    """Minimum savings rate, a fraction of the budget, or "by_size" for the table of the Medicare programme."""
+    rate: Fraction | None = None
+    """Minimum savings rate, a fraction of the budget; without it the Medicare programme's table by size."""
     loss_rate: Fraction | None = None
     """Minimum loss rate; without it the same as `rate`."""
     sides: Literal["both", "gains", "losses"] = "both"
@@ -98,16 +98,18 @@ class MinimumRate(Term):
         minimum_gain, minimum_loss = self.minimum(context)
         saved, beyond = context.savings_rate, 0.0 if self.first_dollar else context.budget
         gain = np.where(
-            saved >= minimum_gain, np.maximum(settlement - beyond * minimum_gain, 0.0), self.share_if_missed * settlement
+            saved >= minimum_gain,
+            np.maximum(settlement - beyond * minimum_gain, 0.0),
+            self.share_if_missed * settlement,
         )
         loss = np.where(saved <= -minimum_loss, np.minimum(settlement + beyond * minimum_loss, 0.0), 0.0)
         gain = settlement if self.sides == "losses" else gain
         loss = settlement if self.sides == "gains" else loss
-        return np.asarray(np.where(settlement > 0, gain, loss))
+        return np.where(np.isnan(minimum_gain), np.nan, np.where(settlement > 0, gain, loss))
 
     def minimum(self, context: Context) -> tuple[Array, Array]:
         """Minimum savings and loss rate: the row's own, else the elected one or that of the size."""
-        own = size_based_rate(context.members) if self.rate == "by_size" else np.asarray(self.rate)
+        own = size_based_rate(context.members) if self.rate is None else np.asarray(self.rate)
         rate = first_known(context.minimum_rate, own)
         return rate, rate if self.loss_rate is None else np.asarray(self.loss_rate)
 
@@ -159,7 +161,9 @@ class Bands(Term):
 
 def _sliced(size: Array, bands: tuple[Band, ...]) -> Array:
     starts = (0.0, *(band.upto for band in bands[:-1]))
-    slices = [band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in zip(bands, starts, strict=True)]
+    slices = [
+        band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in zip(bands, starts, strict=True)
+    ]
     return np.asarray(sum(slices))
 
 

@@ -57,7 +57,7 @@ class RiskPool(Term):
     """The party that is the pool."""
     opening: NonNegative = 0.0
     """Balance that it opens with, as a share of the budget: money from outside."""
-    contributions: dict[str, NonNegative] = {}
+    contributions: dict[str, NonNegative] = Field(default_factory=dict)
     """What each party pays in, as a share of the budget."""
     from_gains: Fraction = 0.0
     """Share of the protected parties' gains that is paid in as well."""
@@ -85,6 +85,8 @@ class RiskPool(Term):
         met = np.minimum(1.0, np.divide(held, claimed, out=np.ones_like(held), where=claimed > 0))
         for name, claim in claims.items():
             accounts.pay({self.pool: 1.0}, name, met * claim)
+        accounts.remember("pool_contributions", held - self.opening * budget)
+        accounts.remember("pool_drawdown", met * claimed)
         accounts.note(self.event, claimed > held + 1e-9 * np.abs(budget))
 
 
@@ -143,7 +145,7 @@ def _within(bound: float, greatest: Array) -> Array:
 
 
 class OutsideTreatment(Term):
-    """Own residents treated elsewhere cost the holder a price; outsiders treated bring one in (Alzira: 100% and 80%)."""
+    """Own residents treated elsewhere cost the holder a price; outsiders bring one in (Alzira: 100% and 80%)."""
 
     kind: Literal["outside_treatment"] = "outside_treatment"
     holder: PartyName
@@ -264,5 +266,6 @@ class FixedTransfer(Term):
 
 
 Transfer = Annotated[
-    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | FixedTransfer, Field(discriminator="kind")
+    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | FixedTransfer,
+    Field(discriminator="kind"),
 ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from scipy import optimize, special
 
 from ..base import OpenFraction, Positive, SimulatorError, Term, mistake, mistakes_in
 from .quadrature import Moments
-from .severity import Burr, Gamma, GeneralizedPareto, Lognormal, Lomax, Pareto, Severity, Weibull
+from .severity import FAMILIES, Burr, Gamma, GeneralizedPareto, Lognormal, Lomax, Pareto, Severity, Weibull
 
 Array = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ class Calibration(Term):
     """Mean annual cost a head."""
     cv: Positive | None = None
     """Standard deviation of a person's annual cost as a multiple of the mean."""
-    top_share: TopShare = {}
+    top_share: TopShare = Field(default_factory=dict)
     """Share of cost of the costliest share of people: { "0.05" = 0.514 }."""
 
 
@@ -99,7 +100,8 @@ def calibrate(
         raise mistakes_in(error, figures, "calibrate", known=figures) from None
     except PydanticCustomError as error:
         context = error.context or {}
-        raise SimulatorError("calibrate", context.get("value"), context["bound"], context["mend"]) from None
+        bound = str(context["bound"]).removeprefix(_REFUSAL)
+        raise SimulatorError("calibrate", None, bound, context["mend"]) from None
 
 
 class Target(NamedTuple):
@@ -146,8 +148,11 @@ def _reader(u: float) -> Callable[[Severity], float]:
 # ── what every family needs: targets that can be ─────────────────────────────────────────────────
 
 
+_REFUSAL = "cannot be calibrated: "
+
+
 def _refuse(why: str, mend: str) -> PydanticCustomError:
-    return mistake(f"cannot be calibrated: {why}", mend, value=None)
+    return mistake(_REFUSAL + why, mend, value=None)
 
 
 def _check(c: Calibration, p_user: float) -> None:
@@ -158,25 +163,31 @@ def _check(c: Calibration, p_user: float) -> None:
     if c.cv is not None and c.cv <= least:
         why = f"cv is {c.cv:g}, but people without any cost ({1 - p_user:.1%}) alone make it more than {least:.4g}"
         raise _refuse(why, "give a larger cv or a larger p_user")
+    if not 1e-90 < c.mean / p_user < 1e90:
+        raise _refuse(f"a mean of {c.mean:g} is outside the range of a computer's numbers", "give it in another unit")
     given, needed = len(c.top_share) + (c.cv is not None), _SHAPES[c.family].figures
     if given < needed:
         wanted = "one target" if needed == 1 else "two targets"
-        raise _refuse(f"{c.family} needs {wanted} beside the mean and has {given or 'none'}", "give cv, or more of top_share")
+        why = f"{c.family} needs {wanted} beside the mean and has {given or 'none'}"
+        raise _refuse(why, "give cv or top_share" if needed == 1 else "give cv and a top_share, or two of them")
 
 
 def _check_shares(shares: Sequence[tuple[float, float]], p_user: float) -> None:
     for q, share in shares:
         people = f"the costliest {q * 100:g}% of people"
         if q >= p_user:
-            raise _refuse(f"{people} hold every cost, as {p_user * 100:g}% have any", "give a smaller share of people or a larger p_user")
+            why = f"{people} hold every cost, as {p_user * 100:g}% have any"
+            raise _refuse(why, "give a smaller share of people or a larger p_user")
         if share <= q:
             raise _refuse(f"{people} cannot hold {share * 100:g}% of cost", f"give a share of cost above {q:g}")
         if share <= q / p_user:
-            why = f"{people} hold more than {q / p_user * 100:.4g}% of cost, as {p_user * 100:g}% have any; {share * 100:g}% is too little"
+            least = f"{q / p_user * 100:.4g}% of cost, as {p_user * 100:g}% have any"
+            why = f"{people} hold more than {least}, not {share * 100:g}%"
             raise _refuse(why, "give a larger share of cost or a larger p_user")
-    for (q, share), (more_q, more_share) in zip(shares[:-1], shares[1:], strict=True):
+    for (q, share), (more_q, more_share) in pairwise(shares):
         if more_share <= share or more_share / more_q >= share / q:
-            why = f"the costliest {q * 100:g}% cannot hold {share * 100:g}% of cost while the costliest {more_q * 100:g}% hold {more_share * 100:g}%"
+            few, more = f"the costliest {q * 100:g}%", f"the costliest {more_q * 100:g}%"
+            why = f"{few} cannot hold {share * 100:g}% of cost while {more} hold {more_share * 100:g}%"
             raise _refuse(why, "a larger group holds more in all and less a head")
 
 
@@ -189,12 +200,16 @@ class _Shape(NamedTuple):
     build: Callable[[float, Array], Severity]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    finite_cv: int = 0
-    """Which of the bounds moves where the variance must be finite: −1 the last low one, 1 the last high one."""
+    heavy: bool = False
+    """Whether its variance can be infinite."""
 
     @property
     def figures(self) -> int:
         return len(self.low)
+
+
+def _gamma(mean: float, y: Array) -> Severity:
+    return Gamma(shape=math.exp(y[0]), scale=mean * math.exp(-y[0]))
 
 
 def _weibull(mean: float, y: Array) -> Severity:
@@ -212,6 +227,16 @@ def _pareto(mean: float, y: Array) -> Severity:
     return Pareto(scale=mean * above / (1 + above), alpha=1 + above)
 
 
+def _lomax(mean: float, y: Array) -> Severity:
+    above = math.exp(y[0])
+    return Lomax(alpha=1 + above, scale=mean * above)
+
+
+def _gpd(mean: float, y: Array) -> Severity:
+    below = math.exp(y[0])
+    return GeneralizedPareto(shape=1 - below, scale=mean * below)
+
+
 def _burr(mean: float, y: Array) -> Severity:
     c, tail = math.exp(y[0]), 1 + math.exp(y[1])
     d = tail / c
@@ -224,28 +249,25 @@ def _logs(*values: float) -> tuple[float, ...]:
 
 
 _SHAPES: dict[str, _Shape] = {
-    "lognormal": _Shape(_lognormal, _logs(1e-3), _logs(15.0)),
-    "gamma": _Shape(lambda m, y: Gamma(shape=math.exp(y[0]), scale=m * math.exp(-y[0])), _logs(1e-3), _logs(1e6)),
+    "lognormal": _Shape(_lognormal, _logs(1e-3), _logs(8.0)),
+    "gamma": _Shape(_gamma, _logs(1e-3), _logs(1e6)),
     "weibull": _Shape(_weibull, _logs(0.05), _logs(1e3)),
-    "pareto": _Shape(_pareto, _logs(1e-3), _logs(1e5), finite_cv=-1),
-    "lomax": _Shape(lambda m, y: Lomax(alpha=1 + math.exp(y[0]), scale=m * math.exp(y[0])), _logs(1e-3), _logs(1e6), finite_cv=-1),
-    "gpd": _Shape(
-        lambda m, y: GeneralizedPareto(shape=1 - math.exp(y[0]), scale=m * math.exp(y[0])), _logs(1e-3), _logs(1e3), finite_cv=1
-    ),
-    "burr": _Shape(_burr, _logs(0.05, 1e-3), _logs(1e2, 1e3), finite_cv=-1),
+    "pareto": _Shape(_pareto, _logs(1e-3), _logs(1e5), heavy=True),
+    "lomax": _Shape(_lomax, _logs(1e-3), _logs(1e6), heavy=True),
+    "gpd": _Shape(_gpd, _logs(1e-3), _logs(2.0), heavy=True),
+    "burr": _Shape(_burr, _logs(0.1, 1e-3), _logs(1e2, 1e3), heavy=True),
 }
-"""Bounds: sigma; shape; shape; alpha − 1; alpha − 1; 1 − ξ; c and tail index − 1."""
+"""Bounds of: sigma; shape; shape; alpha − 1; alpha − 1; 1 − ξ; c and tail index − 1."""
 
 CALIBRATED_FAMILIES = tuple(_SHAPES)
 """Families that `calibrate` knows."""
 
 
 def _bounds(shape: _Shape, has_cv: bool) -> tuple[Array, Array]:
+    """The shape's bounds; with a cv to be met, those within which it is finite (tail index above 2)."""
     low, high = np.array(shape.low), np.array(shape.high)
-    if has_cv and shape.finite_cv < 0:
-        low[-1] = math.log(1.0 + 1e-3)
-    elif has_cv and shape.finite_cv > 0:
-        low[-1] = math.log(0.5 + 1e-3)
+    if has_cv and shape.heavy:
+        low[-1] = math.log(0.5 + 1e-3) if shape.build is _gpd else math.log(1.0 + 1e-3)
     return low, high
 
 
@@ -267,13 +289,17 @@ def _solve(c: Calibration, p_user: float) -> Severity:
 
 def _from_cv(c: Calibration, cv: float, p_user: float) -> Severity:
     users_cv = math.sqrt(p_user * (1 + cv**2) - 1)
-    kinds: dict[str, Any] = {"lognormal": Lognormal, "gamma": Gamma, "weibull": Weibull, "pareto": Pareto, "lomax": Lomax, "gpd": GeneralizedPareto}
     if c.family == "lomax" and users_cv <= 1:
-        raise _refuse(f"no lomax has cv {cv:g} here; it must be above {math.sqrt(2 / p_user - 1):.4g}", "give a larger cv or take gpd")
+        least = math.sqrt(2 / p_user - 1)
+        raise _refuse(f"no lomax has cv {cv:g} here; it must be above {least:.4g}", "give a larger cv or take gpd")
+    why = f"no {c.family} has cv {cv:g} within the range of a computer's numbers"
+    out_of_range = _refuse(why, "take another family")
     try:
-        users: Severity = kinds[c.family](mean=c.mean / p_user, cv=users_cv)
+        users = FAMILIES[c.family].model_validate({"mean": c.mean / p_user, "cv": users_cv})
     except ValidationError:
-        raise _refuse(f"no {c.family} has cv {cv:g} within the range of a computer's numbers", "take another family") from None
+        raise out_of_range from None
+    if not abs(person_cv(users, p_user) - cv) <= 1e-6 * cv:
+        raise out_of_range
     return users
 
 
@@ -288,15 +314,27 @@ def _exactly(family: str, target: Target, mean: float, low: float, high: float) 
     if at_low * at_high > 0:
         least, most = sorted((at_low + target.value, at_high + target.value))
         closest = least if target.value < least else most
-        why = f"no {family} has a {target.name} of {target.value:g}; the closest it can have is {closest:.4f}"
+        why = f"no {family} has a {target.name} of {target.value:g}; the closest it can have is {closest:.5g}"
         raise _refuse(why, "take another family or give another target")
     root = optimize.brentq(gap, low, high, xtol=1e-14, rtol=1e-14, maxiter=200)
     return build(mean, np.array([root]))
 
 
 def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
-    """The shape nearest to all targets in least squares, refused where one of them is missed."""
-    build = _SHAPES[family].build
+    """The family nearest to all targets in least squares, refused where one of them is missed."""
+    best = _least_squares(_SHAPES[family].build, targets, mean, low, high)
+    met = [target.read(best) for target in targets]
+    if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
+        asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
+        reached = " and ".join(f"{target.name} {found:.4f}" for found, target in zip(met, targets, strict=True))
+        why = f"no {family} has {asked} together; the closest has {reached}"
+        raise _refuse(why, "drop a target or take another family")
+    return best
+
+
+def _least_squares(
+    build: Callable[[float, Array], Severity], targets: Sequence[Target], mean: float, low: Array, high: Array
+) -> Severity:
 
     def gaps(y: Array) -> Array:
         users = build(mean, y)
@@ -305,17 +343,13 @@ def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, hi
     starts = sorted(_starts(low, high), key=lambda y: float(np.sum(gaps(y) ** 2)))[:3]
     fits = []
     for start in starts:
-        fit = optimize.least_squares(gaps, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, diff_step=1e-6)
+        fit = optimize.least_squares(
+            gaps, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, diff_step=[1e-6]
+        )
         fits.append((float(fit.cost), tuple(fit.x)))
         if fit.cost < 1e-20:
             break
-    best = build(mean, np.array(min(fits)[1]))
-    met = [target.read(best) for target in targets]
-    if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
-        asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
-        reached = " and ".join(f"{target.name} {found:.4f}" for found, target in zip(met, targets, strict=True))
-        raise _refuse(f"no {family} has {asked} together; the closest has {reached}", "drop a target or take another family")
-    return best
+    return build(mean, np.array(min(fits)[1]))
 
 
 def _gap(target: Target, users: Severity) -> float:

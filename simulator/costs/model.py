@@ -10,13 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
-from scipy import optimize, special
+from scipy import special
 
-from ..base import Count, Positive, Term, Threshold, also, mistake
+from ..base import People, Positive, Term, Threshold, also, mistake
 from .calibrate import Calibrated
+from .quadrature import Moments
 from .severity import AnySeverity, Severity
 
 Array = NDArray[np.float64]
+
+_ALMOST_ONE = 1 - 1e-12
 
 SHOCK_BOUND = 6.0
 """A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
@@ -24,11 +27,11 @@ SHOCK_BOUND = 6.0
 
 def _severity_kind(raw: Any) -> str:
     calibrated = "calibrate" in raw if isinstance(raw, dict) else isinstance(raw, Calibrated)
-    return "calibrated" if calibrated else "family"
+    return "calibrated" if calibrated else "given"
 
 
 GivenSeverity = Annotated[
-    Annotated[AnySeverity, Tag("family")] | Annotated[Calibrated, Tag("calibrated")], Discriminator(_severity_kind)
+    Annotated[AnySeverity, Tag("given")] | Annotated[Calibrated, Tag("calibrated")], Discriminator(_severity_kind)
 ]
 """A severity by its figures, or calibrated from summary figures of the whole segment."""
 
@@ -75,13 +78,17 @@ class RareService(Term):
 def _refuse_infinite_mean(severity: Severity) -> None:
     if severity.tail_index <= 1:
         raise mistake(f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2")
+    with np.errstate(all="ignore"):
+        mean, square = Moments(severity).raw[1:3]
+    if not 0 < mean < math.inf or (severity.tail_index > 2 and not math.isfinite(square)):
+        raise mistake(f"has a mean of {mean:g} and a mean square of {square:g}", "give figures of a sensible size")
 
 
 class Unit(Term):
     """One of several disjoint populations that are drawn together: a district, a practice, a cohort."""
 
     name: Annotated[str, Field(min_length=1)]
-    members: Count
+    members: People
     """People in the unit, for one year."""
     shares: dict[str, Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]] | None = None
     """Share of each segment in this unit; those of the whole population where absent."""
@@ -256,21 +263,28 @@ class CostModel(Term):
         low = min(float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people) * (1 - 1e-12)
         if self.person_sf(low) <= survival:
             return low
-        return float(optimize.bisect(lambda x: 1.0 if self.person_sf(x) > survival else -1.0, low, high, xtol=1e-12 * high, rtol=1e-14, maxiter=500))
+        while high - low > 1e-14 * high:
+            middle = (low + high) / 2
+            if not low < middle < high:
+                break
+            low, high = (middle, high) if self.person_sf(middle) > survival else (low, middle)
+        return high
 
     def _population_quantile(self, levels: Array) -> Array:
         reached = self.person_sf(0.0)
         for level in levels:
-            if level < 1 and 1 - level >= reached:
+            if level < 1 and 1 - level >= reached * _ALMOST_ONE:
                 raise mistake(f"has a percentile {level:g} at which people have no cost ({1 - reached:.1%} have none)", "give a higher percentile")
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
 
 
 def _person_quantile(stream: Stream, levels: Array) -> Array:
+    if not stream.in_scope:
+        return np.full(levels.size, np.inf)
     if not stream.is_segment:
         raise mistake("cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"')
     for level in levels:
-        if level < 1 and 1 - level >= stream.rate:
+        if level < 1 and 1 - level >= stream.rate * _ALMOST_ONE:
             raise mistake(f"has a percentile {level:g} at which people of {stream.name!r} have no cost ({1 - stream.rate:.1%} have none)", "give a higher percentile")
     survival = np.minimum((1 - levels) / stream.rate, 1.0)
     return np.where(levels == 1, np.inf, stream.severity.isf(np.where(levels == 1, 0.5, survival)))

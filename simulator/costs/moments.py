@@ -7,14 +7,14 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .model import SHOCK_BOUND, CostModel
+from .model import SHOCK_BOUND, CostModel, head_counts
 from .quadrature import ORDERS, Moments
 
 Array = NDArray[np.float64]
@@ -83,8 +83,9 @@ class Exact:
         per_head = rates[:, None, None] * per_user[:, :, 1:]
         total = np.zeros((4, heads.shape[0], self.factors.size))
         if in_scope and self.model.sampled:
-            mixed = np.tensordot(self.model.shares, per_head[:segments], axes=1)
-            total += _cumulants_of(mixed)[:, None, :] * people[None, :, None]
+            for shares, drawn in self._case_mixes(heads):
+                mixed = np.tensordot(shares, per_head[:segments], axes=1)
+                total[:, drawn > 0] += _cumulants_of(mixed)[:, None, :] * drawn[drawn > 0, None]
         elif in_scope:
             by_segment = _cumulants_of(per_head[:segments])
             total += np.einsum("ns,ksf->knf", heads.astype(float), np.where(np.isinf(by_segment), 0.0, by_segment))
@@ -93,6 +94,21 @@ class Exact:
             if streams[s].in_scope == in_scope:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
         return total
+
+    def _case_mixes(self, heads: NDArray[np.int64]) -> Iterator[tuple[Array, Array]]:
+        """Shares of the segments, and people of each population who are drawn by them."""
+        units = self.model.population.units
+        if all(unit.shares is None for unit in units):
+            yield self.model.shares, heads.sum(axis=1).astype(float)
+            return
+        counts = [tuple(head_counts(unit.members, self.model.unit_shares(unit)).tolist()) for unit in units]
+        for place, row in enumerate(heads.tolist()):
+            # a row that is no unit is the total of them all
+            parts = [counts.index(tuple(row))] if tuple(row) in counts else range(len(units))
+            for unit in (units[part] for part in parts):
+                drawn = np.zeros(heads.shape[0])
+                drawn[place] = unit.members
+                yield self.model.unit_shares(unit), drawn
 
 
 def shock_nodes(model: CostModel) -> tuple[Array, Array]:

@@ -27,6 +27,8 @@ _EDGES = np.concatenate(
         np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:]),
     ]
 )
+# the same down to e^-41, where little is left: for functions that must be evaluated many times
+_COARSE_EDGES = np.concatenate([[1.0], -np.expm1(-np.arange(24, 1, -2) * _LN2), np.exp(-np.arange(1, 60) * _LN2)])
 
 
 @cache
@@ -51,23 +53,48 @@ def panel_moments(severity: Severity, high: ArrayLike, low: ArrayLike, order: in
     ndarray, shape (5, panel)
         In money to the power of k.
     """
-    high, low = np.asarray(high, float), np.asarray(low, float)
+    cost, weight = _panel_nodes(severity, np.asarray(high, float), np.asarray(low, float), order)
+    with np.errstate(over="ignore"):
+        return np.stack([np.sum(weight * cost**k, axis=0) for k in ORDERS])
+
+
+def _panel_nodes(severity: Severity, high: Array, low: Array, order: int) -> tuple[Array, Array]:
+    """Costs and probability weights of the nodes of each panel, both (order, panel)."""
     upper = high > 0.5
     # nodes uniform in −log s for the large costs, in −log(1 − s) for the small ones
     with np.errstate(divide="ignore", over="ignore"):
         start = np.where(upper, np.minimum(-np.log1p(-np.minimum(high, 1.0)), 745.0), -np.log(np.maximum(high, 1e-320)))
-        stop = np.where(upper, -np.log1p(-low), np.minimum(-np.log(np.maximum(low, 1e-320)), 736.0))
+        stop = np.where(upper, np.minimum(-np.log1p(-low), 745.0), np.minimum(-np.log(np.maximum(low, 1e-320)), 736.0))
     nodes, weights = _rule(order)
     y = start + (stop - start) * (nodes[:, None] + 1) / 2
     small = np.exp(-y)
-    survival = np.where(upper, 1 - small, small)
     weight = np.abs(stop - start) / 2 * weights[:, None] * small
     with np.errstate(over="ignore", divide="ignore"):
-        cost = severity.isf(np.clip(survival, 1e-320, 1.0))
-        return np.stack([np.sum(weight * cost**k, axis=0) for k in ORDERS])
+        cost = severity.isf(np.clip(np.where(upper, 1 - small, small), 1e-320, 1.0))
+    return cost, weight
 
 
-def cell_moments(severity: Severity, edges: Array) -> tuple[Array, Array, Array]:
+def integration_nodes(severity: Severity, kinks: Array) -> tuple[Array, Array]:
+    """Costs x and weights w with E[g(X)] ≈ Σ w·g(x), for any g that is smooth but at `kinks`.
+
+    Parameters
+    ----------
+    severity : Severity
+    kinks : ndarray
+        Finite costs.
+
+    Returns
+    -------
+    cost, weight : ndarray, shape (node,)
+        Money; probabilities that add up to 1 but for 1e-17.
+    """
+    edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks))])
+    edges = np.unique(edges[(edges >= _COARSE_EDGES[-1]) & (edges <= 1)])[::-1]
+    cost, weight = _panel_nodes(severity, edges[:-1], edges[1:], order=16)
+    return cost.ravel(), weight.ravel()
+
+
+def cell_moments(severity: Severity, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:
     """Moments of the cells between survival probabilities, however many kinks or jumps lie inside them.
 
     Parameters
@@ -89,7 +116,8 @@ def cell_moments(severity: Severity, edges: Array) -> tuple[Array, Array, Array]
     inside = between[(between < edges[0]) & (between > edges[-1])]
     panel_edges = np.unique(np.concatenate([edges, inside]))[::-1]
     moments = panel_moments(severity, panel_edges[:-1], panel_edges[1:], order=8)
-    return moments, np.searchsorted(-panel_edges, -edges[:-1]), panel_edges
+    starts = np.searchsorted(-panel_edges, -edges[:-1]).astype(np.int64)
+    return moments, starts, panel_edges
 
 
 class Moments:
@@ -107,8 +135,8 @@ class Moments:
         panels = panel_moments(severity, edges[:-1], edges[1:])
         self._edges = edges
         self._below = np.concatenate([np.zeros((ORDERS.size, 1)), np.cumsum(panels, axis=1)], axis=1)
-        beyond = np.cumsum(panels[:, ::-1], axis=1)[:, ::-1]
-        self._beyond = np.concatenate([beyond, np.zeros((ORDERS.size, 1))], axis=1)
+        rest = _power_law_rest(severity, edges[-1])
+        self._beyond = np.cumsum(np.concatenate([rest, panels[:, ::-1]], axis=1), axis=1)[:, ::-1]
         infinite = severity.tail_index <= ORDERS
         self._beyond[infinite] = np.inf
 
@@ -134,3 +162,15 @@ class Moments:
         partial = np.where(survival < start, panel_moments(self.severity, start, survival), 0.0)
         found = np.where(infinite, at_infinity[:, None], sums[:, panel] + sign * partial)
         return found.reshape(ORDERS.size, *shape)
+
+
+def _power_law_rest(severity: Severity, survival: float) -> Array:
+    """What lies beyond the mesh, shape (5, 1): it matters where a moment is barely finite, and there Q is a power."""
+    index = severity.tail_index
+    finite = index > ORDERS
+    if not np.isfinite(index):
+        return np.zeros((ORDERS.size, 1))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        log_cost = np.log(severity.isf(survival))
+        rest = np.exp(np.log(survival) + ORDERS * log_cost) / (1 - ORDERS / index)
+    return np.where(finite, rest, 0.0)[:, None]

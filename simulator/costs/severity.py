@@ -306,11 +306,15 @@ class Burr(Severity):
 
     def sf(self, x: ArrayLike) -> Array:
         c, d, scale = self._law
-        return np.exp(-d * np.log1p((np.maximum(x, 0.0) / scale) ** c))
+        # logarithms throughout, so that a large c or a small d stays within a computer's numbers
+        with np.errstate(divide="ignore"):
+            return np.exp(-d * np.logaddexp(0.0, c * np.log(np.maximum(x, 0.0) / scale)))
 
     def isf(self, s: ArrayLike) -> Array:
         c, d, scale = self._law
-        return scale * np.expm1(-np.log(s) / d) ** (1 / c)
+        odds = -np.log(s) / d
+        with np.errstate(divide="ignore"):
+            return scale * np.exp((odds + np.log(-np.expm1(-odds))) / c)
 
 
 def _log_burr_moment(order: int, c: float, d: float) -> float:
@@ -434,10 +438,11 @@ class Mixture(Severity):
 
     @cached_property
     def breaks(self) -> Array:  # type: ignore[override]
-        at = [part.severity.isf(part.severity.breaks) for part in self.components]
-        if not any(x.size for x in at):
-            return np.empty(0)
+        # where a component starts or ends, the others go on
+        with np.errstate(all="ignore"):
+            at = [part.severity.isf(np.concatenate([[1.0], part.severity.breaks, [0.0]])) for part in self.components]
         costs = np.unique(np.concatenate(at))
+        costs = costs[(costs > 0) & np.isfinite(costs)]
         return np.unique(np.concatenate([self.sf(costs), self.sf(np.nextafter(costs, 0))]))
 
     def sf(self, x: ArrayLike) -> Array:
@@ -556,7 +561,15 @@ _Family = (
     | Annotated[Empirical, Tag("empirical")]
 )
 AnySeverity = Annotated[_Family, Field(discriminator="family")]
-TailSeverity = Annotated[_Family | Annotated[ParetoTail, Tag("pareto_tail")], Discriminator(_tail_kind)]
+TailSeverity = Annotated[
+    _Family | Annotated[ParetoTail, Tag("pareto_tail")],
+    Discriminator(
+        _tail_kind,
+        custom_error_type="mistake",
+        custom_error_message="{bound}",
+        custom_error_context={"bound": "does not name a family that exists", "mend": "give family = \"pareto\", \"lomax\", \"gpd\" …"},
+    ),
+]
 
 for _model in (Spliced, Component, Mixture):
     _model.model_rebuild()

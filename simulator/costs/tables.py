@@ -12,7 +12,7 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .quadrature import Moments, cell_moments
 from .severity import Severity
@@ -87,7 +87,7 @@ def _body(severity: Severity, p_large: float, cut: float) -> tuple[NDArray[np.ui
     floor, width = _matched(moments)
     mean = floor + width / 2
     width = np.minimum(width, 2 * np.maximum(cut - mean, 0.0))
-    unit = float((mean + width / 2).max()) / (_FULL - 2)
+    unit = float((mean + width / 2).max()) / (_FULL - 2) or 1.0
     width_units = np.floor(width / unit + 0.5)
     # the rounding of each floor is carried to the next cell, so that the mean over all cells is kept
     floor_units = np.diff(np.floor(np.cumsum(mean / unit - width_units * (_PARTS - 1) / (2 * _PARTS)) + 0.5), prepend=0.0)
@@ -105,6 +105,7 @@ def _tail(severity: Severity, p_large: float) -> Array:
     edges = _tail_edges(p_large)
     panels, starts, panel_edges = cell_moments(severity, edges)
     floor, width = _matched(np.add.reduceat(panels, starts, axis=1))
+    floor = _atoms_kept(severity, floor, width, edges[:-1], edges[1:])
     cells = np.empty((TAIL_CELLS, 5))
     # t rises with the survival probability, so cost falls along a cell
     cells[1:, 0], cells[1:, 1] = (floor + width)[::-1], -width[::-1]
@@ -116,12 +117,21 @@ def _tail(severity: Severity, p_large: float) -> Array:
     return cells
 
 
+def _atoms_kept(severity: Severity, floor: Array, width: Array, high: ArrayLike, low: ArrayLike) -> Array:
+    """Floors with a cost that fills its cell as it was given, unrounded: it may be a threshold, which it must not exceed."""
+    high, low = np.asarray(high, float), np.asarray(low, float)
+    quarter, three_quarters = severity.isf(high + (low - high) / 4), severity.isf(high + (low - high) * 3 / 4)
+    return np.where((width == 0) & (quarter == three_quarters), quarter, floor)
+
+
 def _split_cell(severity: Severity, panels: Array, edges: Array) -> Array:
     """A cell in two parts, parted where the quantile function jumps most."""
     inner = edges[1:-1]
     jump = severity.isf(inner * (1 - 1e-12)) - severity.isf(inner * (1 + 1e-12))
     at = int(np.argmax(jump)) + 1
-    (low_floor, high_floor), (low_width, high_width) = _matched(np.stack([panels[:, :at].sum(1), panels[:, at:].sum(1)], axis=1))
+    floor, width = _matched(np.stack([panels[:, :at].sum(1), panels[:, at:].sum(1)], axis=1))
+    low_floor, high_floor = _atoms_kept(severity, floor, width, [edges[0], edges[at]], [edges[at], edges[-1]])
+    low_width, high_width = width
     split = (edges[at] - edges[-1]) / (edges[0] - edges[-1])
     # each part is matched on its own share of t, here written as a line in the cell's t
     high_slope = -high_width / split
@@ -137,4 +147,5 @@ def _bottom(severity: Severity, survival: float) -> Array:
     if not 0 < moments[0] <= survival * (1 + 1e-6):
         return np.array([cost, 0.0, 2.0, 0.0, 0.0])
     floor, width = _matched(moments[:, None])
+    floor = _atoms_kept(severity, floor, width, survival, survival / 2)
     return np.array([floor[0] + width[0], -width[0], 2.0, 0.0, 0.0])

@@ -1,0 +1,149 @@
+"""The same question without draws: every statistic of `summarise`, from the exact engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .. import runs
+from ..base import SimulatorError
+from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
+from ..engine.exact import Kept, Law, law
+from ..scenario import Scenario
+from . import exactness
+from .statistics import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
+
+Array = NDArray[np.float64]
+
+
+def exact(
+    scenario: Scenario,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    margins: Sequence[float] = MARGINS,
+    quantiles: Sequence[float] = QUANTILE_LEVELS,
+    *,
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+) -> xr.Dataset:
+    """Statistics of the cost that an exclusion rule keeps, exactly and at once.
+
+    Marginal laws only: what joins thresholds, years or parties is what drawing is for.
+
+    Parameters
+    ----------
+    scenario, rule, margins, quantiles, capitation_pmpy, budget_basis
+        As in `summarise`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
+        ``probability_error``, a bound on the error of every probability (of a total beyond the series' range).
+        ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of two random sums has no series.
+
+    Examples
+    --------
+    >>> import simulator as sim
+    >>> answer = sim.exact(sim.load("configs/east_sussex.toml"))
+    >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
+    True
+    """
+    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    points = points_of(scenario, rule)
+    cells = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
+    budget = budget_of(cells, capitation_pmpy, budget_basis)
+    figures: dict[str, Array] = {
+        "mean_cost": cells.mean,
+        "sd_cost": cells.sd,
+        "cv": cells.sd / cells.mean,
+        "skewness_cost": cells.skewness,
+        "budget": budget,
+    }
+    shape = cells.mean.shape
+    by_level, by_margin = (*shape, len(quantiles)), (*shape, len(margins))
+    figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
+    figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
+    levels = np.asarray(quantiles, float)
+    for place, column in np.ndindex(shape):
+        at = (place, column)
+        found = law_of(scenario, rule, points[column], place, cells)
+        figures["quantile_cost"][at] = found.quantile(levels)
+        figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (1 - levels)
+        figures["p_overspend"][at] = [_overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m) for m in margins]
+        figures["expected_overspend"][at] = np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+        figures["probability_error"][at] = found.beyond
+    return _dataset(scenario, points, figures, margins, quantiles)
+
+
+def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
+    """The points of the threshold grid at which a rule is applied."""
+    grid = scenario.threshold_labels.tolist()
+    for threshold in rule.fixed_thresholds():
+        if threshold not in grid:
+            raise SimulatorError("threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds")
+    return list(rule.fixed_thresholds()[-1:]) or grid
+
+
+def law_of(scenario: Scenario, rule: ExclusionRule, point: float, place: int, cells: exactness.ExactCells, extra: float = 0.0) -> Law:
+    """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
+    amounts = exactness.amounts_of(scenario)
+    layers = rule.layers(point)
+    kept = _kept_cost(amounts, layers, point, extra)
+    column = points_of(scenario, rule).index(point)
+    breaks = np.stack([amounts[layer.threshold] for layer in layers], axis=1)
+    mean, sd = float(cells.mean[place, column]), float(cells.sd[place, column])
+    if extra:
+        mean += extra * float(cells.n_above[place, column])
+        sd += extra * float(cells.n_above_sd[place, column])
+    if not np.isfinite(sd):
+        raise SimulatorError("threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds")
+    return law(scenario.cost_model, runs.heads(scenario)[place], kept, breaks, mean, sd)
+
+
+def _kept_cost(amounts: dict[float, Array], layers: Sequence[Layer], point: float, extra: float) -> Kept:
+    def kept(cost: Array, stream: int) -> Array:
+        left = cost.copy()
+        for threshold, excess_share, whole_share in layers:
+            at = amounts[threshold][stream]
+            left -= excess_share * np.maximum(cost - at, 0.0) + whole_share * cost * (cost > at)
+        return left + extra * (cost > amounts[point][stream]) if extra else left
+
+    return kept
+
+
+def _overspends(
+    scenario: Scenario, rule: ExclusionRule, point: float, at: tuple[int, int], cells: exactness.ExactCells, found: Law, budget: float, margin: float
+) -> float:
+    """P(retained > (1 + margin) × budget)."""
+    if not _moves_capitation(rule, point):
+        return float(1 - found.cdf((1 + margin) * budget))
+    # each patient who is carved out takes his capitation with him: move it to the side of the cost
+    people = float(cells.people[at[0]])
+    capitation = (1 + margin) * budget / (people - float(cells.n_above[at]))
+    joint = law_of(scenario, rule, point, at[0], cells, extra=capitation)
+    return float(1 - joint.cdf(capitation * people))
+
+
+def _moves_capitation(rule: ExclusionRule, point: float) -> bool:
+    """Whether the budget varies with the number of patients who are carved out."""
+    return isinstance(rule, CarveOut) and not rule.keep_capitation and bool(np.isfinite(point))
+
+
+def _dataset(
+    scenario: Scenario, points: list[float], figures: dict[str, Array], margins: Sequence[float], quantiles: Sequence[float]
+) -> xr.Dataset:
+    last = {"quantile_cost": ("quantile_level",), "tvar": ("quantile_level",), "p_overspend": ("margin",)}
+    answer = xr.Dataset(
+        {name: (("population_size", "threshold", *last.get(name, ())), values) for name, values in figures.items()},
+        coords={
+            "population_size": list(scenario.population_sizes), "threshold": points,
+            "quantile_level": list(quantiles), "margin": list(margins),
+        },
+        attrs={"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id, "method": "exact"},
+    )  # fmt: skip
+    describe_figures(answer, scenario.currency)
+    return answer

@@ -1,0 +1,200 @@
+"""Real year-end figures settled by the terms that scenario files use: one row an organisation."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..base import SimulatorError
+from .clearing import clear
+from .context import Array, Context
+from .design import Design, designs_from
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "budget": ("budget", "benchmark"),
+    "cost": ("cost", "expenditure"),
+    "members": ("members", "beneficiaries"),
+    "revenue": ("revenue", "provider_revenue"),
+    "revenue_limited": ("revenue_limited", "revenue_loss_limit"),
+    "quality": ("quality", "quality_score"),
+    "met_standard": ("met_standard", "met_quality_standard"),
+    "final_share": ("final_share",),
+    "minimum_rate": ("minimum_rate", "minimum_savings_rate"),
+    "adjustment": ("adjustment",),
+    "relief": ("relief", "disaster_adjustment"),
+    "year": ("year", "contract_year"),
+    "design": ("design", "track"),
+}
+"""Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
+
+`revenue_limited` says in which rows a limit of revenue holds (0: only the limit of the budget). `relief` reduces a
+loss, whatever its sign. `design` names the row's design where several are given. All shares are fractions.
+"""
+
+
+def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
+    """Settle actual figures.
+
+    Parameters
+    ----------
+    design : Design or sequence of Design
+        With several, the column `design` (or `track`) says which one holds for a row, by its name or one of its labels,
+        whatever the case and the punctuation.
+    frame : pandas.DataFrame
+        One row an organisation and year; columns as in `COLUMNS`, money per year in one currency.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The index of `frame`; `design`, `budget`, `cost`, `savings_rate`, `settlement` (money per year, positive to the
+        provider, not rounded), a true/false column for each event, and `payment_…` and `surplus_…` for each party.
+
+    Raises
+    ------
+    SimulatorError
+        Where a column is missing or not numeric, a design is not known, or a term needs a figure that a row lacks.
+
+    Examples
+    --------
+    A benchmark of 100, a cost of 90 and a share of one half give a settlement of 5.
+    """
+    designs = (design,) if isinstance(design, Design) else tuple(design)
+    if not designs:
+        raise SimulatorError("designs", None, "are none", "give at least one design")
+    columns = _columns(frame)
+    chosen = _design_of_row(designs, frame, columns)
+    parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
+    return _in_order(parts, frame)
+
+
+def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
+    """The designs of a TOML file: a whole scenario, or nothing but `[[designs]]`.
+
+    Raises
+    ------
+    SimulatorError
+        Listing every mistake.
+    """
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SimulatorError(str(path), None, f"is not valid TOML: {error}", "mend that line") from None
+    except OSError as error:
+        raise SimulatorError(str(path), None, f"cannot be read ({error.strerror})", "name a TOML file") from None
+    return designs_from(raw.get("designs", ()), str(path))
+
+
+def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
+    settled = pd.concat(parts).sort_index()
+    settled.index = frame.index
+    events = [name for name in settled if settled[name].dtype == object and name != "design"]
+    return settled.fillna(dict.fromkeys(events, False)).infer_objects()
+
+
+def _columns(frame: pd.DataFrame) -> dict[str, str]:
+    """The frame's name of each column that it has."""
+    found = {}
+    for meaning, names in COLUMNS.items():
+        present = [name for name in names if name in frame]
+        if len(present) > 1:
+            raise SimulatorError("frame", None, f"has both {present[0]!r} and {present[1]!r}", "keep one of them")
+        if present:
+            found[meaning] = present[0]
+    for needed in ("budget", "cost"):
+        if needed not in found:
+            raise SimulatorError("frame", None, f"has no column {' or '.join(map(repr, COLUMNS[needed]))}", "add it")
+    return found
+
+
+def _plain(name: object) -> str:
+    return "".join(letter for letter in str(name).casefold().replace("+", "plus") if letter.isalnum())
+
+
+def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapping[str, str]) -> Array:
+    if len(designs) == 1:
+        return np.zeros(len(frame), dtype=int)
+    if "design" not in columns:
+        raise SimulatorError("frame", None, "does not say which design holds for a row", "add a column 'design'")
+    known = {_plain(name): k for k, design in enumerate(designs) for name in (design.name, *design.labels)}
+    names = frame[columns["design"]].map(_plain)
+    unknown = frame[columns["design"]][~names.isin(list(known))]
+    if len(unknown):
+        raise SimulatorError(
+            columns["design"],
+            unknown.iloc[0],
+            "is not a design that is given",
+            f"choose from {', '.join(d.name for d in designs)}",
+        )
+    return names.map(known).to_numpy()
+
+
+def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str], rows: Array) -> pd.DataFrame:
+    figures = {meaning: _numbers(frame[name][rows]) for meaning, name in columns.items() if meaning != "design"}
+    context = _context(design, figures)
+    cleared = clear(design, context, expected_cost=context.budget)
+    if np.isnan(cleared.settlement).any():
+        where = frame.index[rows][np.isnan(cleared.settlement)][0]
+        raise SimulatorError(
+            f"row {where}",
+            None,
+            f"lacks a figure that design {design.name!r} needs",
+            "give its quality score, or its members",
+        )
+    settled: dict[str, object] = {
+        "design": design.name, "budget": context.budget, "cost": context.cost,
+        "savings_rate": context.savings_rate, "settlement": cleared.settlement, **cleared.accounts.events,
+    }  # fmt: skip
+    for name in cleared.accounts.payment:
+        settled[f"payment_{name}"] = cleared.accounts.payment[name]
+        settled[f"surplus_{name}"] = cleared.accounts.surplus(name)
+    return pd.DataFrame(settled, index=np.flatnonzero(rows))
+
+
+def _numbers(column: pd.Series) -> Array:
+    try:
+        return pd.to_numeric(column).to_numpy(dtype=float)
+    except (ValueError, TypeError):
+        raise SimulatorError(
+            str(column.name), None, "is not a column of numbers", "take out signs and separators"
+        ) from None
+
+
+def _context(design: Design, figures: Mapping[str, Array]) -> Context:
+    for needed in ("budget", "cost"):
+        if not np.isfinite(figures[needed]).all():
+            raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
+    if (figures["budget"] <= 0).any():
+        raise SimulatorError(
+            "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
+        )
+    revenue = figures.get("revenue")
+    if revenue is not None and "revenue_limited" in figures:
+        revenue = np.where(figures["revenue_limited"] == 0, np.nan, revenue)
+    year = figures.get("year")
+    return Context(
+        budget=figures["budget"],
+        cost=figures["cost"],
+        members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
+        year=design.year if year is None else year.astype(int),
+        revenue=revenue,
+        quality=figures.get("quality"),
+        met_standard=_standard(design, figures),
+        minimum_rate=figures.get("minimum_rate"),
+        final_share=figures.get("final_share"),
+        adjustment=figures.get("adjustment"),
+        relief=figures.get("relief"),
+    )
+
+
+def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
+    """Whether the standard is met: as the row says, else by its score."""
+    if "met_standard" in figures:
+        return np.asarray(figures["met_standard"] != 0)
+    if "quality" in figures and design.quality is not None:
+        return np.asarray(figures["quality"] >= design.quality.standard)
+    return None

@@ -1,0 +1,176 @@
+"""The ledger as plain arrays: what settling needs to know of the populations that were drawn, and expected of them."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtri
+
+from .. import runs
+from ..base import SimulatorError
+from ..costs.model import CostModel, head_counts
+from ..costs.moments import Exact
+from ..engine import kernels
+from ..ledger import retained_cost
+from ..scenario import Scenario
+from .context import Array
+from .exclusion import ExclusionRule
+
+
+class Populations:
+    """The populations of a ledger; every array has the dims (replicate, others …), length 1 where it does not vary.
+
+    Expectations are exact where the ledger carries its whole scenario; where observed costs were withheld from it,
+    they are means over replicates.
+    """
+
+    def __init__(self, ledger: xr.Dataset) -> None:
+        self.ledger = ledger
+        self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
+        self.place = "population_size" if "population_size" in ledger.dims else "unit"
+        self.gross = self.plain(ledger["gross_cost"])
+        self.replicates = np.asarray(ledger["replicate"].values)
+        self.members = self.plain(ledger["unit_size" if self.place == "unit" else self.place].astype(float))
+        self._drawn: dict[tuple[int, int], Array] = {}
+        self._known: dict[tuple[ExclusionRule | None, bool], tuple[Array, Array]] = {}
+
+    # what was drawn
+
+    def plain(self, variable: xr.DataArray) -> Array:
+        """Values with the dims (replicate, others …)."""
+        missing = [dim for dim in ("replicate", *self.others) if dim not in variable.dims]
+        return np.asarray(variable.expand_dims(missing).transpose("replicate", *self.others).values)
+
+    def retained(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule keeps."""
+        if _excludes_nobody(rule):
+            return self.gross
+        return self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
+
+    def above(self, threshold: float) -> Array:
+        """Patients above a threshold."""
+        return self.plain(self.ledger["n_above"].sel(threshold=threshold, drop=True))
+
+    def without_shocks(self, cost: Array) -> Array:
+        """Cost with the common shocks divided out; exact where nothing is excluded, close to it elsewhere."""
+        if "shock_factor" not in self.ledger:
+            return cost
+        return np.asarray(cost / self.plain(self.ledger["shock_factor"].prod("shock")))
+
+    def segment_members(self) -> dict[str, Array]:
+        """People by segment."""
+        if "members" not in self.ledger:
+            return self.usual_members()
+        drawn = self.ledger["members"]
+        return {str(name): self.plain(drawn.sel(segment=name, drop=True)) for name in drawn["segment"].values}
+
+    # what is drawn when a ledger is settled
+
+    def deviates(self, purpose: int, count: int) -> Array:
+        """Standard normal deviates, shape (replicate, count): the same for every design, and for a longer ledger."""
+        if (purpose, count) not in self._drawn:
+            seed = int(self.ledger.attrs["seed"])
+            self._drawn[purpose, count] = ndtri(kernels.uniforms(seed, purpose, 0, self.replicates, count))
+        return self._drawn[purpose, count]
+
+    def by_replicate(self, values: Array) -> Array:
+        """One value a replicate, to broadcast against money."""
+        return values.reshape(-1, *(1 for _ in self.others))
+
+    # what is expected
+
+    @cached_property
+    def scenario(self) -> Scenario | None:
+        """The scenario that the ledger was drawn from."""
+        return runs.scenario_of(self.ledger)
+
+    @cached_property
+    def expected_gross(self) -> Array:
+        """Expected gross cost."""
+        return self._exact_moments(None)[0] if self.scenario else self.gross.mean(axis=0, keepdims=True)
+
+    def expected_retained(self, rule: ExclusionRule) -> Array:
+        """Expected cost that the rule keeps."""
+        if _excludes_nobody(rule):
+            return self.expected_gross
+        return self._exact_moments(rule)[0] if self.scenario else self.retained(rule).mean(axis=0, keepdims=True)
+
+    def luck_sd(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of the cost that the rule keeps, common shocks apart."""
+        if self.scenario:
+            return self._exact_moments(rule, shocks=False)[1]
+        return self.without_shocks(self.retained(rule)).std(axis=0, keepdims=True)
+
+    def expected_above(self, threshold: float) -> Array:
+        """Expected patients above a threshold."""
+        if not self.scenario:
+            return self.above(threshold).mean(axis=0, keepdims=True)
+        return self._placed(self._exact().n_above(self._heads, self._amounts(threshold))[0])
+
+    def usual_members(self) -> dict[str, Array]:
+        """People by segment as expected."""
+        names = [str(name) for name in self.ledger["segment"].values]
+        if self.scenario is None:
+            raise SimulatorError(
+                "ledger", None, "does not carry its scenario, which holds observed costs", "budget per head"
+            )
+        return {name: self._placed(self._heads[:, k].astype(float)) for k, name in enumerate(names)}
+
+    @cached_property
+    def _heads(self) -> Array:
+        """People, shape (population or unit, segment)."""
+        assert self.scenario is not None
+        model = self.scenario.cost_model
+        if self.place == "unit":
+            units = {unit.name: unit for unit in self.scenario.population.units}
+            chosen = [units[str(name)] for name in self.ledger["unit"].values]
+            return np.stack([head_counts(unit.members, model.unit_shares(unit)) for unit in chosen])
+        if self.scenario.population.units:
+            return runs.heads(self.scenario)
+        return np.stack([head_counts(int(size), model.shares) for size in self.ledger["population_size"].values])
+
+    def _exact(self, shocks: bool = True) -> Exact:
+        assert self.scenario is not None
+        model = self.scenario.cost_model
+        if not (shocks and model.shocks):
+            return self._exact_without_shocks
+        return self._exact_with_shocks
+
+    @cached_property
+    def _exact_with_shocks(self) -> Exact:
+        assert self.scenario is not None
+        return Exact(self.scenario.cost_model)
+
+    @cached_property
+    def _exact_without_shocks(self) -> Exact:
+        assert self.scenario is not None
+        return Exact(CostModel(population=self.scenario.population))
+
+    def _exact_moments(self, rule: ExclusionRule | None, shocks: bool = True) -> tuple[Array, Array]:
+        """Exact mean and standard deviation of the cost that a rule keeps."""
+        if (rule, shocks) not in self._known:
+            self._known[rule, shocks] = self._total_of(rule, shocks)
+        return self._known[rule, shocks]
+
+    def _total_of(self, rule: ExclusionRule | None, shocks: bool) -> tuple[Array, Array]:
+        fixed = () if rule is None or _excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        layers = [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
+        total = self._exact(shocks).total(self._heads, layers)
+        return self._placed(total.mean), self._placed(total.sd)
+
+    def _amounts(self, label: float) -> Array:
+        """The money of each stream at a point of the grid."""
+        assert self.scenario is not None
+        return np.asarray(self.scenario.threshold_amounts[:, self.scenario.threshold_labels.tolist().index(label)])
+
+    def _placed(self, values: Array) -> Array:
+        return self.plain(xr.DataArray(values, dims=self.place))
+
+
+def _excludes_nobody(rule: ExclusionRule) -> bool:
+    """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
+    fixed = rule.fixed_thresholds()
+    return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)
