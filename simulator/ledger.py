@@ -315,9 +315,9 @@ def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     replicates = set(first["replicate"].values.tolist()) & set(second["replicate"].values.tolist())
     if not replicates:
         size = {"population_size": slice(0, sizes.size)}
-        parts = sorted((first.isel(size), second.isel(size)), key=lambda ledger: int(ledger["replicate"][0]))
+        parts = [first.isel(size), second.isel(size)]
         merged = xr.concat(parts, dim="replicate", data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override")
-        return merged.assign_attrs(first.attrs)
+        return merged.sortby("replicate").assign_attrs(first.attrs)
     if len(replicates) == first.sizes["replicate"] == second.sizes["replicate"]:
         return longer
     raise SimulatorError("ledgers", None, "share some of their replicates", "draw disjoint replicates, or the same")

@@ -85,7 +85,7 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
         "tail_index": min(s.severity.tail_index for s in model.streams),
         "top_share": {f"{q:g}": people.top_share(q) for q in TOP},
         "bottom_half_share": 1 - people.top_share(0.5),
-        "r_squared": people.between / people.sd**2,
+        "r_squared": _part(people.between, people.sd**2),
         "variance_between_segments": people.between,
         "published_r_squared": dict(PUBLISHED_R_SQUARED),
         "thresholds": _threshold_rows(people, thresholds),
@@ -121,7 +121,8 @@ class _People:
 
     @property
     def sd(self) -> float:
-        return math.sqrt(float(self.shares @ self.raw[:, 2]) - self.mean**2)
+        # what is left of a difference of equal squares may be less than nothing
+        return math.sqrt(max(float(self.shares @ self.raw[:, 2]) - self.mean**2, 0.0))
 
     @property
     def zero_share(self) -> float:
@@ -173,7 +174,7 @@ def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, A
 def _threshold_row(people: _People, amount: Array, percentile: float | None) -> dict[str, Any]:
     capped = people.capped(amount)
     mean = float(people.shares @ capped[:, 0])
-    variance = float(people.shares @ capped[:, 1]) - mean**2
+    variance = max(float(people.shares @ capped[:, 1]) - mean**2, 0.0)
     p_above = people.p_above(amount)
     whole = people.above(amount)[:, 1]
     excess = whole - np.where(np.isfinite(amount), amount, 0.0) * p_above
@@ -185,12 +186,17 @@ def _threshold_row(people: _People, amount: Array, percentile: float | None) -> 
         "p_above": float(people.shares @ p_above),
         "share_of_cost_above": float(people.shares @ excess) / people.mean,
         "share_of_cost_of_patients_above": float(people.shares @ whole) / people.mean,
-        "share_of_variance_above": 0.0 if np.all(np.isinf(amount)) else 1 - variance / people.sd**2,
+        "share_of_variance_above": 0.0 if np.all(np.isinf(amount)) else _part(people.sd**2 - variance, people.sd**2),
         "mean_below": mean,
         "sd": math.sqrt(variance),
         "cv": math.sqrt(variance) / mean,
-        "r_squared": people.variance_of(capped[:, 0]) / variance,
+        "r_squared": _part(people.variance_of(capped[:, 0]), variance),
     }
+
+
+def _part(part: float, whole: float) -> float:
+    """A part of a variance; none of nothing, all of infinity less something finite."""
+    return 0.0 if whole == 0 else 1.0 if math.isinf(part) else part / whole
 
 
 def _segment_rows(people: _People) -> list[dict[str, Any]]:

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from ..base import Fraction, NonNegative, Number, Positive, Term, also, mistake
 from .context import Array, ByYear, Context, apply_by_sign, first_known
 
+ROUNDING = 1e-12
+"""Share of a target by which it may be missed and still count as met."""
+
 # ── measures and scores ──────────────────────────────────────────────────────────────────────────
 
 
@@ -45,7 +48,7 @@ class Measure(Term):
         direction = -1.0 if self.lower_is_better else 1.0
         lead = direction * (self.mean - self.target) + self.sd * deviate
         if self.minimum is None:
-            return np.asarray(lead >= 0, dtype=float)
+            return np.asarray(lead >= -ROUNDING * abs(self.target), dtype=float)
         return np.clip(1.0 + lead / abs(self.target - self.minimum), 0.0, 1.0)
 
 
@@ -109,7 +112,7 @@ class Quality(Term):
         """Whether every measure reaches its target; shape of `deviates` without its last axis."""
         if self.score is not None:
             return np.full(deviates.shape[:-1], self.score >= 1.0)
-        return np.asarray((self.points(deviates) >= 1.0).all(axis=-1))
+        return np.asarray((self.points(deviates) >= 1.0 - ROUNDING).all(axis=-1))
 
 
 # ── terms ────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,12 @@ class Calibration(Term):
     """Share of cost of the costliest share of people: { "0.05" = 0.514 }."""
 
 
+class _Request(Calibration):
+    """What `calibrate` is asked for."""
+
+    p_user: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+
+
 class Calibrated(Term):
     """A severity to be solved for."""
 
@@ -92,10 +98,11 @@ def calibrate(
     >>> calibrate("gamma", mean=1_000.0, cv=2.0)
     Gamma(family='gamma', mean=1000.0, cv=2.0, shape=None, scale=None)
     """
-    figures = {"family": family, "mean": mean, "cv": cv, "top_share": dict(top_share or {})}
+    shares = {} if top_share is None else top_share
+    figures = {"family": family, "mean": mean, "cv": cv, "top_share": shares, "p_user": p_user}
     try:
-        targets = Calibration.model_validate(figures)
-        return _solve(targets, p_user)
+        request = _Request.model_validate(figures)
+        return _solve(request, request.p_user)
     except ValidationError as error:
         raise mistakes_in(error, figures, "calibrate", known=figures) from None
     except PydanticCustomError as error:
@@ -156,8 +163,6 @@ def _refuse(why: str, mend: str) -> PydanticCustomError:
 
 
 def _check(c: Calibration, p_user: float) -> None:
-    if isinstance(p_user, bool) or not isinstance(p_user, int | float) or not 0 < p_user <= 1:
-        raise _refuse(f"p_user is {p_user}, not above 0 and at most 1", "give the share of people with any cost")
     _check_shares(sorted(c.top_share.items()), p_user)
     least = math.sqrt(1 / p_user - 1)
     if c.cv is not None and c.cv <= least:

@@ -25,6 +25,7 @@ TAIL_OCTAVES = 58
 TAIL_CELLS = TAIL_OCTAVES * CELLS_PER_OCTAVE + 1
 _PARTS = 1 << 22  # steps of t in a body cell: what a uniform of 32 bits leaves after the cell
 _FULL = float(1 << 32)
+_LEAST_BODY = 1e-9  # chance of a body claim below which all users are large: its cells would be finer than rounding
 
 
 class Tables(NamedTuple):
@@ -52,6 +53,8 @@ def build(severity: Severity, cut: float) -> Tables:
     above = float(severity.sf(cut))
     # the top body cell goes to the tail, so that no matched cell can reach over the cut
     p_large = above + (1 - above) / BODY_CELLS
+    if 1 - p_large < _LEAST_BODY:
+        p_large = 1.0
     body, unit = _body(severity, p_large, cut)
     return Tables(p_large, body, unit, _tail(severity, p_large))
 

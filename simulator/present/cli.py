@@ -97,11 +97,15 @@ def calibrate(
     Example: simulator calibrate --family lognormal --mean 952 --p-user 0.85 --top-share 0.05=0.514
     """
     with _clear_errors():
-        from ..costs.calibrate import compare_families
-        from .text_check import calibration_table
+        from ..analysis.describe import compare_families, describe_calibration
+        from .text_check import calibration_table, families_table
 
-        found = compare_families(mean=mean, p_user=p_user, cv=cv, top_share=top_share, family=family)
-        click.echo(_json(found) if as_json else calibration_table(found, currency))
+        if family is None:
+            rows = compare_families(mean=mean, p_user=p_user, cv=cv, top_share=top_share)
+            click.echo(_json(rows) if as_json else families_table(rows, currency))
+        else:
+            one = describe_calibration(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
+            click.echo(_json(one) if as_json else calibration_table(one, currency))
 
 
 _run_options: list[Callable[..., Any]] = [
@@ -214,3 +218,7 @@ def write_plot(summary: xr.Dataset, path: str) -> None:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+if __name__ == "__main__":
+    main()

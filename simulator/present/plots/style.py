@@ -22,7 +22,10 @@ _STYLE = Path(__file__).with_name("house.mplstyle")
 def house_axes(ax: Axes | None) -> Iterator[Axes]:
     """The given axes, or new ones, in the house's style."""
     with plt.style.context(_STYLE):
-        yield plt.subplots(layout="constrained")[1] if ax is None else ax
+        if ax is None:
+            ax = plt.subplots(layout="constrained")[1]
+        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+        yield ax
 
 
 def footer(ax: Axes, summary: xr.Dataset, note: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..text import columns, money, people
@@ -42,7 +43,7 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
             axes.fill_between(sizes, 100 * low, 100 * high, color=line.get_color(), alpha=0.25, linewidth=0)
             axes.plot(sizes, 100 * exact[:, series], "o", mfc="none", mec=line.get_color(), ms=5, mew=0.8)
             name = "no cap" if labels[series] == "none" else f"cap {labels[series]}"
-            ends.append((float(sizes[-1]), float(100 * cv[-1, series]), name, str(line.get_color())))
+            ends.append((float(sizes[-1]), float(100 * cv[-1, series]), name, to_hex(line.get_color())))
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("coefficient of variation of the retained cost, %")

@@ -1,0 +1,163 @@
+"""Scenarios and files that many tests share."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import simulator as sim
+
+settings.register_profile(
+    "fixed",
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("fixed")
+
+ROOT = Path(__file__).parents[1]
+
+LOGNORMAL = {"family": "lognormal", "mean": 1_000.0, "cv": 2.0}
+SPLICED = {
+    "family": "spliced",
+    "body": {"family": "lognormal", "mean": 4_000.0, "cv": 1.2},
+    "tail": {"family": "pareto", "alpha": 4.5},
+    "at": 20_000.0,
+}
+SEGMENTS = [
+    {"name": "well", "share": 0.7, "p_user": 0.6, "severity": LOGNORMAL},
+    {"name": "complex", "share": 0.3, "p_user": 0.9, "severity": SPLICED},
+]
+SMALL = {
+    "title": "small",
+    "simulation": {
+        "replicates": 40,
+        "population_sizes": [7, 100, 250],
+        "thresholds": [5_000.0, 20_000.0, float("inf")],
+        "seed": 20170401,
+    },
+    "population": {"membership": "fixed", "segments": SEGMENTS},
+}
+UNITS = [
+    {"name": "north", "members": 60},
+    {"name": "south", "members": 90, "shares": {"well": 0.2, "complex": 0.8}},
+    {"name": "old town", "members": 35, "shares": {"complex": 1.0}},
+]
+RARE = [
+    {"name": "transplants", "rate_per_100k": 900.0, "price": {"family": "gamma", "mean": 30_000.0, "cv": 0.4}},
+    {"name": "prison", "rate_per_100k": 2_000.0, "price": {"family": "weibull", "shape": 1.3, "scale": 4_000.0}, "in_scope": False},
+]
+SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
+
+
+def raw(**changes):
+    """The small scenario's mapping, with some of its parts changed; `simulation` and `population` are merged."""
+    made = copy.deepcopy(SMALL)
+    for part in ("simulation", "population"):
+        made[part] |= changes.pop(part, {})
+    if "units" in made["population"]:
+        made["simulation"].pop("population_sizes", None)
+    return made | changes
+
+
+def make(**changes):
+    """The small scenario, with some of its parts changed."""
+    return sim.Scenario.model_validate(raw(**changes))
+
+
+def alone(severity, p_user=1.0, **changes):
+    """A scenario of one segment."""
+    population = {"segments": [{"name": "all", "share": 1.0, "p_user": p_user, "severity": severity}]}
+    return make(population=population | changes.pop("population", {}), **changes)
+
+
+KINDS = {
+    "fixed": {},
+    "sampled": {"population": {"membership": "sampled"}},
+    "shocks": {"shocks": SHOCKS},
+    "units": {"population": {"units": UNITS}},
+    "units sampled": {"population": {"units": UNITS, "membership": "sampled"}, "shocks": SHOCKS[:1]},
+    "rare": {"population": {"rare_services": RARE}, "shocks": SHOCKS[:1]},
+    "percentiles by segment": {"simulation": {"thresholds": {"percentiles": [0.95, 0.999, 1.0], "by": "segment"}}},
+    "percentiles by population": {"simulation": {"thresholds": {"percentiles": [0.95, 0.999], "by": "population"}}, "shocks": SHOCKS[:1]},
+}
+"""One scenario for each thing that the engine does."""
+
+
+FAMILIES = {
+    "lognormal": {"family": "lognormal", "mean": 1_000.0, "cv": 2.0},
+    "lognormal native": {"family": "lognormal", "mu": 6.5, "sigma": 1.6},
+    "gamma": {"family": "gamma", "mean": 1_500.0, "cv": 1.4},
+    "gamma native": {"family": "gamma", "shape": 4.0, "scale": 400.0},
+    "weibull": {"family": "weibull", "mean": 1_500.0, "cv": 1.8},
+    "weibull native": {"family": "weibull", "shape": 1.5, "scale": 2_000.0},
+    "pareto": {"family": "pareto", "mean": 1_500.0, "cv": 0.6},
+    "pareto native": {"family": "pareto", "scale": 500.0, "alpha": 4.5},
+    "pareto of infinite variance": {"family": "pareto", "scale": 500.0, "alpha": 1.6},
+    "lomax": {"family": "lomax", "mean": 1_500.0, "cv": 1.3},
+    "lomax native": {"family": "lomax", "scale": 5_000.0, "alpha": 5.0},
+    "gpd": {"family": "gpd", "mean": 1_500.0, "cv": 1.2},
+    "gpd native": {"family": "gpd", "shape": 0.15, "scale": 1_200.0},
+    "gpd exponential": {"family": "gpd", "shape": 0.0, "scale": 1_200.0},
+    "gpd bounded": {"family": "gpd", "shape": -0.3, "scale": 3_000.0},
+    "burr": {"family": "burr", "mean": 1_500.0, "cv": 1.1, "tail": 5.0},
+    "burr native": {"family": "burr", "c": 1.8, "d": 3.0, "scale": 2_500.0},
+    "spliced": SPLICED,
+    "spliced excess": {
+        "family": "spliced",
+        "body": {"family": "gamma", "mean": 1_500.0, "cv": 1.4},
+        "tail": {"family": "gpd", "shape": 0.2, "scale": 3_000.0},
+        "at": 4_000.0,
+    },
+    "spliced conditional": {
+        "family": "spliced",
+        "body": {"family": "weibull", "shape": 0.9, "scale": 1_200.0},
+        "tail": {"family": "lognormal", "mu": 7.0, "sigma": 1.4},
+        "at": 3_000.0,
+    },
+    "mixture": {
+        "family": "mixture",
+        "components": [
+            {"weight": 0.7, "severity": {"family": "gamma", "mean": 500.0, "cv": 0.8}},
+            {"weight": 0.25, "severity": {"family": "pareto", "scale": 2_500.0, "alpha": 5.0}},
+            {"weight": 0.05, "severity": {"family": "gpd", "shape": -0.5, "scale": 9_000.0}},
+        ],
+    },
+    "empirical": {"family": "empirical", "values": [120.0, 40.5, 950.25, 2_000.0, 2_000.0, 8_800.0, 31_000.0], "weights": [9, 20, 6, 1.5, 1, 0.5, 0.125]},
+    "empirical quantiles": {"family": "empirical", "quantiles": {"0": 0.0, "0.5": 300.0, "0.9": 2_500.0, "0.99": 12_000.0, "1": 60_000.0}},
+}
+"""Typical parameters of every family, declared once."""
+
+
+@pytest.fixture(params=sorted(KINDS), scope="session")
+def any_kind(request):
+    """Each kind of scenario in turn."""
+    return make(**KINDS[request.param])
+
+
+@pytest.fixture
+def small():
+    """Two segments, three sizes, three thresholds, forty replicates."""
+    return make()
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of public files that some tests read."""
+    folder = Path(os.environ.get("SIMULATOR_DATA", ROOT / ".." / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}: set SIMULATOR_DATA")
+    return folder
+
+
+@pytest.fixture
+def rng():
+    """A generator of the tests' own."""
+    return np.random.default_rng(20260101)

@@ -1,0 +1,232 @@
+"""The command line as a user meets it: what it prints, what it writes, and one sentence for every mistake."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+import simulator as sim
+from simulator.ledger import fingerprint
+from simulator.present.cli import main
+
+GOOD = """
+title = "small"
+[simulation]
+replicates = 200
+population_sizes = [100, 1_000, 4_000]
+thresholds = [5_000, inf]
+seed = 4
+[population]
+[[population.segments]]
+name = "all"
+share = 1.0
+p_user = 0.8
+severity = { family = "lognormal", mean = 1_000.0, cv = 2.0 }
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    found = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+    return found.exit_code, found.output
+
+
+def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> None:
+    code, text = call("run", scenario, "--at-most", 0.2)
+    assert code == 0
+    assert "Smallest population at which an overspend above 3% has a chance of at most 20%" in text
+    assert " ± " in text
+    assert "self-check against the exact engine" in text
+    assert "200 synthetic populations, seed 4" in text
+
+
+def test_run_prints_json_that_is_json(scenario: Path) -> None:
+    code, text = call("run", scenario, "--json", "--seed", 9)
+    found = json.loads(text)
+    assert code == 0
+    assert found["seed"] == 9
+    assert len(found["cells"]) == 6
+    assert {cell["threshold"] for cell in found["cells"]} == {5_000.0, "inf"}
+    first = found["cells"][0]
+    assert first["p_overspend"].keys() == first["p_overspend_se"].keys()
+    summary = sim.summarise(sim.open_ledger(_out(scenario, 9)))
+    assert first["cv"] == pytest.approx(float(summary["cv"][0, 0]), rel=1e-12)
+
+
+def _out(scenario: Path, seed: int) -> Path:
+    out = scenario.with_suffix(".nc")
+    assert call("run", scenario, "--seed", seed, "--out", out)[0] == 0
+    return out
+
+
+def test_out_holds_draws_and_summary_and_plot_a_picture(scenario: Path, tmp_path: Path) -> None:
+    out, plot = tmp_path / "r.nc", tmp_path / "r.png"
+    code, _ = call("run", scenario, "--out", out, "--plot", plot, "--threads", 1)
+    assert code == 0
+    ledger = sim.open_ledger(out)
+    assert {"gross_cost", "cv", "cv_se", "exact_sd"} <= set(ledger.data_vars)
+    assert fingerprint(ledger) == fingerprint(sim.simulate(sim.load(scenario), progress=False))
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.nc", "r.png", "small.toml"]
+
+
+def test_resume_goes_on_from_what_was_drawn(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.nc"
+    call("run", scenario, "--out", out, "--replicates", 50)
+    code, _ = call("run", scenario, "--out", out, "--resume")
+    assert code == 0
+    assert fingerprint(sim.open_ledger(out)) == fingerprint(sim.simulate(sim.load(scenario), progress=False))
+    code, text = call("run", scenario, "--out", out, "--resume", "--seed", 5)
+    assert (code, "another scenario" in text) == (2, True)
+
+
+def test_until_records_why_it_stopped(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.nc"
+    code, _ = call("run", scenario, "--until", "p_overspend(0.03) +- 0.03", "--max-replicates", 5_000, "--out", out)
+    assert code == 0
+    assert sim.open_ledger(out).attrs["stopped_by"] == "target"
+
+
+def test_check_and_calibrate_print_tables_and_json(scenario: Path) -> None:
+    code, text = call("check", scenario)
+    assert code == 0 and "Every figure is exact" in text
+    code, text = call("check", scenario, "--json")
+    assert json.loads(text)["mean"] == pytest.approx(800.0)
+    code, text = call("calibrate", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514")
+    assert code == 0 and "lognormal" in text and "weibull" in text
+    code, text = call("calibrate", "--family", "lognormal", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514", "--json")
+    reached = {row["target"]: row["reached"] for row in json.loads(text)["fit"]}
+    assert reached["top-5% share"] == pytest.approx(0.514, abs=1e-9)
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+BAD = {
+    "misspelt key": (replaced("p_user", "p_usr"), "population.segments[0].p_usr", "p_user"),
+    "shares": (replaced("share = 1.0", "share = 0.9"), "population.segments", "add up to 0.9"),
+    "negative mean": (replaced("mean = 1_000.0", "mean = -1.0"), "severity.mean", "above 0"),
+    "cv of zero": (replaced("cv = 2.0", "cv = 0.0"), "severity.cv", "above 0"),
+    "nan": (replaced("cv = 2.0", "cv = nan"), "severity.cv", "finite"),
+    "unsorted sizes": (replaced("[100, 1_000, 4_000]", "[1_000, 100]"), "population_sizes", "ascending"),
+    "duplicate sizes": (replaced("[100, 1_000, 4_000]", "[100, 100]"), "population_sizes", "twice"),
+    "size 0": (replaced("[100, 1_000, 4_000]", "[0, 100]"), "population_sizes[0]", "at least 1"),
+    "threshold 0": (replaced("[5_000, inf]", "[0, inf]"), "thresholds", "above 0"),
+    "infinite variance": (
+        replaced('family = "lognormal", mean = 1_000.0, cv = 2.0', 'family = "pareto", scale = 100.0, alpha = 1.9'),
+        "infinite variance",
+        "finite",
+    ),
+    "no segments": (GOOD.split("[[population")[0] + "segments = []\n", "population.segments", "short"),
+    "negative seed": (replaced("seed = 4", "seed = -4"), "simulation.seed", "at least 0"),
+    "not TOML": (GOOD + "this is not = = toml", "small.toml", "not valid TOML"),
+    "too large": (replaced("replicates = 200", "replicates = 900_000_000_000"), "simulation.replicates", "memory"),
+    "newer form": ("schema_version = 99\n" + GOOD, "schema_version", "must be 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_scenarios_get_a_sentence_and_exit_code_2(scenario: Path, tmp_path: Path, name: str) -> None:
+    text, *words = BAD[name]
+    scenario.write_text(text)
+    out = tmp_path / "r.nc"
+    code, said = call("run", scenario, "--out", out)
+    assert code == 2
+    assert str(scenario) in said or name == "too large"
+    assert all(word in said for word in words), said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["run", "absent.toml"], "does not exist"),
+        (["run", "."], "is a folder"),
+        (["check", "absent.toml"], "does not exist"),
+        (["run", "GOOD", "--out", "absent/r.nc"], "does not exist"),
+        (["run", "GOOD", "--out", "."], "is a folder"),
+        (["run", "GOOD", "--plot", "r.docx"], "no picture"),
+        (["run", "GOOD", "--until", "nonsense"], "not of the form"),
+        (["run", "GOOD", "--resume"], "needs --out"),
+        (["calibrate", "--mean", "952", "--family", "normal", "--cv", "2"], "normal"),
+    ],
+)
+def test_bad_arguments_get_a_sentence_and_exit_code_2(
+    scenario: Path, arguments: list[str], word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = call(*[scenario if argument == "GOOD" else argument for argument in arguments])
+    assert (code, word in said) == (2, True), said
+
+
+def test_a_failed_check_is_loud_and_has_its_own_exit_code(scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simulator.engine import kernels
+
+    honest = kernels.draw_block
+
+    def too_dear(*arguments: object) -> None:
+        honest(*arguments)
+        arguments[12][...] *= 1.5  # type: ignore[index]
+
+    monkeypatch.setattr(kernels, "draw_block", too_dear)
+    code, said = call("run", scenario)
+    assert code == 3
+    assert "FAILED ITS OWN CHECK" in said
+
+
+def test_help_and_version_load_no_numerical_library() -> None:
+    probe = "import sys; from simulator.present.cli import main; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert not any(f"'{name}'" in loaded for name in ("numba", "scipy", "xarray", "matplotlib", "pandas"))
+
+
+def test_every_verb_shows_an_example() -> None:
+    for name in main.commands:
+        code, said = call(name, "--help")
+        assert code == 0
+        assert f"Example: simulator {name}" in said
+
+
+def _cpu_seconds(pid: int) -> float:
+    times = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processor time of another process")
+def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, tmp_path: Path) -> None:
+    scenario.write_text(replaced("replicates = 200", "replicates = 300_000").replace("4_000]", "400_000]"))
+    out = tmp_path / "r.nc"
+    command = [sys.executable, "-m", "simulator.present.cli", "run", str(scenario), "--out", str(out)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "80"})
+    while _cpu_seconds(running.pid) < 6 and running.poll() is None:  # well past imports, into the draws
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left in (["small.toml"], ["r.nc", "small.toml"])
+    if out.exists():
+        assert 0 < sim.open_ledger(out).sizes["replicate"] < 300_000
+        assert math.isfinite(float(sim.open_ledger(out)["gross_cost"].mean()))
