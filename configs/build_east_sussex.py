@@ -79,7 +79,7 @@ NEEDS = (
     Need("complex", 11.0, 1.9, 1.0),
 )
 
-SPLICE, TAIL_INDEX = 50_000.0, 2.3
+SPLICE, TAIL_INDEX = 100_000.0, 2.3
 """£ a year above which the heavy variant has a Pareto tail, and its index: assumed."""
 
 OVER_65 = 0.26
@@ -238,7 +238,8 @@ VARIANTS = {
     "": (
         lognormal,
         "central: lognormal tails",
-        "Costs of users are lognormal, which lies between the light and the heavy variant above £100,000.",
+        "Costs of users are lognormal; more lies above each threshold than in the light variant, less than in the "
+        "heavy one.",
     ),
     "_light": (
         gamma,
@@ -248,8 +249,8 @@ VARIANTS = {
     ),
     "_heavy": (
         spliced,
-        "heavy: Pareto tails above £50,000",
-        f"As east_sussex.toml with a Pareto tail of index {TAIL_INDEX} above £50,000 (assumed; the ten largest claims "
+        "heavy: Pareto tails above £100,000",
+        f"As east_sussex.toml with a Pareto tail of index {TAIL_INDEX} above £100,000 (assumed; the ten largest claims "
         "among two million insured Americans, Voya 2023, give 2.9 by Hill's estimate, standard error 1). Skewness is "
         "infinite. "
         "`mean` and `cv` are the body's before splicing; the segment's mean is the same as in east_sussex.toml.",

@@ -6,9 +6,10 @@ A leaf of the package: imports nothing of it.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -94,7 +95,8 @@ class Term(BaseModel):
         )
 
     def __hash__(self) -> int:
-        return hash((type(self), self.model_dump_json()))
+        # keys sorted, as the order of a table's keys is no part of it when compared
+        return hash((type(self), json.dumps(self.model_dump(mode="json"), sort_keys=True)))
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with some fields changed."""
@@ -124,7 +126,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 People = Annotated[int, Field(strict=True, ge=1, le=2_000_000_000)]
 Threshold = Annotated[
     Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
-    BeforeValidator(_infinity_from_text),
+    BeforeValidator(_infinity_from_text, json_schema_input_type=Annotated[float, Field(gt=0)] | Literal["inf"]),
     PlainSerializer(_infinity_to_text, when_used="json"),
 ]
 """One patient's annual cost at which exclusion starts; infinity (`inf` in TOML, "inf" in JSON) excludes nobody."""
@@ -180,8 +182,8 @@ _BOUNDS = {
     "string_type": ("is not text", "put it in quotes"),
     "bool_type": ("is neither true nor false", "write true or false"),
     "tuple_type": ("is not a list", "write a list in square brackets"),
-    "dict_type": ("is not a table", "write a table: { key = value }"),
-    "model_type": ("is not a table", "write a table: { key = value }"),
+    "dict_type": ("is not a table", "write a table: {{ key = value }}"),
+    "model_type": ("is not a table", "write a table: {{ key = value }}"),
     "literal_error": ("must be {expected}", "choose one of these"),
     "union_tag_invalid": ("is not a known kind", "choose one of {expected_tags}"),
     "too_short": ("is too short: {actual_length} given, at least {min_length} needed", "add what is missing"),

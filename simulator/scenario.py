@@ -198,7 +198,17 @@ def scenario_from(raw: dict[str, Any], source: str = "scenario") -> Scenario:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of scenario files."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_any_of(Scenario.model_json_schema())}
+
+
+def _any_of(part: Any) -> Any:
+    """Unions without a tag may overlap, as a pareto and the pareto tail of a splice do: one match or more, not just one."""
+    if isinstance(part, list):
+        return [_any_of(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    loose = "oneOf" in part and "discriminator" not in part
+    return {"anyOf" if loose and key == "oneOf" else key: _any_of(value) for key, value in part.items()}
 
 
 def _key_names() -> set[str]:

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 _Z95 = 1.959963984540054
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """On which scale a statistic is close to a straight line in the population size."""
 
     of_size: np.ufunc
@@ -25,10 +25,18 @@ class _Scale(NamedTuple):
     size_of: np.ufunc
 
 
-_PROBABILITY = _Scale(np.sqrt, special.ndtri, np.square)  # Φ(−margin·√n / c)
-_SPREAD = _Scale(np.log, np.log, np.exp)  # c / √n
-SCALES = {"p_overspend": _PROBABILITY, "cv": _SPREAD, "expected_overspend": _SPREAD}
-"""Statistics for which a minimum can be asked."""
+_PROBABILITY = Scale(np.sqrt, special.ndtri, np.square)  # Φ(−margin·√n / c)
+_SPREAD = Scale(np.log, np.log, np.exp)  # c / √n
+SCALES = {
+    "p_overspend": _PROBABILITY,
+    "p_loss": _PROBABILITY,
+    "cv": _SPREAD,
+    "expected_overspend": _SPREAD,
+    "tvar": _SPREAD,
+}
+"""Scale of each statistic for which a minimum can be asked."""
+ON_GRID = ("p_overspend", "cv", "expected_overspend")
+"""Statistics of a summary for which a minimum can be read off."""
 
 
 def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: float) -> xr.Dataset:
@@ -58,8 +66,8 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     SimulatorError
         For an unknown statistic, a target out of range, or a level that the summary does not have.
     """
-    if statistic not in SCALES:
-        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(SCALES)}", "choose one of these")
+    if statistic not in ON_GRID:
+        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(ON_GRID)}", "choose one of these")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
     for dim, level in at.items():
@@ -75,7 +83,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     sizes = summary["population_size"].values.astype(float)
     finest = 0.5 / summary.attrs["replicates"]  # of a probability that was never seen, all that is known is that it is small
     found = [
-        [_crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for d in range(curve.sizes["threshold"])]
+        [crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for d in range(curve.sizes["threshold"])]
         for values in (curve.values, low, high)
     ]
     answer = xr.Dataset(
@@ -91,7 +99,24 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     return answer
 
 
-def _crossing(sizes: Array, values: Array, at_most: float, scale: _Scale, finest: float) -> float:
+def crossing(sizes: Array, values: Array, at_most: float, scale: Scale, finest: float) -> float:
+    """Size at which a curve meets a target for the last time, interpolated on the scale on which it is nearly straight.
+
+    Parameters
+    ----------
+    sizes, values : ndarray, shape (size,)
+        Sizes ascending.
+    at_most : float
+        The target.
+    scale : Scale
+    finest : float
+        Smallest distance from 0 and 1 that a value is taken to have.
+
+    Returns
+    -------
+    float
+        0 where the smallest size meets the target already, infinity where the largest does not.
+    """
     misses = np.flatnonzero(~(values <= at_most))
     if not misses.size:
         return 0.0

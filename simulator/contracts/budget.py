@@ -155,6 +155,8 @@ class BySegment(_Adjusted):
     """Money per member per year, by segment."""
     basis: Literal["gross", "retained"] = "gross"
     """Whether the amounts still fall by the expected cost that the exclusion rule removes."""
+    case_mix_tolerance: NonNegative = 0.0
+    """Change of the case mix, as a fraction either way, within which the budget stays as it was expected."""
     case_mix_cap: NonNegative | None = None
     """Greatest change of the budget by case mix, as a fraction either way; without it there is no limit."""
 
@@ -166,11 +168,16 @@ class BySegment(_Adjusted):
                 "budget.amounts", ", ".join(self.amounts), f"must name every segment ({known})", "add them"
             )
         estimate = self._total(expected.segment_members)
-        if self.case_mix_cap is not None:
+        if self.case_mix_cap is not None or self.case_mix_tolerance:
             usual = self._total(expected.usual_members)
-            estimate = np.clip(estimate, usual * (1.0 - self.case_mix_cap), usual * (1.0 + self.case_mix_cap))
+            estimate = usual * (1.0 + self._counted(estimate / usual - 1.0))
         removed = expected.removed if self.basis == "gross" else 0.0
         return np.asarray(self.adjust(estimate, expected) - removed)
+
+    def _counted(self, change: Array) -> Array:
+        """The part of a change of case mix that moves the budget: what lies beyond the tolerance, up to the cap."""
+        beyond = np.sign(change) * np.maximum(np.abs(change) - self.case_mix_tolerance, 0.0)
+        return beyond if self.case_mix_cap is None else np.clip(beyond, -self.case_mix_cap, self.case_mix_cap)
 
     def _total(self, members: Mapping[str, Array]) -> Array:
         return np.asarray(sum(amount * members[segment] for segment, amount in self.amounts.items()))

@@ -54,7 +54,8 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         Over (population_size, design, party), each with its Monte Carlo standard error ``…_se``: ``expected_payment``,
         ``expected_cost_borne``, ``expected_surplus``, ``sd_surplus``, ``p_loss``, ``p_loss_over``, ``worst_surplus``
         (quantile_level), ``risk_share`` = cov(surplus, total) / var(total), which adds to 1 over parties,
-        ``surplus_difference`` and ``sd_difference`` to the first design on the same draws.
+        ``surplus_difference`` and ``sd_difference`` to the first design on the same draws. Without party:
+        ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
     compared = xr.Dataset(attrs=outcome.attrs)
@@ -69,6 +70,9 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     difference = surplus - surplus.isel(design=0, drop=True)
     _add(compared, "surplus_difference", *_mean(difference))
     _add(compared, "sd_difference", *_sd_difference(surplus))
+    _add(compared, "p_triggered", *_proportion(outcome["triggered"], surplus.sizes["replicate"]))
+    if "protection_cost" in outcome:
+        _add(compared, "expected_protection_cost", *_mean(outcome["protection_cost"]))
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
     return compared.assign_attrs(
         imbalance=imbalance(outcome), loss_over=loss_over, replicates=surplus.sizes["replicate"]
@@ -100,8 +104,12 @@ def _sd_difference(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _probability(event: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Share of replicates; an error that is never 0, from two more of either outcome (Agresti and Coull 1998)."""
-    count, replicates = event.sum("replicate"), event.sizes["replicate"]
+    """Share of replicates in which something happened."""
+    return _proportion(event.sum("replicate"), event.sizes["replicate"])
+
+
+def _proportion(count: xr.DataArray, replicates: int) -> tuple[xr.DataArray, xr.DataArray]:
+    """`count` of `replicates`, with an error that is never 0 (two more of either outcome: Agresti and Coull 1998)."""
     adjusted = (count + 2.0) / (replicates + 4.0)
     return count / replicates, (adjusted * (1.0 - adjusted) / (replicates + 4.0)) ** 0.5
 
@@ -145,8 +153,9 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
-    fractions = {"p_loss", "p_loss_over", "risk_share"}
+    fractions = {"p_loss", "p_loss_over", "risk_share", "p_triggered"}
     sentences = {
+        "p_triggered": "probability of the event",
         "p_loss": "probability that the surplus is negative",
         "p_loss_over": f"probability of a loss above {loss_over:g} of the party's own revenue",
         "risk_share": "cov(surplus, total) / var(total)",

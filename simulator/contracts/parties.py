@@ -141,6 +141,7 @@ class Protection(Term):
             accounts.pay(funders, self.premium_from, expected)
             accounts.pay({self.premium_from: 1.0}, self.payer, premium)
         accounts.bear(self.payer, excess)
+        accounts.remember("protection_cost", self.loading * expected)
 
 
 def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:

@@ -84,8 +84,8 @@ class Populations:
 
     @cached_property
     def scenario(self) -> Scenario | None:
-        """The scenario that the ledger was drawn from."""
-        return runs.scenario_of(self.ledger)
+        """The scenario that the ledger was drawn from, if the ledger carries it."""
+        return runs.scenario_of(self.ledger) if "scenario" in self.ledger.attrs else None
 
     @cached_property
     def expected_gross(self) -> Array:
@@ -96,18 +96,22 @@ class Populations:
         """Expected cost that the rule keeps."""
         if _excludes_nobody(rule):
             return self.expected_gross
-        return self._exact_moments(rule)[0] if self.scenario else self.retained(rule).mean(axis=0, keepdims=True)
+        return (
+            self._exact_moments(rule)[0]
+            if self.scenario
+            else np.asarray(self.retained(rule).mean(axis=0, keepdims=True))
+        )
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
         """Standard deviation of the cost that the rule keeps, common shocks apart."""
         if self.scenario:
             return self._exact_moments(rule, shocks=False)[1]
-        return self.without_shocks(self.retained(rule)).std(axis=0, keepdims=True)
+        return np.asarray(self.without_shocks(self.retained(rule)).std(axis=0, keepdims=True))
 
     def expected_above(self, threshold: float) -> Array:
         """Expected patients above a threshold."""
         if not self.scenario:
-            return self.above(threshold).mean(axis=0, keepdims=True)
+            return np.asarray(self.above(threshold).mean(axis=0, keepdims=True))
         return self._placed(self._exact().n_above(self._heads, self._amounts(threshold))[0])
 
     def usual_members(self) -> dict[str, Array]:

@@ -34,6 +34,7 @@ MONEY = {
 MEMOS = {
     "pool_contributions": "paid into the design's risk pools (opening balance: funding; closing: surplus)",
     "pool_drawdown": "paid out of the design's risk pools",
+    "protection_cost": "premium for the excess above its expected value",
 }
 
 

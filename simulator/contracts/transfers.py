@@ -239,6 +239,32 @@ class OutcomesPayment(Term):
             accounts.note(self.event, ~met)
 
 
+class ProfitReturn(Term):
+    """A party keeps its surplus up to a share of the budget, and returns a part of the rest to those who fund.
+
+    Unlike the term `profit_cap`, it sees what the transfers before it left with the party.
+    """
+
+    kind: Literal["profit_return"] = "profit_return"
+    party: PartyName
+    """The party whose profit is limited."""
+    rate: Fraction
+    """Profit that it may keep, as a share of the budget."""
+    returned: Fraction = 1.0
+    """Share of the excess that goes back."""
+    event: ClassVar[str] = "cap_bound"
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return (self.party,)
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """The excess profit, back in the proportions of funding."""
+        excess = np.maximum(accounts.surplus(self.party) - self.rate * scene.context.budget, 0.0)
+        accounts.pay(scene.funders, self.party, -self.returned * excess)
+        accounts.note(self.event, excess > 0)
+
+
 class FixedTransfer(Term):
     """A sum agreed between two parties, such as one commissioner's contribution to another."""
 
@@ -266,6 +292,6 @@ class FixedTransfer(Term):
 
 
 Transfer = Annotated[
-    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | FixedTransfer,
+    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | ProfitReturn | FixedTransfer,
     Field(discriminator="kind"),
 ]

@@ -31,7 +31,7 @@ def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Em
     below = sample.x <= at if at is not None else np.ones(sample.x.size, bool)
     x, w, count = sample.x[below], sample.w[below], sample.count[below]
     total = float(sample.w.sum())
-    cells = int(np.clip(count.sum() // (2 * smallest), 1, MOST_CELLS))
+    cells = int(np.clip(count.sum() // smallest, 1, MOST_CELLS))
     half = _parts(x, w, count, 2 * cells)
     levels, costs = _knots(half, total, at)
     rounded = [figures(c) for c in np.maximum.accumulate(costs)]

@@ -1,0 +1,292 @@
+"""How large must the population be? The smallest size that meets a target, with an interval and an exact cross-check.
+
+One coarse pass over about thirty sizes finds where the statistic meets the target; a second pass, with fresh
+replicates, looks closely there. All sizes of a pass share their draws. Where the ends of the statistic's interval meet
+the target, the interval of the answer ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .. import ledger as books
+from .. import runs
+from ..base import SimulatorError
+from ..contracts.design import Design
+from ..contracts.exclusion import Cap, ExclusionRule
+from ..scenario import Scenario
+from .exact import points_of
+from .exact_minimum import exact_minimum
+from .limiting import limit_ledger, overspend_of, with_sizes
+from .losses import check_party, loss_of
+from .sizing import SCALES, crossing
+from .targets import Measured, Target, measure, target_of
+
+Array = NDArray[np.float64]
+
+GRID = 30
+"""Sizes of the coarse pass."""
+_CLOSE = 9  # sizes of the second pass for each column
+_SURE = 0.999  # confidence with which the coarse pass places the second
+_COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
+
+
+class _Question(NamedTuple):
+    """What is asked of a ledger: one column for each threshold or design."""
+
+    dim: Literal["threshold", "design"]
+    labels: list[float] | list[str]
+    excess: Callable[[xr.Dataset, Scenario], Array]
+    """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
+
+
+def minimum_population(
+    scenario: Scenario,
+    statistic: str = "p_overspend",
+    *,
+    at_most: float,
+    margin: float | None = None,
+    quantile_level: float | None = None,
+    loss_over: float | None = None,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    designs: Sequence[Design] = (),
+    party: str = "provider",
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+    smallest: int | None = None,
+    largest: int | None = None,
+    replicates: int | None = None,
+    confidence: float = 0.95,
+    method: Literal["simulated", "exact"] | None = None,
+    cross_check: bool = True,
+    executor: Executor | None = None,
+) -> xr.Dataset:
+    """Smallest population from which on a target holds at every larger size of the grid.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    statistic : {"p_overspend", "tvar", "expected_overspend", "cv", "p_loss"}
+        `tvar` is the mean overspend of the worst years; `p_loss` the chance that `party` loses more than `loss_over`
+        of its revenue, and needs designs.
+    at_most : float
+        The most that the statistic may be, a fraction.
+    margin, quantile_level, loss_over : float, optional
+        What `p_overspend`, `tvar` and `p_loss` need, as fractions.
+    rule : exclusion rule
+        Swept over the scenario's thresholds unless it fixes its own; designs have rules of their own.
+    designs : sequence of Design
+        For `p_loss`: one answer for each.
+    party : str
+        Whose loss is asked for.
+    capitation_pmpy, budget_basis
+        As in `summarise`.
+    smallest, largest : int, optional
+        Ends of the grid of sizes; 1,000 (or the scenario's smallest) and the scenario's largest.
+    replicates : int, optional
+        Populations of the second pass; the scenario's by default. The coarse pass draws a quarter as many.
+    confidence : float
+        Of the interval.
+    method : {"simulated", "exact"}, optional
+        "exact" draws nothing; `cv`, which has a closed form, is always exact, the others are simulated by default.
+    cross_check : bool
+        Whether the exact engine answers too, where it can.
+    executor : concurrent.futures.Executor, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``threshold`` or ``design``: ``minimum_population`` in people, 0 where the smallest size of the grid meets
+        the target already, infinity where the largest does not; ``minimum_population_interval`` (bound);
+        ``exact_minimum_population`` (NaN where the exact engine has no answer), infinity where no population is large
+        enough; ``systematic_alone``, the statistic of a population without end, exact but for 1/20,000; and
+        ``curve`` with ``curve_interval`` (population_size), the coarse pass or the exact curve.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range or that do not fit together.
+
+    Examples
+    --------
+    >>> import simulator as sim
+    >>> scenario = sim.load("configs/east_sussex.toml")
+    >>> answer = sim.minimum_population(scenario, margin=0.05, at_most=0.05)  # doctest: +SKIP
+    """
+    target = target_of(
+        statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
+    )
+    exactly = _is_exact(method, statistic)
+    question = _question(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
+    sizes = _sizes(scenario, smallest, largest)
+    _check_replicates(replicates)
+    limit = measure(question.excess(limit_ledger(scenario), scenario), target).value[0]
+    if not scenario.shocks and target.level == 0.0 and statistic == "p_overspend" and capitation_pmpy is None:
+        limit = np.full(limit.shape, 0.5)  # without shocks a cost that tends to its budget is over it half of the time
+    if exactly:
+        coarse, found = None, None
+    else:
+        drawn = replicates or scenario.simulation.replicates
+        coarse, found = _simulated(scenario, question, target, sizes, drawn, executor)
+    exact = np.full(limit.size, np.nan)
+    if question.dim == "threshold" and (exactly or cross_check):
+        near = np.full(limit.size, np.nan) if found is None else found[0]
+        budget = (capitation_pmpy, budget_basis)
+        points = [float(label) for label in question.labels]
+        exact = np.array([exact_minimum(scenario, target, rule, p, sizes, n, v, budget) for p, n, v in zip(points, near, limit, strict=True)])  # fmt: skip
+    if found is None:
+        found = np.stack([exact] * 3)
+    return _answer(scenario, question, target, sizes, found, exact, limit, coarse)
+
+
+# ── the question ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_exact(method: str | None, statistic: str) -> bool:
+    if method not in (None, "simulated", "exact"):
+        raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
+    if method == "exact" and statistic == "p_loss":
+        raise SimulatorError("method", method, "has no answer for p_loss, which settles a design", "leave it out")
+    return method == "exact" or (method is None and statistic == "cv")
+
+
+def _question(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    designs: Sequence[Design],
+    party: str,
+    capitation: float | None,
+    basis: Literal["gross", "retained"],
+) -> _Question:
+    if target.statistic == "p_loss":
+        check_party(designs, party)
+        return _Question("design", [design.name for design in designs], lambda ledger, _: loss_of(ledger, designs, party))
+    if designs:
+        raise SimulatorError("designs", None, f"are not asked about by {target.statistic}", 'ask for statistic="p_loss"')
+
+    def overspend(ledger: xr.Dataset, _: Scenario) -> Array:
+        drawn = with_sizes(scenario, tuple(int(n) for n in ledger["population_size"].values))
+        return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
+
+    return _Question("threshold", points_of(scenario, rule), overspend)
+
+
+def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Array:
+    low = smallest or min(1_000, scenario.population_sizes[0])
+    high = largest or scenario.population_sizes[-1]
+    if not 1 <= low < high:
+        raise SimulatorError("smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes")
+    return np.unique(np.round(np.geomspace(low, high, GRID)).astype(np.int64))
+
+
+def _check_replicates(replicates: int | None) -> None:
+    if replicates is not None and replicates < 40:
+        raise SimulatorError("replicates", replicates, "must be at least 40", "ask for some thousands")
+
+
+# ── two passes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _simulated(
+    scenario: Scenario, question: _Question, target: Target, sizes: Array, replicates: int, executor: Executor | None
+) -> tuple[Measured, Array]:
+    """The coarse curve, and the answer with its interval, shape (3, column)."""
+    few = max(replicates // _COARSE_SHARE, 40)
+    coarse_excess = _draw(scenario, question, sizes, few, 0, executor)
+    coarse = measure(coarse_excess, target)
+    ranges = _close_ranges(measure(coarse_excess, target, _SURE), sizes, target.at_most)
+    wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
+    if not wanted:
+        return coarse, np.stack([_crossings(sizes, curve, target) for curve in coarse])
+    close_sizes = np.unique(np.concatenate(wanted))
+    close = measure(_draw(scenario, question, close_sizes, replicates, few, executor), target)
+    found = np.empty((3, len(ranges)))
+    for column, (low, high) in enumerate(ranges):
+        outside = (sizes < low) | (sizes > high)
+        inside = (close_sizes >= low) & (close_sizes <= high)
+        joined = np.concatenate([sizes[outside], close_sizes[inside]])
+        order = np.argsort(joined)
+        for row, (far, near) in enumerate(zip(coarse, close, strict=True)):
+            values = np.concatenate([far[outside, column], near[inside, column]])[order]
+            found[row, column] = _crossings(joined[order], values[:, None], target)[0]
+    return coarse, found
+
+
+def _draw(
+    scenario: Scenario, question: _Question, sizes: Array, replicates: int, first: int, executor: Executor | None
+) -> Array:
+    asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
+    return question.excess(runs.simulate(asked, executor, False, first_replicate=first), asked)
+
+
+def _close_ranges(sure: Measured, sizes: Array, at_most: float) -> list[tuple[int, int]]:
+    """Between which sizes of the grid each column's answer surely lies; equal where the smallest meets the target."""
+    ranges = []
+    for column in range(sure.value.shape[1]):
+        surely_missed = np.flatnonzero(~(sure.lower[:, column] <= at_most))
+        perhaps_missed = np.flatnonzero(~(sure.upper[:, column] <= at_most))
+        low = int(surely_missed[-1]) if surely_missed.size else 0
+        high = min(int(perhaps_missed[-1]) + 1, sizes.size - 1) if perhaps_missed.size else 0
+        ranges.append((int(sizes[low]), int(sizes[high])))
+    return ranges
+
+
+def _crossings(sizes: Array, values: Array, target: Target) -> Array:
+    scale = SCALES[target.statistic]
+    return np.array([crossing(sizes.astype(float), values[:, c], target.at_most, scale, 1e-9) for c in range(values.shape[1])])
+
+
+# ── the answer ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _answer(
+    scenario: Scenario, question: _Question, target: Target, sizes: Array, found: Array, exact: Array, limit: Array, coarse: Measured | None
+) -> xr.Dataset:
+    dim = question.dim
+    answer = xr.Dataset(
+        {
+            "minimum_population": ((dim,), found[0]),
+            "minimum_population_interval": ((dim, "bound"), np.sort(found[1:].T, axis=1)),
+            "exact_minimum_population": ((dim,), exact),
+            "systematic_alone": ((dim,), limit),
+        },
+        coords={dim: question.labels, "bound": ["lower", "upper"]},
+    )
+    if coarse is not None:
+        answer = answer.assign_coords(population_size=sizes)
+        answer["curve"] = ("population_size", dim), coarse.value
+        answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
+    asked = target.sentence()
+    for name in answer.data_vars:
+        people = "population" in str(name)
+        books.describe_variable(answer[name], "people" if people else "1", f"smallest population for a {asked}" if people else asked)
+    known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
+    if target.level is not None:
+        known["level"] = target.level
+    known |= {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
+    known |= {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "method": "exact" if coarse is None else "simulated"}
+    if dim == "threshold":
+        is_money = isinstance(scenario.simulation.thresholds, tuple)
+        books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")
+    return answer.assign_attrs(known)
+
+
+def no_population_is_enough(answer: xr.Dataset) -> NDArray[np.bool_]:
+    """Where systematic risk alone misses the target, so that no population is large enough."""
+    return np.asarray(answer["systematic_alone"].values > answer.attrs["at_most"])
+
+
+def rounded_up(people: float) -> float:
+    """A size as it is told: up to two figures, so that the rounding never promises too much."""
+    if not math.isfinite(people) or people <= 0:
+        return people
+    unit = 10.0 ** (math.floor(math.log10(people)) - 1)
+    return math.ceil(people / unit - 1e-9) * unit

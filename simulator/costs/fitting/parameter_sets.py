@@ -1,0 +1,238 @@
+"""Doubt about parameters: sets drawn from the approximate posterior, held as parameters only.
+
+Bodies: normal with White's covariance. Tails: normal in (ξ, log scale) with Fisher's. Shares of users: Beta with
+Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by) and the share above the splice vary; of
+a blend of laws the level. Case mix is taken as known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base import SimulatorError
+from ..model import CostModel, Population, Segment
+from ..moments import Exact, Layer
+from ..severity import Severity, Spliced
+from .bodies import Body
+from .choose import SegmentFit
+from .disclosure import figures
+from .empirical import scaled
+from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
+
+Array = NDArray[np.float64]
+
+Drawn = dict[str, tuple[float, ...]]
+"""Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the severity ("tail.shape")."""
+
+
+def draw(fits: Sequence[SegmentFit], number: int, seed: int) -> dict[str, Drawn]:
+    """Parameter sets of every segment.
+
+    Parameters
+    ----------
+    fits : sequence of SegmentFit
+    number : int
+        Sets; 0 for none.
+    seed : int
+
+    Returns
+    -------
+    dict of str to dict
+        By segment.
+    """
+    random = np.random.default_rng([seed, 4])
+    return {fit.name: _drawn(fit, number, random) for fit in fits} if number else {}
+
+
+def _drawn(fit: SegmentFit, number: int, random: np.random.Generator) -> Drawn:
+    sample, found = fit.sample, {"p_user": [fit.p_user] * number}
+    if fit.p_user < 1:
+        users = fit.p_user * sample.effective
+        found["p_user"] = random.beta(users + 0.5, sample.effective - users + 0.5, number).tolist()
+    if fit.family == "resample":
+        return {}
+    blended = fit.credibility < 1
+    if blended or fit.body is None:
+        found["level"] = np.exp(_level_error(fit, blended) * random.standard_normal(number)).tolist()
+    if fit.body is not None and not blended:
+        prefix = "body." if isinstance(fit.severity, Spliced) else ""
+        for name, values in _body_draws(fit.body, number, random).items():
+            found[prefix + name] = values
+    if isinstance(fit.severity, Spliced) and fit.tail is not None and not blended:
+        found |= _tail_draws(fit.tail, number, random)
+        if fit.body is None:
+            above = float(fit.severity.sf(fit.tail.at))
+            users = sample.effective_users
+            found["tail_share"] = random.beta(above * users + 0.5, (1 - above) * users + 0.5, number).tolist()
+    return {name: tuple(figures(float(value)) for value in values) for name, values in found.items()}
+
+
+def _level_error(fit: SegmentFit, whole: bool) -> float:
+    """Standard error of the log of the mean cost of users, of those below the splice where the tail varies by itself."""
+    sample = fit.sample
+    inside = sample.x <= (fit.tail.at if fit.tail is not None and not whole else math.inf)
+    x, w = sample.x[inside], sample.w[inside]
+    mean = float(np.average(x, weights=w))
+    sd = math.sqrt(float(np.average((x - mean) ** 2, weights=w)))
+    return sd / mean / math.sqrt(float(w.sum() ** 2 / sample.w2[inside].sum()))
+
+
+def _body_draws(body: Body, number: int, random: np.random.Generator) -> dict[str, list[float]]:
+    thetas = random.multivariate_normal(body.theta, body.covariance, number, method="svd")
+    rows = [body.figures_at(theta) for theta in thetas]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _tail_draws(tail: Tail, number: int, random: np.random.Generator) -> dict[str, list[float]]:
+    center, covariance = np.array([tail.shape, math.log(tail.scale)]), tail.covariance()
+    # a shape that is shrunk is less in doubt
+    squeeze = np.diag([tail.shape_se / math.sqrt(covariance[0, 0]), 1.0])
+    drawn = random.multivariate_normal(center, squeeze @ covariance @ squeeze, number, method="svd")
+    shape = np.clip(drawn[:, 0], LOWEST_SHAPE, HIGHEST_SHAPE)
+    return {"tail.shape": shape.tolist(), "tail.scale": np.exp(drawn[:, 1]).tolist()}
+
+
+def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int) -> Population:
+    """The population under parameter set `b`.
+
+    Parameters
+    ----------
+    population : Population
+        The fitted one.
+    sets : mapping of str to dict
+        As `draw` gave, or as a model file holds.
+    b : int
+        From 0.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is no such set.
+    """
+    number = count(sets)
+    if not 0 <= b < number:
+        raise SimulatorError(
+            "parameter_draw",
+            b,
+            f"must be from 0 to {number - 1}" if number else "has no sets to choose from",
+            "fit with parameter sets",
+        )
+    segments = tuple(
+        _changed(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
+        for segment in population.segments
+    )
+    return population.model_copy(update={"segments": segments})
+
+
+def count(sets: Mapping[str, Drawn]) -> int:
+    """How many sets there are."""
+    return min((len(values) for drawn in sets.values() for values in drawn.values()), default=0)
+
+
+def _changed(segment: Segment, given: Mapping[str, float]) -> Segment:
+    severity: Severity = segment.users_severity
+    if "tail_share" in given:
+        severity = _with_tail_share(severity, given["tail_share"])
+    paths = {name: value for name, value in given.items() if name not in ("p_user", "level", "tail_share")}
+    if paths:
+        severity = type(severity).model_validate(_replaced(severity.model_dump(exclude_none=True), paths))
+    if "level" in given:
+        severity = _at_level(severity, given["level"])
+    return segment.model_copy(update={"p_user": given.get("p_user", segment.p_user), "severity": severity})
+
+
+def _replaced(raw: dict[str, Any], paths: Mapping[str, float]) -> dict[str, Any]:
+    for path, value in paths.items():
+        *outer, last = path.split(".")
+        inner = raw
+        for name in outer:
+            inner = inner[name]
+        inner[last] = value
+    return raw
+
+
+def _with_tail_share(severity: Severity, share: float) -> Severity:
+    """A spliced quantile table with another share of users above the splice."""
+    raw = severity.model_dump(exclude_none=True)
+    points = sorted(raw["body"]["quantiles"].items())
+    top = points[-2][0]
+    levels = {figures(p * (1 - share) / top, 9): x for p, x in points[:-1]}
+    raw["body"]["quantiles"] = {**levels, 1.0: points[-1][1]}
+    return type(severity).model_validate(raw)
+
+
+def _at_level(severity: Severity, level: float) -> Severity:
+    """Costs below the splice times a factor, bent so that the splice stays where it is; all costs without a splice."""
+    if not isinstance(severity, Spliced):
+        return scaled(severity, level)
+    raw = severity.model_dump(exclude_none=True)
+    points = sorted(raw["body"]["quantiles"].items())
+    costs = np.minimum(np.array([x for _, x in points[:-2]]) * level, severity.at)
+    raw["body"]["quantiles"] = dict([*zip([p for p, _ in points[:-2]], costs.tolist(), strict=True), *points[-2:]])
+    return Spliced.model_validate(raw)
+
+
+class VarianceParts(NamedTuple):
+    """Variance of a population's cost in money squared, by its cause, and its share of the whole."""
+
+    process: float
+    """Luck, given the parameters."""
+    parameter: float
+    """Doubt about the parameters."""
+    systematic: float
+    """What hits everybody at once."""
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Fractions of the whole."""
+        total = sum(self)
+        return self.process / total, self.parameter / total, self.systematic / total
+
+
+def variance_parts(
+    population: Population,
+    sets: Mapping[str, Drawn],
+    size: int,
+    threshold: float = math.inf,
+    shocks: tuple[Any, ...] = (),
+) -> VarianceParts:
+    """The variance of a population's retained cost by its cause, exactly for each parameter set.
+
+    Parameters
+    ----------
+    population : Population
+    sets : mapping
+    size : int
+        People.
+    threshold : float
+        Money per year; what a patient costs above it is taken out.
+    shocks : tuple of Shock
+
+    Returns
+    -------
+    VarianceParts
+        By the law of total variance: the mean over sets of the variance given a set, and the variance over sets of the
+        mean; the systematic part is what shocks add to the first.
+    """
+    means, own, added = [], [], []
+    for b in range(count(sets)):
+        changed = population_of_set(population, sets, b)
+        mean, variance = _moments_of(CostModel(population=changed), size, threshold)
+        means.append(mean)
+        own.append(variance)
+        if shocks:
+            added.append(_moments_of(CostModel(population=changed, shocks=shocks), size, threshold)[1] - variance)
+    return VarianceParts(float(np.mean(own)), float(np.var(means, ddof=1)), float(np.mean(added)) if added else 0.0)
+
+
+def _moments_of(model: CostModel, size: int, threshold: float) -> tuple[float, float]:
+    from ..model import head_counts
+
+    layers: list[Layer] = [] if math.isinf(threshold) else [(np.full(len(model.streams), threshold), 1.0, 0.0)]
+    found = Exact(model).total(head_counts(size, model.shares)[None, :], layers)
+    return float(found.mean[0]), float(found.sd[0]) ** 2
