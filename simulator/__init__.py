@@ -57,7 +57,7 @@ _HOMES = {
     "summarise": ".analysis.statistics",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -79,7 +79,7 @@ def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomEr
     if value is not ...:
         context["value"] = value
     message = f"{bound}; {mend}" if mend else bound
-    return PydanticCustomError("mistake", "{message}", {**context, "message": message})  # type: ignore[arg-type]
+    return PydanticCustomError("mistake", "{message}", {**context, "message": message})
 
 
 class Term(BaseModel):
@@ -207,13 +207,17 @@ def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterabl
     """
     names = sorted(known)
     lines = error.errors(include_url=False)
-    return SimulatorError.several([_mistake_from(line, raw, source, names) for line in lines if not _is_echo(line, lines)])
+    return SimulatorError.several(
+        [_mistake_from(line, raw, source, names) for line in lines if not _is_echo(line, lines)]
+    )
 
 
 def _is_echo(line: Any, lines: Sequence[Any]) -> bool:
     """A list counts only its sound items: one that is too short since an item is wrong is no mistake of its own."""
     loc = line["loc"]
-    return line["type"] == "too_short" and any(len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in lines)
+    return line["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in lines
+    )
 
 
 def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> SimulatorError:

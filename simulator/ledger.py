@@ -140,7 +140,9 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "the disk may be full"
-        raise SimulatorError(str(target), None, f"could not be written ({reason})", "free some space or name another place") from error
+        raise SimulatorError(
+            str(target), None, f"could not be written ({reason})", "free some space or name another place"
+        ) from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
@@ -183,7 +185,9 @@ def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
         with xr.open_dataset(source, engine="h5netcdf") as opened:
             ledger = opened.load()
     except (OSError, ValueError, KeyError) as error:
-        raise SimulatorError(str(source), None, "is not a netCDF-4 file", "name a file that `simulator run --out` wrote") from error
+        raise SimulatorError(
+            str(source), None, "is not a netCDF-4 file", "name a file that `simulator run --out` wrote"
+        ) from error
     check_version(ledger.attrs.get("schema_version"), str(source))
     if "gross_cost" not in ledger:
         raise SimulatorError(str(source), None, "holds no gross_cost", "name a file that `simulator run --out` wrote")
@@ -196,7 +200,10 @@ def check_version(version: object, source: str) -> None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
     if version != SCHEMA_VERSION:
         raise SimulatorError(
-            f"{source}: schema_version", version, f"must be {SCHEMA_VERSION}", "use the version of the program that wrote it"
+            f"{source}: schema_version",
+            version,
+            f"must be {SCHEMA_VERSION}",
+            "use the version of the program that wrote it",
         )
 
 
@@ -229,7 +236,9 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
         kept.append(cost)
     points = ledger["threshold"].sel(threshold=sweep(ledger, rule))
     retained = xr.concat(kept, dim=points).transpose(*ledger["gross_cost"].dims, "threshold")
-    describe_variable(retained, ledger["gross_cost"].attrs.get("units", ""), "cost that is kept under the exclusion rule")
+    describe_variable(
+        retained, ledger["gross_cost"].attrs.get("units", ""), "cost that is kept under the exclusion rule"
+    )
     return retained.rename("retained_cost")
 
 
@@ -270,7 +279,9 @@ def by_unit(ledger: xr.Dataset) -> xr.Dataset:
     if "unit" not in ledger.dims:
         raise SimulatorError("ledger", None, "has no units", "add [[population.units]] to the scenario")
     units = ledger.drop_dims("population_size")
-    return units.rename({name: name.removeprefix("unit_") for name in units.data_vars if str(name).startswith("unit_")})
+    return units.rename(
+        {name: str(name).removeprefix("unit_") for name in units.data_vars if str(name).startswith("unit_")}
+    )
 
 
 def fingerprint(ledger: xr.Dataset) -> str:
@@ -280,7 +291,11 @@ def fingerprint(ledger: xr.Dataset) -> str:
     for name in sorted(str(name) for name in ledger.variables):
         values = ledger[name].values
         digest.update(f"{name}{ledger[name].dims}{values.shape}".encode())
-        digest.update("\0".join(map(str, values)).encode() if values.dtype.kind in "OU" else np.ascontiguousarray(values).tobytes())
+        digest.update(
+            "\0".join(map(str, values)).encode()
+            if values.dtype.kind in "OU"
+            else np.ascontiguousarray(values).tobytes()
+        )
     return digest.hexdigest()
 
 
@@ -311,12 +326,22 @@ def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     shorter, longer = sorted((first, second), key=lambda ledger: ledger.sizes["population_size"])
     sizes = shorter["population_size"].values
     if not np.array_equal(longer["population_size"].values[: sizes.size], sizes):
-        raise SimulatorError("ledgers", None, "have lists of sizes of which neither begins the other", "draw them with the same sizes")
+        raise SimulatorError(
+            "ledgers", None, "have lists of sizes of which neither begins the other", "draw them with the same sizes"
+        )
     replicates = set(first["replicate"].values.tolist()) & set(second["replicate"].values.tolist())
     if not replicates:
         size = {"population_size": slice(0, sizes.size)}
         parts = [first.isel(size), second.isel(size)]
-        merged = xr.concat(parts, dim="replicate", data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override")
+        merged = xr.concat(
+            parts,
+            dim="replicate",
+            data_vars="minimal",
+            coords="minimal",
+            compat="override",
+            join="override",
+            combine_attrs="override",
+        )
         return merged.sortby("replicate").assign_attrs(first.attrs)
     if len(replicates) == first.sizes["replicate"] == second.sizes["replicate"]:
         return longer
@@ -330,10 +355,12 @@ def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
     if not (first["threshold"].equals(second["threshold"]) and _same_amounts(first, second)):
         raise SimulatorError("ledgers: threshold", None, "differs", "draw them with the same thresholds")
     if first.attrs.get("tables_hash") != second.attrs.get("tables_hash"):
-        logger.warning("the two ledgers were drawn from tables that differ in their last digits (another machine or scipy)")
+        logger.warning(
+            "the two ledgers were drawn from tables that differ in their last digits (another machine or scipy)"
+        )
 
 
 def _same_amounts(first: xr.Dataset, second: xr.Dataset) -> bool:
     """Whether equal labels stand for equal money: percentiles may be of each segment or of the whole population."""
-    amounts = [ledger["threshold_amount"].transpose("segment", "threshold").values for ledger in (first, second)]
-    return np.allclose(*amounts, rtol=1e-9, atol=0.0)
+    ours, theirs = (ledger["threshold_amount"].transpose("segment", "threshold").values for ledger in (first, second))
+    return np.allclose(ours, theirs, rtol=1e-9, atol=0.0)

@@ -139,7 +139,9 @@ def heads(scenario: Scenario) -> NDArray[np.int64]:
 def check_memory(scenario: Scenario) -> None:
     """Refuse a ledger that would not fit into memory."""
     rows = len(scenario.population.units) or len(scenario.population_sizes)
-    columns = 2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
+    columns = (
+        2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
+    )
     needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
     available = _free_memory()
     if needed > available:
@@ -188,7 +190,9 @@ def _ledger(scenario: Scenario, plan: Plan, drawn: dict[str, NDArray[Any]], firs
         coordinates["shock"] = [shock.name for shock in scenario.shocks]
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plan), scenario.currency)
     if isinstance(scenario.simulation.thresholds, Percentiles):
-        books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted")
+        books.describe_variable(
+            ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
+        )
     return ledger
 
 
@@ -254,7 +258,9 @@ class _Bar:
 
         self._people, self._started = people, time.monotonic()
         compiling = "" if is_compiled() else "compiling (first run only)"
-        self._bar = tqdm(total=replicates, unit=" populations", unit_scale=False, leave=False, desc=compiling or "drawing")
+        self._bar = tqdm(
+            total=replicates, unit=" populations", unit_scale=False, leave=False, desc=compiling or "drawing"
+        )
 
     def __call__(self, done: int, replicates: int) -> None:
         rate = self._people * done / max(time.monotonic() - self._started, 1e-9)

@@ -96,13 +96,17 @@ class Scenario(Term):
             raise mistake("has neither simulation.population_sizes nor population.units", "say how many people")
         total = sum(unit.members for unit in units)
         if units and self.simulation.population_sizes not in ((), (total,)):
-            raise mistake("has both simulation.population_sizes and population.units", "leave population_sizes out: units have their own")
+            raise mistake(
+                "has both simulation.population_sizes and population.units",
+                "leave population_sizes out: units have their own",
+            )
 
     def _check_variance(self, amounts: Array) -> None:
         for row, stream in zip(amounts, self.cost_model.streams, strict=True):
             if stream.severity.tail_index <= 2 and (math.isinf(row[-1]) or not stream.in_scope):
                 raise mistake(
-                    f"has an infinite variance in {stream.name!r} (tail index {stream.severity.tail_index:g}) and a threshold that excludes nothing",
+                    f"has an infinite variance in {stream.name!r} (tail index {stream.severity.tail_index:g}) "
+                    "and a threshold that excludes nothing",
                     "make every threshold finite, or the tail index larger than 2",
                 )
 
@@ -202,7 +206,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _any_of(part: Any) -> Any:
-    """Unions without a tag may overlap, as a pareto and the pareto tail of a splice do: one match or more, not just one."""
+    """Unions without a tag may overlap, as a pareto and the pareto tail of a splice do: one match or more."""
     if isinstance(part, list):
         return [_any_of(item) for item in part]
     if not isinstance(part, dict):

@@ -111,7 +111,9 @@ def test_check_and_calibrate_print_tables_and_json(scenario: Path) -> None:
     assert json.loads(text)["mean"] == pytest.approx(800.0)
     code, text = call("calibrate", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514")
     assert code == 0 and "lognormal" in text and "weibull" in text
-    code, text = call("calibrate", "--family", "lognormal", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514", "--json")
+    code, text = call(
+        "calibrate", "--family", "lognormal", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514", "--json"
+    )
     reached = {row["target"]: row["reached"] for row in json.loads(text)["fit"]}
     assert reached["top-5% share"] == pytest.approx(0.514, abs=1e-9)
 
@@ -218,7 +220,9 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, 
     scenario.write_text(replaced("replicates = 200", "replicates = 300_000").replace("4_000]", "400_000]"))
     out = tmp_path / "r.nc"
     command = [sys.executable, "-m", "simulator.present.cli", "run", str(scenario), "--out", str(out)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "80"})
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}
+    )
     while _cpu_seconds(running.pid) < 6 and running.poll() is None:  # well past imports, into the draws
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)

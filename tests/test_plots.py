@@ -28,7 +28,9 @@ def test_variance_by_size_draws_the_figures_with_bands_exact_rings_and_footer(su
     rings = [line for line in ax.lines if line.get_marker() == "o"]
     assert len(lines) == len(rings) == len(ax.collections) == 3
     np.testing.assert_allclose(lines[1].get_ydata(), 100 * summary["cv"].isel(threshold=1))
-    np.testing.assert_allclose(rings[1].get_ydata(), 100 * (summary["exact_sd"] / summary["exact_mean"]).isel(threshold=1))
+    np.testing.assert_allclose(
+        rings[1].get_ydata(), 100 * (summary["exact_sd"] / summary["exact_mean"]).isel(threshold=1)
+    )
     said = " ".join(text.get_text() for text in ax.texts)
     assert "no cap" in said and "cap £5k" in said
     assert "40 synthetic populations" in said and f"seed {summary.attrs['seed']}" in said

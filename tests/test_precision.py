@@ -47,9 +47,11 @@ def test_wilsons_half_width_is_scipys() -> None:
 
     summary = sim.summarise(sim.simulate(make(), progress=False), margins=(0.05,))
     found = Target("p_overspend", 0.05, 1.0).half_widths(summary)
-    events = int(round(float(summary["p_overspend"].isel(population_size=0, threshold=0, margin=0)) * 40))
+    events = round(float(summary["p_overspend"].isel(population_size=0, threshold=0, margin=0)) * 40)
     known = stats.binomtest(events, 40).proportion_ci(0.95, method="wilson")
-    np.testing.assert_allclose(float(found.isel(population_size=0, threshold=0)), (known.high - known.low) / 2, rtol=1e-9)
+    np.testing.assert_allclose(
+        float(found.isel(population_size=0, threshold=0)), (known.high - known.low) / 2, rtol=1e-9
+    )
 
 
 def test_stops_as_soon_as_every_cell_is_narrow_and_says_why() -> None:

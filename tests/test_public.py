@@ -37,7 +37,9 @@ def test_a_name_that_does_not_exist_is_refused() -> None:
 
 def test_importing_the_package_loads_no_numerical_library() -> None:
     probe = "import sys, simulator; print([m for m in ('numpy', 'numba', 'xarray') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def _blocks(language: str) -> list[str]:

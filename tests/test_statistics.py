@@ -19,7 +19,12 @@ SCENARIO = {
     "simulation": {"replicates": 400, "population_sizes": [500, 2_000], "thresholds": [20_000.0, math.inf], "seed": 3},
     "population": {
         "segments": [
-            {"name": "well", "share": 0.9, "p_user": 0.8, "severity": {"family": "lognormal", "mean": 900.0, "cv": 2.0}},
+            {
+                "name": "well",
+                "share": 0.9,
+                "p_user": 0.8,
+                "severity": {"family": "lognormal", "mean": 900.0, "cv": 2.0},
+            },
             {"name": "ill", "share": 0.1, "severity": {"family": "gamma", "mean": 9_000.0, "cv": 1.2}},
         ]
     },
@@ -202,7 +207,9 @@ def test_a_sound_run_passes_its_own_check(ledger: xr.Dataset) -> None:
 
 
 @pytest.mark.parametrize("variable", ["gross_cost", "excess_cost", "n_above"])
-def test_a_wrong_run_fails_its_own_check_loudly(ledger: xr.Dataset, variable: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_run_fails_its_own_check_loudly(
+    ledger: xr.Dataset, variable: str, caplog: pytest.LogCaptureFixture
+) -> None:
     wrong = ledger.copy()
     spread = 1.3 if variable != "gross_cost" else 1.05
     wrong[variable] = (ledger[variable] * spread).astype(ledger[variable].dtype)

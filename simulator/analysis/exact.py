@@ -43,7 +43,7 @@ def exact(
     xarray.Dataset
         Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
         ``probability_error``, a bound on the error of every probability (of a total beyond the series' range).
-        ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of two random sums has no series.
+        ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of random sums has no series.
 
     Examples
     --------
@@ -72,9 +72,15 @@ def exact(
         at = (place, column)
         found = law_of(scenario, rule, points[column], place, cells)
         figures["quantile_cost"][at] = found.quantile(levels)
-        figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (1 - levels)
-        figures["p_overspend"][at] = [_overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m) for m in margins]
-        figures["expected_overspend"][at] = np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+        figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
+            1 - levels
+        )
+        figures["p_overspend"][at] = [
+            _overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m) for m in margins
+        ]
+        figures["expected_overspend"][at] = (
+            np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+        )
         figures["probability_error"][at] = found.beyond
     return _dataset(scenario, points, figures, margins, quantiles)
 
@@ -84,11 +90,15 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     grid = scenario.threshold_labels.tolist()
     for threshold in rule.fixed_thresholds():
         if threshold not in grid:
-            raise SimulatorError("threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds")
+            raise SimulatorError(
+                "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
+            )
     return list(rule.fixed_thresholds()[-1:]) or grid
 
 
-def law_of(scenario: Scenario, rule: ExclusionRule, point: float, place: int, cells: exactness.ExactCells, extra: float = 0.0) -> Law:
+def law_of(
+    scenario: Scenario, rule: ExclusionRule, point: float, place: int, cells: exactness.ExactCells, extra: float = 0.0
+) -> Law:
     """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
     amounts = exactness.amounts_of(scenario)
     layers = rule.layers(point)
@@ -100,7 +110,9 @@ def law_of(scenario: Scenario, rule: ExclusionRule, point: float, place: int, ce
         mean += extra * float(cells.n_above[place, column])
         sd += extra * float(cells.n_above_sd[place, column])
     if not np.isfinite(sd):
-        raise SimulatorError("threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds")
+        raise SimulatorError(
+            "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
+        )
     return law(scenario.cost_model, runs.heads(scenario)[place], kept, breaks, mean, sd)
 
 
@@ -116,7 +128,14 @@ def _kept_cost(amounts: dict[float, Array], layers: Sequence[Layer], point: floa
 
 
 def _overspends(
-    scenario: Scenario, rule: ExclusionRule, point: float, at: tuple[int, int], cells: exactness.ExactCells, found: Law, budget: float, margin: float
+    scenario: Scenario,
+    rule: ExclusionRule,
+    point: float,
+    at: tuple[int, int],
+    cells: exactness.ExactCells,
+    found: Law,
+    budget: float,
+    margin: float,
 ) -> float:
     """P(retained > (1 + margin) × budget)."""
     if not _moves_capitation(rule, point):
@@ -134,7 +153,11 @@ def _moves_capitation(rule: ExclusionRule, point: float) -> bool:
 
 
 def _dataset(
-    scenario: Scenario, points: list[float], figures: dict[str, Array], margins: Sequence[float], quantiles: Sequence[float]
+    scenario: Scenario,
+    points: list[float],
+    figures: dict[str, Array],
+    margins: Sequence[float],
+    quantiles: Sequence[float],
 ) -> xr.Dataset:
     last = {"quantile_cost": ("quantile_level",), "tvar": ("quantile_level",), "p_overspend": ("margin",)}
     answer = xr.Dataset(
@@ -143,7 +166,10 @@ def _dataset(
             "population_size": list(scenario.population_sizes), "threshold": points,
             "quantile_level": list(quantiles), "margin": list(margins),
         },
-        attrs={"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id, "method": "exact"},
+        attrs={
+            "title": scenario.title, "currency": scenario.currency,
+            "scenario_id": scenario.scenario_id, "method": "exact",
+        },
     )  # fmt: skip
     describe_figures(answer, scenario.currency)
     return answer

@@ -100,9 +100,9 @@ def _search(value: Callable[[float], float], target: Target, start: float, first
     sizes, values = [start], [first]
     step = 1.02 if first <= target.at_most else 1 / 1.02
     while (values[-1] <= target.at_most) == (first <= target.at_most):
-        n = sizes[-1] / step
-        if n < least:
+        if sizes[-1] == least:
             return 0.0
+        n = max(sizes[-1] / step, least)
         if n > ENDLESS:
             return math.inf
         sizes.append(n)

@@ -76,13 +76,18 @@ def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads
     return ExactCells(
         heads.sum(axis=1).astype(float),
         exact.total(heads, []).mean,
-        *(np.stack([total[figure] for total in totals], axis=1) for figure in range(4)),
+        np.stack([total.mean for total in totals], axis=1),
+        np.stack([total.sd for total in totals], axis=1),
+        np.stack([total.skewness for total in totals], axis=1),
+        np.stack([total.excess_kurtosis for total in totals], axis=1),
         np.stack([mean for mean, _ in above], axis=1),
         np.stack([sd for _, sd in above], axis=1),
     )
 
 
-def compare(kept: Array, retained: xr.DataArray, ledger: xr.Dataset, exact: ExactCells, place: str) -> dict[str, tuple[tuple[str, str], Array]]:
+def compare(
+    kept: Array, retained: xr.DataArray, ledger: xr.Dataset, exact: ExactCells, place: str
+) -> dict[str, tuple[tuple[str, str], Array]]:
     """exact_mean, exact_sd and the z-scores, as variables of the summary."""
     n = kept.shape[0]
     above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
@@ -109,14 +114,20 @@ def verdict(summary: xr.Dataset, exact: ExactCells) -> dict[str, str | int | flo
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
     judged = scores[np.isfinite(scores)]
     if not judged.size:
-        return {"check": "not judged", "check_sentence": "self-check: no cell could be judged (the exact moments are infinite, or the scenario was withheld)"}
+        return {
+            "check": "not judged",
+            "check_sentence": "self-check: no cell could be judged (infinite moments, or observed costs withheld)",
+        }
     alarm = float(stats.norm.isf(FALSE_ALARM / 2 / judged.size))
     largest = float(judged.max())
     passed = largest <= alarm
-    unjudged = int(np.isnan(summary["z_sd"].values).sum())
-    sentence = f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}, alarm above {alarm:.1f}"
-    if unjudged:
-        sentence += f"; {unjudged} sd not judged (excess kurtosis above {LARGEST_KURTOSIS:g}), their means and counts are"
+    left_out = int(np.isnan(summary["z_sd"].values).sum()), int(np.isnan(z_mean).sum())
+    sentence = (
+        f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}, alarm above {alarm:.1f}"
+    )
+    if any(left_out):
+        sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
+        sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
     if not passed:
         sentence = f"THIS RUN FAILED ITS OWN CHECK, do not use it: {sentence}"
         logger.error(sentence)

@@ -205,7 +205,7 @@ def _simulated(
     ranges = _close_ranges(measure(coarse_excess, target, _SURE), sizes, target.at_most)
     wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
     if not wanted:
-        return coarse, np.stack([_crossings(sizes, curve, target) for curve in coarse])
+        return coarse, np.zeros((3, len(ranges)))
     close_sizes = np.unique(np.concatenate(wanted))
     close = measure(_draw(scenario, question, close_sizes, replicates, few, executor), target)
     found = np.empty((3, len(ranges)))
@@ -216,7 +216,7 @@ def _simulated(
         order = np.argsort(joined)
         for row, (far, near) in enumerate(zip(coarse, close, strict=True)):
             values = np.concatenate([far[outside, column], near[inside, column]])[order]
-            found[row, column] = _crossings(joined[order], values[:, None], target)[0]
+            found[row, column] = _crossing(joined[order], values, target, replicates)
     return coarse, found
 
 
@@ -239,9 +239,10 @@ def _close_ranges(sure: Measured, sizes: Array, at_most: float) -> list[tuple[in
     return ranges
 
 
-def _crossings(sizes: Array, values: Array, target: Target) -> Array:
-    scale = SCALES[target.statistic]
-    return np.array([crossing(sizes.astype(float), values[:, c], target.at_most, scale, 1e-9) for c in range(values.shape[1])])
+def _crossing(sizes: Array, values: Array, target: Target, replicates: int) -> float:
+    # of a probability that was never seen, all that is known is that it is small
+    finest = min(0.5 / replicates, target.at_most / 2)
+    return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,9 @@ from ..scenario import Scenario
 from .statistics import summarise
 
 BLOCK = 1_000
-_FORM = re.compile(r"^\s*(?P<name>[a-z_]+)\s*(\(\s*(?P<level>[0-9.eE-]+)\s*\))?\s*(±|\+-|\+/-)\s*(?P<width>[0-9.eE-]+)\s*$")
+_FORM = re.compile(
+    r"^\s*(?P<name>[a-z_]+)\s*(\(\s*(?P<level>[0-9.eE-]+)\s*\))?\s*(±|\+-|\+/-)\s*(?P<width>[0-9.eE-]+)\s*$"
+)
 _WITH_LEVEL = {"p_overspend": "margin", "quantile_cost": "quantile_level", "tvar": "quantile_level"}
 _WITHOUT_LEVEL = ("mean_cost", "sd_cost", "cv", "expected_overspend")
 _Z95 = 1.959963984540054
@@ -54,18 +56,24 @@ def parse_target(text: str) -> Target:
     """
     found = _FORM.match(text)
     if not found:
-        raise SimulatorError("--until", text, "is not of the form statistic(level) ± half-width", 'write "p_overspend(0.03) ± 0.002"')
+        raise SimulatorError(
+            "--until", text, "is not of the form statistic(level) ± half-width", 'write "p_overspend(0.03) ± 0.002"'
+        )
     name, level = found["name"], found["level"]
     if name not in (*_WITH_LEVEL, *_WITHOUT_LEVEL):
         allowed = ", ".join([*_WITH_LEVEL, *_WITHOUT_LEVEL])
-        raise SimulatorError("--until", name, f"is not a statistic with an error to aim at ({allowed})", "choose one of these")
+        raise SimulatorError(
+            "--until", name, f"is not a statistic with an error to aim at ({allowed})", "choose one of these"
+        )
     if (name in _WITH_LEVEL) != (level is not None):
         needs = f"needs its {_WITH_LEVEL[name]} in brackets" if name in _WITH_LEVEL else "takes no level"
         raise SimulatorError("--until", name, needs, "write it so")
     try:
         target = Target(name, None if level is None else float(level), float(found["width"]))
     except ValueError:
-        raise SimulatorError("--until", text, "holds a figure that is not a number", 'write "p_overspend(0.03) ± 0.002"') from None
+        raise SimulatorError(
+            "--until", text, "holds a figure that is not a number", 'write "p_overspend(0.03) ± 0.002"'
+        ) from None
     if not target.half_width > 0:
         raise SimulatorError("--until", target.half_width, "must be above 0", "give a half-width such as 0.002")
     return target
@@ -79,7 +87,7 @@ def simulate_until(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Draw in blocks of 1,000 replicates until every cell's 95% interval is as narrow as asked, or the limit is reached.
+    """Draw in blocks of 1,000 replicates until every cell's 95% interval is as narrow as asked, or to the limit.
 
     Returns
     -------

@@ -119,7 +119,11 @@ def summarise(
     summary = summary.assign(exactness.compare(kept, retained, ledger, exact, place))
     describe_figures(summary, ledger.attrs["currency"])
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
-    summary.attrs |= {"replicates": kept.shape[0], "rule": rule.model_dump_json(exclude_none=True), "budget_basis": budget_basis}
+    summary.attrs |= {
+        "replicates": kept.shape[0],
+        "rule": rule.model_dump_json(exclude_none=True),
+        "budget_basis": budget_basis,
+    }
     summary.attrs |= exactness.verdict(summary, exact)
     return summary
 
@@ -165,7 +169,9 @@ def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str)
     gross = np.broadcast_to(cells.people[:, None] * capitation, cells.mean.shape)
     budget = gross - (cells.gross_mean[:, None] - cells.mean) if basis == "gross" else gross
     if (budget <= 0).any():
-        raise SimulatorError("capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one")
+        raise SimulatorError(
+            "capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one"
+        )
     return np.asarray(budget)
 
 
@@ -243,7 +249,7 @@ def _quantiles(ordered: Array, levels: Sequence[float]) -> Estimate:
 
 
 def _at(ordered: Array, level: Array) -> Array:
-    """Quantiles by the linear rule (numpy's default, PERCENTILE.INC of spreadsheets); the level becomes the last axis."""
+    """Quantiles by the linear rule (numpy's default, spreadsheets' PERCENTILE.INC); the level becomes the last axis."""
     position = level * (ordered.shape[0] - 1)
     below = np.floor(position).astype(int)
     above = np.minimum(below + 1, ordered.shape[0] - 1)

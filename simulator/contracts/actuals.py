@@ -27,7 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "minimum_rate": ("minimum_rate", "minimum_savings_rate"),
     "adjustment": ("adjustment",),
     "relief": ("relief", "disaster_adjustment"),
-    "year": ("year", "contract_year"),
+    "year": ("contract_year", "performance_year"),
     "design": ("design", "track"),
 }
 """Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.

@@ -200,6 +200,32 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
+def triggered_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
+    """How often each event occurred, a row for each design, population and event that did."""
+    chance = compared["p_triggered"]
+    dims = [str(dim) for dim in chance.dims]
+    rows = []
+    for place in np.ndindex(*chance.shape):
+        if chance.values[place] > 0:
+            row = {dim: _plain(compared[dim].values[at]) for dim, at in zip(dims, place, strict=True)}
+            figures = {"p_triggered": chance, "p_triggered_se": compared["p_triggered_se"].transpose(*dims)}
+            rows.append(row | {name: _plain(values.values[place]) for name, values in figures.items()})
+    return rows
+
+
+def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
+    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered` and `verdicts`."""
+    return {
+        "imbalance": float(compared.attrs["imbalance"]),
+        "replicates": int(compared.attrs["replicates"]),
+        "loss_over": float(compared.attrs["loss_over"]),
+        "reference": str(compared["design"].values[0]),
+        "rows": comparison_rows(compared),
+        "triggered": triggered_rows(compared),
+        "verdicts": [verdict(compared, str(design)) for design in compared["design"].values],
+    }
+
+
 def _plain(value: Any) -> Any:
     plain = value.item() if hasattr(value, "item") else value
     if isinstance(plain, float) and not math.isfinite(plain):
@@ -218,7 +244,8 @@ def verdict(compared: xr.Dataset, design: str, **at: Any) -> str:
     **at
         The population (``population_size=100_000``) or any other dim; the largest population where it is left out.
     """
-    chosen = compared.sel(design=design, **at)
+    told_of = ["risk_share", "expected_surplus", "p_loss", "worst_surplus"]
+    chosen = compared[told_of].sel(design=design, **at)
     for dim in [dim for dim in chosen["expected_surplus"].dims if dim != "party"]:
         chosen = chosen.isel({dim: -1})
     told = (

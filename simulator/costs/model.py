@@ -1,4 +1,4 @@
-"""The cost model: who costs what. Segments, membership, units, rare services and common shocks, and nothing of draws."""
+"""The cost model: who costs what. Segments, membership, units, rare services, common shocks, and nothing of draws."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class RareService(Term):
 
 def _refuse_infinite_mean(severity: Severity) -> None:
     if severity.tail_index <= 1:
-        raise mistake(f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2")
+        raise mistake(
+            f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2"
+        )
     with np.errstate(all="ignore"):
         mean, square = Moments(severity).raw[1:3]
     if not 0 < mean < math.inf or (severity.tail_index > 2 and not math.isfinite(square)):
@@ -126,6 +128,7 @@ class Shock(Term):
 
 
 def names_differ(raw: Any) -> Iterator[Any]:
+    """A check of a list of terms: no name twice."""
     try:
         names = [part["name"] if isinstance(part, dict) else part.name for part in raw]
     except (TypeError, KeyError, AttributeError):
@@ -163,16 +166,24 @@ class Population(Term):
                 continue
             strangers = sorted(set(unit.shares) - names)
             if strangers:
-                raise mistake(f"has a unit {unit.name!r} with a segment {strangers[0]!r} that does not exist", "use the names of the segments")
+                raise mistake(
+                    f"has a unit {unit.name!r} with a segment {strangers[0]!r} that does not exist",
+                    "use the names of the segments",
+                )
             if abs(math.fsum(unit.shares.values()) - 1) > 1e-6:
-                raise mistake(f"has a unit {unit.name!r} whose shares add up to {math.fsum(unit.shares.values()):.8g}, not 1", "make them add up to 1")
+                raise mistake(
+                    f"has a unit {unit.name!r} whose shares add up to {math.fsum(unit.shares.values()):.8g}, not 1",
+                    "make them add up to 1",
+                )
         return self
 
 
 class Percentiles(Term):
     """Thresholds as percentiles of patients' annual cost, as US programmes truncate by enrolment stratum."""
 
-    percentiles: Annotated[tuple[Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)], ...], Field(min_length=1)]
+    percentiles: Annotated[
+        tuple[Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)], ...], Field(min_length=1)
+    ]
     """Ascending; people without cost are counted, shocks are not; 1.0 excludes nobody."""
     by: Literal["segment", "population"] = "population"
     """Whether each segment has its own amount, or all have one."""
@@ -213,7 +224,9 @@ class CostModel(Term):
     def streams(self) -> tuple[Stream, ...]:
         """Segments first, then rare services."""
         people = [Stream(s.name, True, True, s.p_user, s.users_severity) for s in self.population.segments]
-        rare = [Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in self.population.rare_services]
+        rare = [
+            Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in self.population.rare_services
+        ]
         return (*people, *rare)
 
     @property
@@ -274,7 +287,10 @@ class CostModel(Term):
         reached = self.person_sf(0.0)
         for level in levels:
             if level < 1 and 1 - level >= reached * _ALMOST_ONE:
-                raise mistake(f"has a percentile {level:g} at which people have no cost ({1 - reached:.1%} have none)", "give a higher percentile")
+                raise mistake(
+                    f"has a percentile {level:g} at which people have no cost ({1 - reached:.1%} have none)",
+                    "give a higher percentile",
+                )
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
 
 
@@ -282,10 +298,16 @@ def _person_quantile(stream: Stream, levels: Array) -> Array:
     if not stream.in_scope:
         return np.full(levels.size, np.inf)
     if not stream.is_segment:
-        raise mistake("cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"')
+        raise mistake(
+            "cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"'
+        )
     for level in levels:
         if level < 1 and 1 - level >= stream.rate * _ALMOST_ONE:
-            raise mistake(f"has a percentile {level:g} at which people of {stream.name!r} have no cost ({1 - stream.rate:.1%} have none)", "give a higher percentile")
+            raise mistake(
+                f"has a percentile {level:g} at which people of {stream.name!r} have no cost "
+                f"({1 - stream.rate:.1%} have none)",
+                "give a higher percentile",
+            )
     survival = np.minimum((1 - levels) / stream.rate, 1.0)
     return np.where(levels == 1, np.inf, stream.severity.isf(np.where(levels == 1, 0.5, survival)))
 

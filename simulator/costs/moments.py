@@ -8,6 +8,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,8 @@ class Exact:
         elif in_scope:
             by_segment = _cumulants_of(per_head[:segments])
             total += np.einsum("ns,ksf->knf", heads.astype(float), np.where(np.isinf(by_segment), 0.0, by_segment))
-            total[np.broadcast_to(np.isinf(by_segment).any(axis=1)[:, None, :], total.shape)] = np.inf
+            infinite = np.asarray(np.isinf(by_segment).any(axis=1))
+            total[np.broadcast_to(infinite[:, None, :], total.shape)] = np.inf
         for s in range(segments, len(streams)):
             if streams[s].in_scope == in_scope:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
@@ -130,7 +132,7 @@ def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factor
     edges = [0.0, *(at / factor for at, _, _ in steps), np.inf]
     slope, intercept = 1.0, 0.0
     kept = np.zeros(ORDERS.size)
-    for position, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for position, (low, high) in enumerate(pairwise(edges)):
         if position:
             at, excess, whole = steps[position - 1]
             slope, intercept = slope - excess - whole, intercept + excess * at
@@ -163,7 +165,9 @@ def _cumulants_of(raw: Array) -> Array:
         k2 = m2 - m1**2
         k3 = m3 - 3 * m1 * m2 + 2 * m1**3
         k4 = m4 - 4 * m1 * m3 - 3 * m2**2 + 12 * m1**2 * m2 - 6 * m1**4
-    return np.stack([m1, np.where(np.isinf(m2), np.inf, k2), np.where(np.isinf(m3), np.inf, k3), np.where(np.isinf(m4), np.inf, k4)])
+    return np.stack(
+        [m1, np.where(np.isinf(m2), np.inf, k2), np.where(np.isinf(m3), np.inf, k3), np.where(np.isinf(m4), np.inf, k4)]
+    )
 
 
 def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:

@@ -95,7 +95,7 @@ class Lognormal(Severity):
 
     def isf(self, s: ArrayLike) -> Array:
         mu, sigma = self._log_law
-        return np.exp(mu - sigma * special.ndtri(s))
+        return np.exp(mu - sigma * special.ndtri(np.asarray(s, float)))
 
 
 class Gamma(Severity):
@@ -120,7 +120,7 @@ class Gamma(Severity):
 
     def sf(self, x: ArrayLike) -> Array:
         shape, scale = self._law
-        return special.gammaincc(shape, np.maximum(x, 0.0) / scale)
+        return special.gammaincc(shape, np.maximum(np.asarray(x, float), 0.0) / scale)
 
     def isf(self, s: ArrayLike) -> Array:
         shape, scale = self._law
@@ -147,7 +147,13 @@ class Weibull(Severity):
             return self.shape, self.scale
         assert self.mean is not None and self.cv is not None
         target = math.log1p(self.cv**2)
-        shape = _solve(lambda k: float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - target, 0.02, 1e4, "cv", self.cv)
+        shape = _solve(
+            lambda k: float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - target,
+            0.02,
+            1e4,
+            "cv",
+            self.cv,
+        )
         return shape, self.mean * math.exp(-float(special.gammaln(1 + 1 / shape)))
 
     def sf(self, x: ArrayLike) -> Array:
@@ -324,7 +330,9 @@ def _log_burr_moment(order: int, c: float, d: float) -> float:
 def _solve(gap: Callable[[float], float], low: float, high: float, name: str, value: float) -> float:
     """The figure in [low, high] at which `gap` vanishes, sought on a log scale."""
     try:
-        return math.exp(optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13))
+        return math.exp(
+            optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13)
+        )
     except ValueError:
         raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None
 
@@ -342,8 +350,8 @@ class ParetoTail(Term):
 
 def _tail_kind(raw: Any) -> str | None:
     family = raw.get("family") if isinstance(raw, dict) else getattr(raw, "family", None)
-    given = raw.get if isinstance(raw, dict) else lambda name: getattr(raw, name, None)
-    if family == "pareto" and all(given(name) is None for name in ("mean", "cv", "scale")):
+    given = raw if isinstance(raw, dict) else getattr(raw, "__dict__", {})
+    if family == "pareto" and all(given.get(name) is None for name in ("mean", "cv", "scale")):
         return "pareto_tail"
     return family
 
@@ -366,11 +374,17 @@ class Spliced(Severity):
     @model_validator(mode="after")
     def _overlap(self) -> Spliced:
         if not 0 < self._weight < 1:
-            raise mistake(f"has its splice at {self.at:g}, where the body leaves {self._weight:g} of its users", "move `at` inside the body's range")
-        if isinstance(self._above, Severity) and not self._is_excess and not 0 < float(self._above.sf(self.at)):
+            raise mistake(
+                f"has its splice at {self.at:g}, where the body leaves {self._weight:g} of its users",
+                "move `at` inside the body's range",
+            )
+        if isinstance(self._above, Severity) and not self._is_excess and float(self._above.sf(self.at)) <= 0:
             raise mistake(f"has a tail that never exceeds {self.at:g}", "take another tail")
         if isinstance(self.tail, Pareto) and self.tail._law[0] > self.at:
-            raise mistake(f"has a tail that starts at {self.tail._law[0]:g}, above the splice at {self.at:g}", "leave the tail's scale out")
+            raise mistake(
+                f"has a tail that starts at {self.tail._law[0]:g}, above the splice at {self.at:g}",
+                "leave the tail's scale out",
+            )
         return self
 
     @cached_property
@@ -405,8 +419,14 @@ class Spliced(Severity):
     def isf(self, s: ArrayLike) -> Array:
         s = np.asarray(s, float)
         given = np.minimum(s / self._weight, 1.0)
-        beyond = self.at + self._above.isf(given) if self._is_excess else self._above.isf(given * self._above.sf(self.at))
-        return np.where(s > self._weight, np.minimum(self.body.isf(np.maximum(s, self._weight)), self.at), np.maximum(beyond, self.at))
+        beyond = (
+            self.at + self._above.isf(given) if self._is_excess else self._above.isf(given * self._above.sf(self.at))
+        )
+        return np.where(
+            s > self._weight,
+            np.minimum(self.body.isf(np.maximum(s, self._weight)), self.at),
+            np.maximum(beyond, self.at),
+        )
 
 
 class Component(Term):
@@ -437,7 +457,7 @@ class Mixture(Severity):
         return min(part.severity.tail_index for part in self.components)
 
     @cached_property
-    def breaks(self) -> Array:  # type: ignore[override]
+    def breaks(self) -> Array:
         # where a component starts or ends, the others go on
         with np.errstate(all="ignore"):
             at = [part.severity.isf(np.concatenate([[1.0], part.severity.breaks, [0.0]])) for part in self.components]
@@ -494,7 +514,10 @@ class Empirical(Severity):
     """Annual costs of users, resampled as they are."""
     weights: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
     """How often each value is drawn, in any unit; alike where absent."""
-    quantiles: Annotated[dict[float, Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]], also(_quantiles_ascend)] | None = None
+    quantiles: (
+        Annotated[dict[float, Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]], also(_quantiles_ascend)]
+        | None
+    ) = None
     """Cost below which a user lies with probability p, from "0" to "1"."""
 
     @model_validator(mode="before")
@@ -567,7 +590,10 @@ TailSeverity = Annotated[
         _tail_kind,
         custom_error_type="mistake",
         custom_error_message="{bound}",
-        custom_error_context={"bound": "does not name a family that exists", "mend": "give family = \"pareto\", \"lomax\", \"gpd\" …"},
+        custom_error_context={
+            "bound": "does not name a family that exists",
+            "mend": 'give family = "pareto", "lomax", "gpd" …',
+        },
     ),
 ]
 

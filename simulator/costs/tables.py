@@ -93,7 +93,9 @@ def _body(severity: Severity, p_large: float, cut: float) -> tuple[NDArray[np.ui
     unit = float((mean + width / 2).max()) / (_FULL - 2) or 1.0
     width_units = np.floor(width / unit + 0.5)
     # the rounding of each floor is carried to the next cell, so that the mean over all cells is kept
-    floor_units = np.diff(np.floor(np.cumsum(mean / unit - width_units * (_PARTS - 1) / (2 * _PARTS)) + 0.5), prepend=0.0)
+    floor_units = np.diff(
+        np.floor(np.cumsum(mean / unit - width_units * (_PARTS - 1) / (2 * _PARTS)) + 0.5), prepend=0.0
+    )
     floor_units = np.clip(floor_units, 0.0, _FULL - 1)
     return (floor_units.astype(np.uint64) << np.uint64(32)) | width_units.astype(np.uint64), unit
 
@@ -121,7 +123,7 @@ def _tail(severity: Severity, p_large: float) -> Array:
 
 
 def _atoms_kept(severity: Severity, floor: Array, width: Array, high: ArrayLike, low: ArrayLike) -> Array:
-    """Floors with a cost that fills its cell as it was given, unrounded: it may be a threshold, which it must not exceed."""
+    """Floors, unrounded where one cost fills its cell: it may be a threshold, which it must not exceed."""
     high, low = np.asarray(high, float), np.asarray(low, float)
     quarter, three_quarters = severity.isf(high + (low - high) / 4), severity.isf(high + (low - high) * 3 / 4)
     return np.where((width == 0) & (quarter == three_quarters), quarter, floor)

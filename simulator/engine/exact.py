@@ -60,7 +60,7 @@ class Law:
         """P(total ≤ x)."""
         z, frequency = self._at(x)
         rest = np.sin(z[..., None] * frequency[1:]) / frequency[1:] @ self.terms[1:]
-        return np.clip(self.terms[0] * z + rest, 0.0, 1.0)
+        return np.asarray(np.clip(self.terms[0] * z + rest, 0.0, 1.0))
 
     def shortfall(self, x: ArrayLike) -> Array:
         """E[max(x − total, 0)], money."""
@@ -89,7 +89,7 @@ class Law:
 
     def _at(self, x: ArrayLike) -> tuple[Array, Array]:
         z = np.clip((np.asarray(x, float) - self.low) / (self.high - self.low), 0.0, 1.0)
-        return z, np.pi * np.arange(self.terms.size)
+        return z, np.pi * np.arange(self.terms.size, dtype=float)
 
 
 def law(
@@ -113,7 +113,7 @@ def law(
     factors, weights = shock_nodes(model)
     low, high, beyond = _range(model, heads, kept, mean, sd, float(factors.max()))
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), 16_384))
-    frequency = np.pi * np.arange(count) / (high - low)
+    frequency = np.pi * np.arange(count, dtype=float) / (high - low)
     phase = np.exp(-1j * frequency * low)
     characteristic = _characteristic(model, heads, kept, breaks, frequency, factors, weights, in_scope)
     terms = 2 * np.real(characteristic * phase)
@@ -121,7 +121,9 @@ def law(
     return Law(low, high, terms, mean, beyond)
 
 
-def _range(model: CostModel, heads: NDArray[np.int64], kept: Kept, mean: float, sd: float, factor: float) -> tuple[float, float, float]:
+def _range(
+    model: CostModel, heads: NDArray[np.int64], kept: Kept, mean: float, sd: float, factor: float
+) -> tuple[float, float, float]:
     """Bounds of the series and the chance of a total outside them."""
     people = float(heads.sum())
 
@@ -131,7 +133,11 @@ def _range(model: CostModel, heads: NDArray[np.int64], kept: Kept, mean: float, 
             largest = float(kept(np.array([1e300]), s)[0])
             if not stream.in_scope or largest <= excess:
                 continue
-            share = float(heads[s]) if s < heads.size and not model.sampled else people * (model.shares[s] if s < heads.size else 1.0)
+            share = (
+                float(heads[s])
+                if s < heads.size and not model.sampled
+                else people * (model.shares[s] if s < heads.size else 1.0)
+            )
             chance += share * stream.rate * float(stream.severity.sf(excess / factor))
         return chance
 
@@ -143,7 +149,14 @@ def _range(model: CostModel, heads: NDArray[np.int64], kept: Kept, mean: float, 
 
 
 def _characteristic(
-    model: CostModel, heads: NDArray[np.int64], kept: Kept, breaks: Array, frequency: Array, factors: Array, weights: Array, in_scope: bool
+    model: CostModel,
+    heads: NDArray[np.int64],
+    kept: Kept,
+    breaks: Array,
+    frequency: Array,
+    factors: Array,
+    weights: Array,
+    in_scope: bool,
 ) -> Complex:
     """E[exp(i·t·total)] at each frequency."""
     if factors.size == 1:
@@ -151,13 +164,21 @@ def _characteristic(
     # the logarithm is smooth in the factor, so a polynomial carries it from few factors to all
     points = chebyshev.chebpts2(_SHOCK_DEGREE + 1)
     middle, half = (factors.max() + factors.min()) / 2, (factors.max() - factors.min()) / 2
-    logs = np.stack([_log_characteristic(model, heads, kept, breaks, frequency, middle + half * x, in_scope) for x in points])
+    logs = np.stack(
+        [_log_characteristic(model, heads, kept, breaks, frequency, middle + half * x, in_scope) for x in points]
+    )
     fitted = np.linalg.solve(chebyshev.chebvander(points, _SHOCK_DEGREE), logs)
     return np.asarray(weights @ np.exp(chebyshev.chebvander((factors - middle) / half, _SHOCK_DEGREE) @ fitted))
 
 
 def _log_characteristic(
-    model: CostModel, heads: NDArray[np.int64], kept: Kept, breaks: Array, frequency: Array, factor: float, in_scope: bool
+    model: CostModel,
+    heads: NDArray[np.int64],
+    kept: Kept,
+    breaks: Array,
+    frequency: Array,
+    factor: float,
+    in_scope: bool,
 ) -> Complex:
     """log E[exp(i·t·total)] given the shock. Branches do not matter: heads are whole numbers."""
     people = float(heads.sum())
@@ -173,7 +194,7 @@ def _log_characteristic(
             mixed += model.shares[s] * stream.rate * change
         else:
             total += heads[s] * np.log1p(stream.rate * change)
-    return total + people * np.log1p(mixed)
+    return np.asarray(total + people * np.log1p(mixed), complex)
 
 
 def _per_user(stream: Stream, s: int, kept: Kept, breaks: Array, frequency: Array, factor: float) -> Complex:
@@ -188,4 +209,3 @@ def _per_user(stream: Stream, s: int, kept: Kept, breaks: Array, frequency: Arra
         # cos − 1 written without cancellation
         found[start : start + step] = (-2 * np.sin(angle / 2) ** 2) @ weight + 1j * (np.sin(angle) @ weight)
     return found
-

@@ -359,7 +359,9 @@ def draw_block(  # type: ignore[no-untyped-def]
                 n = heads[i, s]
                 if kind[s] == PEOPLE:
                     if sampled:
-                        n = binomial(few, unplaced, shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1)
+                        n = binomial(
+                            few, unplaced, shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1
+                        )
                         unplaced -= n
                         members[r, i, s] = n
                     users = binomial(few, n, rate[s], (np.uint64(USERS) << _24) | stream, c2, c3, k0, k1)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,9 @@ def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Arr
 def _stream_heads(model: CostModel, increments: Counts) -> Counts:
     everybody = increments.sum(axis=1, keepdims=True)
     segments = np.repeat(everybody, model.shares.size, axis=1) if model.sampled else increments
-    return np.ascontiguousarray(np.hstack([segments, np.repeat(everybody, len(model.streams) - model.shares.size, axis=1)]))
+    return np.ascontiguousarray(
+        np.hstack([segments, np.repeat(everybody, len(model.streams) - model.shares.size, axis=1)])
+    )
 
 
 def _chained_shares(model: CostModel) -> Array:
@@ -111,7 +114,10 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
     """
     increments, n_thresholds = plan.heads.shape[0], plan.thresholds.shape[1]
     replicates = np.arange(first, first + count)
-    factors = [shock.factor(kernels.uniforms(plan.seed, kernels.SHOCK, s, replicates, 1)[:, 0]) for s, shock in enumerate(plan.shocks)]
+    factors = [
+        shock.factor(kernels.uniforms(plan.seed, kernels.SHOCK, s, replicates, 1)[:, 0])
+        for s, shock in enumerate(plan.shocks)
+    ]
     together = np.prod(factors, axis=0) if factors else np.ones(count)
     drawn: dict[str, NDArray[Any]] = {
         "gross_cost": np.zeros((count, increments)),
@@ -124,7 +130,7 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
     chances = np.ascontiguousarray(np.broadcast_to(plan.shares, plan.heads.shape))
     factor = np.repeat(together[:, None], plan.kind.size, axis=1)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
-        kernels.draw_block(
+        kernels.draw_block(  # type: ignore[no-untyped-call]
             kernels.key_of(plan.seed), first, _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
             _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
             factor, *drawn.values(),
@@ -180,17 +186,11 @@ def cores() -> int:
 
 def is_compiled() -> bool:
     """Whether the kernel is compiled already, in this process or on disk."""
-    if not hasattr(kernels.draw_block, "stats") or kernels.draw_block.signatures:
+    kernel: Any = kernels.draw_block
+    if not hasattr(kernel, "stats") or kernel.signatures:
         return True
-    folder = getattr(kernels.draw_block.stats, "cache_path", None)
-    return bool(folder) and any(name.startswith("kernels.draw_block") and name.endswith(".nbc") for name in _names(folder))
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
+    folder = kernel.stats.cache_path
+    return folder is not None and any(Path(folder).glob("kernels.draw_block*.nbc"))
 
 
 def _chunk_size(plan: Plan, count: int) -> int:
@@ -198,7 +198,9 @@ def _chunk_size(plan: Plan, count: int) -> int:
     return max(1, min(by_work, math.ceil(count / 8)))
 
 
-def _gather(plan: Plan, first: int, count: int, executor: Executor, progress: Progress | None) -> dict[str, NDArray[Any]]:
+def _gather(
+    plan: Plan, first: int, count: int, executor: Executor, progress: Progress | None
+) -> dict[str, NDArray[Any]]:
     step = _chunk_size(plan, count)
     futures: dict[Future[dict[str, NDArray[Any]]], int] = {}
     finished: dict[int, dict[str, NDArray[Any]]] = {}

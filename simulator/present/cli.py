@@ -46,7 +46,7 @@ def _clear_errors() -> Iterator[None]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="capitation-risk", prog_name="simulator")
 def main() -> None:
-    """How much of next year's health-care cost is luck, and who should carry it?
+    r"""How much of next year's health-care cost is luck, and who should carry it?
 
     \b
     simulator check configs/east_sussex.toml       what the scenario implies, exactly
@@ -82,7 +82,9 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
 
 
 @main.command()
-@click.option("--family", default=None, help="lognormal, gamma, weibull, pareto, lomax, gpd or burr; all side by side without it.")
+@click.option(
+    "--family", default=None, help="lognormal, gamma, weibull, pareto, lomax, gpd or burr; all side by side without it."
+)
 @click.option("--mean", type=float, required=True, help="Mean annual cost a head, people without cost included.")
 @click.option("--p-user", type=float, default=1.0, show_default=True, help="Share of people with any cost.")
 @click.option("--cv", type=float, default=None, help="Coefficient of variation of a person's annual cost.")
@@ -90,7 +92,13 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
 @click.option("--currency", default="GBP", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def calibrate(
-    family: str | None, mean: float, p_user: float, cv: float | None, top_share: dict[float, float], currency: str, as_json: bool
+    family: str | None,
+    mean: float,
+    p_user: float,
+    cv: float | None,
+    top_share: dict[float, float],
+    currency: str,
+    as_json: bool,
 ) -> None:
     """Find the cost family that has these summary figures.
 
@@ -112,10 +120,16 @@ _run_options: list[Callable[..., Any]] = [
     click.option("--replicates", type=click.IntRange(min=1), help="Synthetic populations; the scenario's by default."),
     click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
     click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default."),
-    click.option("--margin", type=float, default=0.03, show_default=True, help="Tolerance of the printed overspend probability."),
-    click.option("--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated overspend probability."),
+    click.option(
+        "--margin", type=float, default=0.03, show_default=True, help="Tolerance of the printed overspend probability."
+    ),
+    click.option(
+        "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated overspend probability."
+    ),
     click.option("--until", help='Draw on until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).'),
-    click.option("--max-replicates", type=click.IntRange(min=1), default=100_000, show_default=True, help="Limit of --until."),
+    click.option(
+        "--max-replicates", type=click.IntRange(min=1), default=100_000, show_default=True, help="Limit of --until."
+    ),
     click.option("--out", type=click.Path(), help="Write draws and summary to this netCDF file."),
     click.option("--resume", is_flag=True, help="Go on from what --out holds already."),
     click.option("--plot", type=click.Path(), help="Write a picture of variance by size to this PNG, SVG or PDF file."),
@@ -180,7 +194,9 @@ def _scenario(path: str, replicates: int | None, seed: int | None) -> Scenario:
     return with_simulation(scenario, **changes) if changes else scenario
 
 
-def _drawn(scenario: Scenario, threads: int | None, target: Any, most: int, out: str | None, resume: bool) -> xr.Dataset:
+def _drawn(
+    scenario: Scenario, threads: int | None, target: Any, most: int, out: str | None, resume: bool
+) -> xr.Dataset:
     from ..analysis.precision import simulate_until
     from ..ledger import open_ledger, save
     from ..runs import RunInterrupted, extend, simulate
@@ -198,7 +214,9 @@ def _drawn(scenario: Scenario, threads: int | None, target: Any, most: int, out:
         if stop.ledger is not None and out is not None:
             save(stop.ledger, out)
             done = stop.ledger.sizes["replicate"]
-            click.echo(f"\nstopped; the {done:,} populations that were finished are in {out}: go on with --resume", err=True)
+            click.echo(
+                f"\nstopped; the {done:,} populations that were finished are in {out}: go on with --resume", err=True
+            )
         raise SystemExit(130) from None
     finally:
         if executor is not None:

@@ -63,7 +63,10 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
     click.echo(figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost"))
-    click.echo("\n" + figure_table(first, "p_overspend", "Luck alone: chance of an overspend above 3% of the budget", margin=MARGIN))
+    click.echo(
+        "\n"
+        + figure_table(first, "p_overspend", "Luck alone: chance of an overspend above 3% of the budget", margin=MARGIN)
+    )
     click.echo("\n" + answers(summaries))
     click.echo(f"\ndraws and summary: {results / 'east_sussex.nc'}\npicture:           {results / 'east_sussex.png'}")
 
@@ -96,8 +99,8 @@ def answers(summaries: list[xr.Dataset]) -> str:
     ]
     return (
         "Smallest population at which an overspend above 3% of the budget has a chance of at most 5%\n"
-        "(read off the simulated sizes; 95% interval in brackets; the shock is an assumption, the tails agree on the top-5% share)\n"
-        + table(["", *(case.head for case in CASES)], rows)
+        "(read off the simulated sizes; 95% interval in brackets; the shock is an assumption, "
+        "the tails agree on the top-5% share)\n" + table(["", *(case.head for case in CASES)], rows)
     )
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-_SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
+SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 
 def money(amount: float, currency: str) -> str:
     """£25k, £1.5m, £935: three figures at most."""
-    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    symbol = SYMBOLS.get(currency, f"{currency} ")
     if math.isinf(amount):
         return "none"
     for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
@@ -50,16 +50,19 @@ def percent(value: float, se: float) -> str:
     return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
 
 
+def aligned(rows: Sequence[Sequence[str]], header: bool = True) -> list[str]:
+    """Lines of equal columns, the first to the left and the others to the right; a rule below the header."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
+    return [lines[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]] if header else lines
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned to the right, the first to the left."""
-    lines = [list(head), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-
-    def shown(line: Sequence[str]) -> str:
-        first, *rest = (cell.ljust(w) if c == 0 else cell.rjust(w) for c, (cell, w) in enumerate(zip(line, widths, strict=True)))
-        return "  ".join([first, *rest]).rstrip()
-
-    return "\n".join([shown(lines[0]), "  ".join("─" * w for w in widths), *map(shown, lines[1:])])
+    """A table with its head."""
+    return "\n".join(aligned([head, *rows]))
 
 
 def columns(summary: xr.Dataset) -> list[str]:

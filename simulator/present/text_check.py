@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, repeat, zip_longest
 from typing import Any
 
-_SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
+from .text import SYMBOLS, aligned
+
 _EXACT = "Every figure is exact: computed from the distributions, without draws"
 _WIDTH = 100
-
-Row = Sequence[str]
 
 
 def check_table(described: Mapping[str, Any]) -> str:
@@ -67,7 +66,7 @@ def calibration_table(calibration: Mapping[str, Any], currency: str = "") -> str
     verdict = "meets every target" if missed < 5e-7 else f"meets every target to {missed:.2g}"
     blocks = [
         [f"The {calibration['family']} {verdict}.", "", _toml(calibration)],
-        _aligned(fit),
+        aligned(fit),
         _people(calibration["segment"], money),
         _thresholds(calibration["segment"], money),
         [f"{_EXACT}. The severity is that of users; all other figures count everybody."],
@@ -96,7 +95,7 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> str
     ]
     blocks = []
     if met:
-        blocks += [[_families_verdict(met, money)], _aligned(_family_columns(met, money))]
+        blocks += [[_families_verdict(met, money)], aligned(_family_columns(met, money))]
     if refused:
         blocks.append(["Not to be had:", *refused])
     blocks.append([f"{_EXACT}; everybody is counted, also people without cost."])
@@ -157,7 +156,7 @@ def _people(d: Mapping[str, Any], money: _Money) -> list[str]:
         *([f"share of cost of the costliest {float(q):.0%}", _percent(share)] for q, share in top.items()),
         ["share of cost of the cheaper half", _percent(d["bottom_half_share"])],
     ]
-    return _aligned(rows, header=False)
+    return aligned(rows, header=False)
 
 
 def _thresholds(d: Mapping[str, Any], money: _Money) -> list[str]:
@@ -175,7 +174,7 @@ def _thresholds(d: Mapping[str, Any], money: _Money) -> list[str]:
         for row in d["thresholds"]
     ]
     shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
-    return _aligned([row[shown] for row in [head, *rows]])
+    return aligned([row[shown] for row in [head, *rows]])
 
 
 def _threshold(row: Mapping[str, Any], money: _Money) -> str:
@@ -199,14 +198,14 @@ def _segments(d: Mapping[str, Any], money: _Money) -> list[str]:
         ]
         for row in d["segments"]
     ]
-    return _aligned([head, *rows])
+    return aligned([head, *rows])
 
 
 def _shocks(d: Mapping[str, Any]) -> list[str]:
     if not d["shocks"]:
         return ["No shocks: all variation is luck."]
     rows = [[shock["name"], _percent(shock["cv"])] for shock in d["shocks"]]
-    return _aligned([["shock, not in the figures above", "cv"], *rows, ["together", _percent(d["shock_cv"])]])
+    return aligned([["shock, not in the figures above", "cv"], *rows, ["together", _percent(d["shock_cv"])]])
 
 
 def _rare_services(d: Mapping[str, Any], money: _Money) -> list[str]:
@@ -227,7 +226,7 @@ def _rare_services(d: Mapping[str, Any], money: _Money) -> list[str]:
         [f"together, {words}", "", "", money.show(d[key], digits=2), ""]
         for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
     ]
-    return _aligned([head, *rows, *totals])
+    return aligned([head, *rows, *totals])
 
 
 def _family_columns(rows: Sequence[Mapping[str, Any]], money: _Money) -> list[list[str]]:
@@ -265,7 +264,7 @@ class _Money:
     """Money in one currency."""
 
     def __init__(self, currency: str) -> None:
-        self.symbol = _SYMBOLS.get(currency, f"{currency} " if currency else "")
+        self.symbol = SYMBOLS.get(currency, f"{currency} " if currency else "")
         self.unit = currency or "the scenario's currency"
 
     def show(self, value: float | str, digits: int = 0) -> str:
@@ -284,13 +283,3 @@ def _toml(calibration: Mapping[str, Any]) -> str:
     """The segment as a scenario file has it."""
     figures = (f'{n} = "{v}"' if isinstance(v, str) else f"{n} = {v!r}" for n, v in calibration["severity"].items())
     return f"p_user = {calibration['p_user']:g}\nseverity = {{ {', '.join(figures)} }}"
-
-
-def _aligned(rows: Sequence[Row], header: bool = True) -> list[str]:
-    """Columns of equal width, the first to the left and the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
-    return [lines[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]] if header else lines

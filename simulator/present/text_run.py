@@ -18,7 +18,9 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> str:
         parts.append(answer_table(summary, margin, at_most))
     parts += [
         figure_table(summary, "cv", "Coefficient of variation of the retained cost"),
-        figure_table(summary, "p_overspend", f"Chance of an overspend above {_percentage(margin)} of the budget", margin=margin),
+        figure_table(
+            summary, "p_overspend", f"Chance of an overspend above {_percentage(margin)} of the budget", margin=margin
+        ),
         removed_table(summary),
         _provenance(summary),
     ]
@@ -30,10 +32,14 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> str:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
     rows = [
-        ["no exclusion" if label == "none" else f"excess over {label} removed", minimum_population(answer, position, int(sizes[-1]), int(sizes[0]))]
+        [
+            "no exclusion" if label == "none" else f"excess over {label} removed",
+            minimum_population(answer, position, int(sizes[-1]), int(sizes[0])),
+        ]
         for position, label in enumerate(columns(summary))
     ]
-    question = f"Smallest population at which an overspend above {_percentage(margin)} has a chance of at most {_percentage(at_most)}"
+    overspend, chance = _percentage(margin), _percentage(at_most)
+    question = f"Smallest population at which an overspend above {overspend} has a chance of at most {chance}"
     return f"{question} (95% interval)\n{table(['patient-level rule', 'people'], rows)}"
 
 
@@ -41,10 +47,19 @@ def removed_table(summary: xr.Dataset) -> str:
     """What each threshold takes out, at the largest population."""
     place = "unit" if "unit" in summary.dims else "population_size"
     last = summary.isel({place: -1})
-    figures = (("cost removed", "cost_removed_share"), ("patients above", "patients_above_share"), ("variance removed", "variance_removed_share"))
+    figures = (
+        ("cost removed", "cost_removed_share"),
+        ("patients above", "patients_above_share"),
+        ("variance removed", "variance_removed_share"),
+    )
     rows = [[name, *(_share(last, key, d) for d in range(summary.sizes["threshold"]))] for name, key in figures]
-    where = f"{people(float(summary[place].values[-1]))} people" if place == "population_size" else str(summary[place].values[-1])
-    return f"What each threshold takes out, at {where} (± one standard error)\n{table(['share of', *columns(summary)], rows)}"
+    where = (
+        f"{people(float(summary[place].values[-1]))} people"
+        if place == "population_size"
+        else str(summary[place].values[-1])
+    )
+    shares = table(["share of", *columns(summary)], rows)
+    return f"What each threshold takes out, at {where} (± one standard error)\n{shares}"
 
 
 def _share(cell: xr.Dataset, key: str, threshold: int) -> str:
@@ -58,10 +73,15 @@ def _percentage(fraction: float) -> str:
 
 def _provenance(summary: xr.Dataset) -> str:
     known = summary.attrs
-    budget = "budget = exact mean of the retained cost" if not known.get("capitation_pmpy") else f"capitation {known['capitation_pmpy']:g} a head"
+    budget = (
+        "budget = exact mean of the retained cost"
+        if not known.get("capitation_pmpy")
+        else f"capitation {known['capitation_pmpy']:g} a head"
+    )
     return (
         f"{known['check_sentence']}\n"
-        f"{known['replicates']:,} synthetic populations, seed {known['seed']}, scenario {known['scenario_id'][:12]}, {budget}"
+        f"{known['replicates']:,} synthetic populations, seed {known['seed']}, "
+        f"scenario {known['scenario_id'][:12]}, {budget}"
     )
 
 
@@ -77,7 +97,18 @@ def summary_rows(summary: xr.Dataset) -> dict[str, Any]:
                 values = cell[name].values
                 row[str(name)] = _plain(values.item()) if values.ndim == 0 else _nested(cell[name])
             cells.append(row)
-    keep = ("title", "currency", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence", "simulator_version", "tables_hash")
+    keep = (
+        "title",
+        "currency",
+        "scenario_id",
+        "seed",
+        "replicates",
+        "rule",
+        "check",
+        "check_sentence",
+        "simulator_version",
+        "tables_hash",
+    )
     return {key: summary.attrs[key] for key in keep if key in summary.attrs} | {"cells": cells}
 
 

@@ -69,9 +69,13 @@ def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
     known = plt.gcf().canvas.get_supported_filetypes()
     ending = Path(path).suffix.lstrip(".").lower()
     if ending not in known:
-        raise SimulatorError(str(path), None, f"has an ending that is no picture's ({', '.join(sorted(known))})", "name it .png")
-    write_whole(path, lambda partial: ax.figure.savefig(partial, bbox_inches="tight"))
-    plt.close(ax.figure)
+        raise SimulatorError(
+            str(path), None, f"has an ending that is no picture's ({', '.join(sorted(known))})", "name it .png"
+        )
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
+    plt.close(figure)
 
 
 def evenly(count: int, most: int = MOST_SERIES) -> list[int]:

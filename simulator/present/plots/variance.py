@@ -54,7 +54,9 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
         axes.set_title(title or summary.attrs.get("title", ""), wrap=True)
         label_ends(axes, ends)
         mean = float(summary["exact_mean"].isel(population_size=-1, threshold=-1)) / float(sizes[-1])
-        note = "Lines: simulated, bands 95% interval; rings: exact. Sizes are nested: neighbouring points move together."
+        note = (
+            "Lines: simulated, bands 95% interval; rings: exact. Sizes are nested: neighbouring points move together."
+        )
         if np.isfinite(mean):
             note += f" Mean {money(mean, summary.attrs['currency'])} a head."
         footer(axes, summary, note)
