@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from .analysis.exact import exact as exact
     from .analysis.statistics import summarise as summarise
     from .base import SimulatorError as SimulatorError
+    from .contracts.actuals import load_designs as load_designs
+    from .contracts.actuals import settle_actuals as settle_actuals
+    from .contracts.compare import compare as compare
+    from .contracts.design import Design as Design
     from .contracts.exclusion import Banded as Banded
     from .contracts.exclusion import Cap as Cap
     from .contracts.exclusion import CarveOut as CarveOut
     from .contracts.exclusion import Coinsure as Coinsure
+    from .contracts.payoff import payoff as payoff
+    from .contracts.settle import settle as settle
     from .costs.calibrate import calibrate as calibrate
     from .ledger import by_unit as by_unit
     from .ledger import merge as merge
@@ -40,19 +46,25 @@ _HOMES = {
     "Cap": ".contracts.exclusion",
     "CarveOut": ".contracts.exclusion",
     "Coinsure": ".contracts.exclusion",
+    "Design": ".contracts.design",
     "Scenario": ".scenario",
     "SimulatorError": ".base",
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
+    "compare": ".contracts.compare",
     "describe": ".analysis.describe",
     "exact": ".analysis.exact",
     "extend": ".runs",
     "load": ".scenario",
+    "load_designs": ".contracts.actuals",
     "merge": ".ledger",
     "open_ledger": ".ledger",
+    "payoff": ".contracts.payoff",
     "plots": ".present.plots",
     "retained_cost": ".ledger",
     "save": ".ledger",
+    "settle": ".contracts.settle",
+    "settle_actuals": ".contracts.actuals",
     "simulate": ".runs",
     "summarise": ".analysis.statistics",
 }

@@ -15,8 +15,10 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
+from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
 
 Array = NDArray[np.float64]
@@ -74,6 +76,8 @@ class Scenario(Term):
     population: Population
     shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()
     """What hits everybody in a replicate at once."""
+    designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
+    """Who pays what: risk shares to be compared."""
 
     @field_validator("schema_version")
     @classmethod
@@ -88,6 +92,7 @@ class Scenario(Term):
         amounts = self.threshold_amounts
         self._check_variance(amounts)
         self._check_cut(amounts)
+        self._check_designs()
         return self
 
     def _check_sizes(self) -> None:
@@ -116,6 +121,14 @@ class Scenario(Term):
             raise mistake(
                 f"has simulation.cut = {cut:g}, above the lowest threshold {lowest:g} less the largest shock",
                 f"give a cut of at most {lowest / self.cost_model.largest_factor:g}",
+            )
+
+    def _check_designs(self) -> None:
+        segments = [segment.name for segment in self.population.segments]
+        found = list(mistakes_against(self.designs, segments, self.threshold_labels.tolist()))
+        if found:
+            raise ValidationError.from_exception_data(
+                "designs", [InitErrorDetails(type=error, loc=("designs",), input=None) for error in found]
             )
 
     @cached_property

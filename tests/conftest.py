@@ -52,7 +52,12 @@ UNITS = [
 ]
 RARE = [
     {"name": "transplants", "rate_per_100k": 900.0, "price": {"family": "gamma", "mean": 30_000.0, "cv": 0.4}},
-    {"name": "prison", "rate_per_100k": 2_000.0, "price": {"family": "weibull", "shape": 1.3, "scale": 4_000.0}, "in_scope": False},
+    {
+        "name": "prison",
+        "rate_per_100k": 2_000.0,
+        "price": {"family": "weibull", "shape": 1.3, "scale": 4_000.0},
+        "in_scope": False,
+    },
 ]
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
@@ -86,7 +91,10 @@ KINDS = {
     "units sampled": {"population": {"units": UNITS, "membership": "sampled"}, "shocks": SHOCKS[:1]},
     "rare": {"population": {"rare_services": RARE}, "shocks": SHOCKS[:1]},
     "percentiles by segment": {"simulation": {"thresholds": {"percentiles": [0.95, 0.999, 1.0], "by": "segment"}}},
-    "percentiles by population": {"simulation": {"thresholds": {"percentiles": [0.95, 0.999], "by": "population"}}, "shocks": SHOCKS[:1]},
+    "percentiles by population": {
+        "simulation": {"thresholds": {"percentiles": [0.95, 0.999], "by": "population"}},
+        "shocks": SHOCKS[:1],
+    },
 }
 """One scenario for each thing that the engine does."""
 
@@ -130,8 +138,15 @@ FAMILIES = {
             {"weight": 0.05, "severity": {"family": "gpd", "shape": -0.5, "scale": 9_000.0}},
         ],
     },
-    "empirical": {"family": "empirical", "values": [120.0, 40.5, 950.25, 2_000.0, 2_000.0, 8_800.0, 31_000.0], "weights": [9, 20, 6, 1.5, 1, 0.5, 0.125]},
-    "empirical quantiles": {"family": "empirical", "quantiles": {"0": 0.0, "0.5": 300.0, "0.9": 2_500.0, "0.99": 12_000.0, "1": 60_000.0}},
+    "empirical": {
+        "family": "empirical",
+        "values": [120.0, 40.5, 950.25, 2_000.0, 2_000.0, 8_800.0, 31_000.0],
+        "weights": [9, 20, 6, 1.5, 1, 0.5, 0.125],
+    },
+    "empirical quantiles": {
+        "family": "empirical",
+        "quantiles": {"0": 0.0, "0.5": 300.0, "0.9": 2_500.0, "0.99": 12_000.0, "1": 60_000.0},
+    },
 }
 """Typical parameters of every family, declared once."""
 

@@ -16,8 +16,8 @@ import simulator as sim
 matplotlib.use("Agg")
 
 PUBLIC = """
-Banded Cap CarveOut Coinsure Scenario SimulatorError by_unit calibrate describe exact extend load merge open_ledger
-plots retained_cost save simulate summarise
+Banded Cap CarveOut Coinsure Design Scenario SimulatorError by_unit calibrate compare describe exact extend load
+load_designs merge open_ledger payoff plots retained_cost save settle settle_actuals simulate summarise
 """
 
 

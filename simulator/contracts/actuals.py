@@ -66,6 +66,8 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     designs = (design,) if isinstance(design, Design) else tuple(design)
     if not designs:
         raise SimulatorError("designs", None, "are none", "give at least one design")
+    if frame.empty:
+        raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
     columns = _columns(frame)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
@@ -137,8 +139,9 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
     figures = {meaning: _numbers(frame[name][rows]) for meaning, name in columns.items() if meaning != "design"}
     context = _context(design, figures)
     cleared = clear(design, context, expected_cost=context.budget)
-    if np.isnan(cleared.settlement).any():
-        where = frame.index[rows][np.isnan(cleared.settlement)][0]
+    unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
+    if unknown.any():
+        where = frame.index[rows][unknown][0]
         raise SimulatorError(
             f"row {where}",
             None,

@@ -87,7 +87,7 @@ def apply_terms(design: Design, context: Context, accounts: Accounts | None = No
         if accounts is not None and hasattr(term, "event"):
             accounts.note(term.event, _triggered(term, settlement, after, context))
         settlement = after
-    return settlement
+    return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
 
 
 def _triggered(term: Any, before: Array, after: Array, context: Context) -> Array:

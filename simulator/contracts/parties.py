@@ -141,7 +141,10 @@ class Protection(Term):
             accounts.pay(funders, self.premium_from, expected)
             accounts.pay({self.premium_from: 1.0}, self.payer, premium)
         accounts.bear(self.payer, excess)
-        accounts.remember("protection_cost", self.loading * expected)
+        from_itself = (
+            funders.get(self.payer, 0.0) if self.premium_from is None else float(self.premium_from == self.payer)
+        )
+        accounts.remember("protection_cost", (1.0 - from_itself) * self.loading * expected)
 
 
 def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:

@@ -35,6 +35,7 @@ class Populations:
         self.replicates = np.asarray(ledger["replicate"].values)
         self.members = self.plain(ledger["unit_size" if self.place == "unit" else self.place].astype(float))
         self._drawn: dict[tuple[int, int], Array] = {}
+        self._retained: dict[ExclusionRule, Array] = {}
         self._known: dict[tuple[ExclusionRule | None, bool], tuple[Array, Array]] = {}
 
     # what was drawn
@@ -48,7 +49,9 @@ class Populations:
         """Cost that the rule keeps."""
         if _excludes_nobody(rule):
             return self.gross
-        return self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
+        if rule not in self._retained:
+            self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
+        return self._retained[rule]
 
     def above(self, threshold: float) -> Array:
         """Patients above a threshold."""

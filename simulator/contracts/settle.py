@@ -69,7 +69,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     table = _Table(ledger, chosen)
     for number, design in enumerate(chosen):
         for place, point in table.points_of(design):
-            table.enter(number, place, design, _Year(table.populations, design, _at(design.exclusion, point)).clear())
+            table.enter(number, place, _Year(table.populations, design, _at(design.exclusion, point)).clear())
     return table.outcome()
 
 
@@ -194,7 +194,7 @@ class _Table:
             return [(slice(None), None)]
         return list(enumerate(self.grid))
 
-    def enter(self, design: int, place: Any, chosen: Design, cleared: Cleared) -> None:
+    def enter(self, design: int, place: Any, cleared: Cleared) -> None:
         """Enter the accounts of one design at one point."""
         accounts = cleared.accounts
         for party, name in enumerate(self.parties):
@@ -226,7 +226,7 @@ class _Table:
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
-        _describe(outcome, self.ledger.attrs.get("currency", "money"))
+        _describe(outcome, self.ledger.attrs.get("currency", "money"), self.ledger["threshold"].attrs.get("units", ""))
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
 
     def _coordinates(self) -> dict[str, Any]:
@@ -239,19 +239,15 @@ class _Table:
             **parameters,
             "design": names,
             "party": self.parties,
-            "threshold": self.grid,
+            "threshold": self.ledger["threshold"] if self.swept else self.grid,
             "event": list(self.counts),
             "design_threshold": ("design", [threshold[0] for threshold in own]),
         }
 
 
-def _describe(outcome: xr.Dataset, currency: str) -> None:
+def _describe(outcome: xr.Dataset, currency: str, threshold_unit: str) -> None:
     sentences = {**MONEY_BY_PARTY, **MONEY, **MEMOS}
     for name in sentences.keys() & set(outcome.data_vars):
         describe_variable(outcome[name], f"{currency} per year", sentences[str(name)])
     describe_variable(outcome["triggered"], "replicates", "replicates in which the event occurred")
-    describe_variable(
-        outcome["design_threshold"],
-        f"{currency} per year",
-        "threshold that the design's own rule fixes; NaN where swept",
-    )
+    describe_variable(outcome["design_threshold"], threshold_unit, "the design's own threshold; NaN where it is swept")

@@ -229,9 +229,9 @@ class OutcomesPayment(Term):
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """From those who fund, to every partner by its contract value."""
-        score = np.asarray(scene.context.quality)
+        score = np.asarray(np.nan if scene.context.quality is None else scene.context.quality)
         met = np.asarray(score >= 1.0 if scene.outcomes_met is None else scene.outcomes_met)
-        earned = met.astype(float) if self.all_or_nothing else score
+        earned = np.where(np.isnan(score), np.nan, met) if self.all_or_nothing else score
         paid = scene.context.this_year(self.share) * (earned if self.on_top else earned - 1.0)
         for name in self.partners or [name for name, party in scene.parties.items() if party.weight_by_budget]:
             accounts.pay(scene.funders, name, scene.parties[name].weight_by_budget * paid * scene.context.budget)

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..base import SimulatorError
+from .cli_settle import settle
+from .shell import as_json as json_text
+from .shell import clear_errors, load_with, without_display, write_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import xarray as xr
 
     from ..scenario import Scenario
-
-
-class _Sentence(click.ClickException):
-    """One clear sentence on standard error, and exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        for line in self.message.splitlines():
-            click.echo(f"simulator: {line}", file=file or sys.stderr)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    try:
-        yield
-    except SimulatorError as error:
-        raise _Sentence(str(error)) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,13 +41,13 @@ def check(scenario: str, as_json: bool) -> None:
 
     Example: simulator check configs/east_sussex.toml
     """
-    with _clear_errors():
+    with clear_errors():
         from ..analysis.describe import describe
         from ..scenario import load
         from .text_check import check_table
 
         described = describe(load(scenario))
-        click.echo(_json(described) if as_json else check_table(described))
+        click.echo(json_text(described) if as_json else check_table(described))
 
 
 def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[float, float]:
@@ -104,16 +81,16 @@ def calibrate(
 
     Example: simulator calibrate --family lognormal --mean 952 --p-user 0.85 --top-share 0.05=0.514
     """
-    with _clear_errors():
+    with clear_errors():
         from ..analysis.describe import compare_families, describe_calibration
         from .text_check import calibration_table, families_table
 
         if family is None:
             rows = compare_families(mean=mean, p_user=p_user, cv=cv, top_share=top_share)
-            click.echo(_json(rows) if as_json else families_table(rows, currency))
+            click.echo(json_text(rows) if as_json else families_table(rows, currency))
         else:
             one = describe_calibration(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
-            click.echo(_json(one) if as_json else calibration_table(one, currency))
+            click.echo(json_text(one) if as_json else calibration_table(one, currency))
 
 
 _run_options: list[Callable[..., Any]] = [
@@ -157,13 +134,13 @@ def run(
 
     Example: simulator run configs/east_sussex.toml --replicates 2000 --out results/es.nc --plot results/es.png
     """
-    with _clear_errors():
+    with clear_errors():
         from ..analysis.precision import parse_target
         from ..analysis.statistics import MARGINS, summarise
         from ..ledger import check_writable, save, with_summary
         from .text_run import run_report, summary_rows
 
-        asked = _scenario(scenario, replicates, seed)
+        asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
         for path in filter(None, (out, plot)):
             check_writable(path)
@@ -172,8 +149,8 @@ def run(
         if out:
             save(with_summary(ledger, summary), out)
         if plot:
-            write_plot(summary, plot)
-        click.echo(_json(summary_rows(summary)) if as_json else run_report(summary, margin, at_most))
+            _plot(summary, plot)
+        click.echo(json_text(summary_rows(summary)) if as_json else run_report(summary, margin, at_most))
         for path in filter(None, (out, plot)):
             click.echo(f"written: {path}", err=as_json)
         if summary.attrs["check"] == "failed":
@@ -183,15 +160,6 @@ def run(
 
 for _option in reversed(_run_options):
     _option(run)
-
-
-def _scenario(path: str, replicates: int | None, seed: int | None) -> Scenario:
-    from ..runs import with_simulation
-    from ..scenario import load
-
-    changes = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
-    scenario = load(path)
-    return with_simulation(scenario, **changes) if changes else scenario
 
 
 def _drawn(
@@ -223,19 +191,14 @@ def _drawn(
             executor.shutdown()
 
 
-def write_plot(summary: xr.Dataset, path: str) -> None:
-    """Write the picture of variance by size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+def _plot(summary: xr.Dataset, path: str) -> None:
+    without_display()
     from .plots import variance_by_size
-    from .plots.style import save_figure
 
-    save_figure(variance_by_size(summary), path)
+    write_picture(variance_by_size(summary), path)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+main.add_command(settle)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     from ..ledger import save, with_summary
-    from .cli import write_plot
+    from .shell import without_display, write_picture
     from .text import figure_table
 
     results.mkdir(exist_ok=True)
@@ -59,7 +59,10 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
         summaries.append(summary)
         if case is CASES[0]:
             save(with_summary(ledger, summary), results / "east_sussex.nc")
-            write_plot(summary, str(results / "east_sussex.png"))
+            without_display()
+            from .plots import variance_by_size
+
+            write_picture(variance_by_size(summary), str(results / "east_sussex.png"))
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
     click.echo(figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost"))

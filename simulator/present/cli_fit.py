@@ -1,0 +1,95 @@
+"""The verb `fit`: from a table of costs to a cost model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+def _amounts(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
+    if given is None:
+        return None
+    try:
+        return tuple(float(part.replace("_", "")) for part in given.split(","))
+    except ValueError:
+        raise click.BadParameter("write amounts with commas, such as 25000,50000") from None
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, given: str | None) -> tuple[int, ...] | None:
+    found = _amounts(context, parameter, given)
+    if found is not None and any(size < 1 or size != int(size) for size in found):
+        raise click.BadParameter("write whole numbers of people, such as 1000,10000")
+    return None if found is None else tuple(int(size) for size in found)
+
+
+@click.command()
+@click.argument("costs", type=click.Path())
+@click.option("--cost", required=True, help="Column of cost, or several with commas, which are added up.")
+@click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
+@click.option("--weight", help="Column of weights.")
+@click.option("--exposure", help="Column of the part of the year covered.")
+@click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
+@click.option(
+    "--minimum-exposure", type=float, default=0.0, help="Drop rows covered for less than this fraction of a year."
+)
+@click.option("--person", help="Column of ids, to keep a person's years together; not kept.")
+@click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
+@click.option("--exclude-service", default="", help="Columns of services to take out of the cost, with commas.")
+@click.option("--negative", type=click.Choice(["refuse", "zero", "net"]), default="refuse", show_default=True)
+@click.option("--family", default="auto", show_default=True, help="auto, lognormal, gamma, weibull, burr or empirical.")
+@click.option("--tail-above", type=float, help="Cost at which the tail starts; chosen by segment without it.")
+@click.option("--thresholds", callback=_amounts, help="Costs at which the fit is judged: 25000,50000.")
+@click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)
+@click.option("--currency", default="GBP", show_default=True)
+@click.option("--sets", type=int, default=100, show_default=True, help="Parameter sets, to tell doubt from luck.")
+@click.option(
+    "--smallest-count", type=int, default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
+@click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
+@click.option("--size", callback=_sizes, help="Population sizes of the scenario: 1000,10000.")
+@click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def fit(
+    costs: str, out: str | None, scenario: str | None, size: Any, plot: str | None, as_json: bool, **options: Any
+) -> None:
+    """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
+
+    No patient's cost, id or count below ten is printed or written.
+
+    Example: simulator fit costs.csv --cost total --segment band --out model.toml
+    """
+    from .cli import _clear_errors
+
+    with _clear_errors():
+        from ..costs.fit import SIZES
+        from ..costs.fit import fit as fit_rows
+        from ..ledger import check_writable
+        from . import text_fit
+
+        for path in filter(None, (out, scenario, plot)):
+            check_writable(path)
+        model = fit_rows(costs, **options)
+        texts = [(path, write) for path, write in ((out, model.to_toml), (scenario, model.to_scenario_toml)) if path]
+        for path, write in texts:
+            write(path, **({"sizes": size or SIZES} if path == scenario else {}))
+        if plot:
+            _write_plot(model, plot)
+        click.echo(
+            json.dumps(text_fit.as_json(model), ensure_ascii=False, indent=2) if as_json else text_fit.fit_report(model)
+        )
+        for path in filter(None, (out, scenario, plot)):
+            click.echo(f"written: {path}", err=as_json)
+
+
+def _write_plot(model: Any, path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from .plots.fit_diagnostics import fit_diagnostics
+    from .plots.style import save_figure
+
+    save_figure(fit_diagnostics(model.curves, model.diagnostics, model.currency)[0], path)

@@ -1,0 +1,129 @@
+"""`simulator settle`: who pays, keeps and loses what under each design."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .shell import as_json as json_text
+from .shell import clear_errors, load_with
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..contracts.design import Design
+
+
+@click.command()
+@click.argument("source")
+@click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--reference", help="Design that the others are compared with; the status quo by default.")
+@click.option("--loss-over", type=float, default=0.05, show_default=True, help="Loss as a share of own revenue to warn of.")
+@click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
+@click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
+@click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
+@click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def settle(
+    source: str,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    payoff: bool,
+    plot: str | None,
+    actuals: str | None,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
+
+    Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
+    """
+    with clear_errors():
+        from ..ledger import check_writable
+
+        for path in filter(None, (out, plot)):
+            check_writable(path)
+        if actuals is not None:
+            _actuals(source, actuals, out, as_json)
+        elif payoff:
+            _payoff(source, plot, as_json)
+        else:
+            _settle_draws(source, replicates, seed, reference, loss_over, out, as_json)
+
+
+def _settle_draws(
+    source: str, replicates: int | None, seed: int | None, reference: str | None, loss_over: float, out: str | None, as_json: bool
+) -> None:
+    from ..contracts.compare import compare, comparison_json
+    from ..contracts.design import with_reference
+    from ..contracts.settle import settle as settle_designs
+    from ..ledger import save
+    from .text_settle import comparison_report
+
+    ledger, designs = _ledger(source, replicates, seed)
+    outcome = settle_designs(ledger, with_reference(designs, reference))
+    compared = comparison_json(compare(outcome, loss_over=loss_over))
+    if out:
+        save(outcome, out)
+    known = ledger.attrs
+    click.echo(json_text(compared) if as_json else comparison_report(compared, known["title"], known["currency"]))
+    if out:
+        click.echo(f"written: {out}", err=as_json)
+
+
+def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
+    from ..base import SimulatorError
+    from ..ledger import draws_of, open_ledger
+    from ..runs import scenario_of, simulate
+
+    if source.endswith(".nc"):
+        ledger = draws_of(open_ledger(source))
+        scenario = scenario_of(ledger)
+        designs = () if scenario is None else scenario.designs
+    else:
+        scenario = load_with(source, replicates, seed)
+        ledger, designs = (simulate(scenario), scenario.designs) if scenario.designs else (None, ())
+    if not designs or ledger is None:
+        raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
+    return ledger, designs
+
+
+def _payoff(source: str, plot: str | None, as_json: bool) -> None:
+    from ..contracts.actuals import load_designs
+    from ..contracts.payoff import payoff
+    from .shell import without_display, write_picture
+    from .text_settle import payoff_report
+
+    payoffs = payoff(load_designs(source))
+    click.echo(json_text(payoffs.to_dict()) if as_json else payoff_report(payoffs))
+    if plot:
+        without_display()
+        from .plots import payoff_diagram
+
+        write_picture(payoff_diagram(payoffs), plot)
+        click.echo(f"written: {plot}", err=as_json)
+
+
+def _actuals(source: str, rows: str, out: str | None, as_json: bool) -> None:
+    import pandas as pd
+
+    from ..base import SimulatorError
+    from ..contracts.actuals import load_designs, settle_actuals
+    from ..ledger import write_whole
+    from .text_settle import actuals_report
+
+    designs = load_designs(source)
+    try:
+        frame = pd.read_csv(rows)
+    except FileNotFoundError:
+        raise SimulatorError(rows, None, "does not exist", "check the name") from None
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
+    settled = settle_actuals(designs, frame)
+    if out:
+        write_whole(out, lambda partial: settled.to_csv(partial, index=False))
+    click.echo(settled.to_json(orient="records", indent=2) if as_json else actuals_report(settled))

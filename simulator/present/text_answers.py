@@ -1,0 +1,120 @@
+"""Answers in words and tables: how large, which threshold, was it luck, who is hurt. Formats, and computes nothing."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from .text import people, rounded, table, threshold_label
+
+# ── how large ────────────────────────────────────────────────────────────────────────────────────
+
+
+def size_report(answer: xr.Dataset) -> str:
+    """The smallest population for each threshold or design, its interval and the exact engine's answer."""
+    dim = "threshold" if "threshold" in answer.dims else "design"
+    labels = _labels(answer, dim)
+    rows = [[label, *_size_row(answer.isel({dim: position}))] for position, label in enumerate(labels)]
+    simulated = answer.attrs["method"] == "simulated"
+    interval = f"{answer.attrs['confidence']:.4g} interval" if simulated else "interval"
+    head = [dim, "people", interval, "exact engine", "systematic risk alone"]
+    how = "drawn, beside the exact engine" if simulated else "exact, nothing drawn"
+    question = f"Smallest population with a {answer.attrs['asked']} ({how})"
+    return "\n".join([str(answer.attrs.get("title", "")), "", question, table(head, rows), *_size_verdicts(answer, dim, labels)])
+
+
+def _labels(answer: xr.Dataset, dim: str) -> list[str]:
+    if dim == "design":
+        return [str(name) for name in answer[dim].values]
+    unit, currency = answer[dim].attrs.get("units", ""), answer.attrs["currency"]
+    return [threshold_label(float(d), unit, currency) for d in answer[dim].values]
+
+
+def _size_row(cell: xr.Dataset) -> list[str]:
+    low, high = (float(bound) for bound in cell["minimum_population_interval"].values)
+    simulated = cell.attrs["method"] == "simulated"
+    return [
+        _size(float(cell["minimum_population"]), cell),
+        f"{_size(low, cell)} to {_size(high, cell)}" if simulated else "exact",
+        _size(float(cell["exact_minimum_population"]), cell, exact=True),
+        f"{float(cell['systematic_alone']):.2%}",
+    ]
+
+
+def _size(number: float, answer: xr.Dataset, exact: bool = False) -> str:
+    if math.isnan(number):
+        return "—"
+    if math.isinf(number):
+        return "none" if exact else f"over {people(answer.attrs['largest'])}"
+    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else people(rounded(number, 3))
+
+
+def _size_verdicts(answer: xr.Dataset, dim: str, labels: list[str]) -> list[str]:
+    told = [""]
+    for position, label in enumerate(labels):
+        alone = float(answer["systematic_alone"].isel({dim: position}))
+        if alone > answer.attrs["at_most"]:
+            told.append(f"{label}: no population is large enough: systematic risk alone gives {alone:.1%}.")
+    return told if len(told) > 1 else []
+
+
+def terms_report(terms: xr.Dataset) -> str:
+    """What makes a given population viable: margin, reserve and share by threshold."""
+    currency, at_most = terms.attrs["currency"], terms.attrs["at_most"]
+    rows = [
+        [
+            label,
+            f"{float(cell['margin']):.2%}",
+            f"{float(cell['reserve']):,.0f}",
+            f"{float(cell['reserve_pmpy']):,.2f}",
+            f"{float(cell['provider_share']):.1%}",
+        ]
+        for label, cell in zip(_labels(terms, "threshold"), _cells(terms, "threshold"), strict=True)
+    ]
+    head = ["threshold", "margin", f"reserve, {currency}", "a head", "provider's share"]
+    question = (
+        f"What makes {people(terms.attrs['members'])} people viable: exceeded with a chance of {at_most:.4g} (exact)\n"
+        f"The share is the largest whose loss stays within {terms.attrs['loss_over']:.4g} of the provider's revenue."
+    )
+    return f"{question}\n{table(head, rows)}"
+
+
+def _cells(answer: xr.Dataset, dim: str) -> list[xr.Dataset]:
+    return [answer.isel({dim: position}) for position in range(answer.sizes[dim])]
+
+
+# ── was it luck ──────────────────────────────────────────────────────────────────────────────────
+
+
+def luck_report(answer: xr.Dataset) -> str:
+    """Where an observed overspend stands, in a sentence for each risk and threshold, and a table."""
+    labels = _labels(answer, "threshold")
+    observed = f"{answer.attrs['overspend']:+.2%} of the budget, {people(answer.attrs['members'])} people"
+    rows = [
+        [label, str(risk), *_luck_row(answer.isel(threshold=position).sel(risk=risk))]
+        for position, label in enumerate(labels)
+        for risk in answer["risk"].values
+    ]
+    head = ["threshold", "risk", "percentile", "two-sided p", f"{answer.attrs['confidence']:.4g} of years"]
+    told = [_luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1]) for risk in answer["risk"].values]
+    return "\n".join([f"Was it luck? Observed: {observed} (exact, nothing drawn)", *told, "", table(head, rows)])
+
+
+def _luck_row(cell: xr.Dataset) -> list[str]:
+    low, high = (float(bound) for bound in cell["expected_range"].values)
+    return [f"{float(cell['percentile']):.1%}", f"{float(cell['p_two_sided']):.3f}", f"{low:+.1%} to {high:+.1%}"]
+
+
+def _luck_sentence(cell: xr.Dataset, risk: str, label: str) -> str:
+    p = float(cell["p_two_sided"])
+    low, high = (float(bound) for bound in cell["expected_range"].values)
+    inside = low <= cell.attrs["overspend"] <= high
+    often = f"one year in {1 / p:,.0f} lies as far out" if p > 1e-6 else "hardly any year lies as far out"
+    can = f"{risk} alone can explain it" if risk == "luck" else f"{risk} can explain it"
+    verdict = can if inside else can.replace(" can ", " can hardly ")
+    return f"{_with(label)}, {verdict}: {often}, and {low:+.1%} to {high:+.1%} is the usual range."
+
+
+def _with(label: str) -> str:
+    return "Without exclusion" if label == "none" else f"With the excess over {label} removed"

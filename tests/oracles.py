@@ -1,0 +1,320 @@
+"""A slow simulator, patient by patient, that shares no code with the package: the reference of its tests.
+
+It reads a scenario's plain mapping itself, draws from scipy's families with numpy's generator, and applies shocks,
+thresholds and exclusion rules to each patient. It knows nothing of tables, counters, cuts or sufficient statistics.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import integrate, optimize, stats
+
+# ── families ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Law:
+    """A family of scipy's: random costs, survival function, quantile."""
+
+    def __init__(self, frozen):
+        self._frozen = frozen
+
+    def draw(self, rng, size):
+        return self._frozen.rvs(size=size, random_state=rng)
+
+    def sf(self, x):
+        return self._frozen.sf(x)
+
+    def isf(self, s):
+        return self._frozen.isf(s)
+
+
+class Spliced(Law):
+    def __init__(self, body, above, at, is_excess):
+        self.body, self.above, self.at, self.is_excess = body, above, at, is_excess
+
+    def _beyond(self, s):
+        return self.at + self.above.isf(s) if self.is_excess else self.above.isf(s * self.above.sf(self.at))
+
+    def draw(self, rng, size):
+        cost = self.body.draw(rng, size)
+        return np.where(cost > self.at, self._beyond(rng.random(size)), cost)
+
+    def sf(self, x):
+        if np.ndim(x):
+            return np.array([self.sf(one) for one in np.ravel(x)]).reshape(np.shape(x))
+        if x < self.at:
+            return self.body.sf(x)
+        given = self.above.sf(x - self.at) if self.is_excess else self.above.sf(x) / self.above.sf(self.at)
+        return self.body.sf(self.at) * given
+
+    def isf(self, s):
+        weight = self.body.sf(self.at)
+        return np.where(s > weight, self.body.isf(np.maximum(s, weight)), self._beyond(np.minimum(s / weight, 1.0)))
+
+
+class Mixture(Law):
+    def __init__(self, weights, laws):
+        self.weights, self.laws = np.asarray(weights), laws
+
+    def draw(self, rng, size):
+        kind = rng.choice(self.weights.size, size=size, p=self.weights / self.weights.sum())
+        drawn = [law.draw(rng, size) for law in self.laws]
+        return np.choose(kind, drawn)
+
+    def sf(self, x):
+        return sum(w * law.sf(x) for w, law in zip(self.weights, self.laws, strict=True))
+
+    def isf(self, s):
+        if np.ndim(s):
+            return np.array([self.isf(one) for one in s])
+        ends = [law.isf(s) for law in self.laws]
+        if min(ends) == max(ends):
+            return ends[0]
+        return optimize.brentq(lambda x: self.sf(x) - s, min(ends), max(ends), xtol=1e-12, rtol=1e-14)
+
+
+class Values(Law):
+    def __init__(self, values, weights):
+        order = np.argsort(values)
+        self.values, self.weights = np.asarray(values, float)[order], np.asarray(weights, float)[order]
+        self.weights = self.weights / self.weights.sum()
+
+    def draw(self, rng, size):
+        return rng.choice(self.values, size=size, p=self.weights)
+
+    def sf(self, x):
+        return np.sum(self.weights * (self.values > np.asarray(x)[..., None]), axis=-1)
+
+    def isf(self, s):
+        """The smallest value exceeded with a chance of at most s."""
+        return next(v for v in self.values if self.sf(v) <= s * (1 + 1e-12))
+
+
+class QuantileTable(Law):
+    def __init__(self, table):
+        points = sorted((float(p), float(x)) for p, x in table.items())
+        self.levels, self.costs = np.array(points).T
+
+    def draw(self, rng, size):
+        return np.interp(rng.random(size), self.levels, self.costs)
+
+    def sf(self, x):
+        return 1 - np.interp(x, self.costs, self.levels)
+
+    def isf(self, s):
+        return np.interp(1 - np.asarray(s), self.levels, self.costs)
+
+
+def law_of(severity):
+    """The law that a severity's mapping describes."""
+    family, mean, cv = severity["family"], severity.get("mean"), severity.get("cv")
+    if family == "spliced":
+        tail = severity["tail"]
+        if tail["family"] == "pareto" and "mean" not in tail and "scale" not in tail:
+            tail = {**tail, "scale": severity["at"]}
+        return Spliced(law_of(severity["body"]), law_of(tail), severity["at"], tail["family"] in ("gpd", "lomax"))
+    if family == "mixture":
+        parts = severity["components"]
+        return Mixture([part["weight"] for part in parts], [law_of(part["severity"]) for part in parts])
+    if family == "empirical":
+        if "quantiles" in severity:
+            return QuantileTable(severity["quantiles"])
+        return Values(severity["values"], severity.get("weights") or np.ones(len(severity["values"])))
+    return Law(_from_moments(severity, mean, cv) if mean is not None else _from_native(severity))
+
+
+def _from_native(p):
+    match p["family"]:
+        case "lognormal":
+            return stats.lognorm(s=p["sigma"], scale=math.exp(p["mu"]))
+        case "gamma":
+            return stats.gamma(p["shape"], scale=p["scale"])
+        case "weibull":
+            return stats.weibull_min(p["shape"], scale=p["scale"])
+        case "pareto":
+            return stats.pareto(p["alpha"], scale=p["scale"])
+        case "lomax":
+            return stats.lomax(p["alpha"], scale=p["scale"])
+        case "gpd":
+            return stats.genpareto(p["shape"], scale=p["scale"])
+        case "burr":
+            return stats.burr12(p["c"], p["d"], scale=p["scale"])
+    raise ValueError(p["family"])
+
+
+_SHAPE = {
+    # a family of mean and cv as a shape that scipy's own moments determine
+    "lognormal": (lambda k: stats.lognorm(s=k), 1e-3, 5),
+    "gamma": (lambda k: stats.gamma(k), 1e-3, 1e6),
+    "weibull": (lambda k: stats.weibull_min(k), 0.1, 1e3),
+    "pareto": (lambda k: stats.pareto(2 + k), 1e-6, 1e4),
+    "lomax": (lambda k: stats.lomax(2 + k), 1e-6, 1e4),
+}
+
+
+def _from_moments(p, mean, cv):
+    if p["family"] == "gpd":
+        shape = optimize.brentq(lambda k: _cv(stats.genpareto(k)) - cv, -50, 0.4999)
+        return stats.genpareto(shape, scale=mean / stats.genpareto(shape).mean())
+    build, low, high = _SHAPE.get(p["family"]) or (lambda c: stats.burr12(c, p["tail"] / c), 0.1, 100)
+    shape = math.exp(
+        optimize.brentq(lambda y: math.log(_cv(build(math.exp(y))) / cv), math.log(low), math.log(high), xtol=1e-14)
+    )
+    return _scaled(build(shape), mean)
+
+
+def _scaled(frozen, mean):
+    return frozen.dist(*frozen.args, **{**frozen.kwds, "scale": mean / frozen.mean()})
+
+
+def _cv(frozen):
+    return frozen.std() / frozen.mean()
+
+
+# ── who is covered ───────────────────────────────────────────────────────────────────────────────
+
+
+def head_counts(n, shares):
+    """Seats by the definition of Sainte-Laguë's method: one after another to the largest share / (2·seats + 1)."""
+    seats = [0] * len(shares)
+    for _ in range(n):
+        claims = [share / (2 * have + 1) for share, have in zip(shares, seats, strict=True)]
+        seats[claims.index(max(claims))] += 1
+    return np.array(seats)
+
+
+def shock_law(cv):
+    """Normal score and scale of a shock: lognormal, truncated at six sigma, of mean 1."""
+    sigma = math.sqrt(math.log1p(cv**2))
+    inside = integrate.quad(lambda z: stats.norm.pdf(z), -6, 6)[0]
+    mean = integrate.quad(lambda z: math.exp(sigma * z) * stats.norm.pdf(z), -6, 6, epsabs=0, epsrel=1e-12)[0] / inside
+    return sigma, 1 / mean
+
+
+def person_quantile(segments, level):
+    """The annual cost that a person of these (share, p_user, law) exceeds with probability 1 − level."""
+    if level == 1:
+        return math.inf
+    top = max(float(law.isf((1 - level) / p)) if (1 - level) < p else 0.0 for _, p, law in segments)
+
+    def gap(y):
+        return sum(w * p * float(law.sf(math.exp(y))) for w, p, law in segments) - (1 - level)
+
+    return math.exp(optimize.brentq(gap, math.log(1e-6), math.log(top * 1.001), xtol=1e-13))
+
+
+def amounts(scenario):
+    """Money by segment and threshold; one more row for rare services."""
+    segments = [(s["share"], s.get("p_user", 1.0), law_of(s["severity"])) for s in scenario["population"]["segments"]]
+    given = scenario["simulation"]["thresholds"]
+    if not isinstance(given, dict):
+        return np.tile(np.asarray(given, float), (len(segments) + 1, 1))
+    levels = given["percentiles"]
+    if given.get("by", "population") == "population":
+        return np.tile([person_quantile(segments, level) for level in levels], (len(segments) + 1, 1))
+    rows = [[person_quantile([(1.0, p, law)], level) for level in levels] for _, p, law in segments]
+    return np.array([*rows, [math.inf] * len(levels)])
+
+
+# ── rules, a patient at a time ───────────────────────────────────────────────────────────────────
+
+
+def cap(x, at):
+    return np.minimum(x, at)
+
+
+def coinsure(x, at, share):
+    return np.where(x > at, at + (1 - share) * (x - at), x)
+
+
+def carve_out(x, at):
+    return np.where(x > at, 0.0, x)
+
+
+def banded(x, bands):
+    """Bands as (at, share removed), ascending."""
+    kept, starts = np.minimum(x, bands[0][0]), [at for at, _ in bands] + [math.inf]
+    for (at, share), end in zip(bands, starts[1:], strict=True):
+        kept = kept + (1 - share) * np.clip(x - at, 0.0, end - at)
+    return kept
+
+
+# ── populations ──────────────────────────────────────────────────────────────────────────────────
+
+
+def simulate(scenario, replicates, rng, rules=None):
+    """Draw populations patient by patient.
+
+    Parameters
+    ----------
+    scenario : mapping, as parsed from a file
+    replicates : int
+    rng : numpy.random.Generator
+    rules : mapping of name to function of patients' costs
+
+    Returns
+    -------
+    dict of arrays: gross_cost, excluded_service_cost (replicate, population); excess_cost, above_cost, n_above
+    (replicate, population, threshold); members (replicate, population, segment); and each rule's kept cost. With units,
+    populations are the units.
+    """
+    population, rules = scenario["population"], rules or {}
+    segments, units = population["segments"], population.get("units", [])
+    shares = np.array([s["share"] for s in segments])
+    laws, at = [law_of(s["severity"]) for s in segments], amounts(scenario)
+    factor = np.ones(replicates)
+    for shock in scenario.get("shocks", []):
+        sigma, scale = shock_law(shock["cv"])
+        factor = factor * scale * np.exp(sigma * stats.truncnorm.rvs(-6, 6, size=replicates, random_state=rng))
+    if units:
+        people = [unit["members"] for unit in units]
+        mixes = [
+            np.array([unit["shares"].get(s["name"], 0.0) for s in segments]) if unit.get("shares") else shares
+            for unit in units
+        ]
+        heads = [head_counts(n, mix) for n, mix in zip(people, mixes, strict=True)]
+    else:
+        sizes = scenario["simulation"]["population_sizes"]
+        people = np.diff(sizes, prepend=0)
+        mixes = [shares] * len(sizes)
+        heads = np.diff([head_counts(n, shares) for n in sizes], axis=0, prepend=0)
+    count = len(people)
+    out = {name: np.zeros((replicates, count)) for name in ("gross_cost", "excluded_service_cost", *rules)}
+    out |= {name: np.zeros((replicates, count, at.shape[1])) for name in ("excess_cost", "above_cost", "n_above")}
+    out["members"] = np.zeros((replicates, count, len(segments)), int)
+
+    def meet(x, r, i, thresholds):
+        """Let patients of these costs meet rules and thresholds."""
+        out["gross_cost"][r, i] += x.sum()
+        for name, rule in rules.items():
+            out[name][r, i] += rule(x).sum()
+        for d, amount in enumerate(thresholds):
+            high = x[x > amount]
+            out["excess_cost"][r, i, d] += (high - amount).sum() if high.size else 0.0
+            out["above_cost"][r, i, d] += high.sum()
+            out["n_above"][r, i, d] += high.size
+
+    for i in range(count):
+        sampled = population.get("membership") == "sampled"
+        mix = (
+            rng.multinomial(people[i], mixes[i] / mixes[i].sum(), size=replicates)
+            if sampled
+            else np.tile(heads[i], (replicates, 1))
+        )
+        out["members"][:, i] = mix
+        for s, segment in enumerate(segments):
+            users = [int((rng.random(n) < segment.get("p_user", 1.0)).sum()) for n in mix[:, s]]
+            costs = np.split(laws[s].draw(rng, sum(users)), np.cumsum(users)[:-1])
+            for r in range(replicates):
+                meet(costs[r] * factor[r], r, i, at[s])
+        for service in population.get("rare_services", []):
+            events = rng.poisson(service["rate_per_100k"] / 100_000 * people[i], size=replicates)
+            prices = np.split(law_of(service["price"]).draw(rng, events.sum()), np.cumsum(events)[:-1])
+            for r in range(replicates):
+                if service.get("in_scope", True):
+                    meet(prices[r] * factor[r], r, i, at[-1])
+                else:
+                    out["excluded_service_cost"][r, i] += (prices[r] * factor[r]).sum()
+    return out if units else {name: np.cumsum(values, axis=1) for name, values in out.items()}

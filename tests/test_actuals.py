@@ -1,0 +1,183 @@
+"""Real year-end figures: 548 settlements of the Medicare programme, and its rules one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from simulator.base import SimulatorError
+from simulator.contracts.actuals import load_designs, settle_actuals
+from simulator.contracts.design import Design
+
+HALF = Design(name="half", terms=[{"kind": "share", "gain": 0.5, "loss": 0.3}])
+
+
+@pytest.fixture(scope="module")
+def tracks():
+    return load_designs(ROOT / "configs" / "published" / "mssp.toml")
+
+
+@pytest.fixture(scope="module")
+def results(data_folder):
+    return pd.read_csv(data_folder / "mssp_2018_results.csv")
+
+
+def reproduced(settlement, published):
+    """Rows within the rounding of the published share (four decimals) and of the published dollar."""
+    tolerance = 0.5 + 0.00005 * (published["benchmark"] - published["expenditure"]).abs()
+    return int(((settlement - published["earned"]).abs() <= tolerance).sum())
+
+
+def test_every_settlement_of_2018_is_reproduced(tracks, results):
+    settled = settle_actuals(tracks, results)
+    assert reproduced(settled["settlement"], results) == len(results) == 548
+
+
+def test_settlements_follow_from_the_quality_score_too(tracks, results):
+    settled = settle_actuals(tracks, results.drop(columns="final_share"))
+    assert reproduced(settled["settlement"], results) == 548
+
+
+@pytest.mark.parametrize("drop", ["haircut", "minimum_rate", "loss_relief"])
+def test_a_missing_term_is_noticed(tracks, results, drop):
+    fewer = [
+        Design.model_validate(t.model_dump() | {"terms": [term for term in t.terms if term.kind != drop]})
+        for t in tracks
+    ]
+    assert reproduced(settle_actuals(fewer, results)["settlement"], results) < 548
+
+
+def test_one_track_at_a_time_gives_the_same(tracks, results):
+    together = settle_actuals(tracks, results)["settlement"]
+    labels = {"Track_1": "Track 1", "Track_1_Plus": "Track 1+", "Track_2": "Track 2", "Track_3": "Track 3"}
+    by_name = {track.name: track for track in tracks}
+    apart = [settle_actuals(by_name[labels[track]], rows)["settlement"] for track, rows in results.groupby("track")]
+    pd.testing.assert_series_equal(pd.concat(apart).sort_index(), together)
+
+
+def rows(**columns):
+    """One organisation with 100m benchmark, 10,000 people and a good quality score."""
+    usual = {
+        "track": "BASIC E",
+        "benchmark": 1e8,
+        "expenditure": 9e7,
+        "beneficiaries": 10_000,
+        "minimum_savings_rate": 0.02,
+        "quality_score": 0.9,
+        "met_quality_standard": 1,
+        "disaster_adjustment": 0.0,
+    }
+    return pd.DataFrame({name: np.atleast_1d(value) for name, value in (usual | columns).items()})
+
+
+@pytest.mark.parametrize(
+    ("columns", "earned"),
+    [
+        ({"track": "BASIC A"}, 3_920_000),  # 10m × 0.40 × 0.98
+        ({"track": "B"}, 3_920_000),
+        ({"track": "BASIC A", "expenditure": 1.1e8}, 0),  # one-sided
+        ({}, 4_900_000),  # 10m × 0.50 × 0.98
+        ({"expenditure": 7e7}, 10_000_000),  # 30m × 0.49 = 14.7m, capped at a tenth of the benchmark
+        ({"expenditure": 7.955e7}, 10_000_000),  # 20.45m × 0.49 = 10.02m: the haircut comes before the cap
+        ({"expenditure": 9.8e7}, 980_000),  # at the minimum exactly
+        ({"expenditure": 9.800001e7}, 0),
+        ({"expenditure": 1.02e8}, -600_000),  # at the minimum loss rate: 2m × 0.30
+        ({"expenditure": 1.019e8}, 0),
+        ({"met_quality_standard": 0}, 0),
+        ({"met_quality_standard": 0, "expenditure": 1.05e8}, -1_500_000),
+        ({"expenditure": 1.2e8}, -4_000_000),  # 6m, limited to 4% of the benchmark where revenue is not known
+        ({"expenditure": 1.2e8, "revenue": 2e7}, -1_600_000),  # 8% of revenue is less
+        ({"expenditure": 1.2e8, "revenue": 2e7, "revenue_loss_limit": 0}, -4_000_000),
+        ({"track": "BASIC C", "expenditure": 1.2e8, "revenue": 3e7}, -600_000),
+        ({"track": "BASIC D", "expenditure": 1.2e8, "revenue": 9e7}, -2_000_000),
+        ({"expenditure": 1.1e8, "disaster_adjustment": -1e6}, -2_000_000),
+        ({"expenditure": 1.1e8, "disaster_adjustment": 9e6}, 0),
+        ({"track": "ENHANCED"}, 7_350_000),  # 10m × 0.75 × 0.98
+        ({"track": "EN", "expenditure": 1.1e8}, -4_000_000),  # 1 − 0.75 × 0.9 = 0.325, at least 0.40
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": 0.6}, -5_500_000),
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "met_quality_standard": 0}, -7_500_000),
+        ({"track": "ENHANCED", "expenditure": 1.5e8, "quality_score": 0.1}, -15_000_000),
+        ({"track": "ENHANCED", "expenditure": 5e7}, 20_000_000),
+        ({"track": "Track_3", "final_share": 0.675}, 6_615_000),
+        ({"track": "Track_3", "expenditure": 1.1e8, "final_share": 0.5}, -5_000_000),
+        ({"track": "track 1 plus", "expenditure": 1.5e8}, -4_000_000),
+        ({"minimum_savings_rate": np.nan, "expenditure": 9.71e7}, 0),  # 2.9%, and 10,000 people need 3.0%
+        ({"minimum_savings_rate": np.nan, "expenditure": 9.7e7}, 1_470_000),
+    ],
+)
+def test_rules_of_the_programme(tracks, columns, earned):
+    assert settle_actuals(tracks, rows(**columns))["settlement"].tolist() == pytest.approx([earned], abs=1e-6)
+
+
+def test_columns_and_order_of_rows():
+    frame = pd.DataFrame({"budget": [100.0, 100.0], "cost": [110.0, 90.0]}, index=["late", "early"])
+    settled = settle_actuals(HALF, frame)
+    assert settled.index.tolist() == ["late", "early"]
+    assert settled["settlement"].tolist() == pytest.approx([-3.0, 5.0])
+    assert settled["savings_rate"].tolist() == pytest.approx([-0.1, 0.1])
+    assert settled["surplus_payer"].tolist() == pytest.approx([-7.0, 5.0])
+    assert settled["payment_provider"].tolist() == pytest.approx([107.0, 95.0])
+
+
+def test_events_are_told_for_each_row(tracks):
+    frame = pd.concat([rows(track="BASIC A"), rows(expenditure=9.9e7), rows(expenditure=1.2e8)], ignore_index=True)
+    settled = settle_actuals(tracks, frame)
+    assert settled["gate_missed"].tolist() == [False, True, False]
+    assert settled["limit_bound"].tolist() == [False, False, True]
+
+
+def test_own_adjustment_of_a_row():
+    design = Design(name="adjusted", terms=[{"kind": "adjustment"}])
+    frame = pd.DataFrame({"budget": [100.0, 100.0], "cost": [90.0, 90.0], "adjustment": [-3.0, 4.0]})
+    assert settle_actuals(design, frame)["settlement"].tolist() == [7.0, 14.0]
+
+
+@pytest.mark.parametrize(
+    ("frame", "sentence"),
+    [
+        ({"budget": [], "cost": []}, "frame: has no rows"),
+        ({"cost": [1.0]}, "frame: has no column 'budget' or 'benchmark'"),
+        ({"budget": [1.0], "benchmark": [1.0], "cost": [1.0]}, "has both 'budget' and 'benchmark'"),
+        ({"budget": [1.0, None], "cost": [1.0, 1.0]}, "budget: is missing in a row"),
+        ({"budget": [0.0], "cost": [1.0]}, "must be above 0"),
+        ({"budget": ["1,000"], "cost": [1.0]}, "budget: is not a column of numbers"),
+    ],
+)
+def test_bad_rows_are_refused(frame, sentence):
+    with pytest.raises(SimulatorError) as caught:
+        settle_actuals(HALF, pd.DataFrame(frame))
+    assert sentence in str(caught.value)
+
+
+def test_unknown_designs_and_missing_figures_are_refused(tracks):
+    with pytest.raises(SimulatorError, match="'Track_9' is not a design that is given"):
+        settle_actuals(tracks, rows(track="Track_9"))
+    with pytest.raises(SimulatorError, match="does not say which design holds"):
+        settle_actuals(tracks, rows().drop(columns="track"))
+    with pytest.raises(SimulatorError, match=r"row 0: lacks a figure that design 'Track 1' needs"):
+        settle_actuals(tracks, rows(track="Track 1", quality_score=np.nan))
+    with pytest.raises(SimulatorError, match="lacks a figure"):
+        settle_actuals(tracks, rows(minimum_savings_rate=np.nan, beneficiaries=np.nan))
+
+
+def test_outcomes_payment_of_real_rows():
+    payment = {"kind": "outcomes_payment", "share": 0.02, "all_or_nothing": True}
+    design = Design(name="outcomes", quality={"score": 1.0}, transfers=[payment])
+    frame = pd.DataFrame({"budget": [100.0, 100.0], "cost": [100.0, 100.0], "quality_score": [1.0, 0.9]})
+    assert settle_actuals(design, frame)["surplus_provider"].tolist() == [0.0, -2.0]
+    with pytest.raises(SimulatorError, match="lacks a figure"):
+        settle_actuals(design, frame.drop(columns="quality_score"))
+
+
+def test_files_that_hold_no_designs(tmp_path):
+    with pytest.raises(SimulatorError, match="cannot be read"):
+        load_designs(tmp_path / "absent.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[[designs]\n")
+    with pytest.raises(SimulatorError, match="is not valid TOML"):
+        load_designs(broken)
+    broken.write_text("title = 'x'\n")
+    with pytest.raises(SimulatorError, match="at least 1 needed"):
+        load_designs(broken)

@@ -1,0 +1,118 @@
+"""Every real arrangement is a file that loads, draws, settles and balances; the worked examples in them by hand."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from ladders import context
+
+import simulator as sim
+from simulator.contracts.clearing import apply_terms, clear
+from simulator.contracts.compare import compare, imbalance, verdict
+from simulator.contracts.payoff import payoff
+from simulator.contracts.settle import settle
+from simulator.ledger import by_unit
+from simulator.runs import with_simulation
+
+FILES = sorted((ROOT / "configs" / "arrangements").glob("*.toml"))
+
+
+def arrangement(number):
+    """The scenario of one arrangement."""
+    return sim.load(next(file for file in FILES if file.name.startswith(f"{number:02d}-")))
+
+
+def named(number, name):
+    """One design of one arrangement."""
+    return next(design for design in arrangement(number).designs if design.name == name)
+
+
+def test_there_is_a_file_for_each_arrangement():
+    assert [int(file.name[:2]) for file in FILES] == list(range(1, 33))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_loads_settles_and_balances(file):
+    scenario = with_simulation(sim.load(file), replicates=60)
+    ledger = sim.simulate(scenario)
+    outcome = settle(ledger, scenario.designs)
+    assert outcome.sizes["design"] == len(scenario.designs) > 0
+    assert np.isfinite(outcome["surplus"]).all()
+    assert imbalance(outcome) < 1e-9
+    if "unit" in ledger.dims:
+        assert imbalance(settle(by_unit(ledger), scenario.designs)) < 1e-9
+    compared = compare(outcome)
+    assert all(verdict(compared, design.name).startswith(design.name) for design in scenario.designs)
+    assert np.isfinite(payoff(scenario.designs)["surplus"]).all()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_budget_and_cost_are_of_one_size(file):
+    # an amount that does not belong to the file's cost would make every settlement a matter of the budget alone
+    scenario = with_simulation(sim.load(file), replicates=60)
+    outcome = settle(sim.simulate(scenario), scenario.designs)
+    largest = outcome.isel(population_size=-1)
+    kept = largest["budget"].mean("replicate") / (largest["cost_borne"].sum("party").mean("replicate"))
+    assert ((kept > 0.5) & (kept < 1.2)).all()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_file_says_what_is_assumed_and_what_it_expresses(file):
+    text = file.read_text(encoding="utf-8")
+    assert "assumed" in text or file.stem.startswith(("30", "31", "27"))
+    assert all(design.expresses for design in sim.load(file).designs)
+
+
+def test_the_table_in_the_documentation_lists_them_all():
+    text = (ROOT / "docs" / "arrangements.md").read_text(encoding="utf-8")
+    for file in FILES:
+        row = next(line for line in text.splitlines() if line.startswith("|") and file.name in line)
+        for design in sim.load(file).designs:
+            kinds = {design.budget.kind, *(step.kind for step in (*design.terms, *design.transfers))} - {"per_head"}
+            assert kinds <= set(re.findall(r"`(\w+)`", row)), (file.name, kinds)
+
+
+def test_lewisham_income_over_cost():
+    design = named(18, "joint management board")
+    assert round(design.budget.income_cost_ratio, 3) == 1.017
+    assert design.budget.payment == pytest.approx(3.0e6)
+    ladder = context((0.80, 0.983333, 1.0, 1.2), budget=3.0e6)
+    accounts = clear(design, ladder, expected_cost=ladder.budget).accounts
+    # the contingency of 50,000 goes to the board, comes back where cost is at income, and is all there is at 1.2
+    assert accounts.surplus("board").round(-2).tolist() == [50_000, 50_000, 50_000, 0]
+    assert accounts.surplus("provider").round(-2).tolist() == [550_000, 0, -50_000, -600_000]
+
+
+def test_axene():
+    ladder = context((495.5 / 500.0,), budget=62.5e6)
+    assert apply_terms(named(31, "first dollar"), ladder).round(6).tolist() == [281_250]
+    assert apply_terms(named(31, "with a 1% gate"), ladder).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "surplus"),
+    [
+        # surplus of the provider at costs of 80, 85, … 120% of the budget, in thousandths of it
+        (27, "Global", [200, 150, 100, 50, 0, -50, -100, -150, -200]),
+        (27, "Professional", [52.5, 50, 42.5, 25, 0, -25, -42.5, -50, -52.5]),
+        (20, "integrated care organisation", [140, 105, 70, 35, 0, -35, -70, -105, -140]),
+        (30, "demonstration", [144, 104, 64, 24, 0, 0, 0, 0, 0]),
+        (28, "marginal-rate emergency tariff", [0, 0, 0, 0, 0, -15, -30, -45, -60]),
+        (28, "blended payment 2019/20", [160, 120, 80, 40, 0, -40, -80, -120, -160]),
+        (28, "aligned payment 2023/25", [0] * 9),
+        (2, "second contract, fee of 2003 indexed", [75, 75, 75, 50, 0, -50, -100, -150, -200]),
+    ],
+)
+def test_ladders_of_the_files(number, name, surplus):
+    assert apply_terms(named(number, name), context()).round(6).tolist() == surplus
+
+
+def test_alzira_profit_cap_after_outside_treatment():
+    design = named(2, "second contract, 2006")
+    ladder = context()
+    accounts = clear(design, ladder, expected_cost=ladder.budget).accounts
+    # outsiders cost a tenth of the budget and bring in 80% of it, so 20 are lost on them before profit is counted
+    assert accounts.surplus("holder").round(6).tolist() == [75, 75, 75, 30, -20, -70, -120, -170, -220]

@@ -1,0 +1,171 @@
+"""Designs: contradictions told in one sentence each, before any draw, and a lossless way through JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from ladders import surplus
+
+from simulator.base import SimulatorError
+from simulator.contracts.budget import BySegment
+from simulator.contracts.design import Design, designs_from, mistakes_against, status_quo, with_reference
+
+PARTIES = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
+POOL = {"kind": "risk_pool", "pool": "pool", "protects": ["provider"]}
+
+
+def told(**design):
+    """What is wrong with one design, as lines."""
+    with pytest.raises(SimulatorError) as caught:
+        designs_from([{"name": "x"} | design], "file.toml")
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+@pytest.mark.parametrize(
+    ("design", "sentence"),
+    [
+        (
+            {"terms": [{"kind": "cap_and_collar", "cap": 0.01, "collar": 0.02}]},
+            "designs[0].terms[0]: collar 0.02 lies above cap 0.01",
+        ),
+        ({"terms": [{"kind": "minimum_rate", "rate": -0.01}]}, "designs[0].terms[0].rate: -0.01 must be at least 0"),
+        (
+            {"budget": [{"kind": "per_head"}, {"kind": "per_head"}]},
+            "designs[0].budget: is given 2 times; a design has one budget",
+        ),
+        (
+            {"parties": [{"name": "a", "funds": 1.0, "delivers": 0.5, "gain_share": 1.0}]},
+            "delivers that add to 0.5, not to 1",
+        ),
+        (
+            {"parties": [PARTIES[0] | {"gain_share": 0.5}, PARTIES[1] | {"gain_share": 0.4}]},
+            "gain_shares that add to 0.9, not to 1",
+        ),
+        (
+            {"parties": [PARTIES[0], PARTIES[1] | {"gain_share": 1.0, "loss_share": 0.9}]},
+            "loss_shares that add to 0.9, not to 1",
+        ),
+        ({"parties": [*PARTIES, PARTIES[1] | {"delivers": 0.0}]}, "name party 'provider' twice"),
+        (
+            {"transfers": [POOL]},
+            "designs[0].transfers[0]: needs party 'pool', which is not among the parties (payer, provider)",
+        ),
+        ({"protection": {"payer": "reinsurer"}}, "designs[0].protection: needs party 'reinsurer'"),
+        ({"terms": [{"kind": "quality_gate"}]}, "(quality_gate) follows quality, which the design does not give"),
+        (
+            {"terms": [{"kind": "loss_limit", "of_revenue": 0.08}]},
+            "(loss_limit) is limited by revenue, which the design does not give",
+        ),
+        ({"split": "by_influence"}, "have no influence to divide by"),
+        ({"terms": [{"kind": "sharre"}]}, "'sharre' is not a known kind"),
+        ({"terms": [{"kind": "share", "gain": 0.5}]}, "designs[0].terms[0].loss: is missing"),
+        ({"terms": [{"kind": "share", "gain": 50, "loss": 0.5}]}, "designs[0].terms[0].gain: 50 must be at most 1"),
+        (
+            {"budget": {"kind": "per_head", "amount": 100.0, "amounts": {"a": 1.0}}},
+            "designs[0].budget.amounts: is not a key",
+        ),
+        ({"year": 0}, "designs[0].year: 0 must be at least 1"),
+        (
+            {"transfers": [{"kind": "fixed_transfer", "payer": "payer", "receiver": "payer"}]},
+            "pays 'payer' from its own money",
+        ),
+    ],
+)
+def test_one_sentence_for_each_contradiction(design, sentence):
+    lines = told(**design)
+    assert len(lines) == 1
+    assert lines[0].startswith("file.toml: designs[0]")
+    assert sentence in lines[0]
+
+
+def test_every_mistake_is_told_at_once():
+    assert len(told(terms=[{"kind": "quality_gate"}], transfers=[POOL], protection={"payer": "nobody"})) == 3
+
+
+def test_no_designs():
+    with pytest.raises(SimulatorError, match="at least 1 needed"):
+        designs_from([])
+
+
+def test_against_a_scenario():
+    designs = (
+        Design(name="a", budget=BySegment(amounts={"well": 1.0, "old": 1.0})),
+        Design(name="b", exclusion={"kind": "cap", "at": 30_000.0}),
+        Design(name="b"),
+    )
+    told_here = [error.message() for error in mistakes_against(designs, ["well", "ill"], [50_000.0])]
+    assert len(told_here) == 3
+    assert "name design 'b' twice" in told_here[0]
+    assert "must give an amount for every segment (ill, well)" in told_here[1]
+    assert "excludes at 30000, which is not on the grid" in told_here[2]
+    assert not list(mistakes_against([Design(name="fine")], ["well"], [50_000.0]))
+
+
+def full():
+    return Design(
+        name="full",
+        budget={
+            "kind": "past_years",
+            "weights": [0.4, 0.6],
+            "correlation": [0.5],
+            "loading": {"k": 1.0, "members": 10},
+        },
+        exclusion={"kind": "banded", "bands": [{"at": 5_000.0, "share": 0.5}, {"at": math.inf, "share": 1.0}]},
+        terms=[
+            {"kind": "bands", "gains": [{"upto": math.inf, "rate": 0.5}]},
+            {"kind": "gain_cap", "of_revenue": [0.1, 0.2]},
+            {"kind": "withhold", "share": 0.02},
+        ],
+        parties=[*PARTIES, {"name": "pool"}],
+        transfers=[POOL | {"contributions": {"payer": 0.01}}],
+        quality={"measures": [{"name": "m", "target": 0.7, "mean": 0.7, "sd": 0.1}]},
+        revenue=0.3,
+    )
+
+
+def test_through_json_and_back():
+    design = full()
+    assert Design.model_validate(json.loads(design.model_dump_json())) == design
+    assert Design.model_validate(design.model_dump()) == design
+    assert "Infinity" not in design.model_dump_json()
+
+
+def test_schema_knows_every_term():
+    schema = json.dumps(Design.model_json_schema())
+    for kind in (
+        "minimum_rate",
+        "cost_and_volume",
+        "level_table",
+        "risk_pool",
+        "past_years",
+        "waterfall",
+        "loss_limit",
+    ):
+        assert f'"const": "{kind}"' in schema
+
+
+def test_designs_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        full().name = "other"
+
+
+def test_without_terms_the_provider_carries_everything():
+    assert surplus(Design(name="plain"), "provider", (0.9, 1.1)) == [100, -100]
+
+
+def test_status_quo_goes_first_with_the_same_parties():
+    design = Design(name="new", parties=[PARTIES[0], {"name": "trust", "delivers": 1.0, "gain_share": 1.0}])
+    first, second = with_reference([design])
+    assert (first.name, second.name) == ("status quo", "new")
+    assert [party.name for party in first.parties] == ["payer", "trust"]
+    assert surplus(first, "trust", (0.9, 1.1)) == [50, -50]
+
+
+def test_another_reference_can_be_named():
+    designs = [Design(name="a"), Design(name="b")]
+    assert [design.name for design in with_reference(designs, "b")] == ["b", "a"]
+    assert [design.name for design in with_reference([status_quo(), *designs])] == ["status quo", "a", "b"]
+    with pytest.raises(SimulatorError, match="choose from a, b"):
+        with_reference(designs, "c")

@@ -1,0 +1,259 @@
+"""A patient whom everybody would know is planted; then every artefact is searched for him."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import simulator as sim
+from simulator.base import SimulatorError
+from simulator.costs.fit import FittedModel, fit
+from simulator.costs.fitting import goodness
+from simulator.costs.fitting.disclosure import check_smallest, safe_totals
+from simulator.costs.fitting.sample import sample_of
+from simulator.present.cli_fit import fit as verb
+from simulator.present.text_fit import as_json, fit_report
+
+ID = "ZQXJ8841773"
+COST = 7_654_321.25
+"""Far beyond everybody else's."""
+MODEST = 1_234.5678
+"""Among the others', and told apart only by its digits."""
+
+
+def planted(n: int = 3_000) -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    table = pd.DataFrame(
+        {
+            "nhs_number": [f"ZQXJ{number:07d}" for number in range(n)],
+            "band": random.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]),
+            "total": random.lognormal(6.5, 1.4, n).round(2) * (random.random(n) < 0.8),
+        }
+    )
+    table.loc[n - 2] = [ID, "a", MODEST]
+    table.loc[n - 1] = [ID, "b", COST]
+    return table
+
+
+def numbers_in(text: str) -> Iterator[float]:
+    for found in re.findall(r"-?\d[\d,_]*\.?\d*(?:e[+-]?\d+)?", text):
+        yield float(found.replace(",", "").replace("_", ""))
+
+
+def assert_clean(text: str, table: pd.DataFrame, folder: Path | None = None) -> None:
+    assert ID not in text and "ZQXJ" not in text
+    if folder is not None:
+        assert str(folder) not in text and "smith" not in text.lower()
+    told = np.array(list(numbers_in(text)))
+    for secret in (COST, MODEST, COST - 1, table["total"].nlargest(2).iloc[1]):
+        # a number that agrees with a secret to five figures
+        assert not np.any(np.abs(told - secret) <= 1e-5 * abs(secret)), secret
+
+
+FAMILIES = ["auto", "empirical", "lognormal", "burr"]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Everything that a fit leaves behind, as text."""
+    folder = tmp_path_factory.mktemp("smith")
+    path = folder / "smith-costs.csv"
+    planted().to_csv(path, index=False)
+    out, err, log = io.StringIO(), io.StringIO(), io.StringIO()
+    listener = logging.StreamHandler(log)
+    logging.getLogger().addHandler(listener)
+    with redirect_stdout(out), redirect_stderr(err):
+        model = fit(path, cost="total", segment="band", person="nhs_number", family=request.param, sets=20)
+    logging.getLogger().removeHandler(listener)
+    model.to_toml(folder / "model.toml")
+    model.to_scenario_toml(folder / "scenario.toml", sizes=[500], replicates=20)
+    scenario = sim.load(folder / "scenario.toml")
+    ledger = sim.simulate(scenario, progress=False)
+    sim.save(ledger, folder / "ledger.nc")
+    return {
+        "stdout": out.getvalue(), "stderr": err.getvalue(), "log": log.getvalue(),
+        "model": (folder / "model.toml").read_text(), "scenario": (folder / "scenario.toml").read_text(),
+        "repr": repr(model) + str(model), "report": fit_report(model), "json": json.dumps(as_json(model)),
+        "goodness": _spelt(model.goodness), "curves": _spelt(model.curves), "diagnostics": _spelt(model.diagnostics),
+        "population": model.population.model_dump_json(), "sets": json.dumps(model.sets),
+        "ledger": _spelt(ledger.drop_vars(list(ledger.data_vars))) + json.dumps(ledger.attrs, default=str),
+        "pickle": pickle.dumps(model).decode("latin-1"),
+    }  # fmt: skip
+
+
+def _spelt(found: Any) -> str:
+    return json.dumps(found.to_dict(), default=str)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
+     "population", "sets", "ledger"],
+)  # fmt: skip
+def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) -> None:
+    assert_clean(artefacts[name], planted())
+
+
+def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
+    assert ID not in artefacts["pickle"] and "smith" not in artefacts["pickle"]
+    for secret in (COST, MODEST):
+        assert np.float64(secret).tobytes().decode("latin-1") not in artefacts["pickle"]
+
+
+def test_the_search_would_find_him() -> None:
+    """A control: resampling holds every bill, and the search must see it."""
+    model = fit(planted(), cost="total", segment="band", family="resample", sets=0)
+    with pytest.raises(AssertionError):
+        assert_clean(model.population.model_dump_json(), planted())
+    with pytest.raises(AssertionError):
+        assert_clean(f"the largest was {COST:,.0f}", planted())
+    assert np.float64(COST).tobytes() in pickle.dumps(np.array([COST]))
+
+
+def test_rows_that_are_resampled_are_never_written(tmp_path: Path) -> None:
+    model = fit(planted(), cost="total", segment="band", family="resample", sets=0)
+    for write in (model.to_toml, model.to_scenario_toml):
+        with pytest.raises(SimulatorError, match="which no file may hold"):
+            write(tmp_path / "model.toml")
+    assert list(tmp_path.iterdir()) == []
+    ledger = sim.simulate(model.scenario(sizes=[200], replicates=5), progress=False)
+    assert_clean(json.dumps(ledger.attrs, default=str), planted())
+    assert_clean(repr(model), planted())
+
+
+FAILING = {
+    "text": (lambda t: t.assign(total=[*t.total[:-1].astype(str), f"£{COST} {ID}"]), {}),
+    "negative": (lambda t: t.assign(total=[*t.total[:-1], -COST]), {}),
+    "segment of one": (lambda t: t.assign(band=[*t.band[:-1], ID]), {}),
+    "ids as segments": (lambda t: t, {"segment": "nhs_number"}),
+    "ids as cost": (lambda t: t, {"cost": "nhs_number"}),
+    "ids cut": (lambda t: t, {"segment": "nhs_number:0,10"}),
+    "ids as exposure": (lambda t: t, {"exposure": "nhs_number"}),
+    "cost as exposure": (lambda t: t, {"exposure": "total"}),
+    "filter to one": (lambda t: t, {"where": f"nhs_number == '{ID}'"}),
+    "filter that cannot be read": (lambda t: t, {"where": f"nhs_number == {ID}'"}),
+    "filter of the other kind": (lambda t: t, {"where": f"total == '{ID}'"}),
+    "filter of an unknown column": (lambda t: t, {"where": "name == 'x'"}),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_errors_do_not_name_him(case: str, tmp_path: Path) -> None:
+    spoil, options = FAILING[case]
+    folder = tmp_path / "smith"
+    folder.mkdir()
+    spoil(planted()).to_csv(folder / "smith.csv", index=False)
+    with pytest.raises(SimulatorError) as caught:
+        fit(folder / "smith.csv", **{"cost": "total", "segment": "band", **options})
+    assert_clean(str(caught.value), planted(), folder)
+    assert_clean("".join(traceback.format_exception(caught.value, limit=0)), planted(), folder)
+
+
+def test_the_command_line_leaves_nothing_behind_after_an_error(tmp_path: Path) -> None:
+    path, out = tmp_path / "smith.csv", tmp_path / "model.toml"
+    FAILING["text"][0](planted()).to_csv(path, index=False)
+    ran = CliRunner().invoke(verb, [str(path), "--cost", "total", "--segment", "band", "--out", str(out)])
+    assert ran.exit_code == 2 and ran.output.count("\n") == 1
+    assert_clean(ran.output, planted(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["smith.csv"]
+
+
+def test_the_filter_is_kept_without_the_id() -> None:
+    model = fit(planted(), cost="total", where=f"nhs_number != '{ID}'", sets=0)
+    assert model.provenance["where"] == "nhs_number != …"
+    assert_clean(model.model_text(), planted())
+    (dropped,) = model.report["dropped"]
+    assert dropped["rows"] is None and dropped["share_of_cost"] is None
+
+
+# ── small counts ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_smallest_count_goes_up_only() -> None:
+    assert check_smallest(25) == 25
+    for lower in (9, 0, -1, 10.0, True):
+        with pytest.raises(SimulatorError, match="at least 10"):
+            check_smallest(lower)  # type: ignore[arg-type]
+    wider = fit(planted(), cost="total", segment="band", smallest_count=50, sets=0)
+    usual = fit(planted(), cost="total", segment="band", sets=0)
+    assert np.isnan(wider.goodness["observed"]).sum() > np.isnan(usual.goodness["observed"]).sum()
+
+
+def test_totals_do_not_give_small_counts_away() -> None:
+    assert safe_totals({"kept": 100, "gone": 20}, 10) == {"kept": 100, "gone": 20}
+    assert safe_totals({"read": 123, "kept": 116, "gone": 7}, 10) == {"read": 120, "kept": 120, "gone": None}
+
+
+def test_a_handful_without_cost_is_not_to_be_counted() -> None:
+    table = planted()
+    table["total"] = np.maximum(table["total"], 10.0)
+    shares = set()
+    for handful in (1, 4, 9):
+        table.loc[: handful - 1, "total"] = 0.0
+        model = fit(table, cost="total", family="lognormal", sets=0)
+        shares.add(model.population.segments[0].p_user)
+        assert np.isnan(model.goodness["observed"].sel(segment="everybody", measure="share without cost"))
+        table.loc[: handful - 1, "total"] = 10.0
+    assert len(shares) == 1
+
+
+def told_counts(model: FittedModel, table: pd.DataFrame) -> None:
+    """Between any two told figures of a segment, and in any segment that is silent, lie none or ten patients."""
+    amounts = model.curves["amount"].values
+    seen = {}
+    for name in model.curves["segment"].values.tolist():
+        costs = table["total"] if name == "everybody" else table.loc[table["band"] == name, "total"]
+        counts = np.array([(costs > amount).sum() for amount in amounts])
+        told = np.isfinite(model.curves["observed_p_above"].sel(segment=name).values)
+        steps = np.diff(np.unique([*counts[told], 0]))
+        assert np.all(steps >= 10), (name, steps)
+        seen[name] = told, counts
+    told, counts = (np.stack([seen[name][i] for name in ("a", "b", "c")]) for i in (0, 1))
+    silent = ~told & (counts > 0)
+    exposed = seen["everybody"][0] & (silent.sum(axis=0) == 1)
+    assert not np.any(exposed)
+    assert np.isfinite(model.curves["observed_p_above"]).sum() > 30
+
+
+def test_no_small_group_is_to_be_had_by_subtraction() -> None:
+    table = planted()
+    told_counts(fit(table, cost="total", segment="band", sets=0), table)
+
+
+def test_a_rule_that_tells_all_would_be_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = planted()
+    monkeypatch.setattr(
+        goodness, "may_tell_above", lambda people, amounts, *_: np.ones((len(people), amounts.size), bool)
+    )
+    with pytest.raises(AssertionError):
+        told_counts(fit(table, cost="total", segment="band", sets=0), table)
+
+
+def test_quantile_tables_rest_on_ten_patients_a_cell() -> None:
+    from simulator.costs.fitting.empirical import quantile_table
+
+    costs = np.sort(np.random.default_rng(3).lognormal(6, 1, 137))
+    base = quantile_table(sample_of(costs, np.ones(137)), 10).quantiles
+    assert base is not None
+    # moving one bill by a penny moves a knot by no more than a tenth of it
+    for patient in (0, 5, 68, 136):
+        moved = costs.copy()
+        moved[patient] *= 1.001
+        other = quantile_table(sample_of(np.sort(moved), np.ones(137)), 10).quantiles
+        assert other is not None
+        shift = np.abs(np.array(list(other.values())) - np.array(list(base.values())))
+        assert shift.max() <= 0.25 * 0.001 * costs[patient] + 1e-5 * costs.max()
+    assert len(base) <= 2 * 13 + 1 and not np.isin(np.round(list(base.values()), 6), np.round(costs, 6)).any()

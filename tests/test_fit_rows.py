@@ -1,0 +1,283 @@
+"""Reading rows: bad files, cleaning, and the report of what was dropped."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simulator.base import SimulatorError
+from simulator.costs.fit import fit
+from simulator.costs.fitting.rows import Rows, clean, reading
+
+RANDOM = np.random.default_rng(11)
+
+
+def frame(n: int = 400) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": [f"P{number:05d}" for number in range(n)],
+            "band": np.where(np.arange(n) % 2 == 0, "low", "high"),
+            "age": np.arange(n) % 90,
+            "inpatient": np.where(np.arange(n) % 4 == 0, 0.0, RANDOM.lognormal(6, 1, n).round(2)),
+            "outpatient": np.where(np.arange(n) % 4 == 0, 0.0, 100.0),
+            "months": np.where(np.arange(n) % 10 == 0, 6, 12),
+        }
+    )
+
+
+def cleaned(source: Any, **options: Any) -> Rows:
+    return clean(source, reading(**{"cost": "inpatient,outpatient", **options}))
+
+
+# ── bad files: one clear sentence each ───────────────────────────────────────────────────────────
+
+
+def _csv(text: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        path = folder / "p-90210-smith.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def _bytes(name: str, content: bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        path = folder / name
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def _bomb(folder: Path) -> Path:
+    path = folder / "p-90210-smith.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/worksheets/sheet1.xml", b"0" * (64 << 20))
+    return path
+
+
+def _rows(cost: str, n: int = 40, head: str = "band,total") -> str:
+    return head + "\n" + "\n".join(f"a,{cost}" for _ in range(n)) + "\n"
+
+
+BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "empty": (_csv(""), "is empty"),
+    "header only": (_csv("band,total\n"), "hold no rows"),
+    "no such column": (_csv(_rows("5", head="band,sum")), "have no column 'total'"),
+    "text in cost": (_csv(_rows("5") + "a,Mr Smith 90210\n"), "have text in column 'total'"),
+    "currency sign": (_csv(_rows("£5")), "have text in column 'total'"),
+    "all zeros": (_csv(_rows("0")), "are 0 in every row"),
+    "one row": (_csv(_rows("90210.77", n=1)), "fewer than 10 rows"),
+    "nine rows": (_csv(_rows("90210.77", n=9)), "fewer than 10 rows"),
+    "nothing but missing": (_csv(_rows("")), "no rows left"),
+    "duplicate header": (_csv(_rows("5", head="total,total")), "have column 'total' more than once"),
+    "wrong encoding": (_bytes("x.csv", _rows("5").replace("a,", "Zoë,").encode("latin-1")), "is not UTF-8"),
+    "utf-16": (_bytes("x.csv", _rows("5").encode("utf-16")), "is not UTF-8"),
+    "ragged": (_csv(_rows("5") + "a,5,6,7,8\n"), "is not a sound CSV file"),
+    "a field too many everywhere": (_csv(_rows("5,7")), "is not a sound CSV file"),
+    "negative": (_csv(_rows("-90210.77")), "are negative in 40 rows"),
+    "few negative": (_csv(_rows("5") + "a,-90210.77\n"), "are negative in fewer than 10 rows"),
+    "formula as cost": (_csv(_rows("5") + '"a","=HYPERLINK(""http://x"",90210)"\n'), "have text in column 'total'"),
+    "formula as segment": (_csv(_rows("5").replace("a,", "=1+90210|' /C calc'!A0,")), "begin like a spreadsheet formula"),
+    "at-formula": (_csv(_rows("5").replace("a,", "@SUM(90210),")), "begin like a spreadsheet formula"),
+    "ids as segment": (_csv("band,total\n" + "".join(f"P{n},5\n" for n in range(90_210, 90_310))), "more than 60 different values"),
+    "a segment of few": (_csv(_rows("5") + "smith,90210\n" * 9), "fewer than 10 patients"),
+    "not parquet": (_bytes("x.parquet", b"90210 is not a parquet file at all"), "not a sound Parquet"),
+    "not excel": (_bytes("x.xlsx", b"90210 is no spreadsheet"), "not a sound spreadsheet"),
+    "zip bomb": (_bomb, "unpacks to far more"),
+    "broken gzip": (_bytes("x.csv.gz", gzip.compress(_rows("5").encode())[:-20]), "not a sound CSV file"),
+    "unknown ending": (_bytes("x.docx", b"90210"), "ending that is not known"),
+    "folder": (lambda folder: folder, "is a folder"),
+    "absent": (lambda folder: folder / "smith-90210.csv", "does not exist"),
+    "blank names": (_csv(_rows("5").replace("a,", '" ",')), "empty names"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file(case: str, tmp_path: Path) -> None:
+    write, sentence = BAD[case]
+    with pytest.raises(SimulatorError) as caught:
+        fit(write(tmp_path), cost="total", segment="band")
+    said = str(caught.value)
+    assert sentence in said and "\n" not in said and len(said) < 220
+    assert "90210" not in said and "mith" not in said and str(tmp_path) not in said
+
+
+def test_a_sound_file_passes_where_the_bad_ones_fail(tmp_path: Path) -> None:
+    path = _csv("band,total\n" + "".join(f"{'ab'[n % 2]},{n % 50}\n" for n in range(400)))(tmp_path)
+    assert [s.name for s in fit(path, cost="total", segment="band", sets=0).population.segments] == ["a", "b"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "tsv"])
+def test_every_kind_of_file_reads_alike(ending: str, tmp_path: Path) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    table, path = frame(), tmp_path / f"costs.{ending}"
+    if ending == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ending == "tsv" else ",")
+    from_file, from_frame = cleaned(path, segment="band"), cleaned(table, segment="band")
+    assert np.allclose(from_file.cost, from_frame.cost) and from_file.names == from_frame.names == ("high", "low")
+    assert np.array_equal(from_file.segment, from_frame.segment)
+
+
+def test_a_spreadsheet_reads_like_a_frame(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    table = frame(60)
+    path = tmp_path / "costs.xlsx"
+    _write_sheet(table, path)
+    read = cleaned(path, segment="band")
+    assert np.allclose(read.cost, cleaned(table, segment="band").cost) and read.names == ("high", "low")
+
+
+def _write_sheet(table: pd.DataFrame, path: Path) -> None:
+    """The least that is a spreadsheet, without a package that writes one."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+        return f"<c><v>{value}</v></c>"
+
+    rows = [list(table.columns), *table.itertuples(index=False)]
+    sheet = "".join("<row>" + "".join(cell(value) for value in row) + "</row>" for row in rows)
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{package}/content-types"/>')
+        archive.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{links}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{links}"><sheets><sheet name="a" sheetId="1" r:id="r1"/></sheets></workbook>',
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{links}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>'
+        )
+
+
+def test_anything_that_gives_columns_by_name_will_do() -> None:
+    class Frame:
+        columns = ("total",)
+
+        def __getitem__(self, name: str) -> list[float]:
+            assert name == "total"
+            return [float(n) for n in range(100)]
+
+    assert clean(Frame(), reading(cost="total")).cost.sum() == 4950
+
+
+# ── cleaning ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_filter_tells_the_cost_it_drops() -> None:
+    table = frame()
+    report = cleaned(table, where="months == 12 and age >= 10").report
+    total = (table.inpatient + table.outpatient).sum()
+    gone = table[table.months != 12]
+    assert report["dropped"][0] == {
+        "why": "not months == 12", "rows": 40, "share_of_cost": pytest.approx((gone.inpatient + gone.outpatient).sum() / total),
+    }  # fmt: skip
+    assert report["rows_read"] == 400 and report["rows_kept"] == 400 - sum(d["rows"] for d in report["dropped"])
+
+
+def test_missing_and_infinite_costs_are_dropped_and_counted() -> None:
+    table = frame()
+    table.loc[:19, "inpatient"] = np.nan
+    table.loc[20:44, "outpatient"] = np.inf
+    table.loc[45:59, "band"] = None
+    dropped = {d["why"]: d["rows"] for d in cleaned(table, segment="band").report["dropped"]}
+    assert dropped == {"no segment": 15, "cost is missing": 20, "cost is infinite": 25}
+
+
+def test_a_small_count_is_not_told_nor_to_be_had_by_subtraction() -> None:
+    table = frame(407)
+    table.loc[:2, "inpatient"] = np.nan
+    report = cleaned(table).report
+    assert report["dropped"] == [{"why": "cost is missing", "rows": None, "share_of_cost": None}]
+    assert (report["rows_read"], report["rows_kept"]) == (410, 400)
+
+
+def test_part_years_keep_the_cost_of_a_member_year() -> None:
+    table = frame()
+    rows = cleaned(table, exposure="months", exposure_unit="months")
+    total, years = (table.inpatient + table.outpatient).sum(), table.months.sum() / 12
+    assert rows.weight.sum() == pytest.approx(years)
+    assert rows.weight @ rows.cost == pytest.approx(total)
+    assert rows.cost.size == 400
+    half = table.months == 6
+    assert rows.cost[half] == pytest.approx(2 * (table.inpatient + table.outpatient)[half])
+
+
+def test_exposure_out_of_range_is_refused() -> None:
+    with pytest.raises(SimulatorError, match="exposure_unit may be months"):
+        cleaned(frame(), exposure="months")
+
+
+def test_short_exposures_may_be_dropped() -> None:
+    report = cleaned(frame(), exposure="months", exposure_unit="months", minimum_exposure=0.75).report
+    assert (
+        report["dropped"][0]["why"] == "covered for less than 0.75 of the year" and report["dropped"][0]["rows"] == 40
+    )
+
+
+def test_policies_for_negative_amounts() -> None:
+    table = frame()
+    spent = table.outpatient > 0
+    table.loc[spent & (table.index < 40), "outpatient"] = -50.0
+    zero, net = cleaned(table, negative="zero"), cleaned(table, negative="net")
+    first = (table.index < 40) & spent
+    assert zero.cost[first] == pytest.approx(table.inpatient[first])
+    assert net.cost[first] == pytest.approx(np.maximum(table.inpatient[first] - 50, 0))
+    assert zero.report["negative"]["rows"] == 30 and zero.report["negative"]["policy"] == "zero"
+    assert zero.report["negative"]["change_of_cost"] > net.report["negative"]["change_of_cost"] >= 0
+    with pytest.raises(SimulatorError, match="negative in 30 rows"):
+        cleaned(table)
+
+
+def test_services_may_be_taken_out() -> None:
+    table = frame().assign(total=lambda t: t.inpatient + t.outpatient)
+    listed = clean(table, reading(cost="inpatient,outpatient", exclude_service="outpatient"))
+    summed = clean(table, reading(cost="total", exclude_service="outpatient"))
+    assert listed.cost == pytest.approx(table.inpatient) and summed.cost == pytest.approx(table.inpatient)
+    share = table.outpatient.sum() / table.total.sum()
+    assert listed.report["excluded_service_share_of_cost"] == pytest.approx(share)
+    assert summed.report["excluded_service_share_of_cost"] == pytest.approx(share)
+
+
+def test_cuts_of_a_number() -> None:
+    table = frame()
+    rows = cleaned(table, segment="age:0,18,65")
+    assert rows.names == ("age 0-17", "age 18-64", "age 65 and over")
+    assert np.array_equal(rows.segment, np.digitize(table.age, [18, 65]))
+
+
+@pytest.mark.parametrize("segment", ["age:", "age:1,1", "age:5,3", ":1,2", "age:a,b", "age:0,inf"])
+def test_bad_cuts(segment: str) -> None:
+    with pytest.raises(SimulatorError, match="^segment: "):
+        cleaned(frame(), segment=segment)
+
+
+def test_a_persons_rows_fall_into_one_half() -> None:
+    table = frame()
+    table["id"] = [f"P{n // 4}" for n in range(400)]
+    fold = cleaned(table, person="id").fold.reshape(100, 4)
+    assert np.all(fold == fold[:, :1]) and 20 < fold[:, 0].sum() < 80
+    assert not np.all((apart := cleaned(table).fold.reshape(100, 4)) == apart[:, :1])

@@ -1,0 +1,269 @@
+"""Minimum populations: intervals that hold the exact answer, closed forms, limits, and the inverse questions."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
+from scipy import stats
+
+import simulator as sim
+from simulator.analysis.exact_minimum import exact_minimum
+from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.losses import loss_of
+from simulator.analysis.minimum import minimum_population, no_population_is_enough, rounded_up
+from simulator.analysis.sizing import SCALES, crossing, minimum_on_grid
+from simulator.analysis.targets import measure, target_of
+from simulator.analysis.viable import viable_terms, viable_threshold
+from simulator.contracts.design import Design
+from simulator.present.cli_answers import size
+from simulator.present.text_answers import size_report, terms_report
+from simulator.runs import with_simulation
+
+SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))
+"""Seeds of the coverage test. SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k interval gives 97, 95; 97, 93
+and 95, 92 of 100 for the three statistics at two thresholds."""
+
+BOOK = make(simulation={"population_sizes": [200, 20_000], "thresholds": [20_000.0, math.inf]})
+QUESTIONS = {
+    "p_overspend": {"margin": 0.05, "at_most": 0.05},
+    "expected_overspend": {"at_most": 0.01},
+    "tvar": {"quantile_level": 0.95, "at_most": 0.08},
+}
+
+
+def answer_of(scenario=BOOK, **asked):
+    question = QUESTIONS["p_overspend"] | {"smallest": 200, "replicates": 800, "cross_check": False}
+    return minimum_population(scenario, **question | asked)
+
+
+# ── the interval ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("statistic", sorted(QUESTIONS))
+def test_the_interval_holds_the_exact_answer(statistic):
+    asked = QUESTIONS[statistic]
+    exact = minimum_population(BOOK, statistic, **asked, method="exact", smallest=200)["minimum_population"].values
+    wrong = 1.6 * exact
+    held, held_wrong = np.zeros(2), np.zeros(2)
+    for seed in range(SEEDS):
+        drawn = minimum_population(
+            with_simulation(BOOK, seed=seed), statistic, **asked, smallest=200, replicates=800, cross_check=False
+        )
+        low, high = drawn["minimum_population_interval"].transpose("bound", "threshold").values
+        held += (low <= exact) & (exact <= high)
+        held_wrong += (low <= wrong) & (wrong <= high)
+    assert (held >= 0.9 * SEEDS).all()
+    assert (held_wrong < 0.5 * SEEDS).all()  # a wrong answer is not held
+
+
+def test_a_wider_confidence_gives_a_wider_interval():
+    narrow, wide = (answer_of(confidence=c)["minimum_population_interval"] for c in (0.8, 0.99))
+    assert (wide.sel(bound="lower") < narrow.sel(bound="lower")).all()
+    assert (wide.sel(bound="upper") > narrow.sel(bound="upper")).all()
+
+
+def test_the_same_question_has_the_same_answer_bit_for_bit():
+    first, second, other = answer_of(), answer_of(), answer_of(with_simulation(BOOK, seed=2))
+    xr.testing.assert_identical(first, second)
+    assert not first["minimum_population"].equals(other["minimum_population"])
+
+
+def test_the_cross_check_finds_the_root_of_the_exact_engine():
+    answer = answer_of(cross_check=True)
+    for threshold in BOOK.threshold_labels:
+        n = round(float(answer["exact_minimum_population"].sel(threshold=threshold)))
+        at = with_sizes(BOOK, (round(0.98 * n), n, round(1.02 * n)))
+        p = sim.exact(at, margins=(0.05,))["p_overspend"].sel(threshold=threshold, margin=0.05).values
+        assert p[0] > 0.05 > p[2]
+        assert p[1] == pytest.approx(0.05, abs=2e-4)
+
+
+# ── closed forms and limits ──────────────────────────────────────────────────────────────────────
+
+
+def test_cv_is_answered_in_closed_form():
+    p, cv = 0.7, LOGNORMAL["cv"]
+    person = math.sqrt((1 + cv**2) / p - 1)
+    scenario = alone(LOGNORMAL, p_user=p, simulation={"population_sizes": [100, 100_000], "thresholds": [math.inf]})
+    answer = minimum_population(scenario, "cv", at_most=0.02)
+    assert answer.attrs["method"] == "exact"
+    assert float(answer["minimum_population"][0]) == pytest.approx((person / 0.02) ** 2, rel=2e-3)
+
+
+@pytest.mark.parametrize(("cv", "margin"), [(0.04, 0.05), (0.2, 0.1)])
+def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
+    scenario = make(shocks=[{"name": "prices", "cv": cv}])
+    overspend = overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).sel(threshold=math.inf)
+    sigma = math.sqrt(math.log1p(cv**2))
+    tail = stats.norm.sf((math.log(1 + margin) + sigma**2 / 2) / sigma)
+    assert float((overspend > margin).mean()) == pytest.approx(tail, abs=1e-4)
+    assert float(overspend.std()) == pytest.approx(cv, rel=2e-3)
+
+
+def test_an_endless_population_is_what_large_ones_tend_to():
+    scenario = make(shocks=SHOCKS, population={"membership": "sampled"})
+    large = sim.exact(with_sizes(scenario, (50_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
+    limit = measure(overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).values, target_of("p_overspend", 0.1, margin=0.05))
+    assert limit.value[0] == pytest.approx(large, abs=1e-3)
+    assert (limit.value[0][:-1] < limit.value[0][-1]).all()  # a cap takes out part of the shock as well
+
+
+def test_no_population_is_large_enough_and_the_report_says_so():
+    scenario = make(shocks=[{"name": "prices", "cv": 0.04}], simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]})
+    answer = answer_of(scenario, cross_check=True)
+    assert no_population_is_enough(answer).all()
+    assert np.isinf(answer["minimum_population"]).all()
+    assert np.isinf(answer["exact_minimum_population"]).all()
+    assert "no population is large enough: systematic risk alone gives 10." in size_report(answer)
+    small = answer_of(make(shocks=[{"name": "prices", "cv": 0.01}], simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]}))
+    assert not no_population_is_enough(small).any()
+    assert "no population" not in size_report(small)
+
+
+def test_a_target_that_the_smallest_size_meets_is_answered_by_zero():
+    answer = answer_of(smallest=15_000, cross_check=True)
+    assert (answer["minimum_population"] == 0).all()
+    assert (answer["exact_minimum_population"] == 0).all()
+    assert "15,000 or fewer" in size_report(answer)
+
+
+def test_a_target_beyond_the_grid_is_found_by_the_exact_engine():
+    answer = answer_of(largest=1_000, cross_check=True)
+    assert np.isinf(answer["minimum_population"]).all()
+    assert ((answer["exact_minimum_population"] > 2_000) & (answer["exact_minimum_population"] < 5_000)).all()
+
+
+def test_the_last_miss_counts_where_a_curve_is_not_monotone():
+    sizes = np.array([100.0, 200.0, 300.0, 400.0, 500.0])
+    gate = np.array([0.30, 0.04, 0.04, 0.20, 0.02])  # a size-banded gate lets more through again at 400
+    found = crossing(sizes, gate, 0.05, SCALES["p_overspend"], 1e-9)
+    assert 400 < found < 500
+    assert crossing(sizes, np.array([0.30, 0.04, 0.04, 0.04, 0.02]), 0.05, SCALES["p_overspend"], 1e-9) < 200
+    assert crossing(sizes, np.full(5, 0.01), 0.05, SCALES["p_overspend"], 1e-9) == 0
+    assert crossing(sizes, np.full(5, 0.9), 0.05, SCALES["p_overspend"], 1e-9) == math.inf
+
+
+def test_a_scenario_with_units_is_asked_as_one_population():
+    scenario = make(population={"units": [{"name": "north", "members": 9_000}, {"name": "south", "members": 11_000}]}, simulation={"thresholds": [20_000.0]})
+    whole = make(simulation={"population_sizes": [20_000], "thresholds": [20_000.0]})
+    assert answer_of(scenario)["minimum_population"].values == pytest.approx(answer_of(whole)["minimum_population"].values)
+
+
+def test_reading_off_a_summary_still_works():
+    drawn = with_sizes(BOOK, (500, 1_000, 2_000, 4_000, 8_000), replicates=1_000)
+    read = minimum_on_grid(sim.summarise(sim.simulate(drawn, progress=False)), "p_overspend", 0.05, margin=0.05)
+    low, high = read["minimum_population_interval"].transpose("bound", "threshold").values
+    exact = minimum_population(BOOK, **QUESTIONS["p_overspend"], method="exact")["minimum_population"].values
+    assert ((low < exact) & (exact < high)).all()
+
+
+# ── a party's loss ───────────────────────────────────────────────────────────────────────────────
+
+FULL = Design(name="full risk")
+HALF = Design(name="half", terms=({"kind": "share", "gain": 0.5, "loss": 0.5},))
+
+
+def test_the_loss_of_a_provider_at_full_risk_is_the_overspend():
+    ledger = sim.simulate(with_sizes(BOOK, (300, 2_000), replicates=50), progress=False)
+    overspend = overspend_of(ledger, sim.Cap(at=math.inf), with_sizes(BOOK, (300, 2_000))).values
+    loss = loss_of(ledger, [FULL, HALF], "provider")
+    assert loss[..., :1] == pytest.approx(overspend, rel=1e-9)  # what it is paid is the budget
+    assert (np.abs(loss[..., 1]) < 0.56 * np.abs(loss[..., 0])).all()
+
+
+def test_who_bears_half_needs_a_smaller_population():
+    loss = minimum_population(BOOK, "p_loss", at_most=0.05, loss_over=0.05, designs=[FULL, HALF], smallest=200, replicates=800)
+    by_design = loss["minimum_population"]
+    assert float(by_design.sel(design="half")) < 0.5 * float(by_design.sel(design="full risk"))
+    assert loss["exact_minimum_population"].isnull().all()
+
+
+# ── the inverse questions ────────────────────────────────────────────────────────────────────────
+
+
+def test_the_viable_threshold_meets_the_target_and_a_higher_one_does_not():
+    members = 3_400
+    threshold = viable_threshold(BOOK, members, margin=0.05, at_most=0.05)
+    around = with_sizes(BOOK, (members,), thresholds=(0.99 * threshold, 1.02 * threshold))
+    met, missed = sim.exact(around, margins=(0.05,))["p_overspend"].values[0, :, 0]
+    assert met <= 0.05 < missed
+    assert viable_threshold(BOOK, 20_000, margin=0.05, at_most=0.05) == math.inf
+    assert viable_threshold(BOOK, 30, margin=0.05, at_most=0.05) == 0
+
+
+def test_the_viable_margin_is_exceeded_as_often_as_asked():
+    terms = viable_terms(BOOK, 2_000, at_most=0.05, loss_over=0.02)
+    margins = terms["margin"].values
+    p = sim.exact(with_sizes(BOOK, (2_000,)), margins=margins)["p_overspend"].values[0]
+    assert np.diag(p) == pytest.approx(0.05, abs=1e-6)
+    assert terms["provider_share"].values == pytest.approx(0.02 / margins)
+    assert terms["reserve"].values == pytest.approx(2_000 * terms["reserve_pmpy"].values)
+    assert "3,4" not in terms_report(terms) and "%" in terms_report(terms)
+
+
+def test_a_provider_of_ample_revenue_can_bear_it_all():
+    assert (viable_terms(BOOK, 20_000, loss_over=0.5)["provider_share"] == 1).all()
+
+
+# ── mistakes and the command line ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"statistic": "sd"}, "must be one of"),
+        ({"margin": None}, "margin"),
+        ({"at_most": 5.0}, "between 0 and 1"),
+        ({"quantile_level": 0.9}, "leave it out"),
+        ({"statistic": "tvar", "margin": None, "quantile_level": 1.0}, "between 0 and 1"),
+        ({"confidence": 95}, "between 0.5 and 1"),
+        ({"smallest": 30_000}, "widen"),
+        ({"replicates": 3}, "at least 40"),
+        ({"method": "guess"}, "simulated"),
+        ({"designs": [FULL]}, "p_loss"),
+        ({"statistic": "p_loss", "margin": None, "loss_over": 0.05}, "give designs"),
+        ({"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "party": "nurse"}, "provider, payer"),
+        ({"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "method": "exact"}, "leave it out"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(asked, told):
+    with pytest.raises(sim.SimulatorError, match=told) as caught:
+        answer_of(**asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_inverse_questions_refuse_what_they_cannot_answer():
+    with pytest.raises(sim.SimulatorError, match="without `at`"):
+        viable_threshold(BOOK, 1_000, margin=0.05, at_most=0.05, rule=sim.Cap(at=5_000.0))
+    with pytest.raises(sim.SimulatorError, match="whole number"):
+        viable_terms(BOOK, 0)
+    with pytest.raises(sim.SimulatorError, match="above 0"):
+        viable_terms(BOOK, 100, loss_over=0.0)
+
+
+def test_the_exact_engine_says_nan_where_it_has_no_answer():
+    moving = sim.CarveOut()
+    target = target_of("expected_overspend", 0.01)
+    found = exact_minimum(BOOK, target, moving, 20_000.0, np.array([200, 20_000]), 3_000.0, 0.0, (None, "gross"))
+    assert math.isnan(found)
+
+
+def test_sizes_are_told_rounded_up():
+    assert [rounded_up(n) for n in (9_501.0, 9_400.0, 13_012.0, 0.0)] == [9_600, 9_400, 14_000, 0]
+
+
+def test_size_from_a_shell(tmp_path):
+    scenario = str(ROOT / "configs" / "east_sussex.toml")
+    out = tmp_path / "answer.nc"
+    shown = CliRunner().invoke(size, [scenario, "--replicates", "60", "--largest", "40000", "--out", str(out)])
+    assert shown.exit_code == 0 and "Smallest population" in shown.output and out.exists()
+    terms = CliRunner().invoke(size, [scenario, "--members", "10000"])
+    assert terms.exit_code == 0 and "provider's share" in terms.output
+    refused = CliRunner().invoke(size, [scenario, "--statistic", "luck"])
+    assert refused.exit_code == 2 and refused.output.count("\n") == 1
