@@ -96,11 +96,11 @@ def test_a_seed_is_a_key_of_two_words():
 
 
 @pytest.mark.jit_off
-def test_a_uniform_has_the_53_high_bits_of_two_words():
+def test_a_uniform_has_the_52_high_bits_of_two_words():
     drawn = kernels.uniforms(3, kernels.QUALITY, 2, np.array([4]), 3)[0]
     first, second = (philox_of_the_paper((block, (kernels.QUALITY << 24) | 2, 4, 0), (3, 0)) for block in (0, 1))
     pairs = [first[:2], first[2:], second[:2]]
-    assert drawn.tolist() == [(((high << 32 | low) >> 11) + 0.5) / 2**53 for high, low in pairs]
+    assert drawn.tolist() == [(((high << 32 | low) >> 12) + 0.5) / 2**52 for high, low in pairs]
 
 
 def test_uniforms_are_uniform():
@@ -127,11 +127,10 @@ def test_uniforms_of_a_replicate_do_not_depend_on_the_others_or_on_how_many_are_
 
 def test_uniforms_are_the_same_bits_for_ever():
     drawn = kernels.uniforms(20170401, kernels.SHOCK, 0, np.arange(100), 5)
-    assert hashlib.sha256(drawn.tobytes()).hexdigest()[:16] == "49cdaec815fea739"
+    assert hashlib.sha256(drawn.tobytes()).hexdigest()[:16] == "5eed1db14852d6cc"
 
 
 @pytest.mark.jit_off
-@pytest.mark.xfail(reason="2⁵³ − ½ is no float: the largest of 2⁵³ uniforms is rounded to 1", strict=True)
 def test_the_largest_words_give_a_uniform_below_one():
     # an odd position reads the words that are there
     largest = kernels._uniform(np.full(4, ALL_ONES, np.uint64), 1, *u64(0, 0, 0, 0, 0))
@@ -338,14 +337,14 @@ def test_the_body_sum_does_not_overflow_at_the_largest_table():
 
 
 def body_sum(table, count):
-    return int(kernels._body_sum(np.empty(1_024, np.uint64), table, count, *u64(1, 2, 3, 4, 5)))
+    return int(kernels._body_sum(np.empty(1_024, np.uint64), table[None], 0, count, *u64(1, 2, 3, 4, 5)))
 
 
 def body_sum_in_whole_numbers(table, count):
     total, block = 0, 0
     while count > 0:
         n = min(count, 1_024)
-        blocks = (n + 3) // 4
+        blocks = -(-n // 32) * 8  # whole vectors
         outputs = [philox_of_the_paper((block + j, 1, 2, 3), (4, 5)) for j in range(blocks)]
         words = [outputs[j % blocks][j // blocks] for j in range(n)]
         parts = 0

@@ -80,7 +80,7 @@ _TAIL_FRACTION = np.uint64((1 << (52 - CELLS_PER_OCTAVE_LOG2)) - 1)
 _TAIL_STEP = 2.0 ** -(52 - CELLS_PER_OCTAVE_LOG2)
 _TAIL_BOTTOM = 2.0**-TAIL_OCTAVES
 _TWO_64 = 2.0**-64
-_TWO_53 = 2.0**-53
+_TWO_52 = 2.0**-52  # with half a step added, the largest uniform is still below 1
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 _BELOW_ONE = 1.0 - 2.0**-53
 
@@ -112,13 +112,13 @@ def philox(words, blocks, c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-de
 
 @_compiled
 def _uniform(words, position, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
-    """The uniform in (0, 1) at `position` of a stream, 53 bits, two a block; `words` is scratch of length 4."""
+    """The uniform in (0, 1) at `position` of a stream, 52 bits, two a block; `words` is scratch of length 4."""
     if position & 1 == 0:
         philox(words, 1, np.uint64(position >> 1), c1, c2, c3, k0, k1)
         high, low = words[0], words[1]
     else:
         high, low = words[2], words[3]
-    return (float(((high << _32) | low) >> np.uint64(11)) + 0.5) * _TWO_53
+    return (float(((high << _32) | low) >> np.uint64(12)) + 0.5) * _TWO_52
 
 
 @_compiled
@@ -198,9 +198,6 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-
     centre = n * p + 0.5
     v_r = 0.92 - 4.2 / b
     alpha = (2.83 + 5.1 / b) * spread
-    log_odds = math.log(p / (1.0 - p))
-    mode = math.floor((n + 1) * p)
-    at_mode = (mode + 0.5) * math.log((mode + 1.0) / (n - mode + 1.0)) + _stirling_tail(mode) + _stirling_tail(n - mode)
     position = 0
     while True:
         u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
@@ -212,6 +209,11 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-
             continue
         if us >= 0.07 and v <= v_r:
             return int(k)
+        log_odds = math.log(p / (1.0 - p))
+        mode = math.floor((n + 1) * p)
+        at_mode = (
+            (mode + 0.5) * math.log((mode + 1.0) / (n - mode + 1.0)) + _stirling_tail(mode) + _stirling_tail(n - mode)
+        )
         v = math.log(v * alpha / (a / (us * us) + b))
         bound = (
             at_mode
@@ -274,25 +276,48 @@ def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-u
 
 
 @_compiled
-def _body_sum(words, table, count, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Σ of `count` body claims in units of the table: (2³² cells high, 2²² parts of the low word low)."""
     total = np.uint64(0)
     block = 0
     while count > 0:
         n = min(count, _WORDS)
-        blocks = (n + 3) >> 2
+        blocks = ((n + 31) >> 5) << 3
         philox(words, blocks, np.uint64(block), c1, c2, c3, k0, k1)
         floor_sum = np.uint64(0)
         part_sum = np.uint64(0)
         for j in range(n):
             word = words[j]
-            cell = table[word >> _T_BITS]
+            cell = body[stream, word >> _T_BITS]
             floor_sum += cell >> _32
             part_sum += (cell & _LOW) * (word & _T_MASK)
         total += floor_sum + (part_sum >> _T_BITS)
         block += blocks
         count -= n
     return total
+
+
+@_compiled
+def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):  # type: ignore[no-untyped-def]
+    """Add the first `count` of `costs` to what lies above each ascending threshold; `costs` is used up."""
+    for d in range(thresholds.shape[1]):
+        threshold = thresholds[s, d]
+        kept = 0
+        for j in range(count):  # without a branch: a jump guessed wrongly costs more than the store
+            cost = costs[j]
+            costs[kept] = cost
+            kept += 1 if cost > threshold else 0
+        if kept == 0:
+            return
+        over = 0.0
+        whole = 0.0
+        for j in range(kept):
+            over += costs[j] - threshold
+            whole += costs[j]
+        excess[r, i, d] += over
+        above[r, i, d] += whole
+        n_above[r, i, d] += kept
+        count = kept
 
 
 @_compiled
@@ -347,7 +372,6 @@ def draw_block(  # type: ignore[no-untyped-def]
     chance = np.empty(_WORDS // 2, np.float64)
     bits = chance.view(np.uint64)
     k0, k1 = key[0], key[1]
-    n_thresholds = thresholds.shape[1]
     sampled = members.shape[0] > 0
     for r in range(gross.shape[0]):
         c2 = np.uint64(first_replicate + r)
@@ -370,7 +394,7 @@ def draw_block(  # type: ignore[no-untyped-def]
                 large = binomial(few, users, p_large[s], (np.uint64(LARGE) << _24) | stream, c2, c3, k0, k1)
                 scale = factor[r, s]
                 c1 = (np.uint64(BODY) << _24) | stream
-                cost = float(_body_sum(words, body[s], users - large, c1, c2, c3, k0, k1)) * body_unit[s] * scale
+                cost = float(_body_sum(words, body, s, users - large, c1, c2, c3, k0, k1)) * body_unit[s] * scale
                 c1 = (np.uint64(TAIL) << _24) | stream
                 block = 0
                 while large > 0:
@@ -390,14 +414,10 @@ def draw_block(  # type: ignore[no-untyped-def]
                             x = (tail[s, cell, 0] + tail[s, cell, 1] * t) * scale
                         else:
                             x = (tail[s, cell, 3] + tail[s, cell, 4] * t) * scale
+                        chance[j] = x
                         cost += x
-                        if kind[s] != OUT_OF_SCOPE:
-                            for d in range(n_thresholds):
-                                if x <= thresholds[s, d]:
-                                    break
-                                excess[r, i, d] += x - thresholds[s, d]
-                                above[r, i, d] += x
-                                n_above[r, i, d] += 1
+                    if kind[s] != OUT_OF_SCOPE:
+                        _count_above(chance, count, thresholds, s, excess, above, n_above, r, i)
                     block += blocks
                     large -= count
                 if kind[s] == OUT_OF_SCOPE:

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("scenario")
-@click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, tvar, expected_overspend or cv.")
+@click.option(
+    "--statistic", default="p_overspend", show_default=True, help="p_overspend, tvar, expected_overspend or cv."
+)
 @click.option("--margin", type=float, help="Tolerance of p_overspend; 0.05 by default.")
 @click.option("--level", type=float, help="Level of tvar, such as 0.95.")
-@click.option("--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated value of the statistic.")
-@click.option("--members", type=click.IntRange(min=1), help="Ask what makes so many people viable, not how many are needed.")
+@click.option(
+    "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated value of the statistic."
+)
+@click.option(
+    "--members", type=click.IntRange(min=1), help="Ask what makes so many people viable, not how many are needed."
+)
 @click.option("--largest", type=click.IntRange(min=2), help="Largest population that is tried.")
 @click.option("--replicates", type=click.IntRange(min=40), help="Synthetic populations; the scenario's by default.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
@@ -65,7 +71,9 @@ def _shown(report: str, answer: xr.Dataset, out: str | None) -> None:
 @click.argument("scenario")
 @click.option("--members", type=click.IntRange(min=1), required=True, help="People, for one year.")
 @click.option("--overspend", type=float, required=True, help="Observed cost / budget − 1, such as 0.04.")
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Share of the years in the usual range.")
+@click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Share of the years in the usual range."
+)
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 def luck(scenario: str, members: int, overspend: float, confidence: float, out: str | None) -> None:
     """Was last year's deviation luck?

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
-@click.option("--loss-over", type=float, default=0.05, show_default=True, help="Loss as a share of own revenue to warn of.")
+@click.option(
+    "--loss-over", type=float, default=0.05, show_default=True, help="Loss as a share of own revenue to warn of."
+)
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
 @click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
@@ -56,7 +58,13 @@ def settle(
 
 
 def _settle_draws(
-    source: str, replicates: int | None, seed: int | None, reference: str | None, loss_over: float, out: str | None, as_json: bool
+    source: str,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    out: str | None,
+    as_json: bool,
 ) -> None:
     from ..contracts.compare import compare, comparison_json
     from ..contracts.design import with_reference

@@ -21,7 +21,9 @@ def size_report(answer: xr.Dataset) -> str:
     head = [dim, "people", interval, "exact engine", "systematic risk alone"]
     how = "drawn, beside the exact engine" if simulated else "exact, nothing drawn"
     question = f"Smallest population with a {answer.attrs['asked']} ({how})"
-    return "\n".join([str(answer.attrs.get("title", "")), "", question, table(head, rows), *_size_verdicts(answer, dim, labels)])
+    return "\n".join(
+        [str(answer.attrs.get("title", "")), "", question, table(head, rows), *_size_verdicts(answer, dim, labels)]
+    )
 
 
 def _labels(answer: xr.Dataset, dim: str) -> list[str]:
@@ -97,7 +99,10 @@ def luck_report(answer: xr.Dataset) -> str:
         for risk in answer["risk"].values
     ]
     head = ["threshold", "risk", "percentile", "two-sided p", f"{answer.attrs['confidence']:.4g} of years"]
-    told = [_luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1]) for risk in answer["risk"].values]
+    told = [
+        _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1])
+        for risk in answer["risk"].values
+    ]
     return "\n".join([f"Was it luck? Observed: {observed} (exact, nothing drawn)", *told, "", table(head, rows)])
 
 

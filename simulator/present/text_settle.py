@@ -90,7 +90,9 @@ def payoff_report(payoffs: xr.Dataset) -> str:
             [f"{float(ratio):.0%}", *(_share(shown, party, ratio) for party in parties)]
             for ratio in shown["cost_ratio"].values
         ]
-        parts.append(f"{design}: surplus of each party as a share of the budget\n{table(['cost / budget', *parties], rows)}")
+        parts.append(
+            f"{design}: surplus of each party as a share of the budget\n{table(['cost / budget', *parties], rows)}"
+        )
     return "\n\n".join([*parts, "Exact: no draws; quality and activity are as expected."])
 
 

@@ -1,0 +1,221 @@
+"""Benchmarks: one command, one table of ratios, all measured in this one run.
+
+    python benchmarks/run.py            about two minutes
+    python benchmarks/run.py --full     also 2.8 million people × 10,000 replicates
+    python benchmarks/run.py --only rivals costs
+
+Kernels are measured in CPU seconds of one core, rivals by turns with ours, medians of nine pairs; only the row on two
+threads is by the clock, and means something on an idle machine. Results go to results/benchmarks.json too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import book
+import measure
+import programs
+import rivals
+
+from simulator.engine.simulate import Plan, draw, draw_all
+
+ROOT = Path(__file__).resolve().parents[1]
+EAST_SUSSEX = ROOT / "configs" / "east_sussex.toml"
+REPLICATES = 200
+LARGEST = book.SIZES[-1:]
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    measured: float
+    unit: str
+    wanted: str = ""
+    holds: bool | None = None
+    remark: str = ""
+
+    def cells(self) -> list[str]:
+        verdict = {True: "yes", False: "NO", None: ""}[self.holds]
+        return [self.what, f"{self.measured:,.3g} {self.unit}", self.wanted, verdict, self.remark]
+
+
+def at_least(what: str, measured: float, bound: float, unit: str = "×", remark: str = "") -> Row:
+    return Row(what, measured, unit, f"≥ {bound:g}", measured >= bound, remark)
+
+
+def at_most(what: str, measured: float, bound: float, unit: str = "×", remark: str = "") -> Row:
+    return Row(what, measured, unit, f"≤ {bound:g}", measured <= bound, remark)
+
+
+def ours(plan: Plan, replicates: int = REPLICATES) -> measure.Job:
+    return lambda: draw(plan, 0, replicates)
+
+
+def per_patient(seconds: float, plan: Plan, replicates: int = REPLICATES) -> float:
+    """Nanoseconds."""
+    return seconds / replicates / plan.people * 1e9
+
+
+# ── against others ───────────────────────────────────────────────────────────────────────────────
+
+
+def against_rivals() -> Iterator[Row]:
+    one = book.plan_of(book.scenario(sizes=LARGEST, thresholds=(50_000.0,)))
+    all_sizes = book.plan_of(book.scenario())
+    yield from _against_loop("numpy lognormal loop, 1 size × 1 threshold", rivals.numpy_loop, one, 5, 15)
+    yield from _against_loop("numpy lognormal loop, 9 sizes × 5 thresholds", rivals.numpy_loop, all_sizes, 5, 15)
+    yield from _against_loop("plain jitted loop, 9 sizes × 5 thresholds", rivals.jitted_loop, all_sizes, 3, None)
+    yield from against_bound("12 segments", book.plan_of(book.scenario(sizes=LARGEST)), 0.5)
+
+
+def _against_loop(name: str, loop, plan: Plan, replicates: int, bound: float | None) -> Iterator[Row]:  # type: ignore[no-untyped-def]
+    mu, sigma = book.lognormals(plan)
+    theirs = lambda: loop(plan.heads, plan.rate, mu, sigma, plan.thresholds[0], replicates)  # noqa: E731
+    pair = measure.by_turns(ours(plan), theirs)
+    ratio = pair.ratio * REPLICATES / replicates
+    ours_speed, speed = (1e3 / per_patient(*x) for x in ((pair.first, plan), (pair.second, plan, replicates)))
+    remark = f"{ours_speed:,.0f} against {speed:,.0f} million patients/s/core"
+    yield at_least(name, ratio, bound, remark=remark) if bound else Row(name, ratio, "×", remark=remark)
+
+
+def against_bound(name: str, plan: Plan, bound: float) -> Iterator[Row]:
+    """Our speed as a share of the bound's, which draws once for each person with any cost."""
+    with tempfile.TemporaryDirectory() as folder:
+        variants = rivals.bounds(Path(folder))
+        if not variants:
+            print("no C compiler: no bound", file=sys.stderr)
+            return
+        draws = int(book.users(plan) * REPLICATES)
+        sums = {compiled(plan.body[0], draws) for compiled in variants.values()}
+        assert len(sums) == 1, "the variants of the bound disagree"
+        pairs = {v: measure.by_turns(ours(plan), lambda c=c: c(plan.body[0], draws), 5) for v, c in variants.items()}
+        best = min(pairs, key=lambda variant: pairs[variant].ratio)
+        pair = measure.by_turns(ours(plan), lambda: variants[best](plan.body[0], draws))
+    remark = f"{per_patient(pair.first, plan):.3f} against {per_patient(pair.second, plan):.3f} ns/patient ({best})"
+    yield at_least(f"share of the C bound, 1 size, {name}", pair.ratio, bound, remark=remark)
+    yield Row(f"the bound, a draw ({best})", pair.second / draws * 1e9, "ns")
+
+
+def on_east_sussex() -> Iterator[Row]:
+    if not EAST_SUSSEX.exists():
+        return
+    import simulator as sim
+    from simulator.runs import with_simulation
+
+    scenario = sim.load(EAST_SUSSEX)
+    plan = book.plan_of(scenario)
+    seconds = measure.median_seconds(ours(plan))
+    segments = len(scenario.population.segments)
+    yield Row(
+        "East Sussex, all sizes and thresholds", per_patient(seconds, plan), "ns/patient", remark=f"{segments} segments"
+    )
+    one = with_simulation(scenario, population_sizes=scenario.population_sizes[-1:])
+    yield from against_bound(f"East Sussex, {segments} segments", book.plan_of(one), 0.4)
+
+
+# ── what costs what ──────────────────────────────────────────────────────────────────────────────
+
+
+def costs() -> Iterator[Row]:
+    nine, one = book.plan_of(book.scenario()), book.plan_of(book.scenario(sizes=LARGEST))
+    yield _ratio("9 sizes against 1", one, nine, 1.25)
+    single = book.plan_of(book.scenario(sizes=LARGEST, thresholds=book.EIGHT[:1]))
+    eight = book.plan_of(book.scenario(sizes=LARGEST, thresholds=book.EIGHT))
+    yield _ratio("8 thresholds against 1", single, eight, 1.3)
+    yield _ratio(
+        "sampled against fixed membership, 9 sizes", nine, book.plan_of(book.scenario(membership="sampled")), None
+    )
+    yield from threads(nine)
+
+
+def _ratio(name: str, first: Plan, second: Plan, bound: float | None) -> Row:
+    pair = measure.by_turns(ours(first), ours(second))
+    remark = f"{per_patient(pair.second, second):.3f} against {per_patient(pair.first, first):.3f} ns/patient"
+    return at_most(name, pair.ratio, bound, remark=remark) if bound else Row(name, pair.ratio, "×", remark=remark)
+
+
+def threads(plan: Plan) -> Iterator[Row]:
+    load = measure.load()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two:
+        jobs = [lambda executor=executor: draw_all(plan, 0, 4 * REPLICATES, executor) for executor in (two, one)]
+        pair = measure.by_turns(*jobs, clock=time.perf_counter)
+        work = measure.by_turns(*reversed(jobs), turns=5)
+    remark = f"by the clock; the nine pairs lie from {pair.lowest:.2f} to {pair.highest:.2f}"
+    row = at_least("2 threads against 1", pair.ratio, 1.7, remark=remark)
+    # this program alone makes a load of 1
+    if load > 1.3 and not row.holds:
+        row = row._replace(holds=None, remark=f"{remark}; not judged: others use the machine (load {load:.1f})")
+    yield row
+    yield Row("CPU seconds of 2 threads against 1", work.ratio, "×")
+
+
+def small_populations() -> Iterator[Row]:
+    for membership in ("fixed", "sampled"):
+        for segments in (1, 18, 54):
+            plan = book.plan_of(book.scenario(segments, (1_000,), membership=membership))
+            replicates = 10_000 if segments == 1 else 3_000
+            each = per_patient(measure.median_seconds(ours(plan, replicates)), plan, replicates)
+            remark = f"{each * 1_000 / segments:,.0f} ns a segment"
+            yield Row(f"1,000 people, {segments} segments, {membership}", each, "ns/patient", remark=remark)
+
+
+# ── whole programs ───────────────────────────────────────────────────────────────────────────────
+
+
+def whole_programs(full: bool) -> Iterator[Row]:
+    for what, cpu in programs.start_up().items():
+        yield Row(what, cpu, "CPU s")
+    job = programs.peers_job()
+    remark = "after start-up"
+    yield at_most("100,000 people × 1,000 replicates × one cap", job["cpu_seconds"], 0.2, "CPU s", remark)
+    yield at_most(
+        "the same, memory beyond start-up", job["more_mb"] / 1e3, 0.3, "GB", f"{job['peak_mb']:,.0f} MB in all"
+    )
+    people = 2_800_000 if full else 28_000
+    peak, wall = programs.memory(people)
+    remark = f"{wall:,.1f} s by the clock" if full else "memory does not depend on people; --full draws 2.8 million"
+    yield at_most(f"peak memory, {people:,} people × 10,000 replicates", peak / 1e3, 1.0, "GB", remark)
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────────
+
+
+def main() -> None:
+    groups = {
+        "rivals": against_rivals,
+        "costs": costs,
+        "small": small_populations,
+        "east-sussex": on_east_sussex,
+        "programs": lambda: whole_programs(options.full),
+    }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="draw the largest job whole")
+    parser.add_argument("--only", nargs="+", choices=groups, default=list(groups), help="groups to measure")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks.json")
+    options = parser.parse_args()
+    machine = measure.machine()
+    print("\n".join(f"{name:<10}{value}" for name, value in machine.items()), flush=True)
+    rows = [row for name in options.only for row in _told(name, groups[name]())]
+    print("\n" + measure.table([["", "measured", "wanted", "holds", ""], *(row.cells() for row in rows)]))
+    options.out.parent.mkdir(exist_ok=True)
+    kept = {"machine": machine, "rows": [row._asdict() for row in rows]}
+    options.out.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    print(f"\nwritten to {options.out}")
+
+
+def _told(name: str, rows: Iterator[Row]) -> list[Row]:
+    print(f"measuring {name} …", file=sys.stderr, flush=True)
+    return list(rows)
+
+
+if __name__ == "__main__":
+    main()
