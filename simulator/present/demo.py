@@ -26,8 +26,8 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("luck alone", "east_sussex.toml"),
-    Case("+ 1.5% shock", "east_sussex_shock.toml"),
+    Case("central: luck alone", "east_sussex.toml"),
+    Case("central + 1.5% shock", "east_sussex_shock.toml"),
     Case("light tail", "east_sussex_light.toml"),
     Case("heavy tail", "east_sussex_heavy.toml"),
 )
@@ -55,7 +55,7 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     summaries = []
     for case in CASES:
         ledger, summary = _run(configs / case.file, replicates)
-        click.echo(f"{case.head:<13} {case.file}: {summary.attrs['check_sentence']}")
+        click.echo(f"{case.head:<21} {case.file}: {summary.attrs['check_sentence']}")
         summaries.append(summary)
         if case is CASES[0]:
             save(with_summary(ledger, summary), results / "east_sussex.nc")
