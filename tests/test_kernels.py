@@ -438,6 +438,37 @@ def test_services_out_of_scope_are_totalled_apart_and_meet_no_threshold():
     assert kept["gross"][0, 0] == out["excluded"][0, 0] == 100 * kept["n_above"][0, 0, 0]
 
 
+plain_only = pytest.mark.skipif(not JIT_OFF, reason="only plain Python can be given draws of one's choice")
+
+
+@pytest.mark.jit_off
+@plain_only
+@pytest.mark.parametrize(("word", "cost"), [(0, 2.0**-7), (ALL_ONES, 3_713.0)])
+def test_the_extreme_claims_read_the_extreme_cells(monkeypatch, word, cost):
+    def constant(words, blocks, *counter_and_key):
+        words[: 4 * blocks] = word
+
+    monkeypatch.setattr(kernels, "philox", constant)
+    # the lowest cell is crossed evenly: half of 2⁻⁶⁴ is 2⁻⁷ of it
+    assert draw_one_stream(1, tail=index_table())["gross"][0, 0] == pytest.approx(cost, rel=1e-9)
+
+
+@pytest.mark.jit_off
+@plain_only
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda words: kernels.binomial(words, 8, 0.3, *u64(1, 2, 3, 4, 5)),
+        lambda words: kernels.poisson(words, 2.0, *u64(1, 2, 3, 4, 5)),
+    ],
+)
+def test_what_rounding_leaves_beyond_the_last_chance_is_drawn_again(monkeypatch, draw):
+    uniforms = iter([1.0 + 1e-9, 1e-300])
+    monkeypatch.setattr(kernels, "_uniform", lambda *arguments: next(uniforms))
+    assert draw(np.empty(4, np.uint64)) == 0
+    assert next(uniforms, None) is None, "both were used"
+
+
 def test_the_rarest_claims_read_the_lowest_cell():
     # 2⁻⁵⁸ is out of reach of a test's draws, so the index itself is looked at
     bits = np.array([2.0**-58, np.nextafter(2.0**-58, 0), 2.0**-64, np.nextafter(1.0, 0)]).view(np.uint64)

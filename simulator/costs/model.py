@@ -241,6 +241,20 @@ class CostModel(Term):
         shares = np.array([unit.shares.get(segment.name, 0.0) for segment in self.population.segments])
         return shares / shares.sum()
 
+    def case_mixes(self, heads: NDArray[np.int64]) -> list[tuple[Array, float]]:
+        """Where the case mix is drawn: shares of the segments, and how many people are drawn by them.
+
+        Parameters
+        ----------
+        heads : ndarray of int, shape (segment,)
+            People of a population, of one unit, or of all units together.
+        """
+        units = self.population.units
+        if all(unit.shares is None for unit in units):
+            return [(self.shares, float(heads.sum()))]
+        alone = [unit for unit in units if np.array_equal(head_counts(unit.members, self.unit_shares(unit)), heads)]
+        return [(self.unit_shares(unit), float(unit.members)) for unit in alone[:1] or units]
+
     def threshold_amounts(self, thresholds: Thresholds) -> Array:
         """Money at which exclusion starts.
 

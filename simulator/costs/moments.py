@@ -7,15 +7,14 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .model import SHOCK_BOUND, CostModel, head_counts
+from .model import SHOCK_BOUND, CostModel
 from .quadrature import ORDERS, Moments
 
 Array = NDArray[np.float64]
@@ -24,6 +23,7 @@ Layer = tuple[Array, float, float]
 """Threshold of each stream in money, share of the excess removed above it, share of the whole patient removed."""
 
 _SHOCK_NODES = 48
+_STEP_NODES = 2_400
 
 
 class TotalMoments(NamedTuple):
@@ -48,7 +48,7 @@ class Exact:
     def __init__(self, model: CostModel) -> None:
         self.model = model
         self._moments = [Moments(stream.severity) for stream in model.streams]
-        self.factors, self.weights = shock_nodes(model)
+        self.factors, self.weights = shock_nodes(model, steps=any(s.severity.has_atoms for s in model.streams))
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
         """Moments of the cost that a rule keeps.
@@ -67,14 +67,14 @@ class Exact:
 
     def n_above(self, heads: NDArray[np.int64], amounts: Array) -> tuple[Array, Array]:
         """Mean and sd of the number of patients above the thresholds, each (population,)."""
-        chance = [np.array([m.severity.sf(amounts[s] / f) for f in self.factors]) for s, m in enumerate(self._moments)]
+        chance = [m.severity.sf(amounts[s] / self.factors) for s, m in enumerate(self._moments)]
         per_user = np.stack([np.where(ORDERS == 0, 1.0, c[:, None]) for c in chance])
         found = _over_shocks(self._cumulants(heads, per_user, True), self.weights)
         return found.mean, found.sd
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (factor, 5)."""
-        return np.stack([_kept_moments(self._moments[stream], stream, layers, f) for f in self.factors])
+        return _kept_moments(self._moments[stream], stream, layers, self.factors).T
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
         """Cumulants of the total given the shock, shape (4, population, factor)."""
@@ -84,9 +84,9 @@ class Exact:
         per_head = rates[:, None, None] * per_user[:, :, 1:]
         total = np.zeros((4, heads.shape[0], self.factors.size))
         if in_scope and self.model.sampled:
-            for shares, drawn in self._case_mixes(heads):
-                mixed = np.tensordot(shares, per_head[:segments], axes=1)
-                total[:, drawn > 0] += _cumulants_of(mixed)[:, None, :] * drawn[drawn > 0, None]
+            for place, row in enumerate(heads):
+                for shares, drawn in self.model.case_mixes(row):
+                    total[:, place] += drawn * _cumulants_of(np.tensordot(shares, per_head[:segments], axes=1))
         elif in_scope:
             by_segment = _cumulants_of(per_head[:segments])
             total += np.einsum("ns,ksf->knf", heads.astype(float), np.where(np.isinf(by_segment), 0.0, by_segment))
@@ -97,27 +97,22 @@ class Exact:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
         return total
 
-    def _case_mixes(self, heads: NDArray[np.int64]) -> Iterator[tuple[Array, Array]]:
-        """Shares of the segments, and people of each population who are drawn by them."""
-        units = self.model.population.units
-        if all(unit.shares is None for unit in units):
-            yield self.model.shares, heads.sum(axis=1).astype(float)
-            return
-        counts = [tuple(head_counts(unit.members, self.model.unit_shares(unit)).tolist()) for unit in units]
-        for place, row in enumerate(heads.tolist()):
-            # a row that is no unit is the total of them all
-            parts = [counts.index(tuple(row))] if tuple(row) in counts else range(len(units))
-            for unit in (units[part] for part in parts):
-                drawn = np.zeros(heads.shape[0])
-                drawn[place] = unit.members
-                yield self.model.unit_shares(unit), drawn
 
+def shock_nodes(model: CostModel, steps: bool = False) -> tuple[Array, Array]:
+    """Factors and weights that integrate a function of the product of all shocks; weights add up to 1, mean is 1.
 
-def shock_nodes(model: CostModel) -> tuple[Array, Array]:
-    """Factors and weights that integrate a function of the product of all shocks; weights add up to 1, mean is 1."""
+    Parameters
+    ----------
+    model : CostModel
+    steps : bool
+        Whether the function may have steps, as where an observed cost passes a threshold; it then takes many nodes.
+    """
     if not model.shocks:
         return np.ones(1), np.ones(1)
-    nodes, weights = np.polynomial.legendre.leggauss(_SHOCK_NODES)
+    if steps:
+        nodes, weights = (np.arange(_STEP_NODES) + 0.5) * (2 / _STEP_NODES) - 1, np.ones(_STEP_NODES)
+    else:
+        nodes, weights = np.polynomial.legendre.leggauss(_SHOCK_NODES)
     score = SHOCK_BOUND * nodes
     weights = weights * np.exp(-(score**2) / 2)
     # several truncated normals add up to one but for some 1e-9 of probability
@@ -127,35 +122,35 @@ def shock_nodes(model: CostModel) -> tuple[Array, Array]:
     return factors / float(weights @ factors), weights
 
 
-def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factor: float) -> Array:
+def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factors: Array) -> Array:
+    """E[g(λX)ᵏ] of one user for each factor λ, shape (5, factor)."""
     steps = sorted((float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream]))
-    edges = [0.0, *(at / factor for at, _, _ in steps), np.inf]
-    slope, intercept = 1.0, 0.0
-    kept = np.zeros(ORDERS.size)
-    for position, (low, high) in enumerate(pairwise(edges)):
-        if position:
-            at, excess, whole = steps[position - 1]
-            slope, intercept = slope - excess - whole, intercept + excess * at
-            slope = 0.0 if abs(slope) < 1e-12 else slope
-        if low == 0.0:
-            piece = moments.below(high) if np.isfinite(high) else moments.raw
-        elif np.isinf(high):
-            piece = moments.above(low)
-        else:
-            piece = moments.below(high) - moments.below(low)
-        kept += _linear_moments(piece, slope * factor, intercept)
-    return kept
+    slope, intercept, below = 1.0, 0.0, np.zeros((ORDERS.size, factors.size))
+    kept = np.zeros((ORDERS.size, factors.size))
+    for at, excess, whole in steps:
+        up_to = moments.below(at / factors)
+        kept += _linear_moments(up_to - below, slope * factors, intercept)
+        slope, intercept, below = slope - excess - whole, intercept + excess * at, up_to
+        slope = 0.0 if abs(slope) < 1e-12 else slope
+    above = moments.above(steps[-1][0] / factors) if steps else np.repeat(moments.raw[:, None], factors.size, axis=1)
+    return kept + _linear_moments(above, slope * factors, intercept)
 
 
-def _linear_moments(partial: Array, slope: float, intercept: float) -> Array:
-    """∫ (intercept + slope·x)ᵏ over a piece, k = 0 … 4, from its partial moments."""
-    if slope == 0.0:
-        return np.asarray(intercept**ORDERS * partial[0])
+def _linear_moments(partial: Array, slope: Array, intercept: float) -> Array:
+    """∫ (intercept + slope·x)ᵏ over a piece, k = 0 … 4 and each slope, from its partial moments, shape (5, slope)."""
+    if not slope.any():
+        return np.asarray(intercept ** ORDERS[:, None] * partial[0])
     if intercept == 0.0:
-        return np.asarray(slope**ORDERS * partial)
-    return np.array(
-        [sum(special.comb(k, j) * intercept ** (k - j) * slope**j * partial[j] for j in range(k + 1)) for k in ORDERS]
-    )
+        return np.asarray(slope ** ORDERS[:, None] * partial)
+    with np.errstate(invalid="ignore"):
+        found = np.array(
+            [
+                sum(special.comb(k, j) * intercept ** (k - j) * slope**j * partial[j] for j in range(k + 1))
+                for k in ORDERS
+            ]
+        )
+    # where a lower moment is infinite too, the signs of the terms say nothing
+    return np.where(np.isinf(partial), np.inf, found)
 
 
 def _cumulants_of(raw: Array) -> Array:

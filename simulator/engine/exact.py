@@ -182,19 +182,22 @@ def _log_characteristic(
 ) -> Complex:
     """log E[exp(i·t·total)] given the shock. Branches do not matter: heads are whole numbers."""
     people = float(heads.sum())
+    segments = [np.zeros(frequency.size, complex) for _ in model.shares]
     total = np.zeros(frequency.size, complex)
-    mixed = np.zeros(frequency.size, complex)
     for s, stream in enumerate(model.streams):
         if stream.in_scope != in_scope:
             continue
-        change = _per_user(stream, s, kept, breaks[s], frequency, factor)
-        if not stream.is_segment:
-            total += people * stream.rate * change
-        elif model.sampled:
-            mixed += model.shares[s] * stream.rate * change
+        change = stream.rate * _per_user(stream, s, kept, breaks[s], frequency, factor)
+        if stream.is_segment:
+            segments[s] = change
         else:
-            total += heads[s] * np.log1p(stream.rate * change)
-    return np.asarray(total + people * np.log1p(mixed), complex)
+            total += people * change
+    if model.sampled:
+        for shares, drawn in model.case_mixes(heads):
+            total += drawn * np.log1p(np.tensordot(shares, segments, axes=1))
+    else:
+        total += sum(n * np.log1p(change) for n, change in zip(heads, segments, strict=True))
+    return total
 
 
 def _per_user(stream: Stream, s: int, kept: Kept, breaks: Array, frequency: Array, factor: float) -> Complex:

@@ -130,7 +130,7 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
     chances = np.ascontiguousarray(np.broadcast_to(plan.shares, plan.heads.shape))
     factor = np.repeat(together[:, None], plan.kind.size, axis=1)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
-        kernels.draw_block(  # type: ignore[no-untyped-call]
+        kernels.draw_block(
             kernels.key_of(plan.seed), first, _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
             _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
             factor, *drawn.values(),

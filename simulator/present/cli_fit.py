@@ -92,4 +92,4 @@ def _write_plot(model: Any, path: str) -> None:
     from .plots.fit_diagnostics import fit_diagnostics
     from .plots.style import save_figure
 
-    save_figure(fit_diagnostics(model.curves, model.diagnostics, model.currency)[0], path)
+    save_figure(fit_diagnostics(model.curves, model.currency)[0], path)

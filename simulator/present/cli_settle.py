@@ -88,16 +88,11 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
     from ..ledger import draws_of, open_ledger
     from ..runs import scenario_of, simulate
 
-    if source.endswith(".nc"):
-        ledger = draws_of(open_ledger(source))
-        scenario = scenario_of(ledger)
-        designs = () if scenario is None else scenario.designs
-    else:
-        scenario = load_with(source, replicates, seed)
-        ledger, designs = (simulate(scenario), scenario.designs) if scenario.designs else (None, ())
-    if not designs or ledger is None:
+    drawn = draws_of(open_ledger(source)) if source.endswith(".nc") else None
+    scenario = load_with(source, replicates, seed) if drawn is None else scenario_of(drawn)
+    if scenario is None or not scenario.designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
-    return ledger, designs
+    return simulate(scenario) if drawn is None else drawn, scenario.designs
 
 
 def _payoff(source: str, plot: str | None, as_json: bool) -> None:

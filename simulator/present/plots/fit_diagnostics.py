@@ -1,0 +1,127 @@
+"""How good is the fit? Four pictures of fitted beside observed; rings are observed, lines fitted.
+
+No point stands for fewer than ten patients: what may not be told is not in the Dataset.
+"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from ..text import money
+from .style import evenly, house_axes
+
+_MOST = 4
+
+
+def fit_diagnostics(curves: xr.Dataset, currency: str = "GBP") -> list[Axes]:
+    """The four pictures on one sheet.
+
+    Parameters
+    ----------
+    curves : xarray.Dataset
+        `FittedModel.curves`.
+    currency : str
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        Quantiles, exceedance, concentration, limited means.
+    """
+    with house_axes(None) as first:
+        plt.close(first.figure)
+        _, axes = plt.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
+    flat = list(axes.ravel())
+    fit_quantiles(curves, currency, flat[0])
+    fit_exceedance(curves, currency, flat[1])
+    fit_concentration(curves, flat[2])
+    fit_limited_means(curves, currency, flat[3])
+    flat[0].legend(fontsize=8)
+    return flat
+
+
+def fit_quantiles(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+    """Q–Q: mean cost of equal slices of people, fitted against observed, on logarithmic axes."""
+    with house_axes(ax) as axes:
+        for name, part in _shown(curves):
+            observed, fitted = part["observed_cell_mean"].values, part["fitted_cell_mean"].values
+            known = (observed > 0) & (fitted > 0)
+            axes.plot(observed[known], fitted[known], "o", ms=4, mfc="none", label=name)
+        ends = np.array(axes.get_xlim())
+        ends = np.maximum(ends, 1.0)
+        axes.plot(ends, ends, color="#505A5F", lw=1, ls="-")
+        axes.set(xscale="log", yscale="log")
+        axes.set_xlabel("observed mean cost of a slice of people, a year")
+        axes.set_ylabel("fitted")
+        axes.set_title("Quantiles")
+        _money_axis(axes.xaxis, currency)
+        _money_axis(axes.yaxis, currency)
+    return axes
+
+
+def fit_exceedance(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+    """Share of people who cost more than an amount, on logarithmic axes."""
+    with house_axes(ax) as axes:
+        amounts = curves["amount"].values
+        for name, part in _shown(curves):
+            fitted = np.where(part["fitted_p_above"].values > 0, part["fitted_p_above"].values, np.nan)
+            (line,) = axes.plot(amounts, fitted, label=name)
+            observed = np.where(part["observed_p_above"].values > 0, part["observed_p_above"].values, np.nan)
+            axes.plot(amounts, observed, "o", ms=4, mfc="none", mec=line.get_color())
+        axes.set(xscale="log", yscale="log")
+        lowest = float(np.nanmin(np.where(curves["observed_p_above"] > 0, curves["observed_p_above"], np.nan)))
+        axes.set_ylim(bottom=lowest / 10)
+        axes.set_xlabel("cost a year")
+        axes.set_ylabel("share of people who cost more")
+        axes.set_title("Exceedance")
+        _money_axis(axes.xaxis, currency)
+        axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
+    return axes
+
+
+def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Lorenz: share of cost that the costliest share of people carry."""
+    with house_axes(ax) as axes:
+        people = 100 * curves["people_share"].values
+        for name, part in _shown(curves):
+            (line,) = axes.plot(people, 100 * part["fitted_top_share"].values, label=name)
+            axes.plot(people, 100 * part["observed_top_share"].values, "o", ms=4, mfc="none", mec=line.get_color())
+        axes.set(xscale="log")
+        axes.set_xlabel("costliest people, % (logarithmic)")
+        axes.set_ylabel("their share of cost, %")
+        axes.set_title("Concentration")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
+    return axes
+
+
+def fit_limited_means(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+    """Mean cost up to an amount, fitted over observed: 1 where the fit is perfect."""
+    with house_axes(ax) as axes:
+        for name, part in _shown(curves):
+            ratio = part["fitted_limited_mean"].values / part["observed_limited_mean"].values
+            known = np.isfinite(ratio)
+            axes.plot(curves["amount"].values[known], ratio[known], "o-", ms=3, label=name)
+        axes.axhline(1.0, color="#505A5F", lw=1, ls="-")
+        axes.set(xscale="log")
+        axes.set_xlabel("amount, a year")
+        axes.set_ylabel("mean cost up to the amount, fitted / observed")
+        axes.set_title("Limited means")
+        _money_axis(axes.xaxis, currency)
+    return axes
+
+
+def _shown(curves: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    names = [str(name) for name in curves["segment"].values]
+    return [(names[position], curves.isel(segment=position)) for position in evenly(len(names), _MOST)]
+
+
+def _money_axis(axis: object, currency: str) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda v, _: money(v, currency)))  # type: ignore[attr-defined]
+    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
+
+
+def _one_in(share: float, _: object) -> str:
+    return f"1 in {1 / share:,.0f}" if 0 < share < 0.2 else f"{share:.0%}"
