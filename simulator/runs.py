@@ -66,6 +66,8 @@ def simulate(
     RunInterrupted
         On Ctrl-C, with the ledger of the replicates that were finished.
     """
+    if first_replicate < 0:
+        raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
     check_memory(scenario)
     plan = make_plan(
         scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed

@@ -264,6 +264,22 @@ def test_numbers_above_under_a_shock():
     assert (mean[0], sd[0] ** 2) == pytest.approx((1_000 * first, variance), rel=1e-8)
 
 
+@pytest.mark.parametrize("threshold", [100.5, 101.0, 103.0, 110.0])
+def test_an_observed_cost_near_the_threshold_is_carried_over_it_by_the_shock(threshold):
+    # a step in the shock, which few nodes would miss by a third of the atom
+    scenario = alone({"family": "empirical", "values": [100.0]}, shocks=SHOCKS[:1])
+    sigma, scale = oracles.shock_law(0.05)
+    p = float(stats.norm.sf(math.log(threshold / 100 / scale) / sigma))
+    mean, _ = Exact(scenario.cost_model).n_above(np.array([[1_000]]), np.array([threshold]))
+    error = math.sqrt(p * (1 - p) / 10_000)  # of ten thousand replicates, where all are above or none
+    assert abs(mean[0] / 1_000 - p) < 0.5 * error
+    kept = total(scenario, [1_000], CarveOut(at=threshold)).mean[0]
+    below = integrate.quad(
+        lambda z: scale * math.exp(sigma * z) * stats.norm.pdf(z), -6, math.log(threshold / 100 / scale) / sigma
+    )[0]
+    assert abs(kept / 100_000 - below) < 0.5 * error
+
+
 def test_nobody_is_above_infinity():
     mean, sd = Exact(make().cost_model).n_above(np.array([[700, 300]]), np.full(2, math.inf))
     assert mean[0] == 0 == sd[0]

@@ -209,8 +209,8 @@ BAD = {
     ),
     "infinite variance": (
         severity(family="pareto", scale=1.0, alpha=1.9),
-        "",
-        "infinite variance in 'all' (tail index 1.9)",
+        "population.segments[0].severity",
+        "infinite variance (tail index 1.9)",
         "every threshold finite",
     ),
     "calibration that cannot be": (
@@ -281,8 +281,8 @@ BAD = {
     ),
     "no sizes": (
         {"simulation": {"population_sizes": []}},
-        "",
-        "neither simulation.population_sizes nor population.units",
+        "simulation.population_sizes",
+        "is missing",
         "how many",
     ),
     "threshold of zero": (
@@ -319,29 +319,29 @@ BAD = {
     ),
     "percentile in the zero mass": (
         {"simulation": {"thresholds": {"percentiles": [0.3]}}},
-        "",
+        "simulation.thresholds",
         "percentile 0.3 at which people have no cost",
         "higher percentile",
     ),
     "percentile in a segment's zero mass": (
         {"simulation": {"thresholds": {"percentiles": [0.4], "by": "segment"}}},
-        "",
+        "simulation.thresholds",
         "percentile 0.4 at which people of 'well' have no cost (40.0% have none)",
         "higher",
     ),
     "percentiles by segment of a rare service": (
         {"simulation": {"thresholds": {"percentiles": [0.99], "by": "segment"}}, "population": {"rare_services": RARE}},
-        "",
+        "simulation.thresholds",
         "rare service in scope",
         "amounts",
     ),
     "negative seed": ({"simulation": {"seed": -1}}, "simulation.seed", "-1 must be at least 0", "at least 0"),
     "seed too long": ({"simulation": {"seed": 2**63}}, "simulation.seed", "must be below", "below"),
     "no replicates": ({"simulation": {"replicates": 0}}, "simulation.replicates", "0 must be at least 1", "at least 1"),
-    "cut above a threshold": ({"simulation": {"cut": 6_000.0}}, "", "cut = 6000", "at most 5000"),
+    "cut above a threshold": ({"simulation": {"cut": 6_000.0}}, "simulation.cut", "6000.0 lies above", "at most 5000"),
     "cut above a threshold less the shock": (
         {"simulation": {"cut": 4_900.0}, "shocks": SHOCKS},
-        "",
+        "simulation.cut",
         "less the largest shock",
         "at most",
     ),
@@ -367,9 +367,9 @@ BAD = {
     ),
     "units and sizes": (
         {"simulation": {"population_sizes": [10]}, "units too": True},
-        "",
-        "both",
-        "leave population_sizes out",
+        "simulation.population_sizes",
+        "stands beside [[population.units]]",
+        "leave it out",
     ),
     "rare service without a mean": (
         {"population": {"rare_services": [{**RARE[0], "price": {"family": "lomax", "scale": 5.0, "alpha": 0.5}}]}},
@@ -379,8 +379,8 @@ BAD = {
     ),
     "rare service out of scope of infinite variance": (
         {"population": {"rare_services": [{**RARE[1], "price": {"family": "lomax", "scale": 5.0, "alpha": 1.5}}]}},
-        "",
-        "infinite variance in 'prison'",
+        "population.rare_services[0].price",
+        "infinite variance",
         "tail index larger than 2",
     ),
     "no title": ({"title": ""}, "title", "must not be empty", "name"),

@@ -92,6 +92,14 @@ def test_costs_are_not_negative_and_everybody_costs_at_least_nothing(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_atoms_are_where_the_survival_jumps(name):
+    severity = family(name)
+    costs = severity.isf(np.linspace(0.001, 0.999, 400))
+    jumps = severity.sf(np.nextafter(costs, 0)) - severity.sf(costs)
+    assert severity.has_atoms == bool((jumps > 1e-3).any())
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_moments_stop_at_the_tail_index(name):
     severity = family(name)
     raw = Moments(severity).raw
@@ -226,6 +234,7 @@ def test_a_mixture_of_atoms_keeps_them():
             {"weight": 0.75, "severity": FAMILIES["gamma"]},
         ]
     )
+    assert severity.has_atoms
     jump = float(severity.sf(np.nextafter(50.0, 0)) - severity.sf(50.0))
     assert jump == pytest.approx(0.25, abs=1e-9)
     gamma = Moments(ANY.validate_python(FAMILIES["gamma"])).raw
@@ -266,6 +275,13 @@ def test_values_without_weights_are_alike_and_weights_have_any_unit():
     np.testing.assert_allclose(
         Moments(one).raw, np.mean(np.array([1.0, 2.0, 5.0])[:, None] ** np.arange(5), axis=0), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("weights", [None, [3.0] * 1_000])
+def test_percentiles_of_equal_values_are_order_statistics(weights):
+    severity = Empirical(values=np.arange(1.0, 1_001.0).tolist(), weights=weights)
+    for percent in (1, 10, 50, 90, 99):
+        assert severity.isf((100 - percent) / 100) == 10 * percent
 
 
 def test_a_quantile_table_is_linear_between_its_levels():

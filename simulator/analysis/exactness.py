@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from .. import runs
 from ..contracts.exclusion import ExclusionRule
@@ -118,7 +118,7 @@ def verdict(summary: xr.Dataset, exact: ExactCells) -> dict[str, str | int | flo
             "check": "not judged",
             "check_sentence": "self-check: no cell could be judged (infinite moments, or observed costs withheld)",
         }
-    alarm = float(stats.norm.isf(FALSE_ALARM / 2 / judged.size))
+    alarm = -float(special.ndtri(FALSE_ALARM / 2 / judged.size))
     largest = float(judged.max())
     passed = largest <= alarm
     left_out = int(np.isnan(summary["z_sd"].values).sum()), int(np.isnan(z_mean).sum())

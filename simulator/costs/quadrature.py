@@ -55,7 +55,8 @@ def panel_moments(severity: Severity, high: ArrayLike, low: ArrayLike, order: in
     """
     cost, weight = _panel_nodes(severity, np.asarray(high, float), np.asarray(low, float), order)
     with np.errstate(over="ignore"):
-        return np.stack([np.sum(weight * cost**k, axis=0) for k in ORDERS])
+        # the root of the weight goes inside the power, which alone may be beyond a computer's numbers
+        return np.stack([np.sum((weight ** (1 / k) * cost) ** k if k else weight, axis=0) for k in ORDERS])
 
 
 def _panel_nodes(severity: Severity, high: Array, low: Array, order: int) -> tuple[Array, Array]:
@@ -134,9 +135,10 @@ class Moments:
         edges = np.unique(np.concatenate([_EDGES, breaks[(breaks > _EDGES[-1]) & (breaks < 1)]]))[::-1]
         panels = panel_moments(severity, edges[:-1], edges[1:])
         self._edges = edges
-        self._below = np.concatenate([np.zeros((ORDERS.size, 1)), np.cumsum(panels, axis=1)], axis=1)
         rest = _power_law_rest(severity, edges[-1])
-        self._beyond = np.cumsum(np.concatenate([rest, panels[:, ::-1]], axis=1), axis=1)[:, ::-1]
+        with np.errstate(over="ignore"):
+            self._below = np.cumsum(np.concatenate([np.zeros((ORDERS.size, 1)), panels], axis=1), axis=1)
+            self._beyond = np.cumsum(np.concatenate([rest, panels[:, ::-1]], axis=1), axis=1)[:, ::-1]
         infinite = severity.tail_index <= ORDERS
         self._beyond[infinite] = np.inf
 

@@ -40,6 +40,11 @@ class Severity(Term):
         """Survival probabilities at which `isf` has a kink or a jump."""
         return np.empty(0)
 
+    @property
+    def has_atoms(self) -> bool:
+        """Whether some single cost has a chance of its own."""
+        return False
+
     def sf(self, x: ArrayLike) -> Array:
         """P(X > x)."""
         raise NotImplementedError
@@ -158,7 +163,8 @@ class Weibull(Severity):
 
     def sf(self, x: ArrayLike) -> Array:
         shape, scale = self._law
-        return np.exp(-((np.maximum(x, 0.0) / scale) ** shape))
+        with np.errstate(over="ignore"):
+            return np.exp(-((np.maximum(x, 0.0) / scale) ** shape))
 
     def isf(self, s: ArrayLike) -> Array:
         shape, scale = self._law
@@ -404,6 +410,10 @@ class Spliced(Severity):
         return self._above.tail_index
 
     @property
+    def has_atoms(self) -> bool:
+        return self.body.has_atoms or self._above.has_atoms
+
+    @property
     def breaks(self) -> Array:
         inside = self.body.breaks[self.body.breaks > self._weight]
         reached = 1.0 if self._is_excess else float(self._above.sf(self.at))
@@ -455,6 +465,10 @@ class Mixture(Severity):
     @property
     def tail_index(self) -> float:
         return min(part.severity.tail_index for part in self.components)
+
+    @property
+    def has_atoms(self) -> bool:
+        return any(part.severity.has_atoms for part in self.components)
 
     @cached_property
     def breaks(self) -> Array:
@@ -533,8 +547,8 @@ class Empirical(Severity):
         assert self.values is not None
         order = np.argsort(self.values, kind="stable")
         weight = np.ones(len(self.values)) if self.weights is None else np.asarray(self.weights, float)
-        weight = weight[order] / weight.sum()
-        above = np.append(np.cumsum(weight[::-1])[::-1][1:], 0.0)
+        # divided last: counts add up without rounding, so that a percentile meets its own value
+        above = np.append(np.cumsum(weight[order][::-1])[::-1][1:], 0.0) / weight.sum()
         return np.asarray(self.values, float)[order], above
 
     @cached_property
@@ -547,6 +561,10 @@ class Empirical(Severity):
     @property
     def breaks(self) -> Array:
         return self._steps[1][:-1] if self.values is not None else self._line[0][1:-1]
+
+    @property
+    def has_atoms(self) -> bool:
+        return self.values is not None or bool(np.any(np.diff(self._line[1]) == 0))
 
     def sf(self, x: ArrayLike) -> Array:
         x = np.asarray(x, float)

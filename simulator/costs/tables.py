@@ -25,6 +25,7 @@ TAIL_OCTAVES = 58
 TAIL_CELLS = TAIL_OCTAVES * CELLS_PER_OCTAVE + 1
 _PARTS = 1 << 22  # steps of t in a body cell: what a uniform of 32 bits leaves after the cell
 _FULL = float(1 << 32)
+_TRIES = 20
 _LEAST_BODY = 1e-9  # chance of a body claim below which all users are large: its cells would be finer than rounding
 
 
@@ -53,9 +54,8 @@ def build(severity: Severity, cut: float) -> Tables:
     above = float(severity.sf(cut))
     # the top body cell goes to the tail, so that no matched cell can reach over the cut
     p_large = above + (1 - above) / BODY_CELLS
-    if 1 - p_large < _LEAST_BODY:
-        p_large = 1.0
-    body, unit = _body(severity, p_large, cut)
+    p_large, mean, width = _body_cells(severity, p_large, cut)
+    body, unit = _packed(mean, np.minimum(width, 2 * np.maximum(cut - mean, 0.0)))
     return Tables(p_large, body, unit, _tail(severity, p_large))
 
 
@@ -81,15 +81,24 @@ def _matched(moments: Array) -> tuple[Array, Array]:
     return mean - width / 2, width
 
 
-def _body(severity: Severity, p_large: float, cut: float) -> tuple[NDArray[np.uint64], float]:
-    edges = np.linspace(1.0, p_large, BODY_CELLS + 1)
-    if not p_large < 1:
-        return np.zeros(BODY_CELLS, np.uint64), 0.0
-    panels, starts, _ = cell_moments(severity, edges)
-    moments = np.add.reduceat(panels, starts, axis=1)
-    floor, width = _matched(moments)
-    mean = floor + width / 2
-    width = np.minimum(width, 2 * np.maximum(cut - mean, 0.0))
+def _body_cells(severity: Severity, p_large: float, cut: float) -> tuple[float, Array, Array]:
+    """Chance of a large claim, and mean and width of the body's cells."""
+    for _ in range(_TRIES):
+        if 1 - p_large < _LEAST_BODY:
+            return 1.0, np.zeros(BODY_CELLS), np.zeros(BODY_CELLS)
+        edges = np.linspace(1.0, p_large, BODY_CELLS + 1)
+        panels, starts, _ = cell_moments(severity, edges)
+        floor, width = _matched(np.add.reduceat(panels, starts, axis=1))
+        over = np.flatnonzero(floor + width > cut * (1 + 1e-9))
+        if not over.size:
+            break
+        # a cell with a jump in it reaches over the cut: the tail, which can split it, takes over from there
+        p_large = float(edges[over[0]])
+    return p_large, floor + width / 2, width
+
+
+def _packed(mean: Array, width: Array) -> tuple[NDArray[np.uint64], float]:
+    """Body cells as the kernel reads them, and their unit."""
     unit = float((mean + width / 2).max()) / (_FULL - 2) or 1.0
     width_units = np.floor(width / unit + 0.5)
     # the rounding of each floor is carried to the next cell, so that the mean over all cells is kept
