@@ -15,13 +15,16 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
 from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
+from .costs.severity import Severity
+from .stresses import Range, Stress
 
 Array = NDArray[np.float64]
+_Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
 
 
 def _ascending(raw: Any) -> Iterator[Any]:
@@ -78,6 +81,10 @@ class Scenario(Term):
     """What hits everybody in a replicate at once."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
+    stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
+    """What may turn out otherwise, and is to be borne in mind before anybody signs."""
+    ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
+    """Uncertain inputs and how far they may lie off, for the question which of them matters."""
 
     @field_validator("schema_version")
     @classmethod
@@ -88,47 +95,58 @@ class Scenario(Term):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Scenario:
-        self._check_sizes()
-        amounts = self.threshold_amounts
-        self._check_variance(amounts)
-        self._check_cut(amounts)
-        self._check_designs()
+        found = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._contradictions()]
+        if found:
+            raise ValidationError.from_exception_data(type(self).__name__, found)
         return self
 
-    def _check_sizes(self) -> None:
-        units = self.population.units
-        if not units and not self.simulation.population_sizes:
-            raise mistake("has neither simulation.population_sizes nor population.units", "say how many people")
-        total = sum(unit.members for unit in units)
-        if units and self.simulation.population_sizes not in ((), (total,)):
-            raise mistake(
-                "has both simulation.population_sizes and population.units",
-                "leave population_sizes out: units have their own",
-            )
+    def _contradictions(self) -> Iterator[_Contradiction]:
+        """Parts that are sound alone and do not fit together."""
+        yield from self._of_sizes()
+        for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
+            yield ("designs",), error
+        try:
+            amounts = self.threshold_amounts
+        except PydanticCustomError as error:
+            yield ("simulation", "thresholds"), error
+            return
+        yield from self._of_variance(amounts)
+        yield from self._of_cut(float(amounts.min()))
 
-    def _check_variance(self, amounts: Array) -> None:
-        for row, stream in zip(amounts, self.cost_model.streams, strict=True):
-            if stream.severity.tail_index <= 2 and (math.isinf(row[-1]) or not stream.in_scope):
-                raise mistake(
-                    f"has an infinite variance in {stream.name!r} (tail index {stream.severity.tail_index:g}) "
-                    "and a threshold that excludes nothing",
+    def _of_sizes(self) -> Iterator[_Contradiction]:
+        units, sizes = self.population.units, self.simulation.population_sizes
+        at = ("simulation", "population_sizes")
+        if not units and not sizes:
+            yield at, mistake("is missing", "say how many people, or give [[population.units]]", value=None)
+        if units and sizes not in ((), (sum(unit.members for unit in units),)):
+            yield at, mistake("stands beside [[population.units]], which have their own", "leave it out", value=None)
+
+    def _of_variance(self, amounts: Array) -> Iterator[_Contradiction]:
+        segments = len(self.population.segments)
+        for place, (row, stream) in enumerate(zip(amounts, self.cost_model.streams, strict=True)):
+            if stream.severity.tail_index > 2 or not (math.isinf(row[-1]) or not stream.in_scope):
+                continue
+            index = stream.severity.tail_index
+            segment = (
+                ("segments", place, "severity") if stream.is_segment else ("rare_services", place - segments, "price")
+            )
+            yield (
+                ("population", *segment),
+                mistake(
+                    f"has an infinite variance (tail index {index:g}) beside a threshold that excludes nothing",
                     "make every threshold finite, or the tail index larger than 2",
-                )
-
-    def _check_cut(self, amounts: Array) -> None:
-        cut, lowest = self.simulation.cut, float(amounts.min())
-        if cut is not None and cut * self.cost_model.largest_factor > lowest:
-            raise mistake(
-                f"has simulation.cut = {cut:g}, above the lowest threshold {lowest:g} less the largest shock",
-                f"give a cut of at most {lowest / self.cost_model.largest_factor:g}",
+                    value=None,
+                ),
             )
 
-    def _check_designs(self) -> None:
-        segments = [segment.name for segment in self.population.segments]
-        found = list(mistakes_against(self.designs, segments, self.threshold_labels.tolist()))
-        if found:
-            raise ValidationError.from_exception_data(
-                "designs", [InitErrorDetails(type=error, loc=("designs",), input=None) for error in found]
+    def _of_cut(self, lowest: float) -> Iterator[_Contradiction]:
+        cut, largest = self.simulation.cut, lowest / self.cost_model.largest_factor
+        if cut is not None and cut > largest:
+            yield (
+                ("simulation", "cut"),
+                mistake(
+                    "lies above the lowest threshold, less the largest shock", f"give at most {largest:g}", value=cut
+                ),
             )
 
     @cached_property
@@ -159,7 +177,7 @@ class Scenario(Term):
         streams = self.cost_model.streams
         if self.simulation.cut is not None:
             return np.full(len(streams), self.simulation.cut)
-        common = np.array([float(stream.severity.isf(0.01)) for stream in streams])
+        common = np.array([_common_cost(stream.severity) for stream in streams])
         return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factor
 
     @cached_property
@@ -178,6 +196,12 @@ class Scenario(Term):
     def canonical_json(self) -> str:
         """The scenario as JSON with sorted keys; infinity is the text "inf"."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
+
+
+def _common_cost(severity: Severity) -> float:
+    """A cost that about one user in a hundred exceeds; of observed costs a round figure, which tells of no patient."""
+    cost = float(severity.isf(0.01))
+    return float(f"{cost:.0e}") if severity.has_atoms else cost
 
 
 def load(path: str | os.PathLike[str]) -> Scenario:
