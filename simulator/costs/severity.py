@@ -71,14 +71,19 @@ class Severity(Term):
 # ── two figures ──────────────────────────────────────────────────────────────────────────────────
 
 
-class Lognormal(Severity):
-    """log X is normal."""
+class _WithMeanAndCv(Severity):
+    """A family that may be given by the figures people have."""
 
-    family: Literal["lognormal"] = "lognormal"
     mean: Positive | None = None
     """Mean annual cost of a user."""
     cv: Positive | None = None
     """Standard deviation of a user's annual cost as a multiple of the mean."""
+
+
+class Lognormal(_WithMeanAndCv):
+    """log X is normal."""
+
+    family: Literal["lognormal"] = "lognormal"
     mu: Number | None = None
     """Mean of the logarithm of cost."""
     sigma: Positive | None = None
@@ -103,14 +108,10 @@ class Lognormal(Severity):
         return np.exp(mu - sigma * special.ndtri(np.asarray(s, float)))
 
 
-class Gamma(Severity):
+class Gamma(_WithMeanAndCv):
     """Gamma: a light tail."""
 
     family: Literal["gamma"] = "gamma"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
-    cv: Positive | None = None
-    """Standard deviation of a user's annual cost as a multiple of the mean."""
     shape: Positive | None = None
     scale: Positive | None = None
     """Money per year."""
@@ -133,14 +134,10 @@ class Gamma(Severity):
         return scale * np.where(s > 0.5, special.gammaincinv(shape, 1 - s), special.gammainccinv(shape, s))
 
 
-class Weibull(Severity):
+class Weibull(_WithMeanAndCv):
     """Weibull: a tail between exponential (shape 1) and lognormal (shape towards 0)."""
 
     family: Literal["weibull"] = "weibull"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
-    cv: Positive | None = None
-    """Standard deviation of a user's annual cost as a multiple of the mean."""
     shape: Positive | None = None
     scale: Positive | None = None
     """Money per year."""
@@ -171,14 +168,10 @@ class Weibull(Severity):
         return scale * (-np.log(s)) ** (1 / shape)
 
 
-class Pareto(Severity):
+class Pareto(_WithMeanAndCv):
     """Classical Pareto: no cost below `scale`, then P(X > x) = (scale / x)^alpha."""
 
     family: Literal["pareto"] = "pareto"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
-    cv: Positive | None = None
-    """Standard deviation of a user's annual cost as a multiple of the mean."""
     scale: Positive | None = None
     """Smallest cost, money per year."""
     alpha: Positive | None = None
@@ -206,12 +199,10 @@ class Pareto(Severity):
         return scale * np.asarray(s, float) ** (-1 / alpha)
 
 
-class Lomax(Severity):
+class Lomax(_WithMeanAndCv):
     """Lomax (Pareto type II): P(X > x) = (1 + x / scale)^−alpha."""
 
     family: Literal["lomax"] = "lomax"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
     cv: Annotated[float, Field(strict=True, gt=1, allow_inf_nan=False)] | None = None
     """Standard deviation of a user's annual cost as a multiple of the mean; above 1."""
     scale: Positive | None = None
@@ -241,14 +232,10 @@ class Lomax(Severity):
         return scale * np.expm1(-np.log(s) / alpha)
 
 
-class GeneralizedPareto(Severity):
+class GeneralizedPareto(_WithMeanAndCv):
     """Generalized Pareto: P(X > x) = (1 + shape·x / scale)^(−1/shape); exponential at shape 0, bounded below it."""
 
     family: Literal["gpd"] = "gpd"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
-    cv: Positive | None = None
-    """Standard deviation of a user's annual cost as a multiple of the mean."""
     shape: Number | None = None
     """ξ: the reciprocal of the tail index where positive."""
     scale: Positive | None = None
@@ -285,14 +272,10 @@ class GeneralizedPareto(Severity):
 # ── three figures ────────────────────────────────────────────────────────────────────────────────
 
 
-class Burr(Severity):
+class Burr(_WithMeanAndCv):
     """Burr XII: P(X > x) = (1 + (x / scale)^c)^−d; its tail index is c·d."""
 
     family: Literal["burr"] = "burr"
-    mean: Positive | None = None
-    """Mean annual cost of a user."""
-    cv: Positive | None = None
-    """Standard deviation of a user's annual cost as a multiple of the mean."""
     tail: Annotated[float, Field(strict=True, gt=2, allow_inf_nan=False)] | None = None
     """Tail index c·d, the third figure beside mean and cv; above 2, since the variance is given."""
     c: Positive | None = None
