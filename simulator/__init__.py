@@ -20,6 +20,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 if TYPE_CHECKING:
     from .analysis.describe import describe as describe
     from .analysis.exact import exact as exact
+    from .analysis.minimum import minimum_population as minimum_population
     from .analysis.statistics import summarise as summarise
     from .base import SimulatorError as SimulatorError
     from .contracts.actuals import load_designs as load_designs
@@ -61,6 +62,7 @@ _HOMES = {
     "load": ".scenario",
     "load_designs": ".contracts.actuals",
     "merge": ".ledger",
+    "minimum_population": ".analysis.minimum",
     "open_ledger": ".ledger",
     "payoff": ".contracts.payoff",
     "plots": ".present.plots",

@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 
 PUBLIC = """
 Banded Cap CarveOut Coinsure Design Scenario SimulatorError by_unit calibrate compare describe exact extend load
-load_designs merge open_ledger payoff plots retained_cost save settle settle_actuals simulate summarise
+load_designs merge minimum_population open_ledger payoff plots retained_cost save settle settle_actuals simulate summarise
 """
 
 
