@@ -202,19 +202,27 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
 
 def triggered_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     """How often each event occurred, a row for each design, population and event that did."""
-    chance = compared["p_triggered"]
-    dims = [str(dim) for dim in chance.dims]
+    return _occurring(compared, "p_triggered")
+
+
+def protection_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
+    """What protection costs above the excess that it is expected to pay, a row for each design that buys it."""
+    return _occurring(compared, "expected_protection_cost") if "expected_protection_cost" in compared else []
+
+
+def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
+    """The places at which a figure is above 0, with its error."""
+    found = compared[name]
+    error = compared[f"{name}_se"].transpose(*found.dims)
     rows = []
-    for place in np.ndindex(*chance.shape):
-        if chance.values[place] > 0:
-            row = {dim: _plain(compared[dim].values[at]) for dim, at in zip(dims, place, strict=True)}
-            figures = {"p_triggered": chance, "p_triggered_se": compared["p_triggered_se"].transpose(*dims)}
-            rows.append(row | {name: _plain(values.values[place]) for name, values in figures.items()})
+    for place in np.argwhere(found.values > 0):
+        row = {str(dim): _plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
+        rows.append(row | {name: _plain(found.values[tuple(place)]), f"{name}_se": _plain(error.values[tuple(place)])})
     return rows
 
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
-    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered` and `verdicts`."""
+    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`, `verdicts`."""
     return {
         "imbalance": float(compared.attrs["imbalance"]),
         "replicates": int(compared.attrs["replicates"]),
@@ -222,6 +230,7 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "reference": str(compared["design"].values[0]),
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
+        "protection": protection_rows(compared),
         "verdicts": [verdict(compared, str(design)) for design in compared["design"].values],
     }
 

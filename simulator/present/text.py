@@ -24,7 +24,7 @@ def money(amount: float, currency: str) -> str:
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
     """A threshold as a column's head: money, or a percentile."""
     if unit == "1":
-        return "none" if threshold == 1 else f"{threshold:.4%}".replace("0%", "%").replace(".00%", "%")
+        return "none" if threshold == 1 else f"{100 * threshold:.6g}%"
     return money(threshold, currency)
 
 
@@ -40,13 +40,23 @@ def rounded(number: float, figures: int = 3) -> float:
     return round(number, figures - 1 - math.floor(math.log10(abs(number))))
 
 
+def error_decimals(se: float) -> int:
+    """Decimals that show an error by one figure, or by two where the first is below 3.5."""
+    if not 0 < se < math.inf:
+        return 2
+    exponent = math.floor(math.log10(se))
+    return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
+
+
 def percent(value: float, se: float) -> str:
     """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
     if not math.isfinite(value):
         return "—"
     if not math.isfinite(se):
         return f"{value:.2%} (error unknown)"
-    decimals = 2 if se <= 0 else min(6, max(0, 1 - math.floor(math.log10(100 * se * 1.5))))
+    if se < 1e-9:
+        return f"{100 * value:.4g}% exactly"
+    decimals = error_decimals(100 * se)
     return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
 
 

@@ -123,3 +123,114 @@ def _luck_sentence(cell: xr.Dataset, risk: str, label: str) -> str:
 
 def _with(label: str) -> str:
     return "Without exclusion" if label == "none" else f"With the excess over {label} removed"
+
+
+# ── who is hurt ──────────────────────────────────────────────────────────────────────────────────
+
+_SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
+
+
+def stress_report(answer: xr.Dataset) -> str:
+    """Change of every party's expected surplus, as a share of its revenue: a table for each design."""
+    attrs = answer.attrs
+    title = (
+        f"What a stress costs each party, {people(attrs['members'])} people, {people(attrs['replicates'])} populations"
+    )
+    notes = (
+        "change of the expected surplus / revenue as agreed ± one paired standard error\n"
+        "losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █"
+    )
+    return "\n\n".join(
+        [f"{title}\n{notes}", *(_stress_table(answer.sel(design=d), str(d)) for d in answer["design"].values)]
+    )
+
+
+def _stress_table(answer: xr.Dataset, design: str) -> str:
+    parties = [str(name) for name in answer["party"].values if float(answer["revenue"].sel(party=name)) > 0]
+    rows = [
+        [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
+        for name in answer["stress"].values[1:]
+    ]
+    return f"{design}\n{table(['stress', *parties], rows)}"
+
+
+def _hurt(cell: xr.Dataset) -> str:
+    share, error = float(cell["surplus_difference_share"]), float(cell["surplus_difference_share_se"])
+    shade = next((mark for bound, mark in _SHADES if share <= -bound), " ")
+    return f"{100 * share:+.2f}% ± {100 * error:.2f} {shade}"
+
+
+def reverse_line(found: xr.Dataset) -> str:
+    """How far one input must move before a party breaks, in a sentence."""
+    attrs, point, error = found.attrs, float(found["breaking_point"]), float(found["breaking_point_se"])
+    who = f"{attrs['design']}: {attrs['party']}"
+    limit = f"a loss of {attrs['loss_over']:.4g} of its revenue"
+    if math.isnan(point):
+        return f"{who} does not reach {limit}, even at {attrs['figure']} = {attrs['largest']:g} of {attrs['change']}."
+    if point == 0:
+        return f"{who} has {limit} as agreed already."
+    return f"{who} breaks ({limit}) at {attrs['figure']} = {point:.4g} ± {error:.2g} of {attrs['change']}."
+
+
+# ── which assumption matters ─────────────────────────────────────────────────────────────────────
+
+
+def sensitivity_report(answer: xr.Dataset) -> str:
+    """Inputs by how far they move the statistic, with their Sobol indices, and the verdict in words."""
+    attrs = answer.attrs
+    swings = abs(answer["tornado"].sel(end="high") - answer["tornado"].sel(end="low")).values
+    order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
+    rows = [[str(answer["input"].values[k]), *_input_row(answer.isel(input=k))] for k in order]
+    head = ["input", "at low", "at high", "first order", "total"]
+    title = f"Which assumption matters for {attrs['statistic']}? As agreed: {float(answer['as_agreed']):.4g} (exact)"
+    notes = f"Indices with their {attrs['confidence']:.4g} intervals; {attrs['ranges']}"
+    words = [_input_words(answer.isel(input=k), str(answer["input"].values[k])) for k in order]
+    return "\n".join([title, notes, table(head, rows), "", *words])
+
+
+def _input_row(cell: xr.Dataset) -> list[str]:
+    ends = [f"{float(cell['tornado'].sel(end=end)):.4g}" for end in ("low", "high")]
+    return [*ends, *(_index(cell, name) for name in ("first_order", "total_order"))]
+
+
+def _index(cell: xr.Dataset, name: str) -> str:
+    low, high = (float(bound) for bound in cell[f"{name}_interval"].values)
+    return f"{float(cell[name]):.2f} ({low:.2f} to {high:.2f})"
+
+
+def _input_words(cell: xr.Dataset, name: str) -> str:
+    low, value = float(cell["total_order_interval"].sel(bound="lower")), float(cell["total_order"])
+    if not low > 0:
+        return f"{name}: its index cannot be told from zero at these many points."
+    return f"{name}: takes part in {value:.0%} of the variance."
+
+
+# ── the exact engine alone ───────────────────────────────────────────────────────────────────────
+
+
+def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> str:
+    """What `simulator run --exact` prints: the tables of a run, without draws and without standard errors."""
+    labels, sizes = _labels(answer, "threshold"), answer["population_size"].values
+    error = float(answer["probability_error"].max())
+    cells = answer.transpose("population_size", "threshold", ...)
+    over = cells["p_overspend"].sel(margin=margin).values
+    tables = [
+        ("Coefficient of variation of the retained cost", cells["cv"].values, 2),
+        (f"Chance of an overspend above {100 * margin:.6g}% of the budget (▪: at most {100 * at_most:.6g}%)", over, 2),
+        (
+            "95th percentile of the overspend",
+            cells["quantile_cost"].sel(quantile_level=0.95).values / cells["budget"].values - 1,
+            2,
+        ),
+    ]
+    parts = [str(answer.attrs.get("title", ""))]
+    for title, values, decimals in tables:
+        met = (values <= at_most) if values is over else values != values
+        rows = [
+            [people(n), *(f"{100 * v:.{decimals}f}%{' ▪' if m else '  '}" for v, m in zip(row, marks, strict=True))]
+            for n, row, marks in zip(sizes, values, met, strict=True)
+        ]
+        parts.append(f"{title} (exact)\n{table(['people', *labels], rows)}")
+    return "\n\n".join(
+        [*parts, f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."]
+    )

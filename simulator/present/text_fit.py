@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _WIDE_MISS = 3.0
 _FEW_IN_TAIL = 100
+_WRONG_MEAN = 0.02
 
 
 def fit_report(model: FittedModel) -> str:
@@ -29,7 +30,8 @@ def reading_table(model: FittedModel) -> str:
     rows.append(["kept", _count(report["rows_kept"], least), ""])
     text = table(["rows", "number", "share of cost"], rows)
     if report["excluded_service_share_of_cost"] is not None:
-        text += f"\nexcluded services held {_share(report['excluded_service_share_of_cost'])} of the cost of the rows left by the filters"
+        held = _share(report["excluded_service_share_of_cost"])
+        text += f"\nexcluded services held {held} of the cost of the rows left by the filters"
     negative = report["negative"]
     if negative["rows"] != 0:
         done = {"zero": "set to 0", "net": "netted within the person"}[negative["policy"]]
@@ -80,7 +82,15 @@ def goodness_table(model: FittedModel) -> str:
 
 def verdicts(model: FittedModel) -> list[str]:
     """Plain sentences on what the fit rests on and where it fails."""
-    return [*_tail_sentences(model), *_small_sentences(model), _overall_sentence(model)]
+    return [*_law_sentences(model), *_tail_sentences(model), *_small_sentences(model), *_overall_sentences(model)]
+
+
+def _law_sentences(model: FittedModel) -> list[str]:
+    return [
+        f"{row['name']}: {row['asked']} did not converge; the quantile table is taken instead."
+        for row in model.segments
+        if row["asked"] not in ("auto", "bands", row["family"])
+    ]
 
 
 def _tail_sentences(model: FittedModel) -> list[str]:
@@ -99,7 +109,8 @@ def _tail_sentences(model: FittedModel) -> list[str]:
             )
         elif row["infinite_variance_possible"]:
             found.append(
-                f"{row['name']}: an infinite variance cannot be ruled out (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, infinite from 0.5); trust only finite thresholds."
+                f"{row['name']}: an infinite variance cannot be ruled out (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, "
+                "infinite from 0.5); trust only finite thresholds."
             )
     return found
 
@@ -109,22 +120,34 @@ def _small_sentences(model: FittedModel) -> list[str]:
     if not small:
         return []
     return [
-        f"{', '.join(small)}: too few patients for a shape of their own; blended with that of all segments (limited fluctuation, full at 135 users)."
+        f"{', '.join(small)}: too few patients for a shape of their own; blended with that of all segments "
+        "(limited-fluctuation credibility, full at 135 users)."
     ]
 
 
-def _overall_sentence(model: FittedModel) -> str:
+def _overall_sentences(model: FittedModel) -> list[str]:
     everybody = model.goodness.isel(segment=-1)
     missed = [
         str(measure)
         for measure, miss in zip(everybody["measure"].values, everybody["miss"].values, strict=True)
         if math.isfinite(miss) and abs(miss) > _WIDE_MISS
     ]
-    if not missed:
-        return (
+    found = []
+    mean = everybody.sel(measure="mean")
+    ratio = float(mean["fitted"] / mean["observed"])
+    if math.isnan(ratio):
+        found.append("One patient makes more than half of the cost of a segment: the mean is not told.")
+    elif abs(ratio - 1) > _WRONG_MEAN:
+        found.append(f"The fitted mean is {ratio:.1%} of the observed one: do not use this fit for a budget.")
+    if missed:
+        found.append(
+            f"Over all segments these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."
+        )
+    elif not found:
+        found.append(
             f"Over all segments every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows."
         )
-    return f"Over all segments these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."
+    return found
 
 
 def _figure(measure: str, number: float, model: FittedModel) -> str:

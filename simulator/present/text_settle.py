@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .text import money, people, percent, table
+from .text import error_decimals, money, people, percent, table
 
 
 def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> str:
@@ -22,6 +22,12 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str) ->
     events = [row for row in compared["triggered"] if row["population_size"] == largest]
     if events:
         parts.append(f"What was triggered, at {people(largest)} people\n{_events(events)}")
+    bought = [row for row in compared["protection"] if row["population_size"] == largest]
+    if bought:
+        lines = [[row["design"], _amount(row, "expected_protection_cost", currency)] for row in bought]
+        parts.append(
+            f"Cost of protection, above the excess it is expected to pay\n{table(['design', 'a year'], lines)}"
+        )
     parts.append(
         f"{compared['replicates']:,} synthetic populations, the same for every design; differences are paired with "
         f"{compared['reference']!r}. Largest imbalance: {compared['imbalance']:.1e} of the budget. "
@@ -66,7 +72,7 @@ def _amount(row: Mapping[str, Any], name: str, currency: str) -> str:
     letter = {1e9: "bn", 1e6: "m", 1e3: "k", 1.0: ""}[size]
     if not error:
         return money(value, currency)
-    decimals = max(0, min(4, 1 - math.floor(math.log10(1.5 * error / size)))) if math.isfinite(error) else 2
+    decimals = error_decimals(error / size)
     symbol = money(0, currency)[:-1]
     return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {error / size:.{decimals}f}"
 

@@ -1,0 +1,52 @@
+"""Numbers as people write them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from simulator.present.text import aligned, money, percent, rounded, threshold_label
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(25_000, "£25k"), (1_500_000, "£1.5m"), (935e6, "£935m"), (6e9, "£6bn"), (487, "£487"), (math.inf, "none")],
+)
+def test_money(amount: float, shown: str) -> None:
+    assert money(amount, "GBP") == shown
+
+
+def test_money_of_other_currencies() -> None:
+    assert money(2_000, "USD") == "$2k"
+    assert money(2_000, "NZD") == "NZD 2k"
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "shown"),
+    [
+        (0.0431, 0.0004, "4.31% ± 0.04"),
+        (0.31, 0.0047, "31.0% ± 0.5"),
+        (0.5, 0.012, "50.0% ± 1.2"),
+        (0.00274, 0.000019, "0.2740% ± 0.0019"),
+        (0.5, 0.0, "50% exactly"),
+        (math.nan, 0.1, "—"),
+        (0.2, math.nan, "20.00% (error unknown)"),
+    ],
+)
+def test_percentages_are_rounded_to_their_error(value: float, se: float, shown: str) -> None:
+    assert percent(value, se) == shown
+
+
+def test_percentiles_as_heads() -> None:
+    assert threshold_label(0.99, "1", "GBP") == "99%"
+    assert threshold_label(0.999, "1", "GBP") == "99.9%"
+    assert threshold_label(1.0, "1", "GBP") == "none"
+
+
+def test_significant_figures() -> None:
+    assert [rounded(x, 2) for x in (12_345, 0.0123, 0.0, math.inf)] == [12_000, 0.012, 0.0, math.inf]
+
+
+def test_columns_align() -> None:
+    assert aligned([["a", "12"], ["long", "3"]]) == ["a     12", "────────", "long   3"]
