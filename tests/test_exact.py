@@ -1,18 +1,21 @@
-"""The exact engine: agrees with draws in z-scores, with closed forms to 1e-8, and with a transform that shares no code."""
+"""The exact engine agrees with draws in z-scores, with closed forms to 1e-8, and with a transform of other code."""
 
 from __future__ import annotations
 
+import json
 import math
+import time
 
 import numpy as np
 import pytest
-from conftest import LOGNORMAL, RARE, SHOCKS, SPLICED, alone, make
+from conftest import LOGNORMAL, RARE, ROOT, SHOCKS, SPLICED, alone, make
 from scipy import stats
 
 import simulator as sim
 from simulator.analysis.exact import law_of
 from simulator.analysis.exactness import cells_of
 from simulator.analysis.limiting import overspend_of
+from simulator.present.cli_answers import run_exact
 from simulator.runs import heads
 
 LEVELS = (0.95, 0.99, 0.995)
@@ -31,9 +34,16 @@ FAMILIES = {
     "spliced": SPLICED,
     "mixture": {
         "family": "mixture",
-        "components": [{"weight": 0.8, "severity": LOGNORMAL}, {"weight": 0.2, "severity": {"family": "gamma", "mean": 9_000.0, "cv": 0.8}}],
+        "components": [
+            {"weight": 0.8, "severity": LOGNORMAL},
+            {"weight": 0.2, "severity": {"family": "gamma", "mean": 9_000.0, "cv": 0.8}},
+        ],
     },
-    "empirical": {"family": "empirical", "values": [120.0, 300.0, 900.0, 2_500.0, 30_000.0], "weights": [5.0, 4.0, 3.0, 2.0, 0.5]},
+    "empirical": {
+        "family": "empirical",
+        "values": [120.0, 300.0, 900.0, 2_500.0, 30_000.0],
+        "weights": [5.0, 4.0, 3.0, 2.0, 0.5],
+    },
 }
 GRID = {
     **{f"{name}": lambda s=severity, **k: alone(s, p_user=0.8, **k) for name, severity in FAMILIES.items()},
@@ -45,7 +55,10 @@ GRID = {
 
 
 def small(name, **simulation):
-    return GRID[name](simulation={"population_sizes": [400, 3_000], "thresholds": [8_000.0, math.inf], "replicates": REPLICATES} | simulation)
+    return GRID[name](
+        simulation={"population_sizes": [400, 3_000], "thresholds": [8_000.0, math.inf], "replicates": REPLICATES}
+        | simulation
+    )
 
 
 def scores(scenario, expected, rule=None):
@@ -63,7 +76,9 @@ def scores(scenario, expected, rule=None):
         quantile = expected["quantile_cost"].values[..., k]
         found[f"quantile {level}"] = ((kept > quantile).mean(axis=0) - (1 - level)) / math.sqrt(level * (1 - level) / n)
         tail = quantile + np.maximum(kept - quantile, 0) / (1 - level)
-        found[f"tvar {level}"] = (tail.mean(axis=0) - expected["tvar"].values[..., k]) / (tail.std(axis=0) / math.sqrt(n))
+        found[f"tvar {level}"] = (tail.mean(axis=0) - expected["tvar"].values[..., k]) / (
+            tail.std(axis=0) / math.sqrt(n)
+        )
     overspend = overspend_of(ledger, rule, scenario).values
     for k, margin in enumerate(MARGINS):
         p = np.clip(expected["p_overspend"].values[..., k], 1e-12, 1 - 1e-12)
@@ -83,7 +98,11 @@ def test_simulated_figures_agree_with_the_exact_ones(name):
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
-@pytest.mark.parametrize("rule", [sim.Coinsure(share=0.6), sim.CarveOut(), sim.CarveOut(keep_capitation=True)], ids=["coinsure", "carve-out", "kept"])
+@pytest.mark.parametrize(
+    "rule",
+    [sim.Coinsure(share=0.6), sim.CarveOut(), sim.CarveOut(keep_capitation=True)],
+    ids=["coinsure", "carve-out", "kept"],
+)
 def test_other_rules_agree_too(rule):
     scenario = small("lognormal")
     for figure, z in scores(scenario, exact_of(scenario, rule), rule).items():
@@ -92,7 +111,11 @@ def test_other_rules_agree_too(rule):
 
 def test_the_scores_notice_a_wrong_answer():
     scenario = small("lognormal")
-    wider = alone(LOGNORMAL | {"cv": 2.4}, p_user=0.8, simulation={"population_sizes": [400, 3_000], "thresholds": [8_000.0, math.inf]})
+    wider = alone(
+        LOGNORMAL | {"cv": 2.4},
+        p_user=0.8,
+        simulation={"population_sizes": [400, 3_000], "thresholds": [8_000.0, math.inf]},
+    )
     z = scores(scenario, exact_of(wider))
     for figure in ("quantile 0.99", "tvar 0.99", "p_overspend 0.1"):
         assert np.nanmax(np.abs(z[figure])) > ALARM, figure
@@ -103,7 +126,10 @@ def test_the_scores_notice_a_wrong_answer():
 
 def test_a_tail_without_a_fourth_moment_has_its_sd_from_closed_form_and_a_stated_bound():
     alpha, scale, n = 2.8, 500.0, 2_000
-    scenario = alone({"family": "pareto", "scale": scale, "alpha": alpha}, simulation={"population_sizes": [n], "thresholds": [math.inf], "replicates": REPLICATES})
+    scenario = alone(
+        {"family": "pareto", "scale": scale, "alpha": alpha},
+        simulation={"population_sizes": [n], "thresholds": [math.inf], "replicates": REPLICATES},
+    )
     answer = exact_of(scenario)
     variance = scale**2 * alpha / ((alpha - 1) ** 2 * (alpha - 2))
     assert float(answer["sd_cost"][0, 0]) == pytest.approx(math.sqrt(n * variance), rel=1e-8)
@@ -123,7 +149,12 @@ def lognormal_moments(p, mean, cv):
 @pytest.mark.parametrize("shocked", [False, True])
 def test_sd_is_the_closed_form(shocked):
     p, n = 0.7, 5_000
-    scenario = alone(LOGNORMAL, p_user=p, shocks=SHOCKS[:1] if shocked else [], simulation={"population_sizes": [n], "thresholds": [math.inf]})
+    scenario = alone(
+        LOGNORMAL,
+        p_user=p,
+        shocks=SHOCKS[:1] if shocked else [],
+        simulation={"population_sizes": [n], "thresholds": [math.inf]},
+    )
     mean, variance = lognormal_moments(p, LOGNORMAL["mean"], LOGNORMAL["cv"])
     square = 1.0
     if shocked:
@@ -139,7 +170,11 @@ def test_sd_is_the_closed_form(shocked):
     assert float(sim.exact(scenario)["mean_cost"][0, 0]) == pytest.approx(n * mean, rel=1e-10)
 
 
-@pytest.mark.parametrize("changes", [{}, {"shocks": SHOCKS[:1]}, {"population": {"membership": "sampled"}}], ids=["fixed", "shock", "sampled"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"shocks": SHOCKS[:1]}, {"population": {"membership": "sampled"}}],
+    ids=["fixed", "shock", "sampled"],
+)
 def test_the_series_has_the_closed_forms_mean_and_sd(changes):
     scenario = make(**changes, simulation={"population_sizes": [20_000], "thresholds": [5_000.0]})
     cells = cells_of(scenario, sim.Cap(), [5_000.0], heads(scenario))
@@ -202,14 +237,21 @@ def test_the_law_is_that_of_another_transform(name):
 def test_the_law_under_a_shock_is_a_mixture_over_factors():
     severity, frozen = LAWS["gamma"]
     n, p, cap, step, cv = 60, 0.6, 8_000.0, 2.0, 0.2
-    scenario = alone(severity, p_user=p, shocks=[{"name": "prices", "cv": cv}], simulation={"population_sizes": [n], "thresholds": [cap]})
+    scenario = alone(
+        severity,
+        p_user=p,
+        shocks=[{"name": "prices", "cv": cv}],
+        simulation={"population_sizes": [n], "thresholds": [cap]},
+    )
     cells = cells_of(scenario, sim.Cap(), [cap], heads(scenario))
     law = law_of(scenario, sim.Cap(), cap, 0, cells)
     points = law.mean + float(cells.sd[0, 0]) * np.array([-1.0, 0.0, 1.0, 2.0, 3.0])
     score, weight = np.polynomial.hermite_e.hermegauss(24)
     sigma = math.sqrt(math.log1p(cv**2))
     factors, weight = np.exp(sigma * score - sigma**2 / 2), weight / weight.sum()
-    mixed = sum(w * by_transform(frozen, p, n, cap, points, step, factor) for w, factor in zip(weight, factors, strict=True))
+    mixed = sum(
+        w * by_transform(frozen, p, n, cap, points, step, factor) for w, factor in zip(weight, factors, strict=True)
+    )
     assert law.cdf(points) == pytest.approx(mixed, abs=2e-5)
     assert np.abs(law.cdf(points) - by_transform(frozen, p, n, cap, points, step)).max() > 1e-3  # no shock
 
@@ -218,5 +260,25 @@ def test_the_answer_has_the_names_of_a_summary():
     scenario = small("lognormal", replicates=50)
     summary, answer = sim.summarise(sim.simulate(scenario, progress=False)), sim.exact(scenario)
     difference = summary[list(set(answer.data_vars) & set(summary.data_vars))] - answer
-    assert {"mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "p_overspend", "expected_overspend"} <= set(difference.data_vars)
+    assert {"mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "p_overspend", "expected_overspend"} <= set(
+        difference.data_vars
+    )
     assert difference["tvar"].shape == summary["tvar"].shape
+
+
+def test_the_exact_tables_from_a_shell(tmp_path):
+    scenario = str(ROOT / "configs" / "arrangements" / "01-east-sussex.toml")
+    shown = run_exact(scenario, 0.03, 0.05, str(tmp_path / "exact.nc"), False)
+    answer = sim.exact(sim.load(scenario), margins=(0.03,))
+    assert f"{100 * answer['p_overspend'].values[0, 0, 0]:.2f}%" in shown
+    assert "nothing was drawn" in shown and (tmp_path / "exact.nc").exists()
+    told = json.loads(run_exact(scenario, 0.03, 0.05, None, True))
+    assert told["method"] == "exact" and told["coordinates"]["threshold"] == [100_000.0, "inf"]
+
+
+@pytest.mark.slow
+def test_the_whole_grid_of_the_main_scenario_takes_seconds():
+    scenario = sim.load(ROOT / "configs" / "east_sussex.toml")
+    begun = time.process_time()
+    sim.exact(scenario)
+    assert time.process_time() - begun < 10

@@ -26,7 +26,9 @@ def test_the_percentile_is_that_among_drawn_years(overspend):
     z = (answer["drawn_percentile"] - p) / np.sqrt(p * (1 - p) / 4_000)
     assert (np.abs(z) < 4).all()
     other = luck(SHOCKED, 3_000, overspend)["percentile"]
-    assert (np.abs((answer["drawn_percentile"] - other) / np.sqrt(p * (1 - p) / 4_000)) > 4).any()  # another size is noticed
+    assert (
+        np.abs((answer["drawn_percentile"] - other) / np.sqrt(p * (1 - p) / 4_000)) > 4
+    ).any()  # another size is noticed
 
 
 def test_shocks_make_an_overspend_less_remarkable():
@@ -47,7 +49,9 @@ def test_a_large_population_is_nearly_normal():
 
 
 def test_the_ends_of_the_range_have_the_p_of_the_confidence():
-    high = float(luck(PLAIN, 1_000, 0.0, confidence=0.9)["expected_range"].sel(bound="upper", threshold=math.inf, risk="luck"))
+    high = float(
+        luck(PLAIN, 1_000, 0.0, confidence=0.9)["expected_range"].sel(bound="upper", threshold=math.inf, risk="luck")
+    )
     answer = luck(PLAIN, 1_000, high).sel(threshold=math.inf, risk="luck")
     assert float(answer["p_two_sided"]) == pytest.approx(0.1, abs=1e-6)
     assert float(answer["percentile"]) == pytest.approx(0.95, abs=1e-6)
@@ -71,7 +75,12 @@ def test_the_report_answers_in_words():
 
 @pytest.mark.parametrize(
     ("asked", "told"),
-    [((0, 0.1), "whole number"), ((1.5, 0.1), "whole number"), ((100, -1.0), "above -1"), ((100, math.nan), "above -1")],
+    [
+        ((0, 0.1), "whole number"),
+        ((1.5, 0.1), "whole number"),
+        ((100, -1.0), "above -1"),
+        ((100, math.nan), "above -1"),
+    ],
 )
 def test_mistakes_are_told(asked, told):
     with pytest.raises(sim.SimulatorError, match=told):

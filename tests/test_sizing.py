@@ -15,7 +15,7 @@ from scipy import stats
 import simulator as sim
 from simulator.analysis.exact_minimum import exact_minimum
 from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.losses import loss_of
+from simulator.analysis.losses import loss_of, overspend_by_design
 from simulator.analysis.minimum import minimum_population, no_population_is_enough, rounded_up
 from simulator.analysis.sizing import SCALES, crossing, minimum_on_grid
 from simulator.analysis.targets import measure, target_of
@@ -26,8 +26,12 @@ from simulator.present.text_answers import size_report, terms_report
 from simulator.runs import with_simulation
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))
-"""Seeds of the coverage test. SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k interval gives 97, 95; 97, 93
-and 95, 92 of 100 for the three statistics at two thresholds."""
+"""Seeds of the coverage test. All 100 take 25 s:
+
+    SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k holds
+
+Measured at 95%: p_overspend 99 and 97 of 100 (two thresholds), tvar 94 and 95, expected_overspend 97 and 93.
+"""
 
 BOOK = make(simulation={"population_sizes": [200, 20_000], "thresholds": [20_000.0, math.inf]})
 QUESTIONS = {
@@ -50,7 +54,7 @@ def test_the_interval_holds_the_exact_answer(statistic):
     asked = QUESTIONS[statistic]
     exact = minimum_population(BOOK, statistic, **asked, method="exact", smallest=200)["minimum_population"].values
     wrong = 1.6 * exact
-    held, held_wrong = np.zeros(2), np.zeros(2)
+    held, held_wrong = np.zeros(2), np.zeros(2)  # by threshold
     for seed in range(SEEDS):
         drawn = minimum_population(
             with_simulation(BOOK, seed=seed), statistic, **asked, smallest=200, replicates=800, cross_check=False
@@ -58,7 +62,9 @@ def test_the_interval_holds_the_exact_answer(statistic):
         low, high = drawn["minimum_population_interval"].transpose("bound", "threshold").values
         held += (low <= exact) & (exact <= high)
         held_wrong += (low <= wrong) & (wrong <= high)
-    assert (held >= 0.9 * SEEDS).all()
+    # few seeds may miss by chance: one time in a thousand below this
+    least = 90 if SEEDS == 100 else stats.binom.ppf(0.001, SEEDS, 0.95)
+    assert (held >= least).all()
     assert (held_wrong < 0.5 * SEEDS).all()  # a wrong answer is not held
 
 
@@ -99,7 +105,9 @@ def test_cv_is_answered_in_closed_form():
 @pytest.mark.parametrize(("cv", "margin"), [(0.04, 0.05), (0.2, 0.1)])
 def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
     scenario = make(shocks=[{"name": "prices", "cv": cv}])
-    overspend = overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).sel(threshold=math.inf)
+    overspend = overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).sel(
+        threshold=math.inf
+    )
     sigma = math.sqrt(math.log1p(cv**2))
     tail = stats.norm.sf((math.log(1 + margin) + sigma**2 / 2) / sigma)
     assert float((overspend > margin).mean()) == pytest.approx(tail, abs=1e-4)
@@ -109,19 +117,30 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
 def test_an_endless_population_is_what_large_ones_tend_to():
     scenario = make(shocks=SHOCKS, population={"membership": "sampled"})
     large = sim.exact(with_sizes(scenario, (50_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
-    limit = measure(overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).values, target_of("p_overspend", 0.1, margin=0.05))
+    limit = measure(
+        overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).values,
+        target_of("p_overspend", 0.1, margin=0.05),
+    )
     assert limit.value[0] == pytest.approx(large, abs=1e-3)
     assert (limit.value[0][:-1] < limit.value[0][-1]).all()  # a cap takes out part of the shock as well
 
 
 def test_no_population_is_large_enough_and_the_report_says_so():
-    scenario = make(shocks=[{"name": "prices", "cv": 0.04}], simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]})
+    scenario = make(
+        shocks=[{"name": "prices", "cv": 0.04}],
+        simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]},
+    )
     answer = answer_of(scenario, cross_check=True)
     assert no_population_is_enough(answer).all()
     assert np.isinf(answer["minimum_population"]).all()
     assert np.isinf(answer["exact_minimum_population"]).all()
     assert "no population is large enough: systematic risk alone gives 10." in size_report(answer)
-    small = answer_of(make(shocks=[{"name": "prices", "cv": 0.01}], simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]}))
+    small = answer_of(
+        make(
+            shocks=[{"name": "prices", "cv": 0.01}],
+            simulation={"population_sizes": [200, 20_000], "thresholds": [math.inf]},
+        )
+    )
     assert not no_population_is_enough(small).any()
     assert "no population" not in size_report(small)
 
@@ -150,9 +169,14 @@ def test_the_last_miss_counts_where_a_curve_is_not_monotone():
 
 
 def test_a_scenario_with_units_is_asked_as_one_population():
-    scenario = make(population={"units": [{"name": "north", "members": 9_000}, {"name": "south", "members": 11_000}]}, simulation={"thresholds": [20_000.0]})
+    scenario = make(
+        population={"units": [{"name": "north", "members": 9_000}, {"name": "south", "members": 11_000}]},
+        simulation={"thresholds": [20_000.0]},
+    )
     whole = make(simulation={"population_sizes": [20_000], "thresholds": [20_000.0]})
-    assert answer_of(scenario)["minimum_population"].values == pytest.approx(answer_of(whole)["minimum_population"].values)
+    assert answer_of(scenario)["minimum_population"].values == pytest.approx(
+        answer_of(whole)["minimum_population"].values
+    )
 
 
 def test_reading_off_a_summary_still_works():
@@ -178,10 +202,27 @@ def test_the_loss_of_a_provider_at_full_risk_is_the_overspend():
 
 
 def test_who_bears_half_needs_a_smaller_population():
-    loss = minimum_population(BOOK, "p_loss", at_most=0.05, loss_over=0.05, designs=[FULL, HALF], smallest=200, replicates=800)
+    loss = minimum_population(
+        BOOK, "p_loss", at_most=0.05, loss_over=0.05, designs=[FULL, HALF], smallest=200, replicates=800
+    )
     by_design = loss["minimum_population"]
     assert float(by_design.sel(design="half")) < 0.5 * float(by_design.sel(design="full risk"))
     assert loss["exact_minimum_population"].isnull().all()
+
+
+def test_a_design_has_its_own_exclusion_and_budget():
+    ample = Design(
+        name="ample", exclusion={"kind": "cap", "at": 20_000.0}, budget={"kind": "per_head", "loading": 0.05}
+    )
+    sizes = (300, 2_000)
+    drawn = with_sizes(BOOK, sizes, replicates=50)
+    ledger = sim.simulate(drawn, progress=False)
+    full, loaded = np.moveaxis(overspend_by_design(ledger, [FULL, ample]), -1, 0)
+    assert full == pytest.approx(overspend_of(ledger, sim.Cap(at=math.inf), drawn).values[..., 0], rel=1e-9)
+    assert loaded.mean() < -0.04
+    needed = answer_of(designs=[FULL, ample])["minimum_population"]
+    assert needed.sel(design="ample") < 0.5 * needed.sel(design="full risk")
+    assert answer_of(statistic="cv", margin=None, designs=[FULL]).attrs["method"] == "simulated"
 
 
 # ── the inverse questions ────────────────────────────────────────────────────────────────────────
@@ -226,10 +267,16 @@ def test_a_provider_of_ample_revenue_can_bear_it_all():
         ({"smallest": 30_000}, "widen"),
         ({"replicates": 3}, "at least 40"),
         ({"method": "guess"}, "simulated"),
-        ({"designs": [FULL]}, "p_loss"),
+        ({"designs": [FULL], "method": "exact"}, "must be settled"),
         ({"statistic": "p_loss", "margin": None, "loss_over": 0.05}, "give designs"),
-        ({"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "party": "nurse"}, "provider, payer"),
-        ({"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "method": "exact"}, "leave it out"),
+        (
+            {"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "party": "nurse"},
+            "provider, payer",
+        ),
+        (
+            {"statistic": "p_loss", "margin": None, "loss_over": 0.05, "designs": [FULL], "method": "exact"},
+            "leave it out",
+        ),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(asked, told):

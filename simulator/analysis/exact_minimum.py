@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import runs
 from ..contracts.exclusion import ExclusionRule
 from ..scenario import Scenario
 from . import exactness
@@ -25,12 +26,14 @@ _CLOSENESS = 1e-3  # relative, of the size that is found
 _STEPS = 12
 
 
-def exact_statistic(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: Budget) -> Array:
+def exact_statistic(
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: Budget
+) -> Array:
     """The target's statistic at each size, exactly, with the rule at one point of the grid."""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
     asked = with_sizes(scenario, tuple(int(n) for n in sizes))
     if target.statistic == "cv":
-        heads = exactness.runs.heads(asked)
+        heads = runs.heads(asked)
         cells = exactness.cells_of(asked, fixed, [point], heads)
         return np.asarray(cells.sd[:, 0] / cells.mean[:, 0])
     level = target.level or 0.0
@@ -44,7 +47,14 @@ def exact_statistic(scenario: Scenario, target: Target, rule: ExclusionRule, poi
 
 
 def exact_minimum(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, near: float, limit: float, budget: Budget
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    point: float,
+    sizes: Array,
+    near: float,
+    limit: float,
+    budget: Budget,
 ) -> float:
     """Smallest population from which on the target holds, exactly.
 
@@ -83,7 +93,13 @@ def exact_minimum(
 
 
 def _on_grid(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, grid: Array, budget: Budget, value: Callable[[float], float]
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    point: float,
+    grid: Array,
+    budget: Budget,
+    value: Callable[[float], float],
 ) -> float:
     values = exact_statistic(scenario, target, rule, point, grid, budget)
     if np.isnan(values).any():
@@ -117,7 +133,9 @@ def _between(value: Callable[[float], float], target: Target, sizes: list[float]
     (low, high), (before, after) = np.array(sizes)[order], np.array(values)[order]
     found = high
     for _ in range(_STEPS):
-        found = crossing(np.array([low, high]), np.array([before, after]), target.at_most, SCALES[target.statistic], 1e-12)
+        found = crossing(
+            np.array([low, high]), np.array([before, after]), target.at_most, SCALES[target.statistic], 1e-12
+        )
         if (high - low) <= _CLOSENESS * high:
             break
         here = value(found)

@@ -32,10 +32,10 @@ _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact
 
 
 def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) -> Scenario:
-    """The scenario with other population sizes, and without units."""
+    """The scenario with other population sizes, without units and without designs, which may be bound to thresholds."""
     population = scenario.population.model_dump() | {"units": ()}
     simulation = scenario.simulation.model_dump() | {"population_sizes": sizes} | changes
-    return scenario_from(scenario.model_dump() | {"population": population, "simulation": simulation})
+    return scenario_from(scenario.model_dump() | {"population": population, "simulation": simulation, "designs": ()})
 
 
 def shock_quantiles(model: CostModel, points: int = _POINTS) -> Array:
@@ -94,7 +94,9 @@ def _means_given(scenario: Scenario, factors: Array) -> dict[str, Array]:
     nodes = (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
     nodes = nodes if factors.size > 1 else np.zeros(1)
     # a rule at d on the cost λX is λ times the rule at d/λ on X
-    at_nodes = np.array([[_above(without, heads, amounts[:, d] / f, gross) for d in range(amounts.shape[1])] for f in np.exp(nodes)])
+    at_nodes = np.array(
+        [[_above(without, heads, amounts[:, d] / f, gross) for d in range(amounts.shape[1])] for f in np.exp(nodes)]
+    )
     above = at_nodes if nodes.size == 1 else BarycentricInterpolator(nodes, at_nodes)(np.log(factors))
     named = {
         "gross_cost": factors[:, None] * gross,
@@ -112,7 +114,9 @@ def _above(exact: Exact, heads: NDArray[np.int64], amount: Array, gross: float) 
     """Mean excess over an amount, mean cost and mean number of the patients above it."""
     if np.isinf(amount).all():
         return 0.0, 0.0, 0.0
-    excess, whole = (gross - float(exact.total(heads, [(amount, *shares)]).mean[0]) for shares in ((1.0, 0.0), (0.0, 1.0)))
+    excess, whole = (
+        gross - float(exact.total(heads, [(amount, *shares)]).mean[0]) for shares in ((1.0, 0.0), (0.0, 1.0))
+    )
     return excess, whole, float(exact.n_above(heads, amount)[0][0])
 
 

@@ -1,4 +1,4 @@
-"""What a party of a design loses, as a share of its own revenue."""
+"""What a design loses: a party as a share of its own revenue, and the retained cost beyond the budget."""
 
 from __future__ import annotations
 
@@ -11,20 +11,31 @@ from numpy.typing import NDArray
 from ..base import SimulatorError
 from ..contracts.design import Design
 from ..contracts.settle import settle
+from ..ledger import retained_cost
+from ..scenario import Scenario
 
 Array = NDArray[np.float64]
 
 
-def check_party(designs: Sequence[Design], party: str) -> None:
-    """Refuse a question about no design, about a party that a design lacks, or about a rule without a threshold."""
-    if not designs:
-        raise SimulatorError("designs", None, "are none", "give designs to ask what a party loses")
-    for design in designs:
-        names = [each.name for each in design.parties]
-        if party not in names:
-            raise SimulatorError("party", party, f"is not in design {design.name!r} ({', '.join(names)})", "name one of these")
+def designs_of(scenario: Scenario, designs: Sequence[Design]) -> tuple[Design, ...]:
+    """The designs that are asked about, the scenario's by default, each with a threshold of its own."""
+    chosen = tuple(designs) or scenario.designs
+    if not chosen:
+        raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
+    for design in chosen:
         if not design.exclusion.fixed_thresholds():
-            raise SimulatorError(f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`")
+            raise SimulatorError(
+                f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
+            )
+    return chosen
+
+
+def check_party(designs: Sequence[Design], party: str) -> None:
+    """Refuse a party that one of the designs lacks."""
+    for design in designs:
+        names = ", ".join(each.name for each in design.parties)
+        if party not in [each.name for each in design.parties]:
+            raise SimulatorError("party", party, f"is not in design {design.name!r} ({names})", "name one of these")
 
 
 def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
@@ -38,3 +49,13 @@ def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:
     outcome = settle(ledger, designs)
     loss = -outcome["surplus"] / revenue_of(outcome)
     return np.asarray(loss.sel(party=party).transpose("replicate", "population_size", "design").values)
+
+
+def overspend_by_design(ledger: xr.Dataset, designs: Sequence[Design]) -> Array:
+    """Retained cost / budget − 1 under each design's exclusion and budget; (replicate, population_size, design)."""
+    budget = settle(ledger, designs)["budget"]
+    ratios = [
+        retained_cost(ledger, design.exclusion).isel(threshold=0, drop=True) / budget.sel(design=design.name, drop=True)
+        for design in designs
+    ]
+    return np.stack([ratio.transpose("replicate", "population_size").values - 1 for ratio in ratios], axis=-1)

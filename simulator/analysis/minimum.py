@@ -8,9 +8,9 @@ the target, the interval of the answer ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -24,27 +24,19 @@ from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario
 from .exact import points_of
 from .exact_minimum import exact_minimum
-from .limiting import limit_ledger, overspend_of, with_sizes
-from .losses import check_party, loss_of
+from .limiting import with_sizes
+from .questions import Question, is_exact, question_of
 from .sizing import SCALES, crossing
 from .targets import Measured, Target, measure, target_of
 
 Array = NDArray[np.float64]
+Sizes = NDArray[np.int64]
 
 GRID = 30
 """Sizes of the coarse pass."""
 _CLOSE = 9  # sizes of the second pass for each column
 _SURE = 0.999  # confidence with which the coarse pass places the second
 _COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
-
-
-class _Question(NamedTuple):
-    """What is asked of a ledger: one column for each threshold or design."""
-
-    dim: Literal["threshold", "design"]
-    labels: list[float] | list[str]
-    excess: Callable[[xr.Dataset, Scenario], Array]
-    """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
 
 
 def minimum_population(
@@ -81,9 +73,10 @@ def minimum_population(
     margin, quantile_level, loss_over : float, optional
         What `p_overspend`, `tvar` and `p_loss` need, as fractions.
     rule : exclusion rule
-        Swept over the scenario's thresholds unless it fixes its own; designs have rules of their own.
+        Swept over the scenario's thresholds unless it fixes its own; without designs.
     designs : sequence of Design
-        For `p_loss`: one answer for each.
+        One answer for each, with its own exclusion and budget, in the place of one for each threshold. `p_loss` asks
+        about the scenario's designs by default.
     party : str
         Whose loss is asked for.
     capitation_pmpy, budget_basis
@@ -123,13 +116,11 @@ def minimum_population(
     target = target_of(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
     )
-    exactly = _is_exact(method, statistic)
-    question = _question(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
+    exactly = is_exact(method, statistic, bool(designs))
+    question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
-    limit = measure(question.excess(limit_ledger(scenario), scenario), target).value[0]
-    if not scenario.shocks and target.level == 0.0 and statistic == "p_overspend" and capitation_pmpy is None:
-        limit = np.full(limit.shape, 0.5)  # without shocks a cost that tends to its budget is over it half of the time
+    limit = question.limit(scenario, target)
     if exactly:
         coarse, found = None, None
     else:
@@ -139,51 +130,24 @@ def minimum_population(
     if question.dim == "threshold" and (exactly or cross_check):
         near = np.full(limit.size, np.nan) if found is None else found[0]
         budget = (capitation_pmpy, budget_basis)
-        points = [float(label) for label in question.labels]
-        exact = np.array([exact_minimum(scenario, target, rule, p, sizes, n, v, budget) for p, n, v in zip(points, near, limit, strict=True)])  # fmt: skip
+        for column, point in enumerate(points_of(scenario, rule)):
+            ends = (float(near[column]), float(limit[column]))
+            exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
     if found is None:
         found = np.stack([exact] * 3)
     return _answer(scenario, question, target, sizes, found, exact, limit, coarse)
 
 
-# ── the question ─────────────────────────────────────────────────────────────────────────────────
+# ── what is drawn ────────────────────────────────────────────────────────────────────────────────
 
 
-def _is_exact(method: str | None, statistic: str) -> bool:
-    if method not in (None, "simulated", "exact"):
-        raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
-    if method == "exact" and statistic == "p_loss":
-        raise SimulatorError("method", method, "has no answer for p_loss, which settles a design", "leave it out")
-    return method == "exact" or (method is None and statistic == "cv")
-
-
-def _question(
-    scenario: Scenario,
-    target: Target,
-    rule: ExclusionRule,
-    designs: Sequence[Design],
-    party: str,
-    capitation: float | None,
-    basis: Literal["gross", "retained"],
-) -> _Question:
-    if target.statistic == "p_loss":
-        check_party(designs, party)
-        return _Question("design", [design.name for design in designs], lambda ledger, _: loss_of(ledger, designs, party))
-    if designs:
-        raise SimulatorError("designs", None, f"are not asked about by {target.statistic}", 'ask for statistic="p_loss"')
-
-    def overspend(ledger: xr.Dataset, _: Scenario) -> Array:
-        drawn = with_sizes(scenario, tuple(int(n) for n in ledger["population_size"].values))
-        return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
-
-    return _Question("threshold", points_of(scenario, rule), overspend)
-
-
-def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Array:
+def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Sizes:
     low = smallest or min(1_000, scenario.population_sizes[0])
     high = largest or scenario.population_sizes[-1]
     if not 1 <= low < high:
-        raise SimulatorError("smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes")
+        raise SimulatorError(
+            "smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes"
+        )
     return np.unique(np.round(np.geomspace(low, high, GRID)).astype(np.int64))
 
 
@@ -196,7 +160,7 @@ def _check_replicates(replicates: int | None) -> None:
 
 
 def _simulated(
-    scenario: Scenario, question: _Question, target: Target, sizes: Array, replicates: int, executor: Executor | None
+    scenario: Scenario, question: Question, target: Target, sizes: Sizes, replicates: int, executor: Executor | None
 ) -> tuple[Measured, Array]:
     """The coarse curve, and the answer with its interval, shape (3, column)."""
     few = max(replicates // _COARSE_SHARE, 40)
@@ -205,13 +169,14 @@ def _simulated(
     ranges = _close_ranges(measure(coarse_excess, target, _SURE), sizes, target.at_most)
     wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
     if not wanted:
-        return coarse, np.zeros((3, len(ranges)))
+        decided = [math.inf if low == sizes[-1] else 0.0 for low, _ in ranges]
+        return coarse, np.tile(decided, (3, 1))
     close_sizes = np.unique(np.concatenate(wanted))
     close = measure(_draw(scenario, question, close_sizes, replicates, few, executor), target)
     found = np.empty((3, len(ranges)))
     for column, (low, high) in enumerate(ranges):
-        outside = (sizes < low) | (sizes > high)
-        inside = (close_sizes >= low) & (close_sizes <= high)
+        outside = (sizes < low) | (sizes > high) | (low == high)
+        inside = (close_sizes >= low) & (close_sizes <= high) & (low < high)
         joined = np.concatenate([sizes[outside], close_sizes[inside]])
         order = np.argsort(joined)
         for row, (far, near) in enumerate(zip(coarse, close, strict=True)):
@@ -221,13 +186,13 @@ def _simulated(
 
 
 def _draw(
-    scenario: Scenario, question: _Question, sizes: Array, replicates: int, first: int, executor: Executor | None
+    scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
 ) -> Array:
     asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
-    return question.excess(runs.simulate(asked, executor, False, first_replicate=first), asked)
+    return question.excess(runs.simulate(asked, executor, False, first_replicate=first))
 
 
-def _close_ranges(sure: Measured, sizes: Array, at_most: float) -> list[tuple[int, int]]:
+def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[int, int]]:
     """Between which sizes of the grid each column's answer surely lies; equal where the smallest meets the target."""
     ranges = []
     for column in range(sure.value.shape[1]):
@@ -239,7 +204,7 @@ def _close_ranges(sure: Measured, sizes: Array, at_most: float) -> list[tuple[in
     return ranges
 
 
-def _crossing(sizes: Array, values: Array, target: Target, replicates: int) -> float:
+def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
     # of a probability that was never seen, all that is known is that it is small
     finest = min(0.5 / replicates, target.at_most / 2)
     return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
@@ -249,7 +214,14 @@ def _crossing(sizes: Array, values: Array, target: Target, replicates: int) -> f
 
 
 def _answer(
-    scenario: Scenario, question: _Question, target: Target, sizes: Array, found: Array, exact: Array, limit: Array, coarse: Measured | None
+    scenario: Scenario,
+    question: Question,
+    target: Target,
+    sizes: Sizes,
+    found: Array,
+    exact: Array,
+    limit: Array,
+    coarse: Measured | None,
 ) -> xr.Dataset:
     dim = question.dim
     answer = xr.Dataset(
@@ -268,12 +240,18 @@ def _answer(
     asked = target.sentence()
     for name in answer.data_vars:
         people = "population" in str(name)
-        books.describe_variable(answer[name], "people" if people else "1", f"smallest population for a {asked}" if people else asked)
+        books.describe_variable(
+            answer[name], "people" if people else "1", f"smallest population for a {asked}" if people else asked
+        )
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
     known |= {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
-    known |= {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "method": "exact" if coarse is None else "simulated"}
+    known |= {
+        "smallest": int(sizes[0]),
+        "largest": int(sizes[-1]),
+        "method": "exact" if coarse is None else "simulated",
+    }
     if dim == "threshold":
         is_money = isinstance(scenario.simulation.thresholds, tuple)
         books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")

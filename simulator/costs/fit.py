@@ -1,162 +1,32 @@
-"""From patient rows to a cost model: one frozen object that holds parameters and figures, and no row.
+"""From patient rows, or bands, to a cost model.
 
-Rows are read, cleaned and reported (`fitting.rows`), each segment gets its law (`fitting.choose`), and what may be shown
-of the fit is worked out once (`fitting.goodness`). The rows are let go before the object is made.
+Rows are read, cleaned and reported (`fitting.rows`), each segment gets its law (`fitting.choose`), and what may be
+shown of the fit is worked out once (`fitting.goodness`). The rows are let go before the object is made.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from ..base import SCHEMA_VERSION, SimulatorError
-from ..ledger import write_whole
+from ..base import SimulatorError
 from .fitting import goodness as shown
-from .fitting import model_file, parameter_sets
+from .fitting import parameter_sets
 from .fitting.bands import fit_bands_of, read_bands
 from .fitting.choose import CHOICES, Options, SegmentFit, fit_segments
-from .fitting.disclosure import SMALLEST_COUNT, check_smallest, figures, kept_count, round_amount
+from .fitting.disclosure import SMALLEST_COUNT, check_smallest, figures, round_amount
+from .fitting.fitted import FittedModel as FittedModel
 from .fitting.model_file import model_population as model_population
-from .fitting.parameter_sets import Drawn, VarianceParts
 from .fitting.rows import NegativePolicy, Reading, Rows, clean, reading
 from .fitting.sample import MOST_ROWS, Sample, sample_of, together
 from .fitting.segments import SegmentRule
 from .model import Population, Segment
 
-if TYPE_CHECKING:
-    from ..scenario import Scenario
-
 _PERCENTILES = (0.95, 0.99, 0.999)
-SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-
-
-@dataclass(frozen=True, repr=False)
-class FittedModel:
-    """A cost model fitted to rows. It may be kept, shown and sent, unless it resamples (`family="resample"`)."""
-
-    population: Population
-    """What scenarios and the engine take."""
-    goodness: xr.Dataset
-    """Figures fitted and observed: dims ``segment``, ``measure``."""
-    curves: xr.Dataset
-    """Exceedance, limited means, concentration and quantile cells: dims ``segment``, ``amount``, ``people_share``."""
-    diagnostics: xr.Dataset
-    """Of the tails: dims ``segment``, ``splice``."""
-    segments: tuple[dict[str, Any], ...]
-    """What each segment got: family, splice, standard errors, and how the candidates did."""
-    report: dict[str, Any]
-    """What was read, dropped and changed."""
-    provenance: dict[str, Any]
-    """How it was fitted, as a model file keeps it."""
-    sets: dict[str, Drawn] = field(default_factory=dict)
-    """Parameter sets by segment."""
-
-    def __repr__(self) -> str:
-        families = sorted({str(row["family"]) for row in self.segments})
-        return f"FittedModel({len(self.segments)} segments: {', '.join(families)}; {self.n_sets} parameter sets)"
-
-    @property
-    def n_sets(self) -> int:
-        """How many parameter sets there are."""
-        return parameter_sets.count(self.sets)
-
-    @property
-    def currency(self) -> str:
-        """ISO 4217 code."""
-        return str(self.provenance["currency"])
-
-    @property
-    def thresholds(self) -> tuple[float, ...]:
-        """Money per year: where limited means were judged."""
-        return tuple(self.provenance["thresholds"])
-
-    @property
-    def infinite_variance(self) -> bool:
-        """Whether a segment's variance is infinite, so that only finite thresholds can be run."""
-        return any(segment.users_severity.tail_index <= 2 for segment in self.population.segments)
-
-    def population_of_set(self, b: int) -> Population:
-        """The population under parameter set `b`, from 0."""
-        return parameter_sets.population_of_set(self.population, self.sets, b)
-
-    def variance_parts(self, size: int, threshold: float = math.inf, shocks: tuple[Any, ...] = ()) -> VarianceParts:
-        """Variance of what `size` people cost, by its cause: luck, doubt about parameters, common shocks."""
-        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks)
-
-    def model_text(self) -> str:
-        """The model file as text."""
-        return model_file.model_text(self.population, self.provenance, self.sets, _HEAD)
-
-    def to_toml(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file, whole or not at all.
-
-        Raises
-        ------
-        SimulatorError
-            Where the model resamples rows, or the file cannot be written.
-        """
-        text = self.model_text()
-        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-    def scenario_table(
-        self,
-        sizes: Sequence[int] = SIZES,
-        thresholds: Sequence[float] | None = None,
-        replicates: int = 10_000,
-        seed: int = 1,
-        title: str = "Fitted to our own patients",
-    ) -> dict[str, Any]:
-        """A scenario's parts but for the population.
-
-        Parameters
-        ----------
-        sizes : sequence of int
-            People.
-        thresholds : sequence of float, optional
-            Money per year; those of the fit, and none at all where the variance is finite, by default.
-        replicates, seed : int
-        title : str
-        """
-        if thresholds is None:
-            thresholds = self.thresholds if self.infinite_variance else (*self.thresholds, math.inf)
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "title": title,
-            "currency": self.currency,
-            "simulation": {
-                "replicates": replicates, "population_sizes": [int(n) for n in sizes],
-                "thresholds": [float(d) for d in thresholds], "seed": seed,
-            },
-        }  # fmt: skip
-
-    def scenario(self, **parts: Any) -> Scenario:
-        """A scenario of this population; `parts` as in `scenario_table`."""
-        from ..scenario import scenario_from
-
-        return scenario_from({**self.scenario_table(**parts), "population": self.population}, "scenario")
-
-    def scenario_text(self, **parts: Any) -> str:
-        """A scenario file that runs by itself, as text; `parts` as in `scenario_table`."""
-        table = self.scenario_table(**parts)
-        top = [f"{name} = {model_file._value(value)}" for name, value in table.items() if name != "simulation"]
-        inner = [f"{name} = {model_file._value(value)}" for name, value in table["simulation"].items()]
-        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *model_file.population_lines(self.population)]
-        return "\n".join(lines) + "\n"
-
-    def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:
-        """Write a scenario file that runs by itself; `parts` as in `scenario_table`."""
-        text = self.scenario_text(**parts)
-        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-_HEAD = "# Fitted by `simulator fit`. Parameters only: no patient's cost, and no count of fewer than ten patients."
 
 
 def fit(
@@ -239,8 +109,8 @@ def fit(
     >>> model.to_toml("model.toml")  # doctest: +SKIP
     """
     how = reading(
-        cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,  # type: ignore[arg-type]
-        minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,  # type: ignore[arg-type]
+        cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
+        minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,
         negative=negative, smallest_count=smallest_count,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
@@ -294,9 +164,14 @@ def fit_bands(
     options = Options("bands", None, tuple(edges.tolist()), smallest_count, seed)
     people = int(sum(fit.sample.rows for fit in fits))
     report = {
-        "rows_read": people, "rows_kept": people, "dropped": [], "smallest_count": smallest_count, "binned_segments": [],
-        "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0}, "excluded_service_share_of_cost": None,
-    }  # fmt: skip
+        "rows_read": people,
+        "rows_kept": people,
+        "dropped": [],
+        "smallest_count": smallest_count,
+        "binned_segments": [],
+        "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0},
+        "excluded_service_share_of_cost": None,
+    }
     how = Reading(cost=("total",), segment=SegmentRule(segment), smallest_count=smallest_count)
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets, edges)
 
@@ -322,7 +197,7 @@ def assemble(
         goodness=shown.table(fits, population, options, told, amounts, rows_known=edges is None),
         curves=shown.curves(fits, population, options, told, amounts, rows_known=edges is None),
         diagnostics=shown.tail_diagnostics(fits, options.smallest),
-        segments=tuple(_segment_row(fit, options.smallest) for fit in fits),
+        segments=tuple(_segment_row(fit, options) for fit in fits),
         report=report,
         provenance=provenance,
         sets=parameter_sets.draw(fits, sets, options.seed),
@@ -388,20 +263,21 @@ def _segments(fits: Sequence[SegmentFit]) -> tuple[Segment, ...]:
     shares = np.maximum(shares, 1e-6)
     shares[np.argmax(shares)] += 1 - shares.sum()
     return tuple(
-        Segment(name=fit.name, share=float(round(share, 6)), p_user=fit.p_user, severity=fit.severity)  # type: ignore[arg-type]
+        Segment(name=fit.name, share=float(round(share, 6)), p_user=fit.p_user, severity=fit.severity)
         for fit, share in zip(fits, shares, strict=True)
     )
 
 
-def _segment_row(fit: SegmentFit, smallest: int) -> dict[str, Any]:
+def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
     tail = fit.tail if fit.family != "resample" else None
-    counted = kept_count(fit.sample.rows, smallest)
+    counted = float(fit.sample.rows)
     row: dict[str, Any] = {
         "name": fit.name,
-        "rows": float(counted) if fit.sample.zero_count == 0 or fit.sample.zero_count >= smallest else round(float(counted), -1),
+        "rows": round(counted, -1) if 0 < fit.sample.zero_count < options.smallest else counted,
         "zero_share": figures(1 - fit.p_user),
         "zero_share_se": figures(fit.zero_share_se, 3),
         "family": fit.family,
+        "asked": options.family,
         "credibility": fit.credibility,
         "binned": fit.sample.binned,
         "candidates": [

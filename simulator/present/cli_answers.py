@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import _clear_errors, _scenario
+from .shell import clear_errors, load_with
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,12 +38,12 @@ def size(
 
     Example: simulator size configs/east_sussex.toml --margin 0.05 --at-most 0.05
     """
-    with _clear_errors():
+    with clear_errors():
         from ..analysis.minimum import minimum_population
         from ..analysis.viable import viable_terms
         from .text_answers import size_report, terms_report
 
-        asked = _scenario(scenario, replicates, seed)
+        asked = load_with(scenario, replicates, seed)
         if members is not None:
             terms = viable_terms(asked, members, at_most=at_most)
             _shown(terms_report(terms), terms, out)
@@ -80,9 +80,107 @@ def luck(scenario: str, members: int, overspend: float, confidence: float, out: 
 
     Example: simulator luck configs/east_sussex_shock.toml --members 30000 --overspend 0.04
     """
-    with _clear_errors():
+    with clear_errors():
         from ..analysis.luck import luck as stands
         from .text_answers import luck_report
 
-        answer = stands(_scenario(scenario, None, None), members, overspend, confidence=confidence)
+        answer = stands(load_with(scenario, None, None), members, overspend, confidence=confidence)
         _shown(luck_report(answer), answer, out)
+
+
+@click.command()
+@click.argument("scenario")
+@click.option(
+    "--stresses", multiple=True, type=click.Path(), help="Files of [[stresses]]; the scenario's own by default."
+)
+@click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
+@click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option(
+    "--loss-over", type=float, default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
+)
+@click.option("--reverse", metavar="PARTY", help="How far must each input move before this party breaks?")
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+def stress(
+    scenario: str, stresses: tuple[str, ...], members: int | None, replicates: int | None, seed: int | None,
+    loss_over: float, reverse: str | None, out: str | None,
+) -> None:  # fmt: skip
+    """What happens to each party when things turn out otherwise than agreed?
+
+    Example: simulator stress configs/arrangements/01-east-sussex.toml --stresses configs/stresses/arrangements.toml
+    """
+    with clear_errors():
+        from ..analysis.reverse import reverse_stress
+        from ..analysis.stress import stress as stressed_by
+        from ..stresses import load_stresses
+        from .text_answers import reverse_line, stress_report
+
+        asked = load_with(scenario, replicates, seed)
+        chosen = tuple(one for file in stresses for one in load_stresses(file)) or asked.stresses
+        if reverse is None:
+            answer = stressed_by(asked, chosen, members=members, loss_over=loss_over)
+            _shown(stress_report(answer), answer, out)
+            return
+        for change in dict.fromkeys(change for one in chosen for change in one.changes):
+            for design in asked.designs:
+                found = reverse_stress(asked, change, design, party=reverse, loss_over=loss_over, members=members)
+                click.echo(reverse_line(found))
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
+@click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
+@click.option("--threshold", type=float, help="A point of the scenario's grid; the last by default.")
+@click.option("--margin", type=float, default=0.05, show_default=True, help="Tolerance of p_overspend.")
+@click.option("--points", type=click.IntRange(min=4), default=64, show_default=True, help="A power of 2.")
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+def sensitivity(
+    scenario: str,
+    statistic: str,
+    members: int | None,
+    threshold: float | None,
+    margin: float,
+    points: int,
+    out: str | None,
+) -> None:
+    """Which of the [[ranges]] of SCENARIO matters most?
+
+    Example: simulator sensitivity configs/stresses/uncertain.toml --statistic cv --members 50000
+    """
+    with clear_errors():
+        from ..analysis.sensitivity import sensitivity as matters
+        from .text_answers import sensitivity_report
+
+        answer = matters(
+            load_with(scenario, None, None),
+            (),
+            statistic,
+            members=members,
+            threshold=threshold,
+            margin=margin,
+            points=points,
+        )
+        _shown(sensitivity_report(answer), answer, out)
+
+
+def run_exact(path: str, margin: float, at_most: float, out: str | None, as_json: bool) -> str:
+    """What `simulator run --exact` prints, and writes where a file is named."""
+    from ..analysis.exact import exact
+    from ..analysis.statistics import MARGINS
+    from ..ledger import save
+    from .shell import as_json as json_text
+    from .text_answers import exact_report
+
+    answer = exact(load_with(path, None, None), margins=sorted({*MARGINS, margin}))
+    if out:
+        save(answer, out)
+    if not as_json:
+        return exact_report(answer, margin, at_most)
+    figures = {str(name): answer[name].values.tolist() for name in answer.data_vars}
+    coordinates = {
+        str(name): [str(x) if x == float("inf") else x for x in answer[name].values.tolist()] for name in answer.coords
+    }
+    return json_text(
+        {"title": answer.attrs["title"], "method": "exact", "coordinates": coordinates, "figures": figures}
+    )

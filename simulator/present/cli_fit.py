@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..base import SimulatorError
+from .shell import as_json as json_text
+from .shell import clear_errors, without_display, write_picture
+
+if TYPE_CHECKING:
+    from ..costs.fit import FittedModel
 
 
 def _amounts(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
@@ -26,7 +32,8 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 
 @click.command()
 @click.argument("costs", type=click.Path())
-@click.option("--cost", required=True, help="Column of cost, or several with commas, which are added up.")
+@click.option("--cost", help="Column of cost, or several with commas, which are added up.")
+@click.option("--bands", is_flag=True, help="COSTS holds band_low, band_high, n and total instead of rows.")
 @click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
 @click.option("--weight", help="Column of weights.")
 @click.option("--exposure", help="Column of the part of the year covered.")
@@ -54,7 +61,14 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def fit(
-    costs: str, out: str | None, scenario: str | None, size: Any, plot: str | None, as_json: bool, **options: Any
+    costs: str,
+    out: str | None,
+    scenario: str | None,
+    size: Any,
+    plot: str | None,
+    as_json: bool,
+    bands: bool,
+    **options: Any,
 ) -> None:
     """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
 
@@ -62,34 +76,41 @@ def fit(
 
     Example: simulator fit costs.csv --cost total --segment band --out model.toml
     """
-    from .cli import _clear_errors
-
-    with _clear_errors():
-        from ..costs.fit import SIZES
-        from ..costs.fit import fit as fit_rows
+    with clear_errors():
+        from ..costs.fitting.model_file import refuse_bills
         from ..ledger import check_writable
         from . import text_fit
 
         for path in filter(None, (out, scenario, plot)):
             check_writable(path)
-        model = fit_rows(costs, **options)
-        texts = [(path, write) for path, write in ((out, model.to_toml), (scenario, model.to_scenario_toml)) if path]
-        for path, write in texts:
-            write(path, **({"sizes": size or SIZES} if path == scenario else {}))
+        model = _fitted(costs, bands, options)
+        if out or scenario:
+            refuse_bills(model.population)
         if plot:
             _write_plot(model, plot)
-        click.echo(
-            json.dumps(text_fit.as_json(model), ensure_ascii=False, indent=2) if as_json else text_fit.fit_report(model)
-        )
+        if out:
+            model.to_toml(out)
+        if scenario:
+            model.to_scenario_toml(scenario, **({"sizes": size} if size else {}))
+        click.echo(json_text(text_fit.as_json(model)) if as_json else text_fit.fit_report(model))
         for path in filter(None, (out, scenario, plot)):
             click.echo(f"written: {path}", err=as_json)
 
 
-def _write_plot(model: Any, path: str) -> None:
-    import matplotlib
+def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
+    from ..costs.fit import fit as fit_rows
+    from ..costs.fit import fit_bands
 
-    matplotlib.use("Agg")
+    if bands:
+        kept = ("segment", "membership", "currency", "sets", "smallest_count", "seed")
+        return fit_bands(costs, **{name: options[name] for name in kept})
+    if not options["cost"]:
+        raise SimulatorError("--cost", None, "is missing", "name the columns of cost: --cost total")
+    return fit_rows(costs, **options)
+
+
+def _write_plot(model: FittedModel, path: str) -> None:
+    without_display()
     from .plots.fit_diagnostics import fit_diagnostics
-    from .plots.style import save_figure
 
-    save_figure(fit_diagnostics(model.curves, model.currency)[0], path)
+    write_picture(fit_diagnostics(model.curves, model.currency)[0], path)

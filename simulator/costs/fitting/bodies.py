@@ -29,8 +29,10 @@ _BOUND = 7.0
 class Family(NamedTuple):
     """How a family is fitted; θ are its parameters, unbounded, of costs brought to a median of 1."""
 
-    frozen: Callable[[Array], Any]
-    """The scipy law of θ."""
+    law: Any
+    """The scipy family."""
+    arguments: Callable[[Array], dict[str, float]]
+    """Its arguments from θ; `loc` is 0."""
     start: Callable[[Array, Array], list[Array]]
     """Starting points from costs and weights."""
     severity: Callable[[Array, float], dict[str, float]]
@@ -71,19 +73,19 @@ def _burr_start(x: Array, w: Array) -> list[Array]:
 
 FAMILIES: dict[str, Family] = {
     "lognormal": Family(
-        lambda t: stats.lognorm(s=np.exp(t[1]), scale=np.exp(t[0])), _lognormal_start,
+        stats.lognorm, lambda t: {"s": np.exp(t[1]), "scale": np.exp(t[0])}, _lognormal_start,
         lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1])}, Lognormal, (),
     ),
     "gamma": Family(
-        lambda t: stats.gamma(a=np.exp(t[0]), scale=np.exp(t[1])), _gamma_start,
+        stats.gamma, lambda t: {"a": np.exp(t[0]), "scale": np.exp(t[1])}, _gamma_start,
         lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Gamma, (0,),
     ),
     "weibull": Family(
-        lambda t: stats.weibull_min(c=np.exp(t[0]), scale=np.exp(t[1])), _weibull_start,
+        stats.weibull_min, lambda t: {"c": np.exp(t[0]), "scale": np.exp(t[1])}, _weibull_start,
         lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Weibull, (0,),
     ),
     "burr": Family(
-        lambda t: stats.burr12(c=np.exp(t[0]), d=np.exp(t[1]), scale=np.exp(t[2])), _burr_start,
+        stats.burr12, lambda t: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2])}, _burr_start,
         lambda t, m: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2]) * m}, Burr, (0, 1),
     ),
 }  # fmt: skip
@@ -150,12 +152,12 @@ def _scaled(sample: Sample, at: float, median: float) -> tuple[Array, Array, flo
 
 def _log_density(theta: Array, family: Family, x: Array) -> Array:
     with np.errstate(all="ignore"):
-        return np.asarray(family.frozen(theta).logpdf(x), float)
+        return np.asarray(family.law.logpdf(x, **family.arguments(theta)), float)
 
 
 def _log_above(theta: Array, family: Family, limit: float) -> float:
     with np.errstate(all="ignore"):
-        return float(family.frozen(theta).logsf(limit)) if np.isfinite(limit) else 0.0
+        return float(family.law.logsf(limit, **family.arguments(theta))) if np.isfinite(limit) else 0.0
 
 
 def _objective(theta: Array, family: Family, x: Array, w: Array, above: float, limit: float) -> float:
@@ -166,9 +168,11 @@ def _objective(theta: Array, family: Family, x: Array, w: Array, above: float, l
 
 
 def _minimum(start: Array, family: Family, x: Array, w: Array, above: float, limit: float) -> Any:
+    # a simplex of our own: scipy's has no width along a parameter that starts near 0
+    simplex = np.vstack([start, start + 0.2 * np.eye(start.size)])
     return optimize.minimize(
         _objective, start, args=(family, x, w, above, limit), method="Nelder-Mead",
-        options={"xatol": 1e-6, "fatol": 1e-10, "maxiter": 2_000},
+        options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-10, "maxiter": 2_000},
     )  # fmt: skip
 
 
@@ -184,6 +188,8 @@ def _sandwich(
     beyond = np.array(
         [(_log_above(theta + s, family, limit) - _log_above(theta - s, family, limit)) / (2 * step) for s in shifts]
     )
+    if not np.isfinite(scores).all() or not np.isfinite(beyond).all():
+        return np.full((theta.size, theta.size), np.nan)
     inside = sample.x <= at
     total = float(sample.w.sum())
     meat = (scores * sample.w2[inside]) @ scores.T / total**2
@@ -217,4 +223,5 @@ def _sandwich(
         return np.full((theta.size, theta.size), np.nan)
     if np.any(np.linalg.eigvalsh((bread + bread.T) / 2) <= 0):
         return np.full((theta.size, theta.size), np.nan)
-    return np.asarray(inverse @ meat @ inverse.T)
+    with np.errstate(all="ignore"):
+        return np.asarray(inverse @ meat @ inverse.T)

@@ -1,9 +1,9 @@
-"""Which family a segment gets, and how much of a small segment's shape is its own.
+"""Which family a segment gets, and how much of its shape is its own.
 
-A family is taken whose figures (mean, sd, limited means and sds at the thresholds, top shares), fitted on either half of
-the people and judged on the other, miss those of the half left out by less than one standard error of the difference
-between random halves, on average of the two; of several such the one with the best held-out log score. Where none is
-good enough the quantile table is taken, with the tail.
+A family is taken whose figures (mean, limited means and sds at the thresholds, top shares), fitted on either half of
+the people and judged on the other, miss those of the half left out by less than ¾ of the standard error of the
+difference between random halves, on average of the two; of several such the one with the best held-out log score.
+Where none is good enough the quantile table is taken, with the tail.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ CHOICES = ("auto", *FAMILIES, "empirical", "resample")
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
 standard deviation of log cost to lie within 10% of the truth with a probability of 90%. Fewer weigh √(n / 135)."""
+
+WORST_MISS = 0.75
+"""The most that a family may miss, on average of both halves, in standard errors of the difference between halves."""
 
 _NO_TAIL_CREDIBILITY = 0.9
 """The most that a segment without a tail of its own weighs."""
@@ -138,10 +141,12 @@ def _fit_one(name: str, sample: Sample, halves: tuple[Sample, Sample], tail: Tai
         return SegmentFit(name, sample, resampled(sample), p_user, "resample", None, None)
     if how.family != "auto":
         body, severity = _law(how.family, sample, tail, how)
-        return SegmentFit(name, sample, severity, p_user, how.family, body, tail)
+        if body is None or body.converged:
+            return SegmentFit(name, sample, severity, p_user, how.family, body, tail)
+        return SegmentFit(name, sample, _law("empirical", sample, tail, how)[1], p_user, "empirical", None, tail)
     tried = ["empirical"] if sample.users < FULL_CREDIBILITY else [*FAMILIES, "empirical"]
     candidates = tuple(judged(family, sample, halves, tail, how) for family in tried) if len(tried) > 1 else ()
-    good = [c for c in candidates if c.family != "empirical" and c.converged and c.worst <= 1]
+    good = [c for c in candidates if c.family != "empirical" and c.converged and c.worst <= WORST_MISS]
     family = max(good, key=lambda c: c.log_score).family if good else "empirical"
     body, severity = _law(family, sample, tail, how)
     if body is not None and not body.converged:

@@ -11,7 +11,7 @@ from .sample import Sample
 
 Array = NDArray[np.float64]
 
-MOST_CELLS = 200
+MOST_CELLS = 100
 
 
 def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Empirical:

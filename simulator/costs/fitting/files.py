@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ def columns_of(source: Any, wanted: Sequence[str]) -> dict[str, Array]:
         source = _read(Path(source), wanted)
     if isinstance(source, dict):
         have: list[str] = [str(name) for name in source]
+    elif hasattr(source, "column_names"):
+        have = [str(name) for name in source.column_names]
     elif hasattr(source, "columns"):
         have = [str(name) for name in source.columns]
     else:
@@ -181,12 +184,26 @@ def _read_text(path: Path, wanted: list[str]) -> pd.DataFrame:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         check_header(_header(path, separator), wanted)
-        frame: pd.DataFrame = pd.read_csv(
-            path, usecols=wanted, sep=separator, encoding="utf-8-sig", low_memory=False, skip_blank_lines=True
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # all columns are read: only so is a row with a field too many found out
+            frame: pd.DataFrame = pd.read_csv(
+                path, sep=separator, encoding="utf-8-sig", low_memory=False, index_col=False
+            )
+        frame.columns = frame.columns.str.strip()
+    except SimulatorError:
+        raise
     except UnicodeDecodeError:
         raise SimulatorError("the file of costs", None, "is not UTF-8 text", "save it as CSV UTF-8") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OSError, EOFError, ValueError):
+    except (
+        pd.errors.ParserWarning,
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        csv.Error,
+        OSError,
+        EOFError,
+        ValueError,
+    ):
         raise SimulatorError(
             "the file of costs", None, "is not a sound CSV file", "give every row as many fields as the header"
         ) from None

@@ -23,7 +23,7 @@ def names(thresholds: Sequence[float]) -> list[str]:
     """What the figures are, in order."""
     shares = [f"share of cost of the costliest {q:.0%}" for q in TOP]
     above = [
-        (f"P above {d:,.0f}", f"excess above {d:,.0f}", f"mean up to {d:,.0f}", f"sd up to {d:,.0f}")
+        (f"P above {d:,.10g}", f"excess above {d:,.10g}", f"mean up to {d:,.10g}", f"sd up to {d:,.10g}")
         for d in thresholds
     ]
     return ["mean", "sd", "cv", "share without cost", *shares, *(name for four in above for name in four)]
@@ -54,9 +54,21 @@ def may_be_told(sample: Sample, thresholds: Sequence[float], smallest: int) -> N
         return count == 0 or count >= smallest
 
     # a figure up to a threshold tells, beside the mean, what lies above it
-    tops = [q * sample.rows >= smallest for q in TOP]
-    above = [enough(float(sample.n_above(d))) for d in thresholds]
-    return np.array([True, True, True, enough(sample.zero_count), *tops, *np.repeat(above, 4)])
+    tops = [sample.rows >= smallest / q and not sample.top_dominated(q) for q in TOP]
+    mean, sd = not sample.dominated(1), not sample.dominated(2)
+    above = [
+        (
+            enough(n),
+            enough(n) and not sample.dominated(1, d),
+            enough(n) and not sample.dominated(1, d),
+            enough(n) and (n > 0 or sd),
+        )
+        for d in thresholds
+        for n in (float(sample.n_above(d)),)
+    ]
+    return np.array(
+        [mean, sd, mean and sd, enough(sample.zero_count), *tops, *(told for four in above for told in four)]
+    )
 
 
 def difference_error(sample: Sample, thresholds: Sequence[float], seed: int) -> Array:
@@ -93,7 +105,7 @@ class People:
     @property
     def sd(self) -> float:
         """Standard deviation of a person's annual cost; may be infinite."""
-        return math.sqrt(float(self._raw[2]) - self.mean**2)
+        return math.sqrt(max(float(self._raw[2]) - self.mean**2, 0.0))
 
     def p_above(self, cost: float) -> float:
         """Share of people who cost more."""

@@ -1,8 +1,8 @@
 """Doubt about parameters: sets drawn from the approximate posterior, held as parameters only.
 
 Bodies: normal with White's covariance. Tails: normal in (ξ, log scale) with Fisher's. Shares of users: Beta with
-Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by) and the share above the splice vary; of
-a blend of laws the level. Case mix is taken as known.
+Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by) and the share above the splice vary;
+of a blend of laws the level. Case mix is taken as known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 Array = NDArray[np.float64]
 
 Drawn = dict[str, tuple[float, ...]]
-"""Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the severity ("tail.shape")."""
+"""Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the law ("tail.shape")."""
 
 
 def draw(fits: Sequence[SegmentFit], number: int, seed: int) -> dict[str, Drawn]:
@@ -73,7 +73,7 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator) -> Drawn:
 
 
 def _level_error(fit: SegmentFit, whole: bool) -> float:
-    """Standard error of the log of the mean cost of users, of those below the splice where the tail varies by itself."""
+    """Standard error of the log of users' mean cost; of those below the splice where the tail varies by itself."""
     sample = fit.sample
     inside = sample.x <= (fit.tail.at if fit.tail is not None and not whole else math.inf)
     x, w = sample.x[inside], sample.w[inside]

@@ -6,6 +6,7 @@ cost / e, and weighs e, as the US programmes do (42 CFR 425.604), so that cost a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,9 +71,9 @@ class Reading:
 
 
 def reading(
-    cost: str | tuple[str, ...] | list[str],
+    cost: str | Sequence[str],
     segment: str | None = None,
-    exclude_service: str | tuple[str, ...] | list[str] = (),
+    exclude_service: str | Sequence[str] = (),
     where: str | None = None,
     **options: Any,
 ) -> Reading:
@@ -93,7 +94,7 @@ def reading(
     return found
 
 
-def _listed(given: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def _listed(given: str | Sequence[str]) -> tuple[str, ...]:
     parts = given.split(",") if isinstance(given, str) else list(given)
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
@@ -129,8 +130,10 @@ class _Tally:
         count = int(gone.sum())
         self.left &= ~where
         if count or always:
-            told = not 0 < count < self.smallest
-            share = float(self._cost[gone].sum()) / self._total if told else None
+            spent = float(self._cost[gone].sum())
+            # nor is a sum told of which one row makes more than half
+            told = not 0 < count < self.smallest and float(self._cost[gone].max(initial=0.0)) <= spent / 2
+            share = spent / self._total if told else None
             self.dropped.append({"why": why, "rows": count, "share_of_cost": share})
 
     def report(self) -> dict[str, Any]:
@@ -169,8 +172,8 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     code, names = assign(how.segment, columns, tally.left.size)
     tally.drop(code < 0, "no segment")
     parts = np.concatenate([parts, -np.stack(taken)]) if taken else parts
-    tally.drop(np.isnan(parts).any(axis=0), "cost is missing")
-    tally.drop(np.isinf(parts).any(axis=0), "cost is infinite")
+    tally.drop(np.any(np.isnan(parts), axis=0), "cost is missing")
+    tally.drop(np.any(np.isinf(parts), axis=0), "cost is infinite")
     exposure, weight = _exposure(columns, how, tally), _weight(columns, how, tally)
     cost, negative = _not_negative(parts, len(taken), how, tally.left)
     fold = _folds(columns[how.person] if how.person else None, tally.left.size, seed)
@@ -204,12 +207,14 @@ def _money(column: NDArray[Any], name: str) -> Array:
 
 
 def _excluded_share(columns: dict[str, NDArray[Any]], how: Reading, left: NDArray[np.bool_]) -> float | None:
-    """Share of cost that the excluded services hold."""
+    """Share of cost that the excluded services hold; None where there are none, or too few patients have them."""
     if not how.exclude_service:
         return None
     every = sum(np.nansum(_money(columns[name], name)[left]) for name in how.cost)
-    services = sum(np.nansum(_money(columns[name], name)[left]) for name in how.exclude_service)
-    return float(services / every) if every else None
+    parts = [np.nan_to_num(_money(columns[name], name)[left]) for name in how.exclude_service]
+    users = int(np.any([part != 0 for part in parts], axis=0).sum())
+    told = every != 0 and (users == 0 or users >= how.smallest_count)
+    return float(np.sum(parts) / every) if told else None
 
 
 def _exposure(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ Array = NDArray[np.float64]
 MOST_ROWS = 100_000
 """Above this many users their costs are binned."""
 BINS = 10_000
+MOST_OF_ONE = 0.5
+"""A figure of which one patient makes more than this is not told: it would tell his cost."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +74,7 @@ class Sample:
     @property
     def sd(self) -> float:
         """Standard deviation of a person's annual cost."""
-        return float(np.sqrt(max(self.w @ self.x**2 / self.weight - self.mean**2, 0.0)))
+        return math.sqrt(max(float(self.w @ self.x**2) / self.weight - self.mean**2, 0.0))
 
     @cached_property
     def _sums(self) -> tuple[Array, Array, Array]:
@@ -123,6 +126,28 @@ class Sample:
         level = cost * (q * self.weight - self._sums[0][at]) if cost > 0 else 0.0
         return float((self._sums[1][at] + level) / self._sums[1][0])
 
+    def dominated(self, order: int, at: float = 0.0) -> bool:
+        """Whether one patient holds more than half of the cost, or of its variance.
+
+        Parameters
+        ----------
+        order : {1, 2}
+            1: of the cost, of the excess over `at` where anybody lies above; 2: of the squared distances from the mean.
+        at : float
+            Money per year.
+        """
+        largest = float(self.w[-1] / self.count[-1])
+        if order == 2:
+            total = self.sd**2 * self.weight
+            return largest * (float(self.x[-1]) - self.mean) ** 2 > MOST_OF_ONE * total > 0
+        above = at if at < self.x[-1] else 0.0
+        return largest * (float(self.x[-1]) - above) > MOST_OF_ONE * float(self.excess(above)) * self.weight
+
+    def top_dominated(self, q: float) -> bool:
+        """Whether one patient holds more than half of the cost of the costliest share q of people."""
+        largest = float(self.w[-1] / self.count[-1] * self.x[-1])
+        return largest > MOST_OF_ONE * self.top_share(q) * self.mean * self.weight
+
     def scaled(self, factor: float) -> Sample:
         """All costs times a factor."""
         return Sample(
@@ -164,25 +189,31 @@ def sample_of(cost: Array, weight: Array, most_rows: int = MOST_ROWS) -> Sample:
         low, high = np.log(x.min()), np.log(x.max())
         width = (high - low) / BINS or 1.0
         key = ((np.log(x) - low) / width).astype(np.int64)
-        order = np.bincount(key, minlength=1)
-        kept = order > 0
-        total = np.bincount(key, weights=w)[kept]
-        mean = np.bincount(key, weights=w * x)[kept] / total
-        square, count = np.bincount(key, weights=w * w)[kept], order[kept].astype(float)
+        key = np.unique(key, return_inverse=True)[1]
+        mean = _summed(key, w * x) / _summed(key, w)
     else:
         mean, key = np.unique(x, return_inverse=True)
-        total, square = np.bincount(key, weights=w), np.bincount(key, weights=w * w)
-        count = np.bincount(key).astype(float)
-    return Sample(mean, total, square, count, float(zero.sum()), float((zero * zero).sum()), float(zero.size), binned)
+    return Sample(
+        mean, _summed(key, w), _summed(key, w * w), _summed(key, np.ones(x.size)),
+        float(zero.sum()), float((zero * zero).sum()), float(zero.size), binned,
+    )  # fmt: skip
+
+
+def _summed(key: NDArray[np.int64], values: Array) -> Array:
+    return np.asarray(np.bincount(key, weights=values), float)
 
 
 def together(samples: Sequence[Sample]) -> Sample:
     """All segments' people as one sample."""
     x = np.concatenate([s.x for s in samples])
     mean, key = np.unique(x, return_inverse=True)
-    w, w2, count = (
-        np.bincount(key, weights=np.concatenate(parts))
-        for parts in zip(*((s.w, s.w2, s.count) for s in samples), strict=True)
+    return Sample(
+        x=mean,
+        w=_summed(key, np.concatenate([s.w for s in samples])),
+        w2=_summed(key, np.concatenate([s.w2 for s in samples])),
+        count=_summed(key, np.concatenate([s.count for s in samples])),
+        zero_w=sum(s.zero_w for s in samples),
+        zero_w2=sum(s.zero_w2 for s in samples),
+        zero_count=sum(s.zero_count for s in samples),
+        binned=any(s.binned for s in samples),
     )
-    zeros = [sum(part) for part in zip(*((s.zero_w, s.zero_w2, s.zero_count) for s in samples), strict=True)]
-    return Sample(mean, w, w2, count, *zeros, binned=any(s.binned for s in samples))

@@ -99,12 +99,15 @@ def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | No
 
 
 def _objective(theta: Array, y: Array, share: Array) -> float:
-    shape, log_scale = theta
-    if not LOWEST_SHAPE <= shape <= HIGHEST_SHAPE:
+    shape, log_scale = float(theta[0]), float(theta[1])
+    if not LOWEST_SHAPE <= shape <= HIGHEST_SHAPE or abs(log_scale) > 50:
         return 1e10
-    with np.errstate(all="ignore"):
-        value = -float(share @ stats.genpareto.logpdf(y, c=shape, scale=math.exp(log_scale)))
-    return value if math.isfinite(value) else 1e10
+    over = y / math.exp(log_scale)
+    if abs(shape) < 1e-9:
+        return log_scale + float(share @ over)
+    if 1 + shape * float(over[-1]) <= 0:
+        return 1e10
+    return log_scale + (1 + 1 / shape) * float(share @ np.log1p(shape * over))
 
 
 def _both(y: Array, share: Array) -> optimize.OptimizeResult:

@@ -22,7 +22,8 @@ _LONGEST = 1_000
 _SHORT_NUMBER = 10_000
 _MEND = 'write it like "months == 12 and died == 0"'
 _SIGNS: dict[type, str] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in",
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+    ast.In: "in", ast.NotIn: "not in",
 }  # fmt: skip
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: np.equal, ast.NotEq: np.not_equal, ast.Lt: np.less, ast.LtE: np.less_equal,
@@ -112,7 +113,7 @@ def _comparison(left: ast.expr, sign: ast.cmpop, right: ast.expr) -> Condition:
     flipped = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
     kind = type(sign)
     if not isinstance(left, ast.Name):
-        left, right, kind = right, left, flipped.get(kind, kind)  # type: ignore[assignment]
+        left, right, kind = right, left, flipped.get(kind, kind)
     if not isinstance(left, ast.Name) or isinstance(right, ast.Name):
         raise _refusal("compares something other than a column with a number or a quoted text")
     name, value, compare = left.id, _literal(right), _COMPARE[kind]

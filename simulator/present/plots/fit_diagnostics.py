@@ -5,11 +5,11 @@ No point stands for fewer than ten patients: what may not be told is not in the 
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import NDArray
 
 from ..text import money
 from .style import evenly, house_axes
@@ -31,9 +31,15 @@ def fit_diagnostics(curves: xr.Dataset, currency: str = "GBP") -> list[Axes]:
     list of matplotlib.axes.Axes
         Quantiles, exceedance, concentration, limited means.
     """
-    with house_axes(None) as first:
-        plt.close(first.figure)
-        _, axes = plt.subplots(2, 2, figsize=(11, 8.5), layout="constrained")
+    with house_axes(None) as single:
+        figure = single.get_figure(root=True)
+        assert figure is not None
+        figure.clear()
+        figure.set_size_inches(11, 8.5)
+        axes = figure.subplots(2, 2)
+        figure.supxlabel(
+            "Rings: observed; lines: fitted. No point stands for fewer than ten patients.", fontsize=8, color="#505A5F"
+        )
     flat = list(axes.ravel())
     fit_quantiles(curves, currency, flat[0])
     fit_exceedance(curves, currency, flat[1])
@@ -70,7 +76,7 @@ def fit_exceedance(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = 
             fitted = np.where(part["fitted_p_above"].values > 0, part["fitted_p_above"].values, np.nan)
             (line,) = axes.plot(amounts, fitted, label=name)
             observed = np.where(part["observed_p_above"].values > 0, part["observed_p_above"].values, np.nan)
-            axes.plot(amounts, observed, "o", ms=4, mfc="none", mec=line.get_color())
+            _rings(axes, amounts, observed, str(line.get_color()))
         axes.set(xscale="log", yscale="log")
         lowest = float(np.nanmin(np.where(curves["observed_p_above"] > 0, curves["observed_p_above"], np.nan)))
         axes.set_ylim(bottom=lowest / 10)
@@ -88,7 +94,7 @@ def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
         people = 100 * curves["people_share"].values
         for name, part in _shown(curves):
             (line,) = axes.plot(people, 100 * part["fitted_top_share"].values, label=name)
-            axes.plot(people, 100 * part["observed_top_share"].values, "o", ms=4, mfc="none", mec=line.get_color())
+            _rings(axes, people, 100 * part["observed_top_share"].values, str(line.get_color()))
         axes.set(xscale="log")
         axes.set_xlabel("costliest people, % (logarithmic)")
         axes.set_ylabel("their share of cost, %")
@@ -116,6 +122,11 @@ def fit_limited_means(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None
 def _shown(curves: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     names = [str(name) for name in curves["segment"].values]
     return [(names[position], curves.isel(segment=position)) for position in evenly(len(names), _MOST)]
+
+
+def _rings(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colour: str) -> None:
+    # colour and line style are both given, so that the cycle goes on with the next segment
+    axes.plot(x, y, marker="o", ms=4, mfc="none", color=colour, linestyle="none")
 
 
 def _money_axis(axis: object, currency: str) -> None:

@@ -1,0 +1,99 @@
+"""Write configs/synpuf.toml: a scenario fitted to the CMS synthetic public-use file of 2008.
+
+python configs/build_synpuf.py FILE [--check]
+
+FILE is a Parquet table of person-years with the columns year, age, n_chronic, months, hmo_months, died, inpatient,
+outpatient and professional (annual cost in US$), made from CMS 2008-2010 Data Entrepreneurs' Synthetic Public Use File
+(DE-SynPUF). Only parameters are written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import simulator as sim
+from simulator.costs.fit import FittedModel, fit
+from simulator.present.text_fit import goodness_table, verdicts
+
+TARGET = Path(__file__).with_name("synpuf.toml")
+
+HEADER = """\
+#:schema ../schemas/scenario.schema.json
+# US Medicare, 2008, by number of chronic conditions. Written by configs/build_synpuf.py: change the choices there.
+# Money is US$ a year; shares are fractions. Parameters only: no patient's cost, no count of fewer than ten patients.
+#
+# Fitted to the CMS 2008-2010 Data Entrepreneurs' Synthetic Public Use File (public; synthetic people with the marginal
+# shapes of real claims), 2008, people with full fee-for-service cover who lived through the year: {rows:,} of them.
+# Left out by filter, with their share of all cost in the file of three years:
+{dropped}
+# Negative parts of a cost (billing adjustments) are set to 0, which changes the cost by {negative:+.4%}.
+#
+# Fitted beside observed, exactly:
+{goodness}
+#
+{verdicts}
+"""
+
+
+def fitted(path: str) -> FittedModel:
+    """The model of the file."""
+    return fit(
+        path,
+        cost="inpatient,outpatient,professional",
+        segment="n_chronic:0,1,2,3,4,5,6,7,8,9,10",
+        where="year == 2008 and months == 12 and hmo_months == 0 and died == 0",
+        negative="zero",
+        thresholds=[25_000, 50_000, 100_000],
+        currency="USD",
+        sets=0,
+    )
+
+
+def text(model: FittedModel) -> str:
+    """The file."""
+    header = HEADER.format(
+        rows=model.report["rows_kept"],
+        dropped=commented("\n".join(f"  {d['why']}: {d['share_of_cost']:.2%}" for d in model.report["dropped"])),
+        negative=model.report["negative"]["change_of_cost"],
+        goodness=commented(goodness_table(model)),
+        verdicts=commented("\n".join(verdicts(model))),
+    )
+    scenario = model.scenario_text(
+        sizes=[1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
+        thresholds=[25_000, 50_000, 100_000],
+        seed=20080101,
+        title="US Medicare 2008: how much of next year's cost is luck?",
+    )
+    return header + scenario[scenario.index("\n") :]
+
+
+def commented(lines: str) -> str:
+    """Lines as comments."""
+    return "\n".join(f"#   {line}".rstrip() for line in lines.splitlines())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the scenario, or check it."""
+    parser = argparse.ArgumentParser(description="Write the scenario of the CMS synthetic public-use file.")
+    parser.add_argument("file", help="the Parquet table of person-years")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the scenario is stale")
+    given = parser.parse_args(arguments)
+    try:
+        new = text(fitted(given.file))
+    except sim.SimulatorError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == new:
+        return 0
+    if given.check:
+        print(f"{TARGET.name} is stale: run python configs/build_synpuf.py FILE")
+        return 1
+    TARGET.write_text(new, encoding="utf-8")
+    print(f"{TARGET.name} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Was last year luck? Where an observed deviation stands among all the years that could have been."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from .. import ledger as books
+from .. import runs
+from ..base import SimulatorError
+from ..contracts.exclusion import Cap, ExclusionRule
+from ..scenario import Scenario, scenario_from
+from .exact import exact
+from .limiting import overspend_of, with_sizes
+
+RISKS = ("luck", "luck and shocks")
+
+
+def luck(
+    scenario: Scenario,
+    members: int,
+    overspend: float,
+    *,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+    confidence: float = 0.95,
+    replicates: int | None = None,
+) -> xr.Dataset:
+    """Where an observed overspend stands among the years that luck alone, or luck and common shocks, could have given.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its population sizes do not matter.
+    members : int
+        People, for one year.
+    overspend : float
+        Observed retained cost / budget − 1: 0.04 where 4% too much was spent, negative where money was left.
+    rule, capitation_pmpy, budget_basis
+        As in `summarise`; the budget is the exact mean of the retained cost where no capitation is given.
+    confidence : float
+        Share of the years inside `expected_range`.
+    replicates : int, optional
+        Draw so many years as well, and tell the percentile among them.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``risk`` ("luck", "luck and shocks") and ``threshold``, exact: ``percentile``, the chance of a year that is
+        no costlier; ``p_two_sided``, the chance of a year in which either tail is as thin; ``expected_range`` (bound),
+        overspends between which so many years lie; ``sd_overspend``. With `replicates` also ``drawn_percentile`` and
+        ``drawn_percentile_se``. Without shocks in the scenario there is only "luck".
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range.
+
+    Examples
+    --------
+    Where one year in forty is costlier than the observed one, the percentile is 0.975 and p_two_sided 0.05.
+    """
+    _check(members, overspend, confidence)
+    tail = (1 - confidence) / 2
+    parts = []
+    for risk in RISKS if scenario.shocks else RISKS[:1]:
+        asked = with_sizes(
+            scenario if risk == RISKS[1] else without_shocks(scenario), (members,), **_replicates(replicates)
+        )
+        cell = exact(
+            asked, rule, (overspend,), (tail, 1 - tail), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis
+        ).isel(population_size=0, margin=0, drop=True)
+        parts.append(_part(cell))
+        if replicates:
+            drawn = overspend_of(runs.simulate(asked, progress=False), rule, asked, capitation_pmpy, budget_basis)
+            share = (drawn.isel(population_size=0, drop=True) <= overspend).mean("replicate")
+            parts[-1]["drawn_percentile"] = share
+            adjusted = (share * replicates + 2) / (replicates + 4)
+            parts[-1]["drawn_percentile_se"] = np.sqrt(adjusted * (1 - adjusted) / (replicates + 4))
+    answer = xr.concat(parts, dim=xr.DataArray(list(RISKS[: len(parts)]), dims="risk", name="risk"))
+    _describe(answer, overspend, confidence)
+    known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
+    known |= {"title": scenario.title, "currency": scenario.currency}
+    return answer.assign_attrs(known)
+
+
+def without_shocks(scenario: Scenario) -> Scenario:
+    """The scenario without anything that hits everybody at once."""
+    return scenario_from(scenario.model_dump() | {"shocks": ()})
+
+
+def _replicates(replicates: int | None) -> dict[str, int]:
+    return {"replicates": replicates} if replicates else {}
+
+
+def _check(members: int, overspend: float, confidence: float) -> None:
+    if not isinstance(members, int | np.integer) or members < 1:
+        raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")
+    if not -1 < overspend < math.inf:
+        raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
+    if not 0 < confidence < 1:
+        raise SimulatorError("confidence", confidence, "must lie between 0 and 1", "give a fraction such as 0.95")
+
+
+def _part(cell: xr.Dataset) -> xr.Dataset:
+    percentile = 1 - cell["p_overspend"]
+    ends = (
+        (cell["quantile_cost"] / cell["budget"] - 1)
+        .rename(quantile_level="bound")
+        .assign_coords(bound=["lower", "upper"])
+    )
+    return xr.Dataset(
+        {
+            "percentile": percentile,
+            "p_two_sided": (2 * np.minimum(percentile, 1 - percentile)).clip(max=1.0),
+            "expected_range": ends,
+            "sd_overspend": cell["sd_cost"] / cell["budget"],
+        }
+    )
+
+
+def _describe(answer: xr.Dataset, overspend: float, confidence: float) -> None:
+    sentences = {
+        "percentile": f"P(overspend ≤ {overspend:g}), exact",
+        "p_two_sided": "twice the thinner tail beyond the observed overspend, exact",
+        "expected_range": f"overspends between which {confidence:g} of the years lie, exact",
+        "sd_overspend": "standard deviation of the overspend, exact",
+        "drawn_percentile": f"share of the drawn years with an overspend of at most {overspend:g}",
+        "drawn_percentile_se": "Monte Carlo standard error of drawn_percentile",
+    }
+    for name in answer.data_vars:
+        books.describe_variable(answer[name], "1", sentences[str(name)])

@@ -1,0 +1,128 @@
+"""Reverse stress: how far must an input move before a party breaks?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import optimize
+
+from .. import ledger as books
+from ..contracts.design import Design
+from ..scenario import Scenario
+from ..stresses import Change
+from .losses import check_party, designs_of, revenue_of
+from .stress import assumed_for, settle_truth, surplus_of
+from .stressed import with_agreed_budgets
+
+Array = NDArray[np.float64]
+
+
+def reverse_stress(
+    scenario: Scenario,
+    change: Change,
+    design: Design,
+    *,
+    party: str = "provider",
+    loss_over: float = 0.02,
+    at_most: float | None = None,
+    members: int | None = None,
+    replicates: int | None = None,
+    largest: float | None = None,
+    executor: Executor | None = None,
+) -> xr.Dataset:
+    """How far one input must move before a party loses more than its limit.
+
+    Parameters
+    ----------
+    scenario, design
+        As in `stress`.
+    change : Change
+        The input; its leading figure is moved from 0, whatever it is.
+    party : str
+    loss_over : float
+        The limit, as a share of the party's revenue as agreed.
+    at_most : float, optional
+        Where given, the chance of a loss above the limit that is tolerated; else the expected loss is judged.
+    members, replicates : int, optional
+        As in `stress`.
+    largest : float, optional
+        How far the figure is moved at most; the change's own largest by default.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``breaking_point``, the leading figure at which the limit is reached, with ``breaking_point_se``: 0 where it
+        is passed as agreed, NaN where even `largest` does not reach it; ``as_agreed`` and ``at_largest``, what is
+        judged at the two ends (loss over revenue, or the chance), each with ``_se``.
+
+    Raises
+    ------
+    SimulatorError
+        As in `stress`, and for an unknown party.
+    """
+    check_party(designs_of(scenario, [design]), party)
+    assumed = assumed_for(scenario, members, replicates)
+    top = type(change).largest if largest is None else largest
+    base = settle_truth(assumed, (), [design], executor)
+    revenue = float(revenue_of(base).sel(party=party).item())
+    kept = with_agreed_budgets([design], base)
+
+    def loss(figure: float) -> Array:
+        outcome = base if figure == 0 else settle_truth(assumed, (change.at(figure),), kept, executor)
+        return np.asarray(-surplus_of(outcome).sel(party=party).isel(design=0).values / revenue)
+
+    judged = _judge(loss_over, at_most)
+    ends = [judged(loss(0.0)), judged(loss(top))]
+    bound = loss_over if at_most is None else at_most
+    point, error = _root(lambda figure: judged(loss(figure)), bound, top, ends)
+    kind, figure = str(getattr(change, "kind", "")), type(change).figure
+    answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
+    for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):
+        answer[end], answer[f"{end}_se"] = value, se
+    for name in answer.data_vars:
+        books.describe_variable(answer[name], "1", f"{str(name).replace('_', ' ')}: {figure} of {kind}")
+    known = {
+        "change": kind,
+        "figure": figure,
+        "design": design.name,
+        "party": party,
+        "loss_over": loss_over,
+        "largest": top,
+    }
+    known |= {} if at_most is None else {"at_most": at_most}
+    return answer.assign_attrs(
+        known | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
+    )
+
+
+_Judged = tuple[float, float]
+
+
+def _judge(loss_over: float, at_most: float | None) -> Callable[[Array], _Judged]:
+    def mean(loss: Array) -> _Judged:
+        return float(loss.mean()), float(loss.std(ddof=1) / math.sqrt(loss.size))
+
+    def chance(loss: Array) -> _Judged:
+        lost = float((loss > loss_over + 1e-9).sum())
+        adjusted = (lost + 2) / (loss.size + 4)
+        return lost / loss.size, math.sqrt(adjusted * (1 - adjusted) / (loss.size + 4))
+
+    return mean if at_most is None else chance
+
+
+def _root(judged: Callable[[float], _Judged], bound: float, top: float, ends: Sequence[_Judged]) -> _Judged:
+    """Where what is judged reaches its bound, and the error that its own error makes there."""
+    if ends[0][0] >= bound:
+        return 0.0, 0.0
+    if ends[1][0] < bound:
+        return math.nan, math.nan
+    point = float(optimize.brentq(lambda figure: judged(figure)[0] - bound, 0.0, top, xtol=1e-4 * abs(top), maxiter=40))
+    step = 0.05 * abs(point) + 1e-3 * abs(top)
+    low, high = (min(max(point + side * step, min(0.0, top)), max(0.0, top)) for side in (-1, 1))
+    slope = (judged(high)[0] - judged(low)[0]) / (high - low)
+    return point, judged(point)[1] / abs(slope) if slope else math.nan

@@ -1,0 +1,144 @@
+"""What a fit leaves: one frozen object that holds parameters and figures, and no row."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from ...base import SCHEMA_VERSION
+from ...ledger import write_whole
+from ..model import Population
+from . import model_file, parameter_sets
+from .parameter_sets import Drawn, VarianceParts
+
+if TYPE_CHECKING:
+    from ...scenario import Scenario
+
+SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+"""Population sizes of a scenario that names none."""
+
+_HEAD = "# Fitted by `simulator fit`. Parameters only: no patient's cost, and no count of fewer than ten patients."
+
+
+@dataclass(frozen=True, repr=False)
+class FittedModel:
+    """A cost model fitted to rows. It may be kept, shown and sent, unless it resamples (`family="resample"`)."""
+
+    population: Population
+    """What scenarios and the engine take."""
+    goodness: xr.Dataset
+    """Figures fitted and observed: dims ``segment``, ``measure``."""
+    curves: xr.Dataset
+    """Exceedance, limited means, concentration and quantile cells: dims ``segment``, ``amount``, ``people_share``."""
+    diagnostics: xr.Dataset
+    """Of the tails: dims ``segment``, ``splice``."""
+    segments: tuple[dict[str, Any], ...]
+    """What each segment got: family, splice, standard errors, and how the candidates did."""
+    report: dict[str, Any]
+    """What was read, dropped and changed."""
+    provenance: dict[str, Any]
+    """How it was fitted, as a model file keeps it."""
+    sets: dict[str, Drawn] = field(default_factory=dict)
+    """Parameter sets by segment."""
+
+    def __repr__(self) -> str:
+        families = sorted({str(row["family"]) for row in self.segments})
+        return f"FittedModel({len(self.segments)} segments: {', '.join(families)}; {self.n_sets} parameter sets)"
+
+    @property
+    def n_sets(self) -> int:
+        """How many parameter sets there are."""
+        return parameter_sets.count(self.sets)
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code."""
+        return str(self.provenance["currency"])
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Money per year: where limited means were judged."""
+        return tuple(self.provenance["thresholds"])
+
+    @property
+    def infinite_variance(self) -> bool:
+        """Whether a segment's variance is infinite, so that only finite thresholds can be run."""
+        return any(segment.users_severity.tail_index <= 2 for segment in self.population.segments)
+
+    def population_of_set(self, b: int) -> Population:
+        """The population under parameter set `b`, from 0."""
+        return parameter_sets.population_of_set(self.population, self.sets, b)
+
+    def variance_parts(self, size: int, threshold: float = math.inf, shocks: tuple[Any, ...] = ()) -> VarianceParts:
+        """Variance of what `size` people cost, by its cause: luck, doubt about parameters, common shocks."""
+        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks)
+
+    def model_text(self) -> str:
+        """The model file as text."""
+        return model_file.model_text(self.population, self.provenance, self.sets, _HEAD)
+
+    def to_toml(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, whole or not at all.
+
+        Raises
+        ------
+        SimulatorError
+            Where the model resamples rows, or the file cannot be written.
+        """
+        text = self.model_text()
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+    def scenario_table(
+        self,
+        sizes: Sequence[int] = SIZES,
+        thresholds: Sequence[float] | None = None,
+        replicates: int = 10_000,
+        seed: int = 1,
+        title: str = "Fitted to our own patients",
+    ) -> dict[str, Any]:
+        """A scenario's parts but for the population.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            People.
+        thresholds : sequence of float, optional
+            Money per year; those of the fit, and none at all where the variance is finite, by default.
+        replicates, seed : int
+        title : str
+        """
+        if thresholds is None:
+            thresholds = self.thresholds if self.infinite_variance else (*self.thresholds, math.inf)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "title": title,
+            "currency": self.currency,
+            "simulation": {
+                "replicates": replicates, "population_sizes": [int(n) for n in sizes],
+                "thresholds": [float(d) for d in thresholds], "seed": seed,
+            },
+        }  # fmt: skip
+
+    def scenario(self, **parts: Any) -> Scenario:
+        """A scenario of this population; `parts` as in `scenario_table`."""
+        from ...scenario import scenario_from
+
+        return scenario_from({**self.scenario_table(**parts), "population": self.population}, "scenario")
+
+    def scenario_text(self, **parts: Any) -> str:
+        """A scenario file that runs by itself, as text; `parts` as in `scenario_table`."""
+        table = self.scenario_table(**parts)
+        top = [f"{name} = {model_file.toml_value(value)}" for name, value in table.items() if name != "simulation"]
+        inner = [f"{name} = {model_file.toml_value(value)}" for name, value in table["simulation"].items()]
+        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *model_file.population_lines(self.population)]
+        return "\n".join(lines) + "\n"
+
+    def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:
+        """Write a scenario file that runs by itself; `parts` as in `scenario_table`."""
+        text = self.scenario_text(**parts)
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))

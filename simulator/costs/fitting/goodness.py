@@ -1,0 +1,261 @@
+"""Fitted beside observed: the table of figures, the curves to look at, and the tail's diagnostics. Safe to be shown.
+
+Nothing here tells fewer than `smallest` patients apart, nor lets them be had by subtraction: between two amounts at
+which a segment's patients are told there lie none or `smallest` and more, and where one segment is silent another is
+too, so that the sum over all does not give it away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..model import Population
+from . import measures
+from .choose import Options, SegmentFit
+from .disclosure import figures, round_amount
+from .measures import People, one_segment
+from .sample import Sample, together
+from .segments import EVERYBODY
+from .tails import stability
+
+Array = NDArray[np.float64]
+Told = NDArray[np.bool_]
+
+LEVELS = (
+    0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
+)  # fmt: skip
+"""Shares of people, the costliest, at which concentration is told."""
+_AMOUNTS = 40
+
+
+class _Cast:
+    """Segments and everybody: samples and what the model implies of them."""
+
+    def __init__(self, fits: Sequence[SegmentFit], population: Population) -> None:
+        self.alone = len(fits) == 1
+        self.samples: list[Sample] = [fit.sample for fit in fits]
+        self.people = [one_segment(fit.severity, fit.p_user) for fit in fits]
+        self.names = [fit.name for fit in fits]
+        if not self.alone:
+            self.samples.append(together(self.samples))
+            self.people.append(People(population))
+            self.names.append(EVERYBODY if EVERYBODY not in self.names else "all together")
+
+
+def amounts_for(fits: Sequence[SegmentFit], thresholds: Sequence[float]) -> Array:
+    """Round amounts from small bills to the costliest few, thresholds and splices among them."""
+    everybody = together([fit.sample for fit in fits])
+    low = float(everybody.isf(0.9 * everybody.p_user))
+    high = 2 * float(everybody.isf(min(10 / everybody.rows, 0.5)))
+    grid = [round_amount(d) for d in np.geomspace(max(low, 1.0), max(high, 2.0), _AMOUNTS)]
+    splices = [fit.tail.at for fit in fits if fit.tail is not None]
+    return np.array(sorted({*grid, *thresholds, *splices}))
+
+
+def may_tell_above(samples: Sequence[Sample], amounts: Array, first: Sequence[float], smallest: int) -> Told:
+    """Whether the patients above an amount may be told, shape (sample, amount); everybody, if there, stands last.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    amounts : ndarray, shape (amount,)
+    first : sequence of float
+        Amounts that go before the others.
+    smallest : int
+    """
+    told = np.stack([_alone(sample, amounts, first, smallest) for sample in samples])
+    if len(samples) < 3:
+        return told if len(samples) == 1 else told & told[:1]
+    counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
+    for column in range(amounts.size):
+        silent = ~told[:-1, column] & (counts[:, column] > 0)
+        if silent.sum() == 1:
+            others = np.where(silent | (counts[:, column] == 0), np.inf, counts[:, column])
+            if np.isfinite(others).any():
+                told[int(np.argmin(others)), column] = False
+            else:
+                told[-1, column] = False
+    return told
+
+
+def _alone(sample: Sample, amounts: Array, first: Sequence[float], smallest: int) -> NDArray[np.bool_]:
+    counts = sample.n_above(amounts)
+    given = [0.0, sample.users]
+    told = np.zeros(amounts.size, bool)
+    for position in sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p)):
+        gaps = np.abs(np.array(given) - counts[position])
+        if np.all((gaps == 0) | (gaps >= smallest)) and not sample.dominated(1, float(amounts[position])):
+            told[position] = True
+            given.append(float(counts[position]))
+    return told
+
+
+def table(
+    fits: Sequence[SegmentFit],
+    population: Population,
+    how: Options,
+    told: Told,
+    amounts: Array,
+    rows_known: bool = True,
+) -> xr.Dataset:
+    """Figures fitted and observed, by segment and of everybody.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment`` and ``measure``; `observed` (nan where too few patients), `observed_se`, `fitted`, and
+        `miss`, their difference in standard errors.
+    """
+    cast = _Cast(fits, population)
+    labels = measures.names(how.thresholds)
+    at = [int(np.searchsorted(amounts, d)) for d in how.thresholds]
+    known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in cast.samples])
+    known[:, len(labels) - 4 * len(at) :] &= np.repeat(told[:, at], 4, axis=1)
+    if not rows_known:
+        known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
+    for column in range(len(labels)):
+        # what one segment hides, the sum over all must not give away
+        if not labels[column].startswith("share of cost") and (~known[:-1, column]).sum() == 1:
+            known[-1, column] = False
+    observed, fitted, error = [], [], []
+    for row, (sample, people) in enumerate(zip(cast.samples, cast.people, strict=True)):
+        seen = measures.observed(sample, how.thresholds)
+        spread = measures.difference_error(sample, how.thresholds, how.seed) / 2
+        observed.append(np.where(known[row], seen, np.nan))
+        error.append(np.where(known[row] & rows_known, spread, np.nan))
+        with np.errstate(all="ignore"):
+            fitted.append(people.implied(how.thresholds))
+    seen_, spread_, fitted_ = _six(observed), _six(error), _six(fitted)
+    with np.errstate(all="ignore"):
+        miss = (fitted_ - seen_) / spread_
+    dims = ("segment", "measure")
+    goodness = xr.Dataset(
+        {"observed": (dims, seen_), "observed_se": (dims, spread_), "fitted": (dims, fitted_), "miss": (dims, miss)},
+        coords={"segment": cast.names, "measure": labels},
+    )
+    for name, unit, sentence in (
+        ("observed", "see measure", "of the rows; nan where it rests on too few patients"),
+        ("observed_se", "see measure", "standard error of the observed figure, from random halves"),
+        ("fitted", "see measure", "implied by the model, exactly"),
+        ("miss", "1", "fitted less observed, in standard errors"),
+    ):
+        goodness[name].attrs.update(units=unit, long_name=sentence)
+    return goodness
+
+
+_OF_ROWS = ("sd", "cv", "share of cost")
+"""Figures that bands do not tell."""
+
+
+def _six(rows: Sequence[Array]) -> Array:
+    return np.array([[figures(float(x)) for x in row] for row in rows])
+
+
+def curves(
+    fits: Sequence[SegmentFit],
+    population: Population,
+    how: Options,
+    told: Told,
+    amounts: Array,
+    rows_known: bool = True,
+) -> xr.Dataset:
+    """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment``, ``amount`` (money a year) and ``people_share`` (the costliest, fractions). `cell_mean` is the
+        mean cost of the people between a share and the next smaller one.
+    """
+    cast = _Cast(fits, population)
+    parts: dict[str, list[Array]] = {name: [] for name in _CURVES}
+    for row, (sample, people) in enumerate(zip(cast.samples, cast.people, strict=True)):
+        known = told[row]
+        with np.errstate(all="ignore"):
+            limited = np.array([people.limited(d)[0] for d in amounts])
+            above = np.array([people.p_above(d) for d in amounts])
+            top = np.array([people.top_share(q) for q in LEVELS])
+        may = [rows_known and q * sample.rows >= how.smallest and not sample.top_dominated(q) for q in LEVELS]
+        seen = np.array([sample.top_share(q) if told_ else np.nan for q, told_ in zip(LEVELS, may, strict=True)])
+        parts["observed_p_above"].append(np.where(known, sample.p_above(amounts), np.nan))
+        parts["fitted_p_above"].append(above)
+        parts["observed_limited_mean"].append(np.where(known, sample.limited_mean(amounts), np.nan))
+        parts["fitted_limited_mean"].append(limited)
+        parts["observed_top_share"].append(seen)
+        parts["fitted_top_share"].append(top)
+        parts["observed_cell_mean"].append(_cell_means(seen, sample.mean, sample.rows, how.smallest))
+        parts["fitted_cell_mean"].append(
+            _cell_means(np.where(np.isnan(seen), np.nan, top), people.mean, sample.rows, how.smallest)
+        )
+    found = xr.Dataset(
+        {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
+        coords={"segment": cast.names, "amount": amounts, "people_share": list(LEVELS)},
+    )
+    for name in _CURVES:
+        unit = "1" if "share" in name or "p_above" in name else "money per year"
+        found[name].attrs.update(units=unit, long_name=name.replace("_", " "))
+    return found
+
+
+_CURVES = {
+    f"{kind}_{what}": dim
+    for what, dim in (
+        ("p_above", "amount"),
+        ("limited_mean", "amount"),
+        ("top_share", "people_share"),
+        ("cell_mean", "people_share"),
+    )
+    for kind in ("observed", "fitted")
+}
+
+
+def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
+    """Mean cost between each level and the next smaller one, the last down to 0."""
+    levels = np.array(LEVELS)
+    known = np.isfinite(top)
+    if not known.any():
+        return np.full(levels.size, np.nan)
+    last = int(np.flatnonzero(known)[-1])
+    lower, share = np.append(levels[1:], 0.0), np.append(top[1:], 0.0)
+    lower[last], share[last] = 0.0, 0.0
+    with np.errstate(all="ignore"):
+        means = mean * (top - share) / (levels - lower)
+    return np.where(known & ((levels - lower) * rows >= smallest) & (means > 0), means, np.nan)
+
+
+def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int) -> xr.Dataset:
+    """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment`` and ``splice`` (a number); `at` and `mean_excess` are money a year; `patients` is to the
+        nearest ten.
+    """
+    names = ("at", "patients", "shape", "shape_se", "modified_scale", "mean_excess", "misfit")
+    rows = [stability(fit.sample, smallest) if fit.tail is not None and fit.family != "bands" else [] for fit in fits]
+    most = max([len(row) for row in rows], default=0)
+    values = {name: np.full((len(fits), most), np.nan) for name in names}
+    for segment, row in enumerate(rows):
+        for position, splice in enumerate(row):
+            for name in names:
+                number = splice[name]
+                values[name][segment, position] = round(number, -1) if name == "patients" else figures(number, 3)
+    # `shape` is an attribute of every Dataset
+    renamed = {"shape": "xi", "shape_se": "xi_se"}
+    found = xr.Dataset(
+        {renamed.get(name, name): (("segment", "splice"), v) for name, v in values.items()},
+        coords={"segment": [fit.name for fit in fits], "splice": np.arange(most)},
+    )
+    own = [(f.tail.at, f.tail.shape, f.tail.shape_se, f.tail.credibility) if f.tail else (np.nan,) * 4 for f in fits]
+    for position, name in enumerate(("chosen_at", "chosen_xi", "chosen_xi_se", "chosen_credibility")):
+        found[name] = ("segment", np.array([figures(float(row[position]), 3) for row in own]))
+    found["chosen_patients"] = (
+        "segment",
+        np.array([float(f.sample.n_above(f.tail.at)) if f.tail else np.nan for f in fits]),
+    )
+    return found

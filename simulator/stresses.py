@@ -1,0 +1,363 @@
+"""Stresses: what may turn out otherwise than was assumed, and what that changes in a scenario. Nothing is run here.
+
+The budget stays as it was agreed on the assumed scenario; a change makes another truth. Every change has one leading
+figure, a fraction (or a rate) that is 0 where nothing changes, so that it can be moved until somebody breaks.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError
+
+from .base import Fraction, NonNegative, Positive, SimulatorError, Term, mistakes_in
+
+Raw = dict[str, Any]
+"""A scenario as `model_dump` gives it, every severity by its own figures."""
+
+Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
+
+_MONEY = ("mean", "scale", "at")
+
+
+def scaled(severity: Raw, factor: float) -> Raw:
+    """A severity's figures with every cost multiplied by a factor; its shape stays."""
+    made: Raw = {}
+    for name, value in severity.items():
+        if value is None:
+            continue
+        if name in _MONEY:
+            made[name] = value * factor
+        elif name == "mu":
+            made[name] = value + math.log(factor)
+        elif name == "values":
+            made[name] = [cost * factor for cost in value]
+        elif name == "quantiles":
+            made[name] = {level: cost * factor for level, cost in value.items()}
+        elif name in ("body", "tail") and isinstance(value, dict):
+            made[name] = scaled(value, factor)
+        elif name == "components":
+            made[name] = [part | {"severity": scaled(part["severity"], factor)} for part in value]
+        else:
+            made[name] = value
+    return made
+
+
+def _of_segments(raw: Raw, wanted: str | None) -> list[Raw]:
+    segments: list[Raw] = raw["population"]["segments"]
+    if wanted is None:
+        return segments
+    found = [segment for segment in segments if segment["name"] == wanted]
+    if not found:
+        names = ", ".join(segment["name"] for segment in segments)
+        raise SimulatorError("stress: segment", wanted, f"is no segment ({names})", "use the names of the segments")
+    return found
+
+
+def _scale_costs(raw: Raw, factor: float, segment: str | None) -> None:
+    for part in _of_segments(raw, segment):
+        part["severity"] = scaled(part["severity"], factor)
+    if segment is None:
+        for service in raw["population"]["rare_services"]:
+            service["price"] = scaled(service["price"], factor)
+
+
+class Change(Term):
+    """One thing that turns out otherwise."""
+
+    figure: ClassVar[str]
+    """The name of the leading figure."""
+    largest: ClassVar[float] = 1.0
+    """How far the leading figure is moved at most when a breaking point is sought."""
+
+    def apply(self, raw: Raw) -> None:
+        """Change the truth, in place."""
+
+    def recorded(self, members: dict[str, float]) -> dict[str, float]:
+        """People of each segment as the budget counts them, where this differs from the truth."""
+        return members
+
+    @property
+    def shifted(self) -> float:
+        """Share of all cost that leaves the scope and falls on those who fund."""
+        return 0.0
+
+    def at(self, value: float) -> Any:
+        """The same change with another leading figure."""
+        return type(self).model_validate(self.model_dump(by_alias=True) | {self.figure: value})
+
+    @property
+    def strength(self) -> float:
+        """The leading figure."""
+        return float(getattr(self, self.figure))
+
+
+class MeanCost(Change):
+    """The mean cost of a segment, or of everybody, is higher or lower."""
+
+    kind: Literal["mean_cost"] = "mean_cost"
+    figure: ClassVar[str] = "by"
+    by: Change01
+    """Change of the mean as a fraction: 0.05 for 5% more."""
+    segment: str | None = None
+    """Everybody where absent."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale the costs."""
+        _scale_costs(raw, 1 + self.by, self.segment)
+
+
+class Inflation(Change):
+    """Prices rise by more than the budget allows for; rare services included."""
+
+    kind: Literal["inflation"] = "inflation"
+    figure: ClassVar[str] = "by"
+    by: Change01
+    """Beyond what the budget contains, a fraction."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale all costs."""
+        _scale_costs(raw, 1 + self.by, None)
+
+
+class BaselineError(Change):
+    """The figures on which the budget rests understate the true cost."""
+
+    kind: Literal["baseline_error"] = "baseline_error"
+    figure: ClassVar[str] = "by"
+    by: Change01
+    """True cost / cost in the baseline − 1."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale all costs."""
+        _scale_costs(raw, 1 + self.by, None)
+
+
+class FailedSavings(Change):
+    """Savings that the costs assume do not come."""
+
+    kind: Literal["failed_savings"] = "failed_savings"
+    figure: ClassVar[str] = "failed"
+    planned: Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
+    """Saving that is in the assumed costs already, as a share of the cost without it."""
+    failed: Fraction = 1.0
+    """Share of the plan that fails."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale all costs back."""
+        _scale_costs(raw, (1 - self.planned * (1 - self.failed)) / (1 - self.planned), None)
+
+
+class TailIndex(Change):
+    """Very costly patients are costlier: the tail is heavier, the body stays."""
+
+    kind: Literal["tail_index"] = "tail_index"
+    figure: ClassVar[str] = "by"
+    largest: ClassVar[float] = -0.9
+    by: Change01
+    """Change of the tail index as a fraction: −0.1 for a heavier tail."""
+    segment: str | None = None
+    """Every segment that has a tail index, where absent."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale every tail index that is given."""
+        found = [_with_index(part["severity"], 1 + self.by) for part in _of_segments(raw, self.segment)]
+        if not any(found):
+            raise SimulatorError(
+                "stress: tail_index", None, "finds no tail index to change", "use a family with alpha, shape or d"
+            )
+
+
+def _with_index(severity: Raw, factor: float) -> bool:
+    family = severity.get("family")
+    if family == "spliced":
+        return _with_index(severity["tail"], factor)
+    if family == "mixture":
+        changed = [_with_index(part["severity"], factor) for part in severity["components"]]
+        return any(changed)
+    if family == "gpd" and (severity.get("shape") or 0) > 0:
+        severity["shape"] /= factor
+        return True
+    burr = "tail" if severity.get("d") is None else "d"
+    name = {"pareto": "alpha", "lomax": "alpha", "burr": burr}.get(str(family))
+    if name is None or severity.get(name) is None:
+        return False
+    severity[name] *= factor
+    return True
+
+
+class Prevalence(Change):
+    """A segment is larger or smaller than assumed, at the expense of the others in proportion."""
+
+    kind: Literal["prevalence"] = "prevalence"
+    figure: ClassVar[str] = "by"
+    segment: str
+    by: Change01
+    """Change of the segment's share as a fraction."""
+
+    def apply(self, raw: Raw) -> None:
+        """Move people into the segment."""
+        (chosen,) = _of_segments(raw, self.segment)
+        before, after = chosen["share"], chosen["share"] * (1 + self.by)
+        if not 0 < after < 1:
+            raise SimulatorError(
+                f"stress: share of {self.segment!r}", round(after, 6), "must lie between 0 and 1", "change it by less"
+            )
+        for segment in raw["population"]["segments"]:
+            segment["share"] = after if segment is chosen else segment["share"] * (1 - after) / (1 - before)
+
+
+class Epidemic(Change):
+    """In some years everybody costs more."""
+
+    kind: Literal["epidemic"] = "epidemic"
+    figure: ClassVar[str] = "by"
+    probability: Fraction
+    """Chance of such a year."""
+    by: Change01
+    """Additional cost in such a year, as a fraction."""
+
+
+class NewTreatment(Change):
+    """A treatment that few people need and that costs a fortune comes into scope."""
+
+    kind: Literal["new_treatment"] = "new_treatment"
+    figure: ClassVar[str] = "per_100k"
+    largest: ClassVar[float] = 100.0
+    name: str = "new treatment"
+    price: Positive
+    """Cost of one treatment, money."""
+    per_100k: NonNegative
+    """Treatments a year for 100,000 people."""
+
+    def apply(self, raw: Raw) -> None:
+        """Add a rare service of one price."""
+        if not self.per_100k:
+            return
+        price = {"family": "empirical", "values": [self.price]}
+        raw["population"]["rare_services"] += [{"name": self.name, "rate_per_100k": self.per_100k, "price": price}]
+
+
+class UpCoding(Change):
+    """People are recorded at a higher need than they have; only budgets by segment notice."""
+
+    kind: Literal["up_coding"] = "up_coding"
+    figure: ClassVar[str] = "share"
+    source: str
+    """Segment to which they belong."""
+    recorded_as: str
+    """Segment in which they are counted."""
+    share: Fraction
+    """Share of the people of `source`."""
+
+    def apply(self, raw: Raw) -> None:
+        """Nothing but the names is looked at: costs stay as they are."""
+        _of_segments(raw, self.source), _of_segments(raw, self.recorded_as)
+
+    def recorded(self, members: dict[str, float]) -> dict[str, float]:
+        """People as they are counted."""
+        moved = self.share * members[self.source]
+        changed = {self.source: members[self.source] - moved, self.recorded_as: members[self.recorded_as] + moved}
+        return members | changed
+
+
+class CostShift(Change):
+    """Care moves out of scope: the budget is spared it, and those who fund pay for it a second time."""
+
+    kind: Literal["cost_shift"] = "cost_shift"
+    figure: ClassVar[str] = "share"
+    largest: ClassVar[float] = 0.99
+    share: Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
+    """Share of all cost."""
+
+    def apply(self, raw: Raw) -> None:
+        """Take the share off all costs."""
+        _scale_costs(raw, 1 - self.share, None)
+
+    @property
+    def shifted(self) -> float:
+        """Share of all cost that falls on those who fund."""
+        return self.share
+
+
+class Leakage(Change):
+    """Residents are treated elsewhere at the holder's expense, while some of its own cost stays."""
+
+    kind: Literal["leakage"] = "leakage"
+    figure: ClassVar[str] = "share"
+    share: Fraction
+    """Share of all care."""
+    price: NonNegative = 1.0
+    """What care elsewhere costs, as a share of the holder's own cost (Alzira paid 100%)."""
+    stranded: Fraction = 0.5
+    """Share of the holder's own cost of that care that stays in the year; the default is assumed."""
+
+    def apply(self, raw: Raw) -> None:
+        """Scale all costs."""
+        _scale_costs(raw, 1 + self.share * (self.price - 1 + self.stranded), None)
+
+
+AnyChange = Annotated[
+    MeanCost
+    | Inflation
+    | BaselineError
+    | FailedSavings
+    | TailIndex
+    | Prevalence
+    | Epidemic
+    | NewTreatment
+    | UpCoding
+    | CostShift
+    | Leakage,
+    Field(discriminator="kind"),
+]
+"""Every change that a stress may be made of; a new one is a class above and its name in this union."""
+
+
+class Stress(Term):
+    """A named stress: one change, or several at once."""
+
+    name: Annotated[str, Field(min_length=1)]
+    expresses: str = ""
+    """What it expresses and where it comes from, in a sentence."""
+    changes: Annotated[tuple[AnyChange, ...], Field(min_length=1)]
+
+
+class Range(Term):
+    """An uncertain input: a change whose leading figure lies anywhere between two ends."""
+
+    name: Annotated[str, Field(min_length=1)]
+    change: AnyChange
+    """What is uncertain; its own leading figure does not matter."""
+    low: Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    high: Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+class _Library(Term):
+    stresses: Annotated[tuple[Stress, ...], Field(min_length=1)]
+
+
+def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
+    """Stresses from a TOML file of [[stresses]], such as those in `configs/stresses/`.
+
+    Raises
+    ------
+    SimulatorError
+        Listing every mistake of the file.
+    """
+    source = Path(path)
+    raw: Mapping[str, Any] = {}
+    try:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"))
+        return _Library.model_validate(raw).stresses
+    except OSError:
+        raise SimulatorError(str(source), None, "cannot be read", "check the name") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
+    except ValidationError as error:
+        raise mistakes_in(error, raw, str(source)) from None

@@ -1,0 +1,240 @@
+"""Bodies, tails and tables: against other people's code, against the truth, and with twins that must fail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from simulator.costs.fitting import empirical, measures, tails
+from simulator.costs.fitting.bodies import FAMILIES, fit_body
+from simulator.costs.fitting.choose import FULL_CREDIBILITY, Options, fit_segments
+from simulator.costs.fitting.sample import Sample, sample_of, together
+from simulator.costs.quadrature import Moments
+from simulator.costs.severity import Mixture, Spliced
+
+Array = NDArray[np.float64]
+
+LAWS = {
+    "lognormal": stats.lognorm(s=1.3, scale=np.exp(6.0)),
+    "gamma": stats.gamma(a=0.7, scale=2_000.0),
+    "weibull": stats.weibull_min(c=0.6, scale=900.0),
+    "burr": stats.burr12(c=1.4, d=1.8, scale=1_500.0),
+}
+ORACLE = {"lognormal": stats.lognorm, "gamma": stats.gamma, "weibull": stats.weibull_min}
+
+
+def rows(law: object, n: int, seed: int = 1, zeros: int = 0) -> Sample:
+    costs = law.rvs(n, random_state=np.random.default_rng(seed))  # type: ignore[attr-defined]
+    return sample_of(np.concatenate([np.zeros(zeros), costs]), np.ones(n + zeros))
+
+
+@pytest.mark.parametrize("family", ORACLE)
+def test_the_same_as_scipys_own_fit(family: str) -> None:
+    sample = rows(LAWS[family], 2_000)
+    shape, loc, scale = ORACLE[family].fit(sample.x, floc=0)
+    assert loc == 0
+    law, args = FAMILIES[family].law, FAMILIES[family].arguments(fit_body(family, sample).theta)
+    ours = args.pop("scale") * fit_body(family, sample).median
+    assert ours == pytest.approx(scale, rel=1e-3)
+    assert next(iter(args.values())) == pytest.approx(shape, rel=1e-3)
+    assert law.logpdf(sample.x, shape, 0, scale).sum() <= law.logpdf(sample.x, **args, scale=ours).sum() + 1e-3
+
+
+def test_the_tail_is_the_same_as_scipys_own_fit() -> None:
+    excess = stats.genpareto(c=0.25, scale=8_000.0).rvs(1_500, random_state=np.random.default_rng(2))
+    ours = tails.fit_tail(sample_of(excess + 10_000.0, np.ones(1_500)), 10_000.0)
+    shape, _, scale = stats.genpareto.fit(excess, floc=0)
+    assert ours is not None and ours.converged
+    assert (ours.shape, ours.scale) == (pytest.approx(shape, abs=2e-3), pytest.approx(scale, rel=2e-3))
+    assert ours.shape_se == pytest.approx((1 + ours.shape) / np.sqrt(1_500))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameters_lie_within_their_standard_errors(family: str) -> None:
+    """z-scores of 12 samples: their mean square is about 1, so the covariance is neither too small nor too large."""
+    z = []
+    for seed in range(12):
+        body = fit_body(family, rows(LAWS[family], 1_500, seed + 40), at=float(LAWS[family].isf(0.05)))
+        args = {name: np.log(value) for name, value in FAMILIES[family].arguments(body.theta).items()}
+        args["scale"] += np.log(body.median)
+        order = ["scale", "s"] if family == "lognormal" else list(args)
+        truth = np.log([LAWS[family].kwds[name] for name in order])
+        found = np.array([args[name] for name in order])
+        error = found - truth
+        z.append(float(error @ np.linalg.solve(body.covariance, error)) / error.size)
+    assert 0.35 < np.mean(z) < 2.2
+
+
+def test_censoring_at_the_splice_keeps_the_share_above() -> None:
+    sample = rows(LAWS["lognormal"], 20_000)
+    at = float(sample.isf(0.03))
+    assert float(fit_body("lognormal", sample, at).severity.sf(at)) == pytest.approx(0.03, rel=0.1)
+    # a control: a body that knows nothing of the costs above does not keep it
+    below = sample_of(sample.x[sample.x <= at], sample.count[sample.x <= at])
+    assert float(fit_body("lognormal", below).severity.sf(at)) < 0.025
+
+
+def test_a_family_that_runs_to_its_limit_has_not_converged() -> None:
+    sample = rows(stats.uniform(1_000.0, 1.0), 200)
+    assert not fit_body("burr", sample).converged
+
+
+def test_weights_count_as_repeated_rows() -> None:
+    random = np.random.default_rng(3)
+    costs, weight = random.lognormal(6, 1, 400), random.integers(1, 4, 400).astype(float)
+    weighted, repeated = (
+        sample_of(costs, weight),
+        sample_of(np.repeat(costs, weight.astype(int)), np.ones(int(weight.sum()))),
+    )
+    assert fit_body("gamma", weighted).theta == pytest.approx(fit_body("gamma", repeated).theta, abs=1e-4)
+    assert weighted.top_share(0.05) == pytest.approx(repeated.top_share(0.05))
+    assert weighted.sd == pytest.approx(repeated.sd)
+    assert weighted.effective < repeated.effective
+
+
+def test_binning_changes_next_to_nothing() -> None:
+    costs = np.random.default_rng(4).lognormal(6, 1.4, 120_000)
+    whole, binned = sample_of(costs, np.ones(costs.size), most_rows=10**9), sample_of(costs, np.ones(costs.size))
+    assert binned.binned and not whole.binned and binned.x.size <= 10_001
+    assert binned.mean == pytest.approx(whole.mean, rel=1e-12) and binned.sd == pytest.approx(whole.sd, rel=1e-5)
+    assert fit_body("lognormal", binned).theta == pytest.approx(fit_body("lognormal", whole).theta, abs=1e-4)
+
+
+def test_figures_of_a_sample_against_sorted_rows() -> None:
+    costs = np.concatenate([np.zeros(300), np.random.default_rng(5).lognormal(6, 1.4, 700)])
+    sample, ordered = sample_of(costs, np.ones(1_000)), np.sort(costs)[::-1]
+    assert sample.mean == pytest.approx(costs.mean()) and sample.sd == pytest.approx(costs.std())
+    assert sample.top_share(0.05) == pytest.approx(ordered[:50].sum() / costs.sum())
+    assert sample.limited_sd(2_000.0) == pytest.approx(np.minimum(costs, 2_000).std())
+    assert float(sample.excess(2_000.0)) == pytest.approx(np.maximum(costs - 2_000, 0).mean())
+    assert float(sample.n_above(2_000.0)) == (costs > 2_000).sum() and sample.p_user == 0.7
+    whole = together([sample_of(costs[:400], np.ones(400)), sample_of(costs[400:], np.ones(600))])
+    assert whole.mean == pytest.approx(costs.mean()) and whole.sd == pytest.approx(costs.std())
+
+
+# ── tails ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_splice_is_round_and_nobodys_cost() -> None:
+    sample = rows(LAWS["burr"], 8_000)
+    at = tails.choose_splice(sample, 10)
+    assert at is not None and at == float(f"{at:.2g}") and at not in sample.x
+
+
+@pytest.mark.parametrize(("shape", "possible"), [(0.6, True), (0.48, True), (0.0, False)])
+def test_an_infinite_variance_is_told(shape: float, possible: bool) -> None:
+    excess = stats.genpareto(c=shape, scale=9_000.0).rvs(800, random_state=np.random.default_rng(6))
+    tail = tails.fit_tail(sample_of(excess + 1_000.0, np.ones(800)), 1_000.0)
+    assert tail is not None and tail.infinite_variance_possible == possible
+
+
+def test_a_bounded_tail_does_not_end_at_the_largest_bill() -> None:
+    costs = 1_000.0 + stats.uniform(0, 500.0).rvs(200, random_state=np.random.default_rng(7))
+    tail = tails.fit_tail(sample_of(costs, np.ones(200)), 1_000.0)
+    assert tail is not None and tail.shape >= tails.LOWEST_SHAPE - 1e-9
+    assert 1_000.0 - tail.scale / tail.shape > 1.02 * costs.max()
+
+
+def test_fewer_than_thirty_patients_carry_no_tail() -> None:
+    sample = rows(LAWS["burr"], 1_000)
+    assert tails.fit_tail(sample, float(sample.isf(0.0291))) is None
+    assert tails.fit_tail(sample, float(sample.isf(0.0301))) is not None
+
+
+def test_shapes_are_drawn_together_as_far_as_they_are_uncertain() -> None:
+    law, big, small = stats.genpareto, 4_000, 60
+    random = np.random.default_rng(8)
+    samples = [
+        sample_of(1.0 + law(c=c, scale=1.0).rvs(n, random_state=random), np.ones(n))
+        for c, n in ((0.1, big), (0.3, big), (0.2, small), (0.2, small))
+    ]
+    own = [tails.fit_tail(sample, 1.0) for sample in samples]
+    drawn = tails.shrink(own, samples)
+    moved = [abs(a.shape - b.shape) for a, b in zip(own, drawn, strict=True) if a and b]
+    weights = [tail.credibility for tail in drawn if tail]
+    assert max(weights[2:]) < min(weights[:2]) and max(moved[:2]) < 0.03
+    assert tails.shrink(own[:1], samples[:1]) == own[:1]
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("n", [10, 19, 20, 57, 400, 5_000])
+def test_a_table_keeps_the_mean(n: int) -> None:
+    sample = rows(LAWS["gamma"], n)
+    table = empirical.quantile_table(sample, 10)
+    assert Moments(table).raw[1] == pytest.approx(sample.w @ sample.x / n, rel=2e-3)
+
+
+def test_a_table_with_a_tail_keeps_the_share_above() -> None:
+    sample = rows(LAWS["burr"], 3_000)
+    at = float(tails.choose_splice(sample, 10) or 0)
+    tail = tails.fit_tail(sample, at)
+    assert tail is not None
+    law = empirical.with_tail(empirical.quantile_table(sample, 10, at), at, tail.severity)
+    assert float(law.sf(at)) == pytest.approx(float(sample.p_above(at)), rel=1e-6)
+    below = Moments(law).below(at)
+    inside = sample.x <= at
+    assert below[1] == pytest.approx(sample.w[inside] @ sample.x[inside] / sample.weight, rel=2e-3)
+    assert below[2] == pytest.approx(sample.w[inside] @ sample.x[inside] ** 2 / sample.weight, rel=0.02)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "empirical"])
+def test_scaling_a_law_scales_its_quantiles(family: str) -> None:
+    sample = rows(LAWS["burr"], 2_000)
+    (fit,) = fit_segments(
+        ["a"], [sample], [sample.thinned(np.random.default_rng(1))], Options(family=family, thresholds=(1e4,))
+    )
+    s = np.array([0.99, 0.5, 0.1, 0.01, 1e-4])
+    assert isinstance(fit.severity, Spliced)
+    assert empirical.scaled(fit.severity, 3.7).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-4)
+
+
+# ── choice ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("family", ["lognormal", "gamma"])
+def test_the_true_family_is_found(family: str) -> None:
+    sample = rows(LAWS[family], 6_000, seed=21)
+    (fit,) = fit_segments(
+        ["a"], [sample], [sample.thinned(np.random.default_rng(1))], Options(thresholds=(5_000.0, 10_000.0))
+    )
+    scores = {c.family: c.log_score for c in fit.candidates}
+    assert max(scores, key=lambda f: -np.inf if np.isnan(scores[f]) else scores[f]) in {family, "burr"}
+    wrong = {"lognormal": "gamma", "gamma": "lognormal"}[family]
+    worst = {c.family: c.worst for c in fit.candidates}
+    assert fit.family not in {wrong} and worst[wrong] > 1 and worst[family] <= worst[wrong]
+
+
+def test_where_no_family_fits_the_table_is_taken() -> None:
+    random = np.random.default_rng(9)
+    costs = np.concatenate(
+        [random.normal(500, 20, 4_000), random.normal(5_000, 200, 2_000), random.lognormal(9, 1, 1_000)]
+    )
+    sample = sample_of(np.abs(costs), np.ones(costs.size))
+    (fit,) = fit_segments(["a"], [sample], [sample.thinned(random)], Options(thresholds=(1_000.0, 10_000.0)))
+    assert fit.family == "empirical" and min(c.worst for c in fit.candidates if c.family != "empirical") > 1
+
+
+def test_small_segments_borrow_the_shape_of_all() -> None:
+    random = np.random.default_rng(10)
+    sizes = {"large": 4_000, "small": 60, "tiny": 12}
+    samples = [sample_of(random.lognormal(6 + k, 1.2, n), np.ones(n)) for k, n in enumerate(sizes.values())]
+    fits = fit_segments(list(sizes), samples, [s.thinned(random) for s in samples], Options(thresholds=(5_000.0,)))
+    z = [fit.credibility for fit in fits]
+    assert z[0] == 1 and z[1] == pytest.approx(np.sqrt(60 / FULL_CREDIBILITY), rel=1e-3)
+    assert z[2] == pytest.approx(np.sqrt(12 / FULL_CREDIBILITY), rel=1e-3)
+    for fit, sample in zip(fits[1:], samples[1:], strict=True):
+        assert isinstance(fit.severity, Mixture)
+        assert Moments(fit.severity).raw[1] == pytest.approx(sample.mean / sample.p_user, rel=0.03)
+    # twelve patients alone would have next to no tail
+    tiny = measures.one_segment(fits[2].severity, 1.0)
+    assert tiny.sd / tiny.mean > 1.0
+
+
+def test_a_single_small_segment_keeps_its_own_shape() -> None:
+    sample = rows(LAWS["gamma"], 60)
+    (fit,) = fit_segments(["a"], [sample], [sample.thinned(np.random.default_rng(1))], Options(thresholds=(5_000.0,)))
+    assert fit.credibility == 1 and fit.tail is None

@@ -1,0 +1,63 @@
+"""The scenario that is fitted to the public-use file: it runs, and it is what the file gives."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import simulator as sim
+from simulator.costs.fitting.measures import People
+
+CONFIG = ROOT / "configs" / "synpuf.toml"
+
+
+def builder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("build_synpuf", ROOT / "configs" / "build_synpuf.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_runs() -> None:
+    scenario = sim.load(CONFIG)
+    few = scenario.simulation.model_copy(update={"replicates": 150, "population_sizes": (1_000, 10_000)})
+    summary = sim.summarise(sim.simulate(scenario.model_copy(update={"simulation": few}), progress=False))
+    assert summary.attrs["check"] == "passed" and scenario.currency == "USD"
+    assert np.all(np.diff(summary["cv"].values, axis=0) < 0)
+
+
+def test_what_it_implies_is_what_the_file_was_reported_to_hold() -> None:
+    """The public figures of the file: 111,601 people of full cover, 17.2% of them without cost, US$4,568 a head."""
+    described = sim.describe(sim.load(CONFIG))
+    assert described["mean"] == pytest.approx(4_568, rel=0.002)
+    assert described["zero_share"] == pytest.approx(0.1717, abs=0.0002)
+    assert described["top_share"]["0.05"] == pytest.approx(0.4506, rel=0.005)
+
+
+def test_it_holds_no_row_and_no_path() -> None:
+    text = CONFIG.read_text(encoding="utf-8")
+    assert "shared" not in text and ".parquet" not in text and "values" not in text
+
+
+@pytest.mark.slow
+def test_it_is_current(data_folder: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = data_folder / "synpuf_person_years.parquet"
+    if not path.exists():
+        pytest.skip("no synpuf_person_years.parquet in the data folder")
+    fresh, kept = builder().fitted(str(path)).population, sim.load(CONFIG).population
+    assert [s.name for s in fresh.segments] == [s.name for s in kept.segments]
+    thresholds = (25_000.0, 50_000.0, 100_000.0)
+    assert People(fresh).implied(thresholds) == pytest.approx(People(kept).implied(thresholds), rel=1e-3)
+
+
+def test_a_bad_file_is_told_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert builder().main([str(tmp_path / "smith.parquet"), "--check"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "smith" not in said
