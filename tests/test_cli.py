@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
@@ -84,7 +85,9 @@ def test_out_holds_draws_and_summary_and_plot_a_picture(scenario: Path, tmp_path
     assert {"gross_cost", "cv", "cv_se", "exact_sd"} <= set(ledger.data_vars)
     assert fingerprint(ledger) == fingerprint(sim.simulate(sim.load(scenario), progress=False))
     assert plot.read_bytes().startswith(b"\x89PNG")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.nc", "r.png", "small.toml"]
+    figures = pd.read_csv(tmp_path / "r.csv")
+    assert figures["cv"].tolist() == pytest.approx(ledger["cv"].values.ravel().tolist())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.nc", "r.png", "small.toml"]
 
 
 def test_resume_goes_on_from_what_was_drawn(scenario: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_tail_is_the_same_as_scipys_own_fit() -> None:
     assert ours.shape_se == pytest.approx((1 + ours.shape) / np.sqrt(1_500))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", LAWS)
 def test_parameters_lie_within_their_standard_errors(family: str) -> None:
     """z-scores of 12 samples: their mean square is about 1, so the covariance is neither too small nor too large."""
     z = []

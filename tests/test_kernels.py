@@ -496,3 +496,21 @@ def test_every_jitted_function_stands_in_the_kernels_module():
     for name in ("simulator.engine.simulate", "simulator.costs.tables", "simulator.runs", "simulator.costs.model"):
         module = importlib.import_module(name)
         assert not [key for key, value in vars(module).items() if isinstance(value, numba.core.dispatcher.Dispatcher)]
+
+
+# ── compilation ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_where_nothing_can_be_cached_kernels_are_compiled_afresh(monkeypatch, caplog):
+    asked = []
+
+    def without_locator(cache=False, **options):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(kernels.numba, "njit", without_locator)
+    assert kernels._compiled(abs) is abs
+    assert asked == [True, False]
+    assert "NUMBA_CACHE_DIR" in caplog.text

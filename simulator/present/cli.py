@@ -12,7 +12,7 @@ import click
 from ..base import SimulatorError
 from .cli_settle import settle
 from .shell import as_json as json_text
-from .shell import clear_errors, load_with, without_display, write_picture
+from .shell import clear_errors, load_with, write_variance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,7 +109,11 @@ _run_options: list[Callable[..., Any]] = [
     ),
     click.option("--out", type=click.Path(), help="Write draws and summary to this netCDF file."),
     click.option("--resume", is_flag=True, help="Go on from what --out holds already."),
-    click.option("--plot", type=click.Path(), help="Write a picture of variance by size to this PNG, SVG or PDF file."),
+    click.option(
+        "--plot",
+        type=click.Path(),
+        help="Write a picture of variance by size to this PNG, SVG or PDF file, and its figures as CSV.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
 ]
 
@@ -146,12 +150,13 @@ def run(
             check_writable(path)
         ledger = _drawn(asked, threads, target, max_replicates, out, resume)
         summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
+        figures = None
         if out:
             save(with_summary(ledger, summary), out)
         if plot:
-            _plot(summary, plot)
+            figures = write_variance(summary, plot)
         click.echo(json_text(summary_rows(summary)) if as_json else run_report(summary, margin, at_most))
-        for path in filter(None, (out, plot)):
+        for path in filter(None, (out, plot, figures)):
             click.echo(f"written: {path}", err=as_json)
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)
@@ -189,13 +194,6 @@ def _drawn(
     finally:
         if executor is not None:
             executor.shutdown()
-
-
-def _plot(summary: xr.Dataset, path: str) -> None:
-    without_display()
-    from .plots import variance_by_size
-
-    write_picture(variance_by_size(summary), path)
 
 
 main.add_command(settle)

@@ -48,7 +48,7 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     from ..ledger import save, with_summary
-    from .shell import without_display, write_picture
+    from .shell import write_variance
     from .text import figure_table
 
     results.mkdir(exist_ok=True)
@@ -59,10 +59,7 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
         summaries.append(summary)
         if case is CASES[0]:
             save(with_summary(ledger, summary), results / "east_sussex.nc")
-            without_display()
-            from .plots import variance_by_size
-
-            write_picture(variance_by_size(summary), str(results / "east_sussex.png"))
+            write_variance(summary, results / "east_sussex.png")
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
     click.echo(figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost"))
@@ -71,7 +68,9 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
         + figure_table(first, "p_overspend", "Luck alone: chance of an overspend above 3% of the budget", margin=MARGIN)
     )
     click.echo("\n" + answers(summaries))
-    click.echo(f"\ndraws and summary: {results / 'east_sussex.nc'}\npicture:           {results / 'east_sussex.png'}")
+    click.echo(
+        f"\ndraws and summary: {results / 'east_sussex.nc'}\npicture:           {results / 'east_sussex.png'} (its figures: .csv)"
+    )
 
 
 def _run(path: Path, replicates: int | None) -> tuple[xr.Dataset, xr.Dataset]:

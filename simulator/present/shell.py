@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +15,7 @@ import click
 from ..base import SimulatorError
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
 
     from ..scenario import Scenario
@@ -56,6 +59,18 @@ def write_picture(ax: Axes, path: str) -> None:
     from .plots.style import save_figure
 
     save_figure(ax, path)
+
+
+def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
+    without_display()
+    from ..ledger import write_whole
+    from .plots.variance import plotted, variance_by_size
+
+    figures = Path(path).with_suffix(".csv")
+    write_picture(variance_by_size(summary), str(path))
+    write_whole(figures, lambda partial: plotted(summary).to_csv(partial, index=False))
+    return figures
 
 
 def without_display() -> None:

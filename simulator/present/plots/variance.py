@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -61,6 +62,18 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
             note += f" Mean {money(mean, summary.attrs['currency'])} a head."
         footer(axes, summary, note)
     return axes
+
+
+def plotted(summary: xr.Dataset) -> pd.DataFrame:
+    """The figures behind `variance_by_size`, a row a population and threshold.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cv``, its standard error ``cv_se`` and ``exact_cv``, as fractions.
+    """
+    shown = summary[["cv", "cv_se"]].assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
+    return shown.to_dataframe()[["cv", "cv_se", "exact_cv"]].reset_index()
 
 
 def _few_labels(value: float, _: object) -> str:
