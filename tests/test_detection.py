@@ -15,6 +15,7 @@ from simulator.analysis.limiting import with_sizes
 from simulator.analysis.stressed import truth_of
 from simulator.contracts.actuals import load_designs
 from simulator.contracts.design import Design
+from simulator.present.text_answers import power_report
 from simulator.stresses import MeanCost
 
 SIZES = (5_000, 40_000)
@@ -86,6 +87,12 @@ def test_the_medicare_tracks_have_a_power_table():
         table["expected_settlement"].sel(saving=0.08, design="ENHANCED").item()
         > table["expected_settlement"].sel(saving=0.08, design="Track 1").item()
     )
+
+
+def test_the_table_is_told(table):
+    shown = power_report(table)
+    assert "saves 0.02" in shown and "40,000" in shown
+    assert shown.index("gated") < shown.index("open")
 
 
 def test_the_same_table_twice():

@@ -54,6 +54,6 @@ def test_too_many_series_leave_out_the_middle_ones() -> None:
 def test_a_picture_is_written_whole_or_not_at_all(summary: xr.Dataset, tmp_path: Path) -> None:
     save_figure(sim.plots.variance_by_size(summary), tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
-    with pytest.raises(sim.SimulatorError, match="no picture"):
-        save_figure(sim.plots.variance_by_size(summary), tmp_path / "a.docx")
+    with pytest.raises(sim.SimulatorError, match="does not exist"):
+        save_figure(sim.plots.variance_by_size(summary), tmp_path / "absent" / "a.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]

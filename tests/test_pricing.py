@@ -12,6 +12,7 @@ from scipy import stats
 import simulator as sim
 from simulator.analysis.pricing import compare_rules, fair_price
 from simulator.contracts.exclusion import Banded, Step
+from simulator.present.text_answers import price_report
 
 BOOK = make(simulation={"population_sizes": [2_000], "replicates": 4_000}, shocks=SHOCKS[:1])
 
@@ -115,6 +116,12 @@ def test_a_rule_that_cannot_remove_as_much_is_told_as_nan():
     compared = compare_rules(make(), 1_000, expected_excess_pmpy=0.9 * 1_500)
     assert compared["rule_threshold"].sel(rule="coinsured").isnull()
     assert compared["rule_threshold"].sel(rule="cap") > 0
+
+
+def test_the_price_is_told_in_a_table():
+    shown = price_report(fair_price(make(), 5_000))
+    assert "£5k" in shown and "£20k" in shown and "—" in shown
+    assert "a pool of 5,000" in shown
 
 
 # ── mistakes ─────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from scipy import stats
 
 import simulator as sim
 from simulator.analysis.systematic import variance_by_source
+from simulator.present.text_answers import sources_report
 
 SIMULATION = {"population_sizes": [100, 10_000, 1_000_000], "thresholds": [5_000.0, math.inf]}
 
@@ -82,6 +83,12 @@ def test_the_parts_are_those_of_draws():
     assert np.abs(drawn / split[:2] - 1).max() < alarm
     assert abs(drawn[0] / split.sum() - 1) > alarm  # the whole is not the part
     assert stats.pearsonr(residual, factor).pvalue > 1e-4
+
+
+def test_the_split_is_told():
+    shown = sources_report(variance_by_source(make(shocks=SHOCKS, simulation=SIMULATION)))
+    assert "1,000,000" in shown and "luck is half at" in shown and "never" not in shown
+    assert "never" in sources_report(variance_by_source(make(simulation=SIMULATION)))
 
 
 def test_mistakes_are_told():

@@ -12,7 +12,7 @@ import click
 from ..base import SimulatorError
 from .cli_settle import settle
 from .shell import as_json as json_text
-from .shell import clear_errors, load_with, write_variance
+from .shell import check_picture, clear_errors, load_with, write_variance
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,10 +98,18 @@ _run_options: list[Callable[..., Any]] = [
     click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
     click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default."),
     click.option(
-        "--margin", type=float, default=0.03, show_default=True, help="Tolerance of the printed overspend probability."
+        "--margin",
+        type=click.FloatRange(-1, 10, min_open=True),
+        default=0.03,
+        show_default=True,
+        help="Tolerance of the printed overspend probability.",
     ),
     click.option(
-        "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated overspend probability."
+        "--at-most",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.05,
+        show_default=True,
+        help="Largest tolerated overspend probability.",
     ),
     click.option("--until", help='Draw on until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).'),
     click.option(
@@ -146,17 +154,20 @@ def run(
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
-        for path in filter(None, (out, plot)):
-            check_writable(path)
+        if out:
+            check_writable(out)
+        if plot:
+            check_picture(plot)
         ledger = _drawn(asked, threads, target, max_replicates, out, resume)
         summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
-        figures = None
+        written: list[object] = []
         if out:
             save(with_summary(ledger, summary), out)
+            written.append(out)
         if plot:
-            figures = write_variance(summary, plot)
+            written += [plot, write_variance(summary, plot)]
         click.echo(json_text(summary_rows(summary)) if as_json else run_report(summary, margin, at_most))
-        for path in filter(None, (out, plot, figures)):
+        for path in written:
             click.echo(f"written: {path}", err=as_json)
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .shell import as_json as json_text
-from .shell import clear_errors, load_with
+from .shell import check_picture, clear_errors, load_with
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,8 +47,10 @@ def settle(
     with clear_errors():
         from ..ledger import check_writable
 
-        for path in filter(None, (out, plot)):
-            check_writable(path)
+        if out:
+            check_writable(out)
+        if plot:
+            check_picture(plot)
         if actuals is not None:
             _actuals(source, actuals, out, as_json)
         elif payoff:

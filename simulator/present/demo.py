@@ -68,9 +68,8 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
         + figure_table(first, "p_overspend", "Luck alone: chance of an overspend above 3% of the budget", margin=MARGIN)
     )
     click.echo("\n" + answers(summaries))
-    click.echo(
-        f"\ndraws and summary: {results / 'east_sussex.nc'}\npicture:           {results / 'east_sussex.png'} (its figures: .csv)"
-    )
+    click.echo(f"\ndraws and summary: {results / 'east_sussex.nc'}")
+    click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
 
 
 def _run(path: Path, replicates: int | None) -> tuple[xr.Dataset, xr.Dataset]:

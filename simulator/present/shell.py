@@ -54,6 +54,18 @@ def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     return with_simulation(scenario, **changes) if changes else scenario
 
 
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def check_picture(path: str) -> None:
+    """Refuse, before any work is done, a picture that could not be written."""
+    from ..ledger import check_writable
+
+    check_writable(path)
+    if Path(path).suffix.lower() not in _PICTURES:
+        raise SimulatorError(path, None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png")
+
+
 def write_picture(ax: Axes, path: str) -> None:
     """Write a picture, whole or not at all."""
     from .plots.style import save_figure

@@ -6,7 +6,7 @@ import math
 
 import xarray as xr
 
-from .text import people, rounded, table, threshold_label
+from .text import people, percent, rounded, table, threshold_label
 
 # ── how large ────────────────────────────────────────────────────────────────────────────────────
 
@@ -234,3 +234,61 @@ def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> str:
     return "\n\n".join(
         [*parts, f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."]
     )
+
+
+# ── prices, power and sources of variance ────────────────────────────────────────────────────────
+
+
+def price_report(price: xr.Dataset) -> str:
+    """The fair price of exclusion, by threshold."""
+    attrs = price.attrs
+    rows = [
+        [
+            label,
+            *(f"{float(cell[name]):,.2f}" for name in ("expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy")),
+            _loading(cell),
+        ]
+        for label, cell in zip(_labels(price, "threshold"), _cells(price, "threshold"), strict=True)
+    ]
+    title = f"Fair price of the excess, {attrs['currency']} a head and year: a pool of {people(attrs['pool_members'])}, k = {attrs['k']:g}"
+    return f"{title} (exact)\n{table(['threshold', 'expected', 'sd', 'price', 'loading'], rows)}"
+
+
+def _loading(cell: xr.Dataset) -> str:
+    loading = float(cell["loading"])
+    return "—" if math.isnan(loading) else f"{loading:.1%}"
+
+
+def power_report(power: xr.Dataset) -> str:
+    """How often each design pays, by true saving (columns) and population (rows)."""
+    savings = [float(saving) for saving in power["saving"].values]
+    parts = [
+        f"Chance that a true saving is paid for ± one standard error, {people(power.attrs['replicates'])} populations"
+    ]
+    for design in power["design"].values:
+        chosen = power.sel(design=design)
+        rows = [
+            [people(n), *(_chance(chosen.sel(population_size=n, saving=saving)) for saving in savings)]
+            for n in power["population_size"].values
+        ]
+        parts.append(f"{design}\n{table(['people', *(f'saves {saving:.3g}' for saving in savings)], rows)}")
+    return "\n\n".join(parts)
+
+
+def _chance(cell: xr.Dataset) -> str:
+    return percent(float(cell["p_paid"]), float(cell["p_paid_se"]))
+
+
+def sources_report(split: xr.Dataset) -> str:
+    """How much of the variance luck makes, by population size, and where a larger population stops helping."""
+    labels = _labels(split, "threshold")
+    rows = [
+        [
+            people(n),
+            *(f"{float(share):.1%}" for share in split["share"].sel(source="process", population_size=n).values),
+        ]
+        for n in split["population_size"].values
+    ]
+    enough = [people(rounded(float(n), 2)) if math.isfinite(n) else "never" for n in split["enough_people"].values]
+    rows.append(["luck is half at", *enough])
+    return f"Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)\n{table(['people', *labels], rows)}"

@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...base import SimulatorError
 from ...ledger import write_whole
 
 MOST_SERIES = 5
@@ -66,12 +65,6 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: flo
 
 def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
     """Write the picture, whole or not at all; the ending of the name (png, svg, pdf) tells the form."""
-    known = plt.gcf().canvas.get_supported_filetypes()
-    ending = Path(path).suffix.lstrip(".").lower()
-    if ending not in known:
-        raise SimulatorError(
-            str(path), None, f"has an ending that is no picture's ({', '.join(sorted(known))})", "name it .png"
-        )
     figure = ax.get_figure(root=True)
     assert figure is not None
     write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
