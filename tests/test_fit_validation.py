@@ -180,15 +180,17 @@ def test_simulated_totals_spread_like_resampled_rows(rows: Halves) -> None:
         assert np.all(np.abs(sd[:, column] / exact - 1) <= 2 * np.hypot(relative, np.sqrt(1 / (2 * replicates))))
 
 
-def test_notebook_sized(data_folder: Path, tmp_path: Path) -> None:
+def test_notebook_sized(data_folder: Path) -> None:
     """From file to minimum population in a few lines."""
     pytest.importorskip("pyarrow")
     model = fit(
         data_folder / "synpuf_person_years.parquet", cost=SERVICES, segment="n_chronic:0,3,6", currency="USD",
         where=f"year == 2008 and {FULL_COVER}", negative="zero", family="empirical", sets=0,
     )  # fmt: skip
-    model.to_scenario_toml(tmp_path / "ours.toml", sizes=[1_000, 10_000, 100_000], replicates=400)
-    summary = sim.summarise(sim.simulate(sim.load(tmp_path / "ours.toml"), progress=False))
-    likely = summary["p_overspend"].sel(margin=0.03).isel(threshold=-1)
-    enough = summary["population_size"].values[(likely <= 0.05).values]
-    assert enough.min() == 10_000 and model.report["dropped"][1]["share_of_cost"] > 0
+    scenario = model.scenario(sizes=[1_000, 100_000], thresholds=[100_000.0], replicates=2_000)
+    answer = sim.minimum_population(scenario, margin=0.03, at_most=0.05)
+    # by the normal law: 1.645 standard deviations of one person's cost within a segment over 3% of the mean, squared
+    described = sim.describe(scenario)
+    within = described["thresholds"][0]["sd"] ** 2 * (1 - described["thresholds"][0]["r_squared"])
+    expected = (1.645 / 0.03) ** 2 * within / described["mean"] ** 2
+    assert float(answer["minimum_population"][0]) == pytest.approx(expected, rel=0.25)

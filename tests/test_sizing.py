@@ -312,5 +312,22 @@ def test_size_from_a_shell(tmp_path):
     assert shown.exit_code == 0 and "Smallest population" in shown.output and out.exists()
     terms = CliRunner().invoke(size, [scenario, "--members", "10000"])
     assert terms.exit_code == 0 and "provider's share" in terms.output
+    designs = str(ROOT / "configs" / "arrangements" / "01-east-sussex.toml")
+    asked = [
+        "--statistic",
+        "p_loss",
+        "--loss-over",
+        "0.02",
+        "--party",
+        "acute",
+        "--replicates",
+        "60",
+        "--largest",
+        "50000",
+    ]
+    by_design = CliRunner().invoke(size, [designs, *asked])
+    assert by_design.exit_code == 0 and "accountable care, year 5" in by_design.output, by_design.output
+    nowhere = CliRunner().invoke(size, [scenario, "--out", str(tmp_path / "absent" / "answer.nc")])
+    assert nowhere.exit_code == 2 and "make" in nowhere.output
     refused = CliRunner().invoke(size, [scenario, "--statistic", "luck"])
     assert refused.exit_code == 2 and refused.output.count("\n") == 1

@@ -85,8 +85,15 @@ def fair_price(
     }
     for name, sentence in sentences.items():
         books.describe_variable(answer[name], "1" if name == "loading" else _money(scenario), sentence)
+    _describe_threshold(answer, scenario)
     known = {"pool_members": pool_members, "k": k, "rule": rule.model_dump_json(exclude_none=True), "method": "exact"}
     return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+
+
+def _describe_threshold(answer: xr.Dataset, scenario: Scenario) -> None:
+    is_money = isinstance(scenario.simulation.thresholds, tuple)
+    unit = f"{scenario.currency} per year" if is_money else "1"
+    books.describe_variable(answer["threshold"], unit, "one patient's annual cost at which exclusion starts")
 
 
 def _money(scenario: Scenario) -> str:

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenario")
 @click.option(
-    "--statistic", default="p_overspend", show_default=True, help="p_overspend, tvar, expected_overspend or cv."
+    "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
 )
 @click.option("--margin", type=float, help="Tolerance of p_overspend; 0.05 by default.")
 @click.option("--level", type=float, help="Level of tvar, such as 0.95.")
 @click.option(
     "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated value of the statistic."
 )
+@click.option("--loss-over", type=float, help="With p_loss: the loss, as a share of the party's own revenue.")
+@click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
 @click.option(
     "--members", type=click.IntRange(min=1), help="Ask what makes so many people viable, not how many are needed."
 )
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("--exact", is_flag=True, help="Draw nothing: the exact engine's answer alone.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 def size(
-    scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, members: int | None,
-    largest: int | None, replicates: int | None, seed: int | None, exact: bool, out: str | None,
+    scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, loss_over: float | None,
+    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, exact: bool,
+    out: str | None,
 ) -> None:  # fmt: skip
     """How large must the population of SCENARIO be?
 
@@ -43,6 +46,7 @@ def size(
         from ..analysis.viable import viable_terms
         from .text_answers import size_report, terms_report
 
+        _check_writable(out)
         asked = load_with(scenario, replicates, seed)
         if members is not None:
             terms = viable_terms(asked, members, at_most=at_most)
@@ -50,10 +54,18 @@ def size(
             return
         margin = 0.05 if margin is None and statistic == "p_overspend" else margin
         answer = minimum_population(
-            asked, statistic, at_most=at_most, margin=margin, quantile_level=level, largest=largest,
-            method="exact" if exact else None,
+            asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
+            party=party, largest=largest, method="exact" if exact else None,
         )  # fmt: skip
         _shown(size_report(answer), answer, out)
+
+
+def _check_writable(out: str | None) -> None:
+    """Refuse, before any work is done, a file that cannot be written."""
+    from ..ledger import check_writable
+
+    if out:
+        check_writable(out)
 
 
 def _shown(report: str, answer: xr.Dataset, out: str | None) -> None:
@@ -84,6 +96,7 @@ def luck(scenario: str, members: int, overspend: float, confidence: float, out: 
         from ..analysis.luck import luck as stands
         from .text_answers import luck_report
 
+        _check_writable(out)
         answer = stands(load_with(scenario, None, None), members, overspend, confidence=confidence)
         _shown(luck_report(answer), answer, out)
 
@@ -115,6 +128,7 @@ def stress(
         from ..stresses import load_stresses
         from .text_answers import reverse_line, stress_report
 
+        _check_writable(out)
         asked = load_with(scenario, replicates, seed)
         chosen = tuple(one for file in stresses for one in load_stresses(file)) or asked.stresses
         if reverse is None:
@@ -152,6 +166,7 @@ def sensitivity(
         from ..analysis.sensitivity import sensitivity as matters
         from .text_answers import sensitivity_report
 
+        _check_writable(out)
         answer = matters(
             load_with(scenario, None, None),
             (),

@@ -250,8 +250,9 @@ def price_report(price: xr.Dataset) -> str:
         ]
         for label, cell in zip(_labels(price, "threshold"), _cells(price, "threshold"), strict=True)
     ]
-    title = f"Fair price of the excess, {attrs['currency']} a head and year: a pool of {people(attrs['pool_members'])}, k = {attrs['k']:g}"
-    return f"{title} (exact)\n{table(['threshold', 'expected', 'sd', 'price', 'loading'], rows)}"
+    pool = f"a pool of {people(attrs['pool_members'])}, k = {attrs['k']:g}"
+    title = f"Fair price of the excess, {attrs['currency']} a head and year: {pool} (exact)"
+    return f"{title}\n{table(['threshold', 'expected', 'sd', 'price', 'loading'], rows)}"
 
 
 def _loading(cell: xr.Dataset) -> str:
@@ -291,4 +292,5 @@ def sources_report(split: xr.Dataset) -> str:
     ]
     enough = [people(rounded(float(n), 2)) if math.isfinite(n) else "never" for n in split["enough_people"].values]
     rows.append(["luck is half at", *enough])
-    return f"Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)\n{table(['people', *labels], rows)}"
+    title = "Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)"
+    return f"{title}\n{table(['people', *labels], rows)}"

@@ -206,17 +206,21 @@ def shrink(tails: Sequence[Tail | None], samples: Sequence[Sample]) -> list[Tail
     between = max((spread - len(own) + 1) / float(precision.sum() - (precision**2).sum() / precision.sum()), 0.0)
     weights = 1 / (error**2 + between)
     common = float(weights @ shape / weights.sum())
-    return [None if t is None else _drawn(t, s, common, between) for t, s in zip(tails, samples, strict=True)]
+    return [
+        None if t is None else _drawn(t, s, common, between, float(1 / weights.sum()))
+        for t, s in zip(tails, samples, strict=True)
+    ]
 
 
-def _drawn(tail: Tail, sample: Sample, common: float, between: float) -> Tail:
+def _drawn(tail: Tail, sample: Sample, common: float, between: float, doubt: float) -> Tail:
     z = between / (between + tail.shape_se**2)
     shape = z * tail.shape + (1 - z) * common
+    error = math.sqrt(z * tail.shape_se**2 + (1 - z) ** 2 * doubt)
     largest = float(sample.x[-1] - tail.at)
     fitted = fit_tail(sample, tail.at, shape) if 1 + shape * largest > 0 or shape >= 0 else None
     if fitted is None:
         return tail
-    return replace(fitted, shape_se=tail.shape_se * math.sqrt(max(z, 0.05)), credibility=z, converged=tail.converged)
+    return replace(fitted, shape_se=error, credibility=z, converged=tail.converged)
 
 
 def stability(sample: Sample, smallest: int) -> list[dict[str, float]]:
