@@ -48,8 +48,8 @@ ax = sim.plots.variance_by_size(summary)
 
 # %%
 largest = summary.isel(population_size=-1)
-removed = largest[["cost_removed_share", "cost_removed_share_se", "variance_removed_share", "variance_removed_share_se"]]
-removed.to_dataframe().drop(columns="population_size").round(5)
+removed = [f"{what}_removed_share{error}" for what in ("cost", "variance") for error in ("", "_se")]
+largest[removed].to_dataframe().drop(columns="population_size").round(5)
 
 # %% [markdown]
 # ## The answer, as an interval
@@ -78,8 +78,8 @@ for name, chance in p.items():
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * At a cap of £50,000 on one patient's annual cost, somewhat below 20,000 people are enough for this target; without a
-#   cap, about twice as many. "At least 100,000" is safe for luck alone, and not for the shock.
+# * At a cap of £50,000 on one patient's annual cost, somewhat below 20,000 people are enough for this target; without
+#   a cap, about twice as many. "At least 100,000" is safe for luck alone, and not for the shock.
 # * The shock decides as soon as the population is large. Its size is an assumption here: settle it before the threshold.
 # * Do not read off figures without a cap to the last thousand. Published figures fix the concentration of cost, not the
 #   far tail: run `east_sussex_light.toml` and `east_sussex_heavy.toml` too.

@@ -19,9 +19,19 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
     from .analysis.describe import describe as describe
+    from .analysis.detection import detection as detection
     from .analysis.exact import exact as exact
+    from .analysis.luck import luck as luck
     from .analysis.minimum import minimum_population as minimum_population
+    from .analysis.pricing import compare_rules as compare_rules
+    from .analysis.pricing import fair_price as fair_price
+    from .analysis.reverse import reverse_stress as reverse_stress
+    from .analysis.sensitivity import sensitivity as sensitivity
     from .analysis.statistics import summarise as summarise
+    from .analysis.stress import stress as stress
+    from .analysis.systematic import variance_by_source as variance_by_source
+    from .analysis.viable import viable_terms as viable_terms
+    from .analysis.viable import viable_threshold as viable_threshold
     from .base import SimulatorError as SimulatorError
     from .contracts.actuals import load_designs as load_designs
     from .contracts.actuals import settle_actuals as settle_actuals
@@ -44,6 +54,7 @@ if TYPE_CHECKING:
     from .runs import simulate as simulate
     from .scenario import Scenario as Scenario
     from .scenario import load as load
+    from .stresses import load_stresses as load_stresses
 
 _HOMES = {
     "Banded": ".contracts.exclusion",
@@ -56,22 +67,33 @@ _HOMES = {
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
     "compare": ".contracts.compare",
+    "compare_rules": ".analysis.pricing",
     "describe": ".analysis.describe",
+    "detection": ".analysis.detection",
     "exact": ".analysis.exact",
     "extend": ".runs",
+    "fair_price": ".analysis.pricing",
     "load": ".scenario",
     "load_designs": ".contracts.actuals",
+    "load_stresses": ".stresses",
+    "luck": ".analysis.luck",
     "merge": ".ledger",
     "minimum_population": ".analysis.minimum",
     "open_ledger": ".ledger",
     "payoff": ".contracts.payoff",
     "plots": ".present.plots",
     "retained_cost": ".ledger",
+    "reverse_stress": ".analysis.reverse",
     "save": ".ledger",
+    "sensitivity": ".analysis.sensitivity",
     "settle": ".contracts.settle",
     "settle_actuals": ".contracts.actuals",
     "simulate": ".runs",
+    "stress": ".analysis.stress",
     "summarise": ".analysis.statistics",
+    "variance_by_source": ".analysis.systematic",
+    "viable_terms": ".analysis.viable",
+    "viable_threshold": ".analysis.viable",
 }
 
 __all__ = sorted(_HOMES)

@@ -98,6 +98,6 @@ def test_contradictory_designs_get_a_sentence_before_any_draw(tmp_path: Path) ->
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(text + '\n[[designs]]\nname = "gate"\nterms = [{ kind = "minimum_rate", rate = -0.01 }]\n')
     code, said = call(wrong)
-    assert code == 2 and "minimum" in said or "rate" in said
+    assert (code == 2 and "minimum" in said) or "rate" in said
     assert "at least 0" in said
     assert sim.load(WHITTINGTON).designs

@@ -282,3 +282,25 @@ def test_the_whole_grid_of_the_main_scenario_takes_seconds():
     begun = time.process_time()
     sim.exact(scenario)
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(("price", "n"), [(20_000_000.0, 500), (20_000_000.0, 5_000)])
+def test_a_cost_far_beyond_all_others_is_resolved(price, n):
+    gene = {"name": "gene", "rate_per_100k": 0.5, "price": {"family": "empirical", "values": [price]}}
+    scenario = make(
+        population={"rare_services": [gene]},
+        simulation={"population_sizes": [n], "thresholds": [math.inf], "replicates": 20_000},
+    )
+    z = scores(scenario, exact_of(scenario))
+    for margin in MARGINS:
+        assert abs(np.nan_to_num(z[f"p_overspend {margin}"]).item()) < ALARM
+
+
+def test_a_handful_of_people_has_an_honest_error():
+    severity, frozen = LAWS["gamma"]
+    for n in (2, 5, 10):
+        scenario = alone(severity, p_user=0.6, simulation={"population_sizes": [n], "thresholds": [2_000.0]})
+        cells = cells_of(scenario, sim.Cap(), [2_000.0], heads(scenario))
+        law = law_of(scenario, sim.Cap(), 2_000.0, 0, cells)
+        points = law.mean + float(cells.sd[0, 0]) * np.linspace(-1, 3, 41)
+        assert np.abs(law.cdf(points) - by_transform(frozen, 0.6, n, 2_000.0, points, 2.0)).max() <= law.beyond + 2e-5

@@ -30,6 +30,8 @@ Kept = Callable[[Array, int], Array]
 TAIL_MASS = 1e-8
 """Chance of a total beyond the series' range that is aimed at."""
 _REACH = 9.0  # standard deviations that a normal total may stray
+_FADED = 1e-9  # of the last terms of a series that is long enough
+_MOST_TERMS = 16_384
 _SHOCK_DEGREE = 11
 _CHUNK = 1 << 21  # complex numbers held at a time
 
@@ -47,7 +49,7 @@ class Law:
     mean : float
         Exact, money.
     beyond : float
-        Bound on the probability outside the range: the error of every probability read off.
+        Error of every probability read off: what may lie outside the range, and what the series leaves out.
     """
 
     low: float
@@ -112,12 +114,18 @@ def law(
     """
     factors, weights = shock_nodes(model)
     low, high, beyond = _range(model, heads, kept, mean, sd, float(factors.max()))
-    count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), 16_384))
-    frequency = np.pi * np.arange(count, dtype=float) / (high - low)
-    phase = np.exp(-1j * frequency * low)
-    characteristic = _characteristic(model, heads, kept, breaks, frequency, factors, weights, in_scope)
-    terms = 2 * np.real(characteristic * phase)
+    count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
+    while True:
+        frequency = np.pi * np.arange(count, dtype=float) / (high - low)
+        characteristic = _characteristic(model, heads, kept, breaks, frequency, factors, weights, in_scope)
+        # few people, or one cost that dwarfs all others: the law is far from normal, and its series longer
+        unfaded = float(np.abs(characteristic[-max(8, count // 16) :]).max())
+        if unfaded < _FADED or count >= _MOST_TERMS:
+            break
+        count = min(2 * count, _MOST_TERMS)
+    terms = 2 * np.real(characteristic * np.exp(-1j * frequency * low))
     terms[0] /= 2
+    beyond = max(beyond, unfaded)
     return Law(low, high, terms, mean, beyond)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
+from .cli_answers import luck, run_exact, sensitivity, size, stress
 from .cli_settle import settle
 from .shell import as_json as json_text
 from .shell import check_picture, clear_errors, load_with, write_variance
@@ -122,6 +123,7 @@ _run_options: list[Callable[..., Any]] = [
         type=click.Path(),
         help="Write a picture of variance by size to this PNG, SVG or PDF file, and its figures as CSV.",
     ),
+    click.option("--exact", is_flag=True, help="Draw nothing: the same figures from the exact engine, at once."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
 ]
 
@@ -140,6 +142,7 @@ def run(
     out: str | None,
     resume: bool,
     plot: str | None,
+    exact: bool,
     as_json: bool,
 ) -> None:
     """Draw the populations of SCENARIO and print budget variance by population size and threshold.
@@ -147,6 +150,9 @@ def run(
     Example: simulator run configs/east_sussex.toml --replicates 2000 --out results/es.nc --plot results/es.png
     """
     with clear_errors():
+        if exact:
+            click.echo(run_exact(scenario, margin, at_most, out, as_json))
+            return
         from ..analysis.precision import parse_target
         from ..analysis.statistics import MARGINS, summarise
         from ..ledger import check_writable, save, with_summary
@@ -207,7 +213,8 @@ def _drawn(
             executor.shutdown()
 
 
-main.add_command(settle)
+for _verb in (settle, size, luck, stress, sensitivity):
+    main.add_command(_verb)
 
 
 if __name__ == "__main__":

@@ -121,11 +121,14 @@ def fit_segments(
     fits = [_fit_one(*one, how) for one in zip(names, samples, halves, tails, strict=True)]
     if len(fits) == 1 or how.family == "resample":
         return fits
-    small = [_credibility(fit) < 1 for fit in fits]
+    small = [_credibility(fit, how) < 1 for fit in fits]
     if not any(small):
         return fits
     overall = _overall_shape(samples, how)
-    return [_blended(fit, overall) if is_small else fit for fit, is_small in zip(fits, small, strict=True)]
+    return [
+        _blended(fit, overall, _credibility(fit, how)) if is_small else fit
+        for fit, is_small in zip(fits, small, strict=True)
+    ]
 
 
 def _own_tail(sample: Sample, how: Options) -> Tail | None:
@@ -186,9 +189,10 @@ def judged(family: str, sample: Sample, halves: tuple[Sample, Sample], tail: Tai
     return Candidate(family, converged, score, float(gap[worst]), measures.names(thresholds)[worst])
 
 
-def _credibility(fit: SegmentFit) -> float:
+def _credibility(fit: SegmentFit, how: Options) -> float:
     z = min(math.sqrt(fit.sample.effective_users / FULL_CREDIBILITY), 1.0)
-    return z if fit.tail is not None else min(z, _NO_TAIL_CREDIBILITY)
+    lacks_tail = fit.tail is None and how.tail_above is None
+    return min(z, _NO_TAIL_CREDIBILITY) if lacks_tail else z
 
 
 def _overall_shape(samples: Sequence[Sample], how: Options) -> Severity:
@@ -199,8 +203,8 @@ def _overall_shape(samples: Sequence[Sample], how: Options) -> Severity:
     return _law("empirical", everybody, tail, how)[1]
 
 
-def _blended(fit: SegmentFit, overall: Severity) -> SegmentFit:
-    z = figures(_credibility(fit), 4)
+def _blended(fit: SegmentFit, overall: Severity, credibility: float) -> SegmentFit:
+    z = figures(credibility, 4)
     mean = figures(fit.sample.mean / fit.sample.p_user)
     parts = ((z, fit.severity), (1 - z, scaled(overall, mean)))
     mixed = Mixture.model_validate(
