@@ -73,7 +73,8 @@ p = {
     for name, one in (("luck alone", scenario), ("with shock", shocked))
 }
 for name, chance in p.items():
-    print(name, {int(n): f"{100 * float(chance.sel(population_size=n)):.2f}%" for n in (20_000, 100_000, 540_000)})
+    at = {n: f"{100 * float(chance.sel(population_size=n)):.2f}%" for n in (20_000, 100_000, 540_000)}
+    print(name, at)
 
 # %% [markdown]
 # ## What to conclude, and what not

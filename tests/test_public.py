@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -74,3 +75,17 @@ def test_the_readmes_commands_exist() -> None:
 
     verbs = set(re.findall(r"`simulator (\w+)", (ROOT / "README.md").read_text()))
     assert verbs and verbs <= set(main.commands)
+
+
+def test_files_that_the_words_name_exist() -> None:
+    from simulator.present.cli import main
+
+    words = (ROOT / "README.md").read_text() + "".join(verb.help or "" for verb in main.commands.values())
+    named = set(re.findall(r"configs/[\w./-]+\.toml", words))
+    assert len(named) > 5
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
+def test_every_scenario_loads(path: Path) -> None:
+    assert sim.load(path).title

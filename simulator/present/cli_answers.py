@@ -160,7 +160,7 @@ def sensitivity(
 ) -> None:
     """Which of the [[ranges]] of SCENARIO matters most?
 
-    Example: simulator sensitivity configs/stresses/uncertain.toml --statistic cv --members 50000
+    Example: simulator sensitivity configs/uncertain.toml --statistic cv --members 50000
     """
     with clear_errors():
         from ..analysis.sensitivity import sensitivity as matters

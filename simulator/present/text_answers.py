@@ -17,7 +17,7 @@ def size_report(answer: xr.Dataset) -> str:
     labels = _labels(answer, dim)
     rows = [[label, *_size_row(answer.isel({dim: position}))] for position, label in enumerate(labels)]
     simulated = answer.attrs["method"] == "simulated"
-    interval = f"{answer.attrs['confidence']:.4g} interval" if simulated else "interval"
+    interval = f"{100 * answer.attrs['confidence']:.4g}% interval" if simulated else "interval"
     head = [dim, "people", interval, "exact engine", "systematic risk alone"]
     how = "drawn, beside the exact engine" if simulated else "exact, nothing drawn"
     question = f"Smallest population with a {answer.attrs['asked']} ({how})"

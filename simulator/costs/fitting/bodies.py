@@ -134,7 +134,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
     x, w, above, limit = _scaled(sample, at, median)
     found = [_minimum(start, known, x, w, above, limit) for start in known.start(x, w)]
-    best = min(found, key=lambda result: float(result.fun))
+    best = min(found, key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
     settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
     covariance = _sandwich(theta, known, x, w, above, limit, sample, at)

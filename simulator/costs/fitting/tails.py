@@ -122,7 +122,7 @@ def _both(y: Array, share: Array) -> optimize.OptimizeResult:
         )
         for start in starts
     ]
-    return min(found, key=lambda result: float(result.fun))
+    return min(found, key=lambda reached: float(reached.fun))
 
 
 def _scale(y: Array, share: Array, shape: float) -> float:
