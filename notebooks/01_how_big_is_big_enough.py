@@ -81,6 +81,6 @@ for name, chance in p.items():
 #
 # * At a cap of £50,000 on one patient's annual cost, somewhat below 20,000 people are enough for this target; without
 #   a cap, about twice as many. "At least 100,000" is safe for luck alone, and not for the shock.
-# * The shock decides as soon as the population is large. Its size is an assumption here: settle it before the threshold.
+# * The shock decides as soon as the population is large. Its size is an assumption here: settle it first.
 # * Do not read off figures without a cap to the last thousand. Published figures fix the concentration of cost, not the
 #   far tail: run `east_sussex_light.toml` and `east_sussex_heavy.toml` too.

@@ -7,6 +7,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -98,7 +99,7 @@ class Exact:
         return total
 
 
-def shock_nodes(model: CostModel, steps: bool = False) -> tuple[Array, Array]:
+def shock_nodes(model: CostModel, steps: bool = False, phase: float = 0.0) -> tuple[Array, Array]:
     """Factors and weights that integrate a function of the product of all shocks; weights add up to 1, mean is 1.
 
     Parameters
@@ -106,13 +107,15 @@ def shock_nodes(model: CostModel, steps: bool = False) -> tuple[Array, Array]:
     model : CostModel
     steps : bool
         Whether the function may have steps, as where an observed cost passes a threshold; it then takes many nodes.
+    phase : float
+        How far the function turns, in radians, over half the range of factors; each turn takes its nodes.
     """
     if not model.shocks:
         return np.ones(1), np.ones(1)
     if steps:
         nodes, weights = (np.arange(_STEP_NODES) + 0.5) * (2 / _STEP_NODES) - 1, np.ones(_STEP_NODES)
     else:
-        nodes, weights = np.polynomial.legendre.leggauss(_SHOCK_NODES)
+        nodes, weights = np.polynomial.legendre.leggauss(max(_SHOCK_NODES, 32 + math.ceil(1.3 * phase)))
     score = SHOCK_BOUND * nodes
     weights = weights * np.exp(-(score**2) / 2)
     # several truncated normals add up to one but for some 1e-9 of probability

@@ -112,11 +112,12 @@ def law(
     in_scope : bool
         Whether to total what the budget pays for, or the rare services that are out of scope.
     """
-    factors, weights = shock_nodes(model)
-    low, high, beyond = _range(model, heads, kept, mean, sd, float(factors.max()))
+    low, high, beyond = _range(model, heads, kept, mean, sd, model.largest_factor)
+    reach = mean * (model.largest_factor - 1)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
     while True:
         frequency = np.pi * np.arange(count, dtype=float) / (high - low)
+        factors, weights = shock_nodes(model, phase=float(frequency[-1]) * reach)
         characteristic = _characteristic(model, heads, kept, breaks, frequency, factors, weights, in_scope)
         # few people, or one cost that dwarfs all others: the law is far from normal, and its series longer
         unfaded = float(np.abs(characteristic[-max(8, count // 16) :]).max())
