@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from .contracts.payoff import payoff as payoff
     from .contracts.settle import settle as settle
     from .costs.calibrate import calibrate as calibrate
+    from .costs.fit import fit as fit
+    from .costs.fit import fit_bands as fit_bands
+    from .costs.fit import model_population as model_population
     from .ledger import by_unit as by_unit
     from .ledger import merge as merge
     from .ledger import open_ledger as open_ledger
@@ -73,12 +76,15 @@ _HOMES = {
     "exact": ".analysis.exact",
     "extend": ".runs",
     "fair_price": ".analysis.pricing",
+    "fit": ".costs.fit",
+    "fit_bands": ".costs.fit",
     "load": ".scenario",
     "load_designs": ".contracts.actuals",
     "load_stresses": ".stresses",
     "luck": ".analysis.luck",
     "merge": ".ledger",
     "minimum_population": ".analysis.minimum",
+    "model_population": ".costs.fit",
     "open_ledger": ".ledger",
     "payoff": ".contracts.payoff",
     "plots": ".present.plots",

@@ -11,6 +11,7 @@ import click
 
 from ..base import SimulatorError
 from .cli_answers import luck, run_exact, sensitivity, size, stress
+from .cli_fit import fit
 from .cli_settle import settle
 from .shell import as_json as json_text
 from .shell import check_picture, clear_errors, load_with, write_variance
@@ -213,7 +214,7 @@ def _drawn(
             executor.shutdown()
 
 
-for _verb in (settle, size, luck, stress, sensitivity):
+for _verb in (fit, settle, size, luck, stress, sensitivity):
     main.add_command(_verb)
 
 
