@@ -9,7 +9,8 @@ so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_c
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -78,7 +79,7 @@ class Step(Term):
     """Share of the cost inside the band that is removed, 0 to 1."""
 
 
-def _bands_ascend(raw):  # type: ignore[no-untyped-def]
+def _bands_ascend(raw: Any) -> Iterator[Any]:
     try:
         starts = [float(band["at"] if isinstance(band, dict) else band.at) for band in raw]
     except (TypeError, ValueError, KeyError, AttributeError):

@@ -86,7 +86,7 @@ _BELOW_ONE = 1.0 - 2.0**-53
 
 
 @_compiled
-def philox(words, blocks, c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(words, blocks, c0, c1, c2, c3, k0, k1):
     """Fill `words` (4 quarters of `blocks`) with Philox4x32-10 of the counters c0, c0 + 1, …; uint64 throughout."""
     for j in range(blocks):
         x0 = (c0 + np.uint64(j)) & _LOW
@@ -111,7 +111,7 @@ def philox(words, blocks, c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-de
 
 
 @_compiled
-def _uniform(words, position, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _uniform(words, position, c1, c2, c3, k0, k1):
     """The uniform in (0, 1) at `position` of a stream, 52 bits, two a block; `words` is scratch of length 4."""
     if position & 1 == 0:
         philox(words, 1, np.uint64(position >> 1), c1, c2, c3, k0, k1)
@@ -122,7 +122,7 @@ def _uniform(words, position, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-de
 
 
 @_compiled
-def uniforms_into(out, purpose, stream, replicates, k0, k1):  # type: ignore[no-untyped-def]
+def uniforms_into(out, purpose, stream, replicates, k0, k1):
     """Fill `out` (replicate, position) with the uniforms of one stream."""
     words = np.empty(4, np.uint64)
     c1 = (np.uint64(purpose) << _24) | np.uint64(stream)
@@ -132,7 +132,7 @@ def uniforms_into(out, purpose, stream, replicates, k0, k1):  # type: ignore[no-
 
 
 @_compiled
-def _stirling_tail(k):  # type: ignore[no-untyped-def]
+def _stirling_tail(k):
     """log k! less Stirling's first terms."""
     if k < 10:
         if k < 1:
@@ -159,7 +159,7 @@ def _stirling_tail(k):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def binomial(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def binomial(words, n, p, c1, c2, c3, k0, k1):
     """An exact binomial(n, p) from the stream (c1, c2, c3): inversion while n·min(p, 1 − p) < 10, else BTRS [2]_."""
     if n <= 0 or p <= 0.0:
         return 0
@@ -174,7 +174,7 @@ def binomial(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):
     odds = p / (1.0 - p)
     first = math.exp(n * math.log1p(-p))
     position = 0
@@ -191,7 +191,7 @@ def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-
 
 
 @_compiled
-def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
     spread = math.sqrt(n * p * (1.0 - p))
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * p
@@ -228,7 +228,7 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):  # type: ignore[no-
 
 
 @_compiled
-def poisson(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def poisson(words, mean, c1, c2, c3, k0, k1):
     """An exact Poisson(mean) from the stream (c1, c2, c3): inversion below a mean of 10, else PTRS [3]_."""
     if mean <= 0.0:
         return 0
@@ -238,7 +238,7 @@ def poisson(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
     first = math.exp(-mean)
     position = 0
     while True:
@@ -253,7 +253,7 @@ def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-u
 
 
 @_compiled
-def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
@@ -276,7 +276,7 @@ def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):  # type: ignore[no-u
 
 
 @_compiled
-def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
     """Σ of `count` body claims in units of the table: (2³² cells high, 2²² parts of the low word low)."""
     total = np.uint64(0)
     block = 0
@@ -298,7 +298,7 @@ def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):  # type: ignore[n
 
 
 @_compiled
-def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):  # type: ignore[no-untyped-def]
+def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
     """Add the first `count` of `costs` to what lies above each ascending threshold; `costs` is used up."""
     for d in range(thresholds.shape[1]):
         threshold = thresholds[s, d]
@@ -321,7 +321,7 @@ def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):  # 
 
 
 @_compiled
-def draw_block(  # type: ignore[no-untyped-def]
+def draw_block(
     key,
     first_replicate,
     heads,
