@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
@@ -323,6 +324,4 @@ def _provenance(how: Reading, options: Options, report: dict[str, Any], currency
 
 
 def _version() -> str:
-    from .. import __version__
-
-    return __version__
+    return metadata.version("capitation-risk")
