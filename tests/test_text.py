@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 
 import pytest
+import xarray as xr
 
-from simulator.present.text import aligned, money, percent, rounded, threshold_label
+from simulator.present.text import aligned, minimum_population, money, percent, threshold_label
 
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
-    [(25_000, "£25k"), (1_500_000, "£1.5m"), (935e6, "£935m"), (6e9, "£6bn"), (487, "£487"), (math.inf, "none")],
+    [
+        (25_000, "£25k"),
+        (1_500_000, "£1.5m"),
+        (935e6, "£935m"),
+        (6e9, "£6bn"),
+        (487, "£487"),
+        (-30e6, "−£30m"),
+        (math.inf, "none"),
+    ],
 )
 def test_money(amount: float, shown: str) -> None:
     assert money(amount, "GBP") == shown
@@ -44,8 +53,23 @@ def test_percentiles_as_heads() -> None:
     assert threshold_label(1.0, "1", "GBP") == "none"
 
 
-def test_significant_figures() -> None:
-    assert [rounded(x, 2) for x in (12_345, 0.0123, 0.0, math.inf)] == [12_000, 0.012, 0.0, math.inf]
+def test_a_minimum_is_rounded_and_its_interval_outwards() -> None:
+    answer = xr.Dataset(
+        {
+            "minimum_population": ("threshold", [12_345.0, 0.0, math.inf, math.inf]),
+            "minimum_population_interval": (
+                ("threshold", "bound"),
+                [[12_190.0, 12_410.0], [0.0, 7_010.0], [88_900.0, math.inf], [math.inf, math.inf]],
+            ),
+        }
+    )
+    said = [minimum_population(answer, position, 100_000, 5_000) for position in range(4)]
+    assert said == [
+        "12,000 (12,000 to 13,000)",
+        "5,000 or fewer (up to 7,100)",
+        "over 100,000 (at least 88,000)",
+        "over 100,000",
+    ]
 
 
 def test_columns_align() -> None:

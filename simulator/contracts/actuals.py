@@ -175,6 +175,7 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
         raise SimulatorError(
             "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
         )
+    _check_ranges(figures)
     revenue = figures.get("revenue")
     if revenue is not None and "revenue_limited" in figures:
         revenue = np.where(figures["revenue_limited"] == 0, np.nan, revenue)
@@ -194,10 +195,33 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
     )
 
 
+_FRACTIONS = ("quality", "final_share", "minimum_rate")
+
+
+def _check_ranges(figures: Mapping[str, Array]) -> None:
+    """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
+    for name in _FRACTIONS:
+        known = figures.get(name, np.empty(0))
+        outside = known[(known < 0) | (known > 1)]
+        if outside.size:
+            raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
+    revenue = figures.get("revenue", np.empty(0))
+    if (revenue < 0).any():
+        raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
+    year = figures.get("year", np.empty(0))
+    wrong = year[~((year >= 1) & (year <= 50) & (year == np.round(year)))]
+    if wrong.size:
+        raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
+
+
 def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
     """Whether the standard is met: as the row says, else by its score."""
-    if "met_standard" in figures:
-        return np.asarray(figures["met_standard"] != 0)
+    by_score = None
     if "quality" in figures and design.quality is not None:
-        return np.asarray(figures["quality"] >= design.quality.standard)
-    return None
+        by_score = np.asarray(figures["quality"] >= design.quality.standard)
+    if "met_standard" not in figures:
+        return by_score
+    said = figures["met_standard"]
+    if np.isnan(said).any() and by_score is None:
+        raise SimulatorError("met_quality_standard", None, "is missing in a row", "give 1 or 0 in every row")
+    return np.asarray(said != 0) if by_score is None else np.where(np.isnan(said), by_score, said != 0)

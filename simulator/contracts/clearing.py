@@ -66,7 +66,8 @@ def clear(
     )
     _pay_providers(design, scene, accounts, settlement)
     for name, share in design.funders.items():
-        accounts.fund(name, share * (context.budget + expected_excess))
+        # what a design pays is not what its funders have: all designs of a comparison find the same money
+        accounts.fund(name, share * (scene.expected_cost + expected_excess))
         if design.protection is None:
             accounts.bear(name, share * excess)
     if design.protection is not None:

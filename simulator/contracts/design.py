@@ -16,7 +16,7 @@ from .exclusion import Cap, ExclusionRule
 from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
 from .quality import Quality
 from .sharing import SharingTerm
-from .transfers import FollowPatients, Transfer
+from .transfers import FollowPatients, RiskPool, Transfer
 
 
 def _only_one(raw: Any) -> Any:
@@ -90,6 +90,8 @@ class Design(Term):
         for party in (self.protection.payer, self.protection.premium_from) if self.protection else ():
             if party is not None and party not in names:
                 yield ("protection",), _absent(party, names)
+        if self.protection and self.protection.payer == self.protection.premium_from:
+            yield ("protection",), mistake("is bought by its own payer", "name another for premium_from", value=None)
         if sum(isinstance(transfer, FollowPatients) for transfer in self.transfers) > 1:
             yield ("transfers",), mistake("let patients move twice", "keep one follow_patients", value=None)
 
@@ -98,6 +100,7 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
     for party in dict.fromkeys(step.parties_needed() if hasattr(step, "parties_needed") else ()):
         if party not in names:
             yield _absent(party, names)
+    yield from _repeats(step)
     if getattr(step, "needs_quality", False) and design.quality is None:
         yield mistake(
             f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
@@ -110,6 +113,19 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
             "add revenue = share of the budget",
             value=None,
         )
+
+
+def _repeats(step: Any) -> Iterable[PydanticCustomError]:
+    """A party on both sides of a payment, or named twice among those who share one."""
+    if isinstance(step, RiskPool):
+        if step.pool in (*step.contributions, *step.protects):
+            yield mistake(
+                f"lets pool {step.pool!r} pay itself", "protect others, and let others contribute", value=None
+            )
+        return
+    named = step.parties_needed() if hasattr(step, "parties_needed") else ()
+    for party in sorted({name for name in named if named.count(name) > 1}):
+        yield mistake(f"({step.kind}) names party {party!r} twice", "name each once", value=None)
 
 
 def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:

@@ -16,6 +16,9 @@ from .context import Array, ByYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm
 from .quality import QualityTerm
 
+ROUNDING = 1e-12
+"""A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""
+
 
 class FullRisk(Term):
     """The provider keeps every saving and bears every overspend."""
@@ -98,11 +101,11 @@ class MinimumRate(Term):
         minimum_gain, minimum_loss = self.minimum(context)
         saved, beyond = context.savings_rate, 0.0 if self.first_dollar else context.budget
         gain = np.where(
-            saved >= minimum_gain,
+            saved >= minimum_gain - ROUNDING,
             np.maximum(settlement - beyond * minimum_gain, 0.0),
             self.share_if_missed * settlement,
         )
-        loss = np.where(saved <= -minimum_loss, np.minimum(settlement + beyond * minimum_loss, 0.0), 0.0)
+        loss = np.where(saved <= ROUNDING - minimum_loss, np.minimum(settlement + beyond * minimum_loss, 0.0), 0.0)
         gain = settlement if self.sides == "losses" else gain
         loss = settlement if self.sides == "gains" else loss
         return np.where(np.isnan(minimum_gain), np.nan, np.where(settlement > 0, gain, loss))
@@ -116,8 +119,8 @@ class MinimumRate(Term):
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
         """Where a result did not pass."""
         minimum_gain, minimum_loss = self.minimum(context)
-        missed_gain = (before > 0) & (context.savings_rate < minimum_gain) & (self.sides != "losses")
-        missed_loss = (before < 0) & (context.savings_rate > -minimum_loss) & (self.sides != "gains")
+        missed_gain = (before > 0) & (context.savings_rate < minimum_gain - ROUNDING) & (self.sides != "losses")
+        missed_loss = (before < 0) & (context.savings_rate > ROUNDING - minimum_loss) & (self.sides != "gains")
         return np.asarray(missed_gain | missed_loss)
 
 

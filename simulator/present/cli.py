@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="capitation-risk", prog_name="simulator")
 def main() -> None:
-    r"""How much of next year's health-care cost is luck, and who should carry it?
+    """How much of next year's health-care cost is luck, and who should carry it?
 
     \b
     simulator check configs/east_sussex.toml       what the scenario implies, exactly
     simulator run configs/east_sussex.toml         draw, and print how large is large enough
     simulator calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514
-    """
+    """  # noqa: D301 - click takes this backslash for "do not wrap"
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
 
 
@@ -96,7 +96,7 @@ def calibrate(
 
 
 _run_options: list[Callable[..., Any]] = [
-    click.option("--replicates", type=click.IntRange(min=1), help="Synthetic populations; the scenario's by default."),
+    click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default."),
     click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
     click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default."),
     click.option(

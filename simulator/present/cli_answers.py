@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
 )
-@click.option("--margin", type=float, help="Tolerance of p_overspend; 0.05 by default.")
+@click.option("--margin", type=float, help="Tolerance of p_overspend; 0.03 by default.")
 @click.option("--level", type=float, help="Level of tvar, such as 0.95.")
 @click.option(
     "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated value of the statistic."
@@ -52,7 +52,7 @@ def size(
             terms = viable_terms(asked, members, at_most=at_most)
             _shown(terms_report(terms), terms, out)
             return
-        margin = 0.05 if margin is None and statistic == "p_overspend" else margin
+        margin = 0.03 if margin is None and statistic == "p_overspend" else margin
         answer = minimum_population(
             asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
             party=party, largest=largest, method="exact" if exact else None,

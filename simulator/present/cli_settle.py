@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..base import SimulatorError
 from .shell import as_json as json_text
 from .shell import check_picture, clear_errors, load_with
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @click.option(
-    "--loss-over", type=float, default=0.05, show_default=True, help="Loss as a share of own revenue to warn of."
+    "--loss-over",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Loss as a share of own revenue to warn of.",
 )
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
@@ -47,6 +52,8 @@ def settle(
     with clear_errors():
         from ..ledger import check_writable
 
+        _refuse_idle(source, {"--payoff": payoff, "--actuals": actuals, "--plot": plot, "--out": out,
+                              "--replicates": replicates, "--seed": seed})  # fmt: skip
         if out:
             check_writable(out)
         if plot:
@@ -57,6 +64,27 @@ def settle(
             _payoff(source, plot, as_json)
         else:
             _settle_draws(source, replicates, seed, reference, loss_over, out, as_json)
+
+
+_IDLE = (
+    (("--payoff", "--actuals"), "say which of the two"),
+    (("--payoff", "--out"), "leave --out away: --json prints the figures"),
+    (("--payoff", "--replicates"), "leave --replicates away: a payoff draws nothing"),
+    (("--actuals", "--replicates"), "leave --replicates away: real rows are not drawn"),
+    (("--actuals", "--plot"), "leave --plot away"),
+)
+
+
+def _refuse_idle(source: str, options: dict[str, object]) -> None:
+    """Refuse options that would be ignored."""
+    given = {name for name, value in options.items() if value not in (None, False)}
+    for pair, mend in _IDLE:
+        if given.issuperset(pair):
+            raise SimulatorError(pair[1], None, f"does nothing beside {pair[0]}", mend)
+    if "--plot" in given and "--payoff" not in given:
+        raise SimulatorError("--plot", None, "draws the payoff alone", "add --payoff")
+    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
+        raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
 
 
 def _settle_draws(
@@ -86,7 +114,6 @@ def _settle_draws(
 
 
 def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
-    from ..base import SimulatorError
     from ..ledger import draws_of, open_ledger
     from ..runs import scenario_of, simulate
 
@@ -116,7 +143,6 @@ def _payoff(source: str, plot: str | None, as_json: bool) -> None:
 def _actuals(source: str, rows: str, out: str | None, as_json: bool) -> None:
     import pandas as pd
 
-    from ..base import SimulatorError
     from ..contracts.actuals import load_designs, settle_actuals
     from ..ledger import write_whole
     from .text_settle import actuals_report
@@ -129,6 +155,10 @@ def _actuals(source: str, rows: str, out: str | None, as_json: bool) -> None:
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
     settled = settle_actuals(designs, frame)
+    known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
+    settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
     if out:
         write_whole(out, lambda partial: settled.to_csv(partial, index=False))
     click.echo(settled.to_json(orient="records", indent=2) if as_json else actuals_report(settled))
+    if out:
+        click.echo(f"written: {out}", err=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import xarray as xr
 
@@ -12,13 +12,13 @@ SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 def money(amount: float, currency: str) -> str:
     """£25k, £1.5m, £935: three figures at most."""
-    symbol = SYMBOLS.get(currency, f"{currency} ")
+    symbol = ("−" if amount < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
     if math.isinf(amount):
         return "none"
     for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if abs(amount) >= size:
-            return f"{symbol}{amount / size:.3g}{letter}"
-    return f"{symbol}{amount:.3g}"
+            return f"{symbol}{abs(amount) / size:.3g}{letter}"
+    return f"{symbol}{abs(amount):.3g}"
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
@@ -55,7 +55,7 @@ def percent(value: float, se: float) -> str:
     if not math.isfinite(se):
         return f"{value:.2%} (error unknown)"
     if se < 1e-9:
-        return f"{100 * value:.4g}% exactly"
+        return f"{100 * (value if abs(value) > 1e-9 else 0.0):.4g}% exactly"
     decimals = error_decimals(100 * se)
     return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
 
@@ -105,15 +105,20 @@ def _cell(cell: xr.Dataset, name: str) -> str:
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> str:
-    """One minimum population and its 95% interval as a person says it."""
+    """One minimum population and its 95% interval as a person says it; the interval is rounded outwards."""
     value = float(answer["minimum_population"].isel(threshold=position))
     low, high = (float(bound) for bound in answer["minimum_population_interval"].isel(threshold=position).values)
 
-    def said(number: float) -> str:
+    def said(number: float, rounding: Callable[[float], float] = round) -> str:
         if math.isinf(number):
             return f"over {people(largest)}"
-        return f"{people(smallest)} or fewer" if number == 0 else people(rounded(number, 2))
+        if number == 0:
+            return f"{people(smallest)} or fewer"
+        step = 10.0 ** (math.floor(math.log10(number)) - 1)
+        return people(rounding(number / step) * step)
 
-    if math.isinf(value) or value == 0:
-        return said(value)
-    return f"{said(value)} ({said(low)} to {said(high)})"
+    if value == 0:
+        return said(value) if high == 0 else f"{said(value)} (up to {said(high, math.ceil)})"
+    if math.isinf(value):
+        return said(value) if math.isinf(low) else f"{said(value)} (at least {said(low, math.floor)})"
+    return f"{said(value)} ({said(low, math.floor)} to {said(high, math.ceil)})"

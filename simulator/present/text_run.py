@@ -78,8 +78,12 @@ def _provenance(summary: xr.Dataset) -> str:
         if not known.get("capitation_pmpy")
         else f"capitation {known['capitation_pmpy']:g} a head"
     )
+    stopped = {
+        "target": "drawn on until every 95% interval was as narrow as asked\n",
+        "max_replicates": "STOPPED at the limit of populations: not every 95% interval is as narrow as asked\n",
+    }
     return (
-        f"{known['check_sentence']}\n"
+        f"{stopped.get(known.get('stopped_by', ''), '')}{known['check_sentence']}\n"
         f"{known['replicates']:,} synthetic populations, seed {known['seed']}, "
         f"scenario {known['scenario_id'][:12]}, {budget}"
     )

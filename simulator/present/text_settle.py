@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..contracts.design import STATUS_QUO
 from .text import error_decimals, money, people, percent, table
 
 
@@ -27,6 +28,11 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str) ->
         lines = [[row["design"], _amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(
             f"Cost of protection, above the excess it is expected to pay\n{table(['design', 'a year'], lines)}"
+        )
+    if compared["reference"] == STATUS_QUO:
+        parts.append(
+            f"{STATUS_QUO!r} is added to compare with: tariff and block, half of the money in blocks (assumed). "
+            "'against first' is the difference of expected surplus; --reference names another design."
         )
     parts.append(
         f"{compared['replicates']:,} synthetic populations, the same for every design; differences are paired with "
@@ -68,10 +74,11 @@ def _amount(row: Mapping[str, Any], name: str, currency: str) -> str:
     value, error = _number(row[name]), _number(row[f"{name}_se"])
     if not math.isfinite(value):
         return "—"
+    value = value if abs(value) >= 0.005 else 0.0
+    if not error > 1e-9 * max(abs(value), 1.0):
+        return money(value, currency)
     size = next((size for size in (1e9, 1e6, 1e3) if abs(value) >= size or error >= size), 1.0)
     letter = {1e9: "bn", 1e6: "m", 1e3: "k", 1.0: ""}[size]
-    if not error:
-        return money(value, currency)
     decimals = error_decimals(error / size)
     symbol = money(0, currency)[:-1]
     return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {error / size:.{decimals}f}"
