@@ -169,3 +169,21 @@ def test_another_reference_can_be_named():
     assert [design.name for design in with_reference([status_quo(), *designs])] == ["status quo", "a", "b"]
     with pytest.raises(SimulatorError, match="choose from a, b"):
         with_reference(designs, "c")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"transfers": [{"kind": "follow_patients", "providers": ["p", "p"], "sd": 0.1}]}, "names party 'p' twice"),
+        (
+            {"transfers": [{"kind": "subcontract", "prime": "p", "subcontractor": "p", "fee": 1.0}]},
+            "names party 'p' twice",
+        ),
+        ({"transfers": [{"kind": "risk_pool", "pool": "q", "protects": ["q"]}]}, "pay itself"),
+        ({"protection": {"payer": "q", "premium_from": "q"}}, "its own payer"),
+    ],
+)
+def test_a_party_on_both_sides_is_refused(changes, told):
+    parties = [{"name": "c", "funds": 1.0}, {"name": "p", "delivers": 0.6}, {"name": "q", "delivers": 0.4}]
+    with pytest.raises(SimulatorError, match=told):
+        designs_from([{"name": "x", "parties": parties, **changes}])

@@ -300,3 +300,17 @@ def test_twenty_designs_are_settled_quickly():
     started = time.perf_counter()
     settle(ledger, designs)
     assert time.perf_counter() - started < 2.0  # ten thousand replicates take about five times as long
+
+
+def test_a_budget_by_segment_loses_the_excess_of_the_people_who_were_drawn():
+    scenario = make(population={"membership": "sampled"}, simulation={"population_sizes": [500], "replicates": 3_000})
+    ledger = sim.simulate(scenario, progress=False)
+    means = {row["name"]: row["mean"] for row in sim.describe(scenario)["segments"]}
+    capped = {"exclusion": {"kind": "cap", "at": 5_000.0}}
+    risk_adjusted = Design(name="by segment", budget={"kind": "by_segment", "amounts": means}, **capped)
+    outcome = settle(ledger, [risk_adjusted, Design(name="flat", **capped)]).isel(population_size=0)
+    surplus = outcome["settlement"].transpose("replicate", "design").values
+    complex_people = ledger["members"].sel(segment="complex", population_size=500).values
+    slopes = [np.corrcoef(complex_people, surplus[:, k])[0, 1] * math.sqrt(3_000) for k in range(2)]
+    assert abs(slopes[0]) < 5, "case mix must not move the surplus of a risk-adjusted budget"
+    assert slopes[1] < -20, "and moves that of a flat price"

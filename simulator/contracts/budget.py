@@ -160,6 +160,11 @@ class BySegment(_Adjusted):
     case_mix_cap: NonNegative | None = None
     """Greatest change of the budget by case mix, as a fraction either way; without it there is no limit."""
 
+    @property
+    def follows_case_mix(self) -> bool:
+        """Whether every change of the case mix moves the budget."""
+        return self.case_mix_cap is None and not self.case_mix_tolerance
+
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year."""
         if set(self.amounts) != set(expected.segment_members):

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from .. import runs
 from ..base import SimulatorError
 from ..costs.model import CostModel, head_counts
-from ..costs.moments import Exact
+from ..costs.moments import Exact, Layer
 from ..engine import kernels
 from ..ledger import retained_cost
 from ..scenario import Scenario
@@ -126,6 +126,17 @@ class Populations:
             )
         return {name: self._placed(self._heads[:, k].astype(float)) for k, name in enumerate(names)}
 
+    def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
+        """Expected excess of the people who were drawn, beyond that of the usual case mix."""
+        if "members" not in self.ledger or self.scenario is None or _excludes_nobody(rule):
+            return np.zeros(1)
+        alone = self.scenario.population.model_copy(update={"membership": "fixed"})
+        exact = Exact(CostModel(population=alone, shocks=self.scenario.shocks))
+        one_each = np.eye(len(alone.segments), dtype=np.int64)
+        a_head = exact.total(one_each, []).mean - exact.total(one_each, self._layers(rule)).mean
+        usual, drawn = self.usual_members(), self.segment_members()
+        return np.asarray(sum((drawn[name] - usual[name]) * excess for name, excess in zip(usual, a_head, strict=True)))
+
     @cached_property
     def _heads(self) -> Array:
         """People, shape (population or unit, segment)."""
@@ -163,10 +174,12 @@ class Populations:
         return self._known[rule, shocks]
 
     def _total_of(self, rule: ExclusionRule | None, shocks: bool) -> tuple[Array, Array]:
-        fixed = () if rule is None or _excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
-        layers = [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
-        total = self._exact(shocks).total(self._heads, layers)
+        total = self._exact(shocks).total(self._heads, self._layers(rule))
         return self._placed(total.mean), self._placed(total.sd)
+
+    def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
+        fixed = () if rule is None or _excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
 
     def _amounts(self, label: float) -> Array:
         """The money of each stream at a point of the grid."""

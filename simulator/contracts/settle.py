@@ -13,7 +13,7 @@ import xarray as xr
 from ..base import SimulatorError
 from ..engine import kernels
 from ..ledger import describe_variable, sweep
-from .budget import Expectations
+from .budget import BySegment, Expectations
 from .clearing import Cleared, clear
 from .context import Array, Context
 from .design import Design
@@ -144,7 +144,7 @@ class _Year:
         return Expectations(
             members=populations.members,
             gross=self.expected_cost + self.expected_excess,
-            removed=self.expected_excess,
+            removed=self.expected_excess + self._excess_of_case_mix(),
             sd=sd,
             luck=luck,
             baseline=baseline,
@@ -152,6 +152,12 @@ class _Year:
             usual_members=populations.usual_members() if segments else {},
             year=design.year,
         )
+
+    def _excess_of_case_mix(self) -> Array:
+        budget = self.design.budget
+        if not isinstance(budget, BySegment) or not budget.follows_case_mix:
+            return np.zeros(1)
+        return self.populations.excess_of_case_mix(self.rule)
 
     def _quality(self) -> tuple[Array | None, Array | None]:
         quality = self.design.quality
