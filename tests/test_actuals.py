@@ -181,3 +181,31 @@ def test_files_that_hold_no_designs(tmp_path):
     broken.write_text("title = 'x'\n")
     with pytest.raises(SimulatorError, match="at least 1 needed"):
         load_designs(broken)
+
+
+def bare_row(**columns):
+    """A row with a benchmark of 100, an expenditure of 90, and nothing else but what is given."""
+    return pd.DataFrame({"benchmark": [100.0], "expenditure": [90.0], **{name: [x] for name, x in columns.items()}})
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"minimum_savings_rate": 2.0}, "between 0 and 1"),
+        ({"quality_score": 90.0}, "between 0 and 1"),
+        ({"final_share": 50.0}, "between 0 and 1"),
+        ({"revenue": -1.0}, "at least 0"),
+        ({"contract_year": 1.5}, "contract year"),
+        ({"met_quality_standard": np.nan}, "missing in a row"),
+    ],
+)
+def test_figures_of_another_unit_are_refused(columns, told):
+    with pytest.raises(SimulatorError, match=told):
+        settle_actuals(Design(name="full risk"), bare_row(**columns))
+
+
+def test_calendar_years_and_idle_scores_are_let_be():
+    design = Design(name="stop-loss", year=2, terms=[{"kind": "loss_limit", "of_budget": [0.02, 0.05]}])
+    lost = bare_row(contract_year=2021, quality_score=90.0, final_share=0.5).assign(expenditure=200.0)
+    assert settle_actuals(design, lost)["settlement"].tolist() == pytest.approx([-5.0])
+    assert settle_actuals(design, lost.assign(contract_year=1))["settlement"].tolist() == pytest.approx([-2.0])

@@ -184,7 +184,7 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
         budget=figures["budget"],
         cost=figures["cost"],
         members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
-        year=design.year if year is None else year.astype(int),
+        year=design.year if year is None else _contract_years(year, design.year),
         revenue=revenue,
         quality=figures.get("quality"),
         met_standard=_standard(design, figures),
@@ -195,13 +195,17 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
     )
 
 
-_FRACTIONS = ("quality", "final_share", "minimum_rate")
+_FIRST_CALENDAR_YEAR = 1900
 
 
 def _check_ranges(figures: Mapping[str, Array]) -> None:
     """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
-    for name in _FRACTIONS:
-        known = figures.get(name, np.empty(0))
+    final_share = figures.get("final_share", np.full(figures["budget"].shape, np.nan))
+    quality = figures.get("quality", final_share)
+    # a score that the row's own share makes idle may have any unit
+    looked_at = {"quality": np.where(np.isnan(final_share), quality, np.nan), "final_share": final_share}
+    for name in ("quality", "final_share", "minimum_rate"):
+        known = looked_at.get(name, figures.get(name, np.empty(0)))
         outside = known[(known < 0) | (known > 1)]
         if outside.size:
             raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
@@ -209,9 +213,16 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
     if (revenue < 0).any():
         raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
     year = figures.get("year", np.empty(0))
-    wrong = year[~((year >= 1) & (year <= 50) & (year == np.round(year)))]
+    year = year[year < _FIRST_CALENDAR_YEAR]
+    wrong = year[(year < 1) | (year != np.round(year))]
     if wrong.size:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
+
+
+def _contract_years(year: Array, own: int) -> Array:
+    """Years counted from 1; a calendar year, or none, leaves the design's own."""
+    known = (year >= 1) & (year < _FIRST_CALENDAR_YEAR)
+    return np.where(known, np.nan_to_num(year), own).astype(int)
 
 
 def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
@@ -222,6 +233,8 @@ def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
     if "met_standard" not in figures:
         return by_score
     said = figures["met_standard"]
+    if by_score is None and "final_share" in figures:
+        by_score = np.asarray(figures["final_share"] > 0)
     if np.isnan(said).any() and by_score is None:
         raise SimulatorError("met_quality_standard", None, "is missing in a row", "give 1 or 0 in every row")
     return np.asarray(said != 0) if by_score is None else np.where(np.isnan(said), by_score, said != 0)
