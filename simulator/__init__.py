@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .analysis.exact import exact as exact
     from .analysis.luck import luck as luck
     from .analysis.minimum import minimum_population as minimum_population
+    from .analysis.minimum_rate import load_minimum_rate as load_minimum_rate
     from .analysis.pricing import compare_rules as compare_rules
     from .analysis.pricing import fair_price as fair_price
+    from .analysis.published import beside_published as beside_published
     from .analysis.reverse import reverse_stress as reverse_stress
     from .analysis.sensitivity import sensitivity as sensitivity
     from .analysis.statistics import summarise as summarise
@@ -67,6 +69,7 @@ _HOMES = {
     "Design": ".contracts.design",
     "Scenario": ".scenario",
     "SimulatorError": ".base",
+    "beside_published": ".analysis.published",
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
     "compare": ".contracts.compare",
@@ -80,6 +83,7 @@ _HOMES = {
     "fit_bands": ".costs.fit",
     "load": ".scenario",
     "load_designs": ".contracts.actuals",
+    "load_minimum_rate": ".analysis.minimum_rate",
     "load_stresses": ".stresses",
     "luck": ".analysis.luck",
     "merge": ".ledger",

@@ -8,10 +8,9 @@ from conftest import ROOT
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.minimum_rate import load_minimum_rate
 from simulator.contracts.sharing import size_based_rate
 
-RULE = load_minimum_rate(ROOT / "configs" / "published" / "mssp_msr.toml")
+RULE = sim.load_minimum_rate(ROOT / "configs" / "published" / "mssp_msr.toml")
 PRINTED = 0.0005  # rounding of the printed table, half of 0.1 percentage point
 
 
@@ -59,6 +58,6 @@ def test_a_rule_that_is_none_is_refused(tmp_path):
     broken = tmp_path / "rule.toml"
     broken.write_text("scale = -1\nfloor_from = 10\nscores = []\n")
     with pytest.raises(sim.SimulatorError, match="scale"):
-        load_minimum_rate(broken)
+        sim.load_minimum_rate(broken)
     with pytest.raises(sim.SimulatorError, match="check the name"):
-        load_minimum_rate(tmp_path / "absent.toml")
+        sim.load_minimum_rate(tmp_path / "absent.toml")

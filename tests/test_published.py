@@ -10,12 +10,12 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.analysis.limiting import with_sizes
-from simulator.analysis.published import FINDINGS, beside_published
+from simulator.analysis.published import FINDINGS
 
 
 @pytest.fixture(scope="module")
 def answer():
-    return beside_published(sim.load(ROOT / "configs" / "east_sussex_shock.toml"))
+    return sim.beside_published(sim.load(ROOT / "configs" / "east_sussex_shock.toml"))
 
 
 def test_a_smaller_pool_needs_a_wider_margin(answer):
