@@ -13,9 +13,10 @@
 # %% [markdown]
 # # Where to cut
 #
-# A few patients carry most of the risk. Take their costs out, above some threshold, and a smaller population can live on
-# a fixed budget. But what is taken out must be paid by somebody, and whoever no longer pays for a patient no longer
-# gains by caring for him better. Where should the cut be, of which kind, and what is a fair price for the rest?
+# A few patients carry most of the risk. Take their costs out, above some threshold, and a smaller population can
+# live on a fixed budget. But what is taken out must be paid by somebody, and whoever no longer pays for a patient
+# no longer gains by caring for him better. Where should the cut be, of which kind, and what is a fair price for the
+# rest?
 #
 # The population is East Sussex; every step below uses the same draws.
 
@@ -61,15 +62,15 @@ share
 # %% [markdown]
 # ## What it does for the smallest viable population
 #
-# Each cell is the chance that cost exceeds the budget by more than 3%; the line is where that happens in one year of
-# twenty. Along the line, a smaller population is bought with a lower threshold.
+# Each cell is the chance that cost exceeds the budget by more than 3%; the line is where that happens in one year
+# of twenty. Along the line, a smaller population is bought with a lower threshold.
 
 # %%
 ax = sim.plots.viability_map(summary, statistic="p_overspend", margin=0.03, at_most=0.05)
 
 # %% [markdown]
-# The question can be turned round. These are exact, without draws: the highest threshold at which a list of this size is
-# viable.
+# The question can be turned round. These are exact, without draws: the highest threshold at which a list of this
+# size is viable.
 
 # %%
 for members in (15_000, 20_000, 25_000, 30_000):
@@ -79,8 +80,9 @@ for members in (15_000, 20_000, 25_000, 30_000):
 # %% [markdown]
 # ## What a pool must charge for it
 #
-# Somebody takes the excess: the commissioner, a risk pool of all of the county, a reinsurer. The fair price is what it
-# expects to pay, and more for its own luck. Here the pool has all 540,000 people and asks for two standard deviations.
+# Somebody takes the excess: the commissioner, a risk pool of all of the county, a reinsurer. The fair price is what
+# it expects to pay, and more for its own luck. Here the pool has all 540,000 people and asks for two standard
+# deviations.
 
 # %%
 price = sim.fair_price(scenario, pool_members=540_000, k=2.0)
@@ -88,23 +90,23 @@ columns = ["expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy", "loading"]
 price[columns].to_dataframe().iloc[:-1].round(3)
 
 # %% [markdown]
-# The higher the threshold, the less is paid and the larger the part of it that is loading: a pool for the costliest few
-# needs many members. All figures are exact.
+# The higher the threshold, the less is paid and the larger the part of it that is loading: a pool for the costliest
+# few needs many members. All figures are exact.
 
 # %% [markdown]
 # ## Which kind of cut
 #
-# Every rule looks good if it may remove more than the others. So let each remove the same £60 a head on average, and
-# compare what is left of the budget's risk for 50,000 people.
+# Every rule looks good if it may remove more than the others. So let each remove the same £60 a head on average,
+# and compare what is left of the budget's risk for 50,000 people.
 
 # %%
 rules = sim.compare_rules(scenario, 50_000, expected_excess_pmpy=60.0, pool_members=540_000, k=2.0)
 rules[["rule_threshold", "removed_pmpy", "cv_retained", "variance_removed_share", "price_pmpy"]].to_dataframe().round(4)
 
 # %% [markdown]
-# For the same money a cap leaves the least risk: nobody can do better with a rule on one patient's cost. Coinsurance is
-# nearly as good, and leaves the provider a stake of a fifth in the costliest patients. Carving patients out as a whole
-# is the worst buy: below the threshold their cost was not the problem.
+# For the same money a cap leaves the least risk: nobody can do better with a rule on one patient's cost.
+# Coinsurance is nearly as good, and leaves the provider a stake of a fifth in the costliest patients. Carving
+# patients out as a whole is the worst buy: below the threshold their cost was not the problem.
 
 # %% [markdown]
 # ## What to conclude, and what not

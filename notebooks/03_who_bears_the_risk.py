@@ -15,16 +15,18 @@
 #
 # Four agreements, much discussed, say who carries what a fixed budget does not cover:
 #
-# * **Mid-Nottinghamshire** (2016): a capitated budget for an alliance; two acute trusts compete for patients within a
-#   cap and a collar; 1.8% of the contract is paid for outcomes, to all partners or to none.
-# * **Alternative Quality Contract** (Massachusetts): the better the quality, the larger the premium and the gain, and
-#   the smaller the loss.
-# * **Medicare Shared Savings Program, ENHANCED track**: savings shared from the first dollar, behind a minimum rate.
+# * **Mid-Nottinghamshire** (2016): a capitated budget for an alliance; two acute trusts compete for patients within
+#   a cap and a collar; 1.8% of the contract is paid for outcomes, to all partners or to none.
+# * **Alternative Quality Contract** (Massachusetts): the better the quality, the larger the premium and the gain,
+#   and the smaller the loss.
+# * **Medicare Shared Savings Program, ENHANCED track**: savings shared from the first dollar, behind a minimum
+#   rate.
 # * **Whittington** (2012): last year's outturn, and 30% of every change of activity.
 #
-# Each comes from a file in `configs/arrangements/` that says what is published and what is assumed. To see them side by
-# side, each is carried here to one and the same population, 100,000 people of East Sussex with a common shock of 1.5%
-# (assumed), with the expected cost as its budget and nobody's cost excluded. So what differs is the agreement alone.
+# Each comes from a file in `configs/arrangements/` that says what is published and what is assumed. To see them
+# side by side, each is carried here to one and the same population, 100,000 people of East Sussex with a common
+# shock of 1.5% (assumed), with the expected cost as its budget and nobody's cost excluded. So what differs is the
+# agreement alone.
 
 # %%
 from pathlib import Path
@@ -101,8 +103,8 @@ ax = sim.plots.who_bears(compared)
 # %% [markdown]
 # ## In a picture: the payoff
 #
-# No draws here: what the provider has left when cost is a given share of the budget. The slope is the stake in one more
-# pound saved or spent, the flat parts are where the agreement holds its hand over somebody.
+# No draws here: what the provider has left when cost is a given share of the budget. The slope is the stake in one
+# more pound saved or spent, the flat parts are where the agreement holds its hand over somebody.
 
 # %%
 ax = sim.plots.payoff_diagram(sim.payoff(designs[:4], members=100_000, capitation=1_731.0), party="provider")
@@ -110,8 +112,8 @@ ax = sim.plots.payoff_diagram(sim.payoff(designs[:4], members=100_000, capitatio
 # %% [markdown]
 # ## Do they pay for real savings, or for luck?
 #
-# An agreement that shares savings should pay when something was saved, and not otherwise. With no saving at all, luck and
-# the shock alone pay the provider as often as the first line says.
+# An agreement that shares savings should pay when something was saved, and not otherwise. With no saving at all,
+# luck and the shock alone pay the provider as often as the first line says.
 
 # %%
 sharing = [design for design in designs if design.name in ("MSSP ENHANCED", "AQC")]
@@ -134,9 +136,11 @@ pd.DataFrame(
 #
 # * Under full risk the provider holds all of it. Whittington halves it by design: 30% of every change comes back as
 #   money, and part of the cost does not move within the year.
-# * The quality contract moves *expected* money to the provider for good quality, and shares the risk besides; the shared
-#   savings programme moves little expected money and shares the risk unevenly, since savings below the minimum rate earn
-#   nothing.
-# * In Mid-Nottinghamshire the risk follows influence, and the partners add their own: patients who change provider, and
-#   outcomes that are paid to all or to none. A party's share of the risk may differ from its share of the money.
-# * These are agreements carried to another population with assumed scores and shares: read the shape, not the pound.
+# * The quality contract moves *expected* money to the provider for good quality, and shares the risk besides; the
+#   shared savings programme moves little expected money and shares the risk unevenly, since savings below the
+#   minimum rate earn nothing.
+# * In Mid-Nottinghamshire the risk follows influence, and the partners add their own: patients who change provider,
+#   and outcomes that are paid to all or to none. A party's share of the risk may differ from its share of the
+#   money.
+# * These are agreements carried to another population with assumed scores and shares: read the shape, not the
+#   pound.

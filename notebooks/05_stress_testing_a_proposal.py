@@ -13,9 +13,10 @@
 # %% [markdown]
 # # Stress-testing a proposal
 #
-# East Sussex proposes a contract for accountable care: £1,731 a head, costs above £100,000 a patient taken out, gains and
-# losses shared in bands that widen over five years, and a limit on the total loss. In an ordinary year it looks
-# harmless. What if things turn out otherwise than agreed: who is hurt, how badly, and how far is it to the cliff?
+# East Sussex proposes a contract for accountable care: £1,731 a head, costs above £100,000 a patient taken out,
+# gains and losses shared in bands that widen over five years, and a limit on the total loss. In an ordinary year it
+# looks harmless. What if things turn out otherwise than agreed: who is hurt, how badly, and how far is it to the
+# cliff?
 
 # %%
 from pathlib import Path
@@ -32,8 +33,8 @@ for design in scenario.designs:
 # %% [markdown]
 # ## Stresses, one by one and all at once
 #
-# A library of ready stresses comes with the program. Budgets stay as agreed, and every stress shares its draws with the
-# base case, so that the differences are paired and their errors small.
+# A library of ready stresses comes with the program. Budgets stay as agreed, and every stress shares its draws with
+# the base case, so that the differences are paired and their errors small.
 
 # %%
 stresses = sim.load_stresses(configs / "stresses" / "arrangements.toml")
@@ -45,9 +46,9 @@ answer = sim.stress(scenario, stresses, replicates=4_000)
 ax = sim.plots.stress_map(answer, design="accountable care, year 5")
 
 # %% [markdown]
-# Each cell is the change of a party's expected surplus, as a share of its revenue. The first column is the commissioners:
-# under this contract they keep most of what goes wrong, and the more so in the first year. The provider's side is
-# protected from everything but the drift of many years.
+# Each cell is the change of a party's expected surplus, as a share of its revenue. The first column is the
+# commissioners: under this contract they keep most of what goes wrong, and the more so in the first year. The
+# provider's side is protected from everything but the drift of many years.
 
 # %%
 cell = answer.sel(design="accountable care, year 1", party="acute")
@@ -84,7 +85,8 @@ for name, change in inputs.items():
 # %% [markdown]
 # ## Which assumption matters?
 #
-# Another question: of the inputs that nobody knows for sure, which moves the answer? A scenario may give their ranges.
+# Another question: of the inputs that nobody knows for sure, which moves the answer? A scenario may give their
+# ranges.
 
 # %%
 uncertain = sim.load(configs / "uncertain.toml")
@@ -102,8 +104,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Ask for the stresses before signing, not after: a wrong baseline of 3% does more harm to the commissioners than ten
-#   ordinary years of luck.
+# * Ask for the stresses before signing, not after: a wrong baseline of 3% does more harm to the commissioners than
+#   ten ordinary years of luck.
 # * Sharing rules move losses between parties; they do not make them smaller. A row of the map says who.
-# * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs no
-#   such figure: read it first, and ask how likely a move of that size is.
+# * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs
+#   no such figure: read it first, and ask how likely a move of that size is.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # How do we know it is right?
 #
-# A simulator that is wrong looks like one that is right. So every figure here stands on three legs: an exact engine that
-# draws nothing, a slow program that shares no code with the fast one, and published figures. This notebook walks
-# through all three, and through a check that must fail.
+# A simulator that is wrong looks like one that is right. So every figure here stands on three legs: an exact engine
+# that draws nothing, a slow program that shares no code with the fast one, and published figures. This notebook
+# walks through all three, and through a check that must fail.
 
 # %%
 import math
@@ -80,9 +80,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## A slow program
 #
-# The engine splits people into common and large claims, draws the first from tables, and adds in whole numbers. Here is
-# the same population in plain NumPy, patient by patient, with another generator. If the splitting were wrong, the two
-# would not agree.
+# The engine splits people into common and large claims, draws the first from tables, and adds in whole numbers.
+# Here is the same population in plain NumPy, patient by patient, with another generator. If the splitting were
+# wrong, the two would not agree.
 
 # %%
 generator = np.random.default_rng(11)
@@ -99,8 +99,8 @@ print(f"largest distance of the two distribution functions {comparison.statistic
 # %% [markdown]
 # ## The whole of East Sussex, cell by cell
 #
-# Every run compares its means, standard deviations and counts with exact ones, and says how many standard errors it is
-# off. With so many cells some are two off; one beyond the alarm would be a fault.
+# Every run compares its means, standard deviations and counts with exact ones, and says how many standard errors it
+# is off. With so many cells some are two off; one beyond the alarm would be a fault.
 
 # %%
 scenario = sim.load(configs / "east_sussex_shock.toml")
@@ -122,8 +122,9 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# The mean of the worst 1% of years rests on a hundred of them, and so does its error: there a score may stray further
-# than a normal one would. All cells of a size and threshold share their years, so their scores lean the same way.
+# The mean of the worst 1% of years rests on a hundred of them, and so does its error: there a score may stray
+# further than a normal one would. All cells of a size and threshold share their years, so their scores lean the
+# same way.
 #
 # And a check that cannot fail shows nothing. Claim that costs are 1% higher than they are, and look again:
 
@@ -134,8 +135,8 @@ print(f"largest |z| of the wrong claim: {float(np.abs(wrong).max()):.0f}")
 # %% [markdown]
 # ## Published figures
 #
-# The Medicare programme pays savings only beyond a minimum rate that falls with size. Its printed table comes out of one
-# person's coefficient of variation and the score of a one-sided test: a model of luck, as here.
+# The Medicare programme pays savings only beyond a minimum rate that falls with size. Its printed table comes out
+# of one person's coefficient of variation and the score of a one-sided test: a model of luck, as here.
 
 # %%
 rule = sim.load_minimum_rate(configs / "published" / "mssp_msr.toml")
@@ -144,8 +145,8 @@ printed["from the rule"] = rule.rate(printed.index.to_numpy())
 printed.map("{:.2%}".format).T
 
 # %% [markdown]
-# What does the literature say of size, and what do we say of the same sizes? Each line: the margin that is exceeded in
-# one year of twenty, by luck alone and with the assumed shock, exact.
+# What does the literature say of size, and what do we say of the same sizes? Each line: the margin that is exceeded
+# in one year of twenty, by luck alone and with the assumed shock, exact.
 
 # %%
 beside = sim.beside_published(scenario)
@@ -154,19 +155,20 @@ table.insert(0, "it says", beside["says"].to_series())
 table.map(lambda value: value if isinstance(value, str) else f"{value:.1%}")
 
 # %% [markdown]
-# The differences have reasons. Bachmann and Bevan looked at rare costly referrals alone, which all other care dilutes
-# here. Pooling three years of the same 10,000 people is worth less than 30,000 people, since the costly of one year tend
-# to be costly in the next. And from Jones' 100,000 heads on it is not luck that decides, but what hits everybody.
+# The differences have reasons. Bachmann and Bevan looked at rare costly referrals alone, which all other care
+# dilutes here. Pooling three years of the same 10,000 people is worth less than 30,000 people, since the costly of
+# one year tend to be costly in the next. And from Jones' 100,000 heads on it is not luck that decides, but what
+# hits everybody.
 #
 # ## The settlement of real years
 #
-# The public results of 2018 tell for 548 accountable care organisations what they spent and what they earned. The same
-# terms that scenario files use, with the figures that were known then, give the published payment for all of them. That
-# file is too large for a notebook; the test `tests/test_actuals.py` shows it.
+# The public results of 2018 tell for 548 accountable care organisations what they spent and what they earned. The
+# same terms that scenario files use, with the figures that were known then, give the published payment for all of
+# them. That file is too large for a notebook; the test `tests/test_actuals.py` shows it.
 #
 # ## What to conclude, and what not
 #
-# * The arithmetic is right: closed forms, an independent program and the exact engine agree within errors that would show
-#   a fault of a tenth of a per cent.
-# * That says nothing about the inputs. Whether East Sussex costs what the file says is a question of sources: read the
-#   comments in the file, and the word *assumed*.
+# * The arithmetic is right: closed forms, an independent program and the exact engine agree within errors that
+#   would show a fault of a tenth of a per cent.
+# * That says nothing about the inputs. Whether East Sussex costs what the file says is a question of sources: read
+#   the comments in the file, and the word *assumed*.
