@@ -19,8 +19,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
+from .costs.model import CostModel, Percentiles, Population, names_differ
 from .costs.severity import Severity
+from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .stresses import Range, Stress
 
 Array = NDArray[np.float64]
@@ -77,8 +78,10 @@ class Scenario(Term):
     """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
     population: Population
-    shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()
-    """What hits everybody in a replicate at once."""
+    shocks: Annotated[tuple[AnyShock, ...], also(names_differ)] = ()
+    """What hits everybody, or some segments, in a replicate at once."""
+    shock_correlations: Correlations = ()
+    """Which shocks tend to come in the same years; all others are independent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
@@ -105,13 +108,17 @@ class Scenario(Term):
         yield from self._of_sizes()
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
+        of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
+        if of_shocks:
+            yield from of_shocks
+            return
         try:
             amounts = self.threshold_amounts
         except PydanticCustomError as error:
             yield ("simulation", "thresholds"), error
             return
         yield from self._of_variance(amounts)
-        yield from self._of_cut(float(amounts.min()))
+        yield from self._of_cut(amounts.min(axis=1))
 
     def _of_sizes(self) -> Iterator[_Contradiction]:
         units, sizes = self.population.units, self.simulation.population_sizes
@@ -139,8 +146,8 @@ class Scenario(Term):
                 ),
             )
 
-    def _of_cut(self, lowest: float) -> Iterator[_Contradiction]:
-        cut, largest = self.simulation.cut, lowest / self.cost_model.largest_factor
+    def _of_cut(self, lowest: Array) -> Iterator[_Contradiction]:
+        cut, largest = self.simulation.cut, float((lowest / self.cost_model.largest_factors).min())
         if cut is not None and cut > largest:
             yield (
                 ("simulation", "cut"),
@@ -152,7 +159,7 @@ class Scenario(Term):
     @cached_property
     def cost_model(self) -> CostModel:
         """What the engine draws from."""
-        return CostModel(population=self.population, shocks=self.shocks)
+        return CostModel(population=self.population, shocks=self.shocks, shock_correlations=self.shock_correlations)
 
     @cached_property
     def threshold_amounts(self) -> Array:
@@ -178,7 +185,7 @@ class Scenario(Term):
         if self.simulation.cut is not None:
             return np.full(len(streams), self.simulation.cut)
         common = np.array([_common_cost(stream.severity) for stream in streams])
-        return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factor
+        return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
 
     @cached_property
     def scenario_id(self) -> str:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 import simulator as sim
-from simulator.costs.model import SHOCK_BOUND, Shock, head_counts
+from simulator.costs.model import head_counts
+from simulator.costs.shocks import SHOCK_BOUND, Shock
 from simulator.engine import kernels
 
 SHARES = {

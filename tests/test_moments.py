@@ -14,7 +14,8 @@ from scipy import integrate, stats
 import simulator as sim
 from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
-from simulator.costs.moments import Exact, shock_nodes
+from simulator.costs.moments import Exact
+from simulator.costs.shock_nodes import joint_nodes
 
 KNOWN = {"family": "lognormal", "mu": 6.5, "sigma": 1.6}
 BANDS = [(2_000.0, 0.9), (9_000.0, 0.3)]
@@ -169,7 +170,10 @@ def test_gross_cost_under_a_shock_in_closed_form():
 
 @pytest.mark.parametrize("cvs", [[0.015], [0.5], [0.05, 0.02], [0.3, 0.3, 0.1]])
 def test_shock_nodes_have_the_moments_of_the_product(cvs):
-    factors, weights = shock_nodes(make(shocks=[{"name": str(i), "cv": cv} for i, cv in enumerate(cvs)]).cost_model)
+    shocks = [{"name": str(i), "cv": cv} for i, cv in enumerate(cvs)]
+    factors, weights, _ = joint_nodes(make(shocks=shocks).cost_model.joint_shocks)
+    np.testing.assert_array_equal(factors[:, 0], factors[:, 1])
+    factors = factors[:, 0]
     assert weights.sum() == pytest.approx(1, abs=1e-14) and weights @ factors == pytest.approx(1, abs=1e-13)
     square = 1.0
     for cv in cvs:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
-from ..engine.exact import Kept, Law, law
+from ..engine.exact import Law, law
+from ..engine.transforms import Rule, Step, Transforms
 from ..scenario import Scenario
 from . import exactness
 from .statistics import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
@@ -68,15 +69,17 @@ def exact(
     figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
     figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
     levels = np.asarray(quantiles, float)
+    transforms = Transforms(scenario.cost_model, scenario.threshold_amounts)
     for place, column in np.ndindex(shape):
         at = (place, column)
-        found = law_of(scenario, rule, points[column], place, cells)
+        found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
         figures["quantile_cost"][at] = found.quantile(levels)
         figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
             1 - levels
         )
         figures["p_overspend"][at] = [
-            _overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m) for m in margins
+            _overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
+            for m in margins
         ]
         figures["expected_overspend"][at] = (
             np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
@@ -97,14 +100,16 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
 
 
 def law_of(
-    scenario: Scenario, rule: ExclusionRule, point: float, place: int, cells: exactness.ExactCells, extra: float = 0.0
+    scenario: Scenario,
+    rule: ExclusionRule,
+    point: float,
+    place: int,
+    cells: exactness.ExactCells,
+    extra: float = 0.0,
+    transforms: Transforms | None = None,
 ) -> Law:
     """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
-    amounts = exactness.amounts_of(scenario)
-    layers = rule.layers(point)
-    kept = _kept_cost(amounts, layers, point, extra)
     column = points_of(scenario, rule).index(point)
-    breaks = np.stack([amounts[layer.threshold] for layer in layers], axis=1)
     mean, sd = float(cells.mean[place, column]), float(cells.sd[place, column])
     if extra:
         mean += extra * float(cells.n_above[place, column])
@@ -113,18 +118,22 @@ def law_of(
         raise SimulatorError(
             "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
         )
-    return law(scenario.cost_model, runs.heads(scenario)[place], kept, breaks, mean, sd)
+    transforms = transforms or Transforms(scenario.cost_model, scenario.threshold_amounts)
+    return law(transforms, runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd)
 
 
-def _kept_cost(amounts: dict[float, Array], layers: Sequence[Layer], point: float, extra: float) -> Kept:
-    def kept(cost: Array, stream: int) -> Array:
-        left = cost.copy()
-        for threshold, excess_share, whole_share in layers:
-            at = amounts[threshold][stream]
-            left -= excess_share * np.maximum(cost - at, 0.0) + whole_share * cost * (cost > at)
-        return left + extra * (cost > amounts[point][stream]) if extra else left
-
-    return kept
+def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
+    """The rule as steps of each stream, ascending; `extra` is charged for each patient above the point."""
+    amounts = exactness.amounts_of(scenario)
+    charges = [(amounts[point], 0.0, 0.0, extra)] if extra else []
+    all_steps = [
+        *((amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers),
+        *charges,
+    ]
+    return tuple(
+        tuple(sorted(Step(float(at[s]), *shares) for at, *shares in all_steps if np.isfinite(at[s])))
+        for s in range(len(scenario.cost_model.streams))
+    )
 
 
 def _overspends(
@@ -136,6 +145,7 @@ def _overspends(
     found: Law,
     budget: float,
     margin: float,
+    transforms: Transforms,
 ) -> float:
     """P(retained > (1 + margin) × budget)."""
     if not _moves_capitation(rule, point):
@@ -143,7 +153,7 @@ def _overspends(
     # each patient who is carved out takes his capitation with him: move it to the side of the cost
     people = float(cells.people[at[0]])
     capitation = (1 + margin) * budget / (people - float(cells.n_above[at]))
-    joint = law_of(scenario, rule, point, at[0], cells, extra=capitation)
+    joint = law_of(scenario, rule, point, at[0], cells, capitation, transforms)
     return float(1 - joint.cdf(capitation * people))
 
 

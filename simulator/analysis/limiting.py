@@ -1,7 +1,7 @@
 """The population without end: what is left of the risk once luck has averaged out, and only common shocks remain.
 
 Given the shocks, the cost a head of an ever larger population tends to its mean. So a ledger of it needs no draws: one
-replicate for each of many equally likely shocks, each with the exact mean.
+replicate for each of many equally likely years, each with the exact mean.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from scipy.interpolate import BarycentricInterpolator
 from .. import ledger as books
 from .. import runs
 from ..contracts.exclusion import CarveOut, ExclusionRule
-from ..costs.model import SHOCK_BOUND, CostModel, Percentiles, head_counts
+from ..costs.model import Percentiles, head_counts
 from ..costs.moments import Exact
+from ..costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
+from ..costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ..scenario import Scenario, scenario_from
 from . import exactness
 from .statistics import budget_of
@@ -38,15 +40,31 @@ def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) ->
     return scenario_from(scenario.model_dump() | {"population": population, "simulation": simulation, "designs": ()})
 
 
-def shock_quantiles(model: CostModel, points: int = _POINTS) -> Array:
-    """Equally likely values of the product of all shocks, ascending; their mean is 1."""
-    sigma = math.sqrt(sum(shock.sigma**2 for shock in model.shocks))
-    if not sigma:
-        return np.ones(1)
-    low, high = special.ndtr(-SHOCK_BOUND), special.ndtr(SHOCK_BOUND)
-    score = special.ndtri(low + (np.arange(points) + 0.5) / points * (high - low))
-    factor = np.exp(sigma * score)
-    return np.asarray(factor / factor.mean())
+def equally_likely(joint: JointShocks) -> tuple[Array, Array]:
+    """Factors of streams and of shocks in equally likely years; those of streams have mean 1.
+
+    Returns
+    -------
+    by_stream : ndarray, shape (year, stream)
+        Ascending quantiles where the shocks are all yearly and hit the same streams; else at quasi-random points, which
+        tell a probability to some 1e-4.
+    by_shock : ndarray, shape (year, shock)
+        Of which they are made up; in the first case the first shock stands for all.
+    """
+    if not joint.shocks:
+        return np.ones((1, joint.hits.shape[1])), np.empty((1, 0))
+    yearly = [shock for shock in joint.shocks if isinstance(shock, Shock)]
+    if len(yearly) == len(joint.shocks) and (joint.hits == joint.hits[0]).all() and not joint.correlated.any():
+        sigma = math.sqrt(sum(shock.sigma**2 for shock in yearly))
+        low, high = special.ndtr(-SHOCK_BOUND), special.ndtr(SHOCK_BOUND)
+        score = special.ndtri(low + (np.arange(_POINTS) + 0.5) / _POINTS * (high - low))
+        factor = np.exp(sigma * score)
+        factor /= factor.mean()
+        by_shock = np.stack([factor, *[np.ones(_POINTS)] * (len(yearly) - 1)], axis=1)
+        return np.where(joint.hits[0], factor[:, None], 1.0), by_shock
+    by_shock = joint.factors(quasi_random_uniforms(len(joint.shocks), QUASI_RANDOM_POINTS))
+    by_stream = joint.by_stream(by_shock)
+    return by_stream / by_stream.mean(axis=0), by_shock
 
 
 def limit_ledger(scenario: Scenario) -> xr.Dataset:
@@ -60,20 +78,20 @@ def limit_ledger(scenario: Scenario) -> xr.Dataset:
     -------
     xarray.Dataset
         As `simulate` gives it, with one ``population_size`` of a thousand million people and one replicate for each
-        equally likely shock (a single one where there are no shocks); every cost is an exact mean given the shock.
+        equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
     """
     asked = with_sizes(scenario, (ENDLESS,))
     model = asked.cost_model
-    factors = shock_quantiles(model)
-    arrays = _means_given(asked, factors)
+    factors, by_shock = equally_likely(model.joint_shocks)
+    arrays, years = _means_given(asked, factors), factors.shape[0]
     segments = [segment.name for segment in asked.population.segments]
-    coordinates = {"replicate": np.arange(factors.size), "population_size": np.array([ENDLESS])}
+    coordinates = {"replicate": np.arange(years), "population_size": np.array([ENDLESS])}
     coordinates |= {"threshold": asked.threshold_labels, "segment": np.array(segments)}
     if model.shocks:
         coordinates["shock"] = np.array([shock.name for shock in model.shocks])
-        arrays["shock_factor"] = np.stack([factors, *[np.ones(factors.size)] * (len(model.shocks) - 1)], axis=1)
+        arrays["shock_factor"] = by_shock
     if model.sampled:
-        arrays["members"] = np.tile(head_counts(ENDLESS, model.shares), (factors.size, 1, 1))
+        arrays["members"] = np.tile(head_counts(ENDLESS, model.shares), (years, 1, 1))
     arrays["threshold_amount"] = asked.threshold_amounts[: len(segments)]
     arrays["cut"] = asked.cuts[: len(segments)]
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
@@ -85,39 +103,43 @@ def limit_ledger(scenario: Scenario) -> xr.Dataset:
 
 
 def _means_given(scenario: Scenario, factors: Array) -> dict[str, Array]:
-    """Exact means given each factor, in the shapes of a ledger."""
+    """Exact means given the streams' factors (year, stream), in the shapes of a ledger."""
     model, amounts = scenario.cost_model, scenario.threshold_amounts
-    without = Exact(CostModel(population=model.population))
-    heads = runs.heads(scenario)
-    gross = float(without.total(heads, []).mean[0])
-    low, high = np.log(factors.min()), np.log(factors.max())
-    nodes = (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
-    nodes = nodes if factors.size > 1 else np.zeros(1)
-    # a rule at d on the cost λX is λ times the rule at d/λ on X
-    at_nodes = np.array(
-        [[_above(without, heads, amounts[:, d] / f, gross) for d in range(amounts.shape[1])] for f in np.exp(nodes)]
-    )
-    above = at_nodes if nodes.size == 1 else BarycentricInterpolator(nodes, at_nodes)(np.log(factors))
+    logs = np.log(factors)
+    low, high = logs.min(), logs.max()
+    at = (low + high) / 2 + (high - low) / 2 * np.cos(np.pi * (np.arange(_NODES) + 0.5) / _NODES)
+    at = at if high > low else np.zeros(1)
+    alike = np.repeat(np.exp(at)[:, None], logs.shape[1], axis=1)
+    exact = Exact(model, ShockNodes(alike, np.full(at.size, 1 / at.size), False))
+    gross = exact.mean_per_head([])[:, 0] / alike[0]
+    # a person is of one segment and may need any rare service
+    people = np.array([*runs.heads(scenario)[0], *[ENDLESS] * len(model.population.rare_services)], float)
+    paid = np.where([stream.in_scope for stream in model.streams], people, 0.0)
+    above = np.array([_above_per_head(exact, amounts[:, d], alike, gross) for d in range(amounts.shape[1])])
+    given = sum(paid[s] * _carried(at, above[:, :, s], logs[:, s]) for s in range(people.size))
+    excess, whole, count = np.moveaxis(np.asarray(given), 2, 0)[:, :, None]
     named = {
-        "gross_cost": factors[:, None] * gross,
-        "excess_cost": (factors[:, None] * above[:, :, 0])[:, None],
-        "above_cost": (factors[:, None] * above[:, :, 1])[:, None],
-        "n_above": above[:, None, :, 2],
-    }
+        "gross_cost": (factors @ (paid * gross))[:, None], "excess_cost": excess, "above_cost": whole, "n_above": count,
+    }  # fmt: skip
     if any(not service.in_scope for service in model.population.rare_services):
-        outside = float(without.total(heads, [], in_scope=False).mean[0])
-        named["excluded_service_cost"] = factors[:, None] * outside
+        named["excluded_service_cost"] = (factors @ ((people - paid) * gross))[:, None]
     return named
 
 
-def _above(exact: Exact, heads: NDArray[np.int64], amount: Array, gross: float) -> tuple[float, float, float]:
-    """Mean excess over an amount, mean cost and mean number of the patients above it."""
+def _above_per_head(exact: Exact, amount: Array, factors: Array, gross: Array) -> Array:
+    """Mean excess a head over an amount, cost and number of the patients above, each (stream, node); stacked first."""
     if np.isinf(amount).all():
-        return 0.0, 0.0, 0.0
-    excess, whole = (
-        gross - float(exact.total(heads, [(amount, *shares)]).mean[0]) for shares in ((1.0, 0.0), (0.0, 1.0))
-    )
-    return excess, whole, float(exact.n_above(heads, amount)[0][0])
+        return np.zeros((3, *factors.T.shape))
+    excess, whole = (factors.T * gross[:, None] - exact.mean_per_head([(amount, *s)]) for s in ((1.0, 0.0), (0.0, 1.0)))
+    return np.stack([excess, whole, exact.above_per_head(amount)])
+
+
+def _carried(nodes: Array, values: Array, points: Array) -> Array:
+    """Values (…, node) carried to points of the factor's logarithm by a polynomial, shape (point, …)."""
+    if nodes.size == 1:
+        return np.asarray(values[..., 0])[None]
+    carried = BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
+    return np.asarray(carried)
 
 
 def overspend_of(

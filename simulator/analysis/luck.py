@@ -90,7 +90,7 @@ def luck(
 
 def without_shocks(scenario: Scenario) -> Scenario:
     """The scenario without anything that hits everybody at once."""
-    return scenario_from(scenario.model_dump() | {"shocks": ()})
+    return scenario_from(scenario.model_dump() | {"shocks": (), "shock_correlations": ()})
 
 
 def _replicates(replicates: int | None) -> dict[str, int]:

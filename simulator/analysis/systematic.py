@@ -1,6 +1,6 @@
 """Where a larger population stops helping: the variance of the overspend split by source and population size.
 
-By the law of total variance, with θ the parameters and λ the common shock:
+By the law of total variance, with θ the parameters and λ the factors of the common shocks:
 
     Var(C) = E[Var(C | λ, θ)]  +  E[Var(E[C | λ, θ] | θ)]  +  Var(E[C | θ])
               process              systematic                  parameter
@@ -23,7 +23,7 @@ from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
-from ..costs.moments import Exact, Layer, shock_nodes
+from ..costs.moments import Exact
 from ..scenario import Scenario
 from .exact import points_of
 from .exactness import amounts_of
@@ -109,27 +109,20 @@ def _given(scenario: Scenario, truth: Scenario, rule: ExclusionRule, points: Seq
     """Moments under one set of parameters, at the sizes and thresholds of the scenario."""
     asked = truth.model_copy(update={"simulation": scenario.simulation})
     amounts, heads = amounts_of(asked), runs.heads(asked)
-    model = asked.cost_model
-    without = Exact(model.model_copy(update={"shocks": ()}))
-    factors, weight = shock_nodes(model)
-    columns = []
+    exact = Exact(asked.cost_model)
+    parts = []
     for point in points:
         layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-        columns.append(_column(without, heads, layers, factors, weight))
-    mean, process, systematic = (np.stack(part, axis=1) for part in zip(*columns, strict=True))
+        means, variances, _, _ = exact.given_shocks(heads, layers)
+        parts.append(_split(means, variances, exact.weights))
+    mean, process, systematic = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
     return _Given(mean, process, systematic)
 
 
-def _column(
-    without: Exact, heads: NDArray[np.int64], layers: list[Layer], factors: Array, weight: Array
-) -> tuple[Array, Array, Array]:
-    """Mean, process and systematic variance of the total, each (population_size,)."""
-    # a rule at d on the cost λX is λ times the rule at d/λ on X
-    found = [without.total(heads, [(at / factor, excess, whole) for at, excess, whole in layers]) for factor in factors]
-    means = np.stack([factor * total.mean for factor, total in zip(factors, found, strict=True)], axis=1)
-    variances = np.stack([(factor * total.sd) ** 2 for factor, total in zip(factors, found, strict=True)], axis=1)
-    mean = means @ weight
-    return mean, variances @ weight, (means - mean[:, None]) ** 2 @ weight
+def _split(means: Array, variances: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Mean, process and systematic variance, each (population_size,), from moments given the shocks (…, node)."""
+    mean = means @ weights
+    return mean, variances @ weights, (means - mean[:, None]) ** 2 @ weights
 
 
 def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets: int) -> xr.Dataset:

@@ -10,19 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
-from scipy import special
 
 from ..base import People, Positive, Term, Threshold, also, mistake
 from .calibrate import Calibrated
 from .quadrature import Moments
 from .severity import AnySeverity, Severity
+from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 
 Array = NDArray[np.float64]
 
 _ALMOST_ONE = 1 - 1e-12
-
-SHOCK_BOUND = 6.0
-"""A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
 
 
 def _severity_kind(raw: Any) -> str:
@@ -96,37 +93,6 @@ class Unit(Term):
     """Share of each segment in this unit; those of the whole population where absent."""
 
 
-class Shock(Term):
-    """What multiplies everybody's cost in a replicate at once: prices, a hard winter. Its mean is exactly 1."""
-
-    name: Annotated[str, Field(min_length=1)]
-    cv: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
-    """Coefficient of variation of the lognormal factor."""
-
-    @cached_property
-    def sigma(self) -> float:
-        """Standard deviation of the factor's logarithm before truncation."""
-        return math.sqrt(math.log1p(self.cv**2))
-
-    @cached_property
-    def scale(self) -> float:
-        """What makes the mean of the truncated factor 1."""
-        inside = special.ndtr(SHOCK_BOUND) - special.ndtr(-SHOCK_BOUND)
-        tilted = special.ndtr(SHOCK_BOUND - self.sigma) - special.ndtr(-SHOCK_BOUND - self.sigma)
-        return float(math.exp(-(self.sigma**2) / 2) * inside / tilted)
-
-    @property
-    def largest(self) -> float:
-        """The largest factor that the law allows."""
-        return self.scale * math.exp(self.sigma * SHOCK_BOUND)
-
-    def factor(self, uniform: Array) -> Array:
-        """The factor at a uniform in (0, 1)."""
-        low, high = special.ndtr(-SHOCK_BOUND), special.ndtr(SHOCK_BOUND)
-        score = np.clip(special.ndtri(low + uniform * (high - low)), -SHOCK_BOUND, SHOCK_BOUND)
-        return np.asarray(self.scale * np.exp(self.sigma * score))
-
-
 def names_differ(raw: Any) -> Iterator[Any]:
     """A check of a list of terms: no name twice."""
     try:
@@ -157,6 +123,11 @@ class Population(Term):
     units: Annotated[tuple[Unit, ...], also(names_differ)] = ()
     """Disjoint populations drawn together, in place of a list of sizes."""
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the segments, then of the rare services."""
+        return [segment.name for segment in self.segments] + [service.name for service in self.rare_services]
 
     @model_validator(mode="after")
     def _units_know_their_segments(self) -> Population:
@@ -207,7 +178,14 @@ class CostModel(Term):
     """Everything that affects what patients cost: what the engine draws from."""
 
     population: Population
-    shocks: Annotated[tuple[Shock, ...], also(names_differ)] = ()
+    shocks: Annotated[tuple[AnyShock, ...], also(names_differ)] = ()
+    shock_correlations: Correlations = ()
+
+    @model_validator(mode="after")
+    def _shocks_fit(self) -> CostModel:
+        for _, error in mistakes_of(self.shocks, self.shock_correlations, self.population.names):
+            raise error
+        return self
 
     @property
     def sampled(self) -> bool:
@@ -229,10 +207,20 @@ class CostModel(Term):
         ]
         return (*people, *rare)
 
+    @cached_property
+    def joint_shocks(self) -> JointShocks:
+        """The shocks, and which stream each hits."""
+        return JointShocks.of(self.shocks, self.shock_correlations, self.population.names)
+
+    @property
+    def largest_factors(self) -> Array:
+        """The largest product of shocks that their laws allow, shape (stream,)."""
+        return self.joint_shocks.largest
+
     @property
     def largest_factor(self) -> float:
-        """The largest product of shocks that their laws allow."""
-        return math.prod(shock.largest for shock in self.shocks)
+        """The largest of any stream."""
+        return float(self.largest_factors.max())
 
     def unit_shares(self, unit: Unit) -> Array:
         """Shares of the segments in one unit."""

@@ -1,13 +1,12 @@
 """Exact moments of a population's cost under an exclusion rule: what every simulated mean and sd is checked against.
 
 A person's kept cost is a piecewise linear function of his cost, so its moments are sums of the family's partial
-moments; a population's cumulants are sums over people; a common shock is integrated out at the end. No draws, and
+moments; a population's cumulants are sums over people; common shocks are integrated out at the end. No draws, and
 nothing of the tables: what is compared with a simulation shares only the families with it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from .model import SHOCK_BOUND, CostModel
+from .model import CostModel
 from .quadrature import ORDERS, Moments
+from .shock_nodes import ShockNodes, joint_nodes
 
 Array = NDArray[np.float64]
 
 Layer = tuple[Array, float, float]
 """Threshold of each stream in money, share of the excess removed above it, share of the whole patient removed."""
-
-_SHOCK_NODES = 48
-_STEP_NODES = 2_400
 
 
 class TotalMoments(NamedTuple):
@@ -44,12 +41,15 @@ class Exact:
     Parameters
     ----------
     model : CostModel
+    nodes : ShockNodes, optional
+        Points of the streams' factors, where others than those of the model's shocks are asked for.
     """
 
-    def __init__(self, model: CostModel) -> None:
+    def __init__(self, model: CostModel, nodes: ShockNodes | None = None) -> None:
         self.model = model
         self._moments = [Moments(stream.severity) for stream in model.streams]
-        self.factors, self.weights = shock_nodes(model, steps=any(s.severity.has_atoms for s in model.streams))
+        atoms = any(stream.severity.has_atoms for stream in model.streams)
+        self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
         """Moments of the cost that a rule keeps.
@@ -63,27 +63,49 @@ class Exact:
         in_scope : bool
             Whether to total what the budget pays for, or the rare services that are out of scope.
         """
+        return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)
+
+    def given_shocks(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> Array:
+        """First four cumulants of the cost that a rule keeps, given the shocks; shape (4, population, node).
+
+        Parameters
+        ----------
+        heads, layers, in_scope
+            As in `total`; `weights` are the chances of the nodes.
+        """
         per_user = np.stack([self._kept(s, layers) for s in range(len(self._moments))])
-        return _over_shocks(self._cumulants(heads, per_user, in_scope), self.weights)
+        return self._cumulants(heads, per_user, in_scope)
+
+    def mean_per_head(self, layers: Sequence[Layer]) -> Array:
+        """Expected cost a head that a rule keeps of each stream, given the shocks; shape (stream, node)."""
+        rates = np.array([stream.rate for stream in self.model.streams])
+        return np.stack([self._kept(s, layers)[:, 1] for s in range(len(self._moments))]) * rates[:, None]
+
+    def above_per_head(self, amounts: Array) -> Array:
+        """Expected patients a head above each stream's threshold, given the shocks; shape (stream, node)."""
+        rates = np.array([stream.rate for stream in self.model.streams])
+        chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
+        return np.stack(chance) * rates[:, None]
 
     def n_above(self, heads: NDArray[np.int64], amounts: Array) -> tuple[Array, Array]:
         """Mean and sd of the number of patients above the thresholds, each (population,)."""
-        chance = [m.severity.sf(amounts[s] / self.factors) for s, m in enumerate(self._moments)]
+        chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
         per_user = np.stack([np.where(ORDERS == 0, 1.0, c[:, None]) for c in chance])
         found = _over_shocks(self._cumulants(heads, per_user, True), self.weights)
         return found.mean, found.sd
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
-        """E[g(λX)ᵏ] of one user, shape (factor, 5)."""
-        return _kept_moments(self._moments[stream], stream, layers, self.factors).T
+        """E[g(λX)ᵏ] of one user, shape (node, 5)."""
+        factors, back = np.unique(self.factors[:, stream], return_inverse=True)
+        return _kept_moments(self._moments[stream], stream, layers, factors).T[back]
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
-        """Cumulants of the total given the shock, shape (4, population, factor)."""
+        """Cumulants of the total given the shocks, shape (4, population, node)."""
         streams, segments = self.model.streams, heads.shape[1]
         people = heads.sum(axis=1).astype(float)
         rates = np.array([stream.rate for stream in streams])
         per_head = rates[:, None, None] * per_user[:, :, 1:]
-        total = np.zeros((4, heads.shape[0], self.factors.size))
+        total = np.zeros((4, heads.shape[0], self.weights.size))
         if in_scope and self.model.sampled:
             for place, row in enumerate(heads):
                 for shares, drawn in self.model.case_mixes(row):
@@ -97,32 +119,6 @@ class Exact:
             if streams[s].in_scope == in_scope:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
         return total
-
-
-def shock_nodes(model: CostModel, steps: bool = False, phase: float = 0.0) -> tuple[Array, Array]:
-    """Factors and weights that integrate a function of the product of all shocks; weights add up to 1, mean is 1.
-
-    Parameters
-    ----------
-    model : CostModel
-    steps : bool
-        Whether the function may have steps, as where an observed cost passes a threshold; it then takes many nodes.
-    phase : float
-        How far the function turns, in radians, over half the range of factors; each turn takes its nodes.
-    """
-    if not model.shocks:
-        return np.ones(1), np.ones(1)
-    if steps:
-        nodes, weights = (np.arange(_STEP_NODES) + 0.5) * (2 / _STEP_NODES) - 1, np.ones(_STEP_NODES)
-    else:
-        nodes, weights = np.polynomial.legendre.leggauss(max(_SHOCK_NODES, 32 + math.ceil(1.3 * phase)))
-    score = SHOCK_BOUND * nodes
-    weights = weights * np.exp(-(score**2) / 2)
-    # several truncated normals add up to one but for some 1e-9 of probability
-    sigma = float(np.sqrt(sum(shock.sigma**2 for shock in model.shocks)))
-    factors = np.exp(sigma * score)
-    weights /= weights.sum()
-    return factors / float(weights @ factors), weights
 
 
 def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factors: Array) -> Array:
@@ -169,7 +165,7 @@ def _cumulants_of(raw: Array) -> Array:
 
 
 def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
-    """Moments of the total from its cumulants given the shock, shape (4, population, factor)."""
+    """Moments of the total from its cumulants given the shocks, shape (4, population, node)."""
     k1, k2, k3, k4 = cumulants
     mean = k1 @ weights
     with np.errstate(invalid="ignore", divide="ignore"):

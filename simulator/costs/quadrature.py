@@ -27,6 +27,8 @@ _EDGES = np.concatenate(
         np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:]),
     ]
 )
+_TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
+_MOST_CUTS = 300  # of all panels together
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
 _COARSE_EDGES = np.concatenate([[1.0], -np.expm1(-np.arange(24, 1, -2) * _LN2), np.exp(-np.arange(1, 60) * _LN2)])
 
@@ -75,24 +77,42 @@ def _panel_nodes(severity: Severity, high: Array, low: Array, order: int) -> tup
     return cost, weight
 
 
-def integration_nodes(severity: Severity, kinks: Array) -> tuple[Array, Array]:
-    """Costs x and weights w with E[g(X)] ≈ Σ w·g(x), for any g that is smooth but at `kinks`.
+def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: float = np.inf) -> tuple[Array, Array]:
+    """Ascending costs x and weights w with E[g(X); X ≤ most] ≈ Σ w·g(x), for any g that is smooth but at `kinks`.
 
     Parameters
     ----------
     severity : Severity
     kinks : ndarray
-        Finite costs.
+        Finite costs; nodes that lie between the same two of them stand together.
+    frequency : float
+        Radians for each unit of money by which g turns: panels in which it turns far are cut, the likeliest first.
+    most : float
+        One of the kinks, or infinity.
 
     Returns
     -------
     cost, weight : ndarray, shape (node,)
-        Money; probabilities that add up to 1 but for 1e-17.
+        Money; probabilities that add up to that of X ≤ most but for 1e-17.
     """
-    edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks))])
-    edges = np.unique(edges[(edges >= _COARSE_EDGES[-1]) & (edges <= 1)])[::-1]
+    least = max(float(severity.sf(most)) if np.isfinite(most) else 0.0, _COARSE_EDGES[-1])
+    edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks)), [least]])
+    edges = np.unique(edges[(edges >= least) & (edges <= 1)])[::-1]
+    edges = _cut_where_it_turns(severity, edges, frequency)
     cost, weight = _panel_nodes(severity, edges[:-1], edges[1:], order=16)
-    return cost.ravel(), weight.ravel()
+    order = np.argsort(cost.ravel(), kind="stable")
+    return cost.ravel()[order], weight.ravel()[order]
+
+
+def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> Array:
+    """The panels, cut so that exp(i·frequency·x) turns by few radians in each, as far as the number of cuts allows."""
+    cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
+    cuts = np.ceil(frequency * np.diff(cost) / _TURN) - 1
+    likeliest = np.argsort(np.diff(edges), kind="stable")
+    within = np.cumsum(np.maximum(cuts[likeliest], 0.0)) <= _MOST_CUTS
+    chosen = [k for k in likeliest[within] if cuts[k] > 0]
+    inner = [severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1]) for k in chosen]
+    return np.unique(np.concatenate([edges, *inner]))[::-1]
 
 
 def cell_moments(severity: Severity, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:

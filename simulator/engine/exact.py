@@ -1,7 +1,7 @@
 """The whole law of a population's cost without draws: the characteristic function, inverted by a cosine series.
 
-Given the common shock, people are independent, so the characteristic function of the total is a product over people;
-the shock is integrated out in the frequency domain. The series is that of Fang and Oosterlee [1]_.
+Given the common shocks, people are independent, so the characteristic function of the total is a product over people;
+the shocks are integrated out in the frequency domain. The series is that of Fang and Oosterlee [1]_.
 
 References
 ----------
@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,22 +19,21 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 
-from ..costs.model import CostModel, Stream
-from ..costs.moments import shock_nodes
-from ..costs.quadrature import integration_nodes
+from ..costs.shock_nodes import ShockNodes, factor_range, joint_nodes
+from .transforms import Rule, Step, Transforms
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Kept = Callable[[Array, int], Array]
-"""What one patient's cost (after shocks) adds to the total, by stream: an exclusion rule."""
 
 TAIL_MASS = 1e-8
 """Chance of a total beyond the series' range that is aimed at."""
 _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
+_GONE = 1e-13  # of a block of frequencies after which nothing is left
 _MOST_TERMS = 16_384
-_SHOCK_DEGREE = 11
-_CHUNK = 1 << 21  # complex numbers held at a time
+_DEGREES = (11, 23, 47)  # of the polynomial that carries logarithms from few factors to all
+_CARRIED = 1e-10  # its error that is aimed at
+_BLOCK = 64  # frequencies that share their nodes
 
 
 @dataclass(frozen=True)
@@ -94,130 +94,177 @@ class Law:
         return z, np.pi * np.arange(self.terms.size, dtype=float)
 
 
-def law(
-    model: CostModel, heads: NDArray[np.int64], kept: Kept, breaks: Array, mean: float, sd: float, in_scope: bool = True
-) -> Law:
-    """The distribution of the total that a rule keeps.
+def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float, sd: float) -> Law:
+    """The distribution of the total that a rule keeps of what is in scope.
 
     Parameters
     ----------
-    model : CostModel
+    transforms : Transforms
+        Of the model, with all thresholds of the rule.
     heads : ndarray of int, shape (segment,)
         People; where the case mix is drawn, only their sum counts.
-    kept : callable (cost after shocks, stream) -> kept cost
-    breaks : ndarray, shape (stream, threshold)
-        Costs after shocks at which `kept` has a kink or a jump; infinite ones are left out.
+    rule : Rule
     mean, sd : float
         Exact moments of the total, money.
-    in_scope : bool
-        Whether to total what the budget pays for, or the rare services that are out of scope.
     """
-    low, high, beyond = _range(model, heads, kept, mean, sd, model.largest_factor)
-    reach = mean * (model.largest_factor - 1)
+    total = _Total(transforms, heads, rule)
+    low, high, beyond = total.range(mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
     while True:
-        frequency = np.pi * np.arange(count, dtype=float) / (high - low)
-        factors, weights = shock_nodes(model, phase=float(frequency[-1]) * reach)
-        characteristic = _characteristic(model, heads, kept, breaks, frequency, factors, weights, in_scope)
+        frequency = np.pi * np.arange(1, count, dtype=float) / (high - low)
+        characteristic, error = total.characteristic(frequency)
         # few people, or one cost that dwarfs all others: the law is far from normal, and its series longer
         unfaded = float(np.abs(characteristic[-max(8, count // 16) :]).max())
         if unfaded < _FADED or count >= _MOST_TERMS:
             break
         count = min(2 * count, _MOST_TERMS)
-    terms = 2 * np.real(characteristic * np.exp(-1j * frequency * low))
-    terms[0] /= 2
-    beyond = max(beyond, unfaded)
-    return Law(low, high, terms, mean, beyond)
+    terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
+    return Law(low, high, terms, mean, max(beyond, unfaded, error))
 
 
-def _range(
-    model: CostModel, heads: NDArray[np.int64], kept: Kept, mean: float, sd: float, factor: float
-) -> tuple[float, float, float]:
-    """Bounds of the series and the chance of a total outside them."""
-    people = float(heads.sum())
+class _Total:
+    """The total that a rule keeps of one population."""
 
-    def expected_beyond(excess: float) -> float:
+    def __init__(self, transforms: Transforms, heads: NDArray[np.int64], rule: Rule) -> None:
+        self._transforms, self._heads, self._rule = transforms, heads, rule
+        self._model = model = transforms.model
+        people, segments = float(heads.sum()), heads.size
+        usual = people * model.shares if model.sampled else heads.astype(float)
+        paid = [people if stream.in_scope else 0.0 for stream in model.streams[segments:]]
+        self._expected = np.array([*usual, *paid]) * [stream.rate for stream in model.streams]
+        """Expected users, or events, of each stream that is in scope."""
+        self._gross = self._expected * transforms.means
+        self._mixes = model.case_mixes(heads) if model.sampled else []
+
+    def range(self, mean: float, sd: float) -> tuple[float, float, float]:
+        """Bounds of the series and the chance of a total outside them."""
+        low, high = max(mean - _REACH * sd, 0.0), mean + _REACH * sd
+        if self._model.shocks:
+            nodes = joint_nodes(self._model.joint_shocks)
+            apart, least, most = _extremes(nodes, self._gross)
+            # more than the normal reach where a rare shock is large, or a yearly one far from normal
+            luck = math.sqrt(max(sd**2 - apart, 0.0))
+            low = max(min(low, mean + least - _REACH * luck), 0.0)
+            high = max(high, mean + most + _REACH * luck)
+        reach, half = high - mean, (high - mean) / 2
+        # one patient far beyond all others is how a heavy tail reaches far: a total beyond needs one of that size
+        while self._beyond(reach - half) > TAIL_MASS and reach < 2_000 * sd:
+            reach *= 1.15
+        return low, mean + reach, max(self._beyond(reach - half), 1e-12)
+
+    def _beyond(self, excess: float) -> float:
+        """Expected patients of whom the rule keeps more than this."""
         chance = 0.0
-        for s, stream in enumerate(model.streams):
-            largest = float(kept(np.array([1e300]), s)[0])
-            if not stream.in_scope or largest <= excess:
-                continue
-            share = (
-                float(heads[s])
-                if s < heads.size and not model.sampled
-                else people * (model.shares[s] if s < heads.size else 1.0)
-            )
-            chance += share * stream.rate * float(stream.severity.sf(excess / factor))
+        for s, stream in enumerate(self._model.streams):
+            if self._expected[s] and _largest_kept(self._rule[s]) > excess:
+                chance += self._expected[s] * float(stream.severity.sf(excess / self._model.largest_factors[s]))
         return chance
 
-    reach = _REACH * sd
-    # one patient far beyond all others is how a heavy tail reaches far: a total beyond needs one of that size
-    while expected_beyond(reach - _REACH * sd / 2) > TAIL_MASS and reach < 2_000 * sd:
-        reach *= 1.15
-    return max(mean - _REACH * sd, 0.0), mean + reach, max(expected_beyond(reach - _REACH * sd / 2), 1e-12)
+    def characteristic(self, frequency: Array) -> tuple[Complex, float]:
+        """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it."""
+        if not self._model.shocks:
+            return np.exp(self._exponent(frequency, _Carrier(np.ones((1, self._gross.size)))).ravel()), 0.0
+        found, worst = np.zeros(frequency.size, complex), 0.0
+        for start in range(0, frequency.size, _BLOCK):
+            block = frequency[start : start + _BLOCK]
+            nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * self._gross)
+            found[start : start + _BLOCK], error = self._over_shocks(block, nodes)
+            worst = max(worst, error)
+            if np.abs(found[start : start + _BLOCK]).max() < _GONE:
+                break
+        return found, worst
+
+    def _over_shocks(self, frequency: Array, nodes: ShockNodes) -> tuple[Complex, float]:
+        # given the shocks the logarithm is smooth in the factors, so polynomials carry it from few factors to all
+        for degree in _DEGREES:
+            carrier = _Carrier(nodes.factors, factor_range(self._model.joint_shocks), degree)
+            exponent = self._exponent(frequency, carrier)
+            error = float((carrier.left_out * np.exp(np.minimum(exponent.real.max(axis=0), 0.0))).max())
+            if error < _CARRIED:
+                break
+        given = np.exp(exponent)
+        if nodes.is_quasi_random:
+            half = nodes.weights.size // 2
+            one, other = (part.mean(axis=0) for part in (given[:half], given[half:]))
+            error = max(error, float(np.abs(one - other).max()))
+        return np.asarray(nodes.weights @ given), error
+
+    def _exponent(self, frequency: Array, carrier: _Carrier) -> Complex:
+        """log E[exp(i·t·total)] given the factors, shape (node, f). Branches do not matter: heads are whole numbers."""
+        streams, segments = self._model.streams, self._heads.size
+        total: Complex = np.zeros((1, frequency.size), complex)
+        for places in carrier.groups:
+            logs = np.zeros((carrier.points(places[0]).size, frequency.size), complex)
+            for s in places:
+                if self._expected[s] and (s >= segments or not self._mixes):
+                    change = streams[s].rate * self._change(s, frequency, carrier)
+                    logs += self._heads[s] * np.log1p(change) if s < segments else float(self._heads.sum()) * change
+            total = total + carrier.carry(places[0], logs, 1.0)
+        for shares, drawn in self._mixes:
+            mixed: Complex = np.zeros((1, frequency.size), complex)
+            for places in carrier.groups:
+                changes = sum(
+                    shares[s] * streams[s].rate * self._change(s, frequency, carrier)
+                    for s in places
+                    if s < segments and shares[s]
+                )
+                if not isinstance(changes, int):
+                    mixed = mixed + carrier.carry(places[0], changes, drawn)
+            total = total + drawn * np.log1p(mixed)
+        return total
+
+    def _change(self, stream: int, frequency: Array, carrier: _Carrier) -> Complex:
+        return self._transforms.change(stream, self._rule[stream], carrier.points(stream), frequency).T
 
 
-def _characteristic(
-    model: CostModel,
-    heads: NDArray[np.int64],
-    kept: Kept,
-    breaks: Array,
-    frequency: Array,
-    factors: Array,
-    weights: Array,
-    in_scope: bool,
-) -> Complex:
-    """E[exp(i·t·total)] at each frequency."""
-    if factors.size == 1:
-        return np.exp(_log_characteristic(model, heads, kept, breaks, frequency, 1.0, in_scope))
-    # the logarithm is smooth in the factor, so a polynomial carries it from few factors to all
-    points = chebyshev.chebpts2(_SHOCK_DEGREE + 1)
-    middle, half = (factors.max() + factors.min()) / 2, (factors.max() - factors.min()) / 2
-    logs = np.stack(
-        [_log_characteristic(model, heads, kept, breaks, frequency, middle + half * x, in_scope) for x in points]
-    )
-    fitted = np.linalg.solve(chebyshev.chebvander(points, _SHOCK_DEGREE), logs)
-    return np.asarray(weights @ np.exp(chebyshev.chebvander((factors - middle) / half, _SHOCK_DEGREE) @ fitted))
+class _Carrier:
+    """Polynomials in the factor, from Chebyshev's points to the nodes; streams of the same factor share theirs."""
+
+    def __init__(self, factors: Array, bounds: tuple[Array, Array] | None = None, degree: int = 0) -> None:
+        self._degree, self._factors = degree, factors
+        self._bounds = bounds or (factors[0], factors[0])
+        _, first, same = np.unique(factors, axis=1, return_index=True, return_inverse=True)
+        self.groups = [[int(s) for s in np.flatnonzero(same == k)] for k in range(first.size)]
+        """Streams by their factor."""
+        self.left_out = 0.0
+        """Last terms of the polynomials, by frequency: what they may leave out of the exponent."""
+
+    def points(self, stream: int) -> Array:
+        """Factors at which a stream's function is worked out."""
+        low, high = (bound[stream] for bound in self._bounds)
+        few = np.unique(self._factors[:, stream])
+        if few.size <= self._degree + 1:
+            return few
+        return np.asarray((low + high) / 2 + (high - low) / 2 * chebyshev.chebpts1(self._degree + 1))
+
+    def carry(self, stream: int, values: Complex, weight: float) -> Complex:
+        """Values (point, f) at the nodes, shape (node, f)."""
+        few = np.unique(self._factors[:, stream])
+        if few.size <= self._degree + 1:
+            return values[np.searchsorted(few, self._factors[:, stream])]
+        length = self._degree + 1
+        weights = chebyshev.chebvander(chebyshev.chebpts1(length), self._degree) * (2 / length)
+        weights[:, 0] /= 2
+        terms = weights.T @ values
+        self.left_out = self.left_out + weight * np.abs(terms[-2:]).sum(axis=0)
+        low, high = (bound[stream] for bound in self._bounds)
+        return np.asarray(
+            chebyshev.chebvander((self._factors[:, stream] - (low + high) / 2) / ((high - low) / 2), self._degree)
+            @ terms
+        )
 
 
-def _log_characteristic(
-    model: CostModel,
-    heads: NDArray[np.int64],
-    kept: Kept,
-    breaks: Array,
-    frequency: Array,
-    factor: float,
-    in_scope: bool,
-) -> Complex:
-    """log E[exp(i·t·total)] given the shock. Branches do not matter: heads are whole numbers."""
-    people = float(heads.sum())
-    segments = [np.zeros(frequency.size, complex) for _ in model.shares]
-    total = np.zeros(frequency.size, complex)
-    for s, stream in enumerate(model.streams):
-        if stream.in_scope != in_scope:
-            continue
-        change = stream.rate * _per_user(stream, s, kept, breaks[s], frequency, factor)
-        if stream.is_segment:
-            segments[s] = change
-        else:
-            total += people * change
-    if model.sampled:
-        for shares, drawn in model.case_mixes(heads):
-            total += drawn * np.log1p(np.tensordot(shares, segments, axes=1))
-    else:
-        total += sum(n * np.log1p(change) for n, change in zip(heads, segments, strict=True))
-    return total
+def _extremes(nodes: ShockNodes, gross: Array) -> tuple[float, float, float]:
+    """Variance over the shocks of the mean gross cost, and how far it lies off at either end but for `TAIL_MASS`."""
+    means = nodes.factors @ gross - gross.sum()
+    order = np.argsort(means)
+    up_to = np.cumsum(nodes.weights[order])
+    least = means[order][np.searchsorted(up_to, TAIL_MASS / 10)]
+    most = means[order][min(np.searchsorted(up_to, 1 - TAIL_MASS / 10), means.size - 1)]
+    return float(nodes.weights @ means**2), float(least), float(most)
 
 
-def _per_user(stream: Stream, s: int, kept: Kept, breaks: Array, frequency: Array, factor: float) -> Complex:
-    """E[exp(i·t·kept)] − 1 of one user."""
-    finite = breaks[np.isfinite(breaks)] / factor
-    cost, weight = integration_nodes(stream.severity, finite)
-    amount = kept(cost * factor, s)
-    found = np.empty(frequency.size, complex)
-    step = max(1, _CHUNK // cost.size)
-    for start in range(0, frequency.size, step):
-        angle = frequency[start : start + step, None] * amount
-        # cos − 1 written without cancellation
-        found[start : start + step] = (-2 * np.sin(angle / 2) ** 2) @ weight + 1j * (np.sin(angle) @ weight)
-    return found
+def _largest_kept(steps: tuple[Step, ...]) -> float:
+    """The most that the rule keeps of one patient whose cost knows no bound."""
+    left = 1.0 - sum(step.excess_share + step.whole_share for step in steps)
+    return math.inf if left > 1e-12 else sum(step.excess_share * step.at + step.charge for step in steps)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..costs import tables
-from ..costs.model import CostModel, Shock
+from ..costs.model import CostModel
+from ..costs.shocks import JointShocks
 from . import kernels
 
 Array = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Plan:
     body_unit: Array
     tail: Array
     thresholds: Array
-    shocks: tuple[Shock, ...]
+    shocks: JointShocks
     n_sampled: int
     """Segments whose people are drawn; 0 where the case mix is fixed."""
     tables_hash: str
@@ -77,7 +78,7 @@ def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Arr
         body_unit=np.array([table.body_unit for table in built]),
         tail=np.stack([table.tail for table in built]),
         thresholds=np.ascontiguousarray(thresholds),
-        shocks=model.shocks,
+        shocks=model.joint_shocks,
         n_sampled=model.shares.size if model.sampled else 0,
         tables_hash=tables.digest(built),
     )
@@ -113,12 +114,7 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
         By increment, not accumulated: see `kernels.draw_block`.
     """
     increments, n_thresholds = plan.heads.shape[0], plan.thresholds.shape[1]
-    replicates = np.arange(first, first + count)
-    factors = [
-        shock.factor(kernels.uniforms(plan.seed, kernels.SHOCK, s, replicates, 1)[:, 0])
-        for s, shock in enumerate(plan.shocks)
-    ]
-    together = np.prod(factors, axis=0) if factors else np.ones(count)
+    factors = _shock_factors(plan, np.arange(first, first + count))
     drawn: dict[str, NDArray[Any]] = {
         "gross_cost": np.zeros((count, increments)),
         "excess_cost": np.zeros((count, increments, n_thresholds)),
@@ -128,15 +124,21 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
         "members": np.zeros((count if plan.n_sampled else 0, increments, plan.n_sampled), np.int64),
     }
     chances = np.ascontiguousarray(np.broadcast_to(plan.shares, plan.heads.shape))
-    factor = np.repeat(together[:, None], plan.kind.size, axis=1)
+    factor = plan.shocks.by_stream(factors)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
             kernels.key_of(plan.seed), first, _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
             _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
             factor, *drawn.values(),
         )  # fmt: skip
-    drawn["shock_factor"] = np.stack(factors, axis=1) if factors else np.empty((count, 0))
+    drawn["shock_factor"] = factors
     return drawn
+
+
+def _shock_factors(plan: Plan, replicates: Counts) -> Array:
+    """What each shock multiplies costs by, shape (replicate, shock)."""
+    drawn = [kernels.uniforms(plan.seed, kernels.SHOCK, k, replicates, 1) for k in range(len(plan.shocks.shocks))]
+    return plan.shocks.factors(np.hstack([np.empty((replicates.size, 0)), *drawn]))
 
 
 def _own(values: NDArray[Any]) -> NDArray[Any]:

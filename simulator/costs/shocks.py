@@ -1,0 +1,271 @@
+"""Common shocks: what multiplies the cost of many people in a replicate at once, and how shocks go together.
+
+Every shock has a law of mean exactly 1 and a largest factor that is known. A segment's factor is the product of the
+shocks that hit it; as shocks that go together never hit the same segment, its mean is 1 too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+from scipy import special
+
+from ..base import OpenFraction, Term, mistake
+
+Array = NDArray[np.float64]
+
+SHOCK_BOUND = 6.0
+"""A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
+
+Segments = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(exclude_if=lambda names: not names)]
+"""Names of the segments and rare services that a shock hits; everybody where there are none."""
+
+
+class Shock(Term):
+    """What multiplies the cost of many people in a replicate at once: prices, a hard winter. Its mean is exactly 1."""
+
+    name: Annotated[str, Field(min_length=1)]
+    cv: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+    """Coefficient of variation of the lognormal factor."""
+    segments: Segments = ()
+    """Segments and rare services that it hits; everybody where there are none."""
+
+    @cached_property
+    def sigma(self) -> float:
+        """Standard deviation of the factor's logarithm before truncation."""
+        return math.sqrt(math.log1p(self.cv**2))
+
+    @cached_property
+    def scale(self) -> float:
+        """What makes the mean of the truncated factor 1."""
+        inside = special.ndtr(SHOCK_BOUND) - special.ndtr(-SHOCK_BOUND)
+        tilted = special.ndtr(SHOCK_BOUND - self.sigma) - special.ndtr(-SHOCK_BOUND - self.sigma)
+        return float(math.exp(-(self.sigma**2) / 2) * inside / tilted)
+
+    @property
+    def largest(self) -> float:
+        """The largest factor that the law allows."""
+        return self.scale * math.exp(self.sigma * SHOCK_BOUND)
+
+    def factor(self, uniform: Array) -> Array:
+        """The factor at a uniform in (0, 1)."""
+        low, high = special.ndtr(-SHOCK_BOUND), special.ndtr(SHOCK_BOUND)
+        score = np.clip(special.ndtri(low + uniform * (high - low)), -SHOCK_BOUND, SHOCK_BOUND)
+        return np.asarray(self.scale * np.exp(self.sigma * score))
+
+
+class RareShock(Term):
+    """What comes in some years only, and then hits everybody concerned alike: an epidemic, a strike.
+
+    In such a year costs are 1 + by times those of other years. The costs of the scenario are means over all years, so
+    that the factor is (1 + by) / (1 + p·by) in a year with the event and 1 / (1 + p·by) in the others: its mean over
+    years is exactly 1.
+
+    Examples
+    --------
+    A chance of 0.1 and 0.05 more: 1.05 / 1.005 in one year of ten, 1 / 1.005 in the other nine.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    probability: OpenFraction
+    """Chance that it comes in a year."""
+    by: Annotated[float, Field(strict=True, gt=-1, le=10, allow_inf_nan=False)]
+    """Additional cost in such a year, as a fraction; below 0 where it makes care cheaper."""
+    segments: Segments = ()
+    """Segments and rare services that it hits; everybody where there are none."""
+
+    @property
+    def cv(self) -> float:
+        """Coefficient of variation of the factor."""
+        p = self.probability
+        return math.sqrt(p * (1 - p)) * abs(self.by) / (1 + p * self.by)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The smaller and the larger factor."""
+        ordinary = 1 / (1 + self.probability * self.by)
+        return min(ordinary, ordinary * (1 + self.by)), max(ordinary, ordinary * (1 + self.by))
+
+    @property
+    def p_smaller(self) -> float:
+        """Chance of the smaller factor."""
+        return 1 - self.probability if self.by >= 0 else self.probability
+
+    @property
+    def largest(self) -> float:
+        """The largest factor that the law allows."""
+        return self.levels[1]
+
+    def factor(self, uniform: Array) -> Array:
+        """The factor at a uniform in (0, 1); the larger one for large uniforms, as of every shock."""
+        low, high = self.levels
+        return np.where(uniform < self.p_smaller, low, high)
+
+
+def _shock_kind(raw: Any) -> str:
+    rare = bool({"probability", "by"} & raw.keys()) if isinstance(raw, dict) else isinstance(raw, RareShock)
+    return "rare" if rare else "yearly"
+
+
+AnyShock = Annotated[
+    Annotated[Shock, Tag("yearly")] | Annotated[RareShock, Tag("rare")],
+    Discriminator(_shock_kind),
+]
+"""A shock of every year by its cv, or a rare one by its probability and size."""
+
+
+class ShockCorrelation(Term):
+    """Two shocks that tend to come in the same years, by a Gaussian copula: each keeps its own law."""
+
+    between: tuple[str, str]
+    """Names of two shocks, which hit different people."""
+    value: Annotated[float, Field(strict=True, gt=-1, lt=1, allow_inf_nan=False)]
+    """Correlation of their normal scores; above 0 where both tend to be dear in the same years."""
+
+
+Correlations = Annotated[tuple[ShockCorrelation, ...], Field(exclude_if=lambda pairs: not pairs)]
+"""Pairs of shocks that are correlated; those without a pair are independent."""
+
+
+def mistakes_of(
+    shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation], hit: Sequence[str]
+) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]:
+    """Where shocks and their correlations do not fit together, or do not fit whom they hit.
+
+    Parameters
+    ----------
+    shocks, correlations
+    hit : sequence of str
+        Names of the segments and rare services.
+    """
+    for place, shock in enumerate(shocks):
+        strangers = [name for name in shock.segments if name not in hit]
+        if strangers:
+            yield (
+                ("shocks", place, "segments"),
+                mistake(
+                    f"has {strangers[0]!r}, which is neither a segment nor a rare service",
+                    "use their names",
+                    value=None,
+                ),
+            )
+    sound = list(_pairs(shocks, correlations))
+    yield from (found for found in sound if found is not None)
+    if all(found is None for found in sound) and not _is_positive(_matrix(shocks, correlations)):
+        yield (
+            ("shock_correlations",),
+            mistake(
+                "are not those of any joint law: the matrix is not positive definite", "make some smaller", value=None
+            ),
+        )
+
+
+def _pairs(
+    shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation]
+) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError] | None]:
+    """The mistake of each pair that stands alone, or None."""
+    named, seen = {shock.name: shock for shock in shocks}, set[frozenset[str]]()
+    for place, pair in enumerate(correlations):
+        at, (one, other) = ("shock_correlations", place, "between"), pair.between
+        strangers = [name for name in pair.between if name not in named]
+        if strangers:
+            yield at, mistake(f"has {strangers[0]!r}, which is no shock", "use the names of [[shocks]]", value=None)
+        elif one == other:
+            yield at, mistake(f"has {one!r} twice", "name two shocks", value=None)
+        elif frozenset(pair.between) in seen:
+            yield at, mistake(f"has the pair {one!r}, {other!r} a second time", "give each pair once", value=None)
+        elif pair.value and _overlap(named[one], named[other]):
+            yield (
+                at,
+                mistake(
+                    f"correlates {one!r} and {other!r}, which hit the same people, so that their product would not "
+                    "have mean 1",
+                    "merge them into one shock, or let them hit different segments",
+                    value=None,
+                ),
+            )
+        else:
+            yield None
+        seen.add(frozenset(pair.between))
+
+
+def _overlap(one: Shock | RareShock, other: Shock | RareShock) -> bool:
+    return not one.segments or not other.segments or bool(set(one.segments) & set(other.segments))
+
+
+def _matrix(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation]) -> Array:
+    places = {shock.name: place for place, shock in enumerate(shocks)}
+    matrix = np.eye(len(shocks))
+    for pair in correlations:
+        i, j = (places[name] for name in pair.between)
+        matrix[i, j] = matrix[j, i] = pair.value
+    return matrix
+
+
+def _is_positive(matrix: Array) -> bool:
+    return not matrix.size or float(np.linalg.eigvalsh(matrix).min()) > 1e-10
+
+
+@dataclass(frozen=True)
+class JointShocks:
+    """All shocks of a model and whom they hit; what the engine and the exact answers need to know of them.
+
+    Attributes
+    ----------
+    shocks : tuple of Shock or RareShock
+    hits : ndarray of bool, shape (shock, stream)
+    correlation : ndarray, shape (shock, shock)
+        Of the normal scores.
+    """
+
+    shocks: tuple[Shock | RareShock, ...]
+    hits: NDArray[np.bool_]
+    correlation: Array
+
+    @classmethod
+    def of(
+        cls,
+        shocks: Sequence[Shock | RareShock],
+        correlations: Sequence[ShockCorrelation],
+        streams: Sequence[str],
+    ) -> JointShocks:
+        """From the terms of a model and the names of its streams."""
+        hits = np.array([[not s.segments or name in s.segments for name in streams] for s in shocks], bool)
+        return cls(tuple(shocks), hits.reshape(len(shocks), len(streams)), _matrix(shocks, correlations))
+
+    @property
+    def correlated(self) -> NDArray[np.bool_]:
+        """Which shocks are correlated with another, shape (shock,)."""
+        return np.asarray((self.correlation != np.eye(len(self.shocks))).any(axis=1))
+
+    @property
+    def largest(self) -> Array:
+        """The largest product of factors that the laws allow, shape (stream,)."""
+        return np.array(
+            [math.prod(s.largest for s, hit in zip(self.shocks, column, strict=True) if hit) for column in self.hits.T]
+        )
+
+    def factors(self, uniforms: Array) -> Array:
+        """The shocks' factors from independent uniforms in (0, 1), both of shape (replicate, shock)."""
+        if self.correlated.any():
+            uniforms = uniforms.copy()
+            here = np.flatnonzero(self.correlated)
+            root = np.linalg.cholesky(self.correlation[np.ix_(here, here)])
+            uniforms[:, here] = special.ndtr(special.ndtri(uniforms[:, here]) @ root.T)
+        factors = [shock.factor(uniforms[:, k]) for k, shock in enumerate(self.shocks)]
+        return np.stack(factors, axis=1) if factors else np.empty((uniforms.shape[0], 0))
+
+    def by_stream(self, factors: Array) -> Array:
+        """What multiplies each stream's cost, (replicate, stream), from the shocks' factors (replicate, shock)."""
+        product = np.ones((factors.shape[0], self.hits.shape[1]))
+        for k, hit in enumerate(self.hits):
+            product[:, hit] *= factors[:, k, None]
+        return product

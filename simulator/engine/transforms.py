@@ -1,0 +1,200 @@
+"""Each user's characteristic function, worked out once for all sizes and thresholds.
+
+E[exp(iτX); X ≤ y] of one severity is a smooth function of τ. On each octave of τ it is a Chebyshev polynomial, made
+when first asked for and long enough that its last terms have faded; where a law has atoms, whose terms turn for ever,
+it is worked out at each τ that is asked for. From it follows, for every rule and factor, E[exp(it·kept(λX))] − 1 as a
+function of t, which is kept in octaves in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
+
+from ..costs.model import CostModel
+from ..costs.quadrature import Moments, turning_nodes
+from ..costs.severity import Severity
+
+Array = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+FADED = 2e-13
+"""Of a polynomial's last terms, relative to its largest: what the interpolation in frequency leaves out."""
+_CHUNK = 1 << 20  # complex numbers held at a time
+_LENGTHS = (24, 64, 192, 768)
+_FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
+
+
+class Step(NamedTuple):
+    """What a rule does to a patient above one threshold."""
+
+    at: float
+    """Money, after shocks."""
+    excess_share: float
+    """Share of the excess over it that is removed."""
+    whole_share: float
+    """Share of the whole patient that is removed."""
+    charge: float = 0.0
+    """Money added for each such patient."""
+
+
+Rule = tuple[tuple[Step, ...], ...]
+"""The steps of each stream, ascending."""
+
+
+class Octaves:
+    """A smooth function of frequency, column by column, as polynomials on octaves.
+
+    Parameters
+    ----------
+    function : callable (frequency, shape (f,)) -> complex ndarray, shape (f, column)
+    """
+
+    def __init__(self, function: Callable[[Array], Complex]) -> None:
+        self._function = function
+        self._terms: dict[int, Complex | None] = {}
+
+    def __call__(self, frequency: Array) -> Complex:
+        """The function at frequencies above 0, shape (f, column)."""
+        mantissa, octave = np.frexp(frequency)
+        if octave.size and octave[0] == octave[-1] and (octave == octave[0]).all():
+            return self._on_octave(int(octave[0]), frequency, mantissa)
+        parts = {int(k): np.flatnonzero(octave == k) for k in np.unique(octave)}
+        values = {k: self._on_octave(k, frequency[here], mantissa[here]) for k, here in parts.items()}
+        found = np.empty((frequency.size, next(iter(values.values())).shape[1]), complex)
+        for k, here in parts.items():
+            found[here] = values[k]
+        return found
+
+    def _on_octave(self, octave: int, frequency: Array, mantissa: Array) -> Complex:
+        if octave not in self._terms:
+            self._terms[octave] = self._fitted(octave, frequency.size)
+        terms = self._terms[octave]
+        if terms is None:
+            return self._function(frequency)
+        return np.asarray(chebyshev.chebvander(4 * mantissa - 3, terms.shape[0] - 1) @ terms)
+
+    def _fitted(self, octave: int, wanted: int) -> Complex | None:
+        for length in _LENGTHS:
+            if length > max(wanted, _LENGTHS[-2]):
+                return None
+            points = chebyshev.chebpts1(length)
+            values = self._function(np.ldexp((points + 3) / 4, octave))
+            # the discrete orthogonality of the polynomials at their own points
+            weights = chebyshev.chebvander(points, length - 1) * (2 / length)
+            weights[:, 0] /= 2
+            terms = np.asarray(weights.T @ values)
+            size = np.abs(terms).max(axis=0)
+            if (np.abs(terms[-3:]).max(axis=0) <= FADED * np.maximum(size, _FLOOR * size.max(initial=0.0))).all():
+                return terms
+        return None
+
+
+class Transforms:
+    """Transforms of all users of a model, shared by all populations and thresholds.
+
+    Parameters
+    ----------
+    model : CostModel
+    thresholds : ndarray, shape (stream, threshold)
+        Money after shocks: every threshold that a rule may have.
+    """
+
+    def __init__(self, model: CostModel, thresholds: Array) -> None:
+        self.model = model
+        self.means = np.array([Moments(stream.severity).raw[1] for stream in model.streams])
+        """Expected cost of a user, or of an event, before shocks."""
+        self._thresholds = [np.unique(row[np.isfinite(row)]) for row in thresholds]
+        self._partial: dict[tuple[int, bytes], _Partial] = {}
+        self._changes: dict[tuple[int, bytes, tuple[Step, ...]], Octaves] = {}
+
+    def change(self, stream: int, steps: tuple[Step, ...], factors: Array, frequency: Array) -> Complex:
+        """E[exp(i·t·kept(λX))] − 1 of one user.
+
+        Parameters
+        ----------
+        stream : int
+        steps : tuple of Step
+            The rule, ascending.
+        factors : ndarray, shape (factor,)
+        frequency : ndarray, shape (f,)
+            Above 0.
+
+        Returns
+        -------
+        ndarray of complex, shape (f, factor)
+        """
+        key = stream, factors.tobytes(), steps
+        if key not in self._changes:
+            partial = self._partial_of(stream, factors)
+            self._changes[key] = Octaves(lambda t: _change(partial, steps, factors, t))
+        return self._changes[key](frequency)
+
+    def _partial_of(self, stream: int, factors: Array) -> _Partial:
+        key = stream, factors.tobytes()
+        if key not in self._partial:
+            ends = (self._thresholds[stream] / factors[:, None]).ravel()
+            self._partial[key] = _Partial(self.model.streams[stream].severity, ends)
+        return self._partial[key]
+
+
+class _Partial:
+    """E[exp(iτX) − 1; X ≤ y] of one severity for some ends y, the last of which is infinity."""
+
+    def __init__(self, severity: Severity, ends: Array) -> None:
+        self._severity = severity
+        self._ends = np.append(np.unique(ends), np.inf)
+        self.mass = 1 - severity.sf(self._ends[:-1])
+        self.mass = np.append(self.mass, 1.0)
+        largest = float(self._ends[-2]) if self._ends.size > 1 else 0.0
+        self.up_to = Octaves(lambda frequency: self._worked_out(frequency, largest))
+        """Up to each finite end."""
+        self.whole = Octaves(lambda frequency: self._worked_out(frequency, math.inf))
+        """Up to each end."""
+
+    def column(self, ends: Array) -> NDArray[np.int64]:
+        """The places of these ends."""
+        return np.searchsorted(self._ends, ends)
+
+    def _worked_out(self, frequency: Array, most: float) -> Complex:
+        cost, weight = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
+        weights = weight[:, None] * (cost[:, None] <= self._ends)
+        found = np.empty((frequency.size, self._ends.size), complex)
+        step = max(1, _CHUNK // cost.size)
+        for start in range(0, frequency.size, step):
+            half = frequency[start : start + step, None] * (cost / 2)
+            sine = np.sin(half)
+            # cos − 1 and sin, of twice the angle, without cancellation
+            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights)
+        return found
+
+
+def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency: Array) -> Complex:
+    """E[exp(i·t·kept(λX))] − 1, shape (f, factor): kept is linear on the pieces between thresholds."""
+    found = np.zeros((frequency.size, factors.size), complex)
+    edges = [np.zeros(factors.size), *(step.at / factors for step in steps), np.full(factors.size, np.inf)]
+    slope, intercept = 1.0, 0.0
+    for piece in range(len(steps) + 1):
+        low, high = partial.column(edges[piece]), partial.column(edges[piece + 1])
+        turn = np.exp(1j * frequency * intercept)
+        if slope:
+            for m, factor in enumerate(factors):
+                at = partial.up_to if piece < len(steps) else partial.whole
+                values = at(frequency * (factor * slope))
+                below = values[:, low[m]] if piece else 0.0
+                found[:, m] += turn * (values[:, high[m]] - below)
+        if intercept:
+            mass = partial.mass[high] - (partial.mass[low] if piece else 0.0)
+            moved = -2 * np.sin(frequency * intercept / 2) ** 2 + 1j * np.sin(frequency * intercept)
+            found += moved[:, None] * mass
+        if piece < len(steps):
+            step = steps[piece]
+            slope -= step.excess_share + step.whole_share
+            slope = 0.0 if abs(slope) < 1e-12 else slope
+            intercept += step.excess_share * step.at + step.charge
+    return found
