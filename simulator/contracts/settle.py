@@ -138,7 +138,7 @@ class _Year:
         if kind == "past_years" or not isinstance(design.budget.loading, int | float):
             sd = populations.luck_sd(self.rule)
         if kind == "past_years":
-            luck = (populations.without_shocks(self.cost) - self.expected_cost) / np.where(sd > 0, sd, 1.0)
+            luck = populations.luck(self.rule) / np.where(sd > 0, sd, 1.0)
             baseline = populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0])
         segments = kind == "by_segment"
         return Expectations(
