@@ -48,11 +48,15 @@ class Populations:
 
     def retained(self, rule: ExclusionRule) -> Array:
         """Cost that the rule keeps."""
-        if _excludes_nobody(rule):
+        if excludes_nobody(rule):
             return self.gross
         if rule not in self._retained:
             self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
         return self._retained[rule]
+
+    def excess(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule removes."""
+        return np.zeros(1) if excludes_nobody(rule) else self.gross - self.retained(rule)
 
     def above(self, threshold: float) -> Array:
         """Patients above a threshold."""
@@ -117,7 +121,7 @@ class Populations:
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps."""
-        if _excludes_nobody(rule):
+        if excludes_nobody(rule):
             return self.expected_gross
         return (
             self._exact_moments(rule)[0]
@@ -148,7 +152,7 @@ class Populations:
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
         """Expected excess of the people who were drawn, beyond that of the usual case mix."""
-        if "members" not in self.ledger or self.scenario is None or _excludes_nobody(rule):
+        if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
         exact = Exact(CostModel(population=alone, shocks=self.scenario.shocks))
@@ -198,7 +202,7 @@ class Populations:
         return self._placed(total.mean), self._placed(total.sd)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
-        fixed = () if rule is None or _excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
         return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
 
     def _amounts(self, label: float) -> Array:
@@ -210,7 +214,7 @@ class Populations:
         return self.plain(xr.DataArray(values, dims=self.place))
 
 
-def _excludes_nobody(rule: ExclusionRule) -> bool:
+def excludes_nobody(rule: ExclusionRule) -> bool:
     """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
     fixed = rule.fixed_thresholds()
     return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)
