@@ -6,11 +6,13 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..base import SimulatorError
+from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
 from .design import Design, designs_from
@@ -82,13 +84,27 @@ def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
     SimulatorError
         Listing every mistake.
     """
+    return designs_from(_parsed(path).get("designs", ()), str(path))
+
+
+def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
+    """The scenario of a TOML file; None where it holds nothing but designs.
+
+    Raises
+    ------
+    SimulatorError
+        Listing every mistake.
+    """
+    return load(path) if "population" in _parsed(path) else None
+
+
+def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SimulatorError(str(path), None, f"is not valid TOML: {error}", "mend that line") from None
     except OSError as error:
         raise SimulatorError(str(path), None, f"cannot be read ({error.strerror})", "name a TOML file") from None
-    return designs_from(raw.get("designs", ()), str(path))
 
 
 def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:

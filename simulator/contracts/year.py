@@ -25,9 +25,9 @@ class ContractYear:
         """Budget, quality and activity of every replicate, and what follows from them."""
         return self.clear_at(self.populations.retained(self.rule), self.budget())
 
-    def clear_at(self, cost: Array, budget: Array) -> Cleared:
-        """The same at a retained cost and a budget."""
-        score, outcomes_met = self._quality()
+    def clear_at(self, cost: Array, budget: Array, given: float | None = None) -> Cleared:
+        """The same at a retained cost, a budget, and a quality score where one is given."""
+        score, outcomes_met = self._quality() if given is None else self._given_quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         context = Context(
             budget=budget,
@@ -92,6 +92,9 @@ class ContractYear:
         deviates = self.populations.deviates(kernels.QUALITY, quality.draws) if quality.draws else np.zeros((1, 1))
         score = self.populations.by_replicate(quality.score_from(deviates))
         return score, self.populations.by_replicate(quality.all_met(deviates))
+
+    def _given_quality(self, score: float) -> tuple[Array | None, Array | None]:
+        return (None, None) if self.design.quality is None else (np.asarray(score), np.asarray(score >= 1.0))
 
     def _activity_change(self) -> dict[str, Array]:
         follows = self.design.follows_patients
