@@ -17,7 +17,7 @@ class _Ceiling(Term):
     of_budget: ByYear | None = None
     """Limit as a share of the budget (benchmark), or one for each contract year."""
     of_revenue: ByYear | None = None
-    """Limit as a share of the provider's own revenue; passed over in a row that does not know the revenue."""
+    """Limit as a share of the provider's own revenue; where a row does not know it, the other limits hold."""
     cash: NonNegative | None = None
     """Limit as money per year."""
 
@@ -28,8 +28,8 @@ class _Ceiling(Term):
         return self
 
     def ceiling(self, context: Context) -> Array:
-        """Money per year, 0 or above."""
-        lowest = np.full(np.shape(context.budget), np.inf)
+        """Money per year, 0 or above; NaN where nothing is known of any limit."""
+        lowest = np.full(np.shape(context.budget), np.nan)
         if self.of_budget is not None:
             lowest = np.fmin(lowest, context.this_year(self.of_budget) * context.budget)
         if self.of_revenue is not None and context.revenue is not None:
@@ -47,7 +47,7 @@ class GainCap(_Ceiling):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """min(settlement, cap)."""
-        return np.minimum(settlement, self.ceiling(context))
+        return np.where(settlement > 0, np.minimum(settlement, self.ceiling(context)), settlement)
 
 
 class LossLimit(_Ceiling):
@@ -58,7 +58,7 @@ class LossLimit(_Ceiling):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """max(settlement, −limit)."""
-        return np.maximum(settlement, -self.ceiling(context))
+        return np.where(settlement < 0, np.maximum(settlement, -self.ceiling(context)), settlement)
 
 
 class ProfitCap(Term):
@@ -75,8 +75,10 @@ class ProfitCap(Term):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The settlement less what is returned of the excess profit."""
-        turnover = context.budget if self.turnover == "budget" or context.revenue is None else context.revenue
-        return np.asarray(settlement - self.returned * np.maximum(settlement - self.rate * turnover, 0.0))
+        revenue = np.nan if context.revenue is None else context.revenue
+        turnover = context.budget if self.turnover == "budget" else revenue
+        excess = np.where(settlement > 0, np.maximum(settlement - self.rate * turnover, 0.0), 0.0)
+        return np.asarray(settlement - self.returned * excess)
 
 
 class CapAndCollar(Term):
