@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Number, Term, mistake
+from ..base import Fraction, NonNegative, Number, mistake
 from .context import Array, ByYear, Context
+from .mitigation import Mitigation
 
 
-class _Ceiling(Term):
+class _Ceiling(Mitigation):
     """The least of the limits that are given."""
 
     of_budget: ByYear | None = None
@@ -61,7 +62,7 @@ class LossLimit(_Ceiling):
         return np.where(settlement < 0, np.maximum(settlement, -self.ceiling(context)), settlement)
 
 
-class ProfitCap(Term):
+class ProfitCap(Mitigation):
     """Profit up to a share of turnover is kept; of the excess, a part is returned to the payer (Alzira: 7.5%)."""
 
     kind: Literal["profit_cap"] = "profit_cap"
@@ -81,7 +82,7 @@ class ProfitCap(Term):
         return np.asarray(settlement - self.returned * excess)
 
 
-class CapAndCollar(Term):
+class CapAndCollar(Mitigation):
     """A settlement between the collar (most it can lose) and the cap (most it can gain), with rates beyond them."""
 
     kind: Literal["cap_and_collar"] = "cap_and_collar"
@@ -116,7 +117,7 @@ class CapAndCollar(Term):
         return np.asarray(inside + np.where(beyond > 0, self.rate_above_cap, self.rate_below_collar) * beyond)
 
 
-class AggregateStopLoss(Term):
+class AggregateStopLoss(Mitigation):
     """The payer takes over the loss beyond the attachment point, which may widen from contract year to year."""
 
     kind: Literal["aggregate_stop_loss"] = "aggregate_stop_loss"

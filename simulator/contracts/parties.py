@@ -11,6 +11,7 @@ from pydantic import Field
 from ..base import Fraction, NonNegative, Term, mistake
 from .accounts import Accounts
 from .context import Array
+from .mitigation import Basis
 
 
 class Party(Term):
@@ -129,7 +130,7 @@ class Protection(Term):
     """The party that buys the protection; without it those who fund."""
     loading: NonNegative = 0.0
     """Added to the expected excess, as a fraction of it."""
-    basis: Literal["prospective", "retrospective"] = "prospective"
+    basis: Basis = "prospective"
     """Whether the rule is agreed before the year, or costs are taken out after it; a label."""
 
     def settle(self, accounts: Accounts, funders: dict[str, float], expected: Array, excess: Array) -> None:
