@@ -209,6 +209,30 @@ def test_schema_knows_every_term():
         assert f'"const": "{kind}"' in schema
 
 
+def test_every_mitigation_may_carry_a_label_that_changes_nothing():
+    mitigations = {
+        "exclusion": {"kind": "cap", "at": 5_000.0},
+        "terms": [
+            {"kind": "gain_cap", "of_budget": 0.1},
+            {"kind": "loss_limit", "of_budget": 0.1},
+            {"kind": "profit_cap", "rate": 0.1},
+            {"kind": "cap_and_collar", "cap": 0.1, "collar": -0.1},
+            {"kind": "aggregate_stop_loss", "attachment": 0.02},
+        ],
+        "transfers": [POOL],
+        "protection": {"payer": "payer"},
+        "parties": [*PARTIES, {"name": "pool"}],
+    }
+    plain = Design(name="x", **mitigations)
+    dumped = json.loads(plain.model_dump_json())
+    for step in (dumped["exclusion"], *dumped["terms"], *dumped["transfers"], dumped["protection"]):
+        step["basis"] = "retrospective"
+    labelled = Design.model_validate(dumped)
+    assert labelled.exclusion.basis == labelled.terms[4].basis == labelled.transfers[0].basis == "retrospective"
+    assert surplus(labelled, "provider") == surplus(plain, "provider")
+    assert "basis: 'someday' must be" in told(terms=[{"kind": "gain_cap", "of_budget": 0.1, "basis": "someday"}])[0]
+
+
 def test_designs_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         full().name = "other"
