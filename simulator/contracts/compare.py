@@ -60,7 +60,7 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     for name in ("payment", "cost_borne", "surplus"):
         _add(compared, f"expected_{name}", *_mean(outcome[name]))
     _add(compared, "sd_surplus", *_sd(surplus))
-    rounding: xr.DataArray = ROUNDING * np.abs(outcome["budget"])
+    rounding = ROUNDING * abs(outcome["budget"])
     lost = surplus < -rounding
     luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
     _add(compared, "p_loss", *_probability(lost, luckless))
