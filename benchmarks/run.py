@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import book
+import contracts
 import measure
 import programs
 import rivals
@@ -168,6 +169,25 @@ def small_populations() -> Iterator[Row]:
             yield Row(f"1,000 people, {segments} segments, {membership}", each, "ns/patient", remark=remark)
 
 
+# ── settling against drawing ─────────────────────────────────────────────────────────────────────
+
+
+def settling() -> Iterator[Row]:
+    import simulator as sim
+
+    scenario = book.scenario(replicates=10_000)
+    ledgers: list[object] = []
+
+    def drawn() -> None:
+        ledgers[:] = [sim.simulate(scenario, progress=False)]
+
+    for name, threshold in (("at one threshold", 50_000.0), ("swept over 5 thresholds", None)):
+        designs = contracts.twenty(threshold)
+        pair = measure.by_turns(drawn, lambda designs=designs: sim.settle(ledgers[0], designs), turns=3)
+        remark = f"{pair.second:.2f} against {pair.first:.2f} CPU s; 10,000 replicates × 9 sizes"
+        yield at_most(f"settling 20 designs {name} against drawing", pair.ratio, 1.0, remark=remark)
+
+
 # ── whole programs ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -195,6 +215,7 @@ def main() -> None:
         "costs": costs,
         "small": small_populations,
         "east-sussex": on_east_sussex,
+        "settling": settling,
         "programs": lambda: whole_programs(options.full),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -18,6 +18,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
+from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, names_differ
 from .costs.severity import Severity
@@ -118,6 +119,8 @@ class Scenario(Term):
             yield ("simulation", "thresholds"), error
             return
         yield from self._of_variance(amounts)
+        for found in mistakes_of_amounts(self.designs, self.cost_model, self.threshold_labels, amounts):
+            yield ("designs",), found
         yield from self._of_cut(amounts.min(axis=1))
 
     def _of_sizes(self) -> Iterator[_Contradiction]:

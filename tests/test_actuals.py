@@ -100,6 +100,26 @@ def rows(**columns):
         ({"track": "ENHANCED", "expenditure": 1.1e8, "met_quality_standard": 0}, -7_500_000),
         ({"track": "ENHANCED", "expenditure": 1.5e8, "quality_score": 0.1}, -15_000_000),
         ({"track": "ENHANCED", "expenditure": 5e7}, 20_000_000),
+        # without a score the loss share is 1 − final share, at least 0.40 and at most 0.75
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": np.nan, "final_share": 0.75}, -4_000_000),
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": np.nan, "final_share": 0.45}, -5_500_000),
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": np.nan, "final_share": 0.10}, -7_500_000),
+        # the score goes before the share, and may be a percentage beside it
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": 60.0, "final_share": 0.75}, -5_500_000),
+        (
+            {
+                "track": "ENHANCED",
+                "expenditure": 1.1e8,
+                "quality_score": 20.0,
+                "final_share": 0.75,
+                "met_quality_standard": np.nan,
+            },
+            -7_500_000,
+        ),
+        # inside the gate nothing is settled, whatever the quality
+        ({"track": "ENHANCED", "expenditure": 1.01e8, "quality_score": np.nan}, 0),
+        ({"track": "Track 1", "expenditure": 9.9e7, "quality_score": np.nan}, 0),
+        ({"track": 3.0, "final_share": 0.675}, 6_615_000),
         ({"track": "Track_3", "final_share": 0.675}, 6_615_000),
         ({"track": "Track_3", "expenditure": 1.1e8, "final_share": 0.5}, -5_000_000),
         ({"track": "track 1 plus", "expenditure": 1.5e8}, -4_000_000),
@@ -209,3 +229,73 @@ def test_calendar_years_and_idle_scores_are_let_be():
     lost = bare_row(contract_year=2021, quality_score=90.0, final_share=0.5).assign(expenditure=200.0)
     assert settle_actuals(design, lost)["settlement"].tolist() == pytest.approx([-5.0])
     assert settle_actuals(design, lost.assign(contract_year=1))["settlement"].tolist() == pytest.approx([-2.0])
+
+
+def test_losses_that_revenue_might_limit_are_told(tracks, results):
+    settled = settle_actuals(tracks, results)
+    told = results[settled["revenue_unknown"]]
+    assert told["track"].unique().tolist() == ["Track_1_Plus"]
+    assert told["revenue_loss_limit"].tolist() == [1.0, 1.0]
+    lost = settle_actuals(tracks, pd.concat([rows(expenditure=1.1e8), rows(expenditure=1.1e8, revenue=2e7)]))
+    assert lost["revenue_unknown"].tolist() == [True, False]
+
+
+REVENUE_ALONE = Design(name="by revenue", revenue=0.5, terms=[{"kind": "loss_limit", "of_revenue": 0.08}])
+
+
+def test_a_limit_of_revenue_alone_needs_the_revenue():
+    lost = bare_row().assign(expenditure=150.0)
+    with pytest.raises(SimulatorError, match=r"row 0: lacks a figure that design 'by revenue' needs; give its revenue"):
+        settle_actuals(REVENUE_ALONE, lost)
+    with pytest.raises(SimulatorError, match="give its revenue"):
+        settle_actuals(REVENUE_ALONE, lost.assign(revenue=np.nan, revenue_loss_limit=1))
+    assert settle_actuals(REVENUE_ALONE, lost.assign(revenue=50.0))["settlement"].tolist() == pytest.approx([-4.0])
+    assert settle_actuals(REVENUE_ALONE, lost.assign(revenue_loss_limit=0))["settlement"].tolist() == [-50.0]
+    assert settle_actuals(REVENUE_ALONE, bare_row())["settlement"].tolist() == [10.0]  # a gain needs no limit of losses
+
+
+def test_a_profit_cap_on_revenue_needs_the_revenue():
+    capped = Design(name="capped", revenue=1.0, terms=[{"kind": "profit_cap", "rate": 0.075, "turnover": "revenue"}])
+    with pytest.raises(SimulatorError, match="give its revenue"):
+        settle_actuals(capped, bare_row())
+    assert settle_actuals(capped, bare_row(revenue=80.0))["settlement"].tolist() == pytest.approx([6.0])
+    assert settle_actuals(capped, bare_row().assign(expenditure=110.0))["settlement"].tolist() == [-10.0]
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        {"kind": "quality_gate"},
+        {"kind": "withhold", "share": 0.05},
+        {"kind": "withhold", "share": 0.05, "earned_by": "standard"},
+        {"kind": "quality_multiplier"},
+        {"kind": "quality_share", "gain": 0.4, "gain_follows_score": False, "loss": 0.0},
+    ],
+)
+def test_a_design_that_follows_quality_needs_it(term):
+    design = Design(name="by quality", quality={"score": 1.0, "standard": 0.3}, terms=[term])
+    with pytest.raises(SimulatorError, match="lacks a figure that design 'by quality' needs; give its quality score"):
+        settle_actuals(design, bare_row())
+    assert np.isfinite(settle_actuals(design, bare_row(quality_score=0.5))["settlement"]).all()
+
+
+def test_tracks_read_with_blanks_are_whole_numbers(tracks):
+    with pytest.raises(SimulatorError, match="track: is missing in a row"):
+        settle_actuals(tracks, pd.concat([rows(track=3.0), rows(track=np.nan)], ignore_index=True))
+
+
+def test_one_design_of_several_refuses_the_rows_of_another(tracks):
+    by_name = {track.name: track for track in tracks}
+    with pytest.raises(SimulatorError, match="'BASIC E' is not a design that is given; choose from Track 1"):
+        settle_actuals(by_name["Track 1"], rows())
+    # a proposal knows no tracks, and settles them all
+    assert settle_actuals(HALF, rows())["settlement"].tolist() == pytest.approx([5e6])
+    with pytest.raises(SimulatorError, match="'BASIC E' is not a design"):
+        settle_actuals(HALF, pd.concat([rows(track="half"), rows()], ignore_index=True))
+
+
+def test_columns_of_another_year_are_let_be(tracks, results):
+    later = results.assign(
+        performance_year=2021.0, quality_score=100 * results["quality_score"], agreement_type="New", final_loss_rate=0.3
+    )
+    assert reproduced(settle_actuals(tracks, later)["settlement"], results) == 548

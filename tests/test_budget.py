@@ -132,6 +132,25 @@ def test_benchmark_moves_with_luck_as_the_formula_says(rng):
         (lambda: PerHead(amount=-1.0), "greater than 0"),
         (lambda: PerHead(discount=2), "less than or equal to 1"),
         (lambda: PerHead(loading=-0.1), "greater than or equal to 0"),
+        (lambda: PerHead(discount=1.0), "has a discount of 1, which leaves no budget"),
+        (lambda: PerHead(discount=(0.02, 1.0)), "has a discount of 1, which leaves no budget"),
+        (lambda: PerHead(trend=-1.0), "has a trend of -1, which leaves no budget"),
+        (lambda: PerHead(trend=-1.5), "has a trend of -1.5, which leaves no budget"),
+        (lambda: StandardErrors(k=1.0, members=100, years=2, correlation=()), "needs the correlation of one person's"),
+        (
+            lambda: StandardErrors(k=1.0, members=100, years=2, correlation=(0.4, 0.3)),
+            "correlations at 2 lags, and its",
+        ),
+        (
+            lambda: StandardErrors(k=1.0, members=100, years=3, correlation=(1.0, 0.0)),
+            "correlations contradict each other",
+        ),
+        (
+            lambda: PerHead(loading={"k": 1.0, "members": 9, "years": 3, "correlation": (1.0, 0.0)}),
+            "correlations contradict each other",
+        ),
+        (lambda: PastYears(weights=(1.0,), correlation=(0.4, 0.3)), "has correlations at 2 lags, and its years are at"),
+        (lambda: PastYears(weights=(1.0,), correlation=()), "at least 1 item"),
         (
             lambda: Waterfall(current_spend=100.0, saving=60.0, incentive=50.0, members=10),
             "leaves nothing for the provider",

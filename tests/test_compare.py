@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -97,10 +98,20 @@ def test_standard_errors_are_those_of_repeated_runs(runs, figure):
     assert 0.7 < told / seen < 1.4
 
 
-def test_a_probability_without_an_event_still_has_an_error(compared):
-    row = compared.sel(design="tariff", party="provider", population_size=100)
+def test_a_probability_without_an_event_still_has_an_error(outcome):
+    kept = outcome.copy(deep=True)
+    kept["surplus"] = abs(kept["surplus"])
+    row = compare(kept).sel(PLACE)
     assert float(row["p_loss"]) == 0.0
     assert 0 < float(row["p_loss_se"]) < 0.001
+
+
+def test_a_party_without_luck_has_an_exact_chance_of_loss(compared):
+    provider, payer = (
+        compared.sel(design="tariff", party=party, population_size=100) for party in ("provider", "payer")
+    )
+    assert float(provider["p_loss"]) == float(provider["p_loss_se"]) == float(provider["p_loss_over_se"]) == 0.0
+    assert float(payer["p_loss_se"]) > 0
 
 
 def test_what_was_triggered_and_what_protection_costs():
@@ -157,10 +168,23 @@ def test_rows_are_plain_and_leave_absent_parties_out(compared):
 
 def test_verdict_in_words(compared):
     sentence = verdict(compared, "shared", population_size=100)
+    row = compared.sel(PLACE)
     assert sentence.startswith("shared: payer carries 6")
-    assert sentence.count("provider carries 3") == 1
-    assert "loses money in" in sentence
-    assert verdict(compared, "tariff").startswith("tariff: payer carries 100% of the risk (expects")
+    assert sentence.count("; provider carries 3") == 1
+    provider = sentence.split("; provider ")[1]
+    figures = re.findall(r"([+-]?[\d,.]+)(?:%| GBP)? ± ([\d,.]+)( GBP)?", provider)
+    assert [bool(currency) for _, _, currency in figures] == [False, True, False, True]
+    told = [(float(value.replace(",", "")), float(error.replace(",", ""))) for value, error, _ in figures]
+    for (value, error), (name, scale) in zip(
+        told, [("risk_share", 100), ("expected_surplus", 1), ("p_loss", 100), ("worst_surplus", 1)], strict=True
+    ):
+        estimate, se = (np.ravel(row[each])[0] * scale for each in (name, f"{name}_se"))
+        assert abs(value - estimate) <= 0.05 * se + 0.51 * 10 ** math.floor(math.log10(se) - 1)
+        assert error == pytest.approx(se, rel=0.06)
+
+
+def test_a_verdict_says_what_is_exact(compared):
+    assert verdict(compared, "tariff").startswith("tariff: payer carries exactly 100% of the risk (expects ")
 
 
 def test_sweep_of_thresholds():

@@ -6,7 +6,9 @@ import json
 import math
 
 import pytest
+from conftest import make
 from ladders import surplus
+from pydantic import ValidationError
 
 from simulator.base import SimulatorError
 from simulator.contracts.budget import BySegment
@@ -59,6 +61,33 @@ def told(**design):
             "(loss_limit) is limited by revenue, which the design does not give",
         ),
         ({"split": "by_influence"}, "have no influence to divide by"),
+        (
+            {"split": "by_budget", "parties": [PARTIES[0], PARTIES[1] | {"gain_share": 1.0}]},
+            "have gain_share beside split = 'by_budget': both would divide the settlement",
+        ),
+        (
+            {"split": "equal", "parties": [PARTIES[0], PARTIES[1] | {"loss_share": 1.0}]},
+            "have loss_share beside split = 'equal': both would divide the settlement",
+        ),
+        (
+            {"parties": [PARTIES[0], PARTIES[1] | {"influence": 1.0}]},
+            "have influence beside split = 'by_budget': both would divide the settlement",
+        ),
+        (
+            {"terms": [{"kind": "full_risk"}, {"kind": "no_risk"}]},
+            "designs[0].terms: hold both full_risk and no_risk; keep one of them",
+        ),
+        (
+            {"terms": [{"kind": "minimum_rate", "rate": 0.02, "loss_rate": 0.01, "sides": "gains"}]},
+            "has a loss_rate of 0.01 beside sides = 'gains'",
+        ),
+        (
+            {
+                "parties": [*PARTIES, {"name": "newcomer"}],
+                "transfers": [{"kind": "follow_patients", "providers": ["provider", "newcomer"], "sd": 0.01}],
+            },
+            "(follow_patients) moves patients of 'newcomer', which delivers nothing",
+        ),
         ({"terms": [{"kind": "sharre"}]}, "'sharre' is not a known kind"),
         ({"terms": [{"kind": "share", "gain": 0.5}]}, "designs[0].terms[0].loss: is missing"),
         ({"terms": [{"kind": "share", "gain": 50, "loss": 0.5}]}, "designs[0].terms[0].gain: 50 must be at most 1"),
@@ -103,6 +132,40 @@ def test_against_a_scenario():
     assert not list(mistakes_against([Design(name="fine")], ["well"], [50_000.0]))
 
 
+CAPPED = {"exclusion": {"kind": "cap", "at": 5_000.0}}
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"budget": {"kind": "per_head", "amount": 300.0}},
+        {"budget": {"kind": "per_head", "amount": 300.0}, "exclusion": {"kind": "cap"}},
+        {"budget": {"kind": "by_segment", "amounts": {"well": 100.0, "complex": 500.0}}},
+        {"budget": {"kind": "waterfall", "current_spend": 300.0, "members": 1}},
+        {"budget": {"kind": "per_head", "discount": 0.9}},
+    ],
+)
+def test_a_budget_that_the_rule_eats_up_is_refused_before_any_draw(design):
+    with pytest.raises(ValidationError) as caught:
+        make(designs=[{"name": "eaten", **CAPPED, **design}])
+    assert caught.value.error_count() == 1
+    assert "design 'eaten' leaves -" in str(caught.value)
+    assert "a head of its budget: its rule removes all of it" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"budget": {"kind": "per_head", "amount": 300.0, "basis": "retained"}},
+        {"budget": {"kind": "per_head", "amount": 3_000.0}},
+        {"budget": {"kind": "per_head", "amount": 300.0}, "exclusion": {"kind": "cap", "at": math.inf}},
+        {"budget": {"kind": "past_years", "weights": [1.0], "correlation": [0.4]}},
+    ],
+)
+def test_other_budgets_stand(design):
+    assert make(designs=[{"name": "sound", **CAPPED, **design}]).designs[0].name == "sound"
+
+
 def full():
     return Design(
         name="full",
@@ -144,6 +207,30 @@ def test_schema_knows_every_term():
         "loss_limit",
     ):
         assert f'"const": "{kind}"' in schema
+
+
+def test_every_mitigation_may_carry_a_label_that_changes_nothing():
+    mitigations = {
+        "exclusion": {"kind": "cap", "at": 5_000.0},
+        "terms": [
+            {"kind": "gain_cap", "of_budget": 0.1},
+            {"kind": "loss_limit", "of_budget": 0.1},
+            {"kind": "profit_cap", "rate": 0.1},
+            {"kind": "cap_and_collar", "cap": 0.1, "collar": -0.1},
+            {"kind": "aggregate_stop_loss", "attachment": 0.02},
+        ],
+        "transfers": [POOL],
+        "protection": {"payer": "payer"},
+        "parties": [*PARTIES, {"name": "pool"}],
+    }
+    plain = Design(name="x", **mitigations)
+    dumped = json.loads(plain.model_dump_json())
+    for step in (dumped["exclusion"], *dumped["terms"], *dumped["transfers"], dumped["protection"]):
+        step["basis"] = "retrospective"
+    labelled = Design.model_validate(dumped)
+    assert labelled.exclusion.basis == labelled.terms[4].basis == labelled.transfers[0].basis == "retrospective"
+    assert surplus(labelled, "provider") == surplus(plain, "provider")
+    assert "basis: 'someday' must be" in told(terms=[{"kind": "gain_cap", "of_budget": 0.1, "basis": "someday"}])[0]
 
 
 def test_designs_are_frozen():

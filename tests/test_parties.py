@@ -58,7 +58,8 @@ def test_waterfall_fills_one_party_after_the_other():
 
 
 def test_a_partys_limit_returns_the_rest_to_those_who_fund():
-    parties = (THREE[0], THREE[1].model_copy(update={"loss_limit": 0.03}), THREE[2])
+    plain = [party.model_copy(update={"influence": None}) for party in THREE]
+    parties = (plain[0], plain[1].model_copy(update={"loss_limit": 0.03}), plain[2])
     design = Design(name="limited", parties=parties, split="by_budget")
     assert surplus(design, "hospital", (1.1,)) == [-30]
     assert surplus(design, "community", (1.1,)) == [-40]
@@ -215,20 +216,36 @@ TRANSFERS = st.one_of(
     ),
 )
 
+FOLLOWS = st.builds(
+    lambda s, p, c, d: {
+        "kind": "follow_patients",
+        "providers": ["p0", "p1"],
+        "sd": s,
+        "price": p,
+        "cap": c,
+        "collar": d,
+    },
+    amounts,
+    shares,
+    amounts,
+    amounts,
+)
+
 
 @st.composite
 def designs(draw):
-    """Two funders, two providers and a pool, with terms and transfers of every kind in any order."""
+    """Two funders, two providers between whom patients may move, and a pool; terms and transfers in any order."""
     funds, delivers, gains, losses = (draw(proportions(2)) for _ in range(4))
     limits = st.one_of(st.none(), amounts)
+    split = draw(st.sampled_from(["fixed", "by_budget", "equal", "by_influence", "waterfall"]))
     parties = [{"name": f"f{k}", "funds": funds[k]} for k in range(2)]
     parties += [
         {
             "name": f"p{k}",
             "delivers": delivers[k],
-            "gain_share": gains[k],
-            "loss_share": losses[k],
-            "influence": 1.0 + k,
+            "gain_share": gains[k] if split == "fixed" else None,
+            "loss_share": losses[k] if split == "fixed" else None,
+            "influence": 1.0 + k if split == "by_influence" else None,
             "variable_share": draw(shares),
             "gain_limit": draw(limits),
             "loss_limit": draw(limits),
@@ -238,9 +255,9 @@ def designs(draw):
     return Design(
         name="random",
         parties=[*parties, {"name": "pool"}],
-        split=draw(st.sampled_from(["fixed", "by_budget", "equal", "by_influence", "waterfall"])),
+        split=split,
         terms=draw(st.lists(TERMS, max_size=4)),
-        transfers=draw(st.lists(TRANSFERS, max_size=3)),
+        transfers=[*draw(st.lists(TRANSFERS, max_size=3)), *draw(st.lists(FOLLOWS, max_size=1))],
         protection=draw(
             st.one_of(
                 st.none(),
@@ -254,6 +271,15 @@ def designs(draw):
         quality={"score": 0.7},
         revenue=0.5,
     )
+
+
+def moved_activity(design, rng):
+    """Changes of activity share where patients move, as `settle` draws them."""
+    if design.follows_patients is None:
+        return {}
+    parties = {party.name: party for party in design.parties}
+    changes = design.follows_patients.change(rng.standard_normal((50, 2)), parties)
+    return {name: change[:, None] for name, change in changes.items()}
 
 
 @given(design=designs(), seed=st.integers(0, 2**32 - 1))
@@ -274,6 +300,7 @@ def test_money_is_conserved_in_every_replicate(design, seed):
         expected_excess=50.0,
         excess=excess,
         outcomes_met=rng.uniform(size=(50, 1)) < 0.5,
+        activity_change=moved_activity(design, rng),
     )
     accounts = settled.accounts
     system = surroundings.cost + excess + accounts.own_cost

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from conftest import ROOT, UNITS, make
 from ladders import LADDER, settled
 
+import simulator as sim
 from simulator.base import SimulatorError
 from simulator.contracts.design import Design
-from simulator.contracts.payoff import payoff
+from simulator.contracts.payoff import EXPECTED, payoff
+from simulator.contracts.populations import Populations
+from simulator.contracts.settle import settle
+from simulator.runs import with_simulation
 
 SHARED = Design(name="shared", terms=[{"kind": "minimum_rate"}, {"kind": "share", "gain": 0.5, "loss": 0.3}])
 AQC = Design(
@@ -50,3 +56,107 @@ def test_budget_that_a_design_names():
 def test_no_designs():
     with pytest.raises(SimulatorError, match="are none"):
         payoff([])
+
+
+def test_what_a_budget_names_besides_its_amount():
+    board = {"kind": "waterfall", "current_spend": 3.6e6, "saving": 0.6e6, "transition": 0.3e6, "members": 12_000}
+    curve = payoff(Design(name="transition", budget=board), (1.0,), members=12_000)
+    assert curve["budget"].item() == pytest.approx(3.3e6)
+    assert curve["funding"].sum("party").item() == pytest.approx(3.0e6)  # what care costs once the cost is out
+    reach = Design(name="reach", budget={"kind": "per_head", "discount": [0.02, 0.03], "trend": 0.1}, year=2)
+    curve = payoff(reach, (1.0,), members=1_000)
+    assert curve["budget"].item() == pytest.approx(1e6 * 0.97 * 1.1)
+    assert curve["surplus"].sel(party="payer").item() == pytest.approx(1e6 - 1.067e6)
+
+
+def test_a_scenario_tells_what_is_expected():
+    scenario = make(population={"units": UNITS})
+    design = Design(name="capped", exclusion={"kind": "cap", "at": 5_000.0})
+    curve = payoff(design, (1.0,), scenario=scenario)
+    assert curve["funding"].sum("party").item() > curve["budget"].item() > 0
+    assert curve.attrs == {"expected": EXPECTED, "members": 185}
+    with pytest.raises(SimulatorError, match="must be 185, the people of all units"):
+        payoff(design, scenario=scenario, members=100)
+
+
+# ── every arrangement: the payoff is what `settle` gives to a replicate of that cost ─────────────
+
+FILES = sorted((ROOT / "configs" / "arrangements").glob("*.toml"))
+FACTORS = (0.9, 1.0, 1.15)
+
+
+def constant(scenario):
+    """Replicates that cost a factor of what is expected, nothing else out of line."""
+    ledger = sim.simulate(with_simulation(scenario, replicates=len(FACTORS)), progress=False).copy(deep=True)
+    expected = Populations(ledger)
+    factors = np.array(FACTORS)[:, None]
+    for name in ("excess_cost", "above_cost", "n_above"):
+        ledger[name][...] = 0.0
+        ledger[name] = ledger[name].astype(float)
+    for threshold in ledger["threshold"].values[np.isfinite(ledger["threshold"].values)]:
+        kept = expected.expected_retained(sim.Cap(at=float(threshold)))
+        ledger["excess_cost"].loc[{"threshold": threshold}] = expected.expected_gross - kept
+        ledger["n_above"].loc[{"threshold": threshold}] = expected.expected_above(float(threshold))
+    ledger["gross_cost"][...] = factors * expected.expected_gross
+    for name, people in (expected.usual_members() if "members" in ledger else {}).items():
+        ledger["members"].loc[{"segment": name}] = people
+    if "shock_factor" in ledger:
+        ledger["shock_factor"][...] = 1.0
+    return ledger
+
+
+def moved_by_cost_alone(design):
+    """Whether nothing but total cost drives the design's payoff."""
+    drawn = design.quality is not None and design.quality.draws
+    return not drawn and design.follows_patients is None and design.budget.kind != "past_years"
+
+
+def without_memory(design):
+    """The design with a benchmark that does not move with this year's luck."""
+    if design.budget.kind != "past_years":
+        return design
+    return design.model_copy(update={"budget": design.budget.model_copy(update={"correlation": (0.0,)})})
+
+
+def differences(scenario, designs):
+    """Largest difference of payoff and settle, as a share of the budget, for each design."""
+    ledger = constant(scenario)
+    outcome = settle(ledger, designs).isel(population_size=-1)
+    populations = Populations(ledger)
+    found = {}
+    for design in designs:
+        settled_one = outcome.sel(design=design.name)
+        budget = settled_one["budget"].values[0]
+        cost = populations.retained(design.exclusion)[:, -1]
+        curve = payoff(design, cost / budget, scenario=scenario).isel(design=0)
+        parties = [party.name for party in design.parties]
+        gaps = [
+            abs(curve[name].sel(party=parties).values - settled_one[name].sel(party=parties).values).max()
+            for name in ("surplus", "payment", "funding", "cost_borne")
+        ]
+        found[design.name] = max(*gaps, abs(float(curve["budget"]) - budget)) / budget
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_payoff_is_what_settle_gives_at_that_cost(file, monkeypatch):
+    scenario = sim.load(file)
+    by_cost = [design for design in scenario.designs if moved_by_cost_alone(design)]
+    found = differences(scenario, by_cost) if by_cost else {}
+    monkeypatch.setattr(Populations, "deviates", lambda self, purpose, count: np.zeros((len(FACTORS), count)))
+    drawn = [without_memory(design) for design in scenario.designs if not moved_by_cost_alone(design)]
+    found |= differences(scenario, drawn) if drawn else {}
+    assert set(found) == {design.name for design in scenario.designs}
+    assert max(found.values()) < 1e-9, found
+
+
+def test_a_payoff_without_its_scenario_would_be_noticed():
+    scenario = sim.load(next(file for file in FILES if file.name.startswith("32-")))
+    outcome = settle(constant(scenario), scenario.designs).isel(population_size=-1, replicate=1)
+    reinsured = scenario.designs[1]
+    budget = float(outcome["budget"].sel(design=reinsured.name))
+    ratio = 1.0 - float(outcome["settlement"].sel(design=reinsured.name)) / budget
+    curve = payoff(reinsured, (ratio,), members=30_000).isel(design=0, cost_ratio=0)
+    settled_here = outcome["surplus"].sel(design=reinsured.name, party="fundholders")
+    gap = float(curve["surplus"].sel(party="fundholders") - settled_here)
+    assert abs(gap) > 1e-3 * budget  # the premium's loading

@@ -21,28 +21,29 @@ class Accounts:
     Attributes
     ----------
     funding, cost_borne, payment : dict of str to array
-        Money per year by party; a payment is positive to its receiver.
+        Money per year by party; a payment is positive to its receiver. Funding broadcasts against `shape`.
     events : dict of str to array of bool
         Where something was triggered, by the name of the event.
     memo : dict of str to array
         Sums worth telling besides, by name; money per year.
     own_cost : array
-        Cost that arose besides the ledger's: stranded cost, people from outside. Money per year.
+        Cost that arose besides the ledger's: stranded cost, people from outside. Money per year; broadcasts.
     """
 
     def __init__(self, parties: Iterable[str], shape: tuple[int, ...]) -> None:
         self.shape = shape
         names = list(parties)
-        self.funding: dict[str, Array] = {name: np.zeros(shape) for name in names}
+        # most money from outside is the same in every replicate, and stays as small as it is
+        self.funding: dict[str, Array] = {name: np.zeros((1,) * len(shape)) for name in names}
         self.cost_borne: dict[str, Array] = {name: np.zeros(shape) for name in names}
         self.payment: dict[str, Array] = {name: np.zeros(shape) for name in names}
         self.events: dict[str, Array] = {}
         self.memo: dict[str, Array] = {}
-        self.own_cost: Array = np.zeros(shape)
+        self.own_cost: Array = np.zeros((1,) * len(shape))
 
     def fund(self, party: str, amount: Array | float) -> None:
         """Money from outside."""
-        self.funding[party] += amount
+        self.funding[party] = self.funding[party] + amount
 
     def bear(self, party: str, amount: Array | float) -> None:
         """Cost that falls on a party."""

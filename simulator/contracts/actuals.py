@@ -6,11 +6,13 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..base import SimulatorError
+from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
 from .design import Design, designs_from
@@ -32,8 +34,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
 
-`revenue_limited` says in which rows a limit of revenue holds (0: only the limit of the budget). `relief` reduces a
-loss, whatever its sign. `design` names the row's design where several are given. All shares are fractions.
+`revenue_limited` says in which rows a limit of revenue holds (0: it does not). `relief` reduces a loss, whatever its
+sign. `design` names the row's design where several are given. All shares are fractions; only a quality score beside a
+row's own final share may be a percentage.
 """
 
 
@@ -44,7 +47,8 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     ----------
     design : Design or sequence of Design
         With several, the column `design` (or `track`) says which one holds for a row, by its name or one of its labels,
-        whatever the case and the punctuation.
+        whatever the case and the punctuation. A single design without labels is a proposal, and settles every row
+        whatever the column says; one with labels refuses rows of another design.
     frame : pandas.DataFrame
         One row an organisation and year; columns as in `COLUMNS`, money per year in one currency.
 
@@ -53,6 +57,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     pandas.DataFrame
         The index of `frame`; `design`, `budget`, `cost`, `savings_rate`, `settlement` (money per year, positive to the
         provider, not rounded), a true/false column for each event, and `payment_…` and `surplus_…` for each party.
+        `revenue_unknown` is true where a row's revenue might have limited it more than the other limits did.
 
     Raises
     ------
@@ -82,13 +87,27 @@ def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
     SimulatorError
         Listing every mistake.
     """
+    return designs_from(_parsed(path).get("designs", ()), str(path))
+
+
+def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
+    """The scenario of a TOML file; None where it holds nothing but designs.
+
+    Raises
+    ------
+    SimulatorError
+        Listing every mistake.
+    """
+    return load(path) if "population" in _parsed(path) else None
+
+
+def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SimulatorError(str(path), None, f"is not valid TOML: {error}", "mend that line") from None
     except OSError as error:
         raise SimulatorError(str(path), None, f"cannot be read ({error.strerror})", "name a TOML file") from None
-    return designs_from(raw.get("designs", ()), str(path))
 
 
 def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
@@ -117,22 +136,31 @@ def _plain(name: object) -> str:
     return "".join(letter for letter in str(name).casefold().replace("+", "plus") if letter.isalnum())
 
 
+def _label(value: object) -> object:
+    """A track as it was meant: a column of whole numbers with blanks is read as 3.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapping[str, str]) -> Array:
-    if len(designs) == 1:
-        return np.zeros(len(frame), dtype=int)
-    if "design" not in columns:
-        raise SimulatorError("frame", None, "does not say which design holds for a row", "add a column 'design'")
     known = {_plain(name): k for k, design in enumerate(designs) for name in (design.name, *design.labels)}
-    names = frame[columns["design"]].map(_plain)
-    unknown = frame[columns["design"]][~names.isin(list(known))]
-    if len(unknown):
+    if "design" not in columns:
+        if len(designs) > 1:
+            raise SimulatorError("frame", None, "does not say which design holds for a row", "add a column 'design'")
+        return np.zeros(len(frame), dtype=int)
+    said = frame[columns["design"]].map(_label)
+    found = said.map(_plain).map(known)
+    if len(designs) == 1 and not designs[0].labels and found.isna().all():
+        return np.zeros(len(frame), dtype=int)
+    if said.isna().any():
+        raise SimulatorError(columns["design"], None, "is missing in a row", "say which design holds in every row")
+    if found.isna().any():
         raise SimulatorError(
             columns["design"],
-            unknown.iloc[0],
+            said[found.isna()].iloc[0],
             "is not a design that is given",
             f"choose from {', '.join(d.name for d in designs)}",
         )
-    return names.map(known).to_numpy()
+    return found.to_numpy(dtype=int)
 
 
 def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str], rows: Array) -> pd.DataFrame:
@@ -141,21 +169,46 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
     cleared = clear(design, context, expected_cost=context.budget)
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
     if unknown.any():
-        where = frame.index[rows][unknown][0]
+        where = int(np.flatnonzero(unknown)[0])
         raise SimulatorError(
-            f"row {where}",
+            f"row {frame.index[rows][where]}",
             None,
             f"lacks a figure that design {design.name!r} needs",
-            "give its quality score, or its members",
+            f"give its {' or its '.join(_lacking(design, context, where))}",
         )
     settled: dict[str, object] = {
         "design": design.name, "budget": context.budget, "cost": context.cost,
         "savings_rate": context.savings_rate, "settlement": cleared.settlement, **cleared.accounts.events,
     }  # fmt: skip
+    if _limited_by_revenue(design):
+        settled["revenue_unknown"] = _unknown(context.revenue, context) & (cleared.settlement < 0)
     for name in cleared.accounts.payment:
         settled[f"payment_{name}"] = cleared.accounts.payment[name]
         settled[f"surplus_{name}"] = cleared.accounts.surplus(name)
     return pd.DataFrame(settled, index=np.flatnonzero(rows))
+
+
+def _unknown(figure: Array | None, context: Context) -> Array:
+    return np.isnan(np.broadcast_to(np.nan if figure is None else figure, context.budget.shape))
+
+
+def _limited_by_revenue(design: Design) -> bool:
+    return any(
+        getattr(term, "of_revenue", None) is not None or getattr(term, "turnover", "") == "revenue"
+        for term in design.terms
+    )
+
+
+def _lacking(design: Design, context: Context, row: int) -> list[str]:
+    """What the design looks at and the row does not say."""
+    by_quality = any(getattr(step, "needs_quality", False) for step in (*design.terms, *design.transfers))
+    asked = {
+        "quality score": by_quality and _unknown(context.quality, context)[row],
+        "quality standard": by_quality and _unknown(context.met_standard, context)[row],
+        "revenue": _limited_by_revenue(design) and _unknown(context.revenue, context)[row],
+        "members": _unknown(context.members, context)[row] and _unknown(context.minimum_rate, context)[row],
+    }
+    return [name for name, lacks in asked.items() if lacks]
 
 
 def _numbers(column: pd.Series) -> Array:
@@ -176,10 +229,10 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
             "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
         )
     _check_ranges(figures)
-    revenue = figures.get("revenue")
-    if revenue is not None and "revenue_limited" in figures:
-        revenue = np.where(figures["revenue_limited"] == 0, np.nan, revenue)
-    year = figures.get("year")
+    revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
+    if "revenue_limited" in figures:
+        revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
+    figures = {**figures, **_scores(figures)}
     return Context(
         budget=figures["budget"],
         cost=figures["cost"],
@@ -200,13 +253,10 @@ _FIRST_CALENDAR_YEAR = 1900
 
 def _check_ranges(figures: Mapping[str, Array]) -> None:
     """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
-    final_share = figures.get("final_share", np.full(figures["budget"].shape, np.nan))
-    quality = figures.get("quality", final_share)
-    # a score that the row's own share makes idle may have any unit
-    looked_at = {"quality": np.where(np.isnan(final_share), quality, np.nan), "final_share": final_share}
+    most = {"quality": np.where(_shared(figures), 100.0, 1.0)}
     for name in ("quality", "final_share", "minimum_rate"):
-        known = looked_at.get(name, figures.get(name, np.empty(0)))
-        outside = known[(known < 0) | (known > 1)]
+        known = figures.get(name, np.empty(0))
+        outside = known[(known < 0) | (known > most.get(name, 1.0))] if known.size else known
         if outside.size:
             raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
     revenue = figures.get("revenue", np.empty(0))
@@ -219,6 +269,19 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
 
 
+def _shared(figures: Mapping[str, Array]) -> Array:
+    """Rows that say their own final share."""
+    return ~np.isnan(figures.get("final_share", np.full(figures["budget"].shape, np.nan)))
+
+
+def _scores(figures: Mapping[str, Array]) -> dict[str, Array]:
+    """Quality scores as fractions: published rows with a final share have percentages in some years."""
+    if "quality" not in figures:
+        return {}
+    score = figures["quality"]
+    return {"quality": np.where(_shared(figures) & (score > 1.0), score / 100.0, score)}
+
+
 def _contract_years(year: Array, own: int) -> Array:
     """Years counted from 1; a calendar year, or none, leaves the design's own."""
     known = (year >= 1) & (year < _FIRST_CALENDAR_YEAR)
@@ -226,15 +289,18 @@ def _contract_years(year: Array, own: int) -> Array:
 
 
 def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
-    """Whether the standard is met: as the row says, else by its score."""
+    """Whether the standard is met, 1 or 0: as the row says, else by its score or its final share; NaN if neither."""
     by_score = None
     if "quality" in figures and design.quality is not None:
-        by_score = np.asarray(figures["quality"] >= design.quality.standard)
+        score = figures["quality"]
+        by_score = np.where(np.isnan(score), np.nan, score >= design.quality.standard)
     if "met_standard" not in figures:
         return by_score
     said = figures["met_standard"]
     if by_score is None and "final_share" in figures:
-        by_score = np.asarray(figures["final_share"] > 0)
+        share = figures["final_share"]
+        by_score = np.where(np.isnan(share), np.nan, share > 0)
     if np.isnan(said).any() and by_score is None:
         raise SimulatorError("met_quality_standard", None, "is missing in a row", "give 1 or 0 in every row")
-    return np.asarray(said != 0) if by_score is None else np.where(np.isnan(said), by_score, said != 0)
+    met = np.where(np.isnan(said), np.nan, said != 0)
+    return met if by_score is None else np.where(np.isnan(met), by_score, met)

@@ -60,13 +60,25 @@ class Expectations:
         return np.asarray(self.sd / np.sqrt(self.members))
 
 
-def _correlations_given(years: int, correlation: tuple[float, ...] | None) -> None:
-    if years > 1 and correlation is None:
+def _check_correlation(years: int, correlation: tuple[float, ...] | None) -> None:
+    """Refuse a table of correlations that `years` years in a row cannot have."""
+    if years > 1 and not correlation:
         raise mistake(
             "needs the correlation of one person's cost from year to year",
             "give correlation = [lag 1, lag 2, …], and 0 only if you mean it",
             value=None,
         )
+    if not correlation or years == 1:
+        return
+    if len(correlation) > years - 1:
+        raise mistake(
+            f"has correlations at {len(correlation)} lags, and its years are at most {years - 1} apart",
+            "give one for each lag, or fewer: the last holds for longer lags",
+            value=None,
+        )
+    back = np.arange(years)
+    if np.linalg.eigvalsh(year_correlation(correlation, back[:, None] - back[None, :])).min() < -1e-9:
+        raise mistake("correlations contradict each other", "let them fall slowly with the lag", value=None)
 
 
 def year_correlation(correlation: tuple[float, ...], lag: Array) -> Array:
@@ -89,7 +101,7 @@ class StandardErrors(Term):
 
     @model_validator(mode="after")
     def _correlated(self) -> Any:
-        _correlations_given(self.years, self.correlation)
+        _check_correlation(self.years, self.correlation)
         return self
 
     def per_head(self, person_sd: Array) -> Array:
@@ -117,6 +129,19 @@ class _Adjusted(Term):
     """Years of that growth."""
     loading: Annotated[NonNegative | StandardErrors, number_or(NonNegative, StandardErrors)] = 0.0
     """Added for the error of the estimate: a fraction, or a number of standard errors."""
+
+    @model_validator(mode="after")
+    def _leaves_money(self) -> Any:
+        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
+        if max(discounts) >= 1:
+            raise mistake(
+                f"has a discount of {max(discounts):g}, which leaves no budget", "give a fraction below 1", value=None
+            )
+        if self.trend <= -1:
+            raise mistake(
+                f"has a trend of {self.trend:g}, which leaves no budget", "give a fraction above -1", value=None
+            )
+        return self
 
     def adjust(self, estimate: Array, expected: Expectations) -> Array:
         """Estimate × (1 − discount) × (1 + trend)^years × (1 + loading), or + standard errors."""
@@ -204,9 +229,7 @@ class PastYears(_Adjusted):
     def _weights_add_up(self) -> Any:
         if abs(sum(self.weights) - 1.0) > 1e-6:
             raise mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1", value=None)
-        years = np.arange(len(self.weights) + 1)
-        if np.linalg.eigvalsh(year_correlation(self.correlation, years[:, None] - years[None, :])).min() < -1e-9:
-            raise mistake("correlations contradict each other", "let them fall slowly with the lag", value=None)
+        _check_correlation(len(self.weights) + 1, self.correlation)
         return self
 
     def evaluate(self, expected: Expectations) -> Array:

@@ -10,12 +10,10 @@ import numpy as np
 import xarray as xr
 
 from ..ledger import describe_variable
+from .verdicts import verdict
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
-
-LEAST_TOLD_SHARE = 0.005
-"""Share of the risk from which a verdict mentions a party."""
 
 
 def imbalance(outcome: xr.Dataset) -> float:
@@ -62,9 +60,11 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     for name in ("payment", "cost_borne", "surplus"):
         _add(compared, f"expected_{name}", *_mean(outcome[name]))
     _add(compared, "sd_surplus", *_sd(surplus))
-    lost = surplus < -ROUNDING * np.abs(outcome["budget"])
-    _add(compared, "p_loss", *_probability(lost))
-    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * _own_revenue(outcome))))
+    rounding = ROUNDING * abs(outcome["budget"])
+    lost = surplus < -rounding
+    luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
+    _add(compared, "p_loss", *_probability(lost, luckless))
+    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * _own_revenue(outcome)), luckless))
     _add(compared, "worst_surplus", *_quantiles(surplus, levels))
     _add(compared, "risk_share", *_risk_share(surplus))
     difference = surplus - surplus.isel(design=0, drop=True)
@@ -103,9 +103,10 @@ def _sd_difference(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     return sd - sd.isel(design=0, drop=True), _mean(paired)[1]
 
 
-def _probability(event: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Share of replicates in which something happened."""
-    return _proportion(event.sum("replicate"), event.sizes["replicate"])
+def _probability(event: xr.DataArray, certain: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Share of replicates in which something happened; exact where nothing is left to luck."""
+    share, error = _proportion(event.sum("replicate"), event.sizes["replicate"])
+    return share, error.where(~certain, 0.0)
 
 
 def _proportion(count: xr.DataArray, replicates: int) -> tuple[xr.DataArray, xr.DataArray]:
@@ -240,36 +241,3 @@ def _plain(value: Any) -> Any:
     if isinstance(plain, float) and not math.isfinite(plain):
         return None if math.isnan(plain) else "inf"
     return plain
-
-
-def verdict(compared: xr.Dataset, design: str, **at: Any) -> str:
-    """What a design does, in a line.
-
-    Parameters
-    ----------
-    compared : xarray.Dataset
-        From `compare`.
-    design : str
-    **at
-        The population (``population_size=100_000``) or any other dim; the largest population where it is left out.
-    """
-    told_of = ["risk_share", "expected_surplus", "p_loss", "worst_surplus"]
-    chosen = compared[told_of].sel(design=design, **at)
-    for dim in [dim for dim in chosen["expected_surplus"].dims if dim != "party"]:
-        chosen = chosen.isel({dim: -1})
-    told = (
-        chosen.isel(quantile_level=0)
-        .to_dataframe()
-        .fillna({"risk_share": 0.0})
-        .sort_values("risk_share", ascending=False)
-    )
-    carrying = told[told["risk_share"].abs() >= LEAST_TOLD_SHARE]
-    if carrying.empty:
-        return f"{design}: nobody carries any risk."
-    years = 1.0 / float(chosen["quantile_level"].values[0])
-    parties = [
-        f"{name} carries {row.risk_share:.0%} of the risk (expects {row.expected_surplus:+,.0f}, loses money in "
-        f"{row.p_loss:.0%} of years, one year in {years:.0f} is worse than {row.worst_surplus:+,.0f})"
-        for name, row in carrying.iterrows()
-    ]
-    return f"{design}: {'; '.join(parties)}."

@@ -43,11 +43,11 @@ class Context:
     year : array or int
         Contract year, 1 for the first.
     revenue : array or None
-        The provider's own revenue, money per year; NaN where it is not known.
+        The provider's own revenue, money per year; NaN where it is not known, infinite where it limits nothing.
     quality : array or None
         Quality score, 0 to 1; NaN where it is not known.
     met_standard : array or None
-        Whether the quality standard is met.
+        Whether the quality standard is met, 1 or 0; NaN where it is not known.
     minimum_rate, final_share, adjustment, relief : array or None
         What real rows say themselves; each goes before the figure of the term, NaN where a row is silent.
     """
@@ -83,5 +83,9 @@ def first_known(given: Array | None, otherwise: Array | float) -> Array:
 
 
 def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
-    """`settlement` times `gain` where it is positive, times `loss` where it is negative."""
-    return np.asarray(np.where(settlement > 0, gain, loss) * settlement)
+    """`settlement` times `gain` where it is positive, times `loss` where it is negative; a share of nothing is nothing.
+
+    A share that is not known (NaN) matters only where there is something to share.
+    """
+    shared = np.where(settlement > 0, gain, loss) * settlement
+    return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))

@@ -94,6 +94,8 @@ class Design(Term):
             yield ("protection",), mistake("is bought by its own payer", "name another for premium_from", value=None)
         if sum(isinstance(transfer, FollowPatients) for transfer in self.transfers) > 1:
             yield ("transfers",), mistake("let patients move twice", "keep one follow_patients", value=None)
+        if {"full_risk", "no_risk"} <= {term.kind for term in self.terms}:
+            yield ("terms",), mistake("hold both full_risk and no_risk", "keep one of them", value=None)
 
 
 def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[PydanticCustomError]:
@@ -101,6 +103,13 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
         if party not in names:
             yield _absent(party, names)
     yield from _repeats(step)
+    if isinstance(step, FollowPatients):
+        for party in (party for party in design.parties if party.name in step.providers and not party.delivers):
+            yield mistake(
+                f"(follow_patients) moves patients of {party.name!r}, which delivers nothing",
+                "give it a part of delivery, or leave it out",
+                value=None,
+            )
     if getattr(step, "needs_quality", False) and design.quality is None:
         yield mistake(
             f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
@@ -139,6 +148,9 @@ def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
 STATUS_QUO = "status quo"
 
 
+_NO_SHARES = {"gain_share": None, "loss_share": None, "influence": None}
+
+
 def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
     """Tariff and block: acute care paid as it is done, community and mental health care a fixed sum.
 
@@ -148,7 +160,7 @@ def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
         name=STATUS_QUO,
         expresses="Acute care is paid by tariff, community and mental health care by block: nobody shares anything.",
         terms=(TariffAndBlock(block_share=0.5),),
-        parties=tuple(parties),
+        parties=tuple(party.model_copy(update=_NO_SHARES) for party in parties),
         split="by_budget",
     )
 

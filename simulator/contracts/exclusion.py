@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from ..base import Fraction, Term, Threshold, also, mistake
+from .mitigation import Mitigation
 
 
 class Layer(NamedTuple):
@@ -25,7 +26,7 @@ class Layer(NamedTuple):
     whole_share: float
 
 
-class _Swept(Term):
+class _Swept(Mitigation):
     """A rule with a single threshold, its own or each point of the grid."""
 
     at: Threshold | None = None
@@ -88,7 +89,7 @@ def _bands_ascend(raw: Any) -> Iterator[Any]:
         yield mistake("bands must start one above the other", "sort them by `at`, without repeats")
 
 
-class Banded(Term):
+class Banded(Mitigation):
     """Each band of a patient's cost has its own share removed (layers of stop-loss)."""
 
     kind: Literal["banded"] = "banded"

@@ -7,17 +7,18 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Number, Term, mistake
+from ..base import Fraction, NonNegative, Number, mistake
 from .context import Array, ByYear, Context
+from .mitigation import Mitigation
 
 
-class _Ceiling(Term):
+class _Ceiling(Mitigation):
     """The least of the limits that are given."""
 
     of_budget: ByYear | None = None
     """Limit as a share of the budget (benchmark), or one for each contract year."""
     of_revenue: ByYear | None = None
-    """Limit as a share of the provider's own revenue; passed over in a row that does not know the revenue."""
+    """Limit as a share of the provider's own revenue; where a row does not know it, the other limits hold."""
     cash: NonNegative | None = None
     """Limit as money per year."""
 
@@ -28,8 +29,8 @@ class _Ceiling(Term):
         return self
 
     def ceiling(self, context: Context) -> Array:
-        """Money per year, 0 or above."""
-        lowest = np.full(np.shape(context.budget), np.inf)
+        """Money per year, 0 or above; NaN where nothing is known of any limit."""
+        lowest = np.full(np.shape(context.budget), np.nan)
         if self.of_budget is not None:
             lowest = np.fmin(lowest, context.this_year(self.of_budget) * context.budget)
         if self.of_revenue is not None and context.revenue is not None:
@@ -47,7 +48,7 @@ class GainCap(_Ceiling):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """min(settlement, cap)."""
-        return np.minimum(settlement, self.ceiling(context))
+        return np.where(settlement > 0, np.minimum(settlement, self.ceiling(context)), settlement)
 
 
 class LossLimit(_Ceiling):
@@ -58,10 +59,10 @@ class LossLimit(_Ceiling):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """max(settlement, −limit)."""
-        return np.maximum(settlement, -self.ceiling(context))
+        return np.where(settlement < 0, np.maximum(settlement, -self.ceiling(context)), settlement)
 
 
-class ProfitCap(Term):
+class ProfitCap(Mitigation):
     """Profit up to a share of turnover is kept; of the excess, a part is returned to the payer (Alzira: 7.5%)."""
 
     kind: Literal["profit_cap"] = "profit_cap"
@@ -75,11 +76,13 @@ class ProfitCap(Term):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The settlement less what is returned of the excess profit."""
-        turnover = context.budget if self.turnover == "budget" or context.revenue is None else context.revenue
-        return np.asarray(settlement - self.returned * np.maximum(settlement - self.rate * turnover, 0.0))
+        revenue = np.nan if context.revenue is None else context.revenue
+        turnover = context.budget if self.turnover == "budget" else revenue
+        excess = np.where(settlement > 0, np.maximum(settlement - self.rate * turnover, 0.0), 0.0)
+        return np.asarray(settlement - self.returned * excess)
 
 
-class CapAndCollar(Term):
+class CapAndCollar(Mitigation):
     """A settlement between the collar (most it can lose) and the cap (most it can gain), with rates beyond them."""
 
     kind: Literal["cap_and_collar"] = "cap_and_collar"
@@ -114,7 +117,7 @@ class CapAndCollar(Term):
         return np.asarray(inside + np.where(beyond > 0, self.rate_above_cap, self.rate_below_collar) * beyond)
 
 
-class AggregateStopLoss(Term):
+class AggregateStopLoss(Mitigation):
     """The payer takes over the loss beyond the attachment point, which may widen from contract year to year."""
 
     kind: Literal["aggregate_stop_loss"] = "aggregate_stop_loss"

@@ -11,6 +11,7 @@ from pydantic import Field
 from ..base import Fraction, NonNegative, Term, mistake
 from .accounts import Accounts
 from .context import Array
+from .mitigation import Basis
 
 
 class Party(Term):
@@ -49,7 +50,7 @@ class Party(Term):
 
 SplitName = Literal["fixed", "by_budget", "equal", "by_influence", "waterfall"]
 
-TWO_PARTIES = (Party(name="provider", delivers=1.0, gain_share=1.0), Party(name="payer", funds=1.0))
+TWO_PARTIES = (Party(name="provider", delivers=1.0), Party(name="payer", funds=1.0))
 """The parties of a design that names none."""
 
 
@@ -129,7 +130,7 @@ class Protection(Term):
     """The party that buys the protection; without it those who fund."""
     loading: NonNegative = 0.0
     """Added to the expected excess, as a fraction of it."""
-    basis: Literal["prospective", "retrospective"] = "prospective"
+    basis: Basis = "prospective"
     """Whether the rule is agreed before the year, or costs are taken out after it; a label."""
 
     def settle(self, accounts: Accounts, funders: dict[str, float], expected: Array, excess: Array) -> None:
@@ -161,7 +162,25 @@ def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
     yield from _split_mistakes(parties, split)
 
 
+def _idle_shares(parties: Sequence[Party], split: SplitName) -> Any:
+    """Figures that say how to divide beside a split that divides otherwise."""
+    given = {
+        "gain_share": split != "fixed" and any(party.gain_share is not None for party in parties),
+        "loss_share": split != "fixed" and any(party.loss_share is not None for party in parties),
+        "influence": split != "by_influence" and any(party.influence is not None for party in parties),
+    }
+    for field, idle in given.items():
+        if idle:
+            wanted = "by_influence" if field == "influence" else "fixed"
+            yield mistake(
+                f"have {field} beside split = {split!r}: both would divide the settlement",
+                f"leave it out, or give split = {wanted!r}",
+                value=None,
+            )
+
+
 def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
+    yield from _idle_shares(parties, split)
     if split == "fixed":
         for field, given in _shares_given(parties):
             total = sum(share or 0.0 for share in given)

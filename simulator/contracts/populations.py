@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from .. import runs
 from ..base import SimulatorError
+from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer
 from ..engine import kernels
@@ -47,21 +48,44 @@ class Populations:
 
     def retained(self, rule: ExclusionRule) -> Array:
         """Cost that the rule keeps."""
-        if _excludes_nobody(rule):
+        if excludes_nobody(rule):
             return self.gross
         if rule not in self._retained:
             self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
         return self._retained[rule]
 
+    def excess(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule removes."""
+        return np.zeros(1) if excludes_nobody(rule) else self.gross - self.retained(rule)
+
     def above(self, threshold: float) -> Array:
         """Patients above a threshold."""
         return self.plain(self.ledger["n_above"].sel(threshold=threshold, drop=True))
 
-    def without_shocks(self, cost: Array) -> Array:
-        """Cost with the common shocks divided out; exact where nothing is excluded, close to it elsewhere."""
+    def luck(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule keeps, less its mean given the replicate's common shocks."""
+        return self.retained(rule) - self.mean_given_shocks(rule)
+
+    def mean_given_shocks(self, rule: ExclusionRule) -> Array:
+        """Mean of the cost that the rule keeps, given the common shocks of each replicate."""
         if "shock_factor" not in self.ledger:
-            return cost
-        return np.asarray(cost / self.plain(self.ledger["shock_factor"].prod("shock")))
+            return self.expected_retained(rule)
+        if self.scenario is None:
+            return self._fitted_to_shocks(self.retained(rule))
+        model = self.scenario.cost_model
+        means = kept_means(model, self._heads, self._layers(rule), self._stream_factors(len(model.streams)))
+        return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
+
+    def _stream_factors(self, streams: int) -> Array:
+        """What the shocks multiply the cost of each stream by, shape (replicate, stream)."""
+        return np.repeat(self.ledger["shock_factor"].prod("shock").values[:, None], streams, axis=1)
+
+    def _fitted_to_shocks(self, cost: Array) -> Array:
+        """Cost fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
+        logs = np.log(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        columns = np.column_stack([np.ones(len(logs)), logs, logs**2])
+        by_replicate = cost.reshape(len(logs), -1)
+        return np.asarray(columns @ np.linalg.lstsq(columns, by_replicate, rcond=None)[0]).reshape(cost.shape)
 
     def segment_members(self) -> dict[str, Array]:
         """People by segment."""
@@ -97,7 +121,7 @@ class Populations:
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps."""
-        if _excludes_nobody(rule):
+        if excludes_nobody(rule):
             return self.expected_gross
         return (
             self._exact_moments(rule)[0]
@@ -109,7 +133,7 @@ class Populations:
         """Standard deviation of the cost that the rule keeps, common shocks apart."""
         if self.scenario:
             return self._exact_moments(rule, shocks=False)[1]
-        return np.asarray(self.without_shocks(self.retained(rule)).std(axis=0, keepdims=True))
+        return np.asarray(self.luck(rule).std(axis=0, keepdims=True))
 
     def expected_above(self, threshold: float) -> Array:
         """Expected patients above a threshold."""
@@ -128,7 +152,7 @@ class Populations:
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
         """Expected excess of the people who were drawn, beyond that of the usual case mix."""
-        if "members" not in self.ledger or self.scenario is None or _excludes_nobody(rule):
+        if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
         exact = Exact(CostModel(population=alone, shocks=self.scenario.shocks))
@@ -178,7 +202,7 @@ class Populations:
         return self._placed(total.mean), self._placed(total.sd)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
-        fixed = () if rule is None or _excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
         return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
 
     def _amounts(self, label: float) -> Array:
@@ -190,7 +214,7 @@ class Populations:
         return self.plain(xr.DataArray(values, dims=self.place))
 
 
-def _excludes_nobody(rule: ExclusionRule) -> bool:
+def excludes_nobody(rule: ExclusionRule) -> bool:
     """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
     fixed = rule.fixed_thresholds()
     return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)

@@ -119,9 +119,13 @@ class Quality(Term):
 
 
 def _quality(context: Context) -> tuple[Array, Array]:
-    """Score and whether the standard is met; unknown scores are NaN, an unknown standard counts as met."""
-    score = np.asarray(np.nan if context.quality is None else context.quality)
-    return score, np.asarray(True if context.met_standard is None else context.met_standard)
+    """Score, and 1 where the standard is met, 0 where it is failed; NaN where either is not known.
+
+    With a score, a standard that nobody set counts as met.
+    """
+    score = np.asarray(np.nan if context.quality is None else context.quality, dtype=float)
+    said = np.asarray(np.nan if context.met_standard is None else context.met_standard, dtype=float)
+    return score, np.where(np.isnan(said), np.where(np.isnan(score), np.nan, 1.0), said)
 
 
 class QualityGate(Term):
@@ -178,8 +182,8 @@ class QualityShare(Term):
         """Gain and loss, each times its share of this row."""
         score, met = _quality(context)
         most = context.this_year(self.gain)
-        earned = most * score if self.gain_follows_score else most
-        gain = np.where(met, first_known(context.final_share, earned), 0.0)
+        earned = most * score if self.gain_follows_score else most * np.where(np.isnan(met), np.nan, 1.0)
+        gain = np.where(met == 0, 0.0, first_known(context.final_share, earned))
         return apply_by_sign(settlement, gain, self._loss_share(context, most, score, met))
 
     def _loss_share(self, context: Context, most: Array, score: Array, met: Array) -> Array:
@@ -188,7 +192,7 @@ class QualityShare(Term):
         by_score, published = most * score, first_known(context.final_share, np.nan)
         preferred, otherwise = (published, by_score) if self.gain_follows_score else (by_score, published)
         complement = 1.0 - np.where(np.isnan(preferred), otherwise, preferred)
-        return np.where(met, np.clip(complement, self.loss_floor, self.loss_ceiling), self.loss_ceiling)
+        return np.where(met == 0, self.loss_ceiling, np.clip(complement, self.loss_floor, self.loss_ceiling))
 
 
 class Level(Term):
@@ -251,7 +255,7 @@ class Withhold(Term):
     def apply(self, settlement: Array, context: Context) -> Array:
         """The settlement less what is not earned back."""
         score, met = _quality(context)
-        earned = score if self.earned_by == "score" else met.astype(float)
+        earned = score if self.earned_by == "score" else met
         return np.asarray(settlement - context.this_year(self.share) * context.budget * (1.0 - earned))
 
 

@@ -11,14 +11,13 @@ import numpy as np
 import xarray as xr
 
 from ..base import SimulatorError
-from ..engine import kernels
 from ..ledger import describe_variable, sweep
-from .budget import BySegment, Expectations
-from .clearing import Cleared, clear
-from .context import Array, Context
+from .clearing import Cleared
+from .context import Array
 from .design import Design
-from .exclusion import Cap, CarveOut, ExclusionRule
-from .populations import Populations
+from .exclusion import Cap, ExclusionRule
+from .populations import Populations, excludes_nobody
+from .year import ContractYear
 
 MONEY_BY_PARTY = {
     "payment": "what the party is paid, positive to it; sums to zero over parties",
@@ -69,7 +68,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     table = _Table(ledger, chosen)
     for number, design in enumerate(chosen):
         for place, point in table.points_of(design):
-            table.enter(number, place, _Year(table.populations, design, _at(design.exclusion, point)).clear())
+            table.enter(number, place, ContractYear(table.populations, design, _at(design.exclusion, point)).clear())
     return table.outcome()
 
 
@@ -87,100 +86,34 @@ def _at(rule: ExclusionRule, point: float | None) -> ExclusionRule:
     return rule if point is None else rule.model_copy(update={"at": point})
 
 
-# ── one design on one ledger ─────────────────────────────────────────────────────────────────────
-
-
-class _Year:
-    """One contract year of one design, with an exclusion rule at one point of the grid."""
-
-    def __init__(self, populations: Populations, design: Design, rule: ExclusionRule) -> None:
-        self.populations, self.design, self.rule = populations, design, rule
-        self.cost = populations.retained(rule)
-        self.expected_cost = populations.expected_retained(rule)
-        self.expected_excess = populations.expected_gross - self.expected_cost
-
-    def clear(self) -> Cleared:
-        """Budget, quality and activity of every replicate, and what follows from them."""
-        budget = self._budget()
-        score, outcomes_met = self._quality()
-        met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
-        context = Context(
-            budget=budget,
-            cost=self.cost,
-            members=self.populations.members,
-            year=self.design.year,
-            revenue=None if self.design.revenue is None else self.design.revenue * budget,
-            quality=score,
-            met_standard=met,
-        )
-        return clear(
-            self.design,
-            context,
-            expected_cost=self.expected_cost,
-            expected_excess=self.expected_excess,
-            excess=self.populations.gross - self.cost,
-            outcomes_met=outcomes_met,
-            activity_change=self._activity_change(),
-        )
-
-    def _budget(self) -> Array:
-        budget = self.design.budget.evaluate(self._expectations()) * np.ones_like(self.expected_cost)
-        if isinstance(self.rule, CarveOut) and not self.rule.keep_capitation:
-            threshold, members = self.rule.fixed_thresholds()[0], self.populations.members
-            left = members - self.populations.above(threshold)
-            budget = budget * left / (members - self.populations.expected_above(threshold))
-        return np.asarray(budget)
-
-    def _expectations(self) -> Expectations:
-        populations, design = self.populations, self.design
-        kind = design.budget.kind
-        luck, baseline, sd = np.zeros(1), np.zeros(1), np.zeros(1)
-        if kind == "past_years" or not isinstance(design.budget.loading, int | float):
-            sd = populations.luck_sd(self.rule)
-        if kind == "past_years":
-            luck = (populations.without_shocks(self.cost) - self.expected_cost) / np.where(sd > 0, sd, 1.0)
-            baseline = populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0])
-        segments = kind == "by_segment"
-        return Expectations(
-            members=populations.members,
-            gross=self.expected_cost + self.expected_excess,
-            removed=self.expected_excess + self._excess_of_case_mix(),
-            sd=sd,
-            luck=luck,
-            baseline=baseline,
-            segment_members=populations.segment_members() if segments else {},
-            usual_members=populations.usual_members() if segments else {},
-            year=design.year,
-        )
-
-    def _excess_of_case_mix(self) -> Array:
-        budget = self.design.budget
-        if not isinstance(budget, BySegment) or not budget.follows_case_mix:
-            return np.zeros(1)
-        return self.populations.excess_of_case_mix(self.rule)
-
-    def _quality(self) -> tuple[Array | None, Array | None]:
-        quality = self.design.quality
-        if quality is None:
-            return None, None
-        deviates = self.populations.deviates(kernels.QUALITY, quality.draws) if quality.draws else np.zeros((1, 1))
-        score = self.populations.by_replicate(quality.score_from(deviates))
-        return score, self.populations.by_replicate(quality.all_met(deviates))
-
-    def _activity_change(self) -> dict[str, Array]:
-        follows = self.design.follows_patients
-        if follows is None:
-            return {}
-        parties = {party.name: party for party in self.design.parties}
-        changes = follows.change(self.populations.deviates(kernels.ACTIVITY, len(follows.providers)), parties)
-        return {name: self.populations.by_replicate(change) for name, change in changes.items()}
-
-
 # ── the outcome ──────────────────────────────────────────────────────────────────────────────────
 
 
+class _Growing:
+    """An array over replicates that is kept once until two replicates differ: what is expected is the same in all."""
+
+    def __init__(self, leading: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        self.leading, self.shape = leading, shape
+        self.kept = np.zeros((*leading, 1, *shape[1:]))
+
+    def enter(self, at: tuple[Any, ...], values: Array) -> None:
+        """Put an array of one replicate, or of all, at a place of the leading dims."""
+        values = np.asarray(values)
+        if values.ndim == len(self.shape) and values.shape[0] > self.kept.shape[len(self.leading)]:
+            self.kept = np.repeat(self.kept, self.shape[0], axis=len(self.leading))
+        self.kept[at] = values
+
+    @property
+    def values(self) -> Array:
+        """With all replicates; read only where they are all alike."""
+        return np.broadcast_to(self.kept, (*self.leading, *self.shape))
+
+
 class _Table:
-    """Where the accounts of all designs are entered; party, design and threshold come first for speed."""
+    """Where the accounts of all designs are entered; party, design and threshold come first for speed.
+
+    Most of the time of settling goes to touching new memory, so each sum is written once, where it stays.
+    """
 
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
         self.ledger, self.designs = ledger, designs
@@ -188,45 +121,50 @@ class _Table:
         self.parties = list(dict.fromkeys(party.name for design in designs for party in design.parties))
         self.swept = any(not design.exclusion.fixed_thresholds() for design in designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
-        shape = (len(designs), len(self.grid), *self.populations.gross.shape)
-        self.by_party = {name: np.zeros((len(self.parties), *shape)) for name in ("payment", "funding", "cost_borne")}
-        self.money = {name: np.zeros(shape) for name in MONEY}
+        self.shape = self.populations.gross.shape
+        self.places = (len(designs), len(self.grid))
+        leading = (len(self.parties), *self.places)
+        self.moved = {name: np.zeros((*leading, *self.shape)) for name in ("payment", "cost_borne", "surplus")}
+        self.settlement = np.zeros((*self.places, *self.shape))
+        self.funding = _Growing(leading, self.shape)
+        self.budget, self.own_cost = (_Growing(self.places, self.shape) for _ in range(2))
         self.memos: dict[str, Array] = {}
         self.counts: dict[str, Array] = {}
 
     def points_of(self, design: Design) -> list[tuple[Any, float | None]]:
         """Places along the grid, and the point at which a swept rule is applied there."""
-        if design.exclusion.fixed_thresholds():
-            return [(slice(None), None)]
-        return list(enumerate(self.grid))
+        if not design.exclusion.fixed_thresholds():
+            return list(enumerate(self.grid))
+        if not excludes_nobody(design.exclusion):
+            sweep(self.ledger, design.exclusion)  # refuses a threshold that is not on the grid
+        return [(slice(None), None)]
 
     def enter(self, design: int, place: Any, cleared: Cleared) -> None:
         """Enter the accounts of one design at one point."""
         accounts = cleared.accounts
         for party, name in enumerate(self.parties):
             if name in accounts.payment:
-                for variable in self.by_party:
-                    self.by_party[variable][party, design, place] = getattr(accounts, variable)[name]
-        self.money["budget"][design, place] = cleared.budget
-        self.money["settlement"][design, place] = cleared.settlement
-        self.money["system_cost"][design, place] = self.populations.gross + accounts.own_cost
+                at = (party, design, place)
+                self.funding.enter(at, accounts.funding[name])
+                self.moved["payment"][at] = accounts.payment[name]
+                self.moved["cost_borne"][at] = accounts.cost_borne[name]
+                self.moved["surplus"][at] = accounts.surplus(name)
+        self.budget.enter((design, place), cleared.budget)
+        self.own_cost.enter((design, place), accounts.own_cost)
+        self.settlement[design, place] = cleared.settlement
         for name, amount in accounts.memo.items():
-            self.memos.setdefault(name, np.zeros(self.money["budget"].shape))[design, place] = amount
+            self.memos.setdefault(name, np.zeros(self.settlement.shape))[design, place] = amount
         for event, where in accounts.events.items():
-            counts = self.counts.setdefault(
-                event, np.zeros((len(self.designs), len(self.grid), *where.shape[1:]), dtype=int)
-            )
+            counts = self.counts.setdefault(event, np.zeros((*self.places, *self.shape[1:]), dtype=int))
             counts[design, place] = where.sum(axis=0)
 
     def outcome(self) -> xr.Dataset:
         """The Dataset, its dims in the order that the documentation gives."""
-        payment, funding, cost_borne = (self.by_party[name] for name in ("payment", "funding", "cost_borne"))
-        by_party = {**self.by_party, "surplus": funding + payment - cost_borne}
         rows = ("design", "threshold", "replicate", *self.populations.others)
-        variables: dict[str, Any] = {name: (("party", *rows), values) for name, values in by_party.items()}
-        variables |= {name: (rows, values) for name, values in {**self.money, **self.memos}.items()}
-        places = (len(self.designs), len(self.grid), *self.populations.gross.shape[1:])
-        counts = np.array(list(self.counts.values()), dtype=int).reshape(-1, *places)
+        by_party = {**self.moved, "funding": self.funding.values}
+        variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
+        variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
+        counts = np.array(list(self.counts.values()), dtype=int).reshape(-1, *self.places, *self.shape[1:])
         variables["triggered"] = (("event", "design", "threshold", *self.populations.others), counts)
         outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
@@ -234,6 +172,11 @@ class _Table:
             outcome = outcome.isel(threshold=0, drop=True)
         _describe(outcome, self.ledger.attrs.get("currency", "money"), self.ledger["threshold"].attrs.get("units", ""))
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
+
+    def _money(self) -> dict[str, Array]:
+        gross, own = self.populations.gross, self.own_cost
+        system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
+        return {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
 
     def _coordinates(self) -> dict[str, Any]:
         names = [design.name for design in self.designs]

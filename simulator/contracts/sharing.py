@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..base import Fraction, Number, Term, Threshold, also, mistake
 from .activity import ActivityTerm
@@ -95,6 +95,16 @@ class MinimumRate(Term):
     share_if_missed: Fraction = 0.0
     """What remains of a positive result that misses the minimum (0.5: settled at half the rate)."""
     event: ClassVar[str] = "gate_missed"
+
+    @model_validator(mode="after")
+    def _sides_have_their_rates(self) -> Any:
+        if self.sides == "gains" and self.loss_rate is not None:
+            raise mistake(
+                f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be",
+                "leave one of the two out",
+                value=None,
+            )
+        return self
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """Compare the unrounded savings rate with the minimum: at the minimum exactly, the gate is passed."""

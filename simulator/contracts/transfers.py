@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from ..base import Fraction, NonNegative, Number, Positive, Term, mistake
 from .accounts import Accounts
 from .context import Array, ByYear, Context
+from .mitigation import Mitigation
 from .parties import Party
 
 PartyName = Annotated[str, Field(min_length=1)]
@@ -46,7 +47,7 @@ class Scene:
     activity_change: Mapping[str, Array] = field(default_factory=dict)
 
 
-class RiskPool(Term):
+class RiskPool(Mitigation):
     """A ring-fenced pool: an opening balance, contributions, drawdown for deficits while it lasts, closing balance.
 
     The pool is a party; its surplus is its closing balance.

@@ -125,12 +125,12 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
 
 
 def _payoff(source: str, plot: str | None, as_json: bool) -> None:
-    from ..contracts.actuals import load_designs
+    from ..contracts.actuals import load_designs, load_scenario
     from ..contracts.payoff import payoff
     from .shell import without_display, write_picture
     from .text_settle import payoff_report
 
-    payoffs = payoff(load_designs(source))
+    payoffs = payoff(load_designs(source), scenario=load_scenario(source))
     click.echo(json_text(payoffs.to_dict()) if as_json else payoff_report(payoffs))
     if plot:
         without_display()

@@ -1,0 +1,77 @@
+"""Amounts that do not go with a scenario's cost: a budget that its own exclusion rule leaves nothing of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import PydanticCustomError
+
+from ..base import mistake
+from ..costs.model import CostModel, head_counts
+from ..costs.moments import Exact, Layer
+from .budget import BySegment, Expectations, PastYears
+from .design import Design
+
+Array = NDArray[np.float64]
+
+_PEOPLE = 1_000_000  # who share the rounding of the case mix
+
+
+def mistakes_of_amounts(
+    designs: Sequence[Design], model: CostModel, labels: Array, amounts: Array
+) -> Iterator[PydanticCustomError]:
+    """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw.
+
+    Parameters
+    ----------
+    designs : sequence of Design
+    model : CostModel
+    labels : ndarray, shape (threshold,)
+        The grid of thresholds.
+    amounts : ndarray, shape (stream, threshold)
+        Money per year at each point of it.
+    """
+    exact = None
+    for design in designs:
+        layers = _lowest(design, labels, amounts)
+        if not layers or not _may_run_out(design, model):
+            continue
+        exact = exact or Exact(model)
+        left = _budget_a_head(design, exact, layers)
+        if left <= 0:
+            yield mistake(
+                f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it",
+                "give a larger amount, or basis = 'retained'",
+                value=None,
+            )
+
+
+def _lowest(design: Design, labels: Array, amounts: Array) -> list[Layer]:
+    """The layers of the rule where it removes most; none where it removes nothing."""
+    rule, grid = design.exclusion, labels.tolist()
+    layers = rule.layers((rule.fixed_thresholds() or grid)[0])
+    known = [layer for layer in layers if layer.threshold in grid]
+    return [(amounts[:, grid.index(at)], excess, whole) for at, excess, whole in known if np.isfinite(at)]
+
+
+def _may_run_out(design: Design, model: CostModel) -> bool:
+    """Whether the budget is gross, and names what the scenario knows."""
+    if isinstance(design.budget, PastYears) or design.budget.basis == "retained":
+        return False
+    names = {segment.name for segment in model.population.segments}
+    return not isinstance(design.budget, BySegment) or set(design.budget.amounts) == names
+
+
+def _budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> float:
+    heads = head_counts(_PEOPLE, exact.model.shares)[None, :]
+    gross, kept = (float(exact.total(heads, rule).mean[0]) for rule in ([], layers))
+    names = [segment.name for segment in exact.model.population.segments]
+    people = {name: np.asarray(float(count)) for name, count in zip(names, heads[0], strict=True)}
+    expected = Expectations(
+        members=np.asarray(float(_PEOPLE)), gross=np.asarray(gross), removed=np.asarray(gross - kept),
+        sd=np.zeros(()), luck=np.zeros(()), baseline=np.zeros(()), segment_members=people, usual_members=people,
+        year=design.year,
+    )  # fmt: skip
+    return float(design.budget.evaluate(expected)) / _PEOPLE
