@@ -73,12 +73,9 @@ class Populations:
         if self.scenario is None:
             return self._fitted_to_shocks(self.retained(rule))
         model = self.scenario.cost_model
-        means = kept_means(model, self._heads, self._layers(rule), self._stream_factors(len(model.streams)))
+        factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        means = kept_means(model, self._heads, self._layers(rule), factors)
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
-
-    def _stream_factors(self, streams: int) -> Array:
-        """What the shocks multiply the cost of each stream by, shape (replicate, stream)."""
-        return np.repeat(self.ledger["shock_factor"].prod("shock").values[:, None], streams, axis=1)
 
     def _fitted_to_shocks(self, cost: Array) -> Array:
         """Cost fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
@@ -155,7 +152,7 @@ class Populations:
         if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
-        exact = Exact(CostModel(population=alone, shocks=self.scenario.shocks))
+        exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}))
         one_each = np.eye(len(alone.segments), dtype=np.int64)
         a_head = exact.total(one_each, []).mean - exact.total(one_each, self._layers(rule)).mean
         usual, drawn = self.usual_members(), self.segment_members()
