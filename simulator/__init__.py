@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .analysis.describe import describe as describe
     from .analysis.detection import detection as detection
     from .analysis.exact import exact as exact
+    from .analysis.exact_settlement import exact_settlement as exact_settlement
     from .analysis.luck import luck as luck
     from .analysis.minimum import minimum_population as minimum_population
     from .analysis.minimum_rate import load_minimum_rate as load_minimum_rate
@@ -77,6 +78,7 @@ _HOMES = {
     "describe": ".analysis.describe",
     "detection": ".analysis.detection",
     "exact": ".analysis.exact",
+    "exact_settlement": ".analysis.exact_settlement",
     "extend": ".runs",
     "fair_price": ".analysis.pricing",
     "fit": ".costs.fit",

@@ -1,0 +1,150 @@
+"""What each party may expect of a design, without draws: a settled payoff, weighed with the law of the retained cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .. import runs
+from ..contracts.design import Design
+from ..contracts.exclusion import CarveOut
+from ..contracts.payoff import payoff
+from ..engine.exact import Law
+from ..ledger import describe_variable
+from ..scenario import Scenario
+from .exact import law_of, points_of
+from .exactness import cells_of
+from .losses import designs_of
+
+Array = NDArray[np.float64]
+Curves = Callable[[Array], Array]
+"""Several payoffs, (point, curve), at each total, (point,)."""
+
+MONEY = ("payment", "cost_borne", "surplus")
+_POINTS = 513
+_FINER = 17  # points into which an interval with a kink or a jump is cut, again and again
+_CLOSE = 1e-9  # of the range: how closely kinks and jumps are found
+_BENT = 1e-9  # of the largest payoff: where a payoff is no longer taken for straight
+
+
+def exact_settlement(scenario: Scenario, designs: Sequence[Design] = ()) -> xr.Dataset:
+    """Expected payments, cost and surplus of every party, exactly.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    designs : sequence of Design
+        The scenario's by default; a threshold must be the design's own.
+
+    Returns
+    -------
+    xarray.Dataset
+        By (population_size, design, party), money per year and with the names of `compare`, so that the two can be
+        subtracted: ``expected_payment``, ``expected_cost_borne``, ``expected_surplus``; an absent party is 0. NaN for
+        designs that look at more than the retained cost, with the reason in the coordinate ``needs_draws`` (empty
+        elsewhere).
+
+    Raises
+    ------
+    SimulatorError
+        For no designs, a threshold that is not on the grid, and an infinite variance.
+
+    Examples
+    --------
+    A provider at full risk, with the expected cost as his budget, may expect a surplus of 0.
+    """
+    chosen = designs_of(scenario, designs)
+    places = range(len(scenario.population_sizes))
+    parts = [
+        xr.concat([_expected(scenario, design, place) for place in places], dim="population_size") for design in chosen
+    ]
+    answer = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
+    answer = answer.assign_coords(
+        population_size=list(scenario.population_sizes),
+        needs_draws=("design", [needs_draws(scenario, design) for design in chosen]),
+    )
+    answer = answer.where(answer["needs_draws"] == "")
+    for name in MONEY:
+        describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
+    return answer.assign_attrs(title=scenario.title, currency=scenario.currency, method="exact")
+
+
+def needs_draws(scenario: Scenario, design: Design) -> str:
+    """What a design looks at besides the retained cost; empty where it is nothing."""
+    if design.budget.kind == "past_years":
+        return "its budget comes from past years"
+    if design.budget.kind == "by_segment" and scenario.population.membership == "sampled":
+        return "its budget follows the case mix that is drawn"
+    if isinstance(design.exclusion, CarveOut) and not design.exclusion.keep_capitation:
+        return "capitation leaves with the patients"
+    if design.quality is not None and design.quality.draws:
+        return "quality is drawn"
+    return "activity is drawn" if design.follows_patients is not None else ""
+
+
+def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
+    members = scenario.population_sizes[place]
+
+    def settled(ratios: Array) -> xr.Dataset:
+        return payoff(design, ratios, scenario=scenario, members=members).isel(design=0, drop=True)
+
+    typical = settled(np.ones(1))
+    parties = typical["party"].values
+    if needs_draws(scenario, design):
+        nothing = {f"expected_{name}": ("party", np.full(parties.size, np.nan)) for name in MONEY}
+        return xr.Dataset(nothing, coords={"party": parties, "design": design.name})
+    law, budget = _law(scenario, design, place), float(typical["budget"])
+
+    def curves(total: Array) -> Array:
+        at = settled(total / budget)
+        return np.hstack([at[name].transpose("cost_ratio", "party").values for name in MONEY])
+
+    found = expectation(law, curves).reshape(len(MONEY), -1)
+    expected = {f"expected_{name}": ("party", row) for name, row in zip(MONEY, found, strict=True)}
+    return xr.Dataset(expected, coords={"party": parties, "design": design.name})
+
+
+def _law(scenario: Scenario, design: Design, place: int) -> Law:
+    rule = design.exclusion
+    (point,) = points_of(scenario, rule)
+    return law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
+
+
+def expectation(law: Law, curves: Curves) -> Array:
+    """E[curve(total)] of curves that are straight but for kinks and jumps, shape (curve,).
+
+    Points are added where a curve bends or jumps; between them it is straight, so that the chance of each interval and
+    the expected way into it are all that is needed. Beyond the law's range it goes on as it was.
+    """
+    total = np.linspace(law.low, law.high, _POINTS)
+    values = curves(total)
+    while True:
+        bent = _bent(total, values) & (np.diff(total) > _CLOSE * (law.high - law.low))
+        if not bent.any():
+            break
+        inner = np.arange(1, _FINER) / _FINER
+        new = (total[:-1][bent, None] + inner * np.diff(total)[bent, None]).ravel()
+        order = np.argsort(np.concatenate([total, new]), kind="stable")
+        total, values = np.concatenate([total, new])[order], np.concatenate([values, curves(new)])[order]
+    return _weighed(law, total, values)
+
+
+def _weighed(law: Law, total: Array, values: Array) -> Array:
+    width, rise = np.diff(total), np.diff(values, axis=0)
+    above, over = 1 - np.atleast_1d(law.cdf(total)), np.atleast_1d(law.stop_loss(total))
+    chance = -np.diff(above)
+    # expected way into each interval; bounded, since what is steep is narrow and would make much of a rounding
+    way = np.clip(-np.diff(over) - width * above[1:], 0.0, width * chance) / width
+    beyond = above[-1] * values[-1] + over[-1] * rise[-1] / width[-1]
+    return np.asarray((1 - above[0]) * values[0] + chance @ values[:-1] + way @ rise + beyond)
+
+
+def _bent(total: Array, values: Array) -> NDArray[np.bool_]:
+    """Intervals in or beside which a curve has a kink or a jump."""
+    slopes = np.diff(values, axis=0) / np.diff(total)[:, None]
+    width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])[:, None]
+    turns = (np.abs(np.diff(slopes, axis=0)) * width > _BENT * max(float(np.abs(values).max()), 1.0)).any(axis=1)
+    return np.concatenate([turns, [False]]) | np.concatenate([[False], turns])
