@@ -33,7 +33,7 @@ def scenario() -> sim.Scenario:
             },
             "population": {
                 "segments": [
-                    {"name": "a", "share": 0.9, "p_user": 0.8, "severity": {"family": "lognormal", "mean": 800.0, "cv": 1.5}},
+                    {"name": "a", "share": 0.9, "severity": {"family": "lognormal", "mean": 800.0, "cv": 1.5}},
                     {"name": "b", "share": 0.1, "severity": {"family": "gamma", "mean": 9_000.0, "cv": 1.2}},
                 ]
             },

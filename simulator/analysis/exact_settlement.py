@@ -1,4 +1,4 @@
-"""What each party may expect of a design, without draws: a settled payoff, weighed with the law of the retained cost."""
+"""What each party may expect of a design, without draws: a payoff, weighed with the law of the retained cost."""
 
 from __future__ import annotations
 
