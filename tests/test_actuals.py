@@ -116,6 +116,7 @@ def rows(**columns):
             },
             -7_500_000,
         ),
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": 312.0, "final_share": 0.45}, -5_500_000),
         # inside the gate nothing is settled, whatever the quality
         ({"track": "ENHANCED", "expenditure": 1.01e8, "quality_score": np.nan}, 0),
         ({"track": "Track 1", "expenditure": 9.9e7, "quality_score": np.nan}, 0),

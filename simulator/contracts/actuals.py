@@ -36,7 +36,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 `revenue_limited` says in which rows a limit of revenue holds (0: it does not). `relief` reduces a loss, whatever its
 sign. `design` names the row's design where several are given. All shares are fractions; only a quality score beside a
-row's own final share may be a percentage.
+row's own final share may be a percentage, and is passed over in any other unit.
 """
 
 
@@ -253,10 +253,10 @@ _FIRST_CALENDAR_YEAR = 1900
 
 def _check_ranges(figures: Mapping[str, Array]) -> None:
     """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
-    most = {"quality": np.where(_shared(figures), 100.0, 1.0)}
     for name in ("quality", "final_share", "minimum_rate"):
-        known = figures.get(name, np.empty(0))
-        outside = known[(known < 0) | (known > most.get(name, 1.0))] if known.size else known
+        known = figures.get(name, np.full(figures["budget"].shape, np.nan))
+        looked_at = ~_shared(figures) if name == "quality" else True
+        outside = known[((known < 0) | (known > 1)) & looked_at]
         if outside.size:
             raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
     revenue = figures.get("revenue", np.empty(0))
@@ -275,11 +275,11 @@ def _shared(figures: Mapping[str, Array]) -> Array:
 
 
 def _scores(figures: Mapping[str, Array]) -> dict[str, Array]:
-    """Quality scores as fractions: published rows with a final share have percentages in some years."""
+    """Quality scores as fractions: beside a final share they may be percentages, or points that mean nothing here."""
     if "quality" not in figures:
         return {}
-    score = figures["quality"]
-    return {"quality": np.where(_shared(figures) & (score > 1.0), score / 100.0, score)}
+    score = np.where(_shared(figures) & (figures["quality"] > 1.0), figures["quality"] / 100.0, figures["quality"])
+    return {"quality": np.where((score < 0.0) | (score > 1.0), np.nan, score)}
 
 
 def _contract_years(year: Array, own: int) -> Array:
