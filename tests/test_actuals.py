@@ -300,3 +300,7 @@ def test_columns_of_another_year_are_let_be(tracks, results):
         performance_year=2021.0, quality_score=100 * results["quality_score"], agreement_type="New", final_loss_rate=0.3
     )
     assert reproduced(settle_actuals(tracks, later)["settlement"], results) == 548
+    assert reproduced(settle_actuals(tracks, later.rename(columns=str.upper))["settlement"], results) == 548
+    # whoever earned nothing may have no final share, and has a percentage all the same
+    later.loc[later["earned"] == 0, "final_share"] = np.nan
+    assert reproduced(settle_actuals(tracks, later)["settlement"], results) == 548

@@ -35,8 +35,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
 
 `revenue_limited` says in which rows a limit of revenue holds (0: it does not). `relief` reduces a loss, whatever its
-sign. `design` names the row's design where several are given. All shares are fractions; only a quality score beside a
-row's own final share may be a percentage, and is passed over in any other unit.
+sign. `design` names the row's design where several are given. All shares are fractions; only quality scores may
+be percentages where rows have final shares of their own. Capitals in a column's name do not matter.
 """
 
 
@@ -74,6 +74,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     if frame.empty:
         raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
     columns = _columns(frame)
+    frame = _with_scores_as_fractions(frame, columns)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
     return _in_order(parts, frame)
@@ -121,7 +122,7 @@ def _columns(frame: pd.DataFrame) -> dict[str, str]:
     """The frame's name of each column that it has."""
     found = {}
     for meaning, names in COLUMNS.items():
-        present = [name for name in names if name in frame]
+        present = [str(name) for name in frame if str(name).casefold() in names]
         if len(present) > 1:
             raise SimulatorError("frame", None, f"has both {present[0]!r} and {present[1]!r}", "keep one of them")
         if present:
@@ -130,6 +131,19 @@ def _columns(frame: pd.DataFrame) -> dict[str, str]:
         if needed not in found:
             raise SimulatorError("frame", None, f"has no column {' or '.join(map(repr, COLUMNS[needed]))}", "add it")
     return found
+
+
+def _with_scores_as_fractions(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Scores as fractions where rows with a final share show that they are percentages.
+
+    Beside a final share a score that is neither is passed over; elsewhere it is left to be refused.
+    """
+    if not {"quality", "final_share"} <= set(columns):
+        return frame
+    score, shared = _numbers(frame[columns["quality"]]), _numbers(frame[columns["final_share"]]) >= 0
+    if (shared & (score > 1.0) & (score <= 100.0)).any():
+        score = np.where((score > 1.0) & (score <= 100.0), score / 100.0, score)
+    return frame.assign(**{columns["quality"]: np.where(shared & ((score < 0.0) | (score > 1.0)), np.nan, score)})
 
 
 def _plain(name: object) -> str:
@@ -232,7 +246,6 @@ def _context(design: Design, figures: Mapping[str, Array]) -> Context:
     revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
     if "revenue_limited" in figures:
         revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
-    figures = {**figures, **_scores(figures)}
     return Context(
         budget=figures["budget"],
         cost=figures["cost"],
@@ -254,9 +267,8 @@ _FIRST_CALENDAR_YEAR = 1900
 def _check_ranges(figures: Mapping[str, Array]) -> None:
     """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
     for name in ("quality", "final_share", "minimum_rate"):
-        known = figures.get(name, np.full(figures["budget"].shape, np.nan))
-        looked_at = ~_shared(figures) if name == "quality" else True
-        outside = known[((known < 0) | (known > 1)) & looked_at]
+        known = figures.get(name, np.empty(0))
+        outside = known[(known < 0) | (known > 1)]
         if outside.size:
             raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
     revenue = figures.get("revenue", np.empty(0))
@@ -267,19 +279,6 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
     wrong = year[(year < 1) | (year != np.round(year))]
     if wrong.size:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
-
-
-def _shared(figures: Mapping[str, Array]) -> Array:
-    """Rows that say their own final share."""
-    return ~np.isnan(figures.get("final_share", np.full(figures["budget"].shape, np.nan)))
-
-
-def _scores(figures: Mapping[str, Array]) -> dict[str, Array]:
-    """Quality scores as fractions: beside a final share they may be percentages, or points that mean nothing here."""
-    if "quality" not in figures:
-        return {}
-    score = np.where(_shared(figures) & (figures["quality"] > 1.0), figures["quality"] / 100.0, figures["quality"])
-    return {"quality": np.where((score < 0.0) | (score > 1.0), np.nan, score)}
 
 
 def _contract_years(year: Array, own: int) -> Array:
