@@ -179,7 +179,7 @@ def test_unknown_designs_and_missing_figures_are_refused(tracks):
         settle_actuals(tracks, rows().drop(columns="track"))
     with pytest.raises(SimulatorError, match=r"row 0: lacks a figure that design 'Track 1' needs"):
         settle_actuals(tracks, rows(track="Track 1", quality_score=np.nan))
-    with pytest.raises(SimulatorError, match="lacks a figure"):
+    with pytest.raises(SimulatorError, match="lacks a figure that design 'BASIC E' needs; give its members"):
         settle_actuals(tracks, rows(minimum_savings_rate=np.nan, beneficiaries=np.nan))
 
 
