@@ -16,6 +16,7 @@ from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
 from .design import Design, designs_from
+from .limits import GainCap, LossLimit
 from .rows import columns_of, context_of, numbers, with_scores_as_fractions
 from .sharing import MinimumRate
 
@@ -165,6 +166,14 @@ def _limited_by_revenue(design: Design) -> bool:
     )
 
 
+def _rests_on_revenue(design: Design) -> bool:
+    """Whether a term has nothing but revenue to go by."""
+    alone = (
+        isinstance(term, GainCap | LossLimit) and term.of_budget is None and term.cash is None for term in design.terms
+    )
+    return any(alone) or any(getattr(term, "turnover", "") == "revenue" for term in design.terms)
+
+
 def _lacking(design: Design, context: Context, row: int) -> list[str]:
     """What the design looks at and the row does not say."""
     by_quality = any(getattr(step, "needs_quality", False) for step in (*design.terms, *design.transfers))
@@ -172,7 +181,7 @@ def _lacking(design: Design, context: Context, row: int) -> list[str]:
     asked = {
         "quality score": by_quality and _unknown(context.quality, context)[row],
         "quality standard": by_quality and _unknown(context.met_standard, context)[row],
-        "revenue": _limited_by_revenue(design) and _unknown(context.revenue, context)[row],
+        "revenue": _rests_on_revenue(design) and _unknown(context.revenue, context)[row],
         "members": by_size and _unknown(context.members, context)[row] and _unknown(context.minimum_rate, context)[row],
     }
     return [name for name, lacks in asked.items() if lacks] or ["figures"]
