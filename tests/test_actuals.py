@@ -116,6 +116,7 @@ def rows(**columns):
             },
             -7_500_000,
         ),
+        ({"track": "ENHANCED", "expenditure": 1.1e8, "quality_score": 312.0, "final_share": 0.45}, -5_500_000),
         # inside the gate nothing is settled, whatever the quality
         ({"track": "ENHANCED", "expenditure": 1.01e8, "quality_score": np.nan}, 0),
         ({"track": "Track 1", "expenditure": 9.9e7, "quality_score": np.nan}, 0),
@@ -178,7 +179,7 @@ def test_unknown_designs_and_missing_figures_are_refused(tracks):
         settle_actuals(tracks, rows().drop(columns="track"))
     with pytest.raises(SimulatorError, match=r"row 0: lacks a figure that design 'Track 1' needs"):
         settle_actuals(tracks, rows(track="Track 1", quality_score=np.nan))
-    with pytest.raises(SimulatorError, match="lacks a figure"):
+    with pytest.raises(SimulatorError, match="lacks a figure that design 'BASIC E' needs; give its members"):
         settle_actuals(tracks, rows(minimum_savings_rate=np.nan, beneficiaries=np.nan))
 
 
@@ -298,4 +299,8 @@ def test_columns_of_another_year_are_let_be(tracks, results):
     later = results.assign(
         performance_year=2021.0, quality_score=100 * results["quality_score"], agreement_type="New", final_loss_rate=0.3
     )
+    assert reproduced(settle_actuals(tracks, later)["settlement"], results) == 548
+    assert reproduced(settle_actuals(tracks, later.rename(columns=str.upper))["settlement"], results) == 548
+    # whoever earned nothing may have no final share, and has a percentage all the same
+    later.loc[later["earned"] == 0, "final_share"] = np.nan
     assert reproduced(settle_actuals(tracks, later)["settlement"], results) == 548

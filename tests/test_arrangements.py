@@ -121,6 +121,14 @@ def test_lewisham_income_over_cost():
     assert (accounts.surplus("provider").round(-2) + 0.0).tolist() == [550_000, 0, 0, -600_000]
 
 
+def test_lewisham_on_a_ladder():
+    ladder = context(budget=3.0e6)
+    accounts = clear(named(18, "joint management board"), ladder, expected_cost=ladder.budget).accounts
+    # in thousands: what is left of £3.0m less £50,000, and the board's £50,000 back while it lasts
+    assert (accounts.surplus("provider") / 1e3).round().tolist() == [550, 400, 250, 100, 0, -150, -300, -450, -600]
+    assert (accounts.surplus("board") / 1e3).round().tolist() == [50, 50, 50, 50, 0, 0, 0, 0, 0]
+
+
 def test_axene():
     ladder = context((495.5 / 500.0,), budget=62.5e6)
     assert apply_terms(named(31, "first dollar"), ladder).round(6).tolist() == [281_250]
@@ -134,6 +142,8 @@ def test_axene():
         (27, "Global", [200, 150, 100, 50, 0, -50, -100, -150, -200]),
         (27, "Professional", [52.5, 50, 42.5, 25, 0, -25, -42.5, -50, -52.5]),
         (20, "integrated care organisation", [140, 105, 70, 35, 0, -35, -70, -105, -140]),
+        (31, "first dollar", [100, 75, 50, 25, 0, 0, 0, 0, 0]),
+        (31, "with a 1% gate", [100, 75, 50, 25, 0, 0, 0, 0, 0]),
         (30, "demonstration", [144, 104, 64, 24, 0, 0, 0, 0, 0]),
         (28, "marginal-rate emergency tariff", [0, 0, 0, 0, 0, -15, -30, -45, -60]),
         (28, "blended payment 2019/20", [160, 120, 80, 40, 0, -40, -80, -120, -160]),

@@ -102,6 +102,18 @@ def test_imbalance_notices_money_that_is_lost(outcome):
     assert imbalance(lost) > 1e-9
 
 
+def test_what_is_alike_in_all_replicates_stays_beside_what_is_not(ledger):
+    varying = DESIGNS[7].model_copy(update={"name": "varying", "budget": DESIGNS[2].budget})
+    settled = settle(ledger, [DESIGNS[0], varying, DESIGNS[7]])
+    funding = settled["funding"].sel(party="pool").isel(population_size=2)
+    spread = funding.max("replicate") - funding.min("replicate")
+    assert spread.sel(design="varying") > 0
+    assert spread.sel(design=["pooled", "full risk"]).values.tolist() == [0.0, 0.0]
+    opening = 0.02 * settled["budget"].sel(design="varying")
+    assert np.allclose(settled["funding"].sel(party="pool", design="varying"), opening, rtol=1e-12)
+    assert imbalance(settled) < 1e-9
+
+
 def test_full_risk_is_budget_less_cost(ledger, outcome):
     deviation = outcome["budget"].sel(design="full risk") - ledger["gross_cost"]
     assert np.allclose(outcome["surplus"].sel(design="full risk", party="provider"), deviation, rtol=0, atol=1e-6)

@@ -16,28 +16,9 @@ from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
 from .design import Design, designs_from
-
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "budget": ("budget", "benchmark"),
-    "cost": ("cost", "expenditure"),
-    "members": ("members", "beneficiaries"),
-    "revenue": ("revenue", "provider_revenue"),
-    "revenue_limited": ("revenue_limited", "revenue_loss_limit"),
-    "quality": ("quality", "quality_score"),
-    "met_standard": ("met_standard", "met_quality_standard"),
-    "final_share": ("final_share",),
-    "minimum_rate": ("minimum_rate", "minimum_savings_rate"),
-    "adjustment": ("adjustment",),
-    "relief": ("relief", "disaster_adjustment"),
-    "year": ("contract_year", "performance_year"),
-    "design": ("design", "track"),
-}
-"""Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
-
-`revenue_limited` says in which rows a limit of revenue holds (0: it does not). `relief` reduces a loss, whatever its
-sign. `design` names the row's design where several are given. All shares are fractions; only a quality score beside a
-row's own final share may be a percentage.
-"""
+from .limits import GainCap, LossLimit
+from .rows import columns_of, context_of, numbers, with_scores_as_fractions
+from .sharing import MinimumRate
 
 
 def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +31,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
         whatever the case and the punctuation. A single design without labels is a proposal, and settles every row
         whatever the column says; one with labels refuses rows of another design.
     frame : pandas.DataFrame
-        One row an organisation and year; columns as in `COLUMNS`, money per year in one currency.
+        One row an organisation and year; columns as in `rows.COLUMNS`, money per year in one currency.
 
     Returns
     -------
@@ -73,7 +54,8 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
         raise SimulatorError("designs", None, "are none", "give at least one design")
     if frame.empty:
         raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
-    columns = _columns(frame)
+    columns = columns_of(frame)
+    frame = with_scores_as_fractions(frame, columns)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
     return _in_order(parts, frame)
@@ -117,21 +99,6 @@ def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFram
     return settled.fillna(dict.fromkeys(events, False)).infer_objects()
 
 
-def _columns(frame: pd.DataFrame) -> dict[str, str]:
-    """The frame's name of each column that it has."""
-    found = {}
-    for meaning, names in COLUMNS.items():
-        present = [name for name in names if name in frame]
-        if len(present) > 1:
-            raise SimulatorError("frame", None, f"has both {present[0]!r} and {present[1]!r}", "keep one of them")
-        if present:
-            found[meaning] = present[0]
-    for needed in ("budget", "cost"):
-        if needed not in found:
-            raise SimulatorError("frame", None, f"has no column {' or '.join(map(repr, COLUMNS[needed]))}", "add it")
-    return found
-
-
 def _plain(name: object) -> str:
     return "".join(letter for letter in str(name).casefold().replace("+", "plus") if letter.isalnum())
 
@@ -164,8 +131,8 @@ def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapp
 
 
 def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str], rows: Array) -> pd.DataFrame:
-    figures = {meaning: _numbers(frame[name][rows]) for meaning, name in columns.items() if meaning != "design"}
-    context = _context(design, figures)
+    figures = {meaning: numbers(frame[name][rows]) for meaning, name in columns.items() if meaning != "design"}
+    context = context_of(design, figures)
     cleared = clear(design, context, expected_cost=context.budget)
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
     if unknown.any():
@@ -199,108 +166,22 @@ def _limited_by_revenue(design: Design) -> bool:
     )
 
 
+def _rests_on_revenue(design: Design) -> bool:
+    """Whether a term has nothing but revenue to go by."""
+    alone = (
+        isinstance(term, GainCap | LossLimit) and term.of_budget is None and term.cash is None for term in design.terms
+    )
+    return any(alone) or any(getattr(term, "turnover", "") == "revenue" for term in design.terms)
+
+
 def _lacking(design: Design, context: Context, row: int) -> list[str]:
     """What the design looks at and the row does not say."""
     by_quality = any(getattr(step, "needs_quality", False) for step in (*design.terms, *design.transfers))
+    by_size = any(isinstance(term, MinimumRate) and term.rate is None for term in design.terms)
     asked = {
         "quality score": by_quality and _unknown(context.quality, context)[row],
         "quality standard": by_quality and _unknown(context.met_standard, context)[row],
-        "revenue": _limited_by_revenue(design) and _unknown(context.revenue, context)[row],
-        "members": _unknown(context.members, context)[row] and _unknown(context.minimum_rate, context)[row],
+        "revenue": _rests_on_revenue(design) and _unknown(context.revenue, context)[row],
+        "members": by_size and _unknown(context.members, context)[row] and _unknown(context.minimum_rate, context)[row],
     }
-    return [name for name, lacks in asked.items() if lacks]
-
-
-def _numbers(column: pd.Series) -> Array:
-    try:
-        return pd.to_numeric(column).to_numpy(dtype=float)
-    except (ValueError, TypeError):
-        raise SimulatorError(
-            str(column.name), None, "is not a column of numbers", "take out signs and separators"
-        ) from None
-
-
-def _context(design: Design, figures: Mapping[str, Array]) -> Context:
-    for needed in ("budget", "cost"):
-        if not np.isfinite(figures[needed]).all():
-            raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
-    if (figures["budget"] <= 0).any():
-        raise SimulatorError(
-            "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
-        )
-    _check_ranges(figures)
-    revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
-    if "revenue_limited" in figures:
-        revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
-    figures = {**figures, **_scores(figures)}
-    return Context(
-        budget=figures["budget"],
-        cost=figures["cost"],
-        members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
-        year=design.year if year is None else _contract_years(year, design.year),
-        revenue=revenue,
-        quality=figures.get("quality"),
-        met_standard=_standard(design, figures),
-        minimum_rate=figures.get("minimum_rate"),
-        final_share=figures.get("final_share"),
-        adjustment=figures.get("adjustment"),
-        relief=figures.get("relief"),
-    )
-
-
-_FIRST_CALENDAR_YEAR = 1900
-
-
-def _check_ranges(figures: Mapping[str, Array]) -> None:
-    """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
-    most = {"quality": np.where(_shared(figures), 100.0, 1.0)}
-    for name in ("quality", "final_share", "minimum_rate"):
-        known = figures.get(name, np.empty(0))
-        outside = known[(known < 0) | (known > most.get(name, 1.0))] if known.size else known
-        if outside.size:
-            raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
-    revenue = figures.get("revenue", np.empty(0))
-    if (revenue < 0).any():
-        raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
-    year = figures.get("year", np.empty(0))
-    year = year[year < _FIRST_CALENDAR_YEAR]
-    wrong = year[(year < 1) | (year != np.round(year))]
-    if wrong.size:
-        raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
-
-
-def _shared(figures: Mapping[str, Array]) -> Array:
-    """Rows that say their own final share."""
-    return ~np.isnan(figures.get("final_share", np.full(figures["budget"].shape, np.nan)))
-
-
-def _scores(figures: Mapping[str, Array]) -> dict[str, Array]:
-    """Quality scores as fractions: published rows with a final share have percentages in some years."""
-    if "quality" not in figures:
-        return {}
-    score = figures["quality"]
-    return {"quality": np.where(_shared(figures) & (score > 1.0), score / 100.0, score)}
-
-
-def _contract_years(year: Array, own: int) -> Array:
-    """Years counted from 1; a calendar year, or none, leaves the design's own."""
-    known = (year >= 1) & (year < _FIRST_CALENDAR_YEAR)
-    return np.where(known, np.nan_to_num(year), own).astype(int)
-
-
-def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
-    """Whether the standard is met, 1 or 0: as the row says, else by its score or its final share; NaN if neither."""
-    by_score = None
-    if "quality" in figures and design.quality is not None:
-        score = figures["quality"]
-        by_score = np.where(np.isnan(score), np.nan, score >= design.quality.standard)
-    if "met_standard" not in figures:
-        return by_score
-    said = figures["met_standard"]
-    if by_score is None and "final_share" in figures:
-        share = figures["final_share"]
-        by_score = np.where(np.isnan(share), np.nan, share > 0)
-    if np.isnan(said).any() and by_score is None:
-        raise SimulatorError("met_quality_standard", None, "is missing in a row", "give 1 or 0 in every row")
-    met = np.where(np.isnan(said), np.nan, said != 0)
-    return met if by_score is None else np.where(np.isnan(met), by_score, met)
+    return [name for name, lacks in asked.items() if lacks] or ["figures"]

@@ -122,7 +122,7 @@ class FollowPatients(Term):
         """
         raw = self.sd * (deviates - deviates.mean(axis=-1, keepdims=True))
         planned = np.array([parties[name].delivers for name in self.providers])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             room = np.where(raw < 0, planned / -raw, np.inf)
         scaled = raw * np.minimum(1.0, np.nan_to_num(room, nan=0.0, posinf=np.inf).min(axis=-1, keepdims=True))
         return dict(zip(self.providers, np.moveaxis(scaled, -1, 0), strict=True))
