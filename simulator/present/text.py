@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import xarray as xr
 
@@ -74,7 +74,7 @@ def amount(value: float, se: float, currency: str) -> str:
     return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:.{decimals}f}"
 
 
-def chance(value: float, se: float, interval: Sequence[float]) -> str:
+def chance(value: float, se: float, interval: Iterable[float]) -> str:
     """A probability rounded to its standard error; its 95% bound where it was never seen, or always."""
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)

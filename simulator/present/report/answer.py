@@ -43,9 +43,7 @@ def minimum_told(contents: Contents, margin: float, position: int) -> str:
 def _how_large(contents: Contents) -> tuple[Part, ...]:
     told = [(minimum_told(contents, contents.target.margin, at), name) for at, name in _ends(contents)]
     (first, *others), target = told, contents.target
-    start = (
-        f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, the population must number "
-    )
+    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, a contract needs "
     parts = [Part(start), *_number(*first)]
     for one in others:
         parts += [Part("; "), *_number(*one)]
@@ -55,7 +53,7 @@ def _how_large(contents: Contents) -> tuple[Part, ...]:
 def _number(said: str, rule: str) -> tuple[Part, ...]:
     number, _, interval = said.partition(" (")
     bracket = f" (95% interval: {interval}" if interval else ""
-    return Part(number, strong=True), Part(f"{bracket} {_with(rule)}")
+    return Part(number, strong=True), Part(f" people{bracket} {_with(rule)}")
 
 
 def _with(rule: str) -> str:

@@ -95,7 +95,8 @@ def _controls(contents: Contents) -> list[Control]:
     largest = contents.summary.sizes["population_size"] - 1
     found = [
         Control("population", "Population", [place.label for place in contents.places], largest // 2),
-        Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds), len(contents.thresholds) - 1),
+        Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds),
+                len(contents.thresholds) - 1),
         Control("margin", "Margin above the budget", [percentage(m) for m in margins],
                 margins.index(contents.target.margin)),
     ]  # fmt: skip

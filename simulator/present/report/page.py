@@ -1,4 +1,4 @@
-"""The report as one self-contained HTML file: styles, pictures, figures and script are inside, and nothing is fetched."""
+"""The report as one self-contained HTML file: styles, pictures, figures and script inside, and nothing is fetched."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "capitation", "text.parse_math": False}
+_SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "capitation", "text.parse_math": False}
 
 
 def inline_svg(draw: Callable[[], Axes], name: str, title: str, told: str) -> str:
