@@ -11,10 +11,13 @@ from xml.etree import ElementTree
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_FILL = re.compile(r"fill: (#[0-9a-f]{6})")
+_LEGIBLE = 4.5  # contrast of text on white that WCAG 2.1 asks for; lines and areas need 3
 _SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "capitation", "text.parse_math": False}
 
 
@@ -48,6 +51,8 @@ def _embedded(text: str, name: str, title: str, told: str) -> str:
         root.remove(metadata)
     for element in root.iter():
         _rename(element, name)
+        if element.tag == f"{{{_SVG}}}text":
+            element.attrib["style"] = _FILL.sub(_legible, element.attrib.get("style", ""))
     for dropped in ("width", "height", "version"):
         root.attrib.pop(dropped, None)
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title {name}-told", "focusable": "false"}
@@ -69,3 +74,16 @@ def _rename(element: ElementTree.Element, name: str) -> None:
             element.attrib["href"] = f"#{name}-{value.removeprefix('#')}"
         elif "url(#" in value:
             element.attrib[key] = value.replace("url(#", f"url(#{name}-")
+
+
+def _legible(fill: re.Match[str]) -> str:
+    """A colour of text, darkened until it can be read on white."""
+    red, green, blue = to_rgb(fill[1])
+    while 1.05 / (0.2126 * _light(red) + 0.7152 * _light(green) + 0.0722 * _light(blue) + 0.05) < _LEGIBLE:
+        red, green, blue = 0.95 * red, 0.95 * green, 0.95 * blue
+    return f"fill: {to_hex((red, green, blue))}"
+
+
+def _light(part: float) -> float:
+    """A part of a colour as light, by WCAG 2.1."""
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
