@@ -109,8 +109,10 @@ def test_each_slider_moves_by_keyboard_to_the_datasets_figures(opened: Opened, l
     designs = with_reference(sim.Scenario.model_validate(json.loads(ledger.attrs["scenario"])).designs)
     compared = sim.compare(sim.settle(ledger, designs))
     at = {"population": 1, "threshold": 2, "margin": margins.index(0.03), "design": 1}
-    moves = [("population", "End", 2), ("threshold", "ArrowLeft", 1), ("margin", "ArrowRight", at["margin"] + 1),
-             ("design", "ArrowRight", 2), ("population", "Home", 0), ("threshold", "Home", 0), ("design", "Home", 0)]  # fmt: skip
+    moves = [
+        ("population", "End", 2), ("threshold", "ArrowLeft", 1), ("margin", "ArrowRight", at["margin"] + 1),
+        ("design", "ArrowRight", 2), ("population", "Home", 0), ("threshold", "Home", 0), ("design", "Home", 0),
+    ]  # fmt: skip
     for name, key, arrives in moves:
         before = text(page, "#explorer")
         page.focus(f"#control-{name}")
@@ -182,7 +184,7 @@ AUDIT = r"""
   }
   for (const image of document.querySelectorAll("img")) if (!image.alt) faults.push("img without alt");
   for (const box of document.querySelectorAll(".scroll")) {
-    if (box.tabIndex !== 0 || !box.getAttribute("aria-label")) faults.push("a scrolling box out of the keyboard's reach");
+    if (box.tabIndex !== 0 || !box.getAttribute("aria-label")) faults.push("a box out of the keyboard's reach");
   }
   for (const link of document.querySelectorAll("a[href^='#']")) {
     if (!document.getElementById(link.hash.slice(1))) faults.push(`leads nowhere: ${link.hash}`);

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..text import minimum_population, people
 from .gather import Contents
-from .names import figure, percentage
+from .names import NO_EXCLUSION, figure, percentage
 
 
 class Part(NamedTuple):
@@ -57,7 +57,7 @@ def _number(said: str, rule: str) -> tuple[Part, ...]:
 
 
 def _with(rule: str) -> str:
-    if rule == "no exclusion":
+    if rule == NO_EXCLUSION:
         return f"with {rule}"
     return f"with each patient’s cost capped at {rule.removeprefix('cap ').removeprefix('at ')}"
 

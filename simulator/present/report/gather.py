@@ -148,9 +148,16 @@ def _compared(drawn: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset | None
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:
     return tuple(
         Place(
-            f"{people(float(label))} people" if dim == "population_size" else str(label),
+            _label(summary[dim][position]),
             summary.isel({dim: position}),
             None if compared is None else compared.isel({dim: position}),
         )
-        for position, label in enumerate(summary[dim].values)
+        for position in range(summary.sizes[dim])
     )
+
+
+def _label(place: xr.DataArray) -> str:
+    """So many people; or a unit's name, and its people."""
+    size = place["unit_size"] if "unit_size" in place.coords else place
+    told = f"{people(float(size))} people"
+    return told if size is place else f"{place.item()}, {told}"

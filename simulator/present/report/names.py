@@ -8,6 +8,9 @@ import xarray as xr
 
 from ..text import amount, chance, money, percent
 
+NO_EXCLUSION = "no exclusion"
+"""What a threshold is called that nobody's cost exceeds."""
+
 
 def percentage(fraction: float) -> str:
     """A given fraction, which has no error: 3%."""
@@ -26,7 +29,7 @@ def threshold_names(ledger: xr.Dataset) -> list[str]:
 
 def _threshold_name(threshold: float, unit: str, currency: str, amounts: xr.DataArray) -> str:
     if math.isinf(threshold) or (unit == "1" and threshold == 1):
-        return "no exclusion"
+        return NO_EXCLUSION
     if unit != "1":
         return f"cap {money(threshold, currency)}"
     low, high = money(float(amounts.min()), currency), money(float(amounts.max()), currency)

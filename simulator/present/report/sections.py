@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import xarray as xr
 
+from ...analysis.statistics import MARGINS
 from ...contracts.design import STATUS_QUO
 from .answer import minimum_told
 from .gather import Contents, overspend
-from .names import figure, percentage
+from .names import NO_EXCLUSION, figure, percentage
 from .tables import Table
 
 FIGURES = (
@@ -39,7 +40,7 @@ _BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or a
 def minimum_table(contents: Contents) -> Table:
     """The smallest population for each threshold (rows) and margin (columns, the one that was asked for first)."""
     asked = contents.target.margin
-    margins = [asked, *(margin for margin in contents.margins if margin > 0 and margin != asked)]
+    margins = [asked, *(margin for margin in MARGINS if margin != asked)]
     rows = [
         [name, *(minimum_told(contents, margin, at) for margin in margins)]
         for at, name in enumerate(contents.thresholds)
@@ -104,6 +105,7 @@ def removed_table(contents: Contents) -> Table:
     rows = [
         [name, *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in figures)]
         for at, name in enumerate(contents.thresholds)
+        if name != NO_EXCLUSION
     ]
     return Table(
         f"Share that each rule takes out, at {place.label}",
@@ -175,7 +177,7 @@ def rule_of(contents: Contents, design: str, position: int) -> str:
     if not own:
         return contents.thresholds[position]
     if own == (float("inf"),):
-        return "no exclusion"
+        return NO_EXCLUSION
     labels = contents.summary["threshold"].values.tolist()
     named = [contents.thresholds[labels.index(at)] for at in own if at in labels]
     return f"{rule.kind.replace('_', ' ')}: {', '.join(named)}" if rule.kind != "cap" else named[-1]

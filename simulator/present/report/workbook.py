@@ -15,6 +15,7 @@ from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
 from .gather import Contents
 from .glossary import GLOSSARY
+from .names import NO_EXCLUSION
 from .tables import Table
 from .tidy import COLUMNS, tidy
 
@@ -33,7 +34,6 @@ _FORMATS: dict[str, dict[str, Any]] = {
     "money": {"num_format": "#,##0.00"},
     "number": {"num_format": "0.0000"},
 }
-_NO_EXCLUSION = "no exclusion"
 
 
 def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
@@ -101,7 +101,8 @@ class _Workbook:
             yield sections.minimum_table(contents)
         yield sections.chance_table(contents, contents.target.margin)
         yield from sections.figure_tables(contents)
-        yield sections.removed_table(contents)
+        removed = sections.removed_table(contents)
+        yield from [removed] if removed.rows else []
         yield from sections.design_tables(contents)
 
     def _words(self, name: str, tables: Sequence[Table]) -> None:
@@ -168,7 +169,7 @@ class _Workbook:
         elif value is None or math.isnan(value):
             return
         elif math.isinf(value):
-            told = _NO_EXCLUSION if COLUMNS[column] == "threshold" else "above the largest size"
+            told = NO_EXCLUSION if COLUMNS[column] == "threshold" else "above the largest size"
             self._text(sheet, row, column, told, "right")
         else:
             sheet.write_number(row, column, value, self.formats[form])
