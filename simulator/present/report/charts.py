@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -15,13 +15,14 @@ from .tables import Table
 
 
 class Chart(NamedTuple):
-    """A picture, what it asks and tells in words, and the table beside it."""
+    """A picture, what it asks and tells in words, and the tables beside it."""
 
     question: str
     told: str
     """What is drawn, for the caption and for those who do not see it; no figures."""
     draw: Callable[[Contents], Axes]
-    table: Callable[[Contents], Table]
+    tables: Callable[[Contents], Iterable[Table]]
+    """The figures that are drawn."""
     is_shown: Callable[[Contents], bool] = lambda _: True
 
 
@@ -30,7 +31,7 @@ class Picture(NamedTuple):
 
     chart: Chart
     svg: str
-    table: Table
+    tables: tuple[Table, ...]
 
 
 def _has_sizes(contents: Contents) -> bool:
@@ -42,7 +43,7 @@ CHARTS = (
         "How does luck shrink as the population grows?",
         "One line for each patient-level rule. Lines are simulated, bands are 95% intervals, rings are exact figures.",
         lambda contents: plots.variance_by_size(contents.summary, title=" "),
-        luck_table,
+        lambda contents: [luck_table(contents)],
         _has_sizes,
     ),
 )
@@ -53,4 +54,4 @@ def pictures(contents: Contents) -> Iterator[Picture]:
     for number, chart in enumerate(CHARTS, start=1):
         if chart.is_shown(contents):
             drawn = inline_svg(lambda: chart.draw(contents), f"picture-{number}", chart.question, chart.told)  # noqa: B023
-            yield Picture(chart, drawn, chart.table(contents))
+            yield Picture(chart, drawn, tuple(chart.tables(contents)))

@@ -55,6 +55,8 @@ class Contents(NamedTuple):
     """What a report is made of."""
 
     target: Target
+    ledger: xr.Dataset
+    """The draws."""
     summary: xr.Dataset
     """By population size."""
     compared: xr.Dataset | None
@@ -124,6 +126,7 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
         units = summarise(apart, margins=margins), _compared(apart, designs)
     return Contents(
         target=Target(margin, at_most),
+        ledger=drawn,
         summary=summary,
         compared=compared,
         units=units,
