@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+import xarray as xr
 from matplotlib.axes import Axes
 
 from .. import plots
@@ -20,10 +21,13 @@ class Chart(NamedTuple):
     question: str
     told: str
     """What is drawn, for the caption and for those who do not see it; no figures."""
-    draw: Callable[[Contents], Axes]
-    tables: Callable[[Contents], Iterable[Table]]
+    shown: Callable[[Contents], xr.Dataset]
+    """The Dataset that is drawn, asked for once."""
+    draw: Callable[[Contents, xr.Dataset], Axes]
+    tables: Callable[[Contents, xr.Dataset], Iterable[Table]]
     """The figures that are drawn."""
-    is_shown: Callable[[Contents], bool] = lambda _: True
+    is_for: Callable[[Contents], bool] = lambda _: True
+    """Whether this ledger has the figures for it."""
 
 
 class Picture(NamedTuple):
@@ -34,17 +38,14 @@ class Picture(NamedTuple):
     tables: tuple[Table, ...]
 
 
-def _has_sizes(contents: Contents) -> bool:
-    return contents.has_sizes
-
-
 CHARTS = (
     Chart(
         "How does luck shrink as the population grows?",
-        "One line for each patient-level rule. Lines are simulated, bands are 95% intervals, rings are exact figures.",
-        lambda contents: plots.variance_by_size(contents.summary, title=" "),
-        lambda contents: [luck_table(contents)],
-        _has_sizes,
+        "One line for each patient-level rule, simulated, with its 95% band; exact figures are drawn beside it.",
+        lambda contents: contents.summary,
+        lambda _, shown: plots.variance_by_size(shown),
+        lambda contents, _: [luck_table(contents)],
+        lambda contents: contents.has_sizes,
     ),
 )
 
@@ -52,6 +53,11 @@ CHARTS = (
 def pictures(contents: Contents) -> Iterator[Picture]:
     """Every chart that this ledger has the figures for, drawn."""
     for number, chart in enumerate(CHARTS, start=1):
-        if chart.is_shown(contents):
-            drawn = inline_svg(lambda: chart.draw(contents), f"picture-{number}", chart.question, chart.told)  # noqa: B023
-            yield Picture(chart, drawn, tuple(chart.tables(contents)))
+        if chart.is_for(contents):
+            yield _drawn(chart, contents, f"picture-{number}")
+
+
+def _drawn(chart: Chart, contents: Contents, name: str) -> Picture:
+    shown = chart.shown(contents)
+    svg = inline_svg(lambda: chart.draw(contents, shown), name, chart.question, chart.told)
+    return Picture(chart, svg, tuple(chart.tables(contents, shown)))

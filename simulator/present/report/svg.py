@@ -18,6 +18,7 @@ _LINK = "{http://www.w3.org/1999/xlink}href"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _FILL = re.compile(r"fill: (#[0-9a-f]{6})")
 _LEGIBLE = 4.5  # contrast of text on white that WCAG 2.1 asks for; lines and areas need 3
+_PALE = 1.5  # contrast below which text is meant for a dark ground
 _SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "capitation", "text.parse_math": False}
 
 
@@ -78,10 +79,17 @@ def _rename(element: ElementTree.Element, name: str) -> None:
 
 def _legible(fill: re.Match[str]) -> str:
     """A colour of text, darkened until it can be read on white."""
-    red, green, blue = to_rgb(fill[1])
-    while 1.05 / (0.2126 * _light(red) + 0.7152 * _light(green) + 0.0722 * _light(blue) + 0.05) < _LEGIBLE:
-        red, green, blue = 0.95 * red, 0.95 * green, 0.95 * blue
-    return f"fill: {to_hex((red, green, blue))}"
+    colour = to_rgb(fill[1])
+    if _contrast(*colour) < _PALE:
+        return fill[0]
+    while _contrast(*colour) < _LEGIBLE:
+        colour = 0.95 * colour[0], 0.95 * colour[1], 0.95 * colour[2]
+    return f"fill: {to_hex(colour)}"
+
+
+def _contrast(red: float, green: float, blue: float) -> float:
+    """Contrast with white, by WCAG 2.1."""
+    return 1.05 / (0.2126 * _light(red) + 0.7152 * _light(green) + 0.0722 * _light(blue) + 0.05)
 
 
 def _light(part: float) -> float:
