@@ -1,6 +1,6 @@
 """One-file developer command: sets everything up, then runs the main job, the tests or the checks.
 
-    python3 dev.py demo [options]      the main job on configs/east_sussex.toml; writes to results/
+    python3 dev.py demo [options]      the main job on configs/east_sussex.toml; writes figures and a report to results/
     python3 dev.py test [options]      the tests; options go to pytest
     python3 dev.py lint                ruff, formatting and types
     python3 dev.py setup [extra ...]   only the environment: the core, or extras of pyproject.toml such as dev
@@ -151,7 +151,7 @@ def setup(options):
 
 
 def demo(options):
-    ensure()
+    ensure(("report",))
     return run([python_of(VENV), "-m", "simulator.present.demo", *options])
 
 

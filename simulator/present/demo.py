@@ -60,6 +60,7 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
         if case is CASES[0]:
             save(with_summary(ledger, summary), results / "east_sussex.nc")
             write_variance(summary, results / "east_sussex.png")
+            report = _report(ledger, results / "east_sussex.html")
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
     click.echo(figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost"))
@@ -70,6 +71,18 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     click.echo("\n" + answers(summaries))
     click.echo(f"\ndraws and summary: {results / 'east_sussex.nc'}")
     click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
+    click.echo(f"report:            {report}")
+
+
+def _report(ledger: xr.Dataset, path: Path) -> str:
+    """Where the report was written, or why it was not."""
+    from .report import gather, write_html
+
+    try:
+        write_html(gather(ledger, MARGIN, AT_MOST), path)
+    except SimulatorError as error:
+        return f"not written ({error})"
+    return f"{path} (open it in a browser)"
 
 
 def _run(path: Path, replicates: int | None) -> tuple[xr.Dataset, xr.Dataset]:

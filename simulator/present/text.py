@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import xarray as xr
 
 SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 
-def money(amount: float, currency: str) -> str:
-    """£25k, £1.5m, £935: three figures at most."""
+def money(amount: float, currency: str, figures: int = 3) -> str:
+    """£25k, £1.5m, £935: three figures at most, or as many as asked for."""
     symbol = ("−" if amount < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
     if math.isinf(amount):
         return "none"
     for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
         if abs(amount) >= size:
-            return f"{symbol}{abs(amount) / size:.3g}{letter}"
-    return f"{symbol}{abs(amount):.3g}"
+            return f"{symbol}{abs(amount) / size:.{figures}g}{letter}"
+    return f"{symbol}{abs(amount):.{figures}g}"
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
@@ -60,6 +60,28 @@ def percent(value: float, se: float) -> str:
     return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
 
 
+def amount(value: float, se: float, currency: str) -> str:
+    """Money rounded to its standard error: £1.20m ± 0.03; three figures where it has none."""
+    if not math.isfinite(value):
+        return "—"
+    value = value if abs(value) >= 0.005 else 0.0
+    if not se > 1e-9 * max(abs(value), 1.0):
+        return money(value, currency)
+    size = next((size for size in (1e9, 1e6, 1e3) if abs(value) >= size or se >= size), 1.0)
+    letter = {1e9: "bn", 1e6: "m", 1e3: "k", 1.0: ""}[size]
+    decimals = error_decimals(se / size)
+    symbol = money(0, currency)[:-1]
+    return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:.{decimals}f}"
+
+
+def chance(value: float, se: float, interval: Iterable[float]) -> str:
+    """A probability rounded to its standard error; its 95% bound where it was never seen, or always."""
+    if value in (0.0, 1.0):
+        low, high = (float(bound) for bound in interval)
+        return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
+    return percent(value, se)
+
+
 def aligned(rows: Sequence[Sequence[str]], header: bool = True) -> list[str]:
     """Lines of equal columns, the first to the left and the others to the right; a rule below the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -97,11 +119,8 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> str
 
 
 def _cell(cell: xr.Dataset, name: str) -> str:
-    value = float(cell[name])
-    if name == "p_overspend" and value in (0.0, 1.0):
-        low, high = (float(bound) for bound in cell["p_overspend_interval"].values)
-        return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
-    return percent(value, float(cell[f"{name}_se"]))
+    value, se = float(cell[name]), float(cell[f"{name}_se"])
+    return chance(value, se, cell["p_overspend_interval"].values) if name == "p_overspend" else percent(value, se)
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ..contracts.design import STATUS_QUO
-from .text import error_decimals, money, people, percent, table
+from .text import amount, money, people, percent, table
 
 
 def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> str:
@@ -71,17 +71,7 @@ def _number(value: Any) -> float:
 
 
 def _amount(row: Mapping[str, Any], name: str, currency: str) -> str:
-    value, error = _number(row[name]), _number(row[f"{name}_se"])
-    if not math.isfinite(value):
-        return "—"
-    value = value if abs(value) >= 0.005 else 0.0
-    if not error > 1e-9 * max(abs(value), 1.0):
-        return money(value, currency)
-    size = next((size for size in (1e9, 1e6, 1e3) if abs(value) >= size or error >= size), 1.0)
-    letter = {1e9: "bn", 1e6: "m", 1e3: "k", 1.0: ""}[size]
-    decimals = error_decimals(error / size)
-    symbol = money(0, currency)[:-1]
-    return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {error / size:.{decimals}f}"
+    return amount(_number(row[name]), _number(row[f"{name}_se"]), currency)
 
 
 def _events(rows: list[Mapping[str, Any]]) -> str:

@@ -1,0 +1,79 @@
+"""The answer first: one sentence, with its uncertainty."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..text import minimum_population, people
+from .gather import Contents
+from .names import NO_EXCLUSION, figure, percentage
+
+
+class Part(NamedTuple):
+    """A piece of the sentence; the figures of it are strong."""
+
+    text: str
+    strong: bool = False
+
+
+def answer(contents: Contents) -> tuple[Part, ...]:
+    """How large the population must be; where there is one population only, how often its year overspends."""
+    return _how_large(contents) if contents.has_sizes else _how_often(contents)
+
+
+def answer_text(contents: Contents) -> str:
+    """The answer as plain text."""
+    return "".join(part.text for part in answer(contents))
+
+
+def how_read(contents: Contents) -> str:
+    """How the figure of the answer came about."""
+    drawn = f"{contents.summary.attrs['replicates']:,} synthetic populations"
+    if contents.has_sizes:
+        return f"From {drawn}; intervals are rounded outwards."
+    return f"From {drawn}; ± is one standard error."
+
+
+def minimum_told(contents: Contents, margin: float, position: int) -> str:
+    """The smallest population and its interval, for one margin and threshold."""
+    sizes = contents.summary["population_size"].values
+    return minimum_population(contents.minimum(margin), position, int(sizes[-1]), int(sizes[0]))
+
+
+def _how_large(contents: Contents) -> tuple[Part, ...]:
+    told = [(minimum_told(contents, contents.target.margin, at), name) for at, name in _ends(contents)]
+    (first, *others), target = told, contents.target
+    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, a contract needs "
+    parts = [Part(start), *_number(*first)]
+    for one in others:
+        parts += [Part("; "), *_number(*one)]
+    return (*parts, Part(", as read off the simulated sizes."))
+
+
+def _number(said: str, rule: str) -> tuple[Part, ...]:
+    number, _, interval = said.partition(" (")
+    bracket = f" (95% interval: {interval}" if interval else ""
+    return Part(number, strong=True), Part(f" people{bracket} {_with(rule)}")
+
+
+def _with(rule: str) -> str:
+    if rule == NO_EXCLUSION:
+        return f"with {rule}"
+    return f"with each patient’s cost capped at {rule.removeprefix('cap ').removeprefix('at ')}"
+
+
+def _ends(contents: Contents) -> list[tuple[int, str]]:
+    """The highest threshold, and the lowest where that is another one."""
+    last = len(contents.thresholds) - 1
+    return [(at, contents.thresholds[at]) for at in dict.fromkeys((last, 0))]
+
+
+def _how_often(contents: Contents) -> tuple[Part, ...]:
+    cell = contents.summary.isel(population_size=0).sel(margin=contents.target.margin)
+    size = people(float(contents.summary["population_size"][0]))
+    parts = [Part(f"Among {size} people, the chance of {contents.target.overspend} is ")]
+    for at, rule in _ends(contents):
+        parts += [Part("; ")] if len(parts) > 1 else []
+        parts += [Part(figure(cell.isel(threshold=at), "p_overspend", contents.currency), strong=True)]
+        parts += [Part(f" {_with(rule)}")]
+    return (*parts, Part(" (± is one standard error, < and > a 95% bound)."))

@@ -1,0 +1,153 @@
+"""The tables of a report: what it rests on, and where its numbers come from. Nothing of any patient."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ..text import money, people
+from .gather import Contents
+from .names import percentage
+from .tables import Table
+
+LIMITS = (
+    "The model is the assumptions below: it says how far chance moves the cost of such a population, not whether the "
+    "assumptions are right. Another spread of cost among the costliest patients can change the answer twofold.",
+    "Costs of people are independent given the shocks: contagion inside a practice, and who joins or leaves because of "
+    "the contract, are in the figures only as far as an assumption says so.",
+    "It is one contract year. The error beside each figure is that of drawing; it does not hold doubt about the "
+    "assumptions.",
+)
+"""What a board must not conclude."""
+
+
+def assumption_tables(contents: Contents) -> Iterator[Table]:
+    """Segments, rare services, shocks, thresholds, units and designs."""
+    yield _segments(contents)
+    yield from _shocks(contents)
+    yield _thresholds(contents)
+    yield from _rare_services(contents)
+    yield from _units(contents)
+    yield from _designs(contents)
+
+
+def _segments(contents: Contents) -> Table:
+    given = contents.scenario["population"]["segments"]
+    known = contents.described["segments"] if contents.described else [{}] * len(given)
+    rows = [
+        [
+            segment["name"],
+            percentage(segment["share"]),
+            percentage(segment.get("p_user", 1.0)),
+            _money(row.get("mean"), contents.currency),
+            _share(row.get("cv")),
+            _share(row.get("share_of_cost")),
+            _law(segment["severity"], row),
+        ]
+        for segment, row in zip(given, known, strict=True)
+    ]
+    mix = contents.scenario["population"].get("membership", "fixed")
+    held = "held as it is in every population" if mix == "fixed" else "drawn anew for every population"
+    head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
+            "Share of cost", "Law"]  # fmt: skip
+    note = f"One person's annual cost, before shocks. Shares of people are given, the rest is exact. Case mix: {held}."
+    return Table("Segments: who costs what", head, rows, note)
+
+
+def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
+    if "withheld" in severity:
+        return str(severity["withheld"])
+    if "calibrate" in severity:
+        return f"{severity['calibrate'].get('family', row.get('family', ''))}, calibrated"
+    return str(severity.get("family", row.get("family", "")))
+
+
+def _money(value: Any, currency: str) -> str:
+    return money(float(value), currency) if isinstance(value, int | float) else "—" if value is None else "infinite"
+
+
+def _share(value: Any) -> str:
+    return f"{100 * value:.3g}%" if isinstance(value, int | float) else "—" if value is None else "infinite"
+
+
+def _shocks(contents: Contents) -> Iterator[Table]:
+    rows = [[shock["name"], percentage(shock["cv"])] for shock in contents.scenario.get("shocks", ())]
+    if rows:
+        note = "As given. A shock multiplies everybody's cost in a year at once; its mean is 1."
+        yield Table("Shocks: what hits everybody at once", ["Shock", "Coefficient of variation"], rows, note)
+
+
+def _thresholds(contents: Contents) -> Table:
+    rows = []
+    for at, name in enumerate(contents.thresholds):
+        amounts = contents.amounts.isel(threshold=at).values
+        low, high = _amount(float(amounts.min()), contents.currency), _amount(float(amounts.max()), contents.currency)
+        label = float(contents.summary["threshold"][at])
+        percentile = percentage(label) if contents.summary["threshold"].attrs.get("units") == "1" else "—"
+        rows.append([name, low if low == high else f"{low} to {high}", percentile])
+    head = ["Patient-level rule", "One patient's annual cost", "Percentile of patients"]
+    note = "Exact. Of each patient's cost, what lies above is taken out of the budget."
+    return Table("Thresholds: where exclusion starts", head, rows, note)
+
+
+def _amount(value: float, currency: str) -> str:
+    return "without limit" if value == float("inf") else f"{money(0, currency)[:-1]}{value:,.0f}"
+
+
+def _rare_services(contents: Contents) -> Iterator[Table]:
+    services = contents.described["rare_services"] if contents.described else []
+    rows = [
+        [
+            service["name"],
+            f"{service['rate_per_100k']:g}",
+            money(service["mean_price"], contents.currency),
+            "in the budget" if service["in_scope"] else "outside the budget",
+        ]
+        for service in services
+    ]
+    if rows:
+        head = ["Service", "Events a year for 100,000 people", "Mean cost of an event", "Paid"]
+        yield Table("Rare services, counted by event", head, rows, "Rates are given; mean costs are exact.")
+
+
+def _units(contents: Contents) -> Iterator[Table]:
+    units = contents.scenario["population"].get("units", ())
+    rows = [[unit["name"], people(unit["members"])] for unit in units]
+    if rows:
+        yield Table("Units, drawn together", ["Unit", "People"], rows, "As given.")
+
+
+def _designs(contents: Contents) -> Iterator[Table]:
+    rows = [[design.name, design.expresses or "—"] for design in contents.designs]
+    if rows:
+        yield Table("Designs: who pays what", ["Design", "What it expresses"], rows, "As given.", prose=True)
+
+
+# ── where the numbers come from ──────────────────────────────────────────────────────────────────
+
+_STOPPED = {
+    "target": "drawn on until every 95% interval was as narrow as asked",
+    "max_replicates": "stopped at the limit of populations: not every 95% interval is as narrow as asked",
+}
+
+
+def provenance(contents: Contents) -> Table:
+    """Seed, replicates, scenario, versions and the run's own check."""
+    known = contents.summary.attrs
+    versions = json.loads(known.get("versions", "{}"))
+    rows = [
+        ["Synthetic populations", f"{known['replicates']:,}"],
+        ["Seed", str(known["seed"])],
+        ["Scenario", str(known["scenario_id"])],
+        ["Tables", str(known.get("tables_hash", "—"))],
+        ["Drawn at", str(known.get("created_at", "—"))],
+        ["Platform", str(known.get("platform", "—"))],
+        ["Versions", ", ".join([f"simulator {known.get('simulator_version', '—')}",
+                                *(f"{name} {version}" for name, version in sorted(versions.items()))])],
+        ["Self-check", str(known["check_sentence"])],
+    ]  # fmt: skip
+    if known.get("stopped_by") in _STOPPED:
+        rows.append(["Length of the run", _STOPPED[str(known["stopped_by"])]])
+    note = "The same scenario, seed and number of populations give the same figures again."
+    return Table("Where these figures come from", ["What", "Value"], rows, note, prose=True)

@@ -1,0 +1,190 @@
+"""The explorer's grid: every text that its sliders can ask for, made here, so that the page itself computes nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...contracts.design import STATUS_QUO
+from ..text import chance, money
+from .answer import minimum_told
+from .gather import Contents, Place, overspend
+from .names import figure, money_told, percentage
+from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, party_rows, rule_of
+
+WIDTH, HEIGHT = 400, 230
+"""Of the explorer's picture, in its own units."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 12, 44
+_TICKS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+_TOPS = (0.1, 0.25, 0.5, 0.6, 0.75, 1.0)
+
+
+class Control(NamedTuple):
+    """One slider: what can be chosen, and what is chosen at first."""
+
+    name: str
+    label: str
+    options: list[str]
+    at: int
+
+
+class Explorer(NamedTuple):
+    """What the explorer shows at first, and the grid that its sliders look things up in."""
+
+    controls: list[Control]
+    marks: list[str]
+    """What stands below each population in the picture."""
+    figures: list[str]
+    party_figures: list[str]
+    grid: dict[str, Any]
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """What stands on the page before a slider is moved."""
+        place, threshold, margin, design = (
+            next((control.at for control in self.controls if control.name == name), 0)
+            for name in ("population", "threshold", "margin", "design")
+        )
+        designs = self.grid["designs"]
+        return {
+            "chance": self.grid["chance"][place][threshold][margin],
+            "curve": [row[threshold][margin] for row in self.grid["chance"]],
+            "figures": self.grid["figures"][place][threshold],
+            "minimum": self.grid["minimum"][threshold][margin] if self.grid["minimum"] else None,
+            "design": designs[design] | _party_rows_at(designs[design], place, threshold) if designs else None,
+            "place": place,
+        }
+
+
+def _party_rows_at(design: dict[str, Any], place: int, threshold: int) -> dict[str, Any]:
+    at = threshold if len(design["rules"]) > 1 else 0
+    return {"rule": design["rules"][at], "rows": design["rows"][place][at]}
+
+
+def explorer(contents: Contents) -> Explorer:
+    """The controls and the grid of a report."""
+    top = max(float(place.summary["p_overspend_interval"].max()) for place in contents.places)
+    scale = _Scale(next(end for end in _TOPS if end >= min(top, 1.0)))
+    controls = _controls(contents)
+    grid = {
+        "chance": [_chances(place, scale) for place in contents.places],
+        "figures": [_figures(contents, place) for place in contents.places],
+        "minimum": _minima(contents),
+        "designs": _designs(contents),
+        "options": {control.name: control.options for control in controls},
+        "events": [overspend(margin) for margin in contents.margins],
+        "x": [round(x, 1) for x in _across(len(contents.places))],
+        "ticks": [[percentage(tick), round(scale.y(tick), 1)] for tick in _TICKS if tick <= scale.top],
+        "target": round(scale.y(contents.target.at_most), 1) if contents.target.at_most <= scale.top else None,
+        "ground": HEIGHT - _BOTTOM,
+    }
+    titles = [title for _, title in FIGURES]
+    return Explorer(controls, _marks(contents), ["Budget", *titles], [title for _, title in PARTY_FIGURES], grid)
+
+
+def _marks(contents: Contents) -> list[str]:
+    """Sizes as 50k and 2m; units have names that are too long."""
+    sizes = [money(float(size), "").strip() for size in contents.summary["population_size"].values]
+    return sizes if contents.units is None else ["all", *[""] * (len(contents.places) - 1)]
+
+
+def _controls(contents: Contents) -> list[Control]:
+    margins = contents.margins
+    largest = contents.summary.sizes["population_size"] - 1
+    found = [
+        Control("population", "Population", [place.label for place in contents.places], largest // 2),
+        Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds),
+                len(contents.thresholds) - 1),
+        Control("margin", "Margin above the budget", [percentage(m) for m in margins],
+                margins.index(contents.target.margin)),
+    ]  # fmt: skip
+    if contents.designs:
+        names = [design.name for design in contents.designs]
+        found.append(Control("design", "Design", names, 1 if names[0] == STATUS_QUO and len(names) > 1 else 0))
+    return found
+
+
+# ── the cost that is kept ────────────────────────────────────────────────────────────────────────
+
+
+class _Scale(NamedTuple):
+    """Square roots of chances from 0 to `top`, downwards: small chances stay apart."""
+
+    top: float
+
+    def y(self, value: float) -> float:
+        high = HEIGHT - _TOP - _BOTTOM
+        return _TOP + high * (1 - math.sqrt(min(value, self.top) / self.top))
+
+
+def _across(count: int) -> list[float]:
+    wide = WIDTH - _LEFT - _RIGHT
+    return [_LEFT + wide * (place + 0.5) / count for place in range(count)]
+
+
+def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:
+    """By threshold and margin: the text, and where the figure and its 95% interval stand in the picture."""
+    order = ("threshold", "margin")
+    values = place.summary["p_overspend"].transpose(*order).values
+    errors = place.summary["p_overspend_se"].transpose(*order).values
+    bounds = place.summary["p_overspend_interval"].transpose(*order, "bound").values
+    found: list[list[dict[str, Any]]] = [[{} for _ in row] for row in values]
+    for at in np.ndindex(*values.shape):
+        low, high = (float(bound) for bound in bounds[at])
+        value = float(values[at])
+        found[at[0]][at[1]] = {
+            "text": chance(value, float(errors[at]), (low, high)),
+            "y": [round(scale.y(one), 1) for one in (value, low, high)],
+        }
+    return found
+
+
+def _figures(contents: Contents, place: Place) -> list[list[str]]:
+    """By threshold: budget, and the figures of the cost that is kept."""
+    worst = level_of(place.summary)
+    found = []
+    for at in range(len(contents.thresholds)):
+        cell = worst.isel(threshold=at)
+        known = math.isfinite(float(cell["exact_mean"]))
+        error = 0.0 if known else float(cell["mean_cost_se"])
+        budget = money_told(float(cell["budget"]), error, contents.currency, is_exact=known)
+        found.append([budget, *(figure(cell, name, contents.currency) for name, _ in FIGURES)])
+    return found
+
+
+def _minima(contents: Contents) -> list[list[list[str]]]:
+    """By threshold and margin: the smallest population and its interval, where several sizes were drawn."""
+    if not contents.has_sizes:
+        return []
+    return [
+        [_in_two(minimum_told(contents, margin, at)) for margin in contents.margins]
+        for at in range(len(contents.thresholds))
+    ]
+
+
+def _in_two(said: str) -> list[str]:
+    number, _, interval = said.partition(" (")
+    return [number, f"({interval}" if interval else ""]
+
+
+# ── designs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _designs(contents: Contents) -> list[dict[str, Any]]:
+    """By design: its rules, and by population and rule the rows of its parties."""
+    return [
+        _design(contents, design.name, swept=not design.exclusion.fixed_thresholds()) for design in contents.designs
+    ]
+
+
+def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
+    points = range(len(contents.thresholds)) if swept else range(1)
+    rules = [rule_of(contents, name, at) for at in points]
+    rows = [
+        [party_rows(at_threshold(place.compared.sel(design=name), at), contents.currency) for at in points]
+        for place in contents.places
+        if place.compared is not None
+    ]
+    return {"rules": rules, "own": not swept, "rows": rows}

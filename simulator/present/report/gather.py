@@ -1,0 +1,166 @@
+"""Everything that a report tells, asked of the analysis once: no figure of a report comes from anywhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from ...analysis.describe import describe
+from ...analysis.sizing import minimum_on_grid
+from ...analysis.statistics import MARGINS, summarise
+from ...base import SimulatorError
+from ...contracts.compare import compare
+from ...contracts.design import Design, designs_from, with_reference
+from ...contracts.settle import settle
+from ...ledger import by_unit, draws_of
+from ...runs import scenario_of
+from ..text import people
+from .names import percentage, threshold_names
+
+EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
+"""Margins of the explorer, besides the one that is asked for."""
+
+
+class Target(NamedTuple):
+    """What "large enough" means: P(overspend > margin) is at most `at_most`."""
+
+    margin: float
+    at_most: float
+
+    @property
+    def overspend(self) -> str:
+        """The event in words."""
+        return overspend(self.margin)
+
+
+def overspend(margin: float) -> str:
+    """An overspend above a margin, in words."""
+    return f"an overspend above {percentage(margin)} of the budget" if margin else "an overspend"
+
+
+class Place(NamedTuple):
+    """One population of the ledger: a size, or a unit."""
+
+    label: str
+    summary: xr.Dataset
+    """What `summarise` gave, at this place: dims threshold and so on."""
+    compared: xr.Dataset | None
+    """What `compare` gave, at this place: dims design, party and so on; None without designs."""
+
+
+class Contents(NamedTuple):
+    """What a report is made of."""
+
+    target: Target
+    ledger: xr.Dataset
+    """The draws."""
+    summary: xr.Dataset
+    """By population size."""
+    compared: xr.Dataset | None
+    """Designs by population size."""
+    units: tuple[xr.Dataset, xr.Dataset | None] | None
+    """Summary and designs by unit, where the ledger has units."""
+    places: tuple[Place, ...]
+    thresholds: tuple[str, ...]
+    """What each threshold does, in words."""
+    designs: tuple[Design, ...]
+    """The reference first."""
+    scenario: dict[str, Any]
+    """As the ledger keeps it, observed costs withheld."""
+    described: dict[str, Any] | None
+    """What `describe` gives; None where observed costs were withheld."""
+    amounts: xr.DataArray
+    """Each threshold in money by segment."""
+
+    @property
+    def currency(self) -> str:
+        """ISO code."""
+        return str(self.summary.attrs["currency"])
+
+    @property
+    def margins(self) -> list[float]:
+        """Margins of the summary, ascending."""
+        return [float(margin) for margin in self.summary["margin"].values]
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether there are several sizes, so that a smallest one can be read off."""
+        return self.summary.sizes["population_size"] > 1
+
+    def minimum(self, margin: float) -> xr.Dataset:
+        """The smallest population for a margin, read off the simulated sizes."""
+        return minimum_on_grid(self.summary, "p_overspend", self.target.at_most, margin=margin)
+
+
+def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> Contents:
+    """Ask for every figure of a report.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        What `simulate` drew, with or without a summary beside it.
+    margin, at_most : float
+        The target: P(overspend > margin) ≤ at_most.
+
+    Raises
+    ------
+    SimulatorError
+        Where the ledger does not carry its scenario, the target is out of range, or a design cannot be settled.
+    """
+    if "scenario" not in ledger.attrs:
+        raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
+    if not 0 < at_most < 1:
+        raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    drawn = draws_of(ledger)
+    scenario = json.loads(drawn.attrs["scenario"])
+    whole = scenario_of(drawn)
+    designs = _designs(scenario)
+    margins = sorted({*EXPLORED_MARGINS, margin})
+    summary, compared = summarise(drawn, margins=margins), _compared(drawn, designs)
+    units = None
+    if "unit" in drawn.dims:
+        apart = by_unit(drawn)
+        units = summarise(apart, margins=margins), _compared(apart, designs)
+    return Contents(
+        target=Target(margin, at_most),
+        ledger=drawn,
+        summary=summary,
+        compared=compared,
+        units=units,
+        places=_places(summary, compared, "population_size") + (_places(*units, "unit") if units else ()),
+        thresholds=tuple(threshold_names(drawn)),
+        designs=designs,
+        scenario=scenario,
+        described=None if whole is None else describe(whole),
+        amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
+    )
+
+
+def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
+    raw = scenario.get("designs")
+    return with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
+
+
+def _compared(drawn: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset | None:
+    return compare(settle(drawn, designs)) if designs else None
+
+
+def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:
+    return tuple(
+        Place(
+            _label(summary[dim][position]),
+            summary.isel({dim: position}),
+            None if compared is None else compared.isel({dim: position}),
+        )
+        for position in range(summary.sizes[dim])
+    )
+
+
+def _label(place: xr.DataArray) -> str:
+    """So many people; or a unit's name, and its people."""
+    size = place["unit_size"] if "unit_size" in place.coords else place
+    told = f"{people(float(size))} people"
+    return told if size is place else f"{place.item()}, {told}"

@@ -1,0 +1,34 @@
+"""The words of a report, for those who do not use them every day."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """A term and what it means here."""
+
+    term: str
+    meaning: str
+
+
+GLOSSARY = (
+    Word("Budget", "The exact mean of the cost that is kept, after the excess of costly patients is taken out."),
+    Word("Cap", "What one patient costs above the threshold in a year is taken out, and somebody else pays for it."),
+    Word("Capitation", "A fixed amount of money for each person and year, whatever care the person needs."),
+    Word("Coefficient of variation", "Standard deviation over mean: one year in three strays as far, or further."),
+    Word("Design", "Who pays, keeps and loses what: a budget, an exclusion, shares of gains and losses, parties."),
+    Word("Exact", "Worked out from the assumptions without drawing anything; it has no sampling error."),
+    Word("Margin", "How far above the budget a year may end before it counts as an overspend here."),
+    Word("Mean of the worst years", "Average cost of the costliest years, such as the costliest 1 in 20 (TVaR)."),
+    Word("Overspend", "Cost kept, divided by the budget, less one."),
+    Word("Replicate", "One synthetic population, drawn for one year."),
+    Word("Segment", "People with one distribution of annual cost: a need level, an age band."),
+    Word("Share of the risk", "How much of what luck does to the total falls on a party; the shares add to 100%."),
+    Word("Shock", "What moves everybody's cost at once: prices, a hard winter. No size of population washes it out."),
+    Word("Standard error", "How far a simulated figure strays from what endless draws would give: the number after ±."),
+    Word("Surplus", "What a party has left after the year: money it brought, plus what it is paid, less its costs."),
+    Word("Threshold", "One patient's annual cost at which exclusion starts."),
+    Word("95% interval", "Made so that 95 of 100 such intervals hold the true figure."),
+)  # fmt: skip
+"""In alphabetical order."""

@@ -1,0 +1,97 @@
+"""The report as one self-contained HTML file: styles, pictures, figures and script inside, and nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ...base import SimulatorError
+from ...ledger import check_writable, write_whole
+from . import sections
+from .answer import answer, how_read
+from .assumptions import LIMITS, assumption_tables, provenance
+from .charts import pictures
+from .explorer import HEIGHT, WIDTH, explorer
+from .gather import Contents
+from .glossary import GLOSSARY
+from .names import percentage
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_html(contents: Contents, path: str | os.PathLike[str]) -> None:
+    """Write a report, whole or not at all.
+
+    Parameters
+    ----------
+    contents : Contents
+        What `gather` gave.
+    path : path-like
+        The HTML file.
+
+    Raises
+    ------
+    SimulatorError
+        Where the extra ``report`` is not installed, or the file cannot be written.
+    """
+    check_writable(path)
+    page = html_of(contents)
+    write_whole(path, lambda partial: partial.write_text(page, encoding="utf-8"))
+
+
+def html_of(contents: Contents) -> str:
+    """The report as HTML."""
+    template = _environment().get_template("report.html.j2")
+    explored, script = explorer(contents), _read("explorer.js")
+    page: str = template.render(
+        contents=contents,
+        known=contents.summary.attrs,
+        answer=answer(contents),
+        how_read=how_read(contents),
+        pictures=list(pictures(contents)),
+        explorer=explored,
+        box=(WIDTH, HEIGHT),
+        grid=_json(explored.grid),
+        sections=sections,
+        assumptions=list(assumption_tables(contents)),
+        provenance=provenance(contents),
+        limits=LIMITS,
+        glossary=GLOSSARY,
+        percentage=percentage,
+        style=_read("report.css"),
+        script=script,
+        script_hash=_hash(script),
+    )
+    return page
+
+
+def _environment() -> Any:
+    try:
+        import jinja2
+    except ImportError:
+        raise SimulatorError(
+            "report", None, "needs jinja2, which is not installed", 'pip install "capitation-risk[report]"'
+        ) from None
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+
+
+def _read(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _json(grid: dict[str, Any]) -> str:
+    """JSON that cannot end the element it stands in."""
+    text = json.dumps(grid, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(script: str) -> str:
+    """What the page's own policy knows its script by; any other is refused."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

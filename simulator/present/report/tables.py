@@ -1,0 +1,19 @@
+"""A table as all parts of a report take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """Rows of text below a caption; the first cell of a row is its head."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    prose: bool = False
+    """Whether the cells are words, which are set to the left."""
+    stacked: bool = False
+    """Whether what stands in brackets goes below the figure."""

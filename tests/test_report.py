@@ -1,0 +1,347 @@
+"""The report and the workbook: every figure is the Dataset's, nothing is fetched, and what is hostile stays text."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from conftest import KINDS, alone, make
+
+import simulator as sim
+from simulator.analysis.sizing import minimum_on_grid
+from simulator.contracts.design import with_reference
+from simulator.present.cli import main
+from simulator.present.report import gather, write_html, write_workbook
+from simulator.present.report.answer import answer_text
+from simulator.present.report.page import html_of
+from simulator.present.report.tidy import tidy
+
+matplotlib.use("Agg")
+
+HOSTILE = '<script>alert(1)</script> $\\frac{ & "quoted"'
+DESIGNS = [
+    {
+        "name": '=HYPERLINK("x","</script><img src=x onerror=alert(1)>")',
+        "expresses": "@SUM(1)",
+        "terms": [{"kind": "cap_and_collar", "cap": 0.05, "collar": -0.05}],
+        "exclusion": {"kind": "cap"},
+    },
+    {"name": "own cap", "exclusion": {"kind": "cap", "at": 5_000.0}},
+]
+
+
+def designed(**changes) -> xr.Dataset:
+    simulation = {"replicates": 400, "population_sizes": [300, 1_000, 4_000]}
+    return sim.simulate(make(simulation=simulation, designs=DESIGNS, **changes), progress=False)
+
+
+@pytest.fixture(scope="module")
+def ledger() -> xr.Dataset:
+    return designed(title=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def page(ledger: xr.Dataset) -> str:
+    return html_of(gather(ledger))
+
+
+def grid_of(page: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="grid">(.*?)</script>', page, re.S)[1])
+
+
+UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "bn": 1e9}
+
+
+def agrees(told: str, value: float, se: float | None) -> bool:
+    """Whether a printed figure and its error are this value and error, to the last digit that is printed."""
+    if told.startswith(("<", ">")):
+        return value in (0.0, 1.0)
+    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.]+)| \(exact\)| exactly)", told)
+    if parts is None:
+        return False
+    sign, number, unit, error = parts.groups()
+    scale = 0.01 if unit == "%" else UNITS[unit]
+    number = number.replace(",", "")
+    step = 10.0 ** -len(number.partition(".")[2]) * scale
+    near = abs(float(number) * scale * (-1 if sign else 1) - value) <= 0.5001 * step
+    if error is None:
+        return abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) and (se or 0.0) < 1e-9
+    return near and se is not None and abs(float(error) * scale - se) <= 0.5001 * step
+
+
+def test_what_agrees_is_told_from_what_does_not() -> None:
+    assert agrees("4.31% ± 0.04", 0.04312, 0.00041) and agrees("−£1.20m ± 0.03", -1_203_000, 31_000)
+    assert not agrees("4.31% ± 0.04", 0.0432, 0.00041) and not agrees("4.31% ± 0.04", 0.0431, 0.0006)
+    assert not agrees("4.31%", 0.0431, 0.0004)
+
+
+def test_every_figure_of_the_explorer_is_the_datasets(ledger: xr.Dataset, page: str) -> None:
+    grid = grid_of(page)
+    margins = [float(text.rstrip("%")) / 100 for text in grid["options"]["margin"]]
+    summary = sim.summarise(ledger, margins=margins)
+    for p, t, m in np.ndindex(3, 3, len(margins)):
+        cell = summary.isel(population_size=p, threshold=t, margin=m)
+        assert agrees(grid["chance"][p][t][m]["text"], float(cell["p_overspend"]), float(cell["p_overspend_se"]))
+    worst = summary.sel(quantile_level=0.95)
+    for p, t in np.ndindex(3, 3):
+        cell = worst.isel(population_size=p, threshold=t)
+        budget, *figures = grid["figures"][p][t]
+        assert agrees(budget, float(cell["budget"]), None)
+        for told, name in zip(figures, ("mean_cost", "cv", "tvar"), strict=True):
+            assert agrees(told, float(cell[name]), float(cell[f"{name}_se"]))
+
+
+def test_every_party_of_every_design_has_the_figures_of_the_comparison(ledger: xr.Dataset, page: str) -> None:
+    grid = grid_of(page)
+    designs = with_reference(sim.Scenario.model_validate(json.loads(ledger.attrs["scenario"])).designs)
+    compared = sim.compare(sim.settle(ledger, designs)).isel(quantile_level=0)
+    assert grid["options"]["design"] == [design.name for design in designs]
+    names = ("expected_surplus", "sd_surplus", "worst_surplus", "p_loss", "risk_share")
+    seen = 0
+    for d, design in enumerate(grid["designs"]):
+        for p, at in enumerate(design["rows"]):
+            for t, rows in enumerate(at):
+                for party, *figures in rows:
+                    cell = compared.isel(design=d, population_size=p, threshold=t).sel(party=party)
+                    for told, name in zip(figures, names, strict=True):
+                        value, se = float(cell[name]), float(cell[f"{name}_se"])
+                        assert told == "—" if math.isnan(value) else agrees(told, value, se), (told, name, value, se)
+                        seen += 1
+    assert seen > 100
+    assert [len(design["rules"]) for design in grid["designs"]] == [1, 3, 1]
+
+
+def test_the_answer_comes_first_with_its_interval(ledger: xr.Dataset) -> None:
+    contents = gather(ledger, margin=0.1, at_most=0.1)
+    answer = sim.summarise(ledger, margins=[0.1])
+    found = minimum_on_grid(answer, "p_overspend", 0.1, margin=0.1).isel(threshold=-1)
+    told = answer_text(contents)
+    number = float(re.search(r"needs ([\d,]+) people \(95% interval: ", told)[1].replace(",", ""))
+    assert number == pytest.approx(float(found["minimum_population"]), rel=0.05)
+    assert "an overspend above 10% of the budget" in told and "at most 10%" in told and "read off" in told
+    page = html_of(contents)
+    assert page.index('class="answer"') < page.index("<table")
+
+
+class _Elements(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_hostile_names_stay_text(page: str) -> None:
+    elements = _Elements(page)
+    assert [tag for tag, _ in elements.found].count("script") == 2
+    assert not [tag for tag, _ in elements.found if tag in ("img", "iframe", "object", "link")]
+    assert not [key for _, attrs in elements.found for key in attrs if key.startswith("on")]
+    assert HOSTILE in "".join(elements.text)
+    assert grid_of(page)["options"]["design"][1] == DESIGNS[0]["name"]
+
+
+def test_nothing_is_fetched_and_the_policy_allows_this_script_alone(page: str) -> None:
+    addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.[a-z]+[^\s\"'<>]*", page))
+    assert addresses <= {"http://www.w3.org/2000/svg"}
+    assert "@import" not in page and not re.search(r"url\((?!#)", page)
+    policy = next(a["content"] for tag, a in _Elements(page).found if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'") and "script-src 'sha256-" in policy
+    assert len(page) < 3_000_000
+
+
+def test_ids_are_given_once_and_references_lead_somewhere(page: str) -> None:
+    found = [attrs for _, attrs in _Elements(page).found]
+    ids = [attrs["id"] for attrs in found if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    for attrs in found:
+        wanted = attrs.get("aria-labelledby", "").split() + attrs.get("for", "").split()
+        wanted += re.findall("^#(.*)", attrs.get("href", ""))
+        wanted += re.findall(r"url\(#([^)]*)\)", " ".join(str(value) for value in attrs.values()))
+        assert set(wanted) <= set(ids)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_ledger_has_a_report(kind: str) -> None:
+    contents = gather(sim.simulate(make(**KINDS[kind]), progress=False))
+    page = html_of(contents)
+    controls = [attrs["data-control"] for _, attrs in _Elements(page).found if "data-control" in attrs]
+    assert "design" not in controls and {"margin", "population"} <= set(controls)
+    if "percentiles" in kind:
+        assert re.search(r"cap at percentile 95 \(£", page)
+    if kind == "units":
+        assert grid_of(page)["options"]["population"][-1] == "old town, 35 people"
+    if kind == "rare":
+        assert "transplants" in page and "outside the budget" in page
+
+
+def test_one_population_is_answered_by_its_chance() -> None:
+    ledger = sim.simulate(make(simulation={"population_sizes": [250]}), progress=False)
+    cell = sim.summarise(ledger).isel(population_size=0, threshold=-1).sel(margin=0.03)
+    told = re.search(r"is (\S+ ± \S+) with no exclusion", answer_text(gather(ledger)))[1]
+    assert agrees(told, float(cell["p_overspend"]), float(cell["p_overspend_se"]))
+
+
+def test_observed_costs_stay_out_of_report_and_workbook(tmp_path: Path) -> None:
+    costs = [417.25, 93.5, 2_001.75, 7_777.5, 12_345.75]
+    scenario = alone({"family": "empirical", "values": costs}, simulation={"thresholds": [5_000.0, math.inf]})
+    contents = gather(sim.simulate(scenario, progress=False))
+    page = html_of(contents)
+    write_workbook(contents, tmp_path / "a.xlsx")
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as book:
+        text = page + "".join(book.read(name).decode() for name in book.namelist())
+    assert "5 observed costs" in text and "error unknown" not in text
+    for cost in costs:
+        assert f"{cost:g}" not in text and f"{cost:,}" not in text
+
+
+@pytest.mark.parametrize(("currency", "sign"), [("EUR", "€"), ("USD", "$"), ("NZD", "NZD ")])
+def test_money_is_in_the_scenarios_currency(currency: str, sign: str) -> None:
+    page = html_of(gather(sim.simulate(make(currency=currency), progress=False)))
+    assert f"cap {sign}5k" in page and "£" not in page
+
+
+def test_a_run_that_failed_its_check_says_so_first(ledger: xr.Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "r.nc"
+    sim.save(ledger.assign(gross_cost=ledger["gross_cost"] * 1.5), source)
+    found = CliRunner().invoke(main, ["report", str(source), "-o", str(tmp_path / "r.html")])
+    assert found.exit_code == 3 and "FAILED ITS OWN CHECK" in found.output
+    page = (tmp_path / "r.html").read_text()
+    assert page.index("FAILED ITS OWN CHECK") < page.index('class="answer"')
+
+
+# ── the command ──────────────────────────────────────────────────────────────────────────────────
+
+
+def call(*arguments: object) -> tuple[int, str]:
+    found = CliRunner().invoke(main, ["report", *map(str, arguments)])
+    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+    return found.exit_code, found.output
+
+
+@pytest.fixture
+def source(ledger: xr.Dataset, tmp_path: Path) -> Path:
+    path = tmp_path / "r.nc"
+    sim.save(ledger, path)
+    return path
+
+
+def test_the_command_writes_both_and_the_same_bytes_again(source: Path, tmp_path: Path) -> None:
+    out, book = tmp_path / "r.html", tmp_path / "r.xlsx"
+    assert call(source, "-o", out, "--xlsx", book, "--margin", 0.04)[0] == 0
+    first = out.read_bytes(), book.read_bytes()
+    assert b"an overspend above 4% of the budget" in first[0]
+    assert call(source, "-o", out, "--xlsx", book, "--margin", 0.04)[0] == 0
+    assert (out.read_bytes(), book.read_bytes()) == first
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.html", "r.nc", "r.xlsx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "has nothing to write"),
+        (["-o", "r.txt"], "does not end in .html"),
+        (["--xlsx", "r.xls"], "does not end in .xlsx"),
+        (["-o", "absent/r.html"], "lies in a folder that does not exist"),
+    ],
+)
+def test_mistakes_are_one_sentence(source: Path, monkeypatch, arguments: list[str], sentence: str) -> None:
+    monkeypatch.chdir(source.parent)
+    code, told = call(source, *arguments)
+    assert code == 2 and sentence in told and len(told.splitlines()) == 1
+    assert [path.name for path in source.parent.iterdir()] == ["r.nc"]
+
+
+@pytest.mark.parametrize(("module", "option", "name"), [("jinja2", "-o", "r.html"), ("xlsxwriter", "--xlsx", "r.xlsx")])
+def test_a_missing_extra_is_one_sentence(source: Path, monkeypatch, module: str, option: str, name: str) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    code, told = call(source, option, source.with_name(name))
+    assert code == 2 and f"needs {module}, which is not installed" in told and "capitation-risk[report]" in told
+    assert [path.name for path in source.parent.iterdir()] == ["r.nc"]
+
+
+def test_a_ledger_without_its_scenario_is_refused(ledger: xr.Dataset) -> None:
+    bare = ledger.copy()
+    del bare.attrs["scenario"]
+    with pytest.raises(sim.SimulatorError, match="does not carry its scenario"):
+        gather(bare)
+
+
+# ── the workbook ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def book(ledger: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("book") / "book.xlsx"
+    write_workbook(gather(ledger), path)
+    return path
+
+
+def parts(book: Path, like: str) -> dict[str, str]:
+    with zipfile.ZipFile(book) as opened:
+        return {name: opened.read(name).decode() for name in opened.namelist() if re.match(like, name)}
+
+
+def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Path) -> None:
+    pytest.importorskip("python_calamine")
+    long = pd.read_excel(book, sheet_name="Long", engine="calamine")
+    summary = sim.summarise(ledger)
+    for name in ("cv", "mean_cost", "cost_removed_share"):
+        rows = long[long["statistic"] == name]
+        assert rows["value"].astype(float).tolist() == pytest.approx(summary[name].values.ravel().tolist(), rel=1e-14)
+        errors = summary[f"{name}_se"].values.ravel().tolist()
+        assert rows["error"].astype(float).tolist() == pytest.approx(errors, rel=1e-14)
+    chances = long[(long["statistic"] == "p_overspend") & (long["margin"] == 0.03)]
+    interval = summary["p_overspend_interval"].sel(margin=0.03)
+    found = chances[["lower 95%", "upper 95%"]].to_numpy(float).ravel()
+    assert found.tolist() == pytest.approx(interval.values.ravel().tolist())
+    assert set(long[long["statistic"] == "exact_mean"]["error"]) == {"exact"}
+    assert set(chances["threshold"]) == {5_000.0, 20_000.0, "no exclusion"}
+    assert {"expected_surplus", "risk_share", "minimum_population"} <= set(long["statistic"])
+
+
+def test_every_row_of_the_long_table_has_an_error_or_is_exact(ledger: xr.Dataset) -> None:
+    long = tidy(gather(ledger))
+    assert long["error"].notna().all() and long["value"].notna().all()
+    assert not long.drop(columns=["value", "error", "lower 95%", "upper 95%"]).duplicated().any()
+
+
+def test_text_is_text_and_no_cell_is_a_formula(book: Path) -> None:
+    sheets = parts(book, "xl/worksheets/sheet")
+    assert len(sheets) == 5 and not any("<f>" in sheet or "hyperlink" in sheet for sheet in sheets.values())
+    shared = parts(book, "xl/sharedStrings")["xl/sharedStrings.xml"]
+    assert "=HYPERLINK(" in shared and "@SUM(1)" in shared
+
+
+def test_sheets_have_frozen_panes_and_named_tables(book: Path) -> None:
+    names = re.findall(r'<sheet name="(\w+)"', parts(book, "xl/workbook.xml")["xl/workbook.xml"])
+    assert names == ["Summary", "Long", "Scenario", "Provenance", "Glossary"]
+    assert all('state="frozen"' in sheet for sheet in parts(book, "xl/worksheets/sheet").values())
+    tables = [re.search(r'displayName="(\w+)"', table)[1] for table in parts(book, "xl/tables/").values()]
+    assert "LongTable" in tables and len(tables) == len(set(tables))
+    assert 'formatCode="0.00%"' in parts(book, "xl/styles")["xl/styles.xml"]
+
+
+def test_a_full_disk_leaves_nothing(ledger: xr.Dataset, tmp_path: Path, monkeypatch) -> None:
+    def fail(self, *arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(sim.SimulatorError, match="No space left"):
+        write_html(gather(ledger), tmp_path / "r.html")
+    assert not list(tmp_path.iterdir())
