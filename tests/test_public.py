@@ -20,7 +20,7 @@ PUBLIC = """
 Banded Cap CarveOut Coinsure Design Scenario SimulatorError by_unit calibrate compare compare_rules describe detection
 exact extend fair_price fit fit_bands load load_designs load_stresses luck merge minimum_population model_population
 open_ledger payoff plots retained_cost reverse_stress save sensitivity settle settle_actuals simulate stress summarise
-variance_by_source viable_terms viable_threshold
+table variance_by_source viable_terms viable_threshold
 """
 
 
