@@ -118,11 +118,11 @@ _LEFT = "style='text-align:left'"
 
 def _term_html(term: Term) -> str:
     """A term's fields that say something, what each means beside it; all text escaped."""
-    fields = type(term).model_fields
     rows = []
-    for name, value in term:
+    for name, field in type(term).model_fields.items():
+        value = getattr(term, name)
         if value is not None and value != ():
-            meaning = f"<small>{escape(' '.join((fields[name].description or '').split()))}</small>"
+            meaning = f"<small>{escape(' '.join((field.description or '').split()))}</small>"
             cells = (f"<b>{escape(name)}</b>", _value_html(value), meaning)
             rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
     named = getattr(term, "name", None) or getattr(term, "title", None)
@@ -137,11 +137,8 @@ def _value_html(value: Any) -> str:
         # a long list of numbers may be patients' own costs: its length is all that is shown
         if len(value) > _MOST_SHOWN and not isinstance(value[0], Term):
             return f"{len(value):,} values"
-        return (
-            "".join(map(_value_html, value))
-            if value and isinstance(value[0], Term)
-            else ", ".join(map(_value_html, value))
-        )
+        between = "" if value and isinstance(value[0], Term) else ", "
+        return between.join(map(_value_html, value))
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(key))} = {_value_html(part)}" for key, part in value.items())
     if isinstance(value, float | int) and not isinstance(value, bool):

@@ -233,5 +233,5 @@ def test_table_says_it_in_words_first_and_in_columns():
     assert rows[1] == "─" * len(rows[0])
     assert {len(row) for row in rows} == {len(rows[0])}
     assert shown.split("\n\n")[-1].startswith("Every figure is exact")
-    assert "GBP" in lines[-1]
+    assert "GBP" in shown.split("\n\n")[-1]
     assert PUBLISHED_R_SQUARED == {"age and sex": 0.037, "diagnoses": 0.12}

@@ -14,6 +14,8 @@ UNKNOWN = "not estimable"
 
 NO_EXCLUSION = "no exclusion"
 
+_FEW = 100
+
 SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 
@@ -110,6 +112,17 @@ def _minus(number: float, form: str, sign: bool) -> str:
     shown = f"{abs(number):{form}}"
     nothing = not float(shown)
     return shown if nothing else f"{'−' if number < 0 else '+' if sign else ''}{shown}"
+
+
+def too_few(replicates: int) -> list[str]:
+    """A warning where so few populations were drawn that the errors themselves are rough."""
+    if replicates >= _FEW:
+        return []
+    drawn = "1 synthetic population was" if replicates == 1 else f"{replicates:,} synthetic populations were"
+    return [
+        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Ask "
+        "for 1,000 or more with --replicates."
+    ]
 
 
 def columns(summary: xr.Dataset) -> list[str]:

@@ -20,12 +20,10 @@ from .text import (
     people,
     percent,
     percentage,
+    too_few,
     under,
 )
 from .tidy import cells
-
-FEW = 100
-"""Replicates below which a reader is warned."""
 
 
 def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
@@ -36,9 +34,9 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
         figure_table(summary, "p_overspend", overspend, margin=margin),
         removed_table(summary),
     ]
-    sized = summary.sizes.get("population_size", 1) > 1
-    answers = [answer_table(summary, margin, at_most)] if sized else []
-    verdict = _needed(summary, margin, at_most) if sized else _chance(summary, margin)
+    sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
+    answers = [answer_table(summary, margin, at_most)] if sized and seen else []
+    verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
     return Page(
         summary.attrs.get("title", ""), [verdict], [*answers, *tables, _provenance(summary)], _warnings(summary)
     )
@@ -47,11 +45,7 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
 def _warnings(summary: xr.Dataset) -> list[str]:
     known = summary.attrs
     told = [known["check_sentence"]] if known["check"] == "failed" else []
-    if known["replicates"] < FEW:
-        told.append(
-            f"Only {known['replicates']:,} synthetic populations were drawn: good for a look at the tables, not for an "
-            "answer; errors are themselves rough. Ask for 1,000 or more with --replicates."
-        )
+    told += too_few(known["replicates"])
     if known.get("stopped_by") == "max_replicates":
         told.append("STOPPED at the limit of populations: not every 95% interval is as narrow as asked.")
     return told
@@ -65,6 +59,13 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     return (
         f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}, a "
         f"population needs {needs} (95% interval in brackets)."
+    )
+
+
+def _unseen(at_most: float) -> str:
+    return (
+        f"How large the population must be is not estimable: in so few populations a chance of {percentage(at_most)} "
+        "cannot be seen."
     )
 
 

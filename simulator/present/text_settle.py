@@ -12,29 +12,39 @@ import xarray as xr
 from ..contracts.compare import LEAST_TOLD_SHARE
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, amount, exact_percent, people, percent, percentage, threshold_label
+from .text import SYMBOLS, amount, exact_percent, people, percent, percentage, threshold_label, too_few
 
 Row = Mapping[str, Any]
 _MOST_PARTIES = 3
+_FEWEST = 10
+"""Replicates below which no spread is told."""
 
 
 def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> Page:
     """The comparison of designs at the largest population, from `comparison_json`."""
     largest = max(row["population_size"] for row in compared["rows"])
+    if compared["replicates"] < _FEWEST:
+        compared = {**compared, "rows": [_unspread(row) for row in compared["rows"]]}
     rows, events, bought = (
         [row for row in compared[part] if row["population_size"] == largest]
         for part in ("rows", "triggered", "protection")
     )
     designs = {name: [row for row in rows if _design(row, rows, currency) == name] for name in _names(rows, currency)}
     parts: list[Table | str] = [f"Each party's year at {people(largest)} people (± one standard error)"]
-    parts += [_parties(name, of, currency, compared["loss_over"]) for name, of in designs.items()]
+    parts += [_parties(name, of, currency, compared) for name, of in designs.items()]
     if events:
         parts.append(_events(events))
     if bought:
         lines = [[row["design"], _amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
     parts.append(_notes(compared))
-    return Page(title, [_verdict(name, of, currency) for name, of in designs.items()], parts)
+    verdict = [_verdict(name, of, currency) for name, of in designs.items()]
+    return Page(title, verdict, parts, too_few(compared["replicates"]))
+
+
+def _unspread(row: Row) -> Row:
+    """A row without what a few populations cannot tell: how far the surplus is spread, and who carries that."""
+    return {name: math.nan if name.startswith(("sd_", "worst_", "risk_")) else value for name, value in row.items()}
 
 
 def _names(rows: Sequence[Row], currency: str) -> list[str]:
@@ -53,19 +63,20 @@ def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
     """Who carries the risk, and what that means to him, in a line."""
     carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
     if not carrying:
-        return f"{design}: nobody carries any risk."
+        unknown = any(math.isnan(_number(row["risk_share"])) for row in rows)
+        return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
     told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
     rest = carrying[_MOST_PARTIES:]
     if rest:
-        told.append(f"{len(rest)} more carry {sum(map(_risk, rest)):.0%} in all")
+        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
     return f"{design}: {'; '.join(told)}."
 
 
 def _carries(row: Row, currency: str) -> str:
     return (
-        f"{row['party']} carries {_chance(row, 'risk_share').removesuffix(' exactly')} of the risk, expects "
-        f"{_amount(row, 'expected_surplus', currency)}, loses money in {_chance(row, 'p_loss')} of years, and one year "
-        f"in 20 is worse than {_amount(row, 'worst_0.05', currency)}"
+        f"{_chance(row, 'risk_share').removesuffix(' exactly')} of the risk is on {row['party']} (expects "
+        f"{_amount(row, 'expected_surplus', currency)}, loses in {_chance(row, 'p_loss')} of years, one year in 20 is "
+        f"worse than {_amount(row, 'worst_0.05', currency)})"
     )
 
 
@@ -74,9 +85,18 @@ def _risk(row: Row) -> float:
     return 0.0 if math.isnan(share) else share
 
 
-def _parties(design: str, rows: Sequence[Row], currency: str, loss_over: float) -> Table:
-    head = ["party", "expected surplus", "sd", "1 year in 20", "P(loss)", f"P(loss over {percentage(loss_over)})",
-            "share of risk", "against first"]  # fmt: skip
+def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str, Any]) -> Table:
+    lost = f"chance of a loss over {percentage(known['loss_over'])} of revenue"
+    head = [
+        "party",
+        "expected surplus",
+        "sd",
+        "1 year in 20",
+        "chance of a loss",
+        lost,
+        "share of risk",
+        "against first",
+    ]
     lines = [
         [
             row["party"],
@@ -90,7 +110,8 @@ def _parties(design: str, rows: Sequence[Row], currency: str, loss_over: float) 
         ]
         for row in rows
     ]
-    return Table(head, lines, design)
+    shown = slice(-1) if rows[0]["design"] == known["reference"] else slice(None)  # nothing differs from itself
+    return Table(head[shown], [line[shown] for line in lines], design)
 
 
 def _number(value: Any) -> float:

@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_percent, people, percent, percentage
+from .text import error_decimals, exact_percent, people, percent, percentage, too_few
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -25,11 +25,8 @@ def stress_report(answer: xr.Dataset) -> Page:
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
     verdict = [_worst_sentence(name, one) for name, one in designs]
-    return Page(
-        f"What a stress costs each party: {size}",
-        verdict,
-        [notes, *(_stress_table(one, name) for name, one in designs)],
-    )
+    tables = [_stress_table(one, name) for name, one in designs]
+    return Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
 
 
 def _parties(answer: xr.Dataset) -> list[str]:
@@ -73,6 +70,8 @@ def _stress_table(answer: xr.Dataset, design: str) -> Table:
 
 def _hurt(cell: xr.Dataset) -> str:
     share, error = float(cell["surplus_difference_share"]), float(cell["surplus_difference_share_se"])
+    if share == error == 0:
+        return "no change  "
     shade = next((mark for bound, mark in _SHADES if share <= -bound), " ")
     return f"{_rounded(share, error, sign=True)} {shade}"
 
@@ -90,7 +89,8 @@ def reverse_report(found: list[xr.Dataset]) -> Page:
     verdict = [reverse_line(one) for one in told]
     known = told[0].attrs
     size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
-    return Page(f"How far until {known['party']} breaks: {size}", verdict, ["± one standard error."])
+    warnings = too_few(known["replicates"])
+    return Page(f"How far until {known['party']} breaks: {size}", verdict, ["± one standard error."], warnings)
 
 
 def _distance(found: xr.Dataset) -> float:
