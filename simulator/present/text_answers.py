@@ -29,10 +29,12 @@ def size_report(answer: xr.Dataset) -> Page:
     labels = columns(answer) if dim == "threshold" else [str(name) for name in answer[dim].values]
     simulated = answer.attrs["method"] == "simulated"
     found = list(zip(labels, _cells(answer, dim), strict=True))
-    rows = [[_row_label(label, dim), *_size_row(cell, simulated)] for label, cell in found]
-    interval = [f"{percentage(answer.attrs['confidence'])} interval", "exact engine"] if simulated else []
+    checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
+    rows = [[_row_label(label, dim), *_size_row(cell, simulated, checked)] for label, cell in found]
+    interval = [f"{percentage(answer.attrs['confidence'])} interval"] if simulated else []
+    interval += ["exact engine"] if checked else []
     head = [{"threshold": "patient-level rule"}.get(dim, dim), "people", *interval, "systematic risk alone"]
-    how = "drawn, beside the exact engine" if simulated else "exact, nothing drawn"
+    how = "drawn, beside the exact engine" if checked else "drawn" if simulated else "exact, nothing drawn"
     ends = found if dim == "design" else [found[-1], *found[:1]][: len(found)]
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
     impossible = [_impossible(label, cell, dim) for label, cell in found if _never(cell)]
@@ -79,18 +81,24 @@ def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
         return f"{_where(label, dim)}, not even {most} people, the most that were tried, are enough."
     if cell.attrs["method"] != "simulated":
         return f"{_where(label, dim)}, {_size(number, cell)} people are enough, exactly."
-    low, high = (_size(float(bound), cell) for bound in cell["minimum_population_interval"].values)
     beside = "" if math.isnan(exact) else f"; the exact engine says {_size(exact, cell, exact=True)}"
     sure = percentage(cell.attrs["confidence"])
-    return f"{_where(label, dim)}, {_size(number, cell)} people are enough ({sure} interval: {low} to {high}{beside})."
+    return (
+        f"{_where(label, dim)}, {_size(number, cell)} people are enough ({sure} interval: {_interval(cell)}{beside})."
+    )
 
 
-def _size_row(cell: xr.Dataset, simulated: bool) -> list[str]:
+def _interval(cell: xr.Dataset) -> str:
     low, high = (_size(float(bound), cell) for bound in cell["minimum_population_interval"].values)
-    exact = _size(float(cell["exact_minimum_population"]), cell, exact=True)
+    return low if low == high else f"{low} to {high}"
+
+
+def _size_row(cell: xr.Dataset, simulated: bool, checked: bool) -> list[str]:
+    exact = [_size(float(cell["exact_minimum_population"]), cell, exact=True)] if checked else []
     alone = float(cell["systematic_alone"])
     risk = UNKNOWN if math.isnan(alone) else "none" if alone == 0 else exact_percent(alone)
-    return [_size(float(cell["minimum_population"]), cell), *([f"{low} to {high}", exact] if simulated else []), risk]
+    drawn = [_interval(cell)] if simulated else []
+    return [_size(float(cell["minimum_population"]), cell), *drawn, *exact, risk]
 
 
 def _size(number: float, answer: xr.Dataset, exact: bool = False) -> str:

@@ -153,7 +153,7 @@ def _statistic(answer: xr.Dataset) -> str:
 
 
 def _chance(value: float) -> str:
-    return exact_percent(value, 2 if abs(value) >= 0.001 else 3)
+    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
 
 
 def _input_row(cell: xr.Dataset) -> list[str]:
@@ -169,7 +169,8 @@ def _end(value: float, rate: bool) -> str:
 
 def _index(cell: xr.Dataset, name: str) -> str:
     low, high = (float(bound) for bound in cell[f"{name}_interval"].values)
-    return f"{exact_percent(float(cell[name]), 0)} ({exact_percent(low, 0)} to {exact_percent(high, 0)})"
+    value, least, most = (percentage(round(number, 2)) for number in (float(cell[name]), low, high))
+    return f"{value} ({least} to {most})"
 
 
 def _input_words(cell: xr.Dataset, name: str) -> str:
