@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .ledger import retained_cost as retained_cost
     from .ledger import save as save
     from .present import plots as plots
+    from .present.show import table as table
     from .runs import extend as extend
     from .runs import simulate as simulate
     from .scenario import Scenario as Scenario
@@ -103,6 +104,7 @@ _HOMES = {
     "simulate": ".runs",
     "stress": ".analysis.stress",
     "summarise": ".analysis.statistics",
+    "table": ".present.show",
     "variance_by_source": ".analysis.systematic",
     "viable_terms": ".analysis.viable",
     "viable_threshold": ".analysis.viable",

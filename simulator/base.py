@@ -9,6 +9,7 @@ import difflib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WrapValidator
@@ -104,6 +105,45 @@ class Term(BaseModel):
         for name in set(copy.__dict__) - set(type(self).model_fields):
             del copy.__dict__[name]
         return copy
+
+    def _repr_html_(self) -> str:
+        return f"<details open>{_term_html(self)}</details>"
+
+
+# ── in notebooks ─────────────────────────────────────────────────────────────────────────────────
+
+_MOST_SHOWN = 8
+_LEFT = "style='text-align:left'"
+
+
+def _term_html(term: Term) -> str:
+    """A term's fields that say something, what each means beside it; all text escaped."""
+    rows = []
+    for name, field in type(term).model_fields.items():
+        value = getattr(term, name)
+        if value is not None and value != ():
+            meaning = f"<small>{escape(' '.join((field.description or '').split()))}</small>"
+            cells = (f"<b>{escape(name)}</b>", _value_html(value), meaning)
+            rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
+    named = getattr(term, "name", None) or getattr(term, "title", None)
+    head = type(term).__name__ + (f": {named}" if isinstance(named, str) else "")
+    return f"<summary>{escape(head)}</summary><table>{''.join(rows)}</table>"
+
+
+def _value_html(value: Any) -> str:
+    if isinstance(value, Term):
+        return f"<details>{_term_html(value)}</details>"
+    if isinstance(value, tuple | list):
+        # a long list of numbers may be patients' own costs: its length is all that is shown
+        if len(value) > _MOST_SHOWN and not isinstance(value[0], Term):
+            return f"{len(value):,} values"
+        between = "" if value and isinstance(value[0], Term) else ", "
+        return between.join(map(_value_html, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(str(key))} = {_value_html(part)}" for key, part in value.items())
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
+    return escape(str(value))
 
 
 # ── numbers ──────────────────────────────────────────────────────────────────────────────────────

@@ -297,17 +297,19 @@ def test_targets_that_no_family_can_have_are_told_once():
 
 
 def test_tables_tell_the_fit_the_reasons_and_that_they_are_exact():
-    shown = calibration_table(describe_calibration("gamma", mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP")
+    shown = str(
+        calibration_table(describe_calibration("gamma", mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP")
+    )
     assert shown.startswith("The gamma meets every target.")
     assert 'severity = { family = "gamma", shape = 0.1755' in shown
     assert "top-5% share   51.4%    51.4%" in shown
     assert "£50,000" in shown
     assert "exact" in shown
-    side = families_table(compare_families(mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP")
+    side = str(families_table(compare_families(mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP"))
     assert side.startswith("6 families meet the targets; the share of cost above £25,000 a person runs from 0.5% (")
     assert "burr: needs two targets" in side
     assert "exact" in side
-    only = families_table(compare_families(mean=952.0, p_user=0.85, cv=4.0, top_share={0.05: 0.514}))
+    only = str(families_table(compare_families(mean=952.0, p_user=0.85, cv=4.0, top_share={0.05: 0.514})))
     assert only.startswith("Only the burr meets the targets.")
 
 

@@ -90,8 +90,8 @@ def test_the_medicare_tracks_have_a_power_table():
 
 
 def test_the_table_is_told(table):
-    shown = power_report(table)
-    assert "saves 0.02" in shown and "40,000" in shown
+    shown = str(power_report(table))
+    assert "saves 2%" in shown and "40,000" in shown
     assert shown.index("gated") < shown.index("open")
 
 

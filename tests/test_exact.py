@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import LOGNORMAL, RARE, ROOT, SHOCKS, SPLICED, alone, make
 from scipy import stats
 
@@ -15,7 +16,7 @@ import simulator as sim
 from simulator.analysis.exact import law_of
 from simulator.analysis.exactness import cells_of
 from simulator.analysis.limiting import overspend_of
-from simulator.present.cli_answers import run_exact
+from simulator.present.cli import main
 from simulator.runs import heads
 
 LEVELS = (0.95, 0.99, 0.995)
@@ -268,12 +269,14 @@ def test_the_answer_has_the_names_of_a_summary():
 
 def test_the_exact_tables_from_a_shell(tmp_path):
     scenario = str(ROOT / "configs" / "arrangements" / "01-east-sussex.toml")
-    shown = run_exact(scenario, 0.03, 0.05, str(tmp_path / "exact.nc"), False)
+    ran = CliRunner().invoke(main, ["run", scenario, "--exact", "--out", str(tmp_path / "exact.nc")])
+    shown = ran.output
     answer = sim.exact(sim.load(scenario), margins=(0.03,))
     assert f"{100 * answer['p_overspend'].values[0, 0, 0]:.2f}%" in shown
     assert "nothing was drawn" in shown and (tmp_path / "exact.nc").exists()
-    told = json.loads(run_exact(scenario, 0.03, 0.05, None, True))
-    assert told["method"] == "exact" and told["coordinates"]["threshold"] == [100_000.0, "inf"]
+    told = json.loads(CliRunner().invoke(main, ["run", scenario, "--exact", "--json"]).output)
+    assert told["method"] == "exact"
+    assert [cell["threshold"] for cell in told["cells"][:2]] == [100_000.0, "inf"]
 
 
 @pytest.mark.slow

@@ -141,18 +141,20 @@ def test_odd_costs_give_a_model_that_runs(odd: str, family: str) -> None:
 
 def test_a_family_that_does_not_converge_is_replaced_and_told() -> None:
     model = fit(pd.DataFrame({"c": ODD["all alike"]}), cost="c", family="burr", sets=0)
-    assert model.segments[0]["family"] == "empirical" and "burr did not converge" in fit_report(model)
+    assert model.segments[0]["family"] == "empirical" and "burr did not converge" in str(fit_report(model))
 
 
 def test_many_rows_are_binned_and_it_is_said() -> None:
     costs = np.random.default_rng(5).lognormal(6, 1.2, 300_000)
     model = fit({"total": costs}, cost="total", family="empirical", sets=0)
-    assert model.report["binned_segments"] == ["everybody"] and "costs were binned in everybody" in fit_report(model)
+    assert model.report["binned_segments"] == ["everybody"] and "costs were binned in everybody" in str(
+        fit_report(model)
+    )
     people = People(model.population)
     assert people.mean == pytest.approx(costs.mean(), rel=2e-3)
     assert people.limited(5_000.0)[1] == pytest.approx(np.minimum(costs, 5_000).std(), rel=3e-3)
     few = fit({"total": costs[:90_000]}, cost="total", family="empirical", sets=0)
-    assert few.report["binned_segments"] == [] and "binned" not in fit_report(few)
+    assert few.report["binned_segments"] == [] and "binned" not in str(fit_report(few))
 
 
 # ── doubt about parameters ───────────────────────────────────────────────────────────────────────
@@ -233,7 +235,7 @@ def test_bands_give_back_what_they_tell_and_nearly_what_they_do_not() -> None:
         top = np.sort(costs)[-round(q * costs.size) :].sum() / costs.sum()
         assert people.top_share(q) == pytest.approx(top, rel=0.06)
     silent = found.goodness["observed"].sel(segment="everybody", measure=["sd", "cv"])
-    assert np.isnan(silent).all() and "not told" in fit_report(found)
+    assert np.isnan(silent).all() and "not told" in str(fit_report(found))
     assert found.scenario(sizes=[500], replicates=50, thresholds=[25_000.0]).currency == "GBP"
 
 
@@ -299,7 +301,7 @@ def test_the_verb_prints_and_writes(tmp_path: Path) -> None:
         verb, [*given, *(part for name, path in names.items() for part in (f"--{name}", str(path)))]
     )
     assert ran.exit_code == 0, ran.output
-    for expected in ("read", "share of cost of the costliest 5%", "tail above", "written:"):
+    for expected in ("read", "costliest", "tail above", "no tail of its own"):
         assert expected in ran.output
     assert tomllib.loads(names["out"].read_text())["provenance"]["segment"] == "band"
     assert sim.load(names["scenario"]).population_sizes == (500, 5_000) and names["plot"].stat().st_size > 20_000

@@ -12,7 +12,7 @@ from conftest import LOGNORMAL, SEGMENTS, make
 import simulator as sim
 from simulator.analysis.sensitivity import sensitivity, swing, told_from_zero
 from simulator.present.cli_answers import sensitivity as sensitivity_verb
-from simulator.present.text_answers import sensitivity_report
+from simulator.present.text_stress import sensitivity_report
 from simulator.stresses import Epidemic, Inflation, MeanCost, Range, UpCoding
 
 BOOK = make(simulation={"population_sizes": [2_000], "thresholds": [5_000.0, math.inf]})
@@ -60,8 +60,8 @@ def test_the_tornado_is_the_exact_answer():
 def test_an_input_that_does_nothing_cannot_be_told_from_zero():
     answer = sensitivity(BOOK, [*ranges(complex=0.1), IDLE], "cv", members=5_000, threshold=5_000.0, points=32)
     assert told_from_zero(answer).tolist() == [True, False]
-    assert "names: its index cannot be told from zero" in sensitivity_report(answer)
-    assert "complex: takes part in" in sensitivity_report(answer)
+    assert "names: its index cannot be told from zero" in str(sensitivity_report(answer))
+    assert "complex: takes part in" in str(sensitivity_report(answer))
     assert swing(answer)[1] == 0
 
 

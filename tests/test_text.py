@@ -7,7 +7,7 @@ import math
 import pytest
 import xarray as xr
 
-from simulator.present.text import aligned, minimum_population, money, percent, threshold_label
+from simulator.present.text import minimum_population, money, percent, threshold_label
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,9 @@ def test_money_of_other_currencies() -> None:
         (0.5, 0.012, "50.0% ± 1.2"),
         (0.00274, 0.000019, "0.2740% ± 0.0019"),
         (0.5, 0.0, "50% exactly"),
-        (math.nan, 0.1, "—"),
-        (0.2, math.nan, "20.00% (error unknown)"),
+        (math.nan, 0.1, "not estimable"),
+        (0.2, math.nan, "not estimable"),
+        (-0.0431, 0.0004, "−4.31% ± 0.04"),
     ],
 )
 def test_percentages_are_rounded_to_their_error(value: float, se: float, shown: str) -> None:
@@ -50,7 +51,7 @@ def test_percentages_are_rounded_to_their_error(value: float, se: float, shown: 
 def test_percentiles_as_heads() -> None:
     assert threshold_label(0.99, "1", "GBP") == "99%"
     assert threshold_label(0.999, "1", "GBP") == "99.9%"
-    assert threshold_label(1.0, "1", "GBP") == "none"
+    assert threshold_label(1.0, "1", "GBP") == threshold_label(math.inf, "GBP per year", "GBP") == "no exclusion"
 
 
 def test_a_minimum_is_rounded_and_its_interval_outwards() -> None:
@@ -70,7 +71,3 @@ def test_a_minimum_is_rounded_and_its_interval_outwards() -> None:
         "over 100,000 (at least 88,000)",
         "over 100,000",
     ]
-
-
-def test_columns_align() -> None:
-    assert aligned([["a", "12"], ["long", "3"]]) == ["a     12", "────────", "long   3"]

@@ -240,9 +240,9 @@ def _answer(
     asked = target.sentence()
     for name in answer.data_vars:
         people = "population" in str(name)
-        books.describe_variable(
-            answer[name], "people" if people else "1", f"smallest population for a {asked}" if people else asked
-        )
+        told = f"smallest population for a {asked}" if people else asked
+        told += ", exact" if str(name).startswith(("exact_", "systematic_")) else ""
+        books.describe_variable(answer[name], "people" if people else "1", told)
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level

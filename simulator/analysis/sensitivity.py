@@ -97,7 +97,9 @@ def sensitivity(
         answer[name] = "input", found[row]
         answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
     answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), value([])
-    return _described(answer, scenario, chosen, statistic, points, confidence)
+    described = _described(answer, scenario, chosen, statistic, points, confidence)
+    size = members or scenario.population_sizes[-1]
+    return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
 
 
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
@@ -210,6 +212,10 @@ def _described(
         told = sentences[stem] if stem == name else f"{confidence:g} interval of {sentences[stem]} (bootstrap)"
         books.describe_variable(answer[name], "1", told)
     told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
+    ends = [[one.low, one.high] for one in ranges]
+    answer = answer.assign_coords(
+        figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
+    )
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
     return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency, "method": "exact"})
 

@@ -81,9 +81,8 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         error = _Z95 * summary[f"{statistic}_se"].sel(at).transpose(*curve.dims).values
         low, high = curve.values - error, curve.values + error
     sizes = summary["population_size"].values.astype(float)
-    finest = (
-        0.5 / summary.attrs["replicates"]
-    )  # of a probability that was never seen, all that is known is that it is small
+    # of a probability that was never seen, all that is known is that it is small
+    finest = min(0.5 / summary.attrs["replicates"], at_most / 2)
     found = [
         [crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for d in range(curve.sizes["threshold"])]
         for values in (curve.values, low, high)

@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
-from .cli_answers import luck, run_exact, sensitivity, size, stress
+from .cli_answers import luck, sensitivity, size, stress
 from .cli_fit import fit
 from .cli_report import report
 from .cli_settle import settle
-from .shell import as_json as json_text
-from .shell import check_picture, clear_errors, load_with, write_variance
+from .shell import (
+    Told,
+    check_output,
+    check_picture,
+    check_told,
+    clear_errors,
+    load_with,
+    outputs,
+    tell,
+    write_variance,
+    written,
+)
+from .tidy import tidy
+from .voice import Verbs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +35,7 @@ if TYPE_CHECKING:
     from ..scenario import Scenario
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="capitation-risk", prog_name="simulator")
 def main() -> None:
     """How much of next year's health-care cost is luck, and who should carry it?
@@ -38,8 +50,8 @@ def main() -> None:
 
 @main.command()
 @click.argument("scenario")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def check(scenario: str, as_json: bool) -> None:
+@outputs
+def check(scenario: str, as_json: bool, csv: str | None) -> None:
     """Read SCENARIO and print what it implies, exactly and without draws.
 
     Example: simulator check configs/east_sussex.toml
@@ -47,10 +59,11 @@ def check(scenario: str, as_json: bool) -> None:
     with clear_errors():
         from ..analysis.describe import describe
         from ..scenario import load
-        from .text_check import check_table
+        from .text_check import check_rows, check_table
 
+        check_told(as_json, csv, scenario)
         described = describe(load(scenario))
-        click.echo(json_text(described) if as_json else check_table(described))
+        tell(Told(lambda: check_table(described), lambda: described, lambda: check_rows(described)), as_json, csv)
 
 
 def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[float, float]:
@@ -70,7 +83,7 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
 @click.option("--cv", type=float, default=None, help="Coefficient of variation of a person's annual cost.")
 @click.option("--top-share", multiple=True, callback=_share, help="Share of cost of the costliest people: 0.05=0.514.")
 @click.option("--currency", default="GBP", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@outputs
 def calibrate(
     family: str | None,
     mean: float,
@@ -79,6 +92,7 @@ def calibrate(
     top_share: dict[float, float],
     currency: str,
     as_json: bool,
+    csv: str | None,
 ) -> None:
     """Find the cost family that has these summary figures.
 
@@ -86,14 +100,19 @@ def calibrate(
     """
     with clear_errors():
         from ..analysis.describe import compare_families, describe_calibration
-        from .text_check import calibration_table, families_table
+        from .text_check import calibration_rows, calibration_table, families_table
 
+        check_told(as_json, csv)
+        targets: dict[str, Any] = {"mean": mean, "p_user": p_user, "cv": cv, "top_share": top_share}
         if family is None:
-            rows = compare_families(mean=mean, p_user=p_user, cv=cv, top_share=top_share)
-            click.echo(json_text(rows) if as_json else families_table(rows, currency))
+            rows = compare_families(**targets)
+            told = Told(lambda: families_table(rows, currency), lambda: rows, lambda: calibration_rows(rows, currency))
         else:
-            one = describe_calibration(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
-            click.echo(json_text(one) if as_json else calibration_table(one, currency))
+            one = describe_calibration(family, **targets)
+            told = Told(
+                lambda: calibration_table(one, currency), lambda: one, lambda: calibration_rows([one], currency)
+            )
+        tell(told, as_json, csv)
 
 
 _run_options: list[Callable[..., Any]] = [
@@ -126,12 +145,12 @@ _run_options: list[Callable[..., Any]] = [
         help="Write a picture of variance by size to this PNG, SVG or PDF file, and its figures as CSV.",
     ),
     click.option("--exact", is_flag=True, help="Draw nothing: the same figures from the exact engine, at once."),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
 ]
 
 
 @main.command()
 @click.argument("scenario")
+@outputs
 def run(
     scenario: str,
     replicates: int | None,
@@ -146,37 +165,39 @@ def run(
     plot: str | None,
     exact: bool,
     as_json: bool,
+    csv: str | None,
 ) -> None:
     """Draw the populations of SCENARIO and print budget variance by population size and threshold.
 
     Example: simulator run configs/east_sussex.toml --replicates 2000 --out results/es.nc --plot results/es.png
     """
     with clear_errors():
+        check_told(as_json, csv, scenario)
+        check_output("--out", out, scenario)
+        if plot:
+            check_picture(plot, scenario)
         if exact:
-            click.echo(run_exact(scenario, margin, at_most, out, as_json))
+            _run_exact(load_with(scenario, replicates, seed), margin, at_most, out, as_json, csv)
             return
         from ..analysis.precision import parse_target
         from ..analysis.statistics import MARGINS, summarise
-        from ..ledger import check_writable, save, with_summary
+        from ..ledger import save, with_summary
         from .text_run import run_report, summary_rows
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
-        if out:
-            check_writable(out)
-        if plot:
-            check_picture(plot)
         ledger = _drawn(asked, threads, target, max_replicates, out, resume)
         summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
-        written: list[object] = []
+        files: list[object] = []
         if out:
             save(with_summary(ledger, summary), out)
-            written.append(out)
+            files.append(out)
         if plot:
-            written += [plot, write_variance(summary, plot)]
-        click.echo(json_text(summary_rows(summary)) if as_json else run_report(summary, margin, at_most))
-        for path in written:
-            click.echo(f"written: {path}", err=as_json)
+            files += [plot, write_variance(summary, plot)]
+        told = Told(lambda: run_report(summary, margin, at_most), lambda: summary_rows(summary), lambda: tidy(summary))
+        tell(told, as_json, csv)
+        for path in files:
+            written(path)
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
@@ -184,6 +205,24 @@ def run(
 
 for _option in reversed(_run_options):
     _option(run)
+
+
+def _run_exact(
+    scenario: Scenario, margin: float, at_most: float, out: str | None, as_json: bool, csv: str | None
+) -> None:
+    """What `simulator run --exact` prints, and writes where a file is named."""
+    from ..analysis.exact import exact
+    from ..analysis.statistics import MARGINS
+    from ..ledger import save
+    from .text_run import exact_report, summary_rows
+
+    answer = exact(scenario, margins=sorted({*MARGINS, margin}))
+    if out:
+        save(answer, out)
+    told = Told(lambda: exact_report(answer, margin, at_most), lambda: summary_rows(answer), lambda: tidy(answer))
+    tell(told, as_json, csv)
+    if out:
+        written(out)
 
 
 def _drawn(

@@ -1,18 +1,50 @@
-"""Verbs that answer a question: `size`, `luck`, `stress`, `sensitivity`. Each calls one function and prints it."""
+"""Verbs that answer a question: `size`, `luck`, `stress`, `sensitivity`. Each calls one function and tells it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from .shell import clear_errors, load_with
+from .shell import Told, Verb, check_output, check_told, clear_errors, load_with, outputs, tell, written
+from .tidy import dataset_json, stacked, tidy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
+    from ..scenario import Scenario
+    from ..stresses import Stress
+    from .page import Page
 
-@click.command()
+
+def _tell(
+    answer: xr.Dataset,
+    report: Callable[[xr.Dataset], Page],
+    over: Sequence[str],
+    out: str | None,
+    as_json: bool,
+    csv: str | None,
+) -> None:
+    """Keep an answer where a file is named, and print it."""
+    from ..ledger import save
+
+    if out:
+        save(answer, out)
+    tell(Told(lambda: report(answer), lambda: dataset_json(answer, over), lambda: tidy(answer)), as_json, csv)
+    if out:
+        written(out)
+
+
+def _check(scenario: str, out: str | None, as_json: bool, csv: str | None) -> None:
+    """Refuse, before any work is done, what could not be written."""
+    check_told(as_json, csv, scenario)
+    check_output("--out", out, scenario)
+
+
+@click.command(cls=Verb)
 @click.argument("scenario")
 @click.option(
     "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
@@ -32,10 +64,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--exact", is_flag=True, help="Draw nothing: the exact engine's answer alone.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
 def size(
     scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, loss_over: float | None,
     party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, exact: bool,
-    out: str | None,
+    out: str | None, as_json: bool, csv: str | None,
 ) -> None:  # fmt: skip
     """How large must the population of SCENARIO be?
 
@@ -46,40 +79,22 @@ def size(
         from ..analysis.viable import viable_terms
         from .text_answers import size_report, terms_report
 
-        _check_writable(out)
+        _check(scenario, out, as_json, csv)
         asked = load_with(scenario, replicates, seed)
         if members is not None:
             terms = viable_terms(asked, members, at_most=at_most)
-            _shown(terms_report(terms), terms, out)
+            _tell(terms, terms_report, ("threshold",), out, as_json, csv)
             return
         margin = 0.03 if margin is None and statistic == "p_overspend" else margin
         answer = minimum_population(
             asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
             party=party, largest=largest, method="exact" if exact else None,
         )  # fmt: skip
-        _shown(size_report(answer), answer, out)
+        over = "threshold" if "threshold" in answer.dims else "design"
+        _tell(answer, size_report, (over,), out, as_json, csv)
 
 
-def _check_writable(out: str | None) -> None:
-    """Refuse, before any work is done, a file that cannot be written."""
-    from ..ledger import check_writable
-
-    if out:
-        check_writable(out)
-
-
-def _shown(report: str, answer: xr.Dataset, out: str | None) -> None:
-    """Print an answer, and keep it where a file is named."""
-    from ..ledger import save
-
-    if out:
-        save(answer, out)
-    click.echo(report)
-    if out:
-        click.echo(f"written: {out}")
-
-
-@click.command()
+@click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--members", type=click.IntRange(min=1), required=True, help="People, for one year.")
 @click.option("--overspend", type=float, required=True, help="Observed cost / budget − 1, such as 0.04.")
@@ -87,7 +102,10 @@ def _shown(report: str, answer: xr.Dataset, out: str | None) -> None:
     "--confidence", type=float, default=0.95, show_default=True, help="Share of the years in the usual range."
 )
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
-def luck(scenario: str, members: int, overspend: float, confidence: float, out: str | None) -> None:
+@outputs
+def luck(
+    scenario: str, members: int, overspend: float, confidence: float, out: str | None, as_json: bool, csv: str | None
+) -> None:
     """Was last year's deviation luck?
 
     Example: simulator luck configs/east_sussex_shock.toml --members 30000 --overspend 0.04
@@ -96,12 +114,12 @@ def luck(scenario: str, members: int, overspend: float, confidence: float, out: 
         from ..analysis.luck import luck as stands
         from .text_answers import luck_report
 
-        _check_writable(out)
+        _check(scenario, out, as_json, csv)
         answer = stands(load_with(scenario, None, None), members, overspend, confidence=confidence)
-        _shown(luck_report(answer), answer, out)
+        _tell(answer, luck_report, ("risk", "threshold"), out, as_json, csv)
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("scenario")
 @click.option(
     "--stresses", multiple=True, type=click.Path(), help="Files of [[stresses]]; the scenario's own by default."
@@ -114,34 +132,64 @@ def luck(scenario: str, members: int, overspend: float, confidence: float, out: 
 )
 @click.option("--reverse", metavar="PARTY", help="How far must each input move before this party breaks?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
 def stress(
     scenario: str, stresses: tuple[str, ...], members: int | None, replicates: int | None, seed: int | None,
-    loss_over: float, reverse: str | None, out: str | None,
+    loss_over: float, reverse: str | None, out: str | None, as_json: bool, csv: str | None,
 ) -> None:  # fmt: skip
     """What happens to each party when things turn out otherwise than agreed?
 
     Example: simulator stress configs/arrangements/01-east-sussex.toml --stresses configs/stresses/arrangements.toml
     """
     with clear_errors():
-        from ..analysis.reverse import reverse_stress
         from ..analysis.stress import stress as stressed_by
+        from ..base import SimulatorError
         from ..stresses import load_stresses
-        from .text_answers import reverse_line, stress_report
+        from .text_stress import stress_report
 
-        _check_writable(out)
+        if reverse is not None and out:
+            raise SimulatorError("--out", None, "does nothing beside --reverse", "use --csv")
+        _check(scenario, out, as_json, csv)
         asked = load_with(scenario, replicates, seed)
         chosen = tuple(one for file in stresses for one in load_stresses(file)) or asked.stresses
-        if reverse is None:
-            answer = stressed_by(asked, chosen, members=members, loss_over=loss_over)
-            _shown(stress_report(answer), answer, out)
+        if reverse is not None:
+            _tell_reverse(asked, chosen, reverse, loss_over, members, as_json, csv)
             return
-        for change in dict.fromkeys(change for one in chosen for change in one.changes):
-            for design in asked.designs:
-                found = reverse_stress(asked, change, design, party=reverse, loss_over=loss_over, members=members)
-                click.echo(reverse_line(found))
+        answer = stressed_by(asked, chosen, members=members, loss_over=loss_over)
+        _tell(answer, stress_report, ("stress", "design", "party"), out, as_json, csv)
 
 
-@click.command()
+def _tell_reverse(
+    asked: Scenario,
+    stresses: Sequence[Stress],
+    party: str,
+    loss_over: float,
+    members: int | None,
+    as_json: bool,
+    csv: str | None,
+) -> None:
+    from ..analysis.reverse import reverse_stress
+    from ..base import SimulatorError
+    from .text_stress import reverse_report
+
+    changes = list(dict.fromkeys(change for one in stresses for change in one.changes))
+    if not changes or not asked.designs:
+        missing, key = ("stresses", "[[stresses]]") if not changes else ("designs", "[[designs]]")
+        raise SimulatorError(missing, None, "are none", f"add {key} to the scenario")
+    found = [
+        reverse_stress(asked, change, design, party=party, loss_over=loss_over, members=members)
+        for change in changes
+        for design in asked.designs
+    ]
+    told = Told(
+        lambda: reverse_report(found),
+        lambda: {"title": asked.title, "cells": [dataset_json(one) for one in found]},
+        lambda: stacked([tidy(one, **{key: one.attrs[key] for key in ("design", "party", "change")}) for one in found]),
+    )
+    tell(told, as_json, csv)
+
+
+@click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
 @click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
@@ -149,53 +197,20 @@ def stress(
 @click.option("--margin", type=float, default=0.05, show_default=True, help="Tolerance of p_overspend.")
 @click.option("--points", type=click.IntRange(min=4), default=64, show_default=True, help="A power of 2.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
 def sensitivity(
-    scenario: str,
-    statistic: str,
-    members: int | None,
-    threshold: float | None,
-    margin: float,
-    points: int,
-    out: str | None,
-) -> None:
+    scenario: str, statistic: str, members: int | None, threshold: float | None, margin: float, points: int,
+    out: str | None, as_json: bool, csv: str | None,
+) -> None:  # fmt: skip
     """Which of the [[ranges]] of SCENARIO matters most?
 
     Example: simulator sensitivity configs/uncertain.toml --statistic cv --members 50000
     """
     with clear_errors():
         from ..analysis.sensitivity import sensitivity as matters
-        from .text_answers import sensitivity_report
+        from .text_stress import sensitivity_report
 
-        _check_writable(out)
-        answer = matters(
-            load_with(scenario, None, None),
-            (),
-            statistic,
-            members=members,
-            threshold=threshold,
-            margin=margin,
-            points=points,
-        )
-        _shown(sensitivity_report(answer), answer, out)
-
-
-def run_exact(path: str, margin: float, at_most: float, out: str | None, as_json: bool) -> str:
-    """What `simulator run --exact` prints, and writes where a file is named."""
-    from ..analysis.exact import exact
-    from ..analysis.statistics import MARGINS
-    from ..ledger import save
-    from .shell import as_json as json_text
-    from .text_answers import exact_report
-
-    answer = exact(load_with(path, None, None), margins=sorted({*MARGINS, margin}))
-    if out:
-        save(answer, out)
-    if not as_json:
-        return exact_report(answer, margin, at_most)
-    figures = {str(name): answer[name].values.tolist() for name in answer.data_vars}
-    coordinates = {
-        str(name): [str(x) if x == float("inf") else x for x in answer[name].values.tolist()] for name in answer.coords
-    }
-    return json_text(
-        {"title": answer.attrs["title"], "method": "exact", "coordinates": coordinates, "figures": figures}
-    )
+        _check(scenario, out, as_json, csv)
+        asked = load_with(scenario, None, None)
+        answer = matters(asked, (), statistic, members=members, threshold=threshold, margin=margin, points=points)
+        _tell(answer, sensitivity_report, ("input",), out, as_json, csv)

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
-from .shell import as_json as json_text
-from .shell import clear_errors, without_display, write_picture
+from .shell import (
+    Told,
+    Verb,
+    check_output,
+    check_picture,
+    check_told,
+    clear_errors,
+    outputs,
+    tell,
+    without_display,
+    write_picture,
+    written,
+)
 
 if TYPE_CHECKING:
     from ..costs.fit import FittedModel
@@ -30,7 +41,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
     return None if found is None else tuple(int(size) for size in found)
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("costs", type=click.Path())
 @click.option("--cost", help="Column of cost, or several with commas, which are added up.")
 @click.option("--bands", is_flag=True, help="COSTS holds band_low, band_high, n and total instead of rows.")
@@ -59,7 +70,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
 @click.option("--size", callback=_sizes, help="Population sizes of the scenario: 1000,10000.")
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@outputs
 def fit(
     costs: str,
     out: str | None,
@@ -67,6 +78,7 @@ def fit(
     size: Any,
     plot: str | None,
     as_json: bool,
+    csv: str | None,
     bands: bool,
     **options: Any,
 ) -> None:
@@ -78,11 +90,13 @@ def fit(
     """
     with clear_errors():
         from ..costs.fitting.model_file import refuse_bills
-        from ..ledger import check_writable
         from . import text_fit
 
-        for path in filter(None, (out, scenario, plot)):
-            check_writable(path)
+        check_told(as_json, csv, costs)
+        check_output("--out", out, costs)
+        check_output("--scenario", scenario, costs)
+        if plot:
+            check_picture(plot, costs)
         model = _fitted(costs, bands, options)
         if out or scenario:
             refuse_bills(model.population)
@@ -92,9 +106,12 @@ def fit(
             model.to_toml(out)
         if scenario:
             model.to_scenario_toml(scenario, **({"sizes": size} if size else {}))
-        click.echo(json_text(text_fit.as_json(model)) if as_json else text_fit.fit_report(model))
+        told = Told(
+            lambda: text_fit.fit_report(model), lambda: text_fit.as_json(model), lambda: text_fit.fit_rows(model)
+        )
+        tell(told, as_json, csv)
         for path in filter(None, (out, scenario, plot)):
-            click.echo(f"written: {path}", err=as_json)
+            written(path)
 
 
 def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from ..base import SimulatorError
-from .shell import clear_errors, without_display
+from .shell import Verb, check_output, clear_errors, without_display, written
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("results")
 @click.option("--out", "-o", type=click.Path(), help="Write the report to this HTML file.")
 @click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
@@ -32,22 +32,22 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
     with clear_errors():
-        from ..ledger import check_writable, open_ledger
+        from ..ledger import open_ledger
         from .report import gather, write_html, write_workbook
 
-        wanted = [(path, ending, write) for path, ending, write in
-                  ((out, ".html", write_html), (xlsx, ".xlsx", write_workbook)) if path]  # fmt: skip
+        asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
+        wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
         if not wanted:
             raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
-        for path, ending, _ in wanted:
-            check_writable(path)
+        for option, path, ending, _ in wanted:
+            check_output(option, path, results)
             if not path.lower().endswith(ending):
-                raise SimulatorError(path, None, f"does not end in {ending}", f"name it {ending}")
+                raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
         without_display()
         contents = gather(open_ledger(results), margin, at_most)
-        for path, _, write in wanted:
+        for _, path, _, write in wanted:
             write(contents, path)
-            click.echo(f"written: {path}")
+            written(path)
         if contents.summary.attrs["check"] == "failed":
             click.echo(contents.summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)

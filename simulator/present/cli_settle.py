@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from ..base import SimulatorError
-from .shell import as_json as json_text
-from .shell import check_picture, clear_errors, load_with
+from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
+from .tidy import LAST, dataset_json, tidy
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
     from ..contracts.design import Design
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("source")
 @click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
 @click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@outputs
 def settle(
     source: str,
     replicates: int | None,
@@ -44,26 +45,29 @@ def settle(
     actuals: str | None,
     out: str | None,
     as_json: bool,
+    csv: str | None,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     with clear_errors():
-        from ..ledger import check_writable
-
         _refuse_idle(source, {"--payoff": payoff, "--actuals": actuals, "--plot": plot, "--out": out,
                               "--replicates": replicates, "--seed": seed})  # fmt: skip
-        if out:
-            check_writable(out)
+        for read in filter(None, (source, actuals)):
+            check_told(as_json, csv, read)
+            check_output("--out", out, read)
         if plot:
-            check_picture(plot)
+            check_picture(plot, source)
         if actuals is not None:
-            _actuals(source, actuals, out, as_json)
+            told = _actuals(source, actuals, out)
         elif payoff:
-            _payoff(source, plot, as_json)
+            told = _payoff(source, plot)
         else:
-            _settle_draws(source, replicates, seed, reference, loss_over, out, as_json)
+            told = _settle_draws(source, replicates, seed, reference, loss_over, out)
+        tell(told, as_json, csv)
+        for path in filter(None, (out, plot)):
+            written(path)
 
 
 _IDLE = (
@@ -94,8 +98,7 @@ def _settle_draws(
     reference: str | None,
     loss_over: float,
     out: str | None,
-    as_json: bool,
-) -> None:
+) -> Told:
     from ..contracts.compare import compare, comparison_json
     from ..contracts.design import with_reference
     from ..contracts.settle import settle as settle_designs
@@ -104,13 +107,13 @@ def _settle_draws(
 
     ledger, designs = _ledger(source, replicates, seed)
     outcome = settle_designs(ledger, with_reference(designs, reference))
-    compared = comparison_json(compare(outcome, loss_over=loss_over))
+    compared = compare(outcome, loss_over=loss_over)
     if out:
         save(outcome, out)
-    known = ledger.attrs
-    click.echo(json_text(compared) if as_json else comparison_report(compared, known["title"], known["currency"]))
-    if out:
-        click.echo(f"written: {out}", err=as_json)
+    told, known = comparison_json(compared), ledger.attrs
+    return Told(
+        lambda: comparison_report(told, known["title"], known["currency"]), lambda: told, lambda: tidy(compared)
+    )
 
 
 def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
@@ -124,23 +127,23 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
     return simulate(scenario) if drawn is None else drawn, scenario.designs
 
 
-def _payoff(source: str, plot: str | None, as_json: bool) -> None:
+def _payoff(source: str, plot: str | None) -> Told:
     from ..contracts.actuals import load_designs, load_scenario
     from ..contracts.payoff import payoff
     from .shell import without_display, write_picture
     from .text_settle import payoff_report
 
-    payoffs = payoff(load_designs(source), scenario=load_scenario(source))
-    click.echo(json_text(payoffs.to_dict()) if as_json else payoff_report(payoffs))
+    payoffs = payoff(load_designs(source), scenario=load_scenario(source)).assign_attrs(method="exact")
     if plot:
         without_display()
         from .plots import payoff_diagram
 
         write_picture(payoff_diagram(payoffs), plot)
-        click.echo(f"written: {plot}", err=as_json)
+    over = ("design", "cost_ratio", "party")
+    return Told(lambda: payoff_report(payoffs), lambda: dataset_json(payoffs, over), lambda: tidy(payoffs))
 
 
-def _actuals(source: str, rows: str, out: str | None, as_json: bool) -> None:
+def _actuals(source: str, rows: str, out: str | None) -> Told:
     import pandas as pd
 
     from ..contracts.actuals import load_designs, settle_actuals
@@ -159,6 +162,17 @@ def _actuals(source: str, rows: str, out: str | None, as_json: bool) -> None:
     settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
     if out:
         write_whole(out, lambda partial: settled.to_csv(partial, index=False))
-    click.echo(settled.to_json(orient="records", indent=2) if as_json else actuals_report(settled))
-    if out:
-        click.echo(f"written: {out}", err=as_json)
+    return Told(
+        lambda: actuals_report(settled),
+        lambda: settled.astype(object).to_dict("records"),
+        lambda: _long_rows(settled),
+    )
+
+
+def _long_rows(settled: pd.DataFrame) -> pd.DataFrame:
+    """Settlements as a long table: one row a figure and organisation, exact."""
+    names = [str(name) for name in settled if settled[name].dtype.kind not in "fiub"]
+    long = settled.rename_axis("row").reset_index().melt(["row", *names], var_name="figure")
+    long["error"], long["basis"] = 0.0, "exact"
+    long["unit"] = ["1" if figure == "savings_rate" else "money as in the rows" for figure in long["figure"]]
+    return long.reindex(columns=["figure", "row", *names, *LAST])

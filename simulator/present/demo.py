@@ -5,17 +5,21 @@ Luck alone beside luck and a common shock, and light, central and heavy tails th
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import xarray as xr
 
 from ..base import SimulatorError
+from .shell import Verb, clear_errors
+
+if TYPE_CHECKING:
+    from .page import Table
 
 MARGIN = 0.03
 AT_MOST = 0.05
+_WIDTH = 125  # the answers as the README shows them
 
 
 class Case(NamedTuple):
@@ -33,17 +37,14 @@ CASES = (
 )
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.option("--replicates", type=click.IntRange(min=2), default=None, help="Synthetic populations of each case.")
 def main(configs: Path, results: Path, replicates: int | None) -> None:
     """Run the four East Sussex scenarios and print how large is large enough."""
-    try:
+    with clear_errors():
         _demo(configs, results, replicates)
-    except SimulatorError as error:
-        click.echo(f"simulator: {error}", err=True)
-        sys.exit(2)
 
 
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
@@ -63,13 +64,12 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
             report = _report(ledger, results / "east_sussex.html")
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
-    click.echo(figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost"))
-    click.echo(
-        "\n"
-        + figure_table(first, "p_overspend", "Luck alone: chance of an overspend above 3% of the budget", margin=MARGIN)
-    )
-    click.echo("\n" + answers(summaries))
-    click.echo(f"\ndraws and summary: {results / 'east_sussex.nc'}")
+    spread = figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost")
+    title = "Luck alone: chance of an overspend above 3% of the budget"
+    overspend = figure_table(first, "p_overspend", title, margin=MARGIN)
+    for shown in (spread, overspend, answers(summaries)):
+        click.echo("\n".join(shown.lines(_WIDTH)) + "\n")
+    click.echo(f"draws and summary: {results / 'east_sussex.nc'}")
     click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
     click.echo(f"report:            {report}")
 
@@ -97,25 +97,27 @@ def _run(path: Path, replicates: int | None) -> tuple[xr.Dataset, xr.Dataset]:
     return ledger, summarise(ledger, scenario=scenario)
 
 
-def answers(summaries: list[xr.Dataset]) -> str:
+def answers(summaries: list[xr.Dataset]) -> Table:
     """Minimum population by threshold (rows) and case (columns)."""
     from ..analysis.sizing import minimum_on_grid
-    from .text import columns, minimum_population, table
+    from .page import Table
+    from .text import NO_EXCLUSION, columns, minimum_population
 
     sizes = summaries[0]["population_size"].values
     found = [minimum_on_grid(summary, "p_overspend", AT_MOST, margin=MARGIN) for summary in summaries]
     rows = [
         [
-            "no exclusion" if label == "none" else f"cap {label}",
+            label if label == NO_EXCLUSION else f"cap {label}",
             *(minimum_population(answer, row, int(sizes[-1]), int(sizes[0])) for answer in found),
         ]
         for row, label in enumerate(columns(summaries[0]))
     ]
-    return (
+    title = (
         "Smallest population at which an overspend above 3% of the budget has a chance of at most 5%\n"
         "(read off the simulated sizes; 95% interval in brackets; the shock is an assumption, "
-        "the tails agree on the top-5% share)\n" + table(["", *(case.head for case in CASES)], rows)
+        "the tails agree on the top-5% share)"
     )
+    return Table(["", *(case.head for case in CASES)], rows, title)
 
 
 if __name__ == "__main__":

@@ -1,46 +1,41 @@
-"""What all verbs share: one clear sentence for every mistake, scenarios with options, JSON and pictures."""
+"""What all verbs share: one clear sentence for every mistake, scenarios with options, and how an answer is told."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ..base import SimulatorError
+from .tidy import as_csv
+from .tidy import as_json as as_json
+from .tidy import as_json as json_text
+from .voice import Sentence as Sentence
+from .voice import Verb as Verb
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
 
     from ..scenario import Scenario
-
-
-class Sentence(click.ClickException):
-    """One clear sentence on standard error, and exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Print every mistake on a line of its own."""
-        for line in self.message.splitlines():
-            click.echo(f"simulator: {line}", file=file or sys.stderr)
+    from .page import Page
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn the program's own errors into sentences."""
+    """Turn the program's own errors into sentences, and end in silence where nobody reads on."""
     try:
         yield
     except SimulatorError as error:
         raise Sentence(str(error)) from None
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed has a place to go
         raise SystemExit(0) from None
 
 
@@ -54,16 +49,96 @@ def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     return with_simulation(scenario, **changes) if changes else scenario
 
 
+# ── an answer, told ──────────────────────────────────────────────────────────────────────────────
+
+
+class Told(NamedTuple):
+    """An answer in each of the forms that it can be told in; only the one that is asked for is made."""
+
+    page: Callable[[], Page]
+    json: Callable[[], Any]
+    rows: Callable[[], pd.DataFrame]
+
+
+def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --json and --csv, which every verb has."""
+    for option in (
+        click.option(
+            "--csv",
+            metavar="FILE",
+            help="Write every figure with unit and error to this CSV file; - prints it instead.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def check_told(as_json: bool, csv: str | None, source: str | None = None) -> None:
+    """Refuse, before any work is done, what could not be printed or written."""
+    if as_json and csv == "-":
+        raise SimulatorError("--csv", csv, "would print into the JSON", "name a file, or leave --json away")
+    if csv and csv != "-":
+        check_output("--csv", csv, source)
+
+
+def tell(told: Told, as_json: bool, csv: str | None) -> None:
+    """Print an answer as it was asked for; with JSON, or CSV on standard output, nothing else is there."""
+    if csv:
+        rows = as_csv(told.rows())
+        if csv == "-":
+            click.echo(rows, nl=False)
+            return
+        _write_text(rows, csv)
+    click.echo(json_text(told.json()) if as_json else told.page().text())
+    if csv:
+        written(csv)
+
+
+def _write_text(text: str, path: str) -> None:
+    from ..ledger import write_whole
+
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def note(text: str) -> None:
+    """Say something by the way, to people alone: on standard error, where that is a terminal."""
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
+
+
+def written(path: object) -> None:
+    """Note a file that was written."""
+    note(f"written: {path}")
+
+
+# ── files and pictures ───────────────────────────────────────────────────────────────────────────
+
+
+def check_output(option: str, path: str | None, source: str | None = None) -> None:
+    """Refuse, before any work is done, a file that cannot be written, or that is the one to be read."""
+    from ..ledger import check_writable
+
+    if not path:
+        return
+    if source is not None and Path(path).exists() and Path(source).exists() and os.path.samefile(path, source):
+        raise SimulatorError(option, None, "names the file that is read", "name another file")
+    try:
+        check_writable(path)
+    except SimulatorError as error:
+        raise SimulatorError(f"{option} {error.path}", None, error.bound, error.mend) from None
+
+
 _PICTURES = (".png", ".svg", ".pdf")
 
 
-def check_picture(path: str) -> None:
+def check_picture(path: str, source: str | None = None) -> None:
     """Refuse, before any work is done, a picture that could not be written."""
-    from ..ledger import check_writable
-
-    check_writable(path)
+    check_output("--plot", path, source)
     if Path(path).suffix.lower() not in _PICTURES:
-        raise SimulatorError(path, None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png")
+        raise SimulatorError(
+            f"--plot {path}", None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png"
+        )
 
 
 def write_picture(ax: Axes, path: str) -> None:
@@ -90,8 +165,3 @@ def without_display() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-
-
-def as_json(value: Any) -> str:
-    """JSON as the verbs print it."""
-    return json.dumps(value, ensure_ascii=False, indent=2)

@@ -1,11 +1,20 @@
-"""Numbers as people write them, and tables for a terminal. Formats what it is given and computes nothing."""
+"""Numbers as people write them, with their errors. Formats what it is given and computes nothing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import xarray as xr
+
+from .page import Table
+
+UNKNOWN = "not estimable"
+"""Said where a figure does not exist, or too little was drawn to tell it."""
+
+NO_EXCLUSION = "no exclusion"
+
+_FEW = 100
 
 SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
@@ -21,16 +30,40 @@ def money(amount: float, currency: str, figures: int = 3) -> str:
     return f"{symbol}{abs(amount):.{figures}g}"
 
 
+def amount(value: float, se: float, currency: str) -> str:
+    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m."""
+    if not (math.isfinite(value) and math.isfinite(se)):
+        return UNKNOWN
+    value = value if abs(value) >= 0.005 else 0.0
+    if se <= 1e-9 * max(abs(value), 1.0):
+        return money(value, currency)
+    units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
+    size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
+    decimals = error_decimals(se / size)
+    symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
+    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:,.{decimals}f}{letter}"
+
+
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
     """A threshold as a column's head: money, or a percentile."""
-    if unit == "1":
-        return "none" if threshold == 1 else f"{100 * threshold:.6g}%"
-    return money(threshold, currency)
+    if threshold == (1 if unit == "1" else math.inf):
+        return NO_EXCLUSION
+    return f"{100 * threshold:.6g}%" if unit == "1" else money(threshold, currency)
+
+
+def excess_rule(label: str) -> str:
+    """What is done at a threshold, in words."""
+    return NO_EXCLUSION if label == NO_EXCLUSION else f"excess over {label} removed"
+
+
+def under(label: str) -> str:
+    """A threshold as part of a sentence."""
+    return "without exclusion" if label == NO_EXCLUSION else f"with the excess over {label} removed"
 
 
 def people(number: float) -> str:
     """People with thousands separated; sizes that were estimated to two or three figures."""
-    return "—" if math.isnan(number) else f"{number:,.0f}"
+    return UNKNOWN if math.isnan(number) else f"{number:,.0f}"
 
 
 def rounded(number: float, figures: int = 3) -> float:
@@ -48,30 +81,14 @@ def error_decimals(se: float) -> int:
     return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
 
 
-def percent(value: float, se: float) -> str:
+def percent(value: float, se: float, sign: bool = False) -> str:
     """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
-    if not math.isfinite(value):
-        return "—"
-    if not math.isfinite(se):
-        return f"{value:.2%} (error unknown)"
+    if not (math.isfinite(value) and math.isfinite(se)):
+        return UNKNOWN
     if se < 1e-9:
-        return f"{100 * (value if abs(value) > 1e-9 else 0.0):.4g}% exactly"
+        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% exactly"
     decimals = error_decimals(100 * se)
-    return f"{100 * value:.{decimals}f}% ± {100 * se:.{decimals}f}"
-
-
-def amount(value: float, se: float, currency: str) -> str:
-    """Money rounded to its standard error: £1.20m ± 0.03; three figures where it has none."""
-    if not math.isfinite(value):
-        return "—"
-    value = value if abs(value) >= 0.005 else 0.0
-    if not se > 1e-9 * max(abs(value), 1.0):
-        return money(value, currency)
-    size = next((size for size in (1e9, 1e6, 1e3) if abs(value) >= size or se >= size), 1.0)
-    letter = {1e9: "bn", 1e6: "m", 1e3: "k", 1.0: ""}[size]
-    decimals = error_decimals(se / size)
-    symbol = money(0, currency)[:-1]
-    return f"{'−' if value < 0 else ''}{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:.{decimals}f}"
+    return f"{_minus(100 * value, f'.{decimals}f', sign)}% ± {100 * se:.{decimals}f}"
 
 
 def chance(value: float, se: float, interval: Iterable[float]) -> str:
@@ -82,28 +99,47 @@ def chance(value: float, se: float, interval: Iterable[float]) -> str:
     return percent(value, se)
 
 
-def aligned(rows: Sequence[Sequence[str]], header: bool = True) -> list[str]:
-    """Lines of equal columns, the first to the left and the others to the right; a rule below the header."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *numbers]).rstrip())
-    return [lines[0], "─" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]] if header else lines
+def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:
+    """A fraction that has no error as a percentage; what is rounded away is told as a bound."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    least = 10.0**-digits
+    if 0 < value < least / 200:
+        return f"< {least:.{digits}f}%"
+    if 1 - least / 200 < value < 1 and not sign:
+        return f"> {100 - least:.{digits}f}%"
+    return f"{_minus(100 * value, f'.{digits}f', sign)}%"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with its head."""
-    return "\n".join(aligned([head, *rows]))
+def percentage(fraction: float) -> str:
+    """A fraction that was asked for, as a percentage without superfluous digits: 3%."""
+    return f"{_minus(100 * fraction, '.6g', False)}%"
+
+
+def _minus(number: float, form: str, sign: bool) -> str:
+    shown = f"{abs(number):{form}}"
+    nothing = not float(shown)
+    return shown if nothing else f"{'−' if number < 0 else '+' if sign else ''}{shown}"
+
+
+def too_few(replicates: int) -> list[str]:
+    """A warning where so few populations were drawn that the errors themselves are rough."""
+    if replicates >= _FEW:
+        return []
+    drawn = "1 synthetic population was" if replicates == 1 else f"{replicates:,} synthetic populations were"
+    return [
+        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Ask "
+        "for 1,000 or more with --replicates."
+    ]
 
 
 def columns(summary: xr.Dataset) -> list[str]:
-    """Heads of the threshold columns of a summary."""
+    """Heads of the threshold columns of a Dataset."""
     unit = summary["threshold"].attrs.get("units", "")
     return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
 
 
-def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> str:
+def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Table:
     """One figure by population size (rows) and threshold (columns), with its standard error."""
     place = "unit" if "unit" in summary[name].dims else "population_size"
     cells = summary.sel(at).transpose(place, "threshold", ...)
@@ -115,7 +151,7 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> str
     head = ["people" if place == "population_size" else place, *columns(summary)]
     seen = name != "p_overspend" or not ((summary[name].sel(at) == 0) | (summary[name].sel(at) == 1)).any()
     note = "± one standard error" if seen else "± one standard error; < and >: 95% bound, none or all of them did"
-    return f"{title} ({note})\n{table(head, rows)}"
+    return Table(head, rows, f"{title} ({note})")
 
 
 def _cell(cell: xr.Dataset, name: str) -> str:
@@ -137,7 +173,8 @@ def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest
         return people(rounding(number / step) * step)
 
     if value == 0:
-        return said(value) if high == 0 else f"{said(value)} (up to {said(high, math.ceil)})"
+        most = said(high, math.ceil)
+        return said(value) if high == 0 else f"{said(value)} ({'perhaps' if math.isinf(high) else 'up to'} {most})"
     if math.isinf(value):
         return said(value) if math.isinf(low) else f"{said(value)} (at least {said(low, math.floor)})"
     return f"{said(value)} ({said(low, math.floor)} to {said(high, math.ceil)})"

@@ -1,49 +1,83 @@
-"""Tables of `simulator check` and `simulator calibrate`: what a scenario or a calibration implies, in aligned text.
+"""Pages of `simulator check` and `simulator calibrate`: what a scenario or a calibration implies, in words and tables.
 
 Computes nothing: it is given what `analysis.describe` found. Every figure is exact, and the tables say so.
 """
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from itertools import chain, repeat, zip_longest
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .text import SYMBOLS, aligned
+from .page import Code, Page, Table
+from .text import NO_EXCLUSION, SYMBOLS, exact_percent
+from .tidy import stacked, tidy_records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EXACT = "Every figure is exact: computed from the distributions, without draws"
-_WIDTH = 100
+_Rows = list[list[str]]
 
 
-def check_table(described: Mapping[str, Any]) -> str:
+def check_table(described: Mapping[str, Any]) -> Page:
     """What a scenario implies, with the verdict in words first.
 
     Parameters
     ----------
     described : mapping
         As `describe` returns it.
-
-    Returns
-    -------
-    str
-        Several lines, without a final line break.
     """
     money = _Money(described.get("currency", ""))
-    blocks = [
-        [described.get("title", "Cost model")],
-        _verdict(described, money),
+    parts: list[Table | str] = [
         _people(described, money),
         _thresholds(described, money),
         _segments(described, money),
         _shocks(described),
-        _rare_services(described, money),
-        [f"{_EXACT} and before shocks. Money is {money.unit} for one person and one year."],
+        *_rare_services(described, money),
+        f"{_EXACT} and before shocks. Money is {money.unit} for one person and one year.",
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return Page(described.get("title", "Cost model"), _verdict(described, money), parts)
 
 
-def calibration_table(calibration: Mapping[str, Any], currency: str = "") -> str:
+def check_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
+    """What a scenario implies, as a long table.
+
+    Parameters
+    ----------
+    described : mapping
+        As `describe` returns it.
+    **known : object
+        Further columns.
+    """
+    unit = _units(f"{described.get('currency') or 'money'} per person and year")
+    keys = ("title", "currency", "membership")
+    alone = {key: value for key, value in described.items() if key not in keys}
+    tops = [{"people_share": float(q), "top_share": share} for q, share in described["top_share"].items()]
+    lists = (([alone], ()), (tops, ("people_share",)), (described["thresholds"], ("threshold", "percentile")),
+             (described["segments"], ("name", "family")), (described["shocks"], ("name",)),
+             (described["rare_services"], ("name",)))  # fmt: skip
+    about = ("people", "concentration", "thresholds", "segments", "shocks", "rare services")
+    parts = zip(about, lists, strict=True)
+    return stacked([tidy_records(rows, names, unit, **known, about=what) for what, (rows, names) in parts if rows])
+
+
+def _units(money: str) -> Callable[[str], str]:
+    amounts = ("mean", "sd", "mean_below", "mean_price", "cost_a_head", "rare_cost_in_scope", "rare_cost_out_of_scope")
+    return lambda key: money if key in amounts else "money²" if key.startswith("variance_b") else "1"
+
+
+def calibration_rows(rows: Sequence[Mapping[str, Any]], currency: str) -> pd.DataFrame:
+    """Calibrated families as a long table; those that cannot be had have no row."""
+    return stacked(
+        [
+            check_rows({**row["segment"], "currency": currency}, calibrated=row["family"])
+            for row in rows
+            if "segment" in row
+        ]
+    )
+
+
+def calibration_table(calibration: Mapping[str, Any], currency: str = "") -> Page:
     """One calibrated family: its figures, and what it reaches beside each target.
 
     Parameters
@@ -52,29 +86,27 @@ def calibration_table(calibration: Mapping[str, Any], currency: str = "") -> str
         As `describe_calibration` returns it.
     currency : str
         ISO 4217 code.
-
-    Returns
-    -------
-    str
     """
     money = _Money(currency)
-    fit = [["target", "wanted", "reached"]]
+    fit = []
     for row in calibration["fit"]:
         show = _figure if row["target"] == "cv" else _percent if "share" in row["target"] else money.show
         fit.append([row["target"], show(row["wanted"]), show(row["reached"])])
-    missed = max(abs(row["reached"] - row["wanted"]) for row in calibration["fit"] if row["target"] != "mean")
+    missed = max(
+        (abs(row["reached"] - row["wanted"]) for row in calibration["fit"] if row["target"] != "mean"), default=0.0
+    )
     verdict = "meets every target" if missed < 5e-7 else f"meets every target to {missed:.2g}"
-    blocks = [
-        [f"The {calibration['family']} {verdict}.", "", _toml(calibration)],
-        aligned(fit),
+    parts: list[Table | str] = [
+        Code(_toml(calibration)),
+        Table(["target", "wanted", "reached"], fit),
         _people(calibration["segment"], money),
         _thresholds(calibration["segment"], money),
-        [f"{_EXACT}. The severity is that of users; all other figures count everybody."],
+        f"{_EXACT}. The severity is that of users; all other figures count everybody.",
     ]
-    return "\n\n".join("\n".join(block) for block in blocks)
+    return Page("", [f"The {calibration['family']} {verdict}."], parts)
 
 
-def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> str:
+def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Page:
     """All families for the same targets, side by side, and why the others cannot be had.
 
     Parameters
@@ -83,39 +115,47 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> str
         As `compare_families` returns them.
     currency : str
         ISO 4217 code.
-
-    Returns
-    -------
-    str
     """
     money = _Money(currency)
     met = [row for row in rows if "refused" not in row]
     refused = [
-        f"  {row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in rows if "refused" in row
+        f"{row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in rows if "refused" in row
     ]
-    blocks = []
+    parts: list[Table | str] = []
     if met:
-        blocks += [[_families_verdict(met, money)], aligned(_family_columns(met, money))]
+        head, *lines = _family_columns(met, money)
+        parts += [Table(head, lines), "\n".join(["Figures of users:", *map(_figures_of, met)])]
     if refused:
-        blocks.append(["Not to be had:", *refused])
-    blocks.append([f"{_EXACT}; everybody is counted, also people without cost."])
-    return "\n\n".join("\n".join(block) for block in blocks)
+        parts.append("\n".join(["Not to be had:", *refused]))
+    parts.append(f"{_EXACT}; everybody is counted, also people without cost.")
+    return Page("", [_families_verdict(met, money)] if met else (), parts)
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _verdict(d: Mapping[str, Any], money: _Money) -> list[str]:
-    published = d["published_r_squared"]
-    lines = [
+    return [
         f"A person costs {money.show(d['mean'])} a year on average; {_percent(d['zero_share'])} cost nothing, and the "
         f"costliest 5% carry {_percent(d['top_share']['0.05'])} of cost.",
         _spread(d),
-        f"The segments explain {_percent(d['r_squared'])} of the variance between people; age and sex explain "
-        f"{_percent(published['age and sex'])}, diagnoses {_percent(published['diagnoses'])} (Dixon et al. 2011).",
+        _explained(d),
         _membership(d, money),
     ]
-    return [line for words in lines for line in textwrap.wrap(words, _WIDTH)]
+
+
+def _explained(d: Mapping[str, Any]) -> str:
+    """What the segments explain; beside what English formulas explain, where the scenario is in pounds."""
+    if len(d["segments"]) == 1:
+        return "There is one segment: nothing tells beforehand who will be costly."
+    told = f"The segments explain {_percent(d['r_squared'])} of the variance between people."
+    if d.get("currency") != "GBP":
+        return told
+    published = d["published_r_squared"]
+    return (
+        f"{told} For comparison, of the NHS's formulas age and sex explain {_percent(published['age and sex'])}, "
+        f"diagnoses {_percent(published['diagnoses'])} (Dixon et al. 2011, England)."
+    )
 
 
 def _spread(d: Mapping[str, Any]) -> str:
@@ -146,7 +186,7 @@ def _families_verdict(rows: Sequence[Mapping[str, Any]], money: _Money) -> str:
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _people(d: Mapping[str, Any], money: _Money) -> list[str]:
+def _people(d: Mapping[str, Any], money: _Money) -> Table:
     top = d["top_share"]
     rows = [
         ["mean cost a head", money.show(d["mean"])],
@@ -156,17 +196,15 @@ def _people(d: Mapping[str, Any], money: _Money) -> list[str]:
         *([f"share of cost of the costliest {float(q):.0%}", _percent(share)] for q, share in top.items()),
         ["share of cost of the cheaper half", _percent(d["bottom_half_share"])],
     ]
-    return aligned(rows, header=False)
+    return Table((), rows)
 
 
-def _thresholds(d: Mapping[str, Any], money: _Money) -> list[str]:
+def _thresholds(d: Mapping[str, Any], money: _Money) -> Table:
     head = ["threshold", "people above", "cost above", "variance above", "mean kept", "cv kept", "R² of segments"]
     rows = [
         [
             _threshold(row, money),
-            _percent(row["p_above"], digits=3),
-            _percent(row["share_of_cost_above"], digits=2),
-            _percent(row["share_of_variance_above"]),
+            *(["nobody", "nothing", "nothing"] if row["threshold"] == "inf" else _above(row)),
             money.show(row["mean_below"]),
             _figure(row["cv"]),
             _percent(row["r_squared"]),
@@ -174,16 +212,21 @@ def _thresholds(d: Mapping[str, Any], money: _Money) -> list[str]:
         for row in d["thresholds"]
     ]
     shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
-    return aligned([row[shown] for row in [head, *rows]])
+    return Table(head[shown], [row[shown] for row in rows])
+
+
+def _above(row: Mapping[str, Any]) -> list[str]:
+    shares = _percent(row["p_above"], digits=3), _percent(row["share_of_cost_above"], digits=2)
+    return [*shares, _percent(row["share_of_variance_above"])]
 
 
 def _threshold(row: Mapping[str, Any], money: _Money) -> str:
     amount = row["threshold"]
-    shown = "by segment" if amount is None else "none" if amount == "inf" else money.show(amount)
+    shown = "by segment" if amount is None else NO_EXCLUSION if amount == "inf" else money.show(amount)
     return shown if row["percentile"] is None else f"{row['percentile']:g} ({shown})"
 
 
-def _segments(d: Mapping[str, Any], money: _Money) -> list[str]:
+def _segments(d: Mapping[str, Any], money: _Money) -> Table:
     head = ["segment", "people", "cost", "mean a head", "users", "cv", "family", "tail index"]
     rows = [
         [
@@ -198,17 +241,17 @@ def _segments(d: Mapping[str, Any], money: _Money) -> list[str]:
         ]
         for row in d["segments"]
     ]
-    return aligned([head, *rows])
+    return Table(head, rows)
 
 
-def _shocks(d: Mapping[str, Any]) -> list[str]:
+def _shocks(d: Mapping[str, Any]) -> Table | str:
     if not d["shocks"]:
-        return ["No shocks: all variation is luck."]
+        return "No shocks: all variation is luck."
     rows = [[shock["name"], _percent(shock["cv"])] for shock in d["shocks"]]
-    return aligned([["shock, not in the figures above", "cv"], *rows, ["together", _percent(d["shock_cv"])]])
+    return Table(["shock, not in the figures above", "cv"], [*rows, ["together", _percent(d["shock_cv"])]])
 
 
-def _rare_services(d: Mapping[str, Any], money: _Money) -> list[str]:
+def _rare_services(d: Mapping[str, Any], money: _Money) -> list[Table]:
     if not d["rare_services"]:
         return []
     head = ["rare service, not in the figures above", "per 100,000", "mean price", "cost a head", "paid by the budget"]
@@ -226,10 +269,10 @@ def _rare_services(d: Mapping[str, Any], money: _Money) -> list[str]:
         [f"together, {words}", "", "", money.show(d[key], digits=2), ""]
         for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
     ]
-    return aligned([head, *rows, *totals])
+    return [Table(head, [*rows, *totals])]
 
 
-def _family_columns(rows: Sequence[Mapping[str, Any]], money: _Money) -> list[list[str]]:
+def _family_columns(rows: Sequence[Mapping[str, Any]], money: _Money) -> _Rows:
     segments = [row["segment"] for row in rows]
     finite = [t for t, at in enumerate(segments[0]["thresholds"]) if at["threshold"] != "inf"]
     tops = segments[0]["top_share"]
@@ -247,14 +290,13 @@ def _family_columns(rows: Sequence[Mapping[str, Any]], money: _Money) -> list[li
         table.append([f"people above {at}", *(_percent(row["p_above"], digits=3) for row in found)])
         table.append([f"cost above {at}", *(_percent(row["share_of_cost_above"], digits=2) for row in found)])
         table.append([f"cv capped at {at}", *(_figure(row["cv"]) for row in found)])
-    return table + _figures_of(rows)
+    return table
 
 
-def _figures_of(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Each family's own figures, a line a figure."""
-    given = [[f"{name} = {value:.6g}" for name, value in row["severity"].items() if name != "family"] for row in rows]
-    firsts, lines = chain([True], repeat(False)), zip_longest(*given, fillvalue="")
-    return [["figures of users" if first else "", *line] for first, line in zip(firsts, lines, strict=False)]
+def _figures_of(row: Mapping[str, Any]) -> str:
+    """A family's own figures."""
+    given = [f"{name} = {value:.6g}" for name, value in row["severity"].items() if name != "family"]
+    return f"{row['family']}: {', '.join(given)}"
 
 
 # ── form ─────────────────────────────────────────────────────────────────────────────────────────
@@ -272,7 +314,7 @@ class _Money:
 
 
 def _percent(value: float, digits: int = 1) -> str:
-    return f"{value + 0.0:.{digits}%}"
+    return exact_percent(value, digits)
 
 
 def _figure(value: float | str) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .text import money, table
+from .page import Page, Table
+from .text import SYMBOLS, error_decimals, exact_percent, money, percent
+from .tidy import plain, tidy
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
     from ..costs.fit import FittedModel
 
 _WIDE_MISS = 3.0
@@ -15,39 +21,47 @@ _FEW_IN_TAIL = 100
 _WRONG_MEAN = 0.02
 
 
-def fit_report(model: FittedModel) -> str:
-    """Everything that a terminal shows of a fit."""
-    parts = [reading_table(model), segment_table(model), goodness_table(model), "\n".join(verdicts(model))]
-    return "\n\n".join(parts)
+def fit_report(model: FittedModel) -> Page:
+    """Everything that a terminal shows of a fit: warnings first, then what it rests on."""
+    warnings = _warnings(model)
+    told = [one for one in verdicts(model) if one not in warnings]
+    notes = reading_notes(model)
+    tables = [segment_table(model), *goodness_tables(model)]
+    return Page("", told, [reading_table(model), *([notes] if notes else []), *tables], warnings)
 
 
-def reading_table(model: FittedModel) -> str:
-    """What was read, dropped and changed: counts and shares of cost."""
+def reading_table(model: FittedModel) -> Table:
+    """What was read and dropped: counts and shares of cost."""
     report = model.report
     least = report["smallest_count"]
     rows = [["read", _count(report["rows_read"], least), ""]]
     rows += [[f"dropped: {d['why']}", _count(d["rows"], least), _share(d["share_of_cost"])] for d in report["dropped"]]
     rows.append(["kept", _count(report["rows_kept"], least), ""])
-    text = table(["rows", "number", "share of cost"], rows)
+    return Table(["rows", "number", "share of cost"], rows, "What was read")
+
+
+def reading_notes(model: FittedModel) -> str:
+    """What was taken out of the rows, or changed in them."""
+    report, told = model.report, []
     if report["excluded_service_share_of_cost"] is not None:
         held = _share(report["excluded_service_share_of_cost"])
-        text += f"\nexcluded services held {held} of the cost of the rows left by the filters"
+        told.append(f"Excluded services held {held} of the cost of the rows left by the filters.")
     negative = report["negative"]
     if negative["rows"] != 0:
         done = {"zero": "set to 0", "net": "netted within the person"}[negative["policy"]]
-        text += f"\nnegative amounts in {_count(negative['rows'], least)} rows were {done}"
-        if negative["change_of_cost"] is not None:
-            text += f", which changed the cost by {negative['change_of_cost']:+.3%}"
+        change = negative["change_of_cost"]
+        by = "" if change is None else f", which changed the cost by {exact_percent(change, 3, sign=True)}"
+        told.append(f"Negative amounts in {_count(negative['rows'], report['smallest_count'])} rows were {done}{by}.")
     if report["binned_segments"]:
-        text += f"\nmore than 100,000 patients: costs were binned in {', '.join(report['binned_segments'])}"
-    return text
+        told.append(f"More than 100,000 patients: costs were binned in {', '.join(report['binned_segments'])}.")
+    return "\n".join(told)
 
 
-def segment_table(model: FittedModel) -> str:
+def segment_table(model: FittedModel) -> Table:
     """What each segment got."""
     rows = []
     for row, segment in zip(model.segments, model.population.segments, strict=True):
-        tail = ("", "", "")
+        tail = ("none", "", "")
         if "xi" in row:
             tail = (
                 money(row["tail_at"], model.currency),
@@ -55,34 +69,88 @@ def segment_table(model: FittedModel) -> str:
                 f"{row['xi']:.2f} ± {row['xi_se']:.2f}",
             )
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
-        zero = f"{row['zero_share']:.1%} ± {100 * row['zero_share_se']:.1f}"
-        rows.append([row["name"], f"{segment.share:.1%}", zero, family, *tail])
-    return table(["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"], rows)
+        zero = percent(row["zero_share"], row["zero_share_se"])
+        rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
+    head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
+    return Table(head, rows, "What each segment got (± one standard error)")
 
 
-def goodness_table(model: FittedModel) -> str:
-    """Fitted beside observed, of everybody."""
-    everybody = model.goodness.isel(segment=-1)
+def goodness_tables(model: FittedModel) -> list[Table]:
+    """Fitted beside observed by segment: the figures of the whole, then those of each threshold."""
+    labels = [str(measure) for measure in model.goodness["measure"].values]
+    note = f"observed ± one standard error from random halves; !: further off than {_WIDE_MISS:.0f} of them"
+    whole = [name for name in labels if _threshold(name) is None]
+    found = [_goodness(model, whole, f"Fitted beside observed ({note})")]
+    for amount in dict.fromkeys(filter(None, map(_threshold, labels))):
+        title = f"… and at {money(float(amount.replace(',', '')), model.currency)}"
+        found.append(_goodness(model, [name for name in labels if _threshold(name) == amount], title))
+    return found
+
+
+_AT = {
+    "P above": "people above",
+    "excess above": "mean excess",
+    "mean up to": "mean, costs capped",
+    "sd up to": "sd, costs capped",
+}
+"""Figures at a threshold, and how a column says them."""
+
+
+def _threshold(measure: str) -> str | None:
+    """The amount that a figure is told at; none where it is of the whole."""
+    words, _, amount = measure.rpartition(" ")
+    return amount if words in _AT else None
+
+
+def _goodness(model: FittedModel, measures: Sequence[str], title: str) -> Table:
     rows = []
-    for measure in everybody["measure"].values.tolist():
-        at = everybody.sel(measure=measure)
-        seen, fitted, miss = (float(at[name]) for name in ("observed", "fitted", "miss"))
-        ratio = fitted / seen if seen else math.nan
-        rows.append(
-            [
-                measure,
-                _figure(measure, seen, model),
-                _figure(measure, fitted, model),
-                _or_dash(ratio, "{:.3f}"),
-                _or_dash(miss, "{:+.1f}"),
-            ]
-        )
-    return table(["everybody", "observed", "fitted", "ratio", "miss in se"], rows)
+    for segment in model.goodness["segment"].values:
+        cells = model.goodness.sel(segment=segment)
+        rows.append([str(segment), "observed", *(_observed(cells, one, model) for one in measures)])
+        rows.append(["", "fitted", *(_fitted(cells, one, model) for one in measures)])
+    return Table(["segment", "", *map(_head, measures)], rows, title, labels=2)
+
+
+def _head(measure: str) -> str:
+    """A figure as a column's head."""
+    said = _AT.get(measure.rpartition(" ")[0], measure)
+    return said.replace("share of cost of the", "cost of the").replace("share without", "without")
+
+
+def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
+    at = cells.sel(measure=measure)
+    seen, error = float(at["observed"]), float(at["observed_se"])
+    if math.isnan(seen) or not math.isfinite(error) or not error > 0:
+        return _figure(measure, seen, model)
+    if _unit(measure) == "share":
+        return percent(seen, error)
+    decimals = error_decimals(error) if error < 1 else 0
+    symbol = SYMBOLS.get(model.currency, "") if _unit(measure) == "money" else ""
+    return f"{symbol}{seen:,.{decimals}f} ± {error:,.{decimals}f}"
+
+
+def _fitted(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
+    at = cells.sel(measure=measure)
+    miss = float(at["miss"])
+    return _figure(measure, float(at["fitted"]), model) + (
+        " !" if math.isfinite(miss) and abs(miss) > _WIDE_MISS else ""
+    )
 
 
 def verdicts(model: FittedModel) -> list[str]:
     """Plain sentences on what the fit rests on and where it fails."""
-    return [*_law_sentences(model), *_tail_sentences(model), *_small_sentences(model), *_overall_sentences(model)]
+    return [
+        *_warnings(model),
+        *_law_sentences(model),
+        *_tail_sentences(model),
+        *_small_sentences(model),
+        *_sound(model),
+    ]
+
+
+def _warnings(model: FittedModel) -> list[str]:
+    """What may make the fit unfit for its use."""
+    return [*_mean_sentences(model), *_infinite_sentences(model), *_missed_sentences(model)]
 
 
 def _law_sentences(model: FittedModel) -> list[str]:
@@ -99,15 +167,20 @@ def _tail_sentences(model: FittedModel) -> list[str]:
         if "xi" not in row:
             if row["family"] != "resample":
                 found.append(f"{row['name']}: no tail of its own; fewer than 30 patients would carry it.")
-            continue
-        at = money(row["tail_at"], model.currency)
-        if row["tail_patients"] < _FEW_IN_TAIL:
+        elif row["tail_patients"] < _FEW_IN_TAIL:
+            at = money(row["tail_at"], model.currency)
             found.append(f"{row['name']}: the tail beyond {at} rests on {row['tail_patients']:,.0f} patients.")
-        if row["infinite_variance"]:
+    return found
+
+
+def _infinite_sentences(model: FittedModel) -> list[str]:
+    found = []
+    for row in model.segments:
+        if row.get("infinite_variance"):
             found.append(
                 f"{row['name']}: the variance is infinite (ξ = {row['xi']:.2f}); run it only with finite thresholds."
             )
-        elif row["infinite_variance_possible"]:
+        elif row.get("infinite_variance_possible"):
             found.append(
                 f"{row['name']}: an infinite variance cannot be ruled out (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, "
                 "infinite from 0.5); trust only finite thresholds."
@@ -125,45 +198,57 @@ def _small_sentences(model: FittedModel) -> list[str]:
     ]
 
 
-def _overall_sentences(model: FittedModel) -> list[str]:
+def _missed(model: FittedModel) -> list[str]:
+    """Figures of everybody that lie too far from the rows."""
     everybody = model.goodness.isel(segment=-1)
-    missed = [
+    return [
         str(measure)
         for measure, miss in zip(everybody["measure"].values, everybody["miss"].values, strict=True)
         if math.isfinite(miss) and abs(miss) > _WIDE_MISS
     ]
-    found = []
-    mean = everybody.sel(measure="mean")
+
+
+def _mean_sentences(model: FittedModel) -> list[str]:
+    mean = model.goodness.isel(segment=-1).sel(measure="mean")
     ratio = float(mean["fitted"] / mean["observed"])
     if math.isnan(ratio):
-        found.append("One patient makes more than half of the cost of a segment: the mean is not told.")
-    elif abs(ratio - 1) > _WRONG_MEAN:
-        found.append(f"The fitted mean is {ratio:.1%} of the observed one: do not use this fit for a budget.")
-    if missed:
-        found.append(
-            f"Over all segments these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."
-        )
-    elif not found:
-        found.append(
-            f"Over all segments every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows."
-        )
-    return found
+        return ["One patient makes more than half of the cost of a segment: the mean is not told."]
+    if abs(ratio - 1) > _WRONG_MEAN:
+        return [f"The fitted mean is {ratio:.1%} of the observed one: do not use this fit for a budget."]
+    return []
+
+
+def _missed_sentences(model: FittedModel) -> list[str]:
+    missed = _missed(model)
+    if not missed:
+        return []
+    return [
+        f"Over all segments these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."
+    ]
+
+
+def _sound(model: FittedModel) -> list[str]:
+    if _missed(model) or _mean_sentences(model):
+        return []
+    return [
+        f"Over all segments every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows."
+    ]
+
+
+def _unit(measure: str) -> str:
+    from ..costs.fitting.measures import is_money
+
+    return "money" if is_money(measure) else "ratio" if measure == "cv" else "share"
 
 
 def _figure(measure: str, number: float, model: FittedModel) -> str:
-    from ..costs.fitting.measures import is_money
-
     if math.isnan(number):
         return "not told"
     if math.isinf(number):
         return "infinite"
-    if is_money(measure):
-        return f"{number:,.0f}"
-    return f"{number:.3f}" if measure == "cv" else f"{number:.3%}"
-
-
-def _or_dash(number: float, form: str) -> str:
-    return form.format(number) if math.isfinite(number) else "—"
+    if _unit(measure) == "money":
+        return f"{SYMBOLS.get(model.currency, '')}{number:,.0f}"
+    return f"{number:.3f}" if measure == "cv" else exact_percent(number, 3)
 
 
 def _count(count: int | None, least: int) -> str:
@@ -179,28 +264,29 @@ def as_json(model: FittedModel) -> dict[str, Any]:
     everybody = {
         str(segment): {
             str(measure): {
-                name: _plain(float(model.goodness[name].sel(segment=segment, measure=measure)))
+                name: float(model.goodness[name].sel(segment=segment, measure=measure))
                 for name in ("observed", "observed_se", "fitted", "miss")
             }
             for measure in model.goodness["measure"].values
         }
         for segment in model.goodness["segment"].values
     }
-    rows = [{key: _plain(value) for key, value in row.items()} for row in model.segments]
-    return {
-        "report": model.report,
-        "segments": rows,
-        "goodness": everybody,
-        "verdicts": verdicts(model),
-        "provenance": model.provenance,
-    }
+    told: dict[str, Any] = plain(
+        {
+            "report": model.report,
+            "segments": list(model.segments),
+            "goodness": everybody,
+            "verdicts": verdicts(model),
+            "provenance": model.provenance,
+        }
+    )
+    return told
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf"
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return value
+def fit_rows(model: FittedModel) -> pd.DataFrame:
+    """Fitted and observed figures as a long table."""
+    rows = tidy(model.goodness)
+    units = {"money": f"{model.currency} per person and year"}
+    own = rows["unit"] != "1"
+    rows.loc[own, "unit"] = [units.get(_unit(str(measure)), "1") for measure in rows.loc[own, "measure"]]
+    return rows

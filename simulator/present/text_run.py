@@ -2,48 +2,108 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ..analysis.sizing import minimum_on_grid
-from .text import columns, figure_table, minimum_population, people, percent, table
+from .page import Page, Table
+from .text import (
+    NO_EXCLUSION,
+    columns,
+    exact_percent,
+    excess_rule,
+    figure_table,
+    minimum_population,
+    money,
+    people,
+    percent,
+    percentage,
+    too_few,
+    under,
+)
+from .tidy import cells
 
 
-def run_report(summary: xr.Dataset, margin: float, at_most: float) -> str:
+def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
     """The answer of one run, its tables and its check."""
-    parts = [summary.attrs.get("title", "")]
-    if "population_size" in summary.dims and summary.sizes["population_size"] > 1:
-        parts.append(answer_table(summary, margin, at_most))
-    parts += [
+    overspend = f"Chance of an overspend above {percentage(margin)} of the budget"
+    tables = [
         figure_table(summary, "cv", "Coefficient of variation of the retained cost"),
-        figure_table(
-            summary, "p_overspend", f"Chance of an overspend above {_percentage(margin)} of the budget", margin=margin
-        ),
+        figure_table(summary, "p_overspend", overspend, margin=margin),
         removed_table(summary),
-        _provenance(summary),
     ]
-    return "\n\n".join(part for part in parts if part)
+    sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
+    answers = [answer_table(summary, margin, at_most)] if sized and seen else []
+    verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
+    return Page(
+        summary.attrs.get("title", ""), [verdict], [*answers, *tables, _provenance(summary)], _warnings(summary)
+    )
 
 
-def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> str:
-    """How large the population must be, for each threshold."""
+def _warnings(summary: xr.Dataset) -> list[str]:
+    known = summary.attrs
+    told = [known["check_sentence"]] if known["check"] == "failed" else []
+    told += too_few(known["replicates"])
+    if known.get("stopped_by") == "max_replicates":
+        told.append("STOPPED at the limit of populations: not every 95% interval is as narrow as asked.")
+    return told
+
+
+def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
+    """How many people are needed, without exclusion and with the most of it."""
+    said = _minima(summary, margin, at_most)
+    ends = [said[-1], *([said[0]] if len(said) > 1 else [])]
+    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends)
+    return (
+        f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}, a "
+        f"population needs {needs} (95% interval in brackets)."
+    )
+
+
+def _unseen(at_most: float) -> str:
+    return (
+        f"How large the population must be is not estimable: in so few populations a chance of {percentage(at_most)} "
+        "cannot be seen."
+    )
+
+
+def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[str, str]]:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
-    rows = [
-        [
-            "no exclusion" if label == "none" else f"excess over {label} removed",
-            minimum_population(answer, position, int(sizes[-1]), int(sizes[0])),
-        ]
+    return [
+        (label, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
         for position, label in enumerate(columns(summary))
     ]
-    overspend, chance = _percentage(margin), _percentage(at_most)
-    question = f"Smallest population at which an overspend above {overspend} has a chance of at most {chance}"
-    return f"{question} (95% interval)\n{table(['patient-level rule', 'people'], rows)}"
 
 
-def removed_table(summary: xr.Dataset) -> str:
+def _chance(summary: xr.Dataset, margin: float) -> str:
+    """The chance of an overspend, or between which two it lies over the units."""
+    place = "unit" if "unit" in summary.dims else "population_size"
+    cell = summary.sel(margin=margin).isel(threshold=-1)
+    order = np.argsort(cell["p_overspend"].values)
+    least, most = (
+        percent(float(cell["p_overspend"][k]), float(cell["p_overspend_se"][k])) for k in (order[0], order[-1])
+    )
+    names = [str(cell[place].values[k]) for k in (order[0], order[-1])]
+    who = f"At {people(float(names[0]))} people" if place == "population_size" else f"In {names[0]}"
+    told = f"{who}, an overspend above {percentage(margin)} of the budget has a chance of {least}"
+    more = "" if order.size == 1 else f"; in {names[1]}, of {most}"
+    return f"{told}{more} ({under(columns(summary)[-1])}; ± one standard error)."
+
+
+def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
+    """How large the population must be, for each threshold."""
+    rows = [[excess_rule(label), number] for label, number in _minima(summary, margin, at_most)]
+    question = (
+        f"Smallest population at which an overspend above {percentage(margin)} has a chance of at most "
+        f"{percentage(at_most)} (95% interval)"
+    )
+    return Table(["patient-level rule", "people"], rows, question)
+
+
+def removed_table(summary: xr.Dataset) -> Table:
     """What each threshold takes out, at the largest population."""
     place = "unit" if "unit" in summary.dims else "population_size"
     last = summary.isel({place: -1})
@@ -52,78 +112,91 @@ def removed_table(summary: xr.Dataset) -> str:
         ("patients above", "patients_above_share"),
         ("variance removed", "variance_removed_share"),
     )
-    rows = [[name, *(_share(last, key, d) for d in range(summary.sizes["threshold"]))] for name, key in figures]
-    where = (
-        f"{people(float(summary[place].values[-1]))} people"
-        if place == "population_size"
-        else str(summary[place].values[-1])
+    rows = [
+        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(columns(summary)))]
+        for name, key in figures
+    ]
+    largest = summary[place].values[-1]
+    where = f"{people(float(largest))} people" if place == "population_size" else str(largest)
+    return Table(
+        ["share of", *columns(summary)], rows, f"What each threshold takes out, at {where} (± one standard error)"
     )
-    shares = table(["share of", *columns(summary)], rows)
-    return f"What each threshold takes out, at {where} (± one standard error)\n{shares}"
 
 
-def _share(cell: xr.Dataset, key: str, threshold: int) -> str:
-    value, error = float(cell[key].isel(threshold=threshold)), float(cell[f"{key}_se"].isel(threshold=threshold))
-    return "nothing" if value == 0 and error == 0 else percent(value, error)
-
-
-def _percentage(fraction: float) -> str:
-    return f"{100 * fraction:.6g}%"
+def _share(cell: xr.Dataset, key: str, label: str) -> str:
+    value, error = float(cell[key]), float(cell[f"{key}_se"])
+    return "nothing" if label == NO_EXCLUSION or (value == 0 and error == 0) else percent(value, error)
 
 
 def _provenance(summary: xr.Dataset) -> str:
     known = summary.attrs
+    capitation = known.get("capitation_pmpy")
     budget = (
-        "budget = exact mean of the retained cost"
-        if not known.get("capitation_pmpy")
-        else f"capitation {known['capitation_pmpy']:g} a head"
+        f"capitation {money(capitation, known['currency'])} a head"
+        if capitation
+        else "the budget is the exact mean of the retained cost"
     )
-    stopped = {
-        "target": "drawn on until every 95% interval was as narrow as asked\n",
-        "max_replicates": "STOPPED at the limit of populations: not every 95% interval is as narrow as asked\n",
-    }
+    stopped = (
+        "Drawn on until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
+    )
     return (
-        f"{stopped.get(known.get('stopped_by', ''), '')}{known['check_sentence']}\n"
+        f"{stopped}{known['check_sentence']}\n"
         f"{known['replicates']:,} synthetic populations, seed {known['seed']}, "
-        f"scenario {known['scenario_id'][:12]}, {budget}"
+        f"scenario {known['scenario_id'][:12]}; {budget}."
     )
+
+
+def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
+    """What `simulator run --exact` prints: the tables of a run, without draws and without standard errors."""
+    cells_, labels = answer.transpose("population_size", "threshold", ...), columns(answer)
+    over = cells_["p_overspend"].sel(margin=margin)
+    worst = cells_["quantile_cost"].sel(quantile_level=0.95) / cells_["budget"] - 1
+    chance = f"Chance of an overspend above {percentage(margin)} of the budget"
+    tables = [
+        _exact_table(cells_["cv"], labels, "Coefficient of variation of the retained cost (exact)"),
+        _exact_table(over, labels, f"{chance} (exact; ▪: at most {percentage(at_most)})", at_most),
+        _exact_table(worst, labels, "95th percentile of the overspend, share of the budget (exact)"),
+    ]
+    error = float(answer["probability_error"].max())
+    how = f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."
+    verdict = [_exact_verdict(over, label, chance, at_most, d) for d, label in _ends(labels)]
+    return Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
+
+
+def _ends(labels: list[str]) -> list[tuple[int, str]]:
+    last = len(labels) - 1
+    return [(last, labels[last]), *([(0, labels[0])] if last else [])]
+
+
+def _exact_verdict(over: xr.DataArray, label: str, chance: str, at_most: float, column: int) -> str:
+    sizes, values = over["population_size"].values, over.isel(threshold=column).values
+    missed = np.flatnonzero(~(values <= at_most))
+    said = f"{under(label)[:1].upper()}{under(label)[1:]}, the {chance[:1].lower()}{chance[1:]}"
+    if missed.size and missed[-1] == sizes.size - 1:
+        return f"{said} is still {exact_percent(float(values[-1]))} at {people(sizes[-1])} people, the largest asked."
+    first = sizes[missed[-1] + 1] if missed.size else sizes[0]
+    return f"{said} is at most {percentage(at_most)} from {people(first)} people on (of the sizes asked)."
+
+
+def _exact_table(values: xr.DataArray, labels: list[str], title: str, at_most: float | None = None) -> Table:
+    rows = [
+        [people(n), *(_marked(float(v), at_most) for v in row)]
+        for n, row in zip(values["population_size"].values, values.values, strict=True)
+    ]
+    return Table(["people", *labels], rows, title)
+
+
+def _marked(value: float, at_most: float | None) -> str:
+    mark = "" if at_most is None else " ▪" if value <= at_most else "  "
+    return exact_percent(value) + mark
 
 
 def summary_rows(summary: xr.Dataset) -> dict[str, Any]:
-    """The summary as JSON has it: one row a population and threshold; infinity is "inf", what is not known null."""
+    """The summary as JSON has it: one row a population and threshold."""
     place = "unit" if "unit" in summary.dims else "population_size"
-    cells = []
-    for p in range(summary.sizes[place]):
-        for d in range(summary.sizes["threshold"]):
-            cell = summary.isel({place: p, "threshold": d})
-            row: dict[str, Any] = {place: cell[place].item(), "threshold": _plain(cell["threshold"].item())}
-            for name in cell.data_vars:
-                values = cell[name].values
-                row[str(name)] = _plain(values.item()) if values.ndim == 0 else _nested(cell[name])
-            cells.append(row)
     keep = (
-        "title",
-        "currency",
-        "scenario_id",
-        "seed",
-        "replicates",
-        "rule",
-        "check",
-        "check_sentence",
-        "simulator_version",
-        "tables_hash",
-    )
-    return {key: summary.attrs[key] for key in keep if key in summary.attrs} | {"cells": cells}
-
-
-def _nested(values: xr.DataArray) -> Any:
-    dim, *rest = values.dims
-    labels = [str(label) for label in values[dim].values]
-    parts = [values.isel({dim: position}) for position in range(len(labels))]
-    return {label: _nested(part) if rest else _plain(part.item()) for label, part in zip(labels, parts, strict=True)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
+        "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
+        "simulator_version", "tables_hash",
+    )  # fmt: skip
+    told = {key: summary.attrs[key] for key in keep if key in summary.attrs}
+    return told | {"cells": cells(summary, (place, "threshold"))}

@@ -3,113 +3,212 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ..contracts.design import STATUS_QUO
-from .text import amount, money, people, percent, table
+from ..contracts.verdicts import LEAST_TOLD_SHARE
+from .page import Page, Table
+from .text import SYMBOLS, amount, exact_percent, people, percent, percentage, threshold_label, too_few
+
+Row = Mapping[str, Any]
+_MOST_PARTIES = 3
+_FEWEST = 10
+"""Replicates below which no spread is told."""
 
 
-def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> str:
+def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> Page:
     """The comparison of designs at the largest population, from `comparison_json`."""
     largest = max(row["population_size"] for row in compared["rows"])
-    rows = [row for row in compared["rows"] if row["population_size"] == largest]
-    parts = [title, "\n".join(compared["verdicts"])]
-    parts.append(f"Each party's year at {people(largest)} people (± one standard error)\n{_parties(rows, currency)}")
-    events = [row for row in compared["triggered"] if row["population_size"] == largest]
+    if compared["replicates"] < _FEWEST:
+        compared = {**compared, "rows": [_unspread(row) for row in compared["rows"]]}
+    rows, events, bought = (
+        [row for row in compared[part] if row["population_size"] == largest]
+        for part in ("rows", "triggered", "protection")
+    )
+    designs = {name: [row for row in rows if _design(row, rows, currency) == name] for name in _names(rows, currency)}
+    parts: list[Table | str] = [f"Each party's year at {people(largest)} people (± one standard error)"]
+    parts += [_parties(name, of, currency, compared) for name, of in designs.items()]
     if events:
-        parts.append(f"What was triggered, at {people(largest)} people\n{_events(events)}")
-    bought = [row for row in compared["protection"] if row["population_size"] == largest]
+        parts.append(_events(events))
     if bought:
         lines = [[row["design"], _amount(row, "expected_protection_cost", currency)] for row in bought]
-        parts.append(
-            f"Cost of protection, above the excess it is expected to pay\n{table(['design', 'a year'], lines)}"
-        )
-    if compared["reference"] == STATUS_QUO:
-        parts.append(
-            f"{STATUS_QUO!r} is added to compare with: tariff and block, half of the money in blocks (assumed). "
-            "'against first' is the difference of expected surplus; --reference names another design."
-        )
-    parts.append(
-        f"{compared['replicates']:,} synthetic populations, the same for every design; differences are paired with "
-        f"{compared['reference']!r}. Largest imbalance: {compared['imbalance']:.1e} of the budget. "
-        f"Other populations: --json."
+        parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
+    parts.append(_notes(compared))
+    verdict = [_verdict(name, of, currency) for name, of in designs.items()]
+    return Page(title, verdict, parts, too_few(compared["replicates"]))
+
+
+def _unspread(row: Row) -> Row:
+    """A row without what a few populations cannot tell: how far the surplus is spread, and who carries that."""
+    return {name: math.nan if name.startswith(("sd_", "worst_", "risk_")) else value for name, value in row.items()}
+
+
+def _names(rows: Sequence[Row], currency: str) -> list[str]:
+    return list(dict.fromkeys(_design(row, rows, currency) for row in rows))
+
+
+def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
+    """A design's name, and its threshold where it was swept over several."""
+    swept = len({_number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
+    if not swept:
+        return str(row["design"])
+    return f"{row['design']}, {threshold_label(_number(row['threshold']), '', currency)}"
+
+
+def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
+    """Who carries the risk, and what that means to him, in a line."""
+    carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
+    if not carrying:
+        unknown = any(math.isnan(_number(row["risk_share"])) for row in rows)
+        return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
+    told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
+    rest = carrying[_MOST_PARTIES:]
+    if rest:
+        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
+    return f"{design}: {'; '.join(told)}."
+
+
+def _carries(row: Row, currency: str) -> str:
+    return (
+        f"{_chance(row, 'risk_share').removesuffix(' exactly')} of the risk is on {row['party']} (expects "
+        f"{_amount(row, 'expected_surplus', currency)}, loses in {_chance(row, 'p_loss')} of years, one year in 20 is "
+        f"worse than {_amount(row, 'worst_0.05', currency)})"
     )
-    return "\n\n".join(parts)
 
 
-def _parties(rows: list[Mapping[str, Any]], currency: str) -> str:
-    head = ["design", "party", "expected surplus", "sd", "1 year in 20", "P(loss)", "share of risk", "against first"]
-    swept = any(isinstance(row.get("threshold"), float) and not math.isnan(row["threshold"]) for row in rows)
+def _risk(row: Row) -> float:
+    share = _number(row["risk_share"])
+    return 0.0 if math.isnan(share) else share
+
+
+def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str, Any]) -> Table:
+    lost = f"chance of a loss over {percentage(known['loss_over'])} of revenue"
+    head = [
+        "party",
+        "expected surplus",
+        "sd",
+        "1 year in 20",
+        "chance of a loss",
+        lost,
+        "share of risk",
+        "against first",
+    ]
     lines = [
         [
-            _design(row, currency, swept),
             row["party"],
             _amount(row, "expected_surplus", currency),
             _amount(row, "sd_surplus", currency),
             _amount(row, "worst_0.05", currency),
-            percent(row["p_loss"], row["p_loss_se"]),
-            percent(_number(row["risk_share"]), _number(row["risk_share_se"])),
+            _chance(row, "p_loss"),
+            _chance(row, "p_loss_over"),
+            _chance(row, "risk_share"),
             _amount(row, "surplus_difference", currency),
         ]
         for row in rows
     ]
-    return table(head, lines)
-
-
-def _design(row: Mapping[str, Any], currency: str, swept: bool) -> str:
-    threshold = row.get("threshold")
-    return f"{row['design']} at {money(threshold, currency)}" if swept and threshold is not None else str(row["design"])
+    shown = slice(-1) if rows[0]["design"] == known["reference"] else slice(None)  # nothing differs from itself
+    return Table(head[shown], [line[shown] for line in lines], design)
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else math.inf if value == "inf" else float(value)
 
 
-def _amount(row: Mapping[str, Any], name: str, currency: str) -> str:
+def _amount(row: Row, name: str, currency: str) -> str:
     return amount(_number(row[name]), _number(row[f"{name}_se"]), currency)
 
 
-def _events(rows: list[Mapping[str, Any]]) -> str:
-    lines = [
-        [row["design"], row["event"].replace("_", " "), percent(row["p_triggered"], row["p_triggered_se"])]
-        for row in rows
-    ]
-    return table(["design", "event", "chance"], lines)
+def _chance(row: Row, name: str) -> str:
+    return percent(_number(row[name]), _number(row[f"{name}_se"]))
 
 
-def payoff_report(payoffs: xr.Dataset) -> str:
+def _events(rows: Sequence[Row]) -> Table:
+    lines = [[row["design"], row["event"].replace("_", " "), _chance(row, "p_triggered")] for row in rows]
+    return Table(["design", "event", "chance"], lines, "What was triggered", labels=2)
+
+
+def _notes(compared: Mapping[str, Any]) -> str:
+    off = compared["imbalance"]
+    balance = "none" if off == 0 else f"{off:.0e} of the budget, which is rounding" if off < 1e-9 else f"{off:.1e}"
+    notes = (
+        f"'against first': expected surplus less that under {compared['reference']!r}, on the same draws. "
+        f"{compared['replicates']:,} synthetic populations, the same for every design. Largest imbalance of the "
+        f"accounts: {balance}. Other populations: --json or --csv."
+    )
+    if compared["reference"] == STATUS_QUO:
+        notes += (
+            f"\n{STATUS_QUO!r} is added to compare with: tariff and block, half of the money in blocks (assumed); "
+            "--reference names another design."
+        )
+    return notes
+
+
+# ── without draws ────────────────────────────────────────────────────────────────────────────────
+
+
+def payoff_report(payoffs: xr.Dataset) -> Page:
     """Each party's surplus against cost / budget, exact for given cost: a share of the budget."""
-    parts = []
+    verdict, tables = [], []
     for design in payoffs["design"].values:
         one = payoffs.sel(design=design)
-        parties = [str(p) for p in one["party"].values if np.any(one["surplus"].sel(party=p).values)]
-        shown = one.sel(cost_ratio=one["cost_ratio"].values[:: max(1, one.sizes["cost_ratio"] // 12)])
+        parties = [str(name) for name in one["party"].values if abs(one["surplus"].sel(party=name)).max() > 0]
+        shown = one.isel(cost_ratio=slice(None, None, max(1, one.sizes["cost_ratio"] // 12)))
         rows = [
             [f"{float(ratio):.0%}", *(_share(shown, party, ratio) for party in parties)]
             for ratio in shown["cost_ratio"].values
         ]
-        parts.append(
-            f"{design}: surplus of each party as a share of the budget\n{table(['cost / budget', *parties], rows)}"
-        )
-    return "\n\n".join([*parts, "Exact: no draws; quality and activity are as expected."])
+        verdict += [_payoff_sentence(str(design), one, parties)]
+        title = f"{design}: surplus of each party as a share of the budget"
+        tables.append(Table(["cost / budget", *parties], rows, title))
+    return Page("", verdict, [*tables, "Exact: no draws; quality and activity are as expected."])
+
+
+def _payoff_sentence(design: str, one: xr.Dataset, parties: Sequence[str]) -> str:
+    ends = [one["cost_ratio"].sel(cost_ratio=near, method="nearest").item() for near in (1.1, 0.9)]
+    told = []
+    for ratio in ends:
+        kept = ", ".join(f"{party} {_share(one, party, ratio)}" for party in parties)
+        told.append(f"at a cost of {ratio:.0%} of the budget {kept}")
+    return f"{design}: {'; '.join(told)} of the budget."
 
 
 def _share(payoffs: xr.Dataset, party: str, ratio: float) -> str:
     surplus = float(payoffs["surplus"].sel(party=party, cost_ratio=ratio)) / float(payoffs["budget"])
-    return f"{100 * surplus + 0.0:+.2f}%"
+    return exact_percent(surplus, sign=True)
 
 
-def actuals_report(settled: pd.DataFrame) -> str:
+# ── real rows ────────────────────────────────────────────────────────────────────────────────────
+
+
+def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
     """Settlements of real rows, in their order."""
-    amounts = settled.select_dtypes("number")
-    head = ["row", *(["design"] if "design" in settled else []), *map(str, amounts.columns)]
+    names = [name for name in settled if settled[name].dtype.kind not in "fiub"]
+    figures = [name for name in settled if name not in names]
     rows = [
-        [str(index), *([str(settled.loc[index, "design"])] if "design" in settled else []), *(f"{v:,.2f}" for v in row)]
-        for index, row in zip(settled.index, amounts.itertuples(index=False), strict=True)
+        [
+            str(index),
+            *(str(settled[name][index]) for name in names),
+            *(_figure(settled[n][index], n) for n in figures),
+        ]
+        for index in settled.index
     ]
-    return table(head, rows)
+    head = ["row", *map(str, names), *(str(name).replace("_", " ") for name in figures)]
+    paid = settled["settlement"]
+    total = f"{SYMBOLS.get(currency, '')}{abs(paid.sum()):,.0f}"
+    verdict = (
+        f"{len(settled):,} rows settled: {int((paid > 0).sum()):,} are paid, {int((paid < 0).sum()):,} pay back, "
+        f"{int((paid == 0).sum()):,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
+    )
+    return Page(
+        "", [verdict], [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]
+    )
+
+
+def _figure(value: Any, name: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "none"
+    return exact_percent(float(value), sign=True) if name == "savings_rate" else f"{float(value):,.2f}"

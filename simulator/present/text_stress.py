@@ -1,0 +1,181 @@
+"""Stress, reverse stress and sensitivity in words and tables. Formats, and computes nothing."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from .page import Page, Table
+from .text import error_decimals, exact_percent, people, percent, percentage, too_few
+
+_SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
+
+
+# ── who is hurt ──────────────────────────────────────────────────────────────────────────────────
+
+
+def stress_report(answer: xr.Dataset) -> Page:
+    """Change of every party's expected surplus, as a share of its revenue: a table for each design."""
+    known = answer.attrs
+    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
+    designs = [(str(name), answer.sel(design=name)) for name in answer["design"].values]
+    notes = (
+        "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error.\n"
+        "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
+    )
+    verdict = [_worst_sentence(name, one) for name, one in designs]
+    tables = [_stress_table(one, name) for name, one in designs]
+    return Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+
+
+def _parties(answer: xr.Dataset) -> list[str]:
+    return [str(name) for name in answer["party"].values if float(answer["revenue"].sel(party=name)) > 0]
+
+
+def _worst_sentence(design: str, answer: xr.Dataset) -> str:
+    """Which single stress hurts whom most, and what all of them do together."""
+    stresses = [str(name) for name in answer["stress"].values[1:]]
+    alone = [name for name in stresses if name != "all together"] or stresses
+    told = [_worst(answer, alone)]
+    if alone != stresses:
+        told.append(f"all together cost {_worst(answer, ['all together'], named=False)}")
+    return f"{design}: {'; '.join(told)}."
+
+
+def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
+    places = [(name, party) for name in stresses for party in _parties(answer)]
+    if not places:
+        return "no party has revenue to lose"
+    share = answer["surplus_difference_share"]
+    name, party = min(places, key=lambda place: float(share.sel(stress=place[0], party=place[1])))
+    value, error = (
+        float(answer[key].sel(stress=name, party=party))
+        for key in ("surplus_difference_share", "surplus_difference_share_se")
+    )
+    if not value < 0:
+        return "no stress costs any party anything" if named else "nobody anything"
+    lost = f"{party} {_rounded(-value, error)} of revenue"
+    return f"{name!r} hurts most: it costs {lost}" if named else lost
+
+
+def _stress_table(answer: xr.Dataset, design: str) -> Table:
+    parties = _parties(answer)
+    rows = [
+        [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
+        for name in answer["stress"].values[1:]
+    ]
+    return Table(["stress", *parties], rows, design)
+
+
+def _hurt(cell: xr.Dataset) -> str:
+    share, error = float(cell["surplus_difference_share"]), float(cell["surplus_difference_share_se"])
+    if share == error == 0:
+        return "no change  "
+    shade = next((mark for bound, mark in _SHADES if share <= -bound), " ")
+    return f"{_rounded(share, error, sign=True)} {shade}"
+
+
+def _rounded(share: float, error: float, sign: bool = False) -> str:
+    """As `percent`, but never finer than a thousandth of a per cent."""
+    if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > 3:
+        return f"{exact_percent(share, 3, sign)} ± 0.001"
+    return percent(share, error, sign)
+
+
+def reverse_report(found: list[xr.Dataset]) -> Page:
+    """How far each input must move before a party breaks, in sentences: those that break first of all."""
+    told = sorted(found, key=_distance)
+    verdict = [reverse_line(one) for one in told]
+    known = told[0].attrs
+    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
+    warnings = too_few(known["replicates"])
+    return Page(f"How far until {known['party']} breaks: {size}", verdict, ["± one standard error."], warnings)
+
+
+def _distance(found: xr.Dataset) -> float:
+    """How far the input moves, as a share of how far it was moved at most."""
+    point = float(found["breaking_point"])
+    return math.inf if math.isnan(point) else point / found.attrs["largest"]
+
+
+def reverse_line(found: xr.Dataset) -> str:
+    """How far one input must move before a party breaks, in a sentence."""
+    known, point, error = found.attrs, float(found["breaking_point"]), float(found["breaking_point_se"])
+    who = f"{known['design']}: {known['party']}"
+    limit = f"a loss of {percentage(known['loss_over'])} of its revenue"
+    what = f"of {known['change'].replace('_', ' ')}"
+    rate = known["figure"] == "per_100k"
+    if math.isnan(point):
+        most = f"{known['largest']:g} per 100,000" if rate else percentage(known["largest"])
+        return f"{who} does not reach {limit}, even at {most} {what}."
+    if point == 0:
+        return f"{who} has {limit} as agreed already."
+    at = _per_100k(point, error) if rate else percent(point, error)
+    return f"{who} breaks ({limit}) at {at} {what}."
+
+
+def _per_100k(point: float, error: float) -> str:
+    decimals = error_decimals(error)
+    return f"{point:.{decimals}f} ± {error:.{decimals}f} per 100,000"
+
+
+# ── which assumption matters ─────────────────────────────────────────────────────────────────────
+
+
+def sensitivity_report(answer: xr.Dataset) -> Page:
+    """Inputs by how far they move the statistic, with their Sobol indices, and the verdict in words."""
+    known = answer.attrs
+    swings = abs(answer["tornado"].sel(end="high") - answer["tornado"].sel(end="low")).values
+    order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
+    inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
+    statistic = _statistic(answer)
+    agreed = _chance(float(answer["as_agreed"]))
+    head = ["input", "lowest", "highest", f"{known['statistic']} at lowest", "at highest", "first order", "total"]
+    title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
+    table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
+    notes = (
+        f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
+        f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval)."
+    )
+    return Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
+
+
+def _statistic(answer: xr.Dataset) -> str:
+    known = answer.attrs
+    margin = f" above {percentage(known['margin'])} of the budget" if "margin" in known else ""
+    words = {
+        "p_overspend": f"the chance of an overspend{margin}",
+        "cv": "the coefficient of variation",
+        "mean_overspend": "the expected cost beyond the budget",
+    }[known["statistic"]]
+    return f"{words} at {people(known['members'])} people" if "members" in known else words
+
+
+def _chance(value: float) -> str:
+    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
+
+
+def _input_row(cell: xr.Dataset) -> list[str]:
+    rate = str(cell["figure"].values) == "per_100k"
+    ends = [_end(float(cell["range"].sel(end=end)), rate) for end in ("low", "high")]
+    found = [_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
+    return [*ends, *found, *(_index(cell, name) for name in ("first_order", "total_order"))]
+
+
+def _end(value: float, rate: bool) -> str:
+    return f"{value:g} per 100,000" if rate else f"{'+' if value > 0 else ''}{percentage(value)}"
+
+
+def _index(cell: xr.Dataset, name: str) -> str:
+    low, high = (float(bound) for bound in cell[f"{name}_interval"].values)
+    value, least, most = (percentage(round(number, 2)) for number in (float(cell[name]), low, high))
+    return f"{value} ({least} to {most})"
+
+
+def _input_words(cell: xr.Dataset, name: str) -> str:
+    low, value = float(cell["total_order_interval"].sel(bound="lower")), float(cell["total_order"])
+    if not low > 0:
+        return f"{name}: its index cannot be told from zero at these many points."
+    low, high = (float(bound) for bound in cell["total_order_interval"].values)
+    return f"{name}: takes part in {value:.0%} of the variance ({low:.0%} to {high:.0%})."

@@ -1,0 +1,186 @@
+"""From a Dataset to what other programs read: tidy rows (a long table, for CSV) and JSON. The one home of both.
+
+Infinity is "inf" and what is not known is null in JSON, empty in CSV; a standard error ends in ``_se``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+LAST = ("value", "error", "lower", "upper", "unit", "basis")
+"""Columns at the end of every long table, in this order."""
+
+_UNKEPT = ("scenario", "schema_version", "created_at")
+
+
+def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
+    """A long table of a Dataset: one row a figure and place.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        Estimates; a standard error is named after its figure, with ``_se``, and an interval has the dim ``bound``.
+    **known : str
+        Further columns, the same in every row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``figure``; the columns of `known`; a column for each dim; then ``value``, ``error`` (standard error), ``lower``
+        and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "exact" where the figure
+        is exact, else empty.
+    """
+    import pandas as pd
+
+    frames = [_long(answer, str(name)) for name in answer.data_vars if not _belongs(answer, str(name))]
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    rows = rows.assign(**known)
+    dims = [str(dim) for dim in answer.dims if dim != "bound" and dim in rows]
+    return rows.reindex(columns=["figure", *known, *dims, *LAST])
+
+
+def _belongs(answer: xr.Dataset, name: str) -> bool:
+    """Whether a variable is the error or interval of another."""
+    return any(name.endswith(end) and name.removesuffix(end) in answer for end in ("_se", "_interval"))
+
+
+def _long(answer: xr.Dataset, name: str) -> pd.DataFrame:
+    values = answer[name].reset_coords(drop=True)
+    dims = [dim for dim in values.dims if dim != "bound"]
+    columns: dict[str, xr.DataArray] = {} if "bound" in values.dims else {"value": values}
+    if f"{name}_se" in answer:
+        columns["error"] = answer[f"{name}_se"].reset_coords(drop=True)
+    interval = values if "bound" in values.dims else answer.get(f"{name}_interval")
+    if interval is not None:
+        columns |= {bound: interval.sel(bound=bound, drop=True).reset_coords(drop=True) for bound in ("lower", "upper")}
+    long = _frame(columns, dims)
+    long["figure"], long["unit"] = name, values.attrs.get("units", "")
+    long["basis"] = _basis(answer, name, long)
+    return long
+
+
+def _frame(columns: Mapping[str, xr.DataArray], dims: Sequence[Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    first = next(iter(columns.values()))
+    labels = [first[dim].values.tolist() for dim in dims]
+    index = pd.MultiIndex.from_product(labels, names=list(dims)) if dims else pd.RangeIndex(1)
+    flat = {name: column.transpose(*dims).values.ravel() for name, column in columns.items()}
+    long = pd.DataFrame(flat, index=index).reset_index(drop=not dims)
+    return long.astype(dict.fromkeys(dims, object))  # whole numbers stay whole beside rows without the dim
+
+
+def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> str:
+    sentence = str(answer[name].attrs.get("long_name", ""))
+    if sentence.startswith("exact") or sentence.endswith(("exact", "exactly", "without draws")):
+        return "exact"
+    if "error" in long:
+        return "estimated"
+    if "lower" in long:
+        return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
+    return "exact" if answer.attrs.get("method") == "exact" else ""
+
+
+def tidy_records(
+    records: Iterable[Mapping[str, Any]], names: Sequence[str], unit: Any, **known: object
+) -> pd.DataFrame:
+    """A long table of plain records, every figure of which is exact.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        Their texts and numbers; deeper parts are left out.
+    names : sequence of str
+        Keys that say what a record is about: columns of their own.
+    unit : callable
+        Unit of a key.
+    **known : object
+        Further columns, the same in every row.
+    """
+    import pandas as pd
+
+    rows = [
+        {"figure": key, **known, **{name: record.get(name) for name in names}, "value": _number(value),
+         "error": 0.0, "unit": unit(key), "basis": "exact"}
+        for record in records
+        for key, value in record.items()
+        if key not in names and isinstance(value, int | float | str)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["figure", *known, *names, *LAST])
+
+
+def _number(value: Any) -> Any:
+    return math.inf if value == "inf" else value
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Long tables one below the other, with the columns of all."""
+    import pandas as pd
+
+    middle = dict.fromkeys(column for table in tables for column in table if column not in ("figure", *LAST))
+    columns = ["figure", *middle, *LAST]
+    return pd.DataFrame([row for table in tables for row in table.to_dict("records")], columns=columns)
+
+
+def as_csv(rows: pd.DataFrame) -> str:
+    """The long table as CSV."""
+    return str(rows.to_csv(index=False, lineterminator="\n"))
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: infinity as text, what is not known as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def as_json(value: Any) -> str:
+    """JSON as the verbs print it."""
+    return json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+def dataset_json(answer: xr.Dataset, over: Sequence[str] = ()) -> dict[str, Any]:
+    """A Dataset as JSON has it: attributes, what has no dim, and ``cells``, one for each place of the dims `over`."""
+    told = {str(key): plain(value) for key, value in answer.attrs.items() if key not in _UNKEPT}
+    alone = {str(name): plain(answer[name].values.item()) for name in answer.data_vars if not answer[name].dims}
+    return told | alone | ({"cells": cells(answer, over)} if over else {})
+
+
+def cells(answer: xr.Dataset, over: Sequence[str]) -> list[dict[str, Any]]:
+    """One record for each place of the dims `over`; figures with further dims are nested in it."""
+    import numpy as np
+
+    found = []
+    for place in np.ndindex(*(answer.sizes[dim] for dim in over)):
+        cell = answer.isel(dict(zip(over, place, strict=True)))
+        record = {dim: plain(cell[dim].values) for dim in over}
+        for name in answer.data_vars:
+            if answer[name].dims:
+                record[str(name)] = _nested(cell[name])
+        found.append(record)
+    return found
+
+
+def _nested(values: xr.DataArray) -> Any:
+    if not values.dims:
+        return plain(values.values)
+    dim = values.dims[0]
+    return {
+        str(plain(label)): _nested(values.isel({dim: position})) for position, label in enumerate(values[dim].values)
+    }

@@ -1,0 +1,267 @@
+"""Every verb as tables, JSON and CSV; quiet in pipes; and one sentence for what click finds wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+
+from simulator.present.cli import main
+from simulator.present.demo import main as demo
+from simulator.present.page import WIDEST
+from simulator.present.tidy import LAST
+
+SMALL = """
+title = "small <b>"
+[simulation]
+replicates = 120
+population_sizes = [200, 1_000, 4_000]
+thresholds = [5_000, inf]
+seed = 4
+[population]
+[[population.segments]]
+name = "mostly <i>well"
+share = 0.9
+p_user = 0.8
+severity = { family = "lognormal", mean = 1_000.0, cv = 2.0 }
+[[population.segments]]
+name = "complex"
+share = 0.1
+severity = { family = "lognormal", mean = 8_000.0, cv = 1.5 }
+[[designs]]
+name = "full risk"
+[[stresses]]
+name = "dear year"
+expresses = "prices rise"
+changes = [{ kind = "inflation", by = 0.03 }]
+[[ranges]]
+name = "prices"
+low = -0.02
+high = 0.03
+change = { kind = "inflation", by = 0.0 }
+[[ranges]]
+name = "baseline"
+low = -0.05
+high = 0.05
+change = { kind = "baseline_error", by = 0.0 }
+"""
+
+VERBS = {
+    "check": "check SMALL",
+    "run": "run SMALL",
+    "run --exact": "run SMALL --exact",
+    "size": "size SMALL --margin 0.1 --at-most 0.2 --largest 20000",
+    "size --members": "size SMALL --members 4000",
+    "luck": "luck SMALL --members 4000 --overspend 0.04",
+    "settle": "settle SMALL",
+    "settle --payoff": "settle SMALL --payoff",
+    "settle --actuals": "settle SMALL --actuals ROWS",
+    "stress": "stress SMALL",
+    "stress --reverse": "stress SMALL --reverse provider",
+    "sensitivity": "sensitivity SMALL --points 8 --statistic cv",
+    "fit": "fit COSTS --cost total --segment band --sets 0",
+    "calibrate": "calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514",
+    "calibrate --family": "calibrate --family gamma --mean 952 --cv 2",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("forms")
+    (made / "small.toml").write_text(SMALL)
+    pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
+        made / "rows.csv", index=False
+    )
+    costs = [float(1 + (k * 7_919) % 4_001) * (1 + (k % 7)) for k in range(1_500)]
+    pd.DataFrame({"total": costs, "band": ["a" if k % 3 else "b" for k in range(1_500)]}).to_csv(
+        made / "costs.csv", index=False
+    )
+    return made
+
+
+def arguments(verb: str, folder: Path) -> list[str]:
+    known = {"SMALL": "small.toml", "ROWS": "rows.csv", "COSTS": "costs.csv"}
+    return [str(folder / known[word]) if word in known else word for word in VERBS[verb].split()]
+
+
+def call(*given: str) -> tuple[int, str, str]:
+    ran = CliRunner().invoke(main, list(given))
+    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
+    return ran.exit_code, ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_prints_a_page_that_fits_and_never_nan(
+    verb: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    code, text, notes = call(*arguments(verb, folder))
+    assert (code, notes) == (0, ""), notes
+    assert max(map(len, text.splitlines())) <= WIDEST
+    words = text.lower().replace("(", " ").replace(")", " ").split()
+    assert not {"nan", "inf", "-inf", "none%"} & set(words)
+    monkeypatch.setenv("COLUMNS", "70")
+    assert max(map(len, call(*arguments(verb, folder))[1].splitlines())) <= 70
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_prints_json_and_nothing_else(verb: str, folder: Path) -> None:
+    code, text, notes = call(*arguments(verb, folder), "--json")
+    assert (code, notes) == (0, ""), notes
+    told = json.loads(text, parse_constant=pytest.fail)
+    assert told and isinstance(told, dict | list)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_prints_long_rows_with_units_and_errors(verb: str, folder: Path, tmp_path: Path) -> None:
+    code, text, notes = call(*arguments(verb, folder), "--csv", "-")
+    assert (code, notes) == (0, ""), notes
+    rows = pd.read_csv(io.StringIO(text))
+    assert rows.columns[0] == "figure" and list(rows.columns[-6:]) == list(LAST)
+    assert len(rows) > 1 and rows["unit"].notna().all()
+    told = rows[rows["value"].notna() | rows["lower"].notna()]
+    bare = told[told["error"].isna() & told["lower"].isna() & told["basis"].isna()]
+    assert set(bare["figure"]) <= {"budget", "imbalance", "revenue", "z_mean", "z_sd", "z_n_above", "observed", "miss"}
+    out = tmp_path / "figures.csv"
+    code, page, _ = call(*arguments(verb, folder), "--csv", str(out))
+    assert code == 0 and out.read_text() == text and page == call(*arguments(verb, folder))[1]
+
+
+def test_json_and_csv_agree_with_the_page(folder: Path) -> None:
+    told = json.loads(call(*arguments("luck", folder), "--json")[1])
+    rows = pd.read_csv(io.StringIO(call(*arguments("luck", folder), "--csv", "-")[1]))
+    cell = next(cell for cell in told["cells"] if cell["threshold"] == 5_000.0)
+    (row,) = rows[(rows["figure"] == "percentile") & (rows["threshold"] == 5_000)]["value"]
+    assert cell["percentile"] == pytest.approx(row, rel=1e-12)
+    assert f"{100 * row:.1f}%" in call(*arguments("luck", folder))[1]
+
+
+def test_the_verdict_stands_before_any_table(folder: Path) -> None:
+    for verb in ("run", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
+        lines = call(*arguments(verb, folder))[1].splitlines()
+        rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
+        assert any(line.endswith(".") for line in lines[:rule]), verb
+
+
+# ── pipes and terminals ──────────────────────────────────────────────────────────────────────────
+
+CLI = [sys.executable, "-m", "simulator.present.cli"]
+
+
+def test_a_pipe_gets_no_codes_and_standard_error_nothing(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r.nc"
+    ran = subprocess.run(
+        [*CLI, *arguments("run", folder), "--out", str(out)], capture_output=True, cwd=ROOT, check=True
+    )
+    assert b"\x1b" not in ran.stdout and ran.stderr == b"" and out.exists()
+
+
+def test_a_terminal_is_told_what_was_written(folder: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [*CLI, *arguments("check", folder), "--csv", str(tmp_path / "c.csv")]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, cwd=ROOT, check=True)
+    os.close(theirs)
+    assert b"written:" in os.read(ours, 4_096) and b"written:" not in ran.stdout
+    os.close(ours)
+
+
+def test_a_reader_who_leaves_early_is_no_mistake(folder: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)  # nobody reads: the first word written breaks the pipe
+    ran = subprocess.run([*CLI, *arguments("check", folder)], stdout=write, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(write)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+# ── mistakes ─────────────────────────────────────────────────────────────────────────────────────
+
+MISTAKES = {
+    "no such verb": ("rum SMALL", ["'rum': is no verb", "did you mean run?"]),
+    "no such option": ("run SMALL --replicats 3", ["--replicats: is no option of", "did you mean --replicates?"]),
+    "option missing": ("luck SMALL --members 5", ["--overspend: is missing", "add --overspend"]),
+    "argument missing": ("run", ["SCENARIO: is missing"]),
+    "argument too many": ("check SMALL SMALL", ["is more than the verb takes"]),
+    "value missing": ("run SMALL --out", ["--out: needs a value"]),
+    "flag with a value": ("run SMALL --json=3", ["--json: takes no value"]),
+    "no whole number": ("run SMALL --replicates many", ["--replicates: 'many' is not a whole number", "at least 2"]),
+    "no number": ("calibrate --mean dear", ["--mean: 'dear' is not a number"]),
+    "out of range": ("run SMALL --at-most 2", ["--at-most: 2", "above 0 and below 1"]),
+    "too few": ("run SMALL --replicates 1", ["--replicates: 1 is out of range", "at least 2"]),
+    "bad choice": ("fit COSTS --negative maybe", ["--negative: 'maybe' must be one of refuse, zero, net"]),
+    "bad pair": ("calibrate --mean 9 --top-share x", ["--top-share: write it as people=cost"]),
+    "no such file": ("check absent.toml", ["absent.toml: does not exist"]),
+    "no such folder": ("run SMALL --out /no/such/dir/x.nc", ["--out /no/such/dir/x.nc", "make /no/such/dir first"]),
+    "a folder": ("size SMALL --out /tmp", ["--out /tmp: is a folder"]),
+    "csv into a folder": ("check SMALL --csv /tmp", ["--csv /tmp: is a folder"]),
+    "model to nowhere": ("fit COSTS --cost total --out /no/m.toml", ["--out /no/m.toml", "make /no first"]),
+    "scenario to nowhere": ("fit COSTS --cost total --scenario /no/m.toml", ["--scenario /no/m.toml"]),
+    "picture to nowhere": ("run SMALL --plot /no/x.png", ["--plot /no/x.png"]),
+    "no picture": ("run SMALL --plot x.docx", ["--plot x.docx", "no picture"]),
+    "two at once": ("check SMALL --json --csv -", ["--csv: '-' would print into the JSON"]),
+    "over the rows": ("fit COSTS --cost total --out COSTS", ["--out: names the file that is read"]),
+    "over the scenario": ("run SMALL --out SMALL", ["--out: names the file that is read"]),
+    "reverse and out": ("stress SMALL --reverse provider --out x.nc", ["--out: does nothing beside --reverse"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_gets_one_sentence_and_exit_code_2(name: str, folder: Path) -> None:
+    line, words = MISTAKES[name]
+    known = {"SMALL": str(folder / "small.toml"), "COSTS": str(folder / "costs.csv")}
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    code, text, said = call(*(known.get(word, word) for word in line.split()))
+    assert (code, text, len(said.splitlines())) == (2, "", 1), said
+    assert said.startswith("simulator: ") and all(word in said for word in words), said
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_patients_file_is_not_named_when_the_model_cannot_be_written(folder: Path) -> None:
+    said = call("fit", str(folder / "costs.csv"), "--cost", "total", "--out", "/no/such/model.toml")[2]
+    assert "costs.csv" not in said and "--out /no/such/model.toml" in said
+
+
+def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
+    ran = CliRunner().invoke(main, [])
+    assert "Commands:" in ran.output and "simulator: " not in ran.output
+    refused = CliRunner().invoke(demo, ["--replicates", "x"])
+    assert refused.exit_code == 2 and refused.output.startswith("simulator: --replicates: 'x' is not a whole number")
+
+
+# ── few populations ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("replicates", [2, 5])
+def test_a_few_populations_are_no_answer(replicates: int, folder: Path) -> None:
+    small = str(folder / "small.toml")
+    text = " ".join(call("run", small, "--replicates", str(replicates))[1].split())
+    assert f"Only {replicates} synthetic populations were drawn" in text
+    assert "is not estimable" in text and "Smallest population" not in text
+    settled = " ".join(call("settle", small, "--replicates", str(replicates))[1].split())
+    assert "who carries the risk is not estimable" in settled
+    enough = call("run", small, "--replicates", "200")[1]
+    assert "Only" not in enough and "Smallest population" in enough
+
+
+def test_one_population_has_no_errors_at_all(folder: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.toml"
+    one.write_text(SMALL.replace("replicates = 120", "replicates = 1"))
+    code, text, _ = call("run", str(one))
+    assert code == 0 and "Only 1 synthetic population was drawn" in text
+    spread = text[text.index("Coefficient") : text.index("Chance")]
+    assert spread.count("not estimable") == 6 and "±" not in spread.splitlines()[3]
+
+
+def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tmp_path: Path) -> None:
+    assert "Dixon" in call("check", str(folder / "small.toml"))[1]
+    dollars = tmp_path / "dollars.toml"
+    dollars.write_text('currency = "USD"\n' + SMALL)
+    assert "Dixon" not in call("check", str(dollars))[1]
