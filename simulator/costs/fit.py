@@ -78,8 +78,9 @@ def fit(
     negative : {"refuse", "zero", "net"}
         Of negative amounts: refuse the file; set each to 0; or net them within the row's person, no lower than 0.
     family : str
-        "auto"; "lognormal", "gamma", "weibull" or "burr" for every segment; "empirical", a smoothed quantile table; or
-        "resample", the rows themselves, which stays in memory and cannot be written. All but the last get a tail.
+        "auto"; "lognormal", "gamma", "weibull", "burr", "gengamma" or "gb2" for every segment; "empirical", a smoothed
+        quantile table; or "resample", the rows themselves, which stays in memory and cannot be written. All but the
+        last get a tail.
     tail_above : float, optional
         Money a year at which the tail starts, the same for all segments; infinity for no tail.
     thresholds : sequence of float, optional
@@ -281,6 +282,8 @@ def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
         "asked": options.family,
         "credibility": fit.credibility,
         "binned": fit.sample.binned,
+        "infinite_variance": fit.severity.tail_index <= 2,
+        "infinite_variance_possible": _infinite_variance_possible(fit),
         "candidates": [
             {
                 "family": c.family, "converged": c.converged, "log_score": figures(c.log_score, 5),
@@ -296,9 +299,18 @@ def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
         row |= {
             "tail_at": tail.at, "tail_patients": float(fit.sample.n_above(tail.at)), "xi": figures(tail.shape, 4),
             "xi_se": figures(tail.shape_se, 3), "tail_credibility": figures(tail.credibility, 3),
-            "infinite_variance": tail.shape >= 0.5, "infinite_variance_possible": tail.infinite_variance_possible,
         }  # fmt: skip
     return row
+
+
+def _infinite_variance_possible(fit: SegmentFit) -> bool:
+    """Whether an infinite variance lies within 1.645 standard errors, or is there."""
+    if fit.severity.tail_index <= 2 or (fit.tail is not None and fit.tail.infinite_variance_possible):
+        return True
+    if fit.tail is not None or fit.body is None:
+        return False
+    shape, error = fit.body.heaviness
+    return shape + 1.645 * error >= 0.5
 
 
 def _provenance(how: Reading, options: Options, report: dict[str, Any], currency: str, sets: int) -> dict[str, Any]:

@@ -99,6 +99,10 @@ def _tail_sentences(model: FittedModel) -> list[str]:
         if "xi" not in row:
             if row["family"] != "resample":
                 found.append(f"{row['name']}: no tail of its own; fewer than 30 patients would carry it.")
+            if row["infinite_variance"]:
+                found.append(f"{row['name']}: the variance is infinite; run it only with finite thresholds.")
+            elif row["infinite_variance_possible"]:
+                found.append(f"{row['name']}: an infinite variance cannot be ruled out; trust only finite thresholds.")
             continue
         at = money(row["tail_at"], model.currency)
         if row["tail_patients"] < _FEW_IN_TAIL:
