@@ -28,6 +28,10 @@ _BOUND = 7.0
 """Shapes, or their logarithms, beyond this are a family's limit and not a member of it."""
 
 
+_LOOSEST = 0.5
+"""Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
+
+
 class Family(NamedTuple):
     """How a family is fitted; θ are its parameters, unbounded, of costs brought to a median of 1."""
 
@@ -167,7 +171,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     Returns
     -------
     Body
-        With `converged` False where the optimiser did not settle or ran to the family's limit.
+        With `converged` False where the optimiser did not settle, ran to the family's limit or stopped on a ridge.
     """
     known = FAMILIES[family]
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
@@ -178,6 +182,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
     covariance = _sandwich(theta, known, x, w, above, limit, sample, at)
     settled = settled and bool(np.isfinite(covariance).all())
+    settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
     raw = {name: figures(float(value)) for name, value in known.severity(theta, median).items()}
     return Body(family, known.kind(**raw), theta, covariance, median, settled)
 
