@@ -188,7 +188,7 @@ def _line(label: str, cells: list[str]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables; 1 where a fit does worse than the rows."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description="Fits judged on rows that they have not seen.")
     parser.add_argument("--synpuf", help="the Parquet table of person-years")
     parser.add_argument("--splits", type=int, default=10)

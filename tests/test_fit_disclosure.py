@@ -13,6 +13,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +29,7 @@ from simulator.costs.fitting import goodness
 from simulator.costs.fitting.disclosure import check_smallest, safe_totals
 from simulator.costs.fitting.sample import sample_of
 from simulator.present.cli_fit import fit as verb
+from simulator.present.plots.fit_diagnostics import fit_diagnostics
 from simulator.present.text_fit import as_json, fit_report
 
 ID = "ZQXJ8841773"
@@ -83,6 +88,9 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     scenario = sim.load(folder / "scenario.toml")
     ledger = sim.simulate(scenario, progress=False)
     sim.save(ledger, folder / "ledger.nc")
+    sim.save(sim.summarise(ledger), folder / "summary.nc")
+    fit_diagnostics(model.curves, model.currency)[0].figure.savefig(folder / "plot.svg")
+    plt.close("all")
     return {
         "stdout": out.getvalue(), "stderr": err.getvalue(), "log": log.getvalue(),
         "model": (folder / "model.toml").read_text(), "scenario": (folder / "scenario.toml").read_text(),
@@ -90,6 +98,8 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "goodness": _spelt(model.goodness), "curves": _spelt(model.curves), "diagnostics": _spelt(model.diagnostics),
         "population": model.population.model_dump_json(), "sets": json.dumps(model.sets),
         "ledger": _spelt(ledger.drop_vars(list(ledger.data_vars))) + json.dumps(ledger.attrs, default=str),
+        "plot": (folder / "plot.svg").read_text(), "summary": json.dumps(sim.summarise(ledger).attrs, default=str),
+        "files": "".join((folder / name).read_bytes().decode("latin-1") for name in ("ledger.nc", "summary.nc")),
         "pickle": pickle.dumps(model).decode("latin-1"),
     }  # fmt: skip
 
@@ -101,16 +111,17 @@ def _spelt(found: Any) -> str:
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
-     "population", "sets", "ledger"],
+     "population", "sets", "ledger", "plot", "summary"],
 )  # fmt: skip
 def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) -> None:
     assert_clean(artefacts[name], planted())
 
 
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
-    assert ID not in artefacts["pickle"] and "smith" not in artefacts["pickle"]
+    for name in ("pickle", "files"):
+        assert ID not in artefacts[name] and "smith" not in artefacts[name]
     for secret in (COST, MODEST):
-        assert np.float64(secret).tobytes().decode("latin-1") not in artefacts["pickle"]
+        assert np.float64(secret).tobytes().decode("latin-1") not in artefacts["pickle"] + artefacts["files"]
 
 
 def test_the_search_would_find_him() -> None:
