@@ -103,6 +103,21 @@ def test_prevalence_keeps_shares_adding_to_one():
     assert [segment.share for segment in truth.population.segments] == pytest.approx([0.55, 0.45])
 
 
+@pytest.mark.parametrize(
+    "severity",
+    [
+        {"family": "gb2", "a": 1.6, "p": 0.8, "q": 4.0, "scale": 700.0},
+        {"family": "gb2", "mean": 900.0, "cv": 1.2, "tail": 5.0, "p": 0.7},
+        {"family": "burr", "c": 2.0, "d": 3.0, "scale": 700.0},
+        {"family": "burr", "mean": 900.0, "cv": 1.2, "tail": 5.0},
+    ],
+)
+def test_a_heavier_tail_of_a_family_of_several_figures(severity):
+    given = alone(severity).population.segments[0].users_severity
+    made = truth_of(alone(severity), [TailIndex(by=-0.2)]).population.segments[0].users_severity
+    assert made.tail_index == pytest.approx(0.8 * given.tail_index)
+
+
 def test_a_heavier_tail_leaves_the_body_alone():
     truth = truth_of(BOOK, [TailIndex(by=-0.2)]).population.segments[1].users_severity
     given = BOOK.population.segments[1].users_severity
