@@ -184,7 +184,7 @@ def report(rows: Trial, splits: int) -> Iterator[str]:
 
 
 def _line(label: str, cells: list[str]) -> str:
-    return f"{label:48s}" + "".join(f"{cell:>24s}" for cell in cells)
+    return f"{label:48s}" + "".join(f"{cell:>28s}" for cell in cells)
 
 
 def main(arguments: list[str] | None = None) -> int:
