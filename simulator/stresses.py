@@ -183,8 +183,10 @@ def _with_index(severity: Raw, factor: float) -> bool:
     if family == "gpd" and (severity.get("shape") or 0) > 0:
         severity["shape"] /= factor
         return True
-    burr = "tail" if severity.get("d") is None else "d"
-    name = {"pareto": "alpha", "lomax": "alpha", "burr": burr}.get(str(family))
+    last = {"burr": "d", "gb2": "q"}.get(str(family))
+    name = "alpha" if family in ("pareto", "lomax") else last
+    if last is not None and severity.get(last) is None:
+        name = "tail"
     if name is None or severity.get(name) is None:
         return False
     severity[name] *= factor

@@ -117,6 +117,12 @@ FAMILIES = {
     "gpd bounded": {"family": "gpd", "shape": -0.3, "scale": 3_000.0},
     "burr": {"family": "burr", "mean": 1_500.0, "cv": 1.1, "tail": 5.0},
     "burr native": {"family": "burr", "c": 1.8, "d": 3.0, "scale": 2_500.0},
+    "gengamma": {"family": "gengamma", "mean": 1_500.0, "cv": 1.7, "power": 0.6},
+    "gengamma native": {"family": "gengamma", "shape": 2.5, "power": 0.7, "scale": 300.0},
+    "gengamma of Prentice": {"family": "gengamma", "mu": 6.8, "sigma": 1.1, "q": 0.4},
+    "gengamma with a power tail": {"family": "gengamma", "mu": 6.8, "sigma": 0.4, "q": -0.55},
+    "gb2": {"family": "gb2", "mean": 1_500.0, "cv": 1.2, "tail": 5.5, "p": 0.7},
+    "gb2 native": {"family": "gb2", "a": 1.3, "p": 1.6, "q": 3.5, "scale": 2_000.0},
     "spliced": SPLICED,
     "spliced excess": {
         "family": "spliced",

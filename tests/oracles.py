@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize, special, stats
 
 # ── families ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -73,6 +73,33 @@ class Mixture(Law):
         if min(ends) == max(ends):
             return ends[0]
         return optimize.brentq(lambda x: self.sf(x) - s, min(ends), max(ends), xtol=1e-12, rtol=1e-14)
+
+
+class PowerOfBetaPrime:
+    """Generalized beta of the second kind, by numpy's and scipy's beta prime."""
+
+    def __init__(self, a, p, q, scale):
+        self.a, self.prime, self.scale = a, stats.betaprime(p, q), scale
+
+    def rvs(self, size, random_state):
+        return self.scale * self.prime.rvs(size=size, random_state=random_state) ** (1 / self.a)
+
+    def sf(self, x):
+        return self.prime.sf((np.asarray(x) / self.scale) ** self.a)
+
+    def isf(self, s):
+        # the reciprocal of a beta prime is one too, and scipy's lower quantile is the better of the two
+        return self.scale * stats.betaprime(*self.prime.args[::-1]).ppf(s) ** (-1 / self.a)
+
+    def moment(self, k):
+        p, q = self.prime.args
+        return self.scale**k * special.beta(p + k / self.a, q - k / self.a) / special.beta(p, q)
+
+    def mean(self):
+        return self.moment(1)
+
+    def std(self):
+        return math.sqrt(self.moment(2) - self.moment(1) ** 2)
 
 
 class Values(Law):
@@ -141,6 +168,13 @@ def _from_native(p):
             return stats.genpareto(p["shape"], scale=p["scale"])
         case "burr":
             return stats.burr12(p["c"], p["d"], scale=p["scale"])
+        case "gengamma" if "q" in p:
+            scale = math.exp(p["mu"] + 2 * p["sigma"] / p["q"] * math.log(abs(p["q"])))
+            return stats.gengamma(p["q"] ** -2, p["q"] / p["sigma"], scale=scale)
+        case "gengamma":
+            return stats.gengamma(p["shape"], p["power"], scale=p["scale"])
+        case "gb2":
+            return PowerOfBetaPrime(p["a"], p["p"], p["q"], p["scale"])
     raise ValueError(p["family"])
 
 
@@ -158,7 +192,16 @@ def _from_moments(p, mean, cv):
     if p["family"] == "gpd":
         shape = optimize.brentq(lambda k: _cv(stats.genpareto(k)) - cv, -50, 0.4999)
         return stats.genpareto(shape, scale=mean / stats.genpareto(shape).mean())
-    build, low, high = _SHAPE.get(p["family"]) or (lambda c: stats.burr12(c, p["tail"] / c), 0.1, 100)
+    if p["family"] == "gb2":
+        a = optimize.brentq(lambda a: _cv(PowerOfBetaPrime(a, p["p"], p["tail"] / a, 1.0)) - cv, 0.2, 20, xtol=1e-14)
+        return PowerOfBetaPrime(a, p["p"], p["tail"] / a, mean / PowerOfBetaPrime(a, p["p"], p["tail"] / a, 1.0).mean())
+    build, low, high = (
+        _SHAPE.get(p["family"])
+        or {
+            "burr": (lambda c: stats.burr12(c, p["tail"] / c), 0.1, 100),
+            "gengamma": (lambda k: stats.gengamma(k, p["power"]), 0.01, 100),
+        }[p["family"]]
+    )
     shape = math.exp(
         optimize.brentq(lambda y: math.log(_cv(build(math.exp(y))) / cv), math.log(low), math.log(high), xtol=1e-14)
     )

@@ -32,6 +32,8 @@ FAMILIES = {
     "lomax": {"family": "lomax", "mean": 1_200.0, "cv": 1.3},
     "gpd": {"family": "gpd", "shape": 0.2, "scale": 900.0},
     "burr": {"family": "burr", "c": 2.0, "d": 2.4, "scale": 1_000.0},
+    "gengamma": {"family": "gengamma", "shape": 1.6, "power": 0.6, "scale": 300.0},
+    "gb2": {"family": "gb2", "a": 1.5, "p": 0.8, "q": 3.2, "scale": 1_200.0},
     "spliced": SPLICED,
     "mixture": {
         "family": "mixture",

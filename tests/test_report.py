@@ -66,7 +66,7 @@ def agrees(told: str, value: float, se: float | None) -> bool:
     """Whether a printed figure and its error are this value and error, to the last digit that is printed."""
     if told.startswith(("<", ">")):
         return value in (0.0, 1.0)
-    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.]+)| \(exact\)| exactly)", told)
+    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.,]+)(?:k|m|bn|)| \(exact\)| exactly)", told)
     if parts is None:
         return False
     sign, number, unit, error = parts.groups()
@@ -76,11 +76,11 @@ def agrees(told: str, value: float, se: float | None) -> bool:
     near = abs(float(number) * scale * (-1 if sign else 1) - value) <= 0.5001 * step
     if error is None:
         return abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) and (se or 0.0) < 1e-9
-    return near and se is not None and abs(float(error) * scale - se) <= 0.5001 * step
+    return near and se is not None and abs(float(error.replace(",", "")) * scale - se) <= 0.5001 * step
 
 
 def test_what_agrees_is_told_from_what_does_not() -> None:
-    assert agrees("4.31% ± 0.04", 0.04312, 0.00041) and agrees("−£1.20m ± 0.03", -1_203_000, 31_000)
+    assert agrees("4.31% ± 0.04", 0.04312, 0.00041) and agrees("−£1.20m ± 0.03m", -1_203_000, 31_000)
     assert not agrees("4.31% ± 0.04", 0.0432, 0.00041) and not agrees("4.31% ± 0.04", 0.0431, 0.0006)
     assert not agrees("4.31%", 0.0431, 0.0004)
 

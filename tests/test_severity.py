@@ -19,6 +19,8 @@ from simulator.costs.severity import (
     Burr,
     Empirical,
     Gamma,
+    GeneralizedBeta2,
+    GeneralizedGamma,
     GeneralizedPareto,
     Lognormal,
     Lomax,
@@ -128,6 +130,9 @@ def test_mean_and_cv_are_those_given(name):
         (GeneralizedPareto(shape=0.2, scale=700.0), {}),
         (GeneralizedPareto(shape=-0.4, scale=700.0), {}),
         (Burr(c=1.5, d=2.0, scale=800.0), {"tail": 3.0}),
+        (GeneralizedGamma(shape=2.5, power=0.5, scale=40.0), {"power": 0.5}),
+        (GeneralizedGamma(shape=0.4, power=1.5, scale=900.0), {"power": 1.5}),
+        (GeneralizedBeta2(a=1.2, p=0.6, q=2.5, scale=800.0), {"tail": 3.0, "p": 0.6}),
     ],
 )
 def test_mean_and_cv_lead_back_to_the_native_figures(native, third):
@@ -154,7 +159,9 @@ def test_breaks_lie_inside_and_the_quantile_is_smooth_between(name):
         assert np.all(steps[1] <= steps[0] * 0.1 + 1e-6), "a jump does not shrink with the step"
 
 
-@pytest.mark.parametrize("cls", [Lognormal, Gamma, Weibull, Pareto, Lomax, GeneralizedPareto, Burr])
+@pytest.mark.parametrize(
+    "cls", [Lognormal, Gamma, Weibull, Pareto, Lomax, GeneralizedPareto, Burr, GeneralizedGamma, GeneralizedBeta2]
+)
 def test_figures_that_do_not_determine_a_family_are_refused(cls):
     for figures in (
         {},
@@ -169,6 +176,47 @@ def test_figures_that_do_not_determine_a_family_are_refused(cls):
 def test_a_cv_that_no_weibull_has_is_refused():
     with pytest.raises(ValidationError, match="which this family cannot have"):
         Weibull(mean=5.0, cv=1e-9)
+
+
+# ── generalized gamma and beta ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("general", "special"),
+    [
+        (GeneralizedGamma(shape=0.7, power=1.0, scale=900.0), Gamma(shape=0.7, scale=900.0)),
+        (GeneralizedGamma(shape=1.0, power=0.6, scale=900.0), Weibull(shape=0.6, scale=900.0)),
+        (GeneralizedGamma(mu=6.5, sigma=1.6, q=0.0), Lognormal(mu=6.5, sigma=1.6)),
+        (GeneralizedGamma(mu=6.5, sigma=0.8, q=0.8), Gamma(shape=0.8**-2, scale=0.64 * math.exp(6.5))),
+        (GeneralizedBeta2(a=1.5, p=1.0, q=2.0, scale=800.0), Burr(c=1.5, d=2.0, scale=800.0)),
+        (GeneralizedBeta2(a=1.0, p=1.0, q=3.1, scale=800.0), Lomax(alpha=3.1, scale=800.0)),
+    ],
+)
+def test_a_general_family_holds_its_special_cases(general, special):
+    np.testing.assert_allclose(general.isf(SURVIVAL), special.isf(SURVIVAL), rtol=1e-10)
+    np.testing.assert_allclose(general.sf(special.isf(SURVIVAL)), SURVIVAL, rtol=1e-9)
+    assert general.tail_index == pytest.approx(special.tail_index)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_generalized_gamma_goes_through_the_lognormal(sign):
+    survival = np.array([1 - 1e-6, 0.9, 0.5, 0.1, 1e-6])
+    gap = [
+        np.log(GeneralizedGamma(mu=6.5, sigma=1.6, q=sign * q).isf(survival))
+        - np.log(Lognormal(mu=6.5, sigma=1.6).isf(survival))
+        for q in (9e-4, 1.1e-3, 1.1e-2)
+    ]
+    assert np.all(gap[0] == 0) and np.all(np.abs(gap[1]) < 0.7e-2 * 1.6 * 1.1)
+    # near the lognormal the distance from it is as q
+    np.testing.assert_allclose(gap[2], 10 * gap[1], rtol=0.15)
+
+
+def test_prentices_figures_are_stacys():
+    stacy, prentice = (
+        GeneralizedGamma(shape=4.0, power=0.5, scale=100.0),
+        GeneralizedGamma(mu=math.log(100.0) + math.log(4.0) / 0.5, sigma=1.0, q=0.5),
+    )
+    np.testing.assert_allclose(stacy.isf(SURVIVAL), prentice.isf(SURVIVAL), rtol=1e-10)
 
 
 # ── spliced ──────────────────────────────────────────────────────────────────────────────────────
@@ -337,6 +385,13 @@ def test_observed_costs_that_cannot_be_are_refused(figures, sentence):
         Gamma(shape=1e-3, scale=1e6),
         Gamma(shape=1e6, scale=1e-3),
         Burr(c=60.0, d=0.1, scale=100.0),
+        GeneralizedGamma(mu=6.0, sigma=1.2, q=1e-9),
+        GeneralizedGamma(mu=6.0, sigma=1.2, q=2e-3),
+        GeneralizedGamma(mu=6.0, sigma=1.2, q=-2e-3),
+        GeneralizedGamma(mu=6.0, sigma=1.2, q=6.0),
+        GeneralizedGamma(mu=6.0, sigma=0.1, q=-6.0),
+        GeneralizedBeta2(a=30.0, p=0.05, q=0.1, scale=100.0),
+        GeneralizedBeta2(a=0.3, p=60.0, q=90.0, scale=100.0),
         Lognormal(mu=3.0, sigma=1e-4),
         Lognormal(mu=3.0, sigma=6.0),
         GeneralizedPareto(shape=1e-12, scale=5.0),

@@ -53,6 +53,9 @@ SEVERITIES = [
     {"family": "weibull", "mean": 900.0, "cv": 1.4}, {"family": "pareto", "alpha": 4.5, "scale": 300.0},
     {"family": "lomax", "mean": 800.0, "cv": 1.3}, {"family": "gpd", "shape": 0.1, "scale": 800.0},
     {"family": "burr", "c": 2.0, "d": 3.0, "scale": 700.0}, {"family": "burr", "mean": 900.0, "cv": 1.6, "tail": 5.0},
+    {"family": "gengamma", "mu": 6.0, "sigma": 0.9, "q": 0.4},
+    {"family": "gengamma", "shape": 2.0, "power": 0.8, "scale": 90.0},
+    {"family": "gb2", "a": 1.6, "p": 0.8, "q": 4.0, "scale": 700.0},
     {"family": "empirical", "values": [10.0, 500.0, 9_000.0], "weights": [3.0, 2.0, 1.0]},
     {"family": "empirical", "quantiles": {"0": 0.0, "0.5": 400.0, "1": 9_000.0}},
     {"family": "mixture", "components": [{"weight": 0.6, "severity": LOGNORMAL}, {"weight": 0.4, "severity": SPLICED}]},
@@ -98,6 +101,21 @@ def test_a_segment_alone_may_cost_more():
 def test_prevalence_keeps_shares_adding_to_one():
     truth = truth_of(BOOK, [Prevalence(segment="complex", by=0.5)])
     assert [segment.share for segment in truth.population.segments] == pytest.approx([0.55, 0.45])
+
+
+@pytest.mark.parametrize(
+    "severity",
+    [
+        {"family": "gb2", "a": 1.6, "p": 0.8, "q": 4.0, "scale": 700.0},
+        {"family": "gb2", "mean": 900.0, "cv": 1.2, "tail": 5.0, "p": 0.7},
+        {"family": "burr", "c": 2.0, "d": 3.0, "scale": 700.0},
+        {"family": "burr", "mean": 900.0, "cv": 1.2, "tail": 5.0},
+    ],
+)
+def test_a_heavier_tail_of_a_family_of_several_figures(severity):
+    given = alone(severity).population.segments[0].users_severity
+    made = truth_of(alone(severity), [TailIndex(by=-0.2)]).population.segments[0].users_severity
+    assert made.tail_index == pytest.approx(0.8 * given.tail_index)
 
 
 def test_a_heavier_tail_leaves_the_body_alone():

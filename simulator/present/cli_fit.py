@@ -56,7 +56,12 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
 @click.option("--exclude-service", default="", help="Columns of services to take out of the cost, with commas.")
 @click.option("--negative", type=click.Choice(["refuse", "zero", "net"]), default="refuse", show_default=True)
-@click.option("--family", default="auto", show_default=True, help="auto, lognormal, gamma, weibull, burr or empirical.")
+@click.option(
+    "--family",
+    default="auto",
+    show_default=True,
+    help="auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.",
+)
 @click.option("--tail-above", type=float, help="Cost at which the tail starts; chosen by segment without it.")
 @click.option("--thresholds", callback=_amounts, help="Costs at which the fit is judged: 25000,50000.")
 @click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)

@@ -166,7 +166,9 @@ def _tail_sentences(model: FittedModel) -> list[str]:
     for row in model.segments:
         if "xi" not in row:
             if row["family"] != "resample":
-                found.append(f"{row['name']}: no tail of its own; fewer than 30 patients would carry it.")
+                found.append(
+                    f"{row['name']}: no tail of its own: none was asked for, or fewer than 30 patients would carry it."
+                )
         elif row["tail_patients"] < _FEW_IN_TAIL:
             at = money(row["tail_at"], model.currency)
             found.append(f"{row['name']}: the tail beyond {at} rests on {row['tail_patients']:,.0f} patients.")
@@ -176,14 +178,12 @@ def _tail_sentences(model: FittedModel) -> list[str]:
 def _infinite_sentences(model: FittedModel) -> list[str]:
     found = []
     for row in model.segments:
-        if row.get("infinite_variance"):
+        shape = f" (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, infinite from 0.5)" if "xi" in row else ""
+        if row["infinite_variance"]:
+            found.append(f"{row['name']}: the variance is infinite{shape}; run it only with finite thresholds.")
+        elif row["infinite_variance_possible"]:
             found.append(
-                f"{row['name']}: the variance is infinite (ξ = {row['xi']:.2f}); run it only with finite thresholds."
-            )
-        elif row.get("infinite_variance_possible"):
-            found.append(
-                f"{row['name']}: an infinite variance cannot be ruled out (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, "
-                "infinite from 0.5); trust only finite thresholds."
+                f"{row['name']}: an infinite variance cannot be ruled out{shape}; trust only finite thresholds."
             )
     return found
 

@@ -8,6 +8,7 @@ where rows have weights.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,21 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from ..severity import Burr, Gamma, Lognormal, Severity, Weibull
+from ..severity import Burr, Gamma, GeneralizedBeta2, GeneralizedGamma, Lognormal, Severity, Weibull
 from .disclosure import figures
+from .general_laws import BetaPrimePower, PrenticeGamma
 from .sample import Sample
 
 Array = NDArray[np.float64]
 
 _BOUND = 7.0
-"""Logarithms of shapes beyond this are a family's limit and not a member of it."""
+"""Shapes, or their logarithms, beyond this are a family's limit and not a member of it."""
+
+
+_LOOSEST = 0.5
+"""Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
 
 
 class Family(NamedTuple):
     """How a family is fitted; θ are its parameters, unbounded, of costs brought to a median of 1."""
 
     law: Any
-    """The scipy family."""
+    """The scipy family, or another that has its `logpdf` and `logsf`."""
     arguments: Callable[[Array], dict[str, float]]
     """Its arguments from θ; `loc` is 0."""
     start: Callable[[Array, Array], list[Array]]
@@ -39,7 +45,7 @@ class Family(NamedTuple):
     """Figures of our severity from θ and the median, unrounded."""
     kind: type[Severity]
     shapes: tuple[int, ...]
-    """Which of θ are logarithms of shapes."""
+    """Which of θ are shapes, or logarithms of them."""
 
 
 def _log_moments(x: Array, w: Array) -> tuple[float, float]:
@@ -71,6 +77,23 @@ def _burr_start(x: Array, w: Array) -> list[Array]:
     return [np.array([c, 0.0, 0.0]), np.array([c - 0.3, 1.0, 1.0])]
 
 
+def _gengamma_start(x: Array, w: Array) -> list[Array]:
+    """Near the lognormal, and near the Weibull."""
+    mean, sd = _log_moments(x, w)
+    return [np.array([mean, np.log(sd), 0.1]), np.array([mean + 0.5 * sd, np.log(sd), 0.8])]
+
+
+def _gb2_start(x: Array, w: Array) -> list[Array]:
+    """The Burr's starts, and one with a steeper power and lighter shapes."""
+    c = _burr_start(x, w)[0][0]
+    return [np.array([c, 0.0, 0.0, 0.0]), np.array([c - 0.5, 0.5, 1.0, 1.0]), np.array([c + 0.5, 0.0, -0.7, -0.7])]
+
+
+def _gb2(theta: Array, median: float) -> dict[str, float]:
+    a, scale, p, q = np.exp(theta)
+    return {"a": a, "p": p, "q": q, "scale": scale * median}
+
+
 FAMILIES: dict[str, Family] = {
     "lognormal": Family(
         stats.lognorm, lambda t: {"s": np.exp(t[1]), "scale": np.exp(t[0])}, _lognormal_start,
@@ -87,6 +110,13 @@ FAMILIES: dict[str, Family] = {
     "burr": Family(
         stats.burr12, lambda t: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2])}, _burr_start,
         lambda t, m: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2]) * m}, Burr, (0, 1),
+    ),
+    "gengamma": Family(
+        PrenticeGamma, lambda t: {"mu": t[0], "sigma": np.exp(t[1]), "q": t[2]}, _gengamma_start,
+        lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1]), "q": t[2]}, GeneralizedGamma, (2,),
+    ),
+    "gb2": Family(
+        BetaPrimePower, lambda t: _gb2(t, 1.0), _gb2_start, _gb2, GeneralizedBeta2, (0, 2, 3),
     ),
 }  # fmt: skip
 """Families that can be a body, by their names in a scenario file."""
@@ -109,6 +139,19 @@ class Body:
         """The severity's figures at other parameters."""
         return {name: figures(float(x)) for name, x in FAMILIES[self.family].severity(theta, self.median).items()}
 
+    @property
+    def heaviness(self) -> tuple[float, float]:
+        """1 over the tail index (0: no power law) and its standard error; the variance is infinite from 0.5 on."""
+
+        def at(theta: Array) -> float:
+            return 1 / FAMILIES[self.family].kind(**self.figures_at(theta)).tail_index
+
+        step = 1e-2
+        slope = np.array(
+            [(at(self.theta + s) - at(self.theta - s)) / (2 * step) for s in step * np.eye(self.theta.size)]
+        )
+        return at(self.theta), math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
+
     def log_score(self, sample: Sample, at: float) -> float:
         """Mean log density of users up to `at` and log chance of those above, after division by the median."""
         return -_objective(self.theta, FAMILIES[self.family], *_scaled(sample, at, self.median))
@@ -128,7 +171,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     Returns
     -------
     Body
-        With `converged` False where the optimiser did not settle or ran to the family's limit.
+        With `converged` False where the optimiser did not settle, ran to the family's limit or stopped on a ridge.
     """
     known = FAMILIES[family]
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
@@ -139,6 +182,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
     covariance = _sandwich(theta, known, x, w, above, limit, sample, at)
     settled = settled and bool(np.isfinite(covariance).all())
+    settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
     raw = {name: figures(float(value)) for name, value in known.severity(theta, median).items()}
     return Body(family, known.kind(**raw), theta, covariance, median, settled)
 

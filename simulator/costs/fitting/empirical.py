@@ -17,8 +17,9 @@ MOST_CELLS = 100
 def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Empirical:
     """Users' costs as a quantile function, linear between levels.
 
-    Users are put into cells of equal number, `smallest` or more in each. An edge between two cells is the mean of the
-    costs of the adjoining half cells, and the middle of a cell is placed so that the cell keeps its mean.
+    Users are put into cells of equal number, `smallest` or more in each, and a cell in which one costs more than all
+    others is joined to the one below. An edge between two cells is the mean of the costs of the adjoining half cells,
+    and the middle of a cell is placed so that the cell keeps its mean.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Em
     x, w, count = sample.x[below], sample.w[below], sample.count[below]
     total = float(sample.w.sum())
     cells = int(np.clip(count.sum() // smallest, 1, MOST_CELLS))
-    half = _parts(x, w, count, 2 * cells)
+    half = _parts(x, w, count, _half_cells(x, w, count, np.linspace(0.0, count.sum(), cells + 1)))
     levels, costs = _knots(half, total, at)
     rounded = [figures(c) for c in np.maximum.accumulate(costs)]
     table = dict(zip((figures(p, 9) for p in levels), rounded, strict=True))
@@ -41,10 +42,23 @@ def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Em
     return Empirical(quantiles=table)
 
 
-def _parts(x: Array, w: Array, count: Array, parts: int) -> Array:
-    """Weight and cost of `parts` groups of consecutive users, equal in number; shape (part, 2)."""
+def _half_cells(x: Array, w: Array, count: Array, edges: Array) -> Array:
+    """Edges of half cells, in users ascending, without the edges below which one user outweighs his cell."""
+    last = np.cumsum(count)
+    each = w / count * x
+    kept = [float(edges[-1])]
+    for low in edges[-2::-1]:
+        inside = (last > low + 0.5) & (last - count < kept[-1] - 0.5)
+        cost = float((w * x)[inside].sum())
+        if low == 0 or float(each[inside].max(initial=0.0)) <= cost / 2:
+            kept.append(float(low))
+    ascending = np.array(kept[::-1])
+    return np.sort(np.concatenate([ascending, (ascending[1:] + ascending[:-1]) / 2]))
+
+
+def _parts(x: Array, w: Array, count: Array, edges: Array) -> Array:
+    """Weight and cost of groups of consecutive users between edges; shape (part, 2)."""
     rows = np.concatenate([[0.0], np.cumsum(count)])
-    edges = np.linspace(0.0, rows[-1], parts + 1)
     weight = np.interp(edges, rows, np.concatenate([[0.0], np.cumsum(w)]))
     cost = np.interp(edges, rows, np.concatenate([[0.0], np.cumsum(w * x)]))
     return np.stack([np.diff(weight), np.diff(cost)], axis=1)

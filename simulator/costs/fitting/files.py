@@ -29,6 +29,7 @@ LARGEST_SHEET = 1 << 30
 LARGEST_RATIO = 200
 """As is one that unpacks to more than this many times its size."""
 
+_NESTED = (list, tuple, set, dict, np.ndarray)
 _SPREADSHEETS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _KINDS = "CSV (.csv, .csv.gz), Parquet (.parquet) or Excel (.xlsx)"
 
@@ -64,7 +65,7 @@ def columns_of(source: Any, wanted: Sequence[str]) -> dict[str, Array]:
     else:
         raise SimulatorError("the costs", None, "are neither a file nor a table", "give a path or a DataFrame")
     check_header(have, wanted)
-    found = {name: _plain(source[name]) for name in wanted}
+    found = {name: _plain(source[name], name) for name in wanted}
     lengths = {column.size for column in found.values()}
     if len(lengths) > 1:
         raise SimulatorError("the costs", None, "have columns of different lengths", "give columns of one length")
@@ -84,7 +85,7 @@ def check_header(have: Sequence[str], wanted: Iterable[str]) -> None:
             )
 
 
-def _plain(column: Any) -> Array:
+def _plain(column: Any, name: str) -> Array:
     """One column as numbers, or as objects with None where nothing is."""
     import pandas as pd
 
@@ -96,7 +97,12 @@ def _plain(column: Any) -> Array:
         return np.asarray(column, np.int8)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.asarray(column.to_numpy(dtype=float, na_value=np.nan))
-    return np.asarray(column.to_numpy(dtype=object, na_value=None))
+    values = np.asarray(column.to_numpy(dtype=object, na_value=None))
+    if any(isinstance(value, _NESTED) for value in values):
+        raise SimulatorError(
+            "the costs", None, f"have lists or records in column {name!r}", "give one number or one text a cell"
+        )
+    return values
 
 
 def _read(path: Path, wanted: list[str]) -> pd.DataFrame:

@@ -72,26 +72,52 @@ def may_tell_above(samples: Sequence[Sample], amounts: Array, first: Sequence[fl
         return told if len(samples) == 1 else told & told[:1]
     counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
     for column in range(amounts.size):
-        silent = ~told[:-1, column] & (counts[:, column] > 0)
-        if silent.sum() == 1:
-            others = np.where(silent | (counts[:, column] == 0), np.inf, counts[:, column])
-            if np.isfinite(others).any():
-                told[int(np.argmin(others)), column] = False
-            else:
-                told[-1, column] = False
+        _hide_one_more(told[:, column], counts[:, column], smallest)
     return told
+
+
+def _hide_one_more(told: Told, counts: Array, smallest: int) -> None:
+    """Where everybody less the told segments leaves one segment, or too few patients, hide the smallest told one."""
+    hidden = ~told[:-1] & (counts > 0)
+    if not told[-1] or not hidden.any() or (hidden.sum() > 1 and counts[hidden].sum() >= smallest):
+        return
+    others = np.where(told[:-1], counts, np.inf)
+    told[int(np.argmin(others)) if np.isfinite(others).any() else -1] = False
 
 
 def _alone(sample: Sample, amounts: Array, first: Sequence[float], smallest: int) -> NDArray[np.bool_]:
     counts = sample.n_above(amounts)
-    given = [0.0, sample.users]
+    given = [0.0, sample.users, *_counts_of_shares(sample, measures.TOP, smallest)]
     told = np.zeros(amounts.size, bool)
-    for position in sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p)):
-        gaps = np.abs(np.array(given) - counts[position])
-        if np.all((gaps == 0) | (gaps >= smallest)) and not sample.dominated(1, float(amounts[position])):
+    order = sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p))
+    shares = _counts_of_shares(sample, LEVELS, smallest)
+    for position in order:
+        if amounts[position] not in first and shares:
+            given += [share for share in shares if _apart(share, given, smallest)]
+            shares = []
+        enough = counts[position] >= smallest and _apart(float(counts[position]), given, smallest)
+        if enough and not sample.dominated(1, float(amounts[position])):
             told[position] = True
             given.append(float(counts[position]))
     return told
+
+
+def _apart(count: float, given: Sequence[float], smallest: int) -> bool:
+    """Whether between these patients and any others that are told lie none, or enough."""
+    gaps = np.abs(np.array(given) - count)
+    return bool(np.all((gaps == 0) | (gaps >= smallest)))
+
+
+def _counts_of_shares(sample: Sample, shares: Sequence[float], smallest: int) -> list[float]:
+    """Patients among the costliest shares of people, where they are enough."""
+    return [q * sample.rows for q in shares if q * sample.rows >= smallest and not sample.top_dominated(q)]
+
+
+def told_shares(sample: Sample, amounts: Array, told: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
+    """Which of `LEVELS` may be told beside the told amounts: the difference of both is the cost of those in between."""
+    may = _counts_of_shares(sample, LEVELS, smallest)
+    given = np.unique(sample.n_above(amounts[told])).tolist()
+    return np.array([q * sample.rows in may and _apart(q * sample.rows, given, smallest) for q in LEVELS])
 
 
 def table(
@@ -179,8 +205,8 @@ def curves(
             limited = np.array([people.limited(d)[0] for d in amounts])
             above = np.array([people.p_above(d) for d in amounts])
             top = np.array([people.top_share(q) for q in LEVELS])
-        may = [rows_known and q * sample.rows >= how.smallest and not sample.top_dominated(q) for q in LEVELS]
-        seen = np.array([sample.top_share(q) if told_ else np.nan for q, told_ in zip(LEVELS, may, strict=True)])
+        may = rows_known & told_shares(sample, amounts, known, how.smallest)
+        seen = np.where(may, [sample.top_share(q) for q in LEVELS], np.nan)
         parts["observed_p_above"].append(np.where(known, sample.p_above(amounts), np.nan))
         parts["fitted_p_above"].append(above)
         parts["observed_limited_mean"].append(np.where(known, sample.limited_mean(amounts), np.nan))
@@ -227,7 +253,17 @@ def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
     return np.where(known & ((levels - lower) * rows >= smallest) & (means > 0), means, np.nan)
 
 
-def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int) -> xr.Dataset:
+def patients_above(fits: Sequence[SegmentFit], amounts: Array, told: Told) -> list[float]:
+    """Patients above each segment's splice: their number where it may be told, else to the nearest ten; nan without."""
+    found = []
+    for fit, row in zip(fits, told, strict=False):
+        count = float(fit.sample.n_above(fit.tail.at)) if fit.tail is not None else np.nan
+        exact = fit.tail is not None and bool(row[amounts == fit.tail.at].any())
+        found.append(count if exact else round(count, -1))
+    return found
+
+
+def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int, patients: Sequence[float]) -> xr.Dataset:
     """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken.
 
     Returns
@@ -254,8 +290,5 @@ def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int) -> xr.Dataset:
     own = [(f.tail.at, f.tail.shape, f.tail.shape_se, f.tail.credibility) if f.tail else (np.nan,) * 4 for f in fits]
     for position, name in enumerate(("chosen_at", "chosen_xi", "chosen_xi_se", "chosen_credibility")):
         found[name] = ("segment", np.array([figures(float(row[position]), 3) for row in own]))
-    found["chosen_patients"] = (
-        "segment",
-        np.array([float(f.sample.n_above(f.tail.at)) if f.tail else np.nan for f in fits]),
-    )
+    found["chosen_patients"] = ("segment", np.array(patients))
     return found

@@ -7,14 +7,15 @@ cost / e, and weighs e, as the US programmes do (42 CFR 425.604), so that cost a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
-from .disclosure import SMALLEST_COUNT, check_names, check_smallest, kept_count, safe_totals
+from .disclosure import SMALLEST_COUNT, check_names, check_smallest, figures, kept_count, safe_totals
 from .files import columns_of
 from .segments import SegmentRule, assign, parse_rule
 from .where import Condition, parse
@@ -23,6 +24,10 @@ Array = NDArray[np.float64]
 NegativePolicy = Literal["refuse", "zero", "net"]
 
 _MOST_ROUNDING = 1e-9
+_LARGEST = 1e15
+"""Amounts beyond this are taken for mistakes: their squares would leave a computer's numbers."""
+_LEAST_EXPOSURE = 1e-4
+"""Fraction of a year, less than an hour: no cost is brought to a year from less."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,13 @@ def reading(
     if not 0 <= found.minimum_exposure <= 1:
         raise SimulatorError("minimum_exposure", found.minimum_exposure, "must be a fraction of a year", "give 0 to 1")
     check_names(found.columns, "the columns")
-    return found
+    return replace(found, where=tuple(_masked(condition, found) for condition in found.where))
+
+
+def _masked(condition: Condition, how: Reading) -> Condition:
+    """A condition without the amounts or ids that it compares with, which may be somebody's."""
+    told = condition.columns & {*how.cost, *how.exclude_service, how.person}
+    return condition._replace(text=f"a condition on {', '.join(sorted(condition.columns))}") if told else condition
 
 
 def _listed(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -131,9 +142,8 @@ class _Tally:
         self.left &= ~where
         if count or always:
             spent = float(self._cost[gone].sum())
-            # nor is a sum told of which one row makes more than half
-            told = not 0 < count < self.smallest and float(self._cost[gone].max(initial=0.0)) <= spent / 2
-            share = spent / self._total if told else None
+            told = not 0 < count < self.smallest and not _one_outweighs(self._cost[gone])
+            share = figures(spent / self._total) if told else None
             self.dropped.append({"why": why, "rows": count, "share_of_cost": share})
 
     def report(self) -> dict[str, Any]:
@@ -190,12 +200,20 @@ def _size(columns: dict[str, NDArray[Any]]) -> int:
 
 def _money(column: NDArray[Any], name: str) -> Array:
     """A column as numbers; text in it is counted, not shown."""
-    if column.dtype.kind in "fiu":
-        return np.asarray(column, float)
+    numbers: Array = np.asarray(column, np.float64) if column.dtype.kind in "fiu" else _numbers_of(column, name)
+    if bool(np.any(np.isfinite(numbers) & (np.abs(numbers) > _LARGEST))):
+        raise SimulatorError(
+            "the costs", None, f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit"
+        )
+    return numbers
+
+
+def _numbers_of(column: NDArray[Any], name: str) -> Array:
     import pandas as pd
 
     missing = np.array([value is None or value != value or value == "" for value in column], bool)
-    numbers = np.asarray(pd.to_numeric(pd.Series(column), errors="coerce"), float)
+    plain = [value if isinstance(value, str | int | float | Decimal | np.number) else None for value in column]
+    numbers: Array = np.asarray(pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce"), np.float64)
     if bool((np.isnan(numbers) & ~missing).any()):
         raise SimulatorError(
             "the costs",
@@ -212,9 +230,15 @@ def _excluded_share(columns: dict[str, NDArray[Any]], how: Reading, left: NDArra
         return None
     every = sum(np.nansum(_money(columns[name], name)[left]) for name in how.cost)
     parts = [np.nan_to_num(_money(columns[name], name)[left]) for name in how.exclude_service]
+    held = np.sum(parts, axis=0)
     users = int(np.any([part != 0 for part in parts], axis=0).sum())
-    told = every != 0 and (users == 0 or users >= how.smallest_count)
-    return float(np.sum(parts) / every) if told else None
+    told = every != 0 and (users == 0 or (users >= how.smallest_count and not _one_outweighs(np.abs(held))))
+    return figures(float(held.sum() / every)) if told else None
+
+
+def _one_outweighs(amounts: Array) -> bool:
+    """Whether one amount is more than all others together: a sum would then tell it."""
+    return bool(amounts.size) and float(amounts.max()) > float(amounts.sum()) / 2
 
 
 def _exposure(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Array:
@@ -229,13 +253,15 @@ def _exposure(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> 
             f"is above {unit} in some rows",
             "give the part of the year covered; exposure_unit may be months",
         )
-    tally.drop(~(exposure > 0), "no exposure")
+    if np.nanmin(exposure[tally.left], initial=0.0) < 0:
+        raise SimulatorError("exposure", None, "is below 0 in some rows", "give the part of the year covered")
+    tally.drop(~(exposure >= _LEAST_EXPOSURE), "no exposure")
     if how.minimum_exposure > 0:
         tally.drop(
             exposure < how.minimum_exposure * (1 - _MOST_ROUNDING),
             f"covered for less than {how.minimum_exposure:g} of the year",
         )
-    return np.where(exposure > 0, exposure, 1.0)
+    return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
 
 
 def _weight(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Array:
@@ -245,6 +271,10 @@ def _weight(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Ar
     if np.nanmin(weight[tally.left], initial=0.0) < 0:
         raise SimulatorError("weight", None, "is below 0 in some rows", "give weights of 0 or more")
     tally.drop(~(np.isfinite(weight) & (weight > 0)), "weight is missing or 0")
+    if tally.left.sum() >= how.smallest_count and _one_outweighs(weight[tally.left]):
+        raise SimulatorError(
+            "weight", None, "is larger in one row than in all others together", "correct it, or leave weights out"
+        )
     return np.where(np.isfinite(weight), weight, 0.0)
 
 
@@ -264,9 +294,11 @@ def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_
             "the costs", None, f"are negative {told}", 'correct them, or choose negative = "zero" or "net"'
         )
     cost = zeroed if how.negative == "zero" else np.maximum(net, 0.0)
+    # what is left where amounts cancel is rounding
+    cost = np.where(cost < _MOST_ROUNDING, 0.0, cost)
     before = float(net[left].sum())
-    enough = rows == 0 or rows >= how.smallest_count
-    change = float(cost[left].sum()) / before - 1 if enough and before > 0 else None
+    enough = rows == 0 or (rows >= how.smallest_count and not _one_outweighs(np.abs(cost - net)[left]))
+    change = figures(float(cost[left].sum()) / before - 1) if enough and before > 0 else None
     counted = float(kept_count(rows, how.smallest_count))
     return cost, {"policy": how.negative, "rows": None if np.isnan(counted) else rows, "change_of_cost": change}
 

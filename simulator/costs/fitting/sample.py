@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -136,17 +136,31 @@ class Sample:
         at : float
             Money per year.
         """
-        largest = float(self.w[-1] / self.count[-1])
+        each = self.w / self.count
         if order == 2:
             total = self.sd**2 * self.weight
-            return largest * (float(self.x[-1]) - self.mean) ** 2 > MOST_OF_ONE * total > 0
+            return float(np.max(each * (self.x - self.mean) ** 2)) > MOST_OF_ONE * total > 0
         above = at if at < self.x[-1] else 0.0
-        return largest * (float(self.x[-1]) - above) > MOST_OF_ONE * float(self.excess(above)) * self.weight
+        return float(np.max(each * (self.x - above))) > MOST_OF_ONE * float(self.excess(above)) * self.weight
 
     def top_dominated(self, q: float) -> bool:
         """Whether one patient holds more than half of the cost of the costliest share q of people."""
-        largest = float(self.w[-1] / self.count[-1] * self.x[-1])
+        top = self.x >= float(self.isf(q))
+        largest = float(np.max((self.w / self.count * self.x)[top]))
         return largest > MOST_OF_ONE * self.top_share(q) * self.mean * self.weight
+
+    def tempered(self) -> Sample:
+        """The sample for a law: a patient who costs more than all others together counts as if he cost as much as they.
+
+        Any law that keeps the mean would else tell his cost.
+        """
+        if self.count[-1] > 1 or not self.dominated(1):
+            return self
+        rest = float(self.w[:-1] @ self.x[:-1])
+        if rest <= 0 or int(np.argmax(self.w / self.count * self.x)) < self.x.size - 1:
+            return self
+        x = np.append(self.x[:-1], max(rest / float(self.w[-1]), float(self.x[-2])))
+        return replace(self, x=x)
 
     def scaled(self, factor: float) -> Sample:
         """All costs times a factor."""
