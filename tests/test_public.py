@@ -18,9 +18,9 @@ matplotlib.use("Agg")
 
 PUBLIC = """
 Banded Cap CarveOut Coinsure Design Scenario SimulatorError by_unit calibrate compare compare_rules describe detection
-exact extend fair_price fit fit_bands load load_designs load_stresses luck merge minimum_population model_population
-open_ledger payoff plots retained_cost reverse_stress save sensitivity settle settle_actuals simulate stress summarise
-variance_by_source viable_terms viable_threshold
+exact exact_curve exceedance extend fair_price fan fit fit_bands funnel layers load load_designs load_stresses luck
+merge minimum_by_target minimum_population model_population open_ledger payoff plots retained_cost reverse_stress save
+sensitivity settle settle_actuals simulate stress summarise variance_by_source viable_terms viable_threshold
 """
 
 

@@ -97,7 +97,10 @@ def sensitivity(
         answer[name] = "input", found[row]
         answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
     answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), value([])
-    return _described(answer, scenario, chosen, statistic, points, confidence)
+    people = members or scenario.population_sizes[-1]
+    return _described(answer, scenario, chosen, statistic, points, confidence).assign_attrs(
+        members=people, margin=margin
+    )
 
 
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
@@ -211,7 +214,7 @@ def _described(
         books.describe_variable(answer[name], "1", told)
     told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
-    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency, "method": "exact"})
+    return answer.assign_attrs(known | runs.exact_origin(scenario))
 
 
 def told_from_zero(answer: xr.Dataset, name: str = "total_order") -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import metadata
 
 import numpy as np
 import xarray as xr
@@ -54,7 +55,8 @@ def payoff(
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     for name in together.data_vars:
         describe_variable(together[name], "money per year", f"{name} at expected quality and activity")
-    return together.transpose("cost_ratio", "design", "party")
+    known = {"method": "exact", "simulator_version": metadata.version("capitation-risk")}
+    return together.transpose("cost_ratio", "design", "party").assign_attrs(known)
 
 
 def _one(design: Design, points: Array, members: int, capitation: float, score: float | None) -> xr.Dataset:

@@ -12,6 +12,7 @@ import click
 from ..base import SimulatorError
 from .cli_answers import luck, run_exact, sensitivity, size, stress
 from .cli_fit import fit
+from .cli_plot import plot as plot_verb
 from .cli_settle import settle
 from .shell import as_json as json_text
 from .shell import check_picture, clear_errors, load_with, write_variance
@@ -214,7 +215,7 @@ def _drawn(
             executor.shutdown()
 
 
-for _verb in (fit, settle, size, luck, stress, sensitivity):
+for _verb in (fit, settle, size, luck, stress, sensitivity, plot_verb):
     main.add_command(_verb)
 
 
