@@ -49,7 +49,7 @@ def exceedance(
     -------
     xarray.Dataset
         By ``population_size`` and ``overspend`` (retained cost / expected − 1): ``p_exceed``, its ``p_exceed_interval``
-        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the exact engine has no answer.
+        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld.
 
     Raises
     ------
@@ -102,12 +102,8 @@ def _exactly(
     overspends: Sequence[float],
     like: xr.Dataset,
 ) -> Array:
-    unknown = np.full(like["p_exceed"].shape, np.nan)
     if scenario is None:
-        return unknown
+        return np.full(like["p_exceed"].shape, np.nan)
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    try:
-        found = exact(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends, (0.5,))
-    except SimulatorError:  # an infinite variance has no series
-        return unknown
+    found = exact(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends, (0.5,))
     return np.asarray(found["p_overspend"].isel(threshold=0).values)

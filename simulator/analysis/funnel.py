@@ -61,7 +61,7 @@ def funnel(
     Raises
     ------
     SimulatorError
-        For a ledger without units, rows without the columns, no scenario, or an infinite variance.
+        For a ledger without units, rows without the columns, or no scenario.
     """
     names, members, ratio, truth = (
         _drawn(practices, scenario, threshold, replicate)

@@ -127,7 +127,8 @@ class Kind:
     @property
     def question(self) -> str:
         """The question that the picture answers: the first line of its module."""
-        return (import_module(f"{__package__}.plots.{self.home}").__doc__ or "").splitlines()[0]
+        told = import_module(f"{__package__}.plots.{self.home}").__doc__ or ""
+        return told.split("?")[0] + "?"
 
     def draw(self, shown: xr.Dataset, asked: Asked) -> Axes:
         """The picture."""
@@ -136,7 +137,7 @@ class Kind:
         return axes
 
     def figures(self, shown: xr.Dataset) -> pd.DataFrame:
-        """The numbers of the picture, a row each: ``figure``, where it stands, ``value``."""
+        """The numbers of the picture, a row each: ``figure``, where it stands, ``value``, ``unit``."""
         names = import_module(f"{__package__}.plots.{self.home}").DRAWN
         return tidy(shown, [name for name in names if name in shown])
 
@@ -151,10 +152,10 @@ def tidy(shown: xr.Dataset, names: list[str]) -> pd.DataFrame:
             if figure.dims
             else pd.DataFrame({"value": [figure.item()]})
         )
-        parts.append(rows.assign(figure=name))
+        parts.append(rows.assign(figure=name, unit=str(shown[name].attrs.get("units", ""))))
     table = pd.concat(parts, ignore_index=True)
-    places = [column for column in table.columns if column not in ("figure", "value")]
-    return table[["figure", *places, "value"]]
+    places = [column for column in table.columns if column not in ("figure", "value", "unit")]
+    return table[["figure", *places, "value", "unit"]]
 
 
 # ── what each picture draws ──────────────────────────────────────────────────────────────────────

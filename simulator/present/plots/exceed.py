@@ -68,5 +68,5 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 
 def _note(answer: xr.Dataset, is_exact: bool) -> str:
-    told = "thin dark lines: exact" if is_exact else "the exact engine has no answer for this tail"
+    told = "thin dark lines: exact" if is_exact else "no exact curve, since the scenario was withheld"
     return f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}."

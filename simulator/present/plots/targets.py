@@ -39,6 +39,7 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     low, high = np.clip(low, smallest, None), np.clip(high, None, largest)
     targets, names = answer["at_most"].values, threshold_names(answer)
     shown = evenly(len(names))
+    met = targets[inside[:, shown].any(axis=1)] if inside[:, shown].any() else targets
     with house_axes(ax) as axes:
         ends = []
         for place, series in enumerate(shown):
@@ -50,16 +51,17 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             if here.any():
                 last = np.flatnonzero(here)[-1]
                 ends.append(
-                    (float(targets[-1]) * 1.05, float(least[last, series]), names[series], to_hex(line.get_color()))
+                    (float(targets[last]) * 1.05, float(least[last, series]), names[series], to_hex(line.get_color()))
                 )
-        axes.set(xscale="log", yscale="log")
-        axes.set_xticks(targets, [percentage(target) for target in targets])
+        axes.set(xscale="log", yscale="log", xlim=(0.9 * met.min(), 1.15 * met.max()))
+        axes.set_xticks(met, [percentage(target) for target in met])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(
             f"largest tolerated chance of an overspend above {percentage(answer.attrs['margin'])} of the budget"
         )
         axes.set_ylabel("people needed, for one year")
         drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])
+        axes.set_ylim(0.8 * drawn.min(), 1.25 * drawn.max())
         people_axis(axes.yaxis, float(drawn.min()), float(drawn.max()))
         label_ends(axes, ends)
         finish(
