@@ -106,8 +106,8 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
     _bars(inside, amount, starts, kinds, rows)
     inside.set_ylim(bottom, top)
     inside.annotate(
-        "enlarged", xy=(0, 1), xycoords="axes fraction", xytext=(-24, 5), textcoords="offset points", fontsize=7.5,
-        color=GREY, ha="right", annotation_clip=False,
+        "enlarged", xy=(0, 1), xycoords="axes fraction", xytext=(0, 15), textcoords="offset points", fontsize=7.5,
+        color=GREY, ha="left", annotation_clip=False,
     )  # fmt: skip
     inside.set_yticks([])
     inside.margins(x=0.08)
