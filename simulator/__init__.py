@@ -18,10 +18,16 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
+    from .analysis.by_target import minimum_by_target as minimum_by_target
     from .analysis.describe import describe as describe
     from .analysis.detection import detection as detection
     from .analysis.exact import exact as exact
+    from .analysis.exact_curve import exact_curve as exact_curve
     from .analysis.exact_settlement import exact_settlement as exact_settlement
+    from .analysis.exceedance import exceedance as exceedance
+    from .analysis.fan import fan as fan
+    from .analysis.funnel import funnel as funnel
+    from .analysis.layers import layers as layers
     from .analysis.luck import luck as luck
     from .analysis.minimum import minimum_population as minimum_population
     from .analysis.minimum_rate import load_minimum_rate as load_minimum_rate
@@ -79,17 +85,23 @@ _HOMES = {
     "describe": ".analysis.describe",
     "detection": ".analysis.detection",
     "exact": ".analysis.exact",
+    "exact_curve": ".analysis.exact_curve",
     "exact_settlement": ".analysis.exact_settlement",
+    "exceedance": ".analysis.exceedance",
     "extend": ".runs",
     "fair_price": ".analysis.pricing",
+    "fan": ".analysis.fan",
     "fit": ".costs.fit",
     "fit_bands": ".costs.fit",
+    "funnel": ".analysis.funnel",
+    "layers": ".analysis.layers",
     "load": ".scenario",
     "load_designs": ".contracts.actuals",
     "load_minimum_rate": ".analysis.minimum_rate",
     "load_stresses": ".stresses",
     "luck": ".analysis.luck",
     "merge": ".ledger",
+    "minimum_by_target": ".analysis.by_target",
     "minimum_population": ".analysis.minimum",
     "model_population": ".costs.fit",
     "open_ledger": ".ledger",

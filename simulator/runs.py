@@ -210,16 +210,29 @@ def _attrs(scenario: Scenario, plan: Plan) -> dict[str, str | int | float]:
     versions = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "xarray")}
     versions["python"] = platform.python_version()
     return {
-        "title": scenario.title,
+        **origin(scenario),
         "scenario": kept_json(scenario),
-        "scenario_id": scenario.scenario_id,
-        "seed": scenario.simulation.seed,
         "tables_hash": plan.tables_hash,
-        "simulator_version": metadata.version("capitation-risk"),
         "versions": json.dumps(versions, sort_keys=True),
         "platform": f"{platform.system()} {platform.machine()}",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def origin(scenario: Scenario) -> dict[str, str | int | float]:
+    """What every answer says of where it comes from: title, currency, scenario, version, and the seed of its draws."""
+    return {
+        "title": scenario.title,
+        "currency": scenario.currency,
+        "scenario_id": scenario.scenario_id,
+        "seed": scenario.simulation.seed,
+        "simulator_version": metadata.version("capitation-risk"),
+    }
+
+
+def exact_origin(scenario: Scenario) -> dict[str, str | int | float]:
+    """The same of an answer that draws nothing."""
+    return {key: value for key, value in origin(scenario).items() if key != "seed"} | {"method": "exact"}
 
 
 def kept_json(scenario: Scenario) -> str:

@@ -1,59 +1,471 @@
-"""Pictures: what is drawn is what the Dataset says, with units, errors and provenance."""
+"""Pictures: what is drawn is what the Dataset says, with units, errors and provenance, and nothing overlaps."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from conftest import make
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 import simulator as sim
-from simulator.present.plots.style import evenly, save_figure
+from simulator.present.plots import colours
+from simulator.present.plots.names import one_in
+from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+DESIGNS = [
+    {
+        "name": "half and half",
+        "exclusion": {"kind": "cap", "at": 20_000.0},
+        "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}],
+    },
+    {
+        "name": "full risk",
+        "parties": [
+            {"name": "payer", "funds": 1.0},
+            {"name": "hospital", "delivers": 0.6},
+            {"name": "community", "delivers": 0.4},
+        ],
+    },
+]
+STRESSES = [
+    {"name": "prices", "expresses": "dearer", "changes": [{"kind": "inflation", "by": 0.02}]},
+    {"name": "wrong baseline", "expresses": "dearer", "changes": [{"kind": "baseline_error", "by": 0.03}]},
+]
+RANGES = [
+    {"name": "prices", "change": {"kind": "inflation", "by": 0.0}, "low": -0.01, "high": 0.03},
+    {"name": "sick", "change": {"kind": "mean_cost", "segment": "complex", "by": 0.0}, "low": -0.1, "high": 0.1},
+]
+
 
 @pytest.fixture(scope="module")
-def summary() -> xr.Dataset:
-    return sim.summarise(sim.simulate(make(), progress=False))
-
-
-def test_variance_by_size_draws_the_figures_with_bands_exact_rings_and_footer(summary: xr.Dataset) -> None:
-    ax = sim.plots.variance_by_size(summary)
-    lines = [line for line in ax.lines if line.get_marker() == "None"]
-    rings = [line for line in ax.lines if line.get_marker() == "o"]
-    assert len(lines) == len(rings) == len(ax.collections) == 3
-    np.testing.assert_allclose(lines[1].get_ydata(), 100 * summary["cv"].isel(threshold=1))
-    np.testing.assert_allclose(
-        rings[1].get_ydata(), 100 * (summary["exact_sd"] / summary["exact_mean"]).isel(threshold=1)
+def scenario() -> sim.Scenario:
+    return make(
+        simulation={
+            "replicates": 200,
+            "population_sizes": [500, 1_000, 2_000, 5_000, 10_000],
+            "thresholds": [5_000.0, 10_000.0, 20_000.0, 40_000.0, float("inf")],
+        },
+        shocks=[{"name": "prices", "cv": 0.01}],
+        designs=DESIGNS,
+        stresses=STRESSES,
+        ranges=RANGES,
     )
-    said = " ".join(text.get_text() for text in ax.texts)
-    assert "no cap" in said and "cap £5k" in said
-    assert "40 synthetic populations" in said and f"seed {summary.attrs['seed']}" in said
-    assert summary.attrs["scenario_id"][:8] in said
-    assert "people" in ax.get_xlabel() and "%" in ax.get_ylabel()
-    plt.close(ax.figure)
 
 
-def test_a_plot_takes_the_axes_it_is_given(summary: xr.Dataset) -> None:
-    _, ax = plt.subplots()
-    assert sim.plots.variance_by_size(summary, ax=ax, title="mine") is ax
+@pytest.fixture(scope="module")
+def ledger(scenario: sim.Scenario) -> xr.Dataset:
+    return sim.simulate(scenario, progress=False)
+
+
+@pytest.fixture(scope="module")
+def summary(ledger: xr.Dataset) -> xr.Dataset:
+    return sim.summarise(ledger)
+
+
+def practices() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    members = rng.integers(800, 20_000, 30)
+    cost = members * 1_900.0 * (1 + rng.normal(0, 3, 30) / np.sqrt(members))
+    cost[3] *= 1.5
+    return pd.DataFrame({"members": members, "cost": cost})
+
+
+def fitted() -> xr.Dataset:
+    amounts, shares = np.array([300.0, 1_000.0, 5_000.0, 20_000.0]), np.array([0.5, 0.1, 0.05, 0.01])
+    names = ["mild", "severe"]
+    falling = np.array([[0.5, 0.2, 0.02, 0.001], [0.9, 0.6, 0.2, 0.02]])
+    limited = np.array([[150.0, 300.0, 420.0, 450.0], [280.0, 800.0, 2_200.0, 3_000.0]])
+    dims = {"p_above": "amount", "limited_mean": "amount", "top_share": "people_share", "cell_mean": "people_share"}
+    values = {"p_above": falling, "limited_mean": limited, "top_share": 1 - falling, "cell_mean": 10 * limited}
+    return xr.Dataset(
+        {
+            f"{kind}_{name}": (("segment", dims[name]), values[name] * (1.0 if kind == "observed" else 1.01))
+            for name in values
+            for kind in ("observed", "fitted")
+        },
+        coords={"segment": names, "amount": amounts, "people_share": shares},
+    )
+
+
+@pytest.fixture(scope="module")
+def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> dict[str, xr.Dataset]:
+    """What each picture is drawn from."""
+    return {
+        "variance_by_size": summary.assign(sim.exact_curve(scenario)),
+        "heat_map": summary,
+        "minimum_by_target": sim.minimum_by_target(summary),
+        "exceedance_curve": sim.exceedance(ledger, sizes=[500, 1_000, 5_000, 10_000]),
+        "fan_by_size": sim.fan(ledger),
+        "funnel": sim.funnel(practices(), scenario),
+        "threshold_effect": summary,
+        "payoff_diagram": sim.payoff(scenario.designs),
+        "who_bears": sim.compare(sim.settle(ledger, scenario.designs)),
+        "layer_waterfall": sim.layers(ledger, scenario.designs[0]),
+        "risk_split": sim.variance_by_source(scenario),
+        "tornado": sim.sensitivity(scenario, points=4),
+        "stress_heat_map": sim.stress(scenario, replicates=60),
+        "fit_diagnostics": fitted(),
+    }
+
+
+KINDS = [
+    "variance_by_size", "heat_map", "minimum_by_target", "exceedance_curve", "fan_by_size", "funnel",
+    "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado", "stress_heat_map",
+    "fit_diagnostics",
+]  # fmt: skip
+
+
+def drawn(name: str, dataset: xr.Dataset, **how: Any) -> list[Axes]:
+    found = getattr(sim.plots, name)(dataset, **how)
+    return found if isinstance(found, list) else [found]
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def said(axes: Axes) -> str:
+    return " ".join(text.get_text() for text in axes.figure.findobj(Text)).replace("\n", " ")
+
+
+# ── every picture ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_public_picture_is_tried_here() -> None:
+    panels = {"fit_quantiles", "fit_exceedance", "fit_concentration", "fit_limited_means"}
+    assert set(KINDS) | panels == set(sim.plots.__all__)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
+    for axes in drawn(name, shown[name]):
+        assert isinstance(axes, Axes)
+        assert axes.get_title(loc="left") and axes.get_xlabel()
+        labels = f"{axes.get_xlabel()} {axes.get_ylabel()}"
+        assert any(unit in labels for unit in ("people", "%", "GBP", "years", "share", "fitted / observed", "USD"))
+    told = said(axes)
+    if name not in ("payoff_diagram", "fit_diagnostics"):
+        assert f"scenario {shown[name].attrs['scenario_id'][:8]}" in told
+        assert "synthetic population" in told or "exact: no draws" in told
+        assert "seed 20170401" in told or "exact: no draws" in told
+    assert "simulator 0" in told or name == "fit_diagnostics"
+    assert any(word in told for word in ("95%", "exact", "standard error"))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_words_are_cut_off_or_overlap(name: str, shown: dict[str, xr.Dataset]) -> None:
+    axes = drawn(name, shown[name])[0]
+    assert not overlaps(axes)
+
+
+def overlaps(axes: Axes) -> list[str]:
+    """Words that reach beyond the figure, or over other words, by more than a pixel."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.canvas.draw()
+    ticks = {id(label) for each in figure.findobj(Axes) for axis in (each.xaxis, each.yaxis) for label in _hidden(axis)}
+    words = [
+        (text.get_text(), text.get_window_extent())
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and id(text) not in ticks
+    ]
+    room = figure.bbox
+    found = [
+        f"{told!r} is cut off"
+        for told, box in words
+        if box.x0 < room.x0 - 1 or box.x1 > room.x1 + 1 or box.y0 < room.y0 - 1 or box.y1 > room.y1 + 1
+    ]
+    for (first, a), (second, b) in itertools.combinations(words, 2):
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1:
+            found.append(f"{first!r} over {second!r}")
+    return found
+
+
+def _hidden(axis: Any) -> list[Text]:
+    """Labels of ticks beyond the ends of an axis, which are never drawn."""
+    low, high = sorted(axis.get_view_interval())
+    room = 1e-9 * (high - low)
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [
+        label
+        for tick in ticks
+        for label in (tick.label1, tick.label2)
+        if not low - room <= tick.get_loc() <= high + room
+    ]
+
+
+def test_the_check_of_overlaps_sees_one() -> None:
+    _, axes = plt.subplots()
+    axes.text(0.5, 0.5, "one")
+    axes.text(0.5, 0.5, "other")
+    axes.text(2.0, 0.2, "outside")
+    assert len(overlaps(axes)) == 2
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(name: str, shown: dict[str, xr.Dataset]) -> None:
+    before = shown[name].copy(deep=True)
+    first = drawn(name, shown[name])[0]
+    assert before.identical(shown[name])
+    turned = before.transpose(*reversed([str(dim) for dim in before.dims]))
+    assert _figures(drawn(name, turned)[0]) == _figures(first)
+
+
+def _figures(axes: Axes) -> list[Any]:
+    lines = [np.round(np.asarray(line.get_xydata(), float), 9).tolist() for line in axes.lines]
+    bars = [tuple(np.round(patch.get_extents().bounds, 6)) for patch in axes.patches]
+    return [lines, bars, sorted(text.get_text() for text in axes.texts)]
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
+def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
+    axes = drawn(name, shown[name])[0]
+    neutral = {colours.INK, colours.GREY, colours.PALE}
+    used = {to_hex(line.get_color()).upper() for line in axes.lines} - neutral
+    used |= {to_hex(patch.get_facecolor()).upper() for patch in axes.patches}
+    assert used <= set(colours.SERIES) and len(used) <= MOST_SERIES
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
+def test_a_picture_takes_the_axes_it_is_given(name: str, shown: dict[str, xr.Dataset]) -> None:
+    _, ax = plt.subplots(layout="constrained")
+    assert drawn(name, shown[name], ax=ax) == [ax]
+
+
+# ── colours ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_palette_reaches_three_to_one_and_words_four_and_a_half() -> None:
+    assert contrast_by_hand("#000000", "#FFFFFF") == pytest.approx(21)
+    for colour in colours.SERIES:
+        assert contrast_by_hand(colour, "#FFFFFF") >= 3
+        assert colours.contrast(colour, "#FFFFFF") == pytest.approx(contrast_by_hand(colour, "#FFFFFF"))
+    for colour in (*colours.WORDS.values(), colours.INK, colours.GREY):
+        assert contrast_by_hand(colour, "#FFFFFF") >= 4.5
+    assert contrast_by_hand("#FFDD00", "#FFFFFF") < 3
+
+
+def contrast_by_hand(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colour_maps_change_lightness_in_equal_steps() -> None:
+    light = colours.lightness(np.array(colours.SEQUENTIAL.colors)[:, :3])
+    assert light[0] == pytest.approx(100, abs=0.1)
+    np.testing.assert_allclose(np.diff(light), np.diff(light).mean(), atol=0.02)
+    half = colours.lightness(np.array(colours.DIVERGING.colors)[:, :3])
+    assert (np.diff(half[:128]) > 0).all() and (np.diff(half[128:]) < 0).all()
+    assert abs(half[0] - half[-1]) < 5
+    assert not np.allclose(np.diff(colours.lightness(plt.get_cmap("jet")(np.arange(256))[:, :3])), 0.3, atol=0.3)
+
+
+def test_words_on_cells_can_be_read() -> None:
+    for map_ in (colours.SEQUENTIAL, colours.DIVERGING):
+        for cell in map_.colors:
+            assert contrast_by_hand(colours.ink_on(to_hex(cell)), to_hex(cell).upper()) >= 4.5
+
+
+# ── what each draws ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_variance_by_size_draws_figures_bands_and_the_exact_curve(summary: xr.Dataset, scenario: sim.Scenario) -> None:
+    ax = sim.plots.variance_by_size(summary.assign(sim.exact_curve(scenario)))
+    lines = {line.get_label(): line for line in ax.lines}
+    assert len(lines) == 2 * MOST_SERIES and len(ax.collections) == MOST_SERIES
+    np.testing.assert_allclose(lines["no exclusion"].get_ydata(), summary["cv"].isel(threshold=-1))
+    band = ax.collections[-1].get_paths()[0].vertices[:, 1]
+    last = summary.isel(threshold=-1)
+    assert band.max() == pytest.approx(float((last["cv"] + 1.96 * last["cv_se"]).max()))
+    exact = lines["exact: no exclusion"]
+    at = np.isin(np.asarray(exact.get_xdata()), [500, 10_000])
+    wanted = (last["exact_sd"] / last["exact_mean"]).sel(population_size=[500, 10_000])
+    np.testing.assert_allclose(np.asarray(exact.get_ydata())[at], wanted, rtol=1e-6)
+    assert "cap £5k" in said(ax) and "200 synthetic populations" in said(ax)
+
+
+def test_without_a_curve_the_exact_figures_are_joined(summary: xr.Dataset) -> None:
+    ax = sim.plots.variance_by_size(summary, title="mine")
     assert ax.get_title(loc="left") == "mine"
-    plt.close(ax.figure)
+    exact = next(line for line in ax.lines if line.get_label() == "exact: no exclusion")
+    np.testing.assert_allclose(exact.get_ydata(), (summary["exact_sd"] / summary["exact_mean"]).isel(threshold=-1))
+
+
+def test_the_contour_of_the_heat_map_parts_what_is_viable() -> None:
+    chance = np.array([[0.20, 0.04], [0.30, 0.10]])
+    made = xr.Dataset(
+        {
+            "p_overspend": (("threshold", "population_size", "margin"), chance[..., None]),
+            "p_overspend_se": (("threshold", "population_size", "margin"), np.full((2, 2, 1), 0.01)),
+            "p_overspend_interval": (
+                ("threshold", "population_size", "margin", "bound"),
+                np.stack([chance - 0.02, chance + 0.02], axis=-1)[:, :, None],
+            ),
+        },
+        coords={"threshold": [5e3, np.inf], "population_size": [100, 1_000], "margin": [0.05], "bound": ["l", "u"]},
+        attrs={"currency": "GBP"},
+    )
+    ax = sim.plots.heat_map(made, at_most=0.05)
+    assert sorted(text.get_text() for text in ax.texts if "±" in text.get_text() and len(text.get_text()) < 12) == [
+        "10.0±1.0", "20.0±1.0", "30.0±1.0", "4.0±1.0 ?",
+    ]  # fmt: skip
+    lines = {tuple(np.asarray(line.get_xydata()).ravel()) for line in ax.lines}
+    assert lines == {(1.0, 0.0, 1.0, 1.0), (1.0, 1.0, 2.0, 1.0)}
+
+
+def test_minimum_by_target_draws_what_lies_inside(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["minimum_by_target"]
+    ax = sim.plots.minimum_by_target(answer)
+    least = answer["minimum_population"].isel(threshold=-1).values
+    inside = np.isfinite(least) & (least > 0)
+    assert inside.any() and not inside.all()
+    line = next(line for line in ax.lines if line.get_label() == "no exclusion")
+    np.testing.assert_allclose(line.get_ydata(), least[inside])
+
+
+def test_where_no_size_will_do_the_picture_says_so(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["minimum_by_target"].copy()
+    answer["minimum_population"] = xr.full_like(answer["minimum_population"], np.inf)
+    assert "targets that 10,000 people do not meet" in said(sim.plots.minimum_by_target(answer))
+
+
+def test_the_exceedance_curve_is_drawn_on_years(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["exceedance_curve"]
+    ax = sim.plots.exceedance_curve(answer)
+    line = next(line for line in ax.lines if line.get_label() == "500")
+    chance = answer["p_exceed"].sel(population_size=500).values
+    np.testing.assert_allclose(line.get_xdata(), chance[chance >= 1 / 200 - 1e-12])
+    assert "1 in 20" in [label.get_text() for label in ax.get_xticklabels()]
+    assert (one_in(0.5), one_in(0.4), one_in(0.001)) == ("1 in 2", "1 in 2.5", "1 in 1,000")
+
+
+def test_the_fan_draws_every_level_and_its_errors(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["fan_by_size"]
+    ax = sim.plots.fan_by_size(answer)
+    np.testing.assert_allclose(ax.lines[3].get_ydata(), answer["overspend"].isel(threshold=-1).sel(quantile_level=0.5))
+    assert len(ax.collections) == 3 + answer.sizes["quantile_level"]
+
+
+def test_the_funnel_marks_the_practice_beyond(shown: dict[str, xr.Dataset]) -> None:
+    ax = sim.plots.funnel(shown["funnel"])
+    beyond = next(line for line in ax.lines if line.get_marker() == "D")
+    assert practices()["members"][3] in np.asarray(beyond.get_xdata())
+    ordinary = next(line for line in ax.lines if line.get_marker() == "o")
+    assert len(np.asarray(beyond.get_xdata())) + len(np.asarray(ordinary.get_xdata())) == 30
+
+
+def test_bars_are_as_long_as_what_a_threshold_removes(summary: xr.Dataset) -> None:
+    ax = sim.plots.threshold_effect(summary, members=1_000)
+    cells = summary.sel(population_size=1_000).isel(threshold=slice(0, 4))
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches[4:8]], cells["cost_removed_share"])
+
+
+def test_parties_that_share_alike_have_one_line() -> None:
+    parties = [{"name": "payer", "funds": 1.0}, *({"name": f"p{k}", "delivers": 0.25} for k in range(4))]
+    ax = sim.plots.payoff_diagram(sim.payoff(sim.Design.model_validate({"name": "four", "parties": parties})))
+    assert [line.get_label() for line in ax.lines][:1] == ["p0 = p1 = p2 = p3"]
+
+
+def test_who_bears_draws_both_years(shown: dict[str, xr.Dataset]) -> None:
+    compared = shown["who_bears"].isel(population_size=-1)
+    ax = sim.plots.who_bears(shown["who_bears"])
+    worst = [float(np.asarray(line.get_xdata())[0]) for line in ax.lines if line.get_marker() == "D"]
+    wanted = compared["worst_surplus"].sel(quantile_level=0.05, design="full risk", party="hospital")
+    assert any(value == pytest.approx(float(wanted)) for value in worst)
+
+
+def test_bars_of_the_waterfall_are_the_layers(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["layer_waterfall"].sel(year="average")
+    ax = sim.plots.layer_waterfall(shown["layer_waterfall"], year="average")
+    widths = np.abs([bar.get_width() for bar in ax.patches])
+    np.testing.assert_allclose(widths, np.abs(answer["amount"]))
+    ends = [round(bar.get_x() + max(bar.get_width(), 0), 3) for bar in ax.patches]
+    assert ends[1] == pytest.approx(float(answer["amount"][0]))
+
+
+def test_shares_of_the_split_are_stacked(shown: dict[str, xr.Dataset]) -> None:
+    ax = sim.plots.risk_split(shown["risk_split"])
+    share = shown["risk_split"]["share"].isel(threshold=-1).sel(source="process")
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches[:5]], share)
+    assert "taken as known" in said(ax)
+
+
+def test_the_tornado_runs_from_end_to_end(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["tornado"]
+    ax = sim.plots.tornado(answer)
+    agreed = float(answer["as_agreed"])
+    swings = answer["tornado"].sel(end="high") - answer["tornado"].sel(end="low")
+    widest = answer["tornado"].isel(input=int(np.argmax(np.abs(swings.values)))).sel(end=["low", "high"]).values
+    ends = [bar.get_x() + bar.get_width() for bar in ax.patches[:2]]
+    np.testing.assert_allclose(ends, widest)
+    assert all(bar.get_x() == pytest.approx(agreed) for bar in ax.patches)
+
+
+def test_cells_of_the_stress_map_tell_the_change(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["stress_heat_map"]
+    told = said(sim.plots.stress_heat_map(answer))
+    cell = answer.sel(stress="prices", design="full risk", party="hospital")
+    assert f"−{abs(100 * float(cell['surplus_difference_share'])):.2f}" in told
+
+
+def test_dollars_are_money_not_mathematics() -> None:
+    compared = sim.compare(sim.settle(sim.simulate(make(currency="USD"), progress=False), sim.Design(name="full risk")))
+    ax = sim.plots.who_bears(compared)
+    assert all(not text.get_parse_math() for text in ax.texts if "$" in text.get_text())
+
+
+# ── small parts ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_labels_are_moved_apart_and_no_further() -> None:
+    assert _apart([0.0, 50.0], 12) == [0.0, 50.0]
+    assert _apart([10.0, 10.0, 100.0], 12) == [4.0, 16.0, 100.0]
+    assert sorted(np.diff(sorted(_apart([3.0, 1.0, 2.0, 2.5], 12)))) == [12.0, 12.0, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("share", "signed", "told"),
+    [
+        (0.0431, False, "4.31%"),
+        (0.02, True, "+2%"),
+        (-0.005, True, "−0.5%"),
+        (0.0, True, "0%"),
+        (3e-5, False, "below 0.01%"),
+    ],
+)
+def test_percentages_as_people_write_them(share: float, signed: bool, told: str) -> None:
+    assert percentage(share, signed) == told
 
 
 def test_too_many_series_leave_out_the_middle_ones() -> None:
     assert evenly(3) == [0, 1, 2]
-    assert evenly(12) == [0, 3, 6, 8, 11]
+    assert evenly(12) == [0, 4, 7, 11]
 
 
 def test_a_picture_is_written_whole_or_not_at_all(summary: xr.Dataset, tmp_path: Path) -> None:
-    save_figure(sim.plots.variance_by_size(summary), tmp_path / "a.svg")
+    draw: Callable[[], Axes] = lambda: sim.plots.variance_by_size(summary)  # noqa: E731
+    save_figure(draw(), tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
     with pytest.raises(sim.SimulatorError, match="does not exist"):
-        save_figure(sim.plots.variance_by_size(summary), tmp_path / "absent" / "a.svg")
+        save_figure(draw(), tmp_path / "absent" / "a.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]

@@ -18,10 +18,10 @@ matplotlib.use("Agg")
 
 PUBLIC = """
 Banded Cap CarveOut Coinsure Design Scenario SimulatorError beside_published by_unit calibrate compare compare_rules
-describe detection exact exact_settlement extend fair_price fit fit_bands load load_designs load_minimum_rate
-load_stresses luck merge minimum_population model_population open_ledger payoff plots retained_cost reverse_stress
-save sensitivity settle settle_actuals simulate stress summarise table variance_by_source viable_terms
-viable_threshold
+describe detection exact exact_curve exact_settlement exceedance extend fair_price fan fit fit_bands funnel layers
+load load_designs load_minimum_rate load_stresses luck merge minimum_by_target minimum_population model_population
+open_ledger payoff plots retained_cost reverse_stress save sensitivity settle settle_actuals simulate stress summarise
+table variance_by_source viable_terms viable_threshold
 """
 
 

@@ -176,10 +176,7 @@ def _dataset(
             "population_size": list(scenario.population_sizes), "threshold": points,
             "quantile_level": list(quantiles), "margin": list(margins),
         },
-        attrs={
-            "title": scenario.title, "currency": scenario.currency,
-            "scenario_id": scenario.scenario_id, "method": "exact",
-        },
+        attrs=runs.exact_origin(scenario),
     )  # fmt: skip
     describe_figures(answer, scenario.currency)
     return answer

@@ -22,12 +22,17 @@ def designs_of(scenario: Scenario, designs: Sequence[Design]) -> tuple[Design, .
     chosen = tuple(designs) or scenario.designs
     if not chosen:
         raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
-    for design in chosen:
+    check_thresholds(chosen)
+    return chosen
+
+
+def check_thresholds(designs: Sequence[Design]) -> None:
+    """Refuse a design whose exclusion has no threshold of its own."""
+    for design in designs:
         if not design.exclusion.fixed_thresholds():
             raise SimulatorError(
                 f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
             )
-    return chosen
 
 
 def check_party(designs: Sequence[Design], party: str) -> None:

@@ -246,7 +246,7 @@ def _answer(
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
-    known |= {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
+    known |= runs.origin(scenario) if coarse is not None else runs.exact_origin(scenario)
     known |= {
         "smallest": int(sizes[0]),
         "largest": int(sizes[-1]),

@@ -217,7 +217,7 @@ def _described(
         figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
     )
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
-    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency, "method": "exact"})
+    return answer.assign_attrs(known | runs.exact_origin(scenario))
 
 
 def told_from_zero(answer: xr.Dataset, name: str = "total_order") -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from .. import ledger as books
+from .. import runs
 from ..base import SimulatorError
 from ..contracts.design import Design
 from ..contracts.settle import settle
@@ -81,7 +82,7 @@ def stress(
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
-    return _described(answer, assumed, loss_over)
+    return _described(answer, assumed, loss_over).assign_attrs(runs.origin(scenario))
 
 
 def _stresses(scenario: Scenario, stresses: Sequence[Stress], together: bool) -> tuple[Stress, ...]:
@@ -157,7 +158,5 @@ def _described(answer: xr.Dataset, assumed: Scenario, loss_over: float) -> xr.Da
         unit, sentence = sentences[str(name).removesuffix("_se")]
         told = f"Monte Carlo standard error: {sentence}" if str(name).endswith("_se") else sentence
         books.describe_variable(answer[name], unit, told)
-    known = {"title": assumed.title, "currency": assumed.currency, "loss_over": loss_over, "method": "simulated"}
-    return answer.assign_attrs(
-        known | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
-    )
+    known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
+    return answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})

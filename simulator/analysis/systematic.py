@@ -147,5 +147,4 @@ def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets:
     }
     for name, (unit, sentence) in sentences.items():
         books.describe_variable(answer[name], unit, sentence)
-    known = {"parameter_sets": sets, "title": scenario.title, "currency": scenario.currency, "method": "exact"}
-    return answer.assign_attrs(known)
+    return answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario))

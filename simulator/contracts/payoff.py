@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +79,8 @@ def payoff(
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     for name in together.data_vars:
         describe_variable(together[name], "money per year", f"{name}, all but the retained cost as expected")
-    together.attrs = {"expected": EXPECTED, "members": people}
+    known = {"method": "exact", "simulator_version": metadata.version("capitation-risk")}
+    together.attrs = {"expected": EXPECTED, "members": people, **known}
     return together.transpose("cost_ratio", "design", "party")
 
 

@@ -12,6 +12,7 @@ import click
 from ..base import SimulatorError
 from .cli_answers import luck, sensitivity, size, stress
 from .cli_fit import fit
+from .cli_plot import plot as plot_verb
 from .cli_report import report
 from .cli_settle import settle
 from .shell import (
@@ -254,7 +255,7 @@ def _drawn(
             executor.shutdown()
 
 
-for _verb in (fit, settle, size, luck, stress, sensitivity, report):
+for _verb in (fit, settle, size, luck, stress, sensitivity, plot_verb, report):
     main.add_command(_verb)
 
 

@@ -12,9 +12,14 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from ..text import money
+from .colours import GREY
 from .style import evenly, house_axes
 
-_MOST = 4
+DRAWN = tuple(
+    f"{kind}_{what}"
+    for what in ("cell_mean", "p_above", "top_share", "limited_mean")
+    for kind in ("observed", "fitted")
+)
 
 
 def fit_diagnostics(curves: xr.Dataset, currency: str = "GBP") -> list[Axes]:
@@ -37,15 +42,12 @@ def fit_diagnostics(curves: xr.Dataset, currency: str = "GBP") -> list[Axes]:
         figure.clear()
         figure.set_size_inches(11, 8.5)
         axes = figure.subplots(2, 2)
-        figure.supxlabel(
-            "Rings: observed; lines: fitted. No point stands for fewer than ten patients.", fontsize=8, color="#505A5F"
-        )
+        figure.supxlabel(_note(curves), fontsize=7.5, color=GREY, x=0.01, ha="left")
     flat = list(axes.ravel())
     fit_quantiles(curves, currency, flat[0])
     fit_exceedance(curves, currency, flat[1])
     fit_concentration(curves, flat[2])
     fit_limited_means(curves, currency, flat[3])
-    flat[0].legend(fontsize=8)
     return flat
 
 
@@ -58,13 +60,14 @@ def fit_quantiles(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = N
             axes.plot(observed[known], fitted[known], "o", ms=4, mfc="none", label=name)
         ends = np.array(axes.get_xlim())
         ends = np.maximum(ends, 1.0)
-        axes.plot(ends, ends, color="#505A5F", lw=1, ls="-")
+        axes.plot(ends, ends, color=GREY, lw=1, ls="-")
         axes.set(xscale="log", yscale="log")
-        axes.set_xlabel("observed mean cost of a slice of people, a year")
-        axes.set_ylabel("fitted")
+        axes.set_xlabel(f"observed mean cost of a slice of people, {currency} a year")
+        axes.set_ylabel(f"fitted, {currency} a year")
         axes.set_title("Quantiles")
         _money_axis(axes.xaxis, currency)
         _money_axis(axes.yaxis, currency)
+        axes.legend(fontsize=8, frameon=False, title="rings: observed" if ax is None else None)
     return axes
 
 
@@ -80,11 +83,12 @@ def fit_exceedance(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = 
         axes.set(xscale="log", yscale="log")
         lowest = float(np.nanmin(np.where(curves["observed_p_above"] > 0, curves["observed_p_above"], np.nan)))
         axes.set_ylim(bottom=lowest / 10)
-        axes.set_xlabel("cost a year")
+        axes.set_xlabel(f"cost, {currency} a year")
         axes.set_ylabel("share of people who cost more")
         axes.set_title("Exceedance")
         _money_axis(axes.xaxis, currency)
         axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
+        _legend(axes, ax)
     return axes
 
 
@@ -100,6 +104,7 @@ def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.set_ylabel("their share of cost, %")
         axes.set_title("Concentration")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
+        _legend(axes, ax)
     return axes
 
 
@@ -109,19 +114,36 @@ def fit_limited_means(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None
         for name, part in _shown(curves):
             ratio = part["fitted_limited_mean"].values / part["observed_limited_mean"].values
             known = np.isfinite(ratio)
-            axes.plot(curves["amount"].values[known], ratio[known], "o-", ms=3, label=name)
-        axes.axhline(1.0, color="#505A5F", lw=1, ls="-")
+            axes.plot(curves["amount"].values[known], ratio[known], marker="o", ms=3, label=name)
+        axes.axhline(1.0, color=GREY, lw=1, ls="-")
         axes.set(xscale="log")
-        axes.set_xlabel("amount, a year")
+        axes.set_xlabel(f"amount, {currency} a year")
         axes.set_ylabel("mean cost up to the amount, fitted / observed")
         axes.set_title("Limited means")
         _money_axis(axes.xaxis, currency)
+        _legend(axes, ax)
     return axes
 
 
 def _shown(curves: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
     names = [str(name) for name in curves["segment"].values]
-    return [(names[position], curves.isel(segment=position)) for position in evenly(len(names), _MOST)]
+    return [(names[position], curves.isel(segment=position)) for position in evenly(len(names))]
+
+
+def _note(curves: xr.Dataset) -> str:
+    shown = [name for name, _ in _shown(curves)]
+    left_out = [str(name) for name in curves["segment"].values if str(name) not in shown]
+    rest = f" Not drawn: {', '.join(left_out)}." if left_out else ""
+    return (
+        f"Rings: observed; lines: fitted, exact for the model. No point stands for fewer than ten patients.{rest}\n"
+        "The standard errors of what was observed stand in the table of the fit."
+    )
+
+
+def _legend(axes: Axes, given: Axes | None) -> None:
+    """Names of the segments, where the picture stands alone."""
+    if given is None:
+        axes.legend(fontsize=8, frameon=False, title="lines: fitted; rings: observed", title_fontsize=8)
 
 
 def _rings(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colour: str) -> None:

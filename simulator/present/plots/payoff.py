@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import PercentFormatter
 
-from .style import house_axes, label_ends
+from .colours import GREY
+from .style import MOST_SERIES, finish, house_axes, label_ends, percent_axis
+
+DRAWN = ("surplus", "budget")
 
 
 def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | None = None) -> Axes:
@@ -25,28 +28,42 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
     Returns
     -------
     matplotlib.axes.Axes
+        The four parties with the most at stake; parties that share alike have one line.
     """
     one = payoffs.sel(design=payoffs["design"].values[0] if design is None else design)
-    share = one["surplus"] / one["budget"]
+    share = (one["surplus"] / one["budget"]).transpose("party", "cost_ratio")
+    ratios = one["cost_ratio"].values
+    lines, left_out = _lines(share)
     with house_axes(ax) as axes:
         ends = []
-        for party in one["party"].values:
-            values = share.sel(party=party)
-            if not bool((values != 0).any()):
-                continue
-            (line,) = axes.plot(one["cost_ratio"], values)
-            ends.append((float(one["cost_ratio"][-1]), float(values[-1]), str(party), to_hex(line.get_color())))
-        axes.axhline(0, color="#505A5F", linewidth=0.8)
-        axes.axvline(1, color="#505A5F", linewidth=0.8)
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        for names, values in lines:
+            (line,) = axes.plot(ratios, values, label=" = ".join(names))
+            ends.append((float(ratios[-1]), float(values[-1]), "\n".join(names), to_hex(line.get_color())))
+        axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
+        axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
+        percent_axis(axes.xaxis)
+        percent_axis(axes.yaxis, signed=True)
         axes.set_xlabel("retained cost, % of the budget")
         axes.set_ylabel("surplus of the party, % of the budget")
-        axes.set_title(str(one["design"].values), wrap=True)
-        axes.annotate(
-            "Exact: no draws; quality and activity as expected.",
-            xy=(0, 0), xycoords="axes fraction", xytext=(0, -44), textcoords="offset points",
-            fontsize=7.5, color="#505A5F", va="top", annotation_clip=False,
-        )  # fmt: skip
-        label_ends(axes, ends)
+        axes.set_xlim(float(ratios[0]), float(ratios[-1]))
+        label_ends(axes, ends, gap=12.0 * max((text.count("\n") + 1 for *_, text, _ in ends), default=1))
+        rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
+        note = f"Exact: no draws; quality and activity as expected.{rest}"
+        finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, str(one["design"].values))
     return axes
+
+
+def _lines(share: xr.DataArray) -> tuple[list[tuple[list[str], np.ndarray]], list[str]]:
+    """A line for each party, one for those who share alike; those beyond four are named, the least at stake first."""
+    found: list[tuple[list[str], np.ndarray]] = []
+    for party, values in zip(share["party"].values, share.values, strict=True):
+        if not (values != 0).any():
+            continue
+        alike = next((names for names, known in found if np.allclose(known, values, atol=1e-9)), None)
+        if alike is None:
+            found.append(([str(party)], values))
+        else:
+            alike.append(str(party))
+    at_stake = sorted(found, key=lambda line: -float(np.ptp(line[1])))[:MOST_SERIES]
+    kept = [line for line in found if any(line is one for one in at_stake)]
+    return kept, [name for line in found if not any(line is one for one in kept) for name in line[0]]

@@ -1,47 +1,124 @@
-"""What all pictures share: the style file, the footer, and direct labels."""
+"""What all pictures share: the style file, title and footer, direct labels, and axes in people, money and percent."""
 
 from __future__ import annotations
 
+import math
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from ...ledger import write_whole
+from ..text import money, people
+from .colours import GREY, WORDS
 
-MOST_SERIES = 5
+MOST_SERIES = 4
 _STYLE = Path(__file__).with_name("house.mplstyle")
+_SMALL = 7.5
+_LETTER = 0.525  # width of a letter as a share of the size of the type
+_MOST_TICKS = 7
+_NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
 @contextmanager
-def house_axes(ax: Axes | None) -> Iterator[Axes]:
-    """The given axes, or new ones, in the house's style."""
+def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iterator[Axes]:
+    """The given axes, or new ones of this size in inches, in the house's style."""
     with plt.style.context(_STYLE):
         if ax is None:
-            ax = plt.subplots(layout="constrained")[1]
+            ax = plt.subplots(layout="constrained", figsize=size)[1]
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
         yield ax
 
 
-def footer(ax: Axes, summary: xr.Dataset, note: str = "") -> None:
-    """Where the numbers come from: replicates, seed, scenario, version."""
-    known = summary.attrs
-    text = (
-        f"{known['replicates']:,} synthetic populations · seed {known['seed']} · scenario {known['scenario_id'][:8]}"
-        f" · simulator {known['simulator_version']}"
-    )
+# ── title and footer ─────────────────────────────────────────────────────────────────────────────
+
+
+def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: str | None = None) -> None:
+    """Put the question above the picture and the footer below it; the last thing to draw.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    shown : xarray.Dataset
+        Its attributes tell the scenario's title, replicates, seed, scenario and version.
+    question : str
+        In bold.
+    note : str
+        How to read the marks, and what their errors are.
+    about : str, optional
+        A line below the question; the scenario's title by default.
+    """
+    ax.figure.canvas.draw()
+    points = 72 / ax.figure.dpi
+    drawn = _extent(ax)
+    left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
+    _heading(ax, question, str(shown.attrs.get("title", "")) if about is None else about, left, width)
+    below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
+    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown)) if text]
+    _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
+
+
+def _heading(ax: Axes, question: str, about: str, left: float, width: float) -> None:
+    below = _wrapped(about, width, 9)
+    height = 12 * (below.count("\n") + 1) * bool(below)
+    start = -left / (ax.bbox.width * 72 / ax.figure.dpi)
+    ax.set_title(_wrapped(question, width, 12.5), loc="left", pad=8 + height, x=start)
+    if below:
+        _beside(ax, below, (0, 1), (-left, 6), 9, "bottom")
+
+
+def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, float], size: float, side: str) -> None:
+    """Small grey words so many points from a corner of the axes."""
     ax.annotate(
-        f"{note}\n{text}" if note else text,
-        xy=(0, 0), xycoords="axes fraction", xytext=(0, -44), textcoords="offset points",
-        fontsize=7.5, color="#505A5F", va="top", annotation_clip=False,
+        text, xy=corner, xycoords="axes fraction", xytext=offset, textcoords="offset points", fontsize=size,
+        color=GREY, va=side, annotation_clip=False,
     )  # fmt: skip
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 13.0) -> None:
+def provenance(shown: xr.Dataset) -> str:
+    """Replicates, seed, scenario and version, as far as the Dataset knows them."""
+    known = shown.attrs
+    parts = []
+    if "replicates" in known:
+        count = int(known["replicates"])
+        parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
+    elif known.get("method") == "exact":
+        parts.append("exact: no draws")
+    for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
+        if key in known:
+            parts.append(told.format(known[key]))
+    return " · ".join(parts)
+
+
+def _wrapped(text: str, width: float, size: float) -> str:
+    letters = max(int(width / (_LETTER * size)), 20)
+    return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
+
+
+def _extent(ax: Axes) -> Bbox:
+    found = ax.get_tightbbox()
+    return ax.bbox if found is None else Bbox(found)
+
+
+def _axis_extent(ax: Axes) -> Bbox:
+    found = ax.xaxis.get_tightbbox(ax.figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    return ax.bbox if found is None or ax.xaxis.get_ticks_position() == "top" else Bbox(found)
+
+
+# ── direct labels ────────────────────────────────────────────────────────────────────────────────
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0) -> None:
     """Write each line's name beside its right end, moved apart where they would overlap.
 
     Parameters
@@ -51,24 +128,62 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: flo
     gap : float
         Least distance between names, in points.
     """
-    ax.figure.canvas.draw()
-    points_a_pixel = 72 / ax.figure.dpi
-    placed = -1e9
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        here = float(ax.transData.transform((x, y))[1]) * points_a_pixel
-        placed = max(here, placed + gap)
+    right = max((x for x, *_ in ends), default=0.0)
+    names = [
         ax.annotate(
-            text, xy=(x, y), xytext=(8, placed - here), textcoords="offset points", color=colour, fontsize=9,
-            va="center", fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
+            text,
+            xy=(right, y),
+            xytext=(8, 0),
+            textcoords="offset points",
+            color=words(colour),
+            fontsize=9,
+            va="center",
+            fontweight="bold",
+            annotation_clip=False,
+        )
+        for _, y, text, colour in ends
+    ]
+    ax.figure.canvas.draw()
+    points = 72 / ax.figure.dpi
+    heights = [float(ax.transData.transform((x, y))[1]) * points for x, y, *_ in ends]
+    for name, here, there in zip(names, heights, _apart(heights, gap), strict=True):
+        name.set_position((8, there - here))
 
 
-def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
-    """Write the picture, whole or not at all; the ending of the name (png, svg, pdf) tells the form."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
-    plt.close(figure)
+def _apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Heights as near as may be to those wanted, in their order, none nearer than `gap` to another."""
+    order = sorted(range(len(heights)), key=lambda k: heights[k])
+    clusters: list[list[int]] = []
+    for k in order:
+        clusters.append([k])
+        while len(clusters) > 1 and _lowest(clusters[-1], heights, gap) < gap + _highest(clusters[-2], heights, gap):
+            clusters[-2:] = [clusters[-2] + clusters[-1]]
+    placed = list(heights)
+    for cluster in clusters:
+        for step, k in enumerate(cluster):
+            placed[k] = _lowest(cluster, heights, gap) + step * gap
+    return placed
+
+
+def _lowest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    return sum(heights[k] for k in cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
+
+
+def _highest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    return _lowest(cluster, heights, gap) + gap * (len(cluster) - 1)
+
+
+def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, size: float = 8.0, **how: Any) -> None:
+    """Write a row's figure to the right of the axes, so many points from their edge."""
+    ax.annotate(
+        text, xy=(1, y), xycoords=ax.get_yaxis_transform(), xytext=(offset, 0), textcoords="offset points",
+        fontsize=size, color=words(colour), va="center", annotation_clip=False, **how,
+    )  # fmt: skip
+
+
+def words(colour: str) -> str:
+    """A series' colour, as dark as small type needs."""
+    return WORDS.get(to_hex(colour).upper(), colour)
 
 
 def evenly(count: int, most: int = MOST_SERIES) -> list[int]:
@@ -76,3 +191,59 @@ def evenly(count: int, most: int = MOST_SERIES) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(step * (count - 1) / (most - 1)) for step in range(most)]
+
+
+# ── axes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def people_axis(axis: Axis, least: float, most: float) -> None:
+    """A logarithmic axis of people, its ticks at round numbers."""
+    span = math.log10(max(most / least, 1.001))
+    if span < _NARROW:
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+    else:
+        steps = next(subs for subs in ((1, 2, 5), (1, 3), (1,)) if len(subs) * span <= _MOST_TICKS or subs == (1,))
+        axis.set_major_locator(LogLocator(10, subs=steps))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda n, _: people(n)))
+
+
+def percent_axis(axis: Axis, signed: bool = False) -> None:
+    """Fractions as percentages, with a sign where below and above zero mean different things."""
+    axis.set_major_formatter(FuncFormatter(lambda share, _: percentage(share, signed)))
+
+
+def log_percent_axis(axis: Axis) -> None:
+    """Fractions as percentages at 1, 2 and 5 on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axis.set_minor_formatter(NullFormatter())
+    percent_axis(axis)
+
+
+def money_axis(axis: Axis, currency: str) -> None:
+    """Money as people write it, on a linear axis."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda amount, _: money(amount, currency)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def percentage(share: float, signed: bool = False, figures: int = 3) -> str:
+    """A fraction as a percentage of so many figures: 4.31%, +2%, −0.5%."""
+    value = 100 * share
+    if abs(value) < 1e-9:
+        return "0%"
+    if abs(value) < 0.01:
+        return "above −0.01%" if value < 0 else "below 0.01%"
+    told = f"{abs(value):.{figures}g}" if abs(value) < 100 else f"{abs(value):,.0f}"
+    sign = "−" if value < 0 else "+" if signed else ""
+    return f"{sign}{told}%"
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
+    """Write the picture, whole or not at all; the ending of the name (png, svg, pdf) tells the form."""
+    figure: Any = ax.get_figure(root=True)
+    write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
+    plt.close(figure)

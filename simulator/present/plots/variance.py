@@ -7,10 +7,14 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import NDArray
 
-from ..text import columns, money, people
-from .style import evenly, footer, house_axes, label_ends
+from ..text import SYMBOLS
+from .colours import INK
+from .names import threshold_names
+from .style import evenly, finish, house_axes, label_ends, log_percent_axis, people_axis
+
+DRAWN = ("cv", "cv_se", "exact_cv")
 
 
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
@@ -19,49 +23,60 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
     Parameters
     ----------
     summary : xarray.Dataset
-        What `summarise` gave.
+        What `summarise` gave; with what `exact_curve` gave besides, the exact curve is smooth, and without it the
+        exact figures at the summary's sizes are joined.
     ax : matplotlib.axes.Axes, optional
         New ones by default.
     title : str, optional
-        The scenario's by default.
+        The question by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Lines are the simulated figures, bands their 95% interval, rings the exact figures.
+        Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones. At most four
+        thresholds are drawn.
     """
     order = ("population_size", "threshold")
     cv, error = summary["cv"].transpose(*order).values, summary["cv_se"].transpose(*order).values
-    with np.errstate(invalid="ignore"):
-        exact = (summary["exact_sd"] / summary["exact_mean"]).transpose(*order).values
-    sizes, labels = summary["population_size"].values, columns(summary)
-    shown = evenly(len(labels))
+    exact_sizes, exact_cv = _curve(summary)
+    sizes, names = summary["population_size"].values, threshold_names(summary)
     with house_axes(ax) as axes:
         ends = []
-        for series in shown:
-            (line,) = axes.plot(sizes, 100 * cv[:, series])
+        for series in evenly(len(names)):
+            (line,) = axes.plot(sizes, cv[:, series], lw=2.6, label=names[series])
             low, high = cv[:, series] - 1.96 * error[:, series], cv[:, series] + 1.96 * error[:, series]
-            axes.fill_between(sizes, 100 * low, 100 * high, color=line.get_color(), alpha=0.25, linewidth=0)
-            axes.plot(sizes, 100 * exact[:, series], "o", mfc="none", mec=line.get_color(), ms=5, mew=0.8)
-            name = "no cap" if labels[series] == "none" else f"cap {labels[series]}"
-            ends.append((float(sizes[-1]), float(100 * cv[-1, series]), name, to_hex(line.get_color())))
+            axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+            axes.plot(exact_sizes, exact_cv[:, series], color=INK, ls="-", lw=0.8, label=f"exact: {names[series]}")
+            ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("coefficient of variation of the retained cost, %")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: people(n)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
-        axes.yaxis.set_minor_formatter(FuncFormatter(_few_labels))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(title or summary.attrs.get("title", ""), wrap=True)
+        people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
+        log_percent_axis(axes.yaxis)
+        axes.set_xlim(float(sizes[0]), float(sizes[-1]))
         label_ends(axes, ends)
-        mean = float(summary["exact_mean"].isel(population_size=-1, threshold=-1)) / float(sizes[-1])
-        note = (
-            "Lines: simulated, bands 95% interval; rings: exact. Sizes are nested: neighbouring points move together."
-        )
-        if np.isfinite(mean):
-            note += f" Mean {money(mean, summary.attrs['currency'])} a head."
-        footer(axes, summary, note)
+        finish(axes, summary, title or "How does luck shrink as the population grows?", _note(summary))
     return axes
+
+
+def _exact(summary: xr.Dataset) -> xr.DataArray:
+    with np.errstate(invalid="ignore"):
+        return summary["exact_sd"] / summary["exact_mean"]
+
+
+def _curve(summary: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sizes and exact figures, the latter of shape (size, threshold)."""
+    if "exact_cv" in summary:
+        return summary["curve_size"].values, summary["exact_cv"].transpose("curve_size", "threshold").values
+    return summary["population_size"].values, _exact(summary).transpose("population_size", "threshold").values
+
+
+def _note(summary: xr.Dataset) -> str:
+    last = {"population_size": -1, "threshold": -1}
+    mean = float(summary["exact_mean"].isel(last)) / float(summary["population_size"][-1])
+    currency = summary.attrs["currency"]
+    note = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
+    return f"{note} Mean {SYMBOLS.get(currency, f'{currency} ')}{mean:,.0f} a head." if np.isfinite(mean) else note
 
 
 def plotted(summary: xr.Dataset) -> pd.DataFrame:
@@ -72,10 +87,5 @@ def plotted(summary: xr.Dataset) -> pd.DataFrame:
     pandas.DataFrame
         ``cv``, its standard error ``cv_se`` and ``exact_cv``, as fractions.
     """
-    shown = summary[["cv", "cv_se"]].assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
-    return shown.to_dataframe()[["cv", "cv_se", "exact_cv"]].reset_index()
-
-
-def _few_labels(value: float, _: object) -> str:
-    leading = value / 10 ** np.floor(np.log10(value))
-    return f"{value:g}%" if round(float(leading), 6) in (2.0, 5.0) else ""
+    shown = summary[["cv", "cv_se"]].assign(exact_cv=_exact(summary))
+    return shown.to_dataframe()[list(DRAWN)].reset_index()

@@ -1,0 +1,72 @@
+"""In how many years is the overspend larger than this?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from ..text import people
+from .colours import INK
+from .names import one_in, one_threshold
+from .style import evenly, finish, house_axes, label_ends, percent_axis
+
+DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
+_TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0001)
+
+
+def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Overspend that is exceeded in one year in N, one line a population size.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What `exceedance` gave.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Rarer years to the right, on a logarithmic axis. Broad lines are simulated, bands their 95% interval, thin dark
+        lines exact. At most four sizes are drawn.
+    """
+    order = ("population_size", "overspend")
+    chance, exact = (answer[name].transpose(*order).values for name in ("p_exceed", "exact_p_exceed"))
+    low, high = answer["p_exceed_interval"].transpose("bound", *order).values
+    overspend, sizes = answer["overspend"].values, answer["population_size"].values
+    rarest = 1.0 / answer.attrs["replicates"]
+    with house_axes(ax) as axes:
+        ends = []
+        for series in evenly(sizes.size):
+            seen = chance[series] >= rarest * (1 - 1e-9)
+            (line,) = axes.plot(chance[series][seen], overspend[seen], lw=2.6, label=people(sizes[series]))
+            axes.fill_betweenx(
+                overspend[seen], np.maximum(low[series][seen], rarest / 1e3), high[series][seen],
+                color=line.get_color(), alpha=0.25, linewidth=0,
+            )  # fmt: skip
+            known = exact[series] > rarest / 1e3
+            axes.plot(exact[series][known], overspend[known], color=INK, ls="-", lw=0.8)
+            end = float(overspend[seen][-1])
+            ends.append((rarest, end, f"{people(sizes[series])} people", to_hex(line.get_color())))
+        axes.set_xscale("log")
+        axes.set_xlim(0.55, rarest)
+        axes.set_ylim(0, 1.05 * max(end for _, end, *_ in ends))
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if tick >= rarest]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: one_in(chance)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(axis="x", labelsize=8)
+        percent_axis(axes.yaxis, signed=True)
+        axes.set_xlabel("years in which it is exceeded")
+        axes.set_ylabel("overspend, % of the budget")
+        label_ends(axes, ends)
+        finish(
+            axes, answer, "How large is the overspend of a 1-in-N year?", _note(answer, bool(np.isfinite(exact).any()))
+        )
+    return axes
+
+
+def _note(answer: xr.Dataset, is_exact: bool) -> str:
+    told = "thin dark lines: exact" if is_exact else "no exact curve, since the scenario was withheld"
+    return f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}."

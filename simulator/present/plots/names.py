@@ -1,0 +1,35 @@
+"""What series are called: thresholds under their exclusion rule, and years in N."""
+
+from __future__ import annotations
+
+import json
+
+import xarray as xr
+
+from ..text import columns
+
+_RULES = {"cap": "cap", "coinsure": "share above", "carve_out": "out above", "banded": "bands from"}
+
+
+def threshold_names(shown: xr.Dataset) -> list[str]:
+    """A name each threshold, such as "cap £50k" or "no exclusion"."""
+    kind = _RULES.get(json.loads(shown.attrs.get("rule", "{}")).get("kind", "cap"), "cap")
+    return ["no exclusion" if label == "none" else f"{kind} {label}" for label in columns(shown)]
+
+
+def one_threshold(cells: xr.Dataset) -> str:
+    """The one threshold of some cells, to begin a sentence with: "No exclusion"."""
+    name = threshold_names(cells.expand_dims("threshold"))[0]
+    return name[0].upper() + name[1:]
+
+
+def one_in(chance: float) -> str:
+    """A chance as one year in so many.
+
+    Examples
+    --------
+    >>> one_in(0.05)
+    '1 in 20'
+    """
+    years = 1 / chance
+    return f"1 in {years:.2g}" if years < 10 else f"1 in {years:,.0f}"

@@ -1,0 +1,75 @@
+"""What does a threshold take out of the budget?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ..text import error_decimals, people
+from .colours import SERIES
+from .names import threshold_names
+from .style import evenly, finish, house_axes, percent_axis, words
+
+DRAWN = tuple(
+    f"{name}{end}"
+    for name in ("patients_above_share", "cost_removed_share", "variance_removed_share")
+    for end in ("", "_se")
+)
+_SAID = ("of patients", "of cost", "of variance")
+_COLOURS = (SERIES[1], SERIES[0], SERIES[2])
+_MOST = 5
+_NOTE = "Figures ± one standard error; lines: 95% intervals. Patients: those with a cost above the threshold."
+
+
+def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int | None = None) -> Axes:
+    """Shares of patients, of cost and of variance that each threshold removes.
+
+    Parameters
+    ----------
+    summary : xarray.Dataset
+        What `summarise` gave.
+    ax : matplotlib.axes.Axes, optional
+    members : int, optional
+        People; the largest population by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Bars with their figures ± one standard error.
+    """
+    cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
+    names = threshold_names(summary)
+    finite = [k for k, name in enumerate(names) if name != "no exclusion"]
+    finite = [finite[k] for k in evenly(len(finite), _MOST)]
+    with house_axes(ax, (7.0, 1.9 + 0.62 * max(len(finite), 3))) as axes:
+        for part, (said, colour) in enumerate(zip(_SAID, _COLOURS, strict=True)):
+            value, error = (cells[DRAWN[2 * part + k]].values[finite] for k in (0, 1))
+            y = np.arange(len(finite)) + 0.27 * (part - 1)
+            axes.barh(y, value, height=0.24, color=colour, label=said)
+            axes.hlines(y, value - 1.96 * error, value + 1.96 * error, color="#3D3D3D", lw=1)
+            for at, v, e in zip(y, value, error, strict=True):
+                axes.annotate(
+                    f"{_figure(v, e)} {said}",
+                    xy=(v + 1.96 * np.nan_to_num(e), at),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8,
+                    color=words(colour),
+                )
+        axes.set_yticks(range(len(finite)), [names[k] for k in finite])
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(0, min(1.0, 1.35 * float(np.nanmax(cells[DRAWN[4]].values[finite], initial=0.05))))
+        percent_axis(axes.xaxis)
+        axes.set_xlabel(f"share that is removed, {people(float(cells['population_size']))} people for one year")
+        axes.set_ylabel("one patient's annual cost")
+        finish(axes, summary, "What does a threshold take out of the budget?", _NOTE)
+    return axes
+
+
+def _figure(value: float, error: float) -> str:
+    decimals = error_decimals(100 * error)
+    return f"{100 * value:.{decimals}f}% ± {100 * error:.{decimals}f}"

@@ -1,0 +1,196 @@
+"""What pictures are drawn from: curves, fans, funnels, layers and targets, each beside what it must be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from conftest import LOGNORMAL, UNITS, alone, make
+from scipy import stats
+
+import simulator as sim
+
+MANY = {"replicates": 400, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
+
+
+@pytest.fixture(scope="module")
+def scenario() -> sim.Scenario:
+    return make(simulation=MANY)
+
+
+@pytest.fixture(scope="module")
+def ledger(scenario: sim.Scenario) -> xr.Dataset:
+    return sim.simulate(scenario, progress=False)
+
+
+def test_four_times_the_people_halve_the_exact_curve() -> None:
+    one = alone(LOGNORMAL, simulation=MANY)
+    curve = sim.exact_curve(one, sizes=(1_000, 4_000))["exact_cv"].sel(threshold=math.inf).values
+    np.testing.assert_allclose(curve, [2 / math.sqrt(1_000), 2 / math.sqrt(4_000)], rtol=1e-6)
+
+
+def test_the_curve_runs_through_the_summarys_exact_figures(scenario: sim.Scenario, ledger: xr.Dataset) -> None:
+    summary = sim.summarise(ledger)
+    curve = sim.exact_curve(scenario)
+    ends = curve["exact_cv"].sel(curve_size=[500, 8_000]).values
+    exact = (summary["exact_sd"] / summary["exact_mean"]).sel(population_size=[500, 8_000]).values
+    np.testing.assert_allclose(ends, exact)
+    assert summary.assign(curve).attrs == summary.attrs
+
+
+def test_each_target_is_answered_as_on_its_own(ledger: xr.Dataset) -> None:
+    from simulator.analysis.sizing import minimum_on_grid
+
+    summary = sim.summarise(ledger)
+    answer = sim.minimum_by_target(summary, (0.05, 0.2), margin=0.1)
+    for target in (0.05, 0.2):
+        alone_ = minimum_on_grid(summary, "p_overspend", target, margin=0.1)
+        np.testing.assert_array_equal(answer["minimum_population"].sel(at_most=target), alone_["minimum_population"])
+    strict, lax = (answer["minimum_population"].sel(at_most=target) for target in (0.05, 0.2))
+    assert bool((strict >= lax).all())
+    with pytest.raises(sim.SimulatorError, match="not in the summary"):
+        sim.minimum_by_target(summary, margin=0.123)
+
+
+def test_exceedance_is_the_share_of_years_beside_the_exact_one(ledger: xr.Dataset) -> None:
+    answer = sim.exceedance(ledger, sizes=[2_000], threshold=20_000.0)
+    kept = sim.retained_cost(ledger, sim.Cap(at=20_000.0)).sel(population_size=2_000).values[:, 0]
+    expected = float(sim.summarise(ledger)["exact_mean"].sel(population_size=2_000, threshold=20_000.0))
+    by_hand = [(kept / expected - 1 > at).mean() for at in answer["overspend"].values]
+    np.testing.assert_allclose(answer["p_exceed"].values[0], by_hand)
+    exact = answer["exact_p_exceed"].values[0]
+    z = (answer["p_exceed"].values[0] - exact) / np.sqrt(exact * (1 - exact) / 400)
+    seen = exact > 0.02
+    assert np.abs(z[seen]).max() < 5 and seen.sum() > 5
+    wrong = (answer["p_exceed"].values[0] - 0.5 * exact) / np.sqrt(exact / 400)
+    assert np.abs(wrong[seen]).max() > 5
+
+
+def test_a_withheld_scenario_has_no_exact_curve_until_it_is_given() -> None:
+    bills = alone({"family": "empirical", "values": [100.0, 250.0, 900.0, 4_000.0]}, simulation=MANY)
+    ledger = sim.simulate(bills, progress=False)
+    answer = sim.exceedance(ledger, sizes=[500])
+    assert np.isnan(answer["exact_p_exceed"]).all() and float(answer["p_exceed"].max()) > 0
+    assert np.isfinite(sim.exceedance(ledger, sizes=[500], scenario=bills)["exact_p_exceed"]).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("sizes", [3]), ("threshold", 1.0)])
+def test_what_was_not_drawn_is_refused(ledger: xr.Dataset, name: str, value: object) -> None:
+    with pytest.raises(sim.SimulatorError, match="is not in the ledger"):
+        sim.exceedance(ledger, **{name: value})
+
+
+def test_the_fan_holds_quantiles_of_the_overspend(ledger: xr.Dataset) -> None:
+    answer = sim.fan(ledger, levels=(0.05, 0.5, 0.95)).sel(population_size=8_000, threshold=math.inf)
+    cost = ledger["gross_cost"].sel(population_size=8_000).values
+    exact = float(sim.summarise(ledger)["exact_mean"].sel(population_size=8_000, threshold=math.inf))
+    np.testing.assert_allclose(answer["overspend"], np.quantile(cost, [0.05, 0.5, 0.95]) / exact - 1)
+    assert bool((answer["overspend_se"] > 0).all())
+
+
+# ── funnel ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn_practices(rng: np.random.Generator, spread: float) -> pd.DataFrame:
+    """Practices whose costs have the law of a lognormal with mean 1,000 and a cv of `spread`, by its normal limit."""
+    members = rng.integers(2_000, 30_000, 2_000)
+    return pd.DataFrame(
+        {"members": members, "cost": 1_000 * (members + spread * np.sqrt(members) * rng.normal(size=2_000))}
+    )
+
+
+def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generator) -> None:
+    mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
+    inside, outside = (sim.funnel(drawn_practices(rng, spread), mild) for spread in (2.0, 3.0))
+    for answer, fits in ((inside, True), (outside, False)):
+        count = float(answer["outside"].sel(level=0.95))
+        z = (count - float(answer["expected_outside"].sel(level=0.95))) / math.sqrt(2_000 * 0.05 * 0.95)
+        assert (abs(z) < 5) == fits
+
+
+def test_limits_are_exact_quantiles(rng: np.random.Generator) -> None:
+    mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
+    answer = sim.funnel(drawn_practices(rng, 0.5), mild)
+    n = answer["population_size"].values
+    for bound, p in (("lower", 0.025), ("upper", 0.975)):
+        exact = stats.gamma.ppf(p, 4 * n, scale=1 / (4 * n))
+        np.testing.assert_allclose(answer["limit"].sel(level=0.95, bound=bound), exact, rtol=1e-5)
+
+
+def test_units_of_a_ledger_are_practices() -> None:
+    units = make(population={"units": UNITS})
+    ledger = sim.simulate(units, progress=False)
+    answer = sim.funnel(ledger, replicate=3)
+    assert answer["practice"].values.tolist() == ["north", "south", "old town"]
+    cost = ledger["unit_gross_cost"].sel(replicate=3).values
+    expected = sim.summarise(sim.by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
+    np.testing.assert_allclose(answer["ratio"], cost / expected / (cost.sum() / expected.sum()))
+    np.testing.assert_allclose(answer["ratio"], sim.funnel(sim.by_unit(ledger), replicate=3)["ratio"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [({"members": [10]}, "no column cost"), ({"members": [10], "cost": [-1.0]}, "not above 0")],
+)
+def test_rows_that_will_not_do_are_refused(scenario: sim.Scenario, rows: dict[str, list[float]], word: str) -> None:
+    with pytest.raises(sim.SimulatorError, match=word):
+        sim.funnel(pd.DataFrame(rows), scenario)
+
+
+def test_rows_need_a_scenario_and_ledgers_units(ledger: xr.Dataset) -> None:
+    with pytest.raises(sim.SimulatorError, match="scenario"):
+        sim.funnel(pd.DataFrame({"members": [10], "cost": [1.0]}))
+    with pytest.raises(sim.SimulatorError, match="no units"):
+        sim.funnel(ledger)
+
+
+# ── layers ───────────────────────────────────────────────────────────────────────────────────────
+
+BANDED = {"kind": "banded", "bands": [{"at": 5_000.0, "share": 0.5}, {"at": 20_000.0, "share": 0.9}]}
+PARTIES = [{"name": "payer", "funds": 1.0}, {"name": "a", "delivers": 0.7}, {"name": "b", "delivers": 0.3}]
+
+
+@pytest.mark.parametrize(
+    "exclusion",
+    [{"kind": "cap", "at": 5_000.0}, {"kind": "carve_out", "at": 20_000.0}, BANDED, {"kind": "cap", "at": math.inf}],
+)
+@pytest.mark.parametrize("protection", [None, {"payer": "b"}])
+def test_layers_add_up_in_both_years(
+    ledger: xr.Dataset, exclusion: dict[str, object], protection: dict[str, str] | None
+) -> None:
+    terms = [{"kind": "share", "gain": 0.5, "loss": 0.3}]
+    parts = {"name": "d", "exclusion": exclusion, "protection": protection, "parties": PARTIES, "terms": terms}
+    answer = sim.layers(ledger, sim.Design.model_validate(parts), members=2_000)
+    kinds = answer["kind"].values
+    for year in answer["year"].values:
+        left = 0.0
+        amounts = answer["amount"].sel(year=year).values
+        for k, (amount, kind) in enumerate(zip(amounts, kinds, strict=True)):
+            if kind == "total":
+                assert k == 0 or amount == pytest.approx(left, abs=1e-6 * amounts[0])
+                left = amount
+            else:
+                left -= amount
+        assert left == pytest.approx(0.0, abs=1e-6 * amounts[0])
+
+
+def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
+    design = sim.Design.model_validate({"name": "d", "exclusion": BANDED})
+    answer = sim.layers(ledger, design, members=8_000).sel(year="average")
+    removed = (ledger["gross_cost"] - sim.retained_cost(ledger, design.exclusion).isel(threshold=0)).sel(
+        population_size=8_000
+    )
+    bands = [str(step) for step in answer["step"].values if str(step).startswith("band")]
+    assert bands == ["band above GBP 5,000", "band above GBP 20,000"]
+    assert float(answer["amount"].sel(step=bands).sum()) == pytest.approx(float(removed.mean()))
+
+
+def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset) -> None:
+    answer = sim.layers(ledger, sim.Design(name="full risk"))
+    care = answer["amount"].sel(step="care: provider")
+    assert float(care.sel(year="1 in 20")) > float(care.sel(year="average"))
+    with pytest.raises(sim.SimulatorError, match="no threshold of its own"):
+        sim.layers(ledger, sim.Design(name="swept", exclusion=sim.Cap()))
