@@ -135,6 +135,7 @@ class _Total:
         """Expected users, or events, of each stream that is in scope."""
         self._gross = self._expected * transforms.means
         self._mixes = model.case_mixes(heads) if model.sampled else []
+        self._degree = 0
 
     def range(self, mean: float, sd: float) -> tuple[float, float, float]:
         """Bounds of the series and the chance of a total outside them."""
@@ -176,12 +177,13 @@ class _Total:
 
     def _over_shocks(self, frequency: Array, nodes: ShockNodes) -> tuple[Complex, float]:
         # given the shocks the logarithm is smooth in the factors, so polynomials carry it from few factors to all
-        for degree in _DEGREES:
-            carrier = _Carrier(nodes.factors, factor_range(self._model.joint_shocks), degree)
+        while True:
+            carrier = _Carrier(nodes.factors, factor_range(self._model.joint_shocks), _DEGREES[self._degree])
             exponent = self._exponent(frequency, carrier)
             error = float((carrier.left_out * np.exp(np.minimum(exponent.real.max(axis=0), 0.0))).max())
-            if error < _CARRIED:
+            if error < _CARRIED or self._degree == len(_DEGREES) - 1:
                 break
+            self._degree += 1
         given = np.exp(exponent)
         if nodes.is_quasi_random:
             half = nodes.weights.size // 2

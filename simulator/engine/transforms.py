@@ -162,15 +162,17 @@ class _Partial:
         return np.searchsorted(self._ends, ends)
 
     def _worked_out(self, frequency: Array, most: float) -> Complex:
-        cost, weight = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
-        weights = weight[:, None] * (cost[:, None] <= self._ends)
+        nodes = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
+        weights = nodes.weight[:, None] * (nodes.cost[:, None] <= self._ends)
+        averaged, here = nodes.averaged @ weights, nodes.averaged < 1
+        cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
         found = np.empty((frequency.size, self._ends.size), complex)
         step = max(1, _CHUNK // cost.size)
         for start in range(0, frequency.size, step):
             half = frequency[start : start + step, None] * (cost / 2)
             sine = np.sin(half)
             # cos − 1 and sin, of twice the angle, without cancellation
-            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights)
+            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights) - averaged
         return found
 
 
