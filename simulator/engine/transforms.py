@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,14 @@ class Step(NamedTuple):
 
 Rule = tuple[tuple[Step, ...], ...]
 """The steps of each stream, ascending."""
+
+
+@cache
+def to_terms(length: int) -> Array:
+    """What makes terms of Chebyshev polynomials of values at `chebpts1`, by the polynomials' own orthogonality."""
+    weights = chebyshev.chebvander(chebyshev.chebpts1(length), length - 1) * (2 / length)
+    weights[:, 0] /= 2
+    return np.asarray(weights.T)
 
 
 class Octaves:
@@ -85,10 +94,7 @@ class Octaves:
                 return None
             points = chebyshev.chebpts1(length)
             values = self._function(np.ldexp((points + 3) / 4, octave))
-            # the discrete orthogonality of the polynomials at their own points
-            weights = chebyshev.chebvander(points, length - 1) * (2 / length)
-            weights[:, 0] /= 2
-            terms = np.asarray(weights.T @ values)
+            terms = np.asarray(to_terms(length) @ values)
             size = np.abs(terms).max(axis=0)
             if (np.abs(terms[-3:]).max(axis=0) <= FADED * np.maximum(size, _FLOOR * size.max(initial=0.0))).all():
                 return terms
