@@ -19,10 +19,11 @@ from simulator.analysis.exactness import cells_of
 from simulator.analysis.limiting import limit_ledger
 from simulator.analysis.systematic import variance_by_source
 from simulator.costs import shock_nodes
-from simulator.costs.moments import Exact
+from simulator.costs.moments import Exact, cost_factor
 from simulator.costs.shock_nodes import joint_nodes
 from simulator.costs.shocks import RareShock, Shock
 from simulator.engine import kernels
+from simulator.scenario import scenario_from
 
 PRICES = {"name": "prices", "cv": 0.08, "segments": ["well"]}
 WINTER = {"name": "winter", "cv": 0.05, "segments": ["complex"]}
@@ -256,6 +257,27 @@ def test_the_population_without_end_varies_as_the_systematic_part(name):
     )
 
 
+def test_cost_is_rid_of_its_shocks():
+    scenario = shocked("all", thresholds=[math.inf], population_sizes=[200_000], replicates=400)
+    ledger, heads = sim.simulate(scenario, progress=False), runs.heads(scenario)
+    factor = cost_factor(scenario.cost_model, ledger["shock_factor"].values, heads)
+    cost = ledger["gross_cost"].values
+    split = variance_by_source(scenario)["variance"].values[:, 0, 0]
+    assert (cost / factor).std() / cost.mean() == pytest.approx(math.sqrt(split[0]), rel=0.2)
+    assert (cost / factor).std() < 0.4 * cost.std()
+    alike = make(shocks=[COMMON, INFLUENZA]).cost_model
+    np.testing.assert_allclose(cost_factor(alike, np.array([[1.1, 0.9]]), np.array([[7, 3]])), [[0.99]])
+
+
+def test_the_shocks_together_are_described():
+    scenario = shocked("all")
+    systematic = variance_by_source(scenario)["variance"].sel(source="systematic", threshold=math.inf)
+    told = sim.describe(scenario)
+    assert told["shock_cv"] == pytest.approx(math.sqrt(float(systematic[1])), rel=1e-6)
+    assert [shock["name"] for shock in told["shocks"]] == ["prices", "common", "strike", "winter", "influenza"]
+    assert told["shocks"][4]["probability"] == 0.1 and told["shocks"][3]["segments"] == ["complex"]
+
+
 # ── bits, ids, mistakes ──────────────────────────────────────────────────────────────────────────
 
 PINNED = {
@@ -312,14 +334,8 @@ def test_whom_shocks_hit_and_how_they_correlate_is_in_the_id():
 )
 def test_mistakes_are_told_in_a_sentence(changes, words):
     with pytest.raises(sim.SimulatorError) as caught:
-        sim.scenario_from(raw(**changes)) if hasattr(sim, "scenario_from") else _from(raw(**changes))
+        scenario_from(raw(**changes))
     assert words in str(caught.value) and "\n" not in str(caught.value)
-
-
-def _from(mapping):
-    from simulator.scenario import scenario_from
-
-    return scenario_from(mapping)
 
 
 def test_correlations_that_no_law_has_are_refused():
@@ -333,5 +349,5 @@ def test_correlations_that_no_law_has_are_refused():
         for pair, value in zip(("ab", "bc", "ac"), (0.9, 0.9, -0.9), strict=True)
     ]
     with pytest.raises(sim.SimulatorError, match="not positive definite"):
-        _from(raw(shocks=shocks, shock_correlations=pairs, population={"segments": segments}))
-    assert _from(raw(shocks=shocks, shock_correlations=pairs[:1], population={"segments": segments}))
+        scenario_from(raw(shocks=shocks, shock_correlations=pairs, population={"segments": segments}))
+    assert scenario_from(raw(shocks=shocks, shock_correlations=pairs[:1], population={"segments": segments}))

@@ -31,7 +31,7 @@ _EDGES = np.concatenate(
 )
 _TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
 _FADE, _SURE = 0.7, 6.5  # the middle of the fading in logarithms of the cost, and normal scores from there to its end
-_MOST_CUTS = 160  # of all panels together, the likeliest first
+_MOST_CUTS = 160  # of all panels together, the cheapest first
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
 _COARSE_EDGES = np.concatenate([[1.0], -np.expm1(-np.arange(24, 1, -2) * _LN2), np.exp(-np.arange(1, 60) * _LN2)])
 
@@ -114,17 +114,17 @@ def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: floa
     averaged = np.zeros(cost.size)
     if uncut.any():
         # a sharp end would turn by itself, a smooth one leaves next to nothing
-        averaged = special.ndtr((np.log(np.maximum(cost, 1e-300) / cost[uncut].min()) / _FADE + 1) * _SURE)
+        logs = np.log(np.maximum(cost, 1e-300))
+        averaged = special.ndtr(((logs - logs[uncut].min()) / _FADE + 1) * _SURE)
         averaged[uncut] = 1.0
     return TurningNodes(cost, weight, averaged)
 
 
 def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> tuple[Array, NDArray[np.bool_]]:
-    """The panels, cut so that exp(i·frequency·x) turns by few radians in each; and those too unlikely to be cut."""
+    """The panels, cut so that exp(i·frequency·x) turns by few radians in each; and those too dear to be cut."""
     cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
     cuts = np.maximum(np.ceil(frequency * np.diff(cost) / _TURN) - 1, 0.0)
-    likeliest = np.argsort(np.diff(edges), kind="stable")
-    left = (cuts > 0) & (np.cumsum(cuts[likeliest])[np.argsort(likeliest)] > _MOST_CUTS)
+    left = (cuts > 0) & (np.cumsum(cuts) > _MOST_CUTS)
     inner = [
         severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1])
         for k in np.flatnonzero((cuts > 0) & ~left)
