@@ -1,4 +1,4 @@
-"""Writes the four East Sussex scenarios from published figures and a few stated assumptions.
+"""Writes the five East Sussex scenarios from published figures and a few stated assumptions.
 
     python configs/build_east_sussex.py           # write the files
     python configs/build_east_sussex.py --check   # exit 1 where a file differs from what would be written
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -265,6 +266,38 @@ name = "prices and winter"
 cv = 0.015                              # assumed; large US contracts differ by 2.7% beyond luck (sd): an upper bound
 """
 
+SYSTEMATIC_NOTE = (
+    "Beside luck, four shocks hit many people at once: prices, winters that the old and the young share in part, and "
+    "an epidemic in one year of ten. Their sizes have no source; together they are {cv:.1%} of cost (sd), below the "
+    "2.7% by which large US contracts differ beyond luck."
+)
+
+SYSTEMATIC = """
+[[shocks]]                               # hits everybody at once
+name = "prices"
+cv = 0.01                               # assumed
+
+[[shocks]]
+name = "winter, under 60"
+cv = 0.01                               # assumed
+segments = [{young}]
+
+[[shocks]]
+name = "winter, 60 and over"
+cv = 0.025                              # assumed: costs rise from age 50 and steeply after 70 (IFS W15/21)
+segments = [{old}]
+
+[[shocks]]                               # an epidemic: in such a year those who are hit cost 1 + by times as much
+name = "epidemic"
+probability = 0.1                       # assumed
+by = 0.04                               # assumed
+segments = [{old}]
+
+[[shock_correlations]]                   # of normal scores
+between = ["winter, under 60", "winter, 60 and over"]
+value = 0.5                             # assumed
+"""
+
 SIMULATION = """
 [simulation]
 replicates = 10_000
@@ -346,11 +379,28 @@ def header(kind: str, note: str, factor: float, d: dict[str, Any], capped: tuple
     )
 
 
-def text(suffix: str, shock: bool, solved: dict[str, tuple[float, dict[str, Any]]]) -> str:
-    """One file."""
+def systematic_text(raw: dict[str, Any]) -> str:
+    """Shocks by age, and how they go together."""
+    names = [row["name"] for row in raw["population"]["segments"]]
+    young = [name for name in names if name.startswith(("age 0-15", "age 16-39", "age 40-59"))]
+    listed = ["\n    " + ",\n    ".join(f'"{name}"' for name in part) + ",\n" for part in (young, names[len(young) :])]
+    return SYSTEMATIC.format(young=listed[0], old=listed[1])
+
+
+def shaken(raw: dict[str, Any]) -> float:
+    """How much all shocks of the systematic file move the cost, as a cv."""
+    made = sim.Scenario.model_validate(raw | tomllib.loads(systematic_text(raw)))
+    return float(sim.describe(made)["shock_cv"])
+
+
+def text(suffix: str, shocks: str, solved: dict[str, tuple[float, dict[str, Any]]]) -> str:
+    """One file; `shocks` is empty, "one" or "systematic"."""
     _, kind, note = VARIANTS[suffix]
     factor, raw = solved[suffix]
-    kind, note = ("central, with a shock", f"{note} {SHOCK_NOTE}") if shock else (kind, note)
+    if shocks == "one":
+        kind, note = "central, with a shock", f"{note} {SHOCK_NOTE}"
+    elif shocks:
+        kind, note = "central, with systematic risk", f"{note} {SYSTEMATIC_NOTE.format(cv=shaken(raw))}"
     capped = [d["thresholds"][1]["cv"] for d in (older(solved[""][0]), described(solved[""][1]))]
     title = f'\nschema_version = 1\ntitle = "{QUESTION} ({kind})"\ncurrency = "GBP"\n'
     opening = header(kind, note, factor, described(raw), (capped[0], capped[1])) + title + SIMULATION
@@ -359,14 +409,15 @@ def text(suffix: str, shock: bool, solved: dict[str, tuple[float, dict[str, Any]
         if position % len(NEEDS) == 0:
             body += band_text(part.band, COST_A_HEAD / ENGLAND_A_HEAD)
         body += segment_text(part, row)
-    return opening + body + (SHOCK if shock else "")
+    return opening + body + {"": "", "one": SHOCK, "systematic": systematic_text(raw)}[shocks]
 
 
 def files() -> dict[Path, str]:
     """Every file with its text."""
     solved = {suffix: solve(family) for suffix, (family, _, _) in VARIANTS.items()}
-    written = {HERE / f"east_sussex{suffix}.toml": text(suffix, False, solved) for suffix in VARIANTS}
-    return {**written, HERE / "east_sussex_shock.toml": text("", True, solved)}
+    written = {HERE / f"east_sussex{suffix}.toml": text(suffix, "", solved) for suffix in VARIANTS}
+    shaken_files = {"east_sussex_shock.toml": "one", "east_sussex_systematic.toml": "systematic"}
+    return {**written, **{HERE / name: text("", kind, solved) for name, kind in shaken_files.items()}}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -120,3 +120,17 @@ def test_a_benchmark_of_past_years_does_not_take_a_saving_for_luck():
     leaving = past.model_copy(update={"exclusion": sim.CarveOut(at=5_000.0)})
     with pytest.raises(sim.SimulatorError, match="keep the capitation"):
         detection(BOOK, [leaving], (0.05,), **asked)
+
+
+def test_percentile_thresholds_give_the_table_of_the_amounts_that_they_stand_for():
+    sizes, savings = [5_000], (0.0, 0.05)
+    labels = make(simulation={"population_sizes": sizes, "thresholds": {"percentiles": [0.95, 1.0]}, "replicates": 300})
+    money = float(labels.threshold_amounts[0, 0])
+    plain = make(simulation={"population_sizes": sizes, "thresholds": [money, math.inf], "replicates": 300})
+    one, other = (
+        detection(book, [OPEN.model_copy(update={"exclusion": sim.Cap(at=at)})], savings)
+        for book, at in ((labels, 0.95), (plain, money))
+    )
+    for name in one.data_vars:
+        np.testing.assert_allclose(one[name], other[name], rtol=1e-12)
+    assert float(one["p_paid"][1, 0, 0]) > float(one["p_paid"][0, 0, 0]) + 0.1

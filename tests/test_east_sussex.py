@@ -15,7 +15,7 @@ import simulator as sim
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 VARIANTS = ["east_sussex", "east_sussex_light", "east_sussex_heavy"]
-FILES = [*VARIANTS, "east_sussex_shock"]
+FILES = [*VARIANTS, "east_sussex_shock", "east_sussex_systematic"]
 
 
 @pytest.fixture(scope="module")

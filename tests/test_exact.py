@@ -282,8 +282,9 @@ def test_the_exact_tables_from_a_shell(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_grid_of_the_main_scenario_takes_seconds():
-    scenario = sim.load(ROOT / "configs" / "east_sussex.toml")
+@pytest.mark.parametrize("variant", ["", "_light", "_heavy", "_shock"])
+def test_the_whole_grid_of_the_main_scenario_takes_seconds(variant):
+    scenario = sim.load(ROOT / "configs" / f"east_sussex{variant}.toml")
     begun = time.process_time()
     sim.exact(scenario)
     assert time.process_time() - begun < 10

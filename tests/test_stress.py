@@ -305,3 +305,47 @@ def test_stress_from_a_shell(tmp_path):
     assert reverse.exit_code == 0 and "breaks" in reverse.output, reverse.output
     refused = CliRunner().invoke(stress_verb, [scenario, "--stresses", "absent.toml"])
     assert refused.exit_code == 2
+
+
+# ── thresholds that are percentiles ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("by", ["population", "segment"])
+def test_percentile_thresholds_stay_at_the_money_that_was_agreed(by):
+    thresholds = {"percentiles": [0.95, 1.0], "by": by}
+    book = make(simulation={"population_sizes": [4_000], "thresholds": thresholds, "replicates": 400})
+    capped = Design(name="capped", exclusion={"kind": "cap", "at": 0.95})
+    base, truth = draw_truth(book, []), draw_truth(book, [MeanCost(by=0.2)])
+    np.testing.assert_array_equal(truth["threshold_amount"], book.threshold_amounts)
+    expected = sim.summarise(base)["exact_mean"]
+    assert float(expected[0, 0]) == pytest.approx(
+        float(base["gross_cost"].mean() - base["excess_cost"][..., 0].mean()), rel=0.01
+    )
+    above = truth["n_above"].mean("replicate")[0, 0] / base["n_above"].mean("replicate")[0, 0]
+    assert float(above) > 1.1  # at percentiles of the dearer costs it would be 1
+    moved = stress(book, [Stress(name="dearer", changes=(MeanCost(by=0.2),))], [capped])
+    assert {"dearer", BASE} <= set(moved["stress"].values)
+
+
+def test_percentiles_under_stress_are_as_the_amounts_that_they_stand_for():
+    labels = make(
+        simulation={"population_sizes": [4_000], "thresholds": {"percentiles": [0.95, 1.0]}, "replicates": 200}
+    )
+    money = float(labels.threshold_amounts[0, 0])
+    plain = make(simulation={"population_sizes": [4_000], "thresholds": [money, math.inf], "replicates": 200})
+    for changes in ([], [Inflation(by=0.1)], [NewTreatment(price=500_000.0, per_100k=5.0)]):
+        one, other = draw_truth(labels, changes), draw_truth(plain, changes)
+        np.testing.assert_array_equal(one["excess_cost"].values, other["excess_cost"].values)
+
+
+def test_a_new_treatment_has_no_percentile_of_a_segment():
+    thresholds = {"percentiles": [0.95, 1.0], "by": "segment"}
+    book = make(simulation={"population_sizes": [4_000], "thresholds": thresholds, "replicates": 20})
+    with pytest.raises(sim.SimulatorError, match="beside a rare service in scope"):
+        draw_truth(book, [NewTreatment(price=500_000.0, per_100k=5.0)])
+
+
+def test_agreed_amounts_must_fit():
+    for amounts in ([[1_000.0]], [[1_000.0, math.inf]] * 3):
+        with pytest.raises(ValidationError, match="amounts"):
+            make(simulation={"thresholds": {"percentiles": [0.95, 1.0], "amounts": amounts}})

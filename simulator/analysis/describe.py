@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from ..base import SimulatorError
 from ..costs.calibrate import CALIBRATED_FAMILIES, calibrate
 from ..costs.model import CostModel, Percentiles, Population, Segment, Thresholds
+from ..costs.moments import gross_per_head
 from ..costs.quadrature import Moments
+from ..costs.shock_nodes import joint_nodes
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
@@ -90,12 +92,23 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
         "published_r_squared": dict(PUBLISHED_R_SQUARED),
         "thresholds": _threshold_rows(people, thresholds),
         "segments": _segment_rows(people),
-        "shocks": [{"name": shock.name, "cv": shock.cv} for shock in model.shocks],
-        "shock_cv": math.sqrt(math.prod(1 + shock.cv**2 for shock in model.shocks) - 1),
+        "shocks": [shock.model_dump() | {"cv": shock.cv} for shock in model.shocks],
+        "shock_cv": shock_cv(model),
         **_rare_services(model),
     }
     plain: dict[str, Any] = _plain(described)
     return plain
+
+
+def shock_cv(model: CostModel) -> float:
+    """Coefficient of variation that all shocks together give the cost in scope of a population without end."""
+    joint = model.joint_shocks
+    if joint.hits.all():
+        return math.sqrt(math.prod(1 + shock.cv**2 for shock in model.shocks) - 1)
+    weight = gross_per_head(model)
+    nodes = joint_nodes(joint)
+    apart = nodes.factors @ weight / weight.sum() - 1
+    return math.sqrt(nodes.weights @ apart**2)
 
 
 class _People:

@@ -35,6 +35,8 @@ _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which 
 def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     """The scenario as it turns out, every severity by its own figures; epidemics are left to the drawing.
 
+    Thresholds that are percentiles stay at the money that they were when agreed.
+
     Raises
     ------
     SimulatorError
@@ -51,6 +53,10 @@ def _by_figures(scenario: Scenario) -> dict[str, Any]:
     raw["population"]["rare_services"] = list(raw["population"]["rare_services"])
     for segment, given in zip(raw["population"]["segments"], scenario.population.segments, strict=True):
         segment["severity"] = given.users_severity.model_dump(exclude_none=True)
+    if isinstance(scenario.simulation.thresholds, Percentiles):
+        by_segment = scenario.simulation.thresholds.by == "segment"
+        rows = scenario.threshold_amounts[: len(scenario.population.segments) if by_segment else 1]
+        raw["simulation"]["thresholds"]["amounts"] = rows.tolist()
     return raw
 
 
@@ -69,10 +75,6 @@ def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor 
     xarray.Dataset
         As `simulate`; ``members`` holds people as they are recorded, where that is not as assumed.
     """
-    if isinstance(assumed.simulation.thresholds, Percentiles):
-        raise SimulatorError(
-            "simulation.thresholds", None, "are percentiles, which would move with the costs", "give amounts"
-        )
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {

@@ -158,6 +158,16 @@ class Percentiles(Term):
     """Ascending; people without cost are counted, shocks are not; 1.0 excludes nobody."""
     by: Literal["segment", "population"] = "population"
     """Whether each segment has its own amount, or all have one."""
+    amounts: tuple[tuple[Threshold, ...], ...] | None = None
+    """Money at each percentile where it is agreed already: one row for all, or one for each segment."""
+
+    @model_validator(mode="after")
+    def _amounts_fit(self) -> Percentiles:
+        if any(len(row) != len(self.percentiles) for row in self.amounts or ()):
+            raise mistake(
+                "has a row of amounts that is not as long as the percentiles", "give one for each", value=None
+            )
+        return self
 
 
 Thresholds = tuple[Threshold, ...] | Percentiles
@@ -254,10 +264,24 @@ class CostModel(Term):
         if not isinstance(thresholds, Percentiles):
             return np.tile(np.asarray(thresholds, float), (len(self.streams), 1))
         levels = np.asarray(thresholds.percentiles, float)
+        if thresholds.amounts is not None:
+            return self._agreed_amounts(np.asarray(thresholds.amounts, float))
         if thresholds.by == "population":
             return np.tile(self._population_quantile(levels), (len(self.streams), 1))
         rows = [_person_quantile(stream, levels) for stream in self.streams]
         return np.stack(rows)
+
+    def _agreed_amounts(self, rows: Array) -> Array:
+        """Amounts of every stream, from one row for all or one for each segment."""
+        if rows.shape[0] == 1:
+            return np.repeat(rows, len(self.streams), axis=0)
+        if rows.shape[0] != self.shares.size:
+            raise mistake(
+                f"has {rows.shape[0]} rows of amounts for {self.shares.size} segments", "give one row, or one for each"
+            )
+        for stream in self.streams[self.shares.size :]:
+            _refuse_by_segment(stream)
+        return np.vstack([rows, np.full((len(self.streams) - rows.shape[0], rows.shape[1]), np.inf)])
 
     def person_sf(self, cost: float) -> float:
         """Chance that a person of the whole population costs more, before shocks and rare services."""
@@ -296,13 +320,17 @@ class CostModel(Term):
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
 
 
-def _person_quantile(stream: Stream, levels: Array) -> Array:
-    if not stream.in_scope:
-        return np.full(levels.size, np.inf)
-    if not stream.is_segment:
+def _refuse_by_segment(stream: Stream) -> None:
+    if stream.in_scope and not stream.is_segment:
         raise mistake(
             "cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"'
         )
+
+
+def _person_quantile(stream: Stream, levels: Array) -> Array:
+    if not stream.in_scope:
+        return np.full(levels.size, np.inf)
+    _refuse_by_segment(stream)
     for level in levels:
         if level < 1 and 1 - level >= stream.rate * _ALMOST_ONE:
             raise mistake(

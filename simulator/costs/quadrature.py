@@ -8,9 +8,11 @@ and jumps of Q lie on its nodes' edges.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 from .severity import Severity
 
@@ -28,7 +30,8 @@ _EDGES = np.concatenate(
     ]
 )
 _TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
-_MOST_CUTS = 300  # of all panels together
+_FADE, _SURE = 0.7, 6.5  # the middle of the fading in logarithms of the cost, and normal scores from there to its end
+_MOST_CUTS = 160  # of all panels together, the cheapest first
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
 _COARSE_EDGES = np.concatenate([[1.0], -np.expm1(-np.arange(24, 1, -2) * _LN2), np.exp(-np.arange(1, 60) * _LN2)])
 
@@ -77,8 +80,19 @@ def _panel_nodes(severity: Severity, high: Array, low: Array, order: int) -> tup
     return cost, weight
 
 
-def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: float = np.inf) -> tuple[Array, Array]:
-    """Ascending costs x and weights w with E[g(X); X ≤ most] ≈ Σ w·g(x), for any g that is smooth but at `kinks`.
+class TurningNodes(NamedTuple):
+    """Costs x and weights w with E[g(X)] ≈ Σ w·g(x), for a g that turns with the cost."""
+
+    cost: Array
+    """Money, ascending; shape (node,)."""
+    weight: Array
+    """Probabilities that add up to that of the range but for 1e-17; shape (node,)."""
+    averaged: Array
+    """Share of g at each node that averages out to 0, as it turns so often there; rises smoothly; shape (node,)."""
+
+
+def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: float = np.inf) -> TurningNodes:
+    """Nodes up to a cost, for any g that is smooth but at `kinks`.
 
     Parameters
     ----------
@@ -86,33 +100,37 @@ def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: floa
     kinks : ndarray
         Finite costs; nodes that lie between the same two of them stand together.
     frequency : float
-        Radians for each unit of money by which g turns: panels in which it turns far are cut, the likeliest first.
+        Radians for each unit of money by which g turns at most: panels in which it turns far are cut.
     most : float
         One of the kinks, or infinity.
-
-    Returns
-    -------
-    cost, weight : ndarray, shape (node,)
-        Money; probabilities that add up to that of X ≤ most but for 1e-17.
     """
     least = max(float(severity.sf(most)) if np.isfinite(most) else 0.0, _COARSE_EDGES[-1])
     edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks)), [least]])
     edges = np.unique(edges[(edges >= least) & (edges <= 1)])[::-1]
-    edges = _cut_where_it_turns(severity, edges, frequency)
-    cost, weight = _panel_nodes(severity, edges[:-1], edges[1:], order=16)
-    order = np.argsort(cost.ravel(), kind="stable")
-    return cost.ravel()[order], weight.ravel()[order]
+    edges, uncut = _cut_where_it_turns(severity, edges, frequency)
+    cost, weight = (part.T.ravel() for part in _panel_nodes(severity, edges[:-1], edges[1:], order=16))
+    order = np.argsort(cost, kind="stable")
+    cost, weight, uncut = cost[order], weight[order], np.repeat(uncut, 16)[order]
+    averaged = np.zeros(cost.size)
+    if uncut.any():
+        # a sharp end would turn by itself, a smooth one leaves next to nothing
+        logs = np.log(np.maximum(cost, 1e-300))
+        averaged = special.ndtr(((logs - logs[uncut].min()) / _FADE + 1) * _SURE)
+        averaged[uncut] = 1.0
+    return TurningNodes(cost, weight, averaged)
 
 
-def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> Array:
-    """The panels, cut so that exp(i·frequency·x) turns by few radians in each, as far as the number of cuts allows."""
+def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> tuple[Array, NDArray[np.bool_]]:
+    """The panels, cut so that exp(i·frequency·x) turns by few radians in each; and those too dear to be cut."""
     cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
-    cuts = np.ceil(frequency * np.diff(cost) / _TURN) - 1
-    likeliest = np.argsort(np.diff(edges), kind="stable")
-    within = np.cumsum(np.maximum(cuts[likeliest], 0.0)) <= _MOST_CUTS
-    chosen = [k for k in likeliest[within] if cuts[k] > 0]
-    inner = [severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1]) for k in chosen]
-    return np.unique(np.concatenate([edges, *inner]))[::-1]
+    cuts = np.maximum(np.ceil(frequency * np.diff(cost) / _TURN) - 1, 0.0)
+    left = (cuts > 0) & (np.cumsum(cuts) > _MOST_CUTS)
+    inner = [
+        severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1])
+        for k in np.flatnonzero((cuts > 0) & ~left)
+    ]
+    finer = np.unique(np.concatenate([edges, *inner]))[::-1]
+    return finer, left[np.searchsorted(-edges, -finer[:-1], side="right") - 1]
 
 
 def cell_moments(severity: Severity, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:

@@ -31,7 +31,7 @@ _FEWEST = {0: 1, 1: 48, 2: 24, 3: 16}  # points a dimension, by the number of di
 _FEWEST_OF_MANY = 12
 _STEP_POINTS = 2_400
 _PANEL_POINTS = 28
-_NEGLIGIBLE = 1e-20
+_NEGLIGIBLE = 1e-15
 
 
 class ShockNodes(NamedTuple):
@@ -148,7 +148,7 @@ def _count(joint: JointShocks, part: _Part, dimensions: int, steps: bool, pull: 
         sigmas = [s.sigma if isinstance(s, Shock) else 0.0 for s in (joint.shocks[k] for k in part.shocks)]
         turn = float(sum(sigma * (pull @ joint.hits[k]) for sigma, k in zip(sigmas, part.shocks, strict=True)))
     # so many resolve exp(i·turn·z) to 1e-9; in eights, so that few rules are made
-    return 8 * math.ceil(max(_FEWEST.get(dimensions, _FEWEST_OF_MANY), 16 + 3.4 * turn if turn else 0) / 8)
+    return 8 * math.ceil(max(_FEWEST.get(dimensions, _FEWEST_OF_MANY), 14 + 3.2 * turn if turn else 0) / 8)
 
 
 def _points_of(joint: JointShocks, part: _Part, count: int) -> int:
@@ -210,7 +210,7 @@ def _panels(step: Array, count: int) -> tuple[Array, Array, NDArray[np.bool_]]:
     sides = [(low, step), (step, high)]
     score = np.hstack([(a + b)[:, None] / 2 + (b - a)[:, None] / 2 * nodes for a, b in sides])
     weight = np.hstack([(b - a)[:, None] / 2 * weights for a, b in sides]) * np.exp(-(score**2) / 2)
-    return score, weight / weight.sum(axis=1, keepdims=True), np.repeat([[False, True]], count, axis=1)
+    return score, weight / weight.sum(axis=1, keepdims=True), np.repeat([[False, True]] * step.size, count, axis=1)
 
 
 # ── rules of one dimension ───────────────────────────────────────────────────────────────────────

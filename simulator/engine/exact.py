@@ -14,13 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 
 from ..costs.shock_nodes import ShockNodes, factor_range, joint_nodes
-from .transforms import Rule, Step, Transforms
+from ..costs.shocks import JointShocks
+from .transforms import Rule, Step, Transforms, to_terms
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -135,6 +137,7 @@ class _Total:
         """Expected users, or events, of each stream that is in scope."""
         self._gross = self._expected * transforms.means
         self._mixes = model.case_mixes(heads) if model.sampled else []
+        self._degree = 0
 
     def range(self, mean: float, sd: float) -> tuple[float, float, float]:
         """Bounds of the series and the chance of a total outside them."""
@@ -163,7 +166,9 @@ class _Total:
     def characteristic(self, frequency: Array) -> tuple[Complex, float]:
         """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it."""
         if not self._model.shocks:
-            return np.exp(self._exponent(frequency, _Carrier(np.ones((1, self._gross.size)))).ravel()), 0.0
+            return np.exp(
+                self._exponent(frequency, _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))).ravel()
+            ), 0.0
         found, worst = np.zeros(frequency.size, complex), 0.0
         for start in range(0, frequency.size, _BLOCK):
             block = frequency[start : start + _BLOCK]
@@ -176,12 +181,13 @@ class _Total:
 
     def _over_shocks(self, frequency: Array, nodes: ShockNodes) -> tuple[Complex, float]:
         # given the shocks the logarithm is smooth in the factors, so polynomials carry it from few factors to all
-        for degree in _DEGREES:
-            carrier = _Carrier(nodes.factors, factor_range(self._model.joint_shocks), degree)
+        while True:
+            carrier = _Carrier(self._model.joint_shocks, nodes.factors, _DEGREES[self._degree])
             exponent = self._exponent(frequency, carrier)
             error = float((carrier.left_out * np.exp(np.minimum(exponent.real.max(axis=0), 0.0))).max())
-            if error < _CARRIED:
+            if error < _CARRIED or self._degree == len(_DEGREES) - 1:
                 break
+            self._degree += 1
         given = np.exp(exponent)
         if nodes.is_quasi_random:
             half = nodes.weights.size // 2
@@ -218,40 +224,41 @@ class _Total:
 
 
 class _Carrier:
-    """Polynomials in the factor, from Chebyshev's points to the nodes; streams of the same factor share theirs."""
+    """Polynomials in the factor, from Chebyshev's points to the nodes; streams hit by the same shocks share theirs."""
 
-    def __init__(self, factors: Array, bounds: tuple[Array, Array] | None = None, degree: int = 0) -> None:
-        self._degree, self._factors = degree, factors
-        self._bounds = bounds or (factors[0], factors[0])
-        _, first, same = np.unique(factors, axis=1, return_index=True, return_inverse=True)
-        self.groups = [[int(s) for s in np.flatnonzero(same == k)] for k in range(first.size)]
-        """Streams by their factor."""
-        self.left_out = 0.0
+    def __init__(self, joint: JointShocks, factors: Array, degree: int = 0) -> None:
+        low, high = factor_range(joint)
+        alike: dict[bytes, list[int]] = {}
+        for s in range(factors.shape[1]):
+            alike.setdefault(joint.hits[:, s].tobytes(), []).append(s)
+        self.groups = list(alike.values())
+        """Streams by the shocks that hit them."""
+        self.left_out: Array | float = 0.0
         """Last terms of the polynomials, by frequency: what they may leave out of the exponent."""
+        self._points: dict[int, Array] = {}
+        self._carried: dict[int, tuple[NDArray[Any], Array | None]] = {}
+        for places in self.groups:
+            own, first = factors[:, places[0]], places[0]
+            few, back = np.unique(own, return_inverse=True)
+            self._carried[first] = back, None
+            if few.size > degree + 1:
+                middle, half = (low[first] + high[first]) / 2, (high[first] - low[first]) / 2
+                few = middle + half * chebyshev.chebpts1(degree + 1)
+                self._carried[first] = chebyshev.chebvander((own - middle) / half, degree), to_terms(degree + 1)
+            self._points |= dict.fromkeys(places, few)
 
     def points(self, stream: int) -> Array:
         """Factors at which a stream's function is worked out."""
-        low, high = (bound[stream] for bound in self._bounds)
-        few = np.unique(self._factors[:, stream])
-        if few.size <= self._degree + 1:
-            return few
-        return np.asarray((low + high) / 2 + (high - low) / 2 * chebyshev.chebpts1(self._degree + 1))
+        return self._points[stream]
 
-    def carry(self, stream: int, values: Complex, weight: float) -> Complex:
-        """Values (point, f) at the nodes, shape (node, f)."""
-        few = np.unique(self._factors[:, stream])
-        if few.size <= self._degree + 1:
-            return values[np.searchsorted(few, self._factors[:, stream])]
-        length = self._degree + 1
-        weights = chebyshev.chebvander(chebyshev.chebpts1(length), self._degree) * (2 / length)
-        weights[:, 0] /= 2
-        terms = weights.T @ values
+    def carry(self, first: int, values: Complex, weight: float) -> Complex:
+        """Values (point, f) of a group, by its first stream, at the nodes, shape (node, f)."""
+        carried, to_terms = self._carried[first]
+        if to_terms is None:
+            return values[carried]
+        terms = to_terms @ values
         self.left_out = self.left_out + weight * np.abs(terms[-2:]).sum(axis=0)
-        low, high = (bound[stream] for bound in self._bounds)
-        return np.asarray(
-            chebyshev.chebvander((self._factors[:, stream] - (low + high) / 2) / ((high - low) / 2), self._degree)
-            @ terms
-        )
+        return np.asarray(carried @ terms)
 
 
 def _extremes(nodes: ShockNodes, gross: Array) -> tuple[float, float, float]:

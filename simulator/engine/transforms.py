@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,14 @@ class Step(NamedTuple):
 
 Rule = tuple[tuple[Step, ...], ...]
 """The steps of each stream, ascending."""
+
+
+@cache
+def to_terms(length: int) -> Array:
+    """What makes terms of Chebyshev polynomials of values at `chebpts1`, by the polynomials' own orthogonality."""
+    weights = chebyshev.chebvander(chebyshev.chebpts1(length), length - 1) * (2 / length)
+    weights[:, 0] /= 2
+    return np.asarray(weights.T)
 
 
 class Octaves:
@@ -85,10 +94,7 @@ class Octaves:
                 return None
             points = chebyshev.chebpts1(length)
             values = self._function(np.ldexp((points + 3) / 4, octave))
-            # the discrete orthogonality of the polynomials at their own points
-            weights = chebyshev.chebvander(points, length - 1) * (2 / length)
-            weights[:, 0] /= 2
-            terms = np.asarray(weights.T @ values)
+            terms = np.asarray(to_terms(length) @ values)
             size = np.abs(terms).max(axis=0)
             if (np.abs(terms[-3:]).max(axis=0) <= FADED * np.maximum(size, _FLOOR * size.max(initial=0.0))).all():
                 return terms
@@ -162,15 +168,17 @@ class _Partial:
         return np.searchsorted(self._ends, ends)
 
     def _worked_out(self, frequency: Array, most: float) -> Complex:
-        cost, weight = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
-        weights = weight[:, None] * (cost[:, None] <= self._ends)
+        nodes = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
+        weights = nodes.weight[:, None] * (nodes.cost[:, None] <= self._ends)
+        averaged, here = nodes.averaged @ weights, nodes.averaged < 1
+        cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
         found = np.empty((frequency.size, self._ends.size), complex)
         step = max(1, _CHUNK // cost.size)
         for start in range(0, frequency.size, step):
             half = frequency[start : start + step, None] * (cost / 2)
             sine = np.sin(half)
             # cos − 1 and sin, of twice the angle, without cancellation
-            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights)
+            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights) - averaged
         return found
 
 

@@ -1,0 +1,353 @@
+"""Shocks by segment, rare shocks and correlated shocks: their laws, draws against exact answers, and closed forms."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import numpy as np
+import oracles
+import pytest
+from conftest import KINDS, LOGNORMAL, RARE, UNITS, make, raw
+from scipy import stats
+from test_exact import ALARM, exact_of, scores
+
+import simulator as sim
+from simulator import runs
+from simulator.analysis.exact import law_of
+from simulator.analysis.exactness import cells_of
+from simulator.analysis.limiting import limit_ledger
+from simulator.analysis.systematic import variance_by_source
+from simulator.costs import shock_nodes
+from simulator.costs.moments import Exact, cost_factor
+from simulator.costs.shock_nodes import joint_nodes
+from simulator.costs.shocks import RareShock, Shock
+from simulator.engine import kernels
+from simulator.scenario import scenario_from
+
+PRICES = {"name": "prices", "cv": 0.08, "segments": ["well"]}
+WINTER = {"name": "winter", "cv": 0.05, "segments": ["complex"]}
+INFLUENZA = {"name": "influenza", "probability": 0.1, "by": 0.3}
+STRIKE = {"name": "strike", "probability": 0.25, "by": -0.2, "segments": ["well"]}
+COMMON = {"name": "common", "cv": 0.03}
+
+
+def together(value=0.6, between=("prices", "winter")):
+    return [{"between": list(between), "value": value}]
+
+
+SHOCKED = {
+    "by segment": {"shocks": [PRICES, WINTER]},
+    "one segment": {"shocks": [WINTER]},
+    "rare": {"shocks": [INFLUENZA]},
+    "rare by segment": {"shocks": [INFLUENZA | {"segments": ["complex"]}, STRIKE]},
+    "correlated": {"shocks": [PRICES, WINTER], "shock_correlations": together()},
+    "against each other": {"shocks": [PRICES, WINTER, COMMON], "shock_correlations": together(-0.7)},
+    "rare and yearly correlated": {
+        "shocks": [PRICES, INFLUENZA | {"segments": ["complex"]}],
+        "shock_correlations": together(0.8, ("prices", "influenza")),
+    },
+    "two rare correlated": {
+        "shocks": [STRIKE, INFLUENZA | {"segments": ["complex"]}, COMMON],
+        "shock_correlations": together(0.5, ("strike", "influenza")),
+    },
+    "all": {"shocks": [PRICES, COMMON, STRIKE, WINTER, INFLUENZA], "shock_correlations": together(0.4)},
+    "services": {
+        "shocks": [{"name": "gene", "cv": 0.3, "segments": ["transplants"]}, PRICES],
+        "shock_correlations": together(0.5, ("gene", "prices")),
+        "population": {"rare_services": RARE},
+    },
+}
+
+
+def shocked(name, membership="fixed", **simulation):
+    changes = SHOCKED[name]
+    sizes = {"population_sizes": [400, 3_000], "thresholds": [8_000.0, math.inf], "replicates": 6_000}
+    population = changes.get("population", {}) | {"membership": membership}
+    return make(**(changes | {"population": population}), simulation=sizes | simulation)
+
+
+# ── draws against exact answers ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("membership", ["fixed", "sampled"])
+@pytest.mark.parametrize("name", sorted(SHOCKED))
+def test_simulated_figures_agree_with_the_exact_ones(name, membership):
+    scenario = shocked(name, membership)
+    for figure, z in scores(scenario, exact_of(scenario)).items():
+        assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("by segment", {"shocks": [PRICES | {"segments": []}, WINTER | {"segments": []}]}),
+        ("correlated", {"shocks": [PRICES, WINTER], "shock_correlations": together(-0.6)}),
+        ("rare", {"shocks": [{"name": "influenza", "cv": RareShock(**INFLUENZA).cv}]}),
+        ("rare by segment", {"shocks": [INFLUENZA | {"segments": ["well"]}, STRIKE]}),
+    ],
+)
+def test_the_scores_notice_another_law(name, wrong):
+    scenario = shocked(name)
+    other = exact_of(make(**wrong, simulation=scenario.simulation.model_dump()))
+    z = scores(scenario, other)
+    assert max(np.nanmax(np.abs(z[figure])) for figure in z if "quantile" in figure or "overspend" in figure) > ALARM
+
+
+@pytest.mark.parametrize("rule", [sim.Coinsure(share=0.6), sim.CarveOut()], ids=["coinsure", "carve-out"])
+def test_other_rules_agree_too(rule):
+    scenario = shocked("correlated")
+    for figure, z in scores(scenario, exact_of(scenario, rule), rule).items():
+        assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
+
+
+def test_a_run_of_units_passes_its_own_check():
+    scenario = make(
+        **SHOCKED["correlated"],
+        population={"units": UNITS, "membership": "sampled"},
+        simulation={"replicates": 4_000, "thresholds": [5_000.0]},
+    )
+    summary = sim.summarise(sim.simulate(scenario, progress=False))
+    assert summary.attrs["check"] == "passed"
+
+
+# ── closed forms ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("value", [-0.5, 0.0, 0.6])
+def test_two_segments_under_correlated_lognormal_shocks_in_closed_form(value):
+    n, parts = 10_000, [(0.7, 0.6, 1_000.0, 2.0, 0.08), (0.3, 0.9, 4_000.0, 1.2, 0.05)]
+    segments = [
+        {"name": name, "share": share, "p_user": p, "severity": {"family": "lognormal", "mean": mean, "cv": cv}}
+        for name, (share, p, mean, cv, _) in zip(("well", "complex"), parts, strict=True)
+    ]
+    scenario = make(
+        shocks=[PRICES, WINTER],
+        shock_correlations=together(value),
+        population={"segments": segments},
+        simulation={"population_sizes": [n], "thresholds": [math.inf]},
+    )
+    luck, systematic, means = 0.0, 0.0, []
+    for share, p, mean, cv, shock in parts:
+        first, square = p * mean, p * mean**2 * (1 + cv**2)
+        luck += n * share * (square - first**2) * (1 + shock**2)
+        means.append((n * share * first, math.sqrt(math.log1p(shock**2))))
+    for i, (one, a) in enumerate(means):
+        for j, (other, b) in enumerate(means):
+            systematic += one * other * math.expm1(a * b * (1.0 if i == j else value))
+    whole = sum(mean for mean, _ in means)
+    answer, split = sim.exact(scenario), variance_by_source(scenario)["variance"].values[:, 0, 0]
+    assert float(answer["mean_cost"].item()) == pytest.approx(whole, rel=1e-10)
+    assert float(answer["sd_cost"].item()) == pytest.approx(math.sqrt(luck + systematic), rel=1e-6)
+    assert split[:2] * whole**2 == pytest.approx([luck, systematic], rel=1e-6)
+
+
+def test_rare_years_are_a_mixture_of_two_populations():
+    scenario = shocked("rare")
+    shock = RareShock(**INFLUENZA)
+    answer = sim.exact(scenario)
+    cells = cells_of(scenario, sim.Cap(), [math.inf], runs.heads(scenario))
+    point = float(cells.mean[1, 0] * 1.05)
+    ours = float(
+        law_of(
+            scenario, sim.Cap(), math.inf, 1, cells_of(scenario, sim.Cap(), [8_000.0, math.inf], runs.heads(scenario))
+        ).cdf(point)
+    )
+    calm = make(simulation=scenario.simulation.model_dump())
+    alone = law_of(calm, sim.Cap(), math.inf, 1, cells_of(calm, sim.Cap(), [8_000.0, math.inf], runs.heads(calm)))
+    mixed = 0.9 * alone.cdf(point / shock.levels[0]) + 0.1 * alone.cdf(point / shock.levels[1])
+    assert ours == pytest.approx(float(mixed), abs=1e-7)
+    assert abs(ours - float(alone.cdf(point))) > 0.01
+    factor = np.array(shock.levels)
+    variance = float(answer["sd_cost"][1, 1]) ** 2
+    sd, mean = float(cells_of(calm, sim.Cap(), [math.inf], runs.heads(calm)).sd[1, 0]), float(cells.mean[1, 0])
+    square = float(np.array([0.9, 0.1]) @ factor**2)
+    assert variance == pytest.approx(square * sd**2 + (square - 1) * mean**2, rel=1e-9)
+
+
+# ── nodes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", sorted(SHOCKED))
+def test_nodes_have_the_means_and_covariances_of_draws(name):
+    joint = shocked(name).cost_model.joint_shocks
+    factors, weights, quasi = joint_nodes(joint)
+    assert weights.sum() == pytest.approx(1) and weights @ factors == pytest.approx(np.ones(factors.shape[1]))
+    assert not quasi
+    uniforms = np.random.default_rng(3).random((400_000, len(joint.shocks)))
+    drawn = joint.by_stream(joint.factors(uniforms))
+    product = (drawn - 1)[:, :, None] * (drawn - 1)[:, None, :]
+    expected = np.einsum("k,ki,kj->ij", weights, factors - 1, factors - 1)
+    z = (product.mean(axis=0) - expected) / np.maximum(product.std(axis=0) / math.sqrt(len(drawn)), 1e-12)
+    assert np.abs(z).max() < 5
+    assert np.abs((drawn.mean(axis=0) - 1) / np.maximum(drawn.std(axis=0) / math.sqrt(len(drawn)), 1e-12)).max() < 5
+
+
+def test_many_dimensions_take_quasi_random_points_that_are_near_the_tensor(monkeypatch):
+    scenario = shocked("all")
+    joint, heads = scenario.cost_model.joint_shocks, runs.heads(scenario)
+    sharp = sim.exact(scenario)
+    monkeypatch.setattr(shock_nodes, "MOST_POINTS", 10)
+    rough = joint_nodes(joint)
+    assert rough.is_quasi_random and rough.weights.size == shock_nodes.QUASI_RANDOM_POINTS
+    total = Exact(scenario.cost_model, rough).total(heads, [])
+    assert total.sd / sharp["sd_cost"].values[:, 1] == pytest.approx(1, abs=1e-3)
+    answer = sim.exact(scenario)
+    assert np.abs(answer["p_overspend"] - sharp["p_overspend"]).max() < 1e-3
+    error = answer["probability_error"]
+    assert float(error.max()) > float(sharp["probability_error"].max())
+
+
+# ── laws ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("by", "levels"), [(0.05, (1 / 1.005, 1.05 / 1.005)), (-0.2, (0.8 / 0.98, 1 / 0.98))])
+def test_a_rare_shock_has_mean_one_and_two_levels(by, levels):
+    shock = RareShock(name="a", probability=0.1, by=by)
+    assert shock.levels == pytest.approx(levels) and shock.largest == pytest.approx(levels[1])
+    drawn = shock.factor(kernels.uniforms(5, kernels.SHOCK, 0, np.arange(40_000), 1)[:, 0])
+    assert set(np.round(drawn, 12)) == set(np.round(levels, 12))
+    chance = 0.1 if by > 0 else 0.9
+    assert abs((drawn == shock.levels[1]).mean() - chance) < 5 * math.sqrt(0.09 / 40_000)
+    exact = (1 - chance) * shock.levels[0] + chance * shock.levels[1]
+    assert exact == pytest.approx(1, abs=1e-15)
+    assert shock.cv == pytest.approx(math.sqrt((1 - chance) * shock.levels[0] ** 2 + chance * shock.levels[1] ** 2 - 1))
+
+
+def test_correlated_shocks_keep_their_laws_and_have_the_correlation_of_their_scores():
+    scenario = shocked("correlated", replicates=20_000, population_sizes=[1], thresholds=[math.inf])
+    drawn = sim.simulate(scenario, progress=False)["shock_factor"].values
+    scores_of = []
+    for column, cv in zip(drawn.T, (0.08, 0.05), strict=True):
+        sigma, scale = oracles.shock_law(cv)
+        scores_of.append(np.log(column / scale) / sigma)
+        assert stats.kstest(scores_of[-1], stats.truncnorm(-6, 6).cdf).pvalue > 5.7e-7
+    seen = float(np.corrcoef(*scores_of)[0, 1])
+    assert abs(math.atanh(seen) - math.atanh(0.6)) < 5 / math.sqrt(20_000)
+
+
+def test_shocks_without_a_correlation_keep_their_draws():
+    alone = sim.simulate(shocked("against each other", replicates=50), progress=False)["shock_factor"]
+    free = make(shocks=[PRICES, WINTER, COMMON], simulation=shocked("rare", replicates=50).simulation.model_dump())
+    independent = sim.simulate(free, progress=False)["shock_factor"]
+    np.testing.assert_array_equal(alone.sel(shock="common"), independent.sel(shock="common"))
+    assert not np.allclose(alone.sel(shock="winter"), independent.sel(shock="winter"))
+
+
+def test_segments_are_hit_by_their_shocks_alone():
+    model = shocked("services").cost_model
+    factors = np.array([[2.0, 3.0]])
+    np.testing.assert_array_equal(model.joint_shocks.by_stream(factors), [[3.0, 1.0, 2.0, 1.0]])
+    gene, prices = (Shock(**shock) for shock in SHOCKED["services"]["shocks"])
+    assert model.largest_factors.tolist() == [prices.largest, 1.0, gene.largest, 1.0]
+
+
+# ── the population without end ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["by segment", "rare", "all"])
+def test_the_population_without_end_varies_as_the_systematic_part(name):
+    scenario = shocked(name)
+    ledger = limit_ledger(scenario)
+    kept = sim.retained_cost(ledger, sim.Cap()).transpose("replicate", "population_size", "threshold").values[:, 0]
+    variance = variance_by_source(scenario)["variance"].sel(source="systematic", population_size=3_000)
+    assert kept.var(axis=0) / kept.mean(axis=0) ** 2 == pytest.approx(variance.values, rel=2e-3)
+    assert kept.mean(axis=0) == pytest.approx(
+        cells_of(scenario, sim.Cap(), [8_000.0, math.inf], np.array([[700_000_000, 300_000_000]])).mean[0], rel=1e-4
+    )
+
+
+def test_cost_is_rid_of_its_shocks():
+    scenario = shocked("all", thresholds=[math.inf], population_sizes=[200_000], replicates=400)
+    ledger, heads = sim.simulate(scenario, progress=False), runs.heads(scenario)
+    factor = cost_factor(scenario.cost_model, ledger["shock_factor"].values, heads)
+    cost = ledger["gross_cost"].values
+    split = variance_by_source(scenario)["variance"].values[:, 0, 0]
+    assert (cost / factor).std() / cost.mean() == pytest.approx(math.sqrt(split[0]), rel=0.2)
+    assert (cost / factor).std() < 0.4 * cost.std()
+    alike = make(shocks=[COMMON, INFLUENZA]).cost_model
+    np.testing.assert_allclose(cost_factor(alike, np.array([[1.1, 0.9]]), np.array([[7, 3]])), [[0.99]])
+
+
+def test_the_shocks_together_are_described():
+    scenario = shocked("all")
+    systematic = variance_by_source(scenario)["variance"].sel(source="systematic", threshold=math.inf)
+    told = sim.describe(scenario)
+    assert told["shock_cv"] == pytest.approx(math.sqrt(float(systematic[1])), rel=1e-6)
+    assert [shock["name"] for shock in told["shocks"]] == ["prices", "common", "strike", "winter", "influenza"]
+    assert told["shocks"][4]["probability"] == 0.1 and told["shocks"][3]["segments"] == ["complex"]
+
+
+# ── bits, ids, mistakes ──────────────────────────────────────────────────────────────────────────
+
+PINNED = {
+    "shocks": (
+        "2422b1546983e12f17b2ff9f1d543f2e6f1aa4f385c7e425ac71d5498fce99c6",
+        "c43681724cbf3f5fce51a775c2293ef711f214f688d23fa9cfc5c8a2996a497f",
+    ),
+    "units sampled": (
+        "83da79d34fa78d59baa57d42c83dcfd7bffc1fe86c89d2d7a5fccb0f67660bea",
+        "54d6d3f541a6d1cce93c348076a042d7dedbe8344cc1b754b1a9cb43eda87a39",
+    ),
+    "rare": (
+        "6ec2c14b6e5c3b49b251a4f04aad9b55528b699be04a3d5fe89307966319bf0a",
+        "be5b9be6abbe40d3cd9d3d0dba4a9a35be5f17ebddb6ee4dfc317be0ada7750e",
+    ),
+}
+
+
+def test_scenarios_of_old_have_their_ids_and_their_draws():
+    for kind, (wanted_id, wanted) in PINNED.items():
+        scenario = make(**KINDS[kind])
+        ledger = sim.simulate(scenario, progress=False)
+        digest = hashlib.sha256()
+        for name in sorted(ledger.data_vars):
+            digest.update(name.encode() + np.ascontiguousarray(ledger[name].values).tobytes())
+        assert (scenario.scenario_id, digest.hexdigest()) == (wanted_id, wanted)
+
+
+def test_whom_shocks_hit_and_how_they_correlate_is_in_the_id():
+    ids = {make(shocks=[PRICES, WINTER], shock_correlations=together(v)).scenario_id for v in (0.1, 0.2)}
+    ids |= {make(shocks=[PRICES, WINTER]).scenario_id, make(shocks=[PRICES, WINTER | {"segments": []}]).scenario_id}
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shocks": [PRICES | {"segments": ["rich"]}]}, "'rich', which is neither a segment nor a rare service"),
+        ({"shocks": [PRICES, WINTER], "shock_correlations": together(1.0)}, "must be below 1"),
+        ({"shocks": [PRICES, WINTER], "shock_correlations": together(-1.0)}, "must be above -1"),
+        ({"shocks": [PRICES, WINTER], "shock_correlations": together(0.1, ("prices", "x"))}, "'x', which is no shock"),
+        ({"shocks": [PRICES], "shock_correlations": together(0.1, ("prices", "prices"))}, "'prices' twice"),
+        (
+            {"shocks": [PRICES, WINTER], "shock_correlations": [*together(), *together(0.1, ("winter", "prices"))]},
+            "a second time",
+        ),
+        ({"shocks": [PRICES, COMMON], "shock_correlations": together(0.1, ("prices", "common"))}, "merge them into"),
+        ({"shocks": [INFLUENZA | {"by": -1.0}]}, "must be above -1"),
+        ({"shocks": [INFLUENZA | {"probability": 1.0}]}, "must be below 1"),
+        ({"shocks": [INFLUENZA | {"cv": 0.1}]}, "is not a key that exists here"),
+        ({"shocks": [{"name": "a", "by": 0.1}]}, "probability: is missing"),
+        ({"shocks": [{"name": "a"}]}, "cv: is missing"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(changes, words):
+    with pytest.raises(sim.SimulatorError) as caught:
+        scenario_from(raw(**changes))
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_correlations_that_no_law_has_are_refused():
+    segments = [
+        {"name": name, "share": share, "severity": LOGNORMAL}
+        for name, share in zip("abc", (0.5, 0.25, 0.25), strict=True)
+    ]
+    shocks = [{"name": name, "cv": 0.1, "segments": [name]} for name in "abc"]
+    pairs = [
+        {"between": list(pair), "value": value}
+        for pair, value in zip(("ab", "bc", "ac"), (0.9, 0.9, -0.9), strict=True)
+    ]
+    with pytest.raises(sim.SimulatorError, match="not positive definite"):
+        scenario_from(raw(shocks=shocks, shock_correlations=pairs, population={"segments": segments}))
+    assert scenario_from(raw(shocks=shocks, shock_correlations=pairs[:1], population={"segments": segments}))
