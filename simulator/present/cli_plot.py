@@ -64,7 +64,7 @@ def _listed() -> str:
 
 def _check_places(out: str) -> Path:
     """Where the numbers go; refuses, before any work is done, what cannot be written."""
-    check_picture(out)
+    check_picture(out, option="--out")
     figures = Path(out).with_suffix(".csv")
     check_output("--out", str(figures))
     return figures

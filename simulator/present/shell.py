@@ -132,12 +132,12 @@ def check_output(option: str, path: str | None, source: str | None = None) -> No
 _PICTURES = (".png", ".svg", ".pdf")
 
 
-def check_picture(path: str, source: str | None = None) -> None:
+def check_picture(path: str, source: str | None = None, option: str = "--plot") -> None:
     """Refuse, before any work is done, a picture that could not be written."""
-    check_output("--plot", path, source)
+    check_output(option, path, source)
     if Path(path).suffix.lower() not in _PICTURES:
         raise SimulatorError(
-            f"--plot {path}", None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png"
+            f"{option} {path}", None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png"
         )
 
 
