@@ -48,7 +48,7 @@ class Exact:
 
     def __init__(self, model: CostModel) -> None:
         self.model = model
-        self._moments = [Moments(stream.severity) for stream in model.streams]
+        self._moments = [stream.severity.moments for stream in model.streams]
         self.factors, self.weights = shock_nodes(model, steps=any(s.severity.has_atoms for s in model.streams))
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:

@@ -123,7 +123,7 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
             "fit with parameter sets",
         )
     segments = tuple(
-        _changed(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
+        segment_of_set(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
     )
     return population.model_copy(update={"segments": segments})
@@ -134,7 +134,8 @@ def count(sets: Mapping[str, Drawn]) -> int:
     return min((len(values) for drawn in sets.values() for values in drawn.values()), default=0)
 
 
-def _changed(segment: Segment, given: Mapping[str, float]) -> Segment:
+def segment_of_set(segment: Segment, given: Mapping[str, float]) -> Segment:
+    """The segment with other values of the parameters that are given."""
     severity: Severity = segment.users_severity
     if "tail_share" in given:
         severity = _with_tail_share(severity, given["tail_share"])

@@ -1,0 +1,418 @@
+"""Parameter sets in scenarios: where they come from, what is drawn under them, and what is exact about them."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import simulator as sim
+from simulator.costs.model import CostModel, Population
+from simulator.engine import simulate as engine
+from simulator.ledger import fingerprint
+from simulator.runs import RunInterrupted, scenario_of, with_simulation
+from simulator.scenario import scenario_from
+
+SETS = [
+    {
+        "segment": "well",
+        "p_user": [0.7, 0.8, 0.75],
+        "mu": [5.0, 5.3, 5.1],
+    },
+    {
+        "segment": "ill",
+        "tail.shape": [0.2, 0.3, 0.1],
+        "tail.scale": [4_000.0, 5_000.0, 4_500.0],
+    },
+]
+SEGMENTS = [
+    {"name": "well", "share": 0.9, "p_user": 0.75, "severity": {"family": "lognormal", "mu": 5.1, "sigma": 1.2}},
+    {
+        "name": "ill",
+        "share": 0.1,
+        "severity": {
+            "family": "spliced",
+            "body": {"family": "gamma", "shape": 1.5, "scale": 2_000.0},
+            "tail": {"family": "gpd", "shape": 0.2, "scale": 4_500.0},
+            "at": 9_000.0,
+        },
+    },
+]
+MODEL = """\
+schema_version = 1
+
+[provenance]
+currency = "GBP"
+
+[population]
+membership = "fixed"
+
+[[population.segments]]
+name = "well"
+share = 0.9
+p_user = 0.75
+severity = { family = "lognormal", mu = 5.1, sigma = 1.2 }
+
+[[population.segments]]
+name = "ill"
+share = 0.1
+severity = { family = "spliced", body = { family = "gamma", shape = 1.5, scale = 2000.0 }, tail = { family = "gpd", shape = 0.2, scale = 4500.0 }, at = 9000.0 }
+
+[[parameter_sets]]
+segment = "well"
+"p_user" = [0.7, 0.8, 0.75]
+"mu" = [5.0, 5.3, 5.1]
+
+[[parameter_sets]]
+segment = "ill"
+"tail.shape" = [0.2, 0.3, 0.1]
+"tail.scale" = [4000.0, 5000.0, 4500.0]
+"""  # noqa: E501
+SCENARIO = """\
+title = "ours"
+
+[simulation]
+replicates = 20
+population_sizes = [200, 500]
+thresholds = [5000.0, 20000.0]
+seed = 7
+
+"""
+
+
+def raw_scenario(sets: Any = SETS, **population: Any) -> dict[str, Any]:
+    held = {"segments": SEGMENTS, **({"parameter_sets": sets} if sets else {}), **population}
+    simulation = {"replicates": 20, "population_sizes": [200, 500], "thresholds": [5_000.0, 20_000.0], "seed": 7}
+    return {"title": "ours", "simulation": simulation, "population": held}
+
+
+def scenario(sets: Any = SETS, shocks: Any = (), **population: Any) -> sim.Scenario:
+    simulation = population.pop("simulation", {})
+    raw = raw_scenario(sets, **population) | {"shocks": list(shocks)}
+    return scenario_from(raw | {"simulation": raw["simulation"] | simulation})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "fits").mkdir()
+    (tmp_path / "fits" / "model.toml").write_text(MODEL, encoding="utf-8")
+    return tmp_path
+
+
+def written(folder: Path, population: str, top: str = SCENARIO) -> Path:
+    path = folder / "scenario.toml"
+    path.write_text(f"{top}[population]\n{population}\n", encoding="utf-8")
+    return path
+
+
+WITH_SETS = 'model = "fits/model.toml"\nparameter_uncertainty = true'
+
+# ── where they come from ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.jit_off
+def test_a_scenario_takes_a_model_file_from_its_own_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    central = sim.load(written(folder, 'model = "fits/model.toml"'))
+    assert central == scenario(sets=None)
+    assert central.scenario_id == scenario(sets=None).scenario_id
+    doubtful = sim.load(written(folder, WITH_SETS))
+    assert doubtful == scenario()
+    assert doubtful.population.n_sets == 3
+    assert doubtful.scenario_id != central.scenario_id
+    monkeypatch.chdir(folder)
+    assert scenario_from(raw_scenario() | {"population": {"model": "fits/model.toml"}}) == central
+
+
+@pytest.mark.jit_off
+def test_what_stands_beside_a_model_takes_the_place_of_its_own(folder: Path) -> None:
+    beside = """\
+membership = "sampled"
+
+[[population.units]]
+name = "east"
+members = 300
+shares = { well = 0.8, ill = 0.2 }
+
+[[population.rare_services]]
+name = "transplant"
+rate_per_100k = 3.0
+price = { family = "gamma", mean = 90000.0, cv = 0.4 }
+"""
+    top = SCENARIO.replace("population_sizes = [200, 500]\n", "")
+    population = sim.load(written(folder, f"{WITH_SETS}\n{beside}", top)).population
+    assert population.membership == "sampled"
+    assert [unit.name for unit in population.units] == ["east"]
+    assert [service.name for service in population.rare_services] == ["transplant"]
+    assert population.n_sets == 3 and len(population.segments) == 2
+
+
+@pytest.mark.jit_off
+def test_a_loaded_scenario_is_whole_in_itself(folder: Path) -> None:
+    loaded = sim.load(written(folder, WITH_SETS))
+    (folder / "fits" / "model.toml").unlink()
+    for again in (
+        scenario_from(loaded.model_dump()),
+        scenario_from(json.loads(loaded.canonical_json())),
+        sim.Scenario.model_validate_json(loaded.model_dump_json()),
+    ):
+        assert again == loaded and hash(again) == hash(loaded) and again.scenario_id == loaded.scenario_id
+    other = loaded.model_dump()
+    other["population"]["parameter_sets"][0]["mu"] = (5.0, 5.3, 5.2)
+    assert scenario_from(other) != loaded and scenario_from(other).scenario_id != loaded.scenario_id
+
+
+@pytest.mark.jit_off
+def test_no_path_reaches_the_ledger(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ledger = sim.simulate(sim.load(written(folder, WITH_SETS)), progress=False)
+    told = json.dumps(ledger.attrs) + caplog.text
+    assert "model.toml" not in told and str(folder) not in told
+    assert scenario_of(ledger) == scenario()
+
+
+@pytest.mark.jit_off
+def test_without_sets_nothing_of_a_scenario_changes() -> None:
+    plain = scenario(sets=None)
+    assert "parameter_sets" not in plain.canonical_json()
+    assert plain.cost_model.truths == (plain.cost_model,)
+
+
+@pytest.mark.jit_off
+@pytest.mark.parametrize(
+    ("population", "model", "sentence"),
+    [
+        ('model = "nix.toml"', MODEL, "population.model: nix.toml: does not exist; check the name"),
+        ('model = ""', MODEL, "population.model: '' must not be empty; give it a name"),
+        ("model = 3", MODEL, "population.model: 3 is not text; put it in quotes"),
+        (WITH_SETS, "=", "population.model: model.toml: is not valid TOML; fit the model afresh"),
+        (
+            WITH_SETS,
+            MODEL.replace("p_user = 0.75", "p_user = 1.9"),
+            "population.model: model.toml: segments[0].p_user: 1.9 must be at most 1.0; give a number of at most 1.0",
+        ),
+        (
+            WITH_SETS,
+            MODEL[: MODEL.index("[[parameter_sets]]")],
+            "population.model: model.toml: holds no parameter sets; "
+            "fit with --sets 100, or leave parameter_uncertainty out",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace("[4000.0, 5000.0, 4500.0]", "[4000.0, 5000.0]"),
+            "population.model: model.toml: has parameter sets of 2 to 3 values; give one value of each parameter a set",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace('segment = "ill"', 'segment = "sick"'),
+            "population.model: model.toml: has parameter sets of a segment 'sick' that does not exist; "
+            "use the names of the segments",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace("[0.2, 0.3, 0.1]", "[0.2, 1.3, 0.1]"),
+            "population.model: model.toml: has a parameter set 1 that does not fit the segment 'ill': the mean is inf; "
+            "fit the model afresh",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace("[0.7, 0.8, 0.75]", "[0.7, 0.8, 1.75]"),
+            "population.model: model.toml: has a parameter set 2 that does not fit the segment 'well': "
+            "p_user 1.75 is not above 0 and at most 1; fit the model afresh",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace('"mu" = [', '"nu" = ['),
+            "population.model: model.toml: has a parameter set 0 that does not fit the segment 'well': nu",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace('"mu" = [', '"tail.mu" = ['),
+            "population.model: model.toml: has a parameter set 0 that does not fit the segment 'well'",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace('[[parameter_sets]]\nsegment = "well"\n', "[[parameter_sets]]\n"),
+            "population.model: model.toml: parameter_sets: are not tables of one segment each with lists of numbers; ",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace("[0.7, 0.8, 0.75]", '"0.7"'),
+            "population.model: model.toml: parameter_sets: are not tables of one segment each with lists of numbers; ",
+        ),
+        (
+            WITH_SETS,
+            MODEL.replace('"GBP"', '"USD"'),
+            "population: names a model in USD beside a scenario in GBP; write currency = \"USD\"",
+        ),
+        (
+            f"{WITH_SETS}\nsegments = []",
+            MODEL,
+            "population: has segments beside a model, which has its own; take segments or model out",
+        ),
+        (f"{WITH_SETS}\nmember = 3", MODEL, "population.member: is not a key that exists here; did you mean 'member"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_model_name_scenario_key_and_file(
+    folder: Path, population: str, model: str, sentence: str
+) -> None:
+    (folder / "fits" / "model.toml").write_text(model, encoding="utf-8")
+    path = written(folder, population)
+    with pytest.raises(sim.SimulatorError) as raised:
+        sim.load(path)
+    assert str(raised.value).startswith(f"{path}: {sentence}"), str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.jit_off
+def test_an_infinite_variance_in_one_set_is_told() -> None:
+    sets = [{"segment": "ill", "tail.shape": [0.2, 0.6]}]
+    with pytest.raises(sim.SimulatorError, match=r"tail index 1\.66667 in one of the parameter sets"):
+        scenario(sets, simulation={"thresholds": [5_000.0, "inf"]})
+    assert scenario(sets).population.n_sets == 2
+
+
+# ── what is drawn ────────────────────────────────────────────────────────────────────────────────
+
+FORMS: dict[str, dict[str, Any]] = {
+    "fixed": {},
+    "sampled": {"membership": "sampled"},
+    "shocks": {"shocks": [{"name": "prices", "cv": 0.03}]},
+    "units": {
+        "membership": "sampled",
+        "units": [{"name": "east", "members": 150}, {"name": "west", "members": 90}],
+        "rare_services": [
+            {"name": "in", "rate_per_100k": 900.0, "price": {"family": "gamma", "mean": 9_000.0, "cv": 0.5}},
+            {
+                "name": "out",
+                "rate_per_100k": 900.0,
+                "price": {"family": "gamma", "mean": 9_000.0, "cv": 0.5},
+                "in_scope": False,
+            },
+        ],
+        "simulation": {"population_sizes": []},
+    },
+}
+
+
+@pytest.fixture(params=FORMS)
+def doubtful(request: pytest.FixtureRequest) -> sim.Scenario:
+    return scenario(**json.loads(json.dumps(FORMS[request.param])))
+
+
+def truth(whole: sim.Scenario, b: int) -> sim.Scenario:
+    """A scenario of one set alone, with the cut of the whole."""
+    alone = whole.population.truths[b]
+    cut = {"cut": float(whole.cuts.min())}
+    return scenario_from(whole.model_dump() | {"population": alone, "simulation": whole.simulation.model_dump() | cut})
+
+
+@pytest.mark.jit_off
+def test_each_replicate_is_the_one_that_its_set_alone_would_give(doubtful: sim.Scenario) -> None:
+    whole = with_simulation(doubtful, cut=float(doubtful.cuts.min()))
+    ledger = sim.simulate(whole, progress=False)
+    assert ledger["parameter_draw"].values.tolist() == [r % 3 for r in range(20)]
+    assert ledger["parameter_draw"].dtype.kind == "i"
+    for b in range(3):
+        alone = sim.simulate(truth(whole, b), progress=False).isel(replicate=slice(b, None, 3))
+        ours = ledger.isel(replicate=slice(b, None, 3)).drop_vars("parameter_draw")
+        assert ours.identical(alone.assign_attrs(ours.attrs))
+
+
+@pytest.mark.jit_off
+def test_the_twin_other_sets_give_other_draws() -> None:
+    whole = with_simulation(scenario(), cut=float(scenario().cuts.min()))
+    ledger = sim.simulate(whole, progress=False)
+    alone = sim.simulate(truth(whole, 0), progress=False)
+    same = (ledger["gross_cost"] == alone["gross_cost"]).all("population_size").values
+    assert same[::3].all() and not same[1::3].any() and not same[2::3].any()
+
+
+@pytest.mark.jit_off
+@pytest.mark.parametrize("step", [1, 2, 1_000])
+def test_chunks_change_nothing(doubtful: sim.Scenario, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fingerprint(sim.simulate(doubtful, progress=False))
+    monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: step)
+    with ThreadPoolExecutor(3) as threads:
+        assert fingerprint(sim.simulate(doubtful, threads, False)) == whole
+
+
+def test_processes_change_nothing(doubtful: sim.Scenario) -> None:
+    with ProcessPoolExecutor(2) as processes:
+        assert fingerprint(sim.simulate(doubtful, processes, False)) == fingerprint(sim.simulate(doubtful, None, False))
+
+
+@pytest.mark.jit_off
+@pytest.mark.parametrize("at", [1, 4, 6, 13])
+def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) -> None:
+    whole = sim.simulate(doubtful, progress=False)
+    first = sim.simulate(with_simulation(doubtful, replicates=at), progress=False)
+    rest = sim.simulate(with_simulation(doubtful, replicates=20 - at), progress=False, first_replicate=at)
+    assert rest["parameter_draw"].values[0] == at % 3
+    assert fingerprint(sim.merge([rest, first])) == fingerprint(whole)
+    assert fingerprint(sim.extend(first, doubtful, progress=False)) == fingerprint(whole)
+
+
+@pytest.mark.jit_off
+def test_more_sizes_leave_the_others_as_they_are() -> None:
+    few = sim.simulate(scenario(), progress=False)
+    more = sim.simulate(scenario(simulation={"population_sizes": [200, 500, 700]}), progress=False)
+    assert few["gross_cost"].equals(more["gross_cost"].sel(population_size=[200, 500]))
+
+
+@pytest.mark.jit_off
+def test_a_stopped_run_keeps_what_is_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: 1)
+    whole = sim.simulate(scenario(), progress=False)
+
+    def stop(done: int, count: int) -> None:
+        if done >= 7:
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as one, pytest.raises(RunInterrupted) as raised:
+        sim.simulate(scenario(), one, stop)
+    kept = raised.value.ledger
+    assert kept is not None and kept.sizes["replicate"] >= 1
+    assert fingerprint(kept) == fingerprint(whole.isel(replicate=slice(0, kept.sizes["replicate"])))
+    assert fingerprint(sim.extend(kept, scenario(), progress=False)) == fingerprint(whole)
+
+
+@pytest.mark.jit_off
+def test_a_ledger_on_disk_keeps_its_sets(tmp_path: Path) -> None:
+    sets = [{"segment": "well", "mu": np.linspace(5.0, 5.2, 9_000).round(6).tolist()}]
+    many = scenario(sets, simulation={"replicates": 2})
+    ledger = sim.simulate(with_simulation(scenario(), replicates=5), progress=False)
+    assert len(many.canonical_json()) > 70_000  # beyond what HDF5 keeps inside a header
+    sim.save(ledger.assign_attrs(scenario=many.canonical_json()), tmp_path / "ledger.nc")
+    again = sim.open_ledger(tmp_path / "ledger.nc")
+    assert again["parameter_draw"].identical(ledger["parameter_draw"])
+    assert again.attrs["scenario"] == many.canonical_json()
+
+
+@pytest.mark.jit_off
+def test_percentile_thresholds_are_those_of_the_central_figures() -> None:
+    grid = {"simulation": {"thresholds": {"percentiles": [0.9, 0.99]}}}
+    assert np.array_equal(scenario(**grid).threshold_amounts, scenario(sets=None, **grid).threshold_amounts)
+
+
+def test_tables_are_built_once_for_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    honest = engine.tables.build
+    monkeypatch.setattr(engine.tables, "build", lambda *given: built.append(given) or honest(*given))
+    few = scenario(simulation={"seed": 8})
+    engine._tables_of_sets.cache_clear()
+    sim.simulate(few, progress=False)
+    sim.extend(sim.simulate(few, progress=False), with_simulation(few, replicates=40), progress=False)
+    assert len(built) == 3 * 2
+
+
+@pytest.mark.jit_off
+def test_every_set_of_a_population_is_the_one_of_the_fit() -> None:
+    from simulator.costs.fitting.parameter_sets import population_of_set
+
+    known = Population.model_validate({"segments": SEGMENTS})
+    drawn = {part["segment"]: {k: tuple(v) for k, v in part.items() if k != "segment"} for part in SETS}  # type: ignore[attr-defined]
+    for b, found in enumerate(scenario().cost_model.truths):
+        assert found == CostModel(population=population_of_set(known, drawn, b))
