@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import simulator as sim
+from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
 from simulator.costs.model import CostModel, Population
+from simulator.costs.moments import TotalMoments, mixture
 from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint
 from simulator.runs import RunInterrupted, scenario_of, with_simulation
@@ -416,3 +418,161 @@ def test_every_set_of_a_population_is_the_one_of_the_fit() -> None:
     drawn = {part["segment"]: {k: tuple(v) for k, v in part.items() if k != "segment"} for part in SETS}  # type: ignore[attr-defined]
     for b, found in enumerate(scenario().cost_model.truths):
         assert found == CostModel(population=population_of_set(known, drawn, b))
+
+
+# ── what is exact about it ───────────────────────────────────────────────────────────────────────
+
+APART = [
+    {"segment": "well", "p_user": [0.6, 0.75, 0.9], "mu": [4.8, 5.1, 5.4]},
+    {"segment": "ill", "tail.shape": [0.1, 0.2, 0.3]},
+]
+"""Sets so far apart that strata matter."""
+
+
+def two_populations(**simulation: Any) -> sim.Scenario:
+    grid = {"replicates": 3_000, "population_sizes": [300, 3_000], "thresholds": [5_000.0, 20_000.0], "seed": 11}
+    return scenario(APART, simulation=grid | simulation)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Any:
+    ledger = sim.simulate(two_populations(), progress=False)
+    return ledger, sim.summarise(ledger)
+
+
+def exact_of_sets(whole: sim.Scenario, threshold: float) -> tuple[Any, Any]:
+    """Mean and variance by set and size, each set taken as a scenario of its own."""
+    summaries = [sim.exact(truth(whole, b)).sel(threshold=threshold) for b in range(whole.population.n_sets)]
+    mean = np.stack([one["mean_cost"].values for one in summaries])
+    return mean, np.stack([one["sd_cost"].values for one in summaries]) ** 2
+
+
+def test_the_exact_mean_and_sd_are_those_of_the_mixture(drawn: Any) -> None:
+    ledger, summary = drawn
+    for threshold in (5_000.0, 20_000.0):
+        mean, variance = exact_of_sets(two_populations(), threshold)
+        at = summary.sel(threshold=threshold)
+        np.testing.assert_allclose(at["exact_mean"], mean.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(at["exact_sd"] ** 2, variance.mean(axis=0) + mean.var(axis=0), rtol=1e-10)
+    assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
+    assert np.isfinite(summary["z_mean"]).all() and np.isfinite(summary["z_sd"]).all()
+    dearer = [APART[0] | {"mu": [4.8, 5.1, 5.5]}, APART[1]]
+    wrong = sim.summarise(ledger, scenario=scenario(dearer, simulation=two_populations().simulation.model_dump()))
+    assert wrong.attrs["check"] == "failed"
+
+
+def test_sets_drawn_unequally_often_are_weighted_so() -> None:
+    whole = two_populations(replicates=5)
+    summary = sim.summarise(sim.simulate(whole, progress=False))
+    mean, variance = exact_of_sets(whole, 5_000.0)
+    weight = np.array([2, 2, 1]) / 5
+    np.testing.assert_allclose(summary["exact_mean"].sel(threshold=5_000.0), weight @ mean, rtol=1e-12)
+    spread = weight @ variance + weight @ (mean - weight @ mean) ** 2
+    np.testing.assert_allclose(summary["exact_sd"].sel(threshold=5_000.0) ** 2, spread, rtol=1e-10)
+    np.testing.assert_allclose(summary["budget"].sel(threshold=5_000.0), mean.mean(axis=0), rtol=1e-12)
+    few = sim.summarise(sim.simulate(two_populations(replicates=2), progress=False))
+    assert "1 parameter sets were not drawn" in few.attrs["check_sentence"]
+    assert "not drawn" not in summary.attrs["check_sentence"]
+
+
+def chi_squares(rng: Any, sizes: list[int]) -> Any:
+    """A thousand stratified samples of shifted exponentials: three strata, means 1, 3 and 7, sds 1, 2 and 0.5."""
+    parts = [
+        mean + sd * (rng.exponential(size=(1_000, n)) - 1)
+        for mean, sd, n in zip((1, 3, 7), (1, 2, 0.5), sizes, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+@pytest.mark.jit_off
+@pytest.mark.parametrize("sizes", [[4, 4, 4], [2, 5, 3], [40, 10, 25]])
+def test_what_a_stratified_sample_gives_is_exact(sizes: list[int]) -> None:
+    laws = [TotalMoments(*map(np.float64, (mean, sd, 2.0, 6.0))) for mean, sd in ((1, 1), (3, 2), (7, 0.5))]
+    expected = sample_moments(laws, np.array(sizes, float))
+    samples = np.concatenate([chi_squares(np.random.default_rng(seed), sizes) for seed in range(40)])
+    mean, variance = samples.mean(axis=1), samples.var(axis=1, ddof=1)
+    n = len(mean)
+    assert abs(mean.mean() - expected.mean) / np.sqrt(expected.mean_variance / n) < 5
+    assert abs(variance.mean() - expected.expected_variance) / np.sqrt(expected.variance_variance / n) < 5
+    for found, exact in ((mean, expected.mean_variance), (variance, expected.variance_variance)):
+        centred = (found - found.mean()) ** 2
+        error = centred.std() / np.sqrt(n)
+        assert abs(centred.mean() - exact) / error < 5
+    # the twin: of a sample that is not stratified both would be larger by far
+    plain = sample_moments([mixture(laws, np.array(sizes, float))], np.array([sum(sizes)], float))
+    assert plain.mean_variance > 2 * expected.mean_variance
+    assert abs(variance.mean() - plain.expected_variance) / np.sqrt(expected.variance_variance / n) > 5
+
+
+@pytest.mark.jit_off
+def test_one_law_is_as_it_always_was() -> None:
+    one = TotalMoments(*map(np.float64, (10.0, 3.0, 0.7, 1.5)))
+    expected = sample_moments([one], np.array([50.0]))
+    by_hand = (9.0 / 50, 9.0, 81 * (1.5 / 50 + 2 / 49), 1.5)
+    np.testing.assert_allclose(expected[2:], by_hand, rtol=1e-13)
+    assert leading([one], np.array([50.0])) == (0.7, 1.5, 1.0)
+    assert leading([one, one], np.array([20.0, 30.0])) == pytest.approx((0.7, 1.5, 1.0), rel=1e-13)
+
+
+@pytest.mark.jit_off
+def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
+    rng, labels = np.random.default_rng(3), np.arange(90) % 3
+    values = rng.normal(size=(90, 2)) + 10.0 * labels[:, None]
+    strata = Strata(labels)
+    by_hand = np.sqrt(np.mean([values[b::3].var(axis=0, ddof=1) for b in range(3)], axis=0))
+    np.testing.assert_allclose(strata.sd(values), by_hand, rtol=1e-13)
+    assert (strata.sd(values) < values.std(axis=0) / 5).all()
+    # of the mean, the jackknife is that standard error itself
+    left_out = (values.sum(axis=0) - values) / 89
+    np.testing.assert_allclose(
+        strata.jackknife(left_out), by_hand / np.sqrt(90) * 90 / 89 * np.sqrt(29 / 30), rtol=0.02
+    )
+
+
+@pytest.mark.slow
+def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
+    whole = two_populations(replicates=300, population_sizes=[1_000])
+    ledger = sim.simulate(with_simulation(whole, replicates=300 * 150), progress=False)
+    asked: dict[str, Any] = {"margins": (0.0,), "quantiles": (0.5, 0.9)}
+    runs = [sim.summarise(ledger.isel(replicate=slice(k * 300, (k + 1) * 300)), **asked) for k in range(150)]
+    alone = [sim.summarise(run.drop_vars("parameter_draw"), **asked) for run in
+             (ledger.isel(replicate=slice(k * 300, (k + 1) * 300)) for k in range(3))]  # fmt: skip
+    for name in ("mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "p_overspend", "expected_overspend"):
+        found = np.stack([run[name].values for run in runs])
+        told = np.sqrt(np.mean([run[f"{name}_se"].values ** 2 for run in runs], axis=0))
+        ratio = told / found.std(axis=0, ddof=1)
+        # 150 runs know their own sd to 6%; a quantile's half-width is rougher
+        assert (np.abs(ratio - 1) < (0.45 if name == "quantile_cost" else 0.3)).all(), (name, ratio)
+    blind = np.mean([run["mean_cost_se"].values for run in alone], axis=0)
+    assert (blind / np.std([run["mean_cost"].values for run in runs], axis=0) > 2).all()
+
+
+def test_a_ledger_whose_sets_were_drawn_once_is_one_sample() -> None:
+    once = sim.simulate(two_populations(replicates=3), progress=False)
+    assert strata_of(once) is None
+    summary, alone = sim.summarise(once), sim.summarise(once.drop_vars("parameter_draw"))
+    assert summary["mean_cost_se"].equals(alone["mean_cost_se"])
+
+
+def test_analysis_of_variance_agrees_with_the_exact_parts(drawn: Any) -> None:
+    ledger, _ = drawn
+    for scale, agrees in ((1.0, True), (1.3, False)):
+        parts = sim.variance_by_source(two_populations())["variance"].sel(threshold=20_000.0)
+        mean, _ = exact_of_sets(two_populations(), 20_000.0)
+        kept = sim.retained_cost(ledger, sim.Cap()).sel(threshold=20_000.0, drop=True)
+        kept = kept.transpose("replicate", "population_size").values / mean.mean(axis=0)
+        groups = np.stack([kept[b::3] for b in range(3)])
+        within = groups.var(axis=1, ddof=1).mean(axis=0)
+        n = groups.shape[1]
+        process = scale * parts.sel(source="process").values
+        # both in standard errors: of a mean of three variances, and of the variance of three means less their noise
+        fourth = ((groups - groups.mean(axis=1, keepdims=True)) ** 4).mean(axis=1)
+        error = np.sqrt(((fourth - groups.var(axis=1) ** 2) / n).sum(axis=0)) / 3
+        means = groups.mean(axis=1)
+        between = means.var(axis=0) - 2 / 3 * within / n
+        parameter = scale * parts.sel(source="parameter").values
+        slope = 2 / 3 * (means - means.mean(axis=0))
+        error_between = np.sqrt((slope**2 * groups.var(axis=1, ddof=1) / n).sum(axis=0))
+        z = np.stack([(within - process) / error, (between - parameter) / error_between])
+        assert (np.abs(z) < 5).all() == agrees, z
+        assert parts.sel(source="systematic").values == pytest.approx(0.0)
