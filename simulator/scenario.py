@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, Shock, names_differ
+from .costs.model import CostModel, Percentiles, Population, Shock, Stream, names_differ
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .stresses import Range, Stress
@@ -137,7 +137,7 @@ class Scenario(Term):
             yield (
                 ("population", *segment),
                 mistake(
-                    f"has an infinite variance (tail index {index:g}{_in_a_set(index, stream.severity)}) "
+                    f"has an infinite variance (tail index {index:g}{_in_a_set(index, stream)}) "
                     "beside a threshold that excludes nothing",
                     "make every threshold finite, or the tail index larger than 2",
                     value=None,
@@ -207,8 +207,8 @@ class Scenario(Term):
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
 
 
-def _in_a_set(index: float, severity: Severity) -> str:
-    return "" if index == severity.tail_index else " in one of the parameter sets"
+def _in_a_set(index: float, stream: Stream) -> str:
+    return "" if index == stream.severity.tail_index else f" of {stream.name!r} in one of the parameter sets"
 
 
 def _common_cost(severity: Severity) -> float:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import simulator as sim
+from simulator.analysis.exactness import cells_of
 from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
-from simulator.costs.model import CostModel, Population
+from simulator.costs.fit import FittedModel, fit
+from simulator.costs.model import CostModel, Population, Shock
 from simulator.costs.moments import TotalMoments, mixture
 from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint
-from simulator.runs import RunInterrupted, scenario_of, with_simulation
+from simulator.present.cli import main
+from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
 
 SETS = [
@@ -271,7 +276,7 @@ def test_mistakes_in_a_model_name_scenario_key_and_file(
 @pytest.mark.jit_off
 def test_an_infinite_variance_in_one_set_is_told() -> None:
     sets = [{"segment": "ill", "tail.shape": [0.2, 0.6]}]
-    with pytest.raises(sim.SimulatorError, match=r"tail index 1\.66667 in one of the parameter sets"):
+    with pytest.raises(sim.SimulatorError, match=r"tail index 1\.66667 of 'ill' in one of the parameter sets"):
         scenario(sets, simulation={"thresholds": [5_000.0, "inf"]})
     assert scenario(sets).population.n_sets == 2
 
@@ -576,3 +581,82 @@ def test_analysis_of_variance_agrees_with_the_exact_parts(drawn: Any) -> None:
         z = np.stack([(within - process) / error, (between - parameter) / error_between])
         assert (np.abs(z) < 5).all() == agrees, z
         assert parts.sel(source="systematic").values == pytest.approx(0.0)
+
+
+# ── from a fit ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedModel:
+    random = np.random.default_rng(8)
+    costs = random.lognormal(6, 1.3, 3_000) * (random.random(3_000) < 0.8)
+    band = np.where(np.arange(3_000) % 4 == 0, "ill", "well")
+    costs = costs * np.where(band == "ill", 4.0, 1.0)
+    return fit({"total": costs, "band": band}, cost="total", segment="band", thresholds=[20_000.0], sets=12)
+
+
+def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
+    shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
+    plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])
+    assert plain.population.n_sets == 12
+    for common in ((), shocks):
+        asked = scenario_from(plain.model_dump() | {"shocks": [shock.model_dump() for shock in common]})
+        variance = sim.variance_by_source(asked)["variance"]
+        for size in (1_000, 50_000):
+            for threshold in (5_000.0, 20_000.0):
+                at = {"population_size": size, "threshold": threshold}
+                parts = fitted.variance_parts(size, threshold, common)
+                cells = cells_of(asked, sim.Cap(at=threshold), [threshold], heads(asked))
+                place = [1_000, 50_000].index(size)
+                mean, sd = cells.mean[place, 0], cells.sd[place, 0]
+                told = variance.sel(at) * mean**2
+                np.testing.assert_allclose(told.sel(source="process"), parts.process, rtol=1e-9)
+                np.testing.assert_allclose(told.sel(source="parameter"), parts.parameter, rtol=1e-9)
+                np.testing.assert_allclose(told.sel(source="systematic"), parts.systematic, rtol=1e-6, atol=1e-9)
+                np.testing.assert_allclose(sum(parts), sd**2, rtol=1e-9)
+
+
+@pytest.mark.jit_off
+def test_scenario_files_of_a_fit_refer_to_its_model(fitted: FittedModel, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    fitted.to_toml(tmp_path / "model.toml")
+    fitted.to_scenario_toml(tmp_path / "runs" / "a.toml", model="../model.toml", parameter_uncertainty=True)
+    fitted.to_scenario_toml(tmp_path / "runs" / "b.toml", model="../model.toml")
+    assert sim.load(tmp_path / "runs" / "a.toml") == fitted.scenario(parameter_uncertainty=True)
+    assert sim.load(tmp_path / "runs" / "b.toml") == fitted.scenario()
+    with pytest.raises(sim.SimulatorError, match="needs a model file"):
+        fitted.scenario_text(parameter_uncertainty=True)
+    without = replace(fitted, sets={})
+    for refused in (without.scenario, lambda **parts: without.scenario_text(model="model.toml", **parts)):
+        with pytest.raises(sim.SimulatorError, match="finds no parameter sets"):
+            refused(parameter_uncertainty=True)
+    with pytest.raises(sim.SimulatorError, match="are none"):
+        without.variance_parts(1_000)
+
+
+def test_the_verbs_fit_and_run_with_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(2)
+    rows = "\n".join(f"{x:.2f}" for x in random.lognormal(6, 1, 600))
+    (tmp_path / "rows.csv").write_text(f"total\n{rows}\n", encoding="utf-8")
+    (tmp_path / "fits").mkdir()
+    how = ["--sets", "5", "--size", "100,200", "--thresholds", "4000", "--parameter-uncertainty"]
+    told = CliRunner().invoke(
+        main,
+        ["fit", "rows.csv", "--cost", "total", "--out", "fits/m.toml", "--scenario", "s.toml", *how],
+    )
+    assert told.exit_code == 0, told.output
+    text = (tmp_path / "s.toml").read_text(encoding="utf-8").replace("replicates = 10000", "replicates = 50")
+    assert 'model = "fits/m.toml"' in text
+    (tmp_path / "s.toml").write_text(text, encoding="utf-8")
+    told = CliRunner().invoke(main, ["run", "s.toml", "--out", "draws.nc"])
+    assert told.exit_code == 0, told.output
+    ledger = sim.open_ledger("draws.nc")
+    assert ledger["parameter_draw"].values.max() == 4
+    assert str(tmp_path) not in str(ledger.attrs) and "m.toml" not in str(ledger.attrs)
+    for verb in (["check"], ["luck", "--members", "150", "--overspend", "0.04"], ["size", "--margin", "0.03"]):
+        told = CliRunner().invoke(main, [verb[0], "s.toml", *verb[1:]])
+        assert told.exit_code in (0, 2) and "Traceback" not in told.output, told.output
+    alone = ["fit", "rows.csv", "--cost", "total", "--scenario", "s.toml", "--parameter-uncertainty"]
+    told = CliRunner().invoke(main, alone)
+    assert told.exit_code == 2 and "needs a model and a scenario" in told.output

@@ -71,6 +71,16 @@ class Exact:
         per_user = np.stack([self._kept(s, layers) for s in range(len(self._moments))])
         return _over_shocks(self._cumulants(heads, per_user, in_scope), self.weights)
 
+    def sources(self, heads: NDArray[np.int64], layers: Sequence[Layer]) -> tuple[Array, Array, Array]:
+        """Mean of what a rule keeps, its variance given the shocks on average, and the variance of its mean given them.
+
+        Each (population,); of a model without parameter sets.
+        """
+        per_user = np.stack([self._kept(s, layers) for s in range(len(self._moments))])
+        mean_given, variance_given = self._cumulants(heads, per_user, True)[:2]
+        mean = mean_given @ self.weights
+        return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+
     def n_above(self, heads: NDArray[np.int64], amounts: Array) -> tuple[Array, Array]:
         """Mean and sd of the number of patients above the thresholds, each (population,)."""
         found = self.count_above(heads, amounts)
