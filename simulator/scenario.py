@@ -160,6 +160,16 @@ class Scenario(Term):
         return CostModel(population=self.population, shocks=self.shocks)
 
     @cached_property
+    def truths(self) -> tuple[Scenario, ...]:
+        """The scenario under each parameter set, with the thresholds of the whole; itself alone where it has none."""
+        if not self.population.n_sets:
+            return (self,)
+        found = tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
+        for truth in found:
+            truth.__dict__.update(threshold_amounts=self.threshold_amounts, cuts=self.cuts)
+        return found
+
+    @cached_property
     def threshold_amounts(self) -> Array:
         """Money at which exclusion starts, shape (stream, threshold): of the central figures, whatever the set."""
         return self.cost_model.threshold_amounts(self.simulation.thresholds)

@@ -14,15 +14,19 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator.analysis.exactness import cells_of
+from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
 from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
+from simulator.analysis.stressed import truth_of
 from simulator.costs.fit import FittedModel, fit
 from simulator.costs.model import CostModel, Population, Shock
 from simulator.costs.moments import TotalMoments, mixture
 from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint
 from simulator.present.cli import main
+from simulator.present.text_check import check_table
 from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
+from simulator.stresses import Inflation, MeanCost, NewTreatment, Prevalence, Range, Stress, TailIndex
 
 SETS = [
     {
@@ -581,6 +585,126 @@ def test_analysis_of_variance_agrees_with_the_exact_parts(drawn: Any) -> None:
         z = np.stack([(within - process) / error, (between - parameter) / error_between])
         assert (np.abs(z) < 5).all() == agrees, z
         assert parts.sel(source="systematic").values == pytest.approx(0.0)
+
+
+# ── what is asked of it ──────────────────────────────────────────────────────────────────────────
+
+
+def test_the_exact_law_is_the_mixture_of_the_laws(drawn: Any) -> None:
+    _, summary = drawn
+    whole = two_populations()
+    found = sim.exact(whole, margins=(0.0, 0.05))
+    parts = [sim.exact(truth(whole, b)) for b in range(3)]
+    at = {"population_size": 300, "threshold": 20_000.0}
+    budget = float(np.mean([part["mean_cost"].sel(at) for part in parts]))
+    assert float(found["budget"].sel(at)) == pytest.approx(budget, rel=1e-12)
+    alone = [
+        sim.exact(truth(whole, b), margins=(0.05,), capitation_pmpy=budget / 300, budget_basis="retained").sel(at)
+        for b in range(3)
+    ]
+    for name in ("p_overspend", "expected_overspend"):
+        wanted = np.mean([part[name].values for part in alone])
+        got = found[name].sel(at | ({"margin": 0.05} if name == "p_overspend" else {}))
+        assert float(got) == pytest.approx(wanted, abs=1e-8), name
+    for name in ("mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "expected_overspend"):
+        z = (summary[name] - sim.exact(whole)[name]) / summary[f"{name}_se"]
+        assert float(abs(z).max()) < 5, name
+    central = sim.exact(scenario(sets=None, simulation=whole.simulation.model_dump()))
+    z = (summary["sd_cost"] - central["sd_cost"]) / summary["sd_cost_se"]
+    assert float(abs(z).max()) > 5
+
+
+def test_luck_takes_doubt_into_account(drawn: Any) -> None:
+    whole = two_populations()
+    doubtful, sure = (sim.luck(one, 3_000, 0.1) for one in (whole, truth(whole, 1)))
+    assert (doubtful["sd_overspend"] > 2 * sure["sd_overspend"]).all()
+    found = sim.luck(whole, 3_000, 0.1, replicates=600)
+    z = (found["drawn_percentile"] - found["percentile"]) / found["drawn_percentile_se"]
+    assert float(abs(z).max()) < 5
+
+
+def test_no_population_is_enough_where_doubt_alone_misses_the_target() -> None:
+    whole = two_populations()
+    asked: dict[str, Any] = {"margin": 0.05, "replicates": 400}
+    never = sim.minimum_population(whole, at_most=0.3, **asked)
+    # a third of the sets costs more than 105% of the mean over them
+    assert never["systematic_alone"].values == pytest.approx([1 / 3, 1 / 3])
+    assert np.isinf(never["minimum_population"]).all()
+    assert np.isnan(never["exact_minimum_population"]).all()
+    larger = sim.minimum_population(whole, at_most=0.36, cross_check=True, **asked)
+    interval, exactly = larger["minimum_population_interval"], larger["exact_minimum_population"]
+    assert (interval.sel(bound="lower") <= exactly).all() and (exactly <= interval.sel(bound="upper")).all()
+    central = sim.minimum_population(
+        scenario(sets=None, simulation=whole.simulation.model_dump()), at_most=0.3, method="exact", margin=0.05
+    )
+    assert np.isfinite(central["exact_minimum_population"]).all()
+
+
+def test_a_population_without_end_has_every_set_and_every_shock() -> None:
+    asked = scenario(APART, shocks=[{"name": "prices", "cv": 0.03}])
+    endless = limit_ledger(asked)
+    assert np.array_equal(np.unique(endless["parameter_draw"]), [0, 1, 2])
+    parts = sim.variance_by_source(asked)["variance"].isel(population_size=0)
+    overspend = overspend_of(endless, sim.Cap(), with_sizes(asked, (ENDLESS,))).isel(population_size=0)
+    expected = parts.sel(source="parameter") + parts.sel(source="systematic")
+    np.testing.assert_allclose(overspend.var("replicate"), expected, rtol=2e-3)
+    np.testing.assert_allclose(overspend.mean("replicate"), 0.0, atol=1e-4)
+
+
+CHANGES: dict[str, Any] = {
+    "everybody": MeanCost(by=0.1),
+    "one segment": MeanCost(by=0.2, segment="ill"),
+    "inflation": Inflation(by=-0.05),
+    "a heavier tail": TailIndex(by=-0.2, segment="ill"),
+    "prevalence": Prevalence(segment="ill", by=0.3),
+    "a new treatment": NewTreatment(price=90_000.0, per_100k=40.0),
+}
+
+
+@pytest.mark.jit_off
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_stress_reaches_every_set(name: str) -> None:
+    whole = scenario()
+    stressed = truth_of(whole, [CHANGES[name]])
+    assert stressed.population.n_sets == 3
+    for b in range(3):
+        alone = truth_of(truth(whole, b), [CHANGES[name]])
+        for ours, theirs in zip(stressed.cost_model.truths[b].streams, alone.cost_model.streams, strict=True):
+            assert ours.rate == theirs.rate
+            np.testing.assert_allclose(ours.severity.moments.raw[1:3], theirs.severity.moments.raw[1:3], rtol=1e-9)
+        assert np.array_equal(stressed.cost_model.truths[b].shares, alone.cost_model.shares)
+    assert truth_of(whole, []) == whole
+
+
+def test_stresses_and_settling_run_on_sets() -> None:
+    design = sim.Design(name="full risk", exclusion=sim.Cap(at=20_000.0))
+    whole = scenario(simulation={"replicates": 300})
+    ledger = sim.simulate(whole, progress=False)
+    outcome = sim.settle(ledger, design)
+    mean = np.mean([sim.exact(truth(whole, b))["mean_cost"].sel(threshold=20_000.0) for b in range(3)], axis=0)
+    np.testing.assert_allclose(outcome["budget"].isel(design=0).mean("replicate"), mean, rtol=1e-9)
+    stressed = sim.stress(
+        whole.model_copy(update={"designs": (design,)}), [Stress(name="dearer", changes=(MeanCost(by=0.1),))]
+    )
+    assert np.isfinite(stressed["surplus"] if "surplus" in stressed else next(iter(stressed.data_vars.values()))).all()
+
+
+@pytest.mark.jit_off
+def test_sensitivity_refuses_sets_in_one_sentence() -> None:
+    ranges = [Range(name=name, change=MeanCost(by=0.0, segment=name), low=-0.1, high=0.1) for name in ("well", "ill")]
+    with pytest.raises(sim.SimulatorError, match="leave parameter_uncertainty out, or ask variance_by_source"):
+        sim.sensitivity(scenario(), ranges)
+
+
+@pytest.mark.jit_off
+def test_describe_tells_the_doubt_beside_the_central_figures() -> None:
+    told, central = sim.describe(scenario()), sim.describe(scenario(sets=None))
+    doubt = told.pop("parameter_sets")
+    assert told == central
+    means = [sim.describe(truth(scenario(), b))["mean"] for b in range(3)]
+    assert doubt == {"number": 3, "mean": pytest.approx(np.mean(means)), "mean_sd": pytest.approx(np.std(means))}
+    assert "3 parameter sets" in check_table(sim.describe(scenario()))
+    assert "parameter sets" not in check_table(central)
 
 
 # ── from a fit ───────────────────────────────────────────────────────────────────────────────────

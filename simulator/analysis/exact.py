@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
 from ..engine.exact import Kept, Law, law
+from ..engine.mixed_law import mixed
+from ..engine.simulate import cores
 from ..scenario import Scenario
 from . import exactness
 from .statistics import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
@@ -31,7 +34,8 @@ def exact(
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, exactly and at once.
 
-    Marginal laws only: what joins thresholds, years or parties is what drawing is for.
+    Where the scenario carries parameter sets, the law is the equal mixture of the laws under each, and takes that many
+    times as long. Marginal laws only: what joins thresholds, years or parties is what drawing is for.
 
     Parameters
     ----------
@@ -100,6 +104,12 @@ def law_of(
     scenario: Scenario, rule: ExclusionRule, point: float, place: int, cells: exactness.ExactCells, extra: float = 0.0
 ) -> Law:
     """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
+    if scenario.population.n_sets:
+        with ThreadPoolExecutor(cores()) as threads:
+            under = threads.map(
+                lambda truth, own: law_of(truth, rule, point, place, own, extra), scenario.truths, cells.by_set
+            )
+            return mixed(list(under))
     amounts = exactness.amounts_of(scenario)
     layers = rule.layers(point)
     kept = _kept_cost(amounts, layers, point, extra)

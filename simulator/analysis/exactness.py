@@ -39,6 +39,8 @@ class ExactCells(NamedTuple):
     excess_kurtosis: Array
     n_above: Array
     n_above_sd: Array
+    by_set: tuple[ExactCells, ...] = ()
+    """The same under each parameter set."""
 
 
 class CellsBySet(NamedTuple):
@@ -52,7 +54,11 @@ class CellsBySet(NamedTuple):
 
     def mixed(self) -> ExactCells:
         """Of all sets, equally likely: what the scenario expects, however many replicates were drawn."""
-        gross, retained, above = (mixture(parts) for parts in (self.gross, self.retained, self.above))
+        own = tuple(map(self._cells, self.gross, self.retained, self.above))
+        whole = self._cells(*(mixture(parts) for parts in (self.gross, self.retained, self.above)))
+        return whole._replace(by_set=own)
+
+    def _cells(self, gross: TotalMoments, retained: TotalMoments, above: TotalMoments) -> ExactCells:
         return ExactCells(self.people, gross.mean, *retained, above.mean, above.sd)
 
     def drawn(self, parts: list[TotalMoments]) -> tuple[list[TotalMoments], Array]:

@@ -37,10 +37,19 @@ def check_table(described: Mapping[str, Any]) -> str:
         _thresholds(described, money),
         _segments(described, money),
         _shocks(described),
+        _parameter_sets(described, money),
         _rare_services(described, money),
         [f"{_EXACT} and before shocks. Money is {money.unit} for one person and one year."],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _parameter_sets(d: Mapping[str, Any], money: _Money) -> list[str]:
+    if "parameter_sets" not in d:
+        return []
+    doubt = d["parameter_sets"]
+    told = f"{doubt['number']} parameter sets: a mean of {money.show(doubt['mean'])} over them"
+    return [f"{told}, standard deviation {money.show(doubt['mean_sd'])}; all other figures are the central ones."]
 
 
 def calibration_table(calibration: Mapping[str, Any], currency: str = "") -> str:
