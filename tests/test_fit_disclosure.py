@@ -83,6 +83,9 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     scenario = sim.load(folder / "scenario.toml")
     ledger = sim.simulate(scenario, progress=False)
     sim.save(ledger, folder / "ledger.nc")
+    how: dict[str, Any] = {"model": "model.toml", "parameter_uncertainty": True}
+    model.to_scenario_toml(folder / "doubt.toml", sizes=[500], replicates=20, **how)
+    doubtful = sim.simulate(sim.load(folder / "doubt.toml"), progress=False)
     return {
         "stdout": out.getvalue(), "stderr": err.getvalue(), "log": log.getvalue(),
         "model": (folder / "model.toml").read_text(), "scenario": (folder / "scenario.toml").read_text(),
@@ -90,6 +93,7 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "goodness": _spelt(model.goodness), "curves": _spelt(model.curves), "diagnostics": _spelt(model.diagnostics),
         "population": model.population.model_dump_json(), "sets": json.dumps(model.sets),
         "ledger": _spelt(ledger.drop_vars(list(ledger.data_vars))) + json.dumps(ledger.attrs, default=str),
+        "doubt": (folder / "doubt.toml").read_text(), "doubtful ledger": json.dumps(doubtful.attrs, default=str),
         "pickle": pickle.dumps(model).decode("latin-1"),
     }  # fmt: skip
 
@@ -101,10 +105,11 @@ def _spelt(found: Any) -> str:
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
-     "population", "sets", "ledger"],
+     "population", "sets", "ledger", "doubt", "doubtful ledger"],
 )  # fmt: skip
 def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) -> None:
     assert_clean(artefacts[name], planted())
+    assert "smith" not in artefacts[name]
 
 
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
