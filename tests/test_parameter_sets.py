@@ -392,7 +392,10 @@ def test_a_stopped_run_keeps_what_is_without_a_gap(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.jit_off
 def test_a_ledger_on_disk_keeps_its_sets(tmp_path: Path) -> None:
-    sets = [{"segment": "well", "mu": np.linspace(5.0, 5.2, 9_000).round(6).tolist()}]
+    one_third = 1 / 3 + np.arange(1_400) / 1e5
+    sets = [
+        {"segment": "well", "mu": (one_third * 15).tolist(), "p_user": one_third.tolist(), "sigma": one_third.tolist()}
+    ]
     many = scenario(sets, simulation={"replicates": 2})
     ledger = sim.simulate(with_simulation(scenario(), replicates=5), progress=False)
     assert len(many.canonical_json()) > 70_000  # beyond what HDF5 keeps inside a header
@@ -468,6 +471,16 @@ def test_the_exact_mean_and_sd_are_those_of_the_mixture(drawn: Any) -> None:
     dearer = [APART[0] | {"mu": [4.8, 5.1, 5.5]}, APART[1]]
     wrong = sim.summarise(ledger, scenario=scenario(dearer, simulation=two_populations().simulation.model_dump()))
     assert wrong.attrs["check"] == "failed"
+
+
+def test_every_form_of_run_passes_its_own_check(doubtful: sim.Scenario) -> None:
+    ledger = sim.simulate(with_simulation(doubtful, replicates=1_500), progress=False)
+    for rule in (sim.Cap(), sim.CarveOut()):
+        summary = sim.summarise(ledger, rule)
+        assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
+        assert float(abs(summary["z_sd"]).max()) < 5 or np.isnan(summary["z_sd"]).all()
+    if "unit" in ledger.dims:
+        assert sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
 
 
 def test_sets_drawn_unequally_often_are_weighted_so() -> None:
