@@ -493,8 +493,8 @@ def test_sets_drawn_unequally_often_are_weighted_so() -> None:
     np.testing.assert_allclose(summary["exact_sd"].sel(threshold=5_000.0) ** 2, spread, rtol=1e-10)
     np.testing.assert_allclose(summary["budget"].sel(threshold=5_000.0), mean.mean(axis=0), rtol=1e-12)
     few = sim.summarise(sim.simulate(two_populations(replicates=2), progress=False))
-    assert "1 parameter sets were not drawn" in few.attrs["check_sentence"]
-    assert "not drawn" not in summary.attrs["check_sentence"]
+    assert "3 parameter sets, given which the errors are (1 of them not drawn)" in few.attrs["check_sentence"]
+    assert "not drawn" not in summary.attrs["check_sentence"] and "3 parameter sets" in summary.attrs["check_sentence"]
 
 
 def chi_squares(rng: Any, sizes: list[int]) -> Any:
@@ -700,6 +700,21 @@ def test_stresses_and_settling_run_on_sets() -> None:
         whole.model_copy(update={"designs": (design,)}), [Stress(name="dearer", changes=(MeanCost(by=0.1),))]
     )
     assert np.isfinite(stressed["surplus"] if "surplus" in stressed else next(iter(stressed.data_vars.values()))).all()
+
+
+def test_the_inverse_questions_are_answered_for_all_sets() -> None:
+    whole = scenario([{"segment": "ill", "tail.shape": [0.2, 0.6]}])
+    asked: dict[str, Any] = {"margin": 0.1, "at_most": 0.3}
+    found = sim.viable_threshold(whole, 500, **asked)
+    assert 0 < found < np.inf
+    at = scenario_from(
+        whole.model_dump()
+        | {"simulation": whole.simulation.model_dump() | {"thresholds": (found,), "population_sizes": (500,)}}
+    )
+    assert float(sim.exact(at, margins=(0.1,))["p_overspend"].item()) <= 0.3
+    design = sim.Design(name="full risk", exclusion=sim.Cap(at=20_000.0))
+    far = sim.reverse_stress(whole, MeanCost(by=0.0), design, loss_over=0.05, at_most=0.7, members=500, replicates=200)
+    assert 0 < float(far["breaking_point"]) < 1
 
 
 @pytest.mark.jit_off

@@ -146,7 +146,7 @@ def compare(
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
-def verdict(summary: xr.Dataset, exact: ExactCells, undrawn: int = 0) -> dict[str, str | int | float]:
+def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, str | int | float]:
     """The run's own check in figures and in a sentence."""
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
@@ -168,8 +168,10 @@ def verdict(summary: xr.Dataset, exact: ExactCells, undrawn: int = 0) -> dict[st
     if any(left_out):
         sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
         sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
-    if undrawn:
-        sentence += f"; {undrawn} parameter sets were not drawn"
+    if counts.size > 1:
+        undrawn = int((counts == 0).sum())
+        sentence += f"; {counts.size} parameter sets, given which the errors are"
+        sentence += f" ({undrawn} of them not drawn)" if undrawn else ""
     if not passed:
         sentence = f"THIS RUN FAILED ITS OWN CHECK, do not use it: {sentence}"
         logger.error(sentence)

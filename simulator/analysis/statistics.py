@@ -131,7 +131,7 @@ def summarise(
         "rule": rule.model_dump_json(exclude_none=True),
         "budget_basis": budget_basis,
     }
-    summary.attrs |= exactness.verdict(summary, exact, int((by_set.counts == 0).sum()))
+    summary.attrs |= exactness.verdict(summary, exact, by_set.counts)
     return summary
 
 
