@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import simulator as sim
-from simulator.engine.simulate import Plan, make_plan
+from simulator.engine.simulate import Plan, make_plans
 from simulator.runs import increments
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 540_000)
@@ -56,7 +56,8 @@ def _segment(number: int, segments: int) -> dict[str, Any]:
 
 
 def plan_of(book: sim.Scenario) -> Plan:
-    return make_plan(book.cost_model, increments(book), book.threshold_amounts, book.cuts, book.simulation.seed)
+    (plan,) = make_plans(book.cost_model, increments(book), book.threshold_amounts, book.cuts, book.simulation.seed)
+    return plan
 
 
 def users(plan: Plan) -> float:

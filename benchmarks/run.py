@@ -23,6 +23,7 @@ from typing import NamedTuple
 import book
 import contracts
 import measure
+import numpy as np
 import programs
 import rivals
 
@@ -58,7 +59,7 @@ def at_most(what: str, measured: float, bound: float, unit: str = "×", remark: 
 
 
 def ours(plan: Plan, replicates: int = REPLICATES) -> measure.Job:
-    return lambda: draw(plan, 0, replicates)
+    return lambda: draw(plan, np.arange(replicates))
 
 
 def per_patient(seconds: float, plan: Plan, replicates: int = REPLICATES) -> float:
@@ -147,7 +148,7 @@ def _ratio(name: str, first: Plan, second: Plan, bound: float | None) -> Row:
 def threads(plan: Plan) -> Iterator[Row]:
     load = measure.load()
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two:
-        jobs = [lambda executor=executor: draw_all(plan, 0, 4 * REPLICATES, executor) for executor in (two, one)]
+        jobs = [lambda executor=executor: draw_all((plan,), 0, 4 * REPLICATES, executor) for executor in (two, one)]
         pair = measure.by_turns(*jobs, clock=time.perf_counter)
         work = measure.by_turns(*reversed(jobs), turns=5)
     remark = f"by the clock; the nine pairs lie from {pair.lowest:.2f} to {pair.highest:.2f}"

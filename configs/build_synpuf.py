@@ -1,6 +1,8 @@
-"""Write configs/synpuf.toml: a scenario fitted to the CMS synthetic public-use file of 2008.
+"""Write configs/synpuf_model.toml, fitted to the CMS synthetic public-use file of 2008, and two scenarios that run it.
 
 python configs/build_synpuf.py FILE [--check]
+
+synpuf.toml takes the parameters as known; synpuf_doubt.toml draws under the model's parameter sets.
 
 FILE is a Parquet table of person-years with the columns year, age, n_chronic, months, hmo_months, died, inpatient,
 outpatient and professional (annual cost in US$), made from CMS 2008-2010 Data Entrepreneurs' Synthetic Public Use File
@@ -15,12 +17,19 @@ from pathlib import Path
 
 import simulator as sim
 from simulator.costs.fit import FittedModel, fit
-from simulator.present.text_fit import goodness_table, verdicts
+from simulator.present.text_fit import goodness_tables, verdicts
 
-TARGET = Path(__file__).with_name("synpuf.toml")
+FOLDER = Path(__file__).parent
+MODEL, TARGET, DOUBT = (FOLDER / name for name in ("synpuf_model.toml", "synpuf.toml", "synpuf_doubt.toml"))
+SETS = 40
+
+SCENARIO_HEADER = """\
+#:schema ../schemas/scenario.schema.json
+# {told}
+# Written by configs/build_synpuf.py, with the model: what it was fitted to, and how well, stands there.
+"""
 
 HEADER = """\
-#:schema ../schemas/scenario.schema.json
 # US Medicare, 2008, by number of chronic conditions. Written by configs/build_synpuf.py: change the choices there.
 # Money is US$ a year; shares are fractions. Parameters only: no patient's cost, no count of fewer than ten patients.
 #
@@ -47,26 +56,41 @@ def fitted(path: str) -> FittedModel:
         negative="zero",
         thresholds=[25_000, 50_000, 100_000],
         currency="USD",
-        sets=0,
+        sets=SETS,
     )
 
 
-def text(model: FittedModel) -> str:
-    """The file."""
+def texts(model: FittedModel) -> dict[Path, str]:
+    """The files."""
+    return {MODEL: model_text(model), TARGET: scenario_text(model, False), DOUBT: scenario_text(model, True)}
+
+
+def model_text(model: FittedModel) -> str:
+    """The model file."""
     header = HEADER.format(
         rows=model.report["rows_kept"],
         dropped=commented("\n".join(f"  {d['why']}: {d['share_of_cost']:.2%}" for d in model.report["dropped"])),
         negative=model.report["negative"]["change_of_cost"],
-        goodness=commented(goodness_table(model)),
+        goodness=commented("\n".join(line for table in goodness_tables(model) for line in ["", *table.lines(116)])),
         verdicts=commented("\n".join(verdicts(model))),
     )
-    scenario = model.scenario_text(
+    written = model.model_text()
+    return header + written[written.index("\n") :]
+
+
+def scenario_text(model: FittedModel, doubt: bool) -> str:
+    """A scenario of the model file."""
+    told = "US Medicare, 2008, by number of chronic conditions: synpuf_model.toml"
+    written = model.scenario_text(
+        model=MODEL.name,
+        parameter_uncertainty=doubt,
         sizes=[1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
         thresholds=[25_000, 50_000, 100_000],
         seed=20080101,
-        title="US Medicare 2008: how much of next year's cost is luck?",
+        title=f"US Medicare 2008: how much of next year's cost is {'luck, and how much doubt' if doubt else 'luck'}?",
     )
-    return header + scenario[scenario.index("\n") :]
+    header = SCENARIO_HEADER.format(told=f"{told}, with its {model.n_sets} parameter sets" if doubt else told)
+    return header + written[written.index("\n") :]
 
 
 def commented(lines: str) -> str:
@@ -75,24 +99,26 @@ def commented(lines: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the scenario, or check it."""
-    parser = argparse.ArgumentParser(description="Write the scenario of the CMS synthetic public-use file.")
+    """Write the model and its scenarios, or check them."""
+    parser = argparse.ArgumentParser(
+        description="Write the model and the scenarios of the CMS synthetic public-use file."
+    )
     parser.add_argument("file", help="the Parquet table of person-years")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the scenario is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is stale")
     given = parser.parse_args(arguments)
     try:
-        new = text(fitted(given.file))
+        new = texts(fitted(given.file))
     except sim.SimulatorError as error:
         print(error, file=sys.stderr)
         return 2
-    if TARGET.exists() and TARGET.read_text(encoding="utf-8") == new:
-        return 0
-    if given.check:
-        print(f"{TARGET.name} is stale: run python configs/build_synpuf.py FILE")
-        return 1
-    TARGET.write_text(new, encoding="utf-8")
-    print(f"{TARGET.name} written")
-    return 0
+    stale = [path for path in new if not path.exists() or path.read_text(encoding="utf-8") != new[path]]
+    for path in stale:
+        if given.check:
+            print(f"{path.name} is stale: run python configs/build_synpuf.py FILE")
+        else:
+            path.write_text(new[path], encoding="utf-8")
+            print(f"{path.name} written")
+    return 1 if stale and given.check else 0
 
 
 if __name__ == "__main__":

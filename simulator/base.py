@@ -288,12 +288,12 @@ def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> 
 
 
 def _key_path(loc: Sequence[str | int], raw: object, kind: str) -> str:
-    """The path as the file has it: the tags of unions, which are no keys of it, left out."""
+    """The path as the file has it: the tags of unions, and what another file holds, are no keys of it and left out."""
     text, here = "", raw
     for position, step in enumerate(loc):
         keys = {str(key): key for key in here} if isinstance(here, dict) else {}
         if isinstance(step, int):
-            text += f"[{step}]"
+            text += f"[{step}]" if isinstance(here, list | tuple) else ""
             here = here[step] if isinstance(here, list | tuple) and step < len(here) else None
         elif step in keys or (kind == "missing" and position == len(loc) - 1):
             text += f".{step}" if text else step

@@ -57,6 +57,7 @@ VARIABLES: Mapping[str, Variable] = {
 
 COORDINATES: Mapping[str, Variable] = {
     "replicate": Variable(("replicate",), "1", "number of the synthetic population, one for each contract year"),
+    "parameter_draw": Variable(("replicate",), "1", "number of the parameter set that the replicate is drawn under"),
     "population_size": Variable(("population_size",), "people", "people in the population, for one year"),
     "threshold": Variable(("threshold",), MONEY, "one patient's annual cost at which exclusion starts"),
     "percentile": Variable(("threshold",), "1", "percentile of patients' annual cost, people without cost included"),

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from . import ledger as books
 from .base import SimulatorError
 from .costs.model import Percentiles, head_counts
-from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plan
+from .costs.tables import TABLE_BYTES
+from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
 from .scenario import Scenario, scenario_from
 
 Progress = Callable[[int, int], None]
@@ -69,19 +70,19 @@ def simulate(
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
     check_memory(scenario)
-    plan = make_plan(
+    plans = make_plans(
         scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
     )
-    shown = _progress(progress, plan, scenario.simulation.replicates)
+    shown = _progress(progress, plans[0], scenario.simulation.replicates)
     try:
-        drawn = draw_all(plan, first_replicate, scenario.simulation.replicates, executor, shown)
+        drawn = draw_all(plans, first_replicate, scenario.simulation.replicates, executor, shown)
     except Interrupted as stop:
-        finished = None if stop.drawn is None else _ledger(scenario, plan, stop.drawn, first_replicate)
+        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first_replicate)
         raise RunInterrupted(finished) from None
     finally:
         if isinstance(shown, _Bar):
             shown.close()
-    return _ledger(scenario, plan, drawn, first_replicate)
+    return _ledger(scenario, plans, drawn, first_replicate)
 
 
 def extend(
@@ -145,6 +146,7 @@ def check_memory(scenario: Scenario) -> None:
         2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
     )
     needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
+    needed += scenario.population.n_sets * len(scenario.cost_model.streams) * TABLE_BYTES
     available = _free_memory()
     if needed > available:
         raise SimulatorError(
@@ -167,7 +169,7 @@ def _free_memory() -> int:
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _ledger(scenario: Scenario, plan: Plan, drawn: dict[str, NDArray[Any]], first: int) -> xr.Dataset:
+def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[Any]], first: int) -> xr.Dataset:
     units = scenario.population.units
     used = {name: values for name, values in drawn.items() if _is_used(name, scenario)}
     by_increment = [name for name in used if name != "shock_factor"]
@@ -186,11 +188,13 @@ def _ledger(scenario: Scenario, plan: Plan, drawn: dict[str, NDArray[Any]], firs
         "threshold": scenario.threshold_labels,
         "segment": [segment.name for segment in scenario.population.segments],
     }
+    if scenario.population.n_sets:
+        coordinates["parameter_draw"] = coordinates["replicate"] % scenario.population.n_sets
     if units:
         coordinates |= {"unit": [unit.name for unit in units], "unit_size": [unit.members for unit in units]}
     if scenario.shocks:
         coordinates["shock"] = [shock.name for shock in scenario.shocks]
-    ledger = books.assemble(arrays, coordinates, _attrs(scenario, plan), scenario.currency)
+    ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
     if isinstance(scenario.simulation.thresholds, Percentiles):
         books.describe_variable(
             ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
@@ -206,13 +210,13 @@ def _is_used(name: str, scenario: Scenario) -> bool:
     return True
 
 
-def _attrs(scenario: Scenario, plan: Plan) -> dict[str, str | int | float]:
+def _attrs(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str | int | float]:
     versions = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "xarray")}
     versions["python"] = platform.python_version()
     return {
         **origin(scenario),
         "scenario": kept_json(scenario),
-        "tables_hash": plan.tables_hash,
+        "tables_hash": tables_hash(plans),
         "versions": json.dumps(versions, sort_keys=True),
         "platform": f"{platform.system()} {platform.machine()}",
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, names_differ
+from .costs.model import CostModel, Percentiles, Population, Stream, names_differ
+from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .stresses import Range, Stress
@@ -78,7 +79,10 @@ class Scenario(Term):
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
     """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
-    population: Population
+    population: Annotated[
+        Population, BeforeValidator(from_model_file, json_schema_input_type=Population | ModelPopulation)
+    ]
+    """Who is covered: segments as written here, or as a model file has them."""
     shocks: Annotated[tuple[AnyShock, ...], also(names_differ)] = ()
     """What hits everybody, or some segments, in a replicate at once."""
     shock_correlations: Correlations = ()
@@ -133,17 +137,18 @@ class Scenario(Term):
 
     def _of_variance(self, amounts: Array) -> Iterator[_Contradiction]:
         segments = len(self.population.segments)
-        for place, (row, stream) in enumerate(zip(amounts, self.cost_model.streams, strict=True)):
-            if stream.severity.tail_index > 2 or not (math.isinf(row[-1]) or not stream.in_scope):
+        lowest = np.min([[s.severity.tail_index for s in truth.streams] for truth in self.cost_model.truths], axis=0)
+        for place, (row, stream, index) in enumerate(zip(amounts, self.cost_model.streams, lowest, strict=True)):
+            if index > 2 or not (math.isinf(row[-1]) or not stream.in_scope):
                 continue
-            index = stream.severity.tail_index
             segment = (
                 ("segments", place, "severity") if stream.is_segment else ("rare_services", place - segments, "price")
             )
             yield (
                 ("population", *segment),
                 mistake(
-                    f"has an infinite variance (tail index {index:g}) beside a threshold that excludes nothing",
+                    f"has an infinite variance (tail index {index:g}{_in_a_set(index, stream)}) "
+                    "beside a threshold that excludes nothing",
                     "make every threshold finite, or the tail index larger than 2",
                     value=None,
                 ),
@@ -161,12 +166,22 @@ class Scenario(Term):
 
     @cached_property
     def cost_model(self) -> CostModel:
-        """What the engine draws from."""
+        """What the engine draws from; its `truths` are the models under each parameter set."""
         return CostModel(population=self.population, shocks=self.shocks, shock_correlations=self.shock_correlations)
 
     @cached_property
+    def truths(self) -> tuple[Scenario, ...]:
+        """The scenario under each parameter set, with the thresholds of the whole; itself alone where it has none."""
+        if not self.population.n_sets:
+            return (self,)
+        found = tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
+        for truth in found:
+            truth.__dict__.update(threshold_amounts=self.threshold_amounts, cuts=self.cuts)
+        return found
+
+    @cached_property
     def threshold_amounts(self) -> Array:
-        """Money at which exclusion starts, shape (stream, threshold)."""
+        """Money at which exclusion starts, shape (stream, threshold): of the central figures, whatever the set."""
         return self.cost_model.threshold_amounts(self.simulation.thresholds)
 
     @property
@@ -183,7 +198,11 @@ class Scenario(Term):
 
     @cached_property
     def cuts(self) -> Array:
-        """Cost before shocks above which a patient is drawn one by one, shape (stream,)."""
+        """Cost before shocks above which a patient is drawn one by one, shape (stream,).
+
+        Any that does not exceed the lowest threshold over the largest shock is exact; parameter sets share that of the
+        central figures.
+        """
         streams = self.cost_model.streams
         if self.simulation.cut is not None:
             return np.full(len(streams), self.simulation.cut)
@@ -206,6 +225,10 @@ class Scenario(Term):
     def canonical_json(self) -> str:
         """The scenario as JSON with sorted keys; infinity is the text "inf"."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
+
+
+def _in_a_set(index: float, stream: Stream) -> str:
+    return "" if index == stream.severity.tail_index else f" of {stream.name!r} in one of the parameter sets"
 
 
 def _common_cost(severity: Severity) -> float:
@@ -236,13 +259,16 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     'GBP'
     """
     source = Path(path)
-    return scenario_from(_read_toml(source), str(source))
+    return scenario_from(_read_toml(source), str(source), source.parent)
 
 
-def scenario_from(raw: dict[str, Any], source: str = "scenario") -> Scenario:
-    """A scenario from a parsed file; mistakes are told as `source: key.path: …`."""
+def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:
+    """A scenario from a parsed file; mistakes are told as `source: key.path: …`.
+
+    A model file that it names is looked for from `folder` on, or from where the program runs.
+    """
     try:
-        return Scenario.model_validate(raw)
+        return Scenario.model_validate(raw, context={"folder": folder or Path()})
     except ValidationError as error:
         raise mistakes_in(error, raw, source, known=_key_names()) from None
 

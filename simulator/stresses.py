@@ -59,9 +59,19 @@ def _of_segments(raw: Raw, wanted: str | None) -> list[Raw]:
     return found
 
 
+def _of_sets(raw: Raw, wanted: str | None) -> list[Raw]:
+    """Parameter sets of the segments, tables of lists by parameter."""
+    return [part for part in raw["population"].get("parameter_sets") or () if wanted in (None, part["segment"])]
+
+
 def _scale_costs(raw: Raw, factor: float, segment: str | None) -> None:
     for part in _of_segments(raw, segment):
         part["severity"] = scaled(part["severity"], factor)
+    for drawn in _of_sets(raw, segment):
+        for path, values in drawn.items():
+            figure = path.rpartition(".")[2]
+            if path != "segment" and figure in (*_MONEY, "mu"):
+                drawn[path] = [scaled({figure: value}, factor)[figure] for value in values]
     if segment is None:
         for service in raw["population"]["rare_services"]:
             service["price"] = scaled(service["price"], factor)
@@ -166,7 +176,11 @@ class TailIndex(Change):
 
     def apply(self, raw: Raw) -> None:
         """Scale every tail index that is given."""
-        found = [_with_index(part["severity"], 1 + self.by) for part in _of_segments(raw, self.segment)]
+        segments = _of_segments(raw, self.segment)
+        for drawn in _of_sets(raw, self.segment):
+            (own,) = (part["severity"] for part in segments if part["name"] == drawn["segment"])
+            _with_index_of_sets(drawn, own, 1 + self.by)
+        found = [_with_index(part["severity"], 1 + self.by) for part in segments]
         if not any(found):
             raise SimulatorError(
                 "stress: tail_index", None, "finds no tail index to change", "use a family with alpha, shape or d"
@@ -191,6 +205,19 @@ def _with_index(severity: Raw, factor: float) -> bool:
         return False
     severity[name] *= factor
     return True
+
+
+def _with_index_of_sets(drawn: Raw, severity: Raw, factor: float, inside: str = "") -> None:
+    """The same in every parameter set that gives the tail's figures."""
+    if severity.get("family") == "spliced":
+        _with_index_of_sets(drawn, severity["tail"], factor, f"{inside}tail.")
+        return
+    for figure in [path.removeprefix(inside) for path in drawn if path.startswith(inside) and path != "segment"]:
+        if "." not in figure:
+            changed = [dict(severity) | {figure: value} for value in drawn[inside + figure]]
+            for one in changed:
+                _with_index(one, factor)
+            drawn[inside + figure] = [one[figure] for one in changed]
 
 
 class Prevalence(Change):

@@ -59,6 +59,10 @@ RARE = [
         "in_scope": False,
     },
 ]
+SETS = [
+    {"segment": "well", "p_user": [0.5, 0.6, 0.7], "mean": [900.0, 1_000.0, 1_300.0]},
+    {"segment": "complex", "tail.alpha": [4.3, 4.5, 5.5]},
+]
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
 
@@ -95,6 +99,7 @@ KINDS = {
         "simulation": {"thresholds": {"percentiles": [0.95, 0.999], "by": "population"}},
         "shocks": SHOCKS[:1],
     },
+    "parameter sets": {"population": {"parameter_sets": SETS, "membership": "sampled"}, "shocks": SHOCKS[:1]},
 }
 """One scenario for each thing that the engine does."""
 

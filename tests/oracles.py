@@ -6,6 +6,7 @@ thresholds and exclusion rules to each patient. It knows nothing of tables, coun
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -303,6 +304,8 @@ def simulate(scenario, replicates, rng, rules=None):
     (replicate, population, threshold); members (replicate, population, segment); and each rule's kept cost. With units,
     populations are the units.
     """
+    if scenario["population"].get("parameter_sets"):
+        return _under_sets_in_turn(scenario, replicates, rng, rules)
     population, rules = scenario["population"], rules or {}
     segments, units = population["segments"], population.get("units", [])
     shares = np.array([s["share"] for s in segments])
@@ -361,3 +364,23 @@ def simulate(scenario, replicates, rng, rules=None):
                 else:
                     out["excluded_service_cost"][r, i] += (prices[r] * factor[r]).sum()
     return out if units else {name: np.cumsum(values, axis=1) for name, values in out.items()}
+
+
+def _under_sets_in_turn(scenario, replicates, rng, rules):
+    """Replicate r under set r mod their number, each set a scenario of its own."""
+    sets = scenario["population"]["parameter_sets"]
+    number = len(next(values for name, values in sets[0].items() if name != "segment"))
+    out = {}
+    for b in range(number):
+        changed = copy.deepcopy(scenario)
+        del changed["population"]["parameter_sets"]
+        for part in sets:
+            (segment,) = (s for s in changed["population"]["segments"] if s["name"] == part["segment"])
+            for name in part.keys() - {"segment"}:
+                target = segment if name == "p_user" else segment["severity"]
+                for step in name.split(".")[:-1]:
+                    target = target[step]
+                target[name.split(".")[-1]] = part[name][b]
+        for name, values in simulate(changed, len(range(b, replicates, number)), rng, rules).items():
+            out.setdefault(name, np.zeros((replicates, *values.shape[1:]), values.dtype))[b::number] = values
+    return out

@@ -91,6 +91,9 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     sim.save(sim.summarise(ledger), folder / "summary.nc")
     fit_diagnostics(model.curves, model.currency)[0].figure.savefig(folder / "plot.svg")
     plt.close("all")
+    how: dict[str, Any] = {"model": "model.toml", "parameter_uncertainty": True}
+    model.to_scenario_toml(folder / "doubt.toml", sizes=[500], replicates=20, **how)
+    doubtful = sim.simulate(sim.load(folder / "doubt.toml"), progress=False)
     return {
         "stdout": out.getvalue(), "stderr": err.getvalue(), "log": log.getvalue(),
         "model": (folder / "model.toml").read_text(), "scenario": (folder / "scenario.toml").read_text(),
@@ -100,6 +103,7 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         "ledger": _spelt(ledger.drop_vars(list(ledger.data_vars))) + json.dumps(ledger.attrs, default=str),
         "plot": (folder / "plot.svg").read_text(), "summary": json.dumps(sim.summarise(ledger).attrs, default=str),
         "files": "".join((folder / name).read_bytes().decode("latin-1") for name in ("ledger.nc", "summary.nc")),
+        "doubt": (folder / "doubt.toml").read_text(), "doubtful ledger": json.dumps(doubtful.attrs, default=str),
         "pickle": pickle.dumps(model).decode("latin-1"),
     }  # fmt: skip
 
@@ -111,10 +115,11 @@ def _spelt(found: Any) -> str:
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
-     "population", "sets", "ledger", "plot", "summary"],
+     "population", "sets", "ledger", "plot", "summary", "doubt", "doubtful ledger"],
 )  # fmt: skip
 def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) -> None:
     assert_clean(artefacts[name], planted())
+    assert "smith" not in artefacts[name]
 
 
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:

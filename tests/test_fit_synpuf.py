@@ -1,4 +1,4 @@
-"""The scenario that is fitted to the public-use file: it runs, and it is what the file gives."""
+"""The model that is fitted to the public-use file: its scenarios run, and it is what the file gives."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import simulator as sim
 from simulator.costs.fitting.measures import People
 
 CONFIG = ROOT / "configs" / "synpuf.toml"
+DOUBT = ROOT / "configs" / "synpuf_doubt.toml"
+MODEL = ROOT / "configs" / "synpuf_model.toml"
 
 
 def builder() -> ModuleType:
@@ -32,6 +34,25 @@ def test_it_runs() -> None:
     assert np.all(np.diff(summary["cv"].values, axis=0) < 0)
 
 
+@pytest.mark.slow
+def test_it_runs_under_its_parameter_sets() -> None:
+    scenario = sim.load(DOUBT)
+    few = scenario.simulation.model_copy(update={"replicates": 160, "population_sizes": (1_000, 100_000)})
+    scenario = scenario.model_copy(update={"simulation": few})
+    ledger = sim.simulate(scenario, progress=False)
+    assert len(np.unique(ledger["parameter_draw"])) == scenario.population.n_sets == 40
+    summary = sim.summarise(ledger)
+    assert summary.attrs["check"] == "passed"
+    share = sim.variance_by_source(scenario)["share"].sel(source="parameter", threshold=50_000.0)
+    # the sets rest on 111,601 people, so that doubt is as large as luck at about that size
+    assert share.sel(population_size=1_000) < 0.03 and 0.3 < share.sel(population_size=100_000) < 0.7
+
+
+def test_both_scenarios_are_of_the_one_model() -> None:
+    sure, doubtful = sim.load(CONFIG).population, sim.load(DOUBT).population
+    assert sure == sim.model_population(MODEL) and sure.segments == doubtful.segments
+
+
 def test_what_it_implies_is_what_the_file_was_reported_to_hold() -> None:
     """The public figures of the file: 111,601 people of full cover, 17.2% of them without cost, US$4,568 a head."""
     described = sim.describe(sim.load(CONFIG))
@@ -41,8 +62,9 @@ def test_what_it_implies_is_what_the_file_was_reported_to_hold() -> None:
 
 
 def test_it_holds_no_row_and_no_path() -> None:
-    text = CONFIG.read_text(encoding="utf-8")
-    assert "shared" not in text and ".parquet" not in text and "values" not in text
+    for path in (CONFIG, DOUBT, MODEL):
+        text = path.read_text(encoding="utf-8")
+        assert "shared" not in text and ".parquet" not in text and "values" not in text
 
 
 @pytest.mark.slow

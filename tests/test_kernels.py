@@ -371,7 +371,8 @@ def draw_one_stream(
         "members": np.zeros((0, 1, 0), np.int64),
     }
     kernels.draw_block(
-        kernels.key_of(9), 0, np.array([[n]]), np.ones((1, 1)), np.array([kind]), np.array([rate]), np.array([p_large]),
+        kernels.key_of(9), np.arange(replicates), np.array([[n]]), np.ones((1, 1)),
+        np.array([kind]), np.array([rate]), np.array([p_large]),
         np.full((1, 1_024), body, np.uint64), np.array([unit]), tail[None], np.array([thresholds], float).reshape(1, d),
         np.full((replicates, 1), factor), *out.values(),
     )  # fmt: skip

@@ -81,7 +81,7 @@ def processes():
 @pytest.mark.filterwarnings("ignore")
 def test_identity_dask():
     distributed = pytest.importorskip("distributed")
-    scenarios = [make(**KINDS[kind]) for kind in ("shocks", "units sampled", "rare")]
+    scenarios = [make(**KINDS[kind]) for kind in ("shocks", "units sampled", "rare", "parameter sets")]
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=None

@@ -46,6 +46,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     -------
     dict
         As `describe_model`, with the scenario's title and currency. It can be written as JSON; infinity is "inf".
+        Where the scenario carries parameter sets, figures are the central ones, and `parameter_sets` tells the number
+        of sets, the mean cost over them, which is what a budget expects, and its standard deviation between them.
 
     Examples
     --------
@@ -53,7 +55,14 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     0.514
     """
     found = describe_model(scenario.cost_model, scenario.simulation.thresholds)
-    return {"title": scenario.title, "currency": scenario.currency, **found}
+    return {"title": scenario.title, "currency": scenario.currency, **found, **_doubt(scenario.cost_model)}
+
+
+def _doubt(model: CostModel) -> dict[str, Any]:
+    if not model.population.n_sets:
+        return {}
+    means = np.array([_People(truth).mean for truth in model.truths])
+    return {"parameter_sets": {"number": means.size, "mean": float(means.mean()), "mean_sd": float(means.std())}}
 
 
 def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> dict[str, Any]:
@@ -119,7 +128,7 @@ class _People:
         self.streams = model.streams[: model.shares.size]
         self.shares = model.shares
         self.rates = np.array([s.rate for s in self.streams])
-        self.moments = [Moments(s.severity) for s in self.streams]
+        self.moments = [s.severity.moments for s in self.streams]
 
     @cached_property
     def raw(self) -> Array:

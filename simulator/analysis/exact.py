@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,8 @@ from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
 from ..engine.exact import Law, law
+from ..engine.mixed_law import mixed
+from ..engine.simulate import cores
 from ..engine.transforms import Rule, Step, Transforms
 from ..scenario import Scenario
 from . import exactness
@@ -32,7 +35,8 @@ def exact(
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, exactly and at once.
 
-    Marginal laws only: what joins thresholds, years or parties is what drawing is for.
+    Where the scenario carries parameter sets, the law is the equal mixture of the laws under each, and takes that many
+    times as long. Marginal laws only: what joins thresholds, years or parties is what drawing is for.
 
     Parameters
     ----------
@@ -69,7 +73,7 @@ def exact(
     figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
     figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
     levels = np.asarray(quantiles, float)
-    transforms = Transforms(scenario.cost_model, scenario.threshold_amounts)
+    transforms = transforms_of(scenario)
     for place, column in np.ndindex(shape):
         at = (place, column)
         found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
@@ -99,6 +103,11 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     return list(rule.fixed_thresholds()[-1:]) or grid
 
 
+def transforms_of(scenario: Scenario) -> tuple[Transforms, ...]:
+    """What laws of all sizes share, for each parameter set; for the scenario itself where it has none."""
+    return tuple(Transforms(truth.cost_model, scenario.threshold_amounts) for truth in scenario.truths)
+
+
 def law_of(
     scenario: Scenario,
     rule: ExclusionRule,
@@ -106,9 +115,17 @@ def law_of(
     place: int,
     cells: exactness.ExactCells,
     extra: float = 0.0,
-    transforms: Transforms | None = None,
+    transforms: Sequence[Transforms] = (),
 ) -> Law:
     """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
+    transforms = transforms or transforms_of(scenario)
+    if scenario.population.n_sets:
+        with ThreadPoolExecutor(cores()) as threads:
+            under = threads.map(
+                lambda truth, own, one: law_of(truth, rule, point, place, own, extra, (one,)),
+                scenario.truths, cells.by_set, transforms,
+            )  # fmt: skip
+            return mixed(list(under))
     column = points_of(scenario, rule).index(point)
     mean, sd = float(cells.mean[place, column]), float(cells.sd[place, column])
     if extra:
@@ -118,8 +135,9 @@ def law_of(
         raise SimulatorError(
             "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
         )
-    transforms = transforms or Transforms(scenario.cost_model, scenario.threshold_amounts)
-    return law(transforms, runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd)
+    return law(
+        transforms[0], runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd
+    )
 
 
 def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
@@ -145,7 +163,7 @@ def _overspends(
     found: Law,
     budget: float,
     margin: float,
-    transforms: Transforms,
+    transforms: Sequence[Transforms],
 ) -> float:
     """P(retained > (1 + margin) × budget)."""
     if not _moves_capitation(rule, point):

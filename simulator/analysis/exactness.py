@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,10 @@ from scipy import special
 
 from .. import runs
 from ..contracts.exclusion import ExclusionRule
-from ..costs.moments import Exact
+from ..costs.moments import Exact, TotalMoments, mixture
 from ..ledger import sweep
 from ..scenario import Scenario
+from .strata import sample_moments
 
 logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -39,6 +39,31 @@ class ExactCells(NamedTuple):
     excess_kurtosis: Array
     n_above: Array
     n_above_sd: Array
+    by_set: tuple[ExactCells, ...] = ()
+    """The same under each parameter set."""
+
+
+class CellsBySet(NamedTuple):
+    """Exact moments under each parameter set, and how many replicates were drawn under it."""
+
+    gross: list[TotalMoments]
+    retained: list[TotalMoments]
+    above: list[TotalMoments]
+    counts: Array
+    people: Array
+
+    def mixed(self) -> ExactCells:
+        """Of all sets, equally likely: what the scenario expects, however many replicates were drawn."""
+        own = tuple(map(self._cells, self.gross, self.retained, self.above))
+        whole = self._cells(*(mixture(parts) for parts in (self.gross, self.retained, self.above)))
+        return whole._replace(by_set=own)
+
+    def _cells(self, gross: TotalMoments, retained: TotalMoments, above: TotalMoments) -> ExactCells:
+        return ExactCells(self.people, gross.mean, *retained, above.mean, above.sd)
+
+    def drawn(self, parts: list[TotalMoments]) -> tuple[list[TotalMoments], Array]:
+        """The moments of the sets that were drawn, and how often."""
+        return [part for part, count in zip(parts, self.counts, strict=True) if count], self.counts[self.counts > 0]
 
 
 def people_of(ledger: xr.Dataset, place: str) -> Array:
@@ -48,15 +73,25 @@ def people_of(ledger: xr.Dataset, place: str) -> Array:
 
 def exact_moments(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> ExactCells:
     """Exact moments of the cost that a rule keeps, at each point at which `retained_cost` gives it."""
+    return moments_by_set(ledger, rule, scenario).mixed()
+
+
+def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> CellsBySet:
+    """The same under each parameter set of the scenario."""
     place = "unit" if "population_size" not in ledger.dims else "population_size"
-    people = people_of(ledger, place)
+    people, replicates = people_of(ledger, place), float(ledger.sizes["replicate"])
     points = sweep(ledger, rule)
     scenario = scenario or runs.scenario_of(ledger)
     if scenario is None:
-        unknown = np.full((people.size, len(points)), np.nan)
-        return ExactCells(people, np.full(people.size, np.nan), *[unknown] * 6)
+        unknown = [TotalMoments(*[np.full((people.size, len(points)), np.nan)] * 4)]
+        gross = [TotalMoments(*[np.full(people.size, np.nan)] * 4)]
+        return CellsBySet(gross, unknown, unknown, np.array([replicates]), people)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
-    return cells_of(scenario, rule, points, heads)
+    found = cells_by_set(scenario, rule, points, heads)
+    if "parameter_draw" not in ledger.coords:
+        return found._replace(counts=np.full(len(found.gross), replicates / len(found.gross)))
+    counts = np.bincount(ledger["parameter_draw"].values, minlength=len(found.gross)).astype(float)
+    return found._replace(counts=counts)
 
 
 def amounts_of(scenario: Scenario) -> dict[float, Array]:
@@ -66,47 +101,52 @@ def amounts_of(scenario: Scenario) -> dict[float, Array]:
 
 def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> ExactCells:
     """Exact moments of populations with these heads (place, segment), at these points of the threshold grid."""
+    return cells_by_set(scenario, rule, points, heads).mixed()
+
+
+def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> CellsBySet:
+    """The same under each parameter set, as if each were drawn once."""
     amounts = amounts_of(scenario)
-    exact = Exact(scenario.cost_model)
-    totals = []
-    for point in points:
-        layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-        totals.append(exact.total(heads, layers))
-    above = [exact.n_above(heads, amounts[point]) for point in points]
-    return ExactCells(
-        heads.sum(axis=1).astype(float),
-        exact.total(heads, []).mean,
-        np.stack([total.mean for total in totals], axis=1),
-        np.stack([total.sd for total in totals], axis=1),
-        np.stack([total.skewness for total in totals], axis=1),
-        np.stack([total.excess_kurtosis for total in totals], axis=1),
-        np.stack([mean for mean, _ in above], axis=1),
-        np.stack([sd for _, sd in above], axis=1),
-    )
+    gross, retained, above = [], [], []
+    for truth in scenario.cost_model.truths:
+        exact = Exact(truth)
+        totals = []
+        for point in points:
+            layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
+            totals.append(exact.total(heads, layers))
+        gross.append(exact.total(heads, []))
+        retained.append(_columns(totals))
+        above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))
+    return CellsBySet(gross, retained, above, np.ones(len(gross)), heads.sum(axis=1).astype(float))
+
+
+def _columns(by_point: list[TotalMoments]) -> TotalMoments:
+    return TotalMoments(*(np.stack(moment, axis=1) for moment in zip(*by_point, strict=True)))
 
 
 def compare(
-    kept: Array, retained: xr.DataArray, ledger: xr.Dataset, exact: ExactCells, place: str
+    kept: Array, retained: xr.DataArray, ledger: xr.Dataset, exact: CellsBySet, place: str
 ) -> dict[str, tuple[tuple[str, str], Array]]:
     """exact_mean, exact_sd and the z-scores, as variables of the summary."""
     n = kept.shape[0]
     above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
+    cost, number = (sample_moments(*exact.drawn(parts)) for parts in (exact.retained, exact.above))
     with np.errstate(invalid="ignore", divide="ignore"):
-        z_mean = (kept.mean(axis=0) - exact.mean) / (exact.sd / math.sqrt(n))
-        variance = kept.var(axis=0, ddof=1) if n > 1 else np.full(exact.sd.shape, np.nan)
-        z_sd = (variance / exact.sd**2 - 1) / np.sqrt(exact.excess_kurtosis / n + 2 / max(n - 1, 1))
-        z_n_above = (above.mean(axis=0) - exact.n_above) / (exact.n_above_sd / math.sqrt(n))
+        z_mean = (kept.mean(axis=0) - cost.mean) / np.sqrt(cost.mean_variance)
+        variance = kept.var(axis=0, ddof=1) if n > 1 else np.full(cost.sd.shape, np.nan)
+        z_sd = (variance - cost.expected_variance) / np.sqrt(cost.variance_variance)
+        z_n_above = (above.mean(axis=0) - number.mean) / np.sqrt(number.mean_variance)
     found = {
-        "exact_mean": exact.mean,
-        "exact_sd": exact.sd,
-        "z_mean": np.where(np.isfinite(exact.sd), z_mean, np.nan),
-        "z_sd": np.where(exact.excess_kurtosis < LARGEST_KURTOSIS, z_sd, np.nan),
-        "z_n_above": np.where(exact.n_above * n >= FEWEST_EVENTS, z_n_above, np.nan),
+        "exact_mean": cost.mean,
+        "exact_sd": cost.sd,
+        "z_mean": np.where(np.isfinite(cost.sd), z_mean, np.nan),
+        "z_sd": np.where(cost.excess_kurtosis < LARGEST_KURTOSIS, z_sd, np.nan),
+        "z_n_above": np.where(number.mean * n >= FEWEST_EVENTS, z_n_above, np.nan),
     }
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
-def verdict(summary: xr.Dataset, exact: ExactCells) -> dict[str, str | int | float]:
+def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, str | int | float]:
     """The run's own check in figures and in a sentence."""
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
@@ -128,6 +168,10 @@ def verdict(summary: xr.Dataset, exact: ExactCells) -> dict[str, str | int | flo
     if any(left_out):
         sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
         sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
+    if counts.size > 1:
+        undrawn = int((counts == 0).sum())
+        sentence += f"; {counts.size} parameter sets, given which the errors are"
+        sentence += f" ({undrawn} of them not drawn)" if undrawn else ""
     if not passed:
         sentence = f"THIS RUN FAILED ITS OWN CHECK, do not use it: {sentence}"
         logger.error(sentence)

@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 ENDLESS = 1_000_000_000
 """People of the population that stands for one without end: luck moves it by a millionth of its cost."""
 _POINTS = 20_000
+_GOLDEN = (math.sqrt(5) - 1) / 2
 _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact means
 
 
@@ -81,6 +82,28 @@ def limit_ledger(scenario: Scenario) -> xr.Dataset:
         equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
     """
     asked = with_sizes(scenario, (ENDLESS,))
+    return _over_sets(asked) if asked.population.n_sets else _limit_of(asked)
+
+
+def _over_sets(asked: Scenario) -> xr.Dataset:
+    """Under every parameter set, each with its share of the equally likely shocks."""
+    n = asked.population.n_sets
+    # which shocks a set gets must not go with its number
+    turns = np.argsort(np.arange(n) * _GOLDEN % 1)
+    parts = []
+    for b, (truth, turn) in enumerate(zip(asked.truths, turns, strict=True)):
+        whole = _limit_of(truth)
+        part = whole if whole.sizes["replicate"] == 1 else whole.isel(replicate=slice(int(turn), None, n))
+        parts.append(part.assign_coords(parameter_draw=("replicate", np.full(part.sizes["replicate"], b))))
+    joined = xr.concat(
+        parts, dim="replicate", data_vars="minimal", coords="minimal", compat="override", join="override",
+        combine_attrs="override",
+    )  # fmt: skip
+    known = {"scenario": runs.kept_json(asked), "scenario_id": asked.scenario_id}
+    return joined.assign_coords(replicate=np.arange(joined.sizes["replicate"])).assign_attrs(known)
+
+
+def _limit_of(asked: Scenario) -> xr.Dataset:
     model = asked.cost_model
     factors, by_shock = equally_likely(model.joint_shocks)
     arrays, years = _means_given(asked, factors), factors.shape[0]

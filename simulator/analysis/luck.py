@@ -54,6 +54,7 @@ def luck(
         no costlier; ``p_two_sided``, the chance of a year in which either tail is as thin; ``expected_range`` (bound),
         overspends between which so many years lie; ``sd_overspend``. With `replicates` also ``drawn_percentile`` and
         ``drawn_percentile_se``. Without shocks in the scenario there is only "luck".
+        Where the scenario carries parameter sets, doubt about parameters is in both.
 
     Raises
     ------

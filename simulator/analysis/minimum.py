@@ -57,7 +57,7 @@ def minimum_population(
     replicates: int | None = None,
     confidence: float = 0.95,
     method: Literal["simulated", "exact"] | None = None,
-    cross_check: bool = True,
+    cross_check: bool | None = None,
     executor: Executor | None = None,
 ) -> xr.Dataset:
     """Smallest population from which on a target holds at every larger size of the grid.
@@ -89,8 +89,9 @@ def minimum_population(
         Of the interval.
     method : {"simulated", "exact"}, optional
         "exact" draws nothing; `cv`, which has a closed form, is always exact, the others are simulated by default.
-    cross_check : bool
-        Whether the exact engine answers too, where it can.
+    cross_check : bool, optional
+        Whether the exact engine answers too, where it can; by default where there are no parameter sets, each of which
+        takes as long as a whole scenario.
     executor : concurrent.futures.Executor, optional
 
     Returns
@@ -121,13 +122,14 @@ def minimum_population(
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
     limit = question.limit(scenario, target)
+    checked = not scenario.population.n_sets if cross_check is None else cross_check
     if exactly:
         coarse, found = None, None
     else:
         drawn = replicates or scenario.simulation.replicates
         coarse, found = _simulated(scenario, question, target, sizes, drawn, executor)
     exact = np.full(limit.size, np.nan)
-    if question.dim == "threshold" and (exactly or cross_check):
+    if question.dim == "threshold" and (exactly or checked):
         near = np.full(limit.size, np.nan) if found is None else found[0]
         budget = (capitation_pmpy, budget_basis)
         for column, point in enumerate(points_of(scenario, rule)):

@@ -124,7 +124,7 @@ def _summary(ledger: xr.Dataset, target: Target, rule: ExclusionRule, scenario: 
 def _refuse_infinite_error(scenario: Scenario, target: Target, rule: ExclusionRule) -> None:
     order = {"sd_cost": 4, "cv": 4}.get(target.statistic, 2)
     unlimited = np.isinf(scenario.threshold_amounts).any() or not isinstance(rule, Cap)
-    for stream in scenario.cost_model.streams:
+    for stream in (stream for truth in scenario.cost_model.truths for stream in truth.streams):
         if target.statistic in ("p_overspend", "quantile_cost") or stream.severity.tail_index > order or not unlimited:
             continue
         raise SimulatorError(

@@ -77,9 +77,15 @@ def sensitivity(
     Raises
     ------
     SimulatorError
-        For no ranges, an epidemic (which only draws can show), or a point at which the model is invalid.
+        For no ranges, parameter sets, an epidemic (which only draws can show), or a point at which the model is
+        invalid.
     """
     chosen = _ranges(scenario, ranges)
+    if scenario.population.n_sets:
+        raise SimulatorError(
+            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
+            "leave parameter_uncertainty out, or ask variance_by_source",
+        )  # fmt: skip
     _check(statistic, points, confidence)
     value = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
     tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])

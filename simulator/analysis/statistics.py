@@ -6,6 +6,11 @@ order-statistic interval (Woodruff 1952, J Am Stat Assoc 47:635), tail means tha
 quantile, probabilities the binomial one. A probability of which no event (or no other) was seen takes the exact upper
 bound that one event in that many draws would allow at one sigma, and every probability an exact 95% interval (Clopper
 and Pearson 1934, Biometrika 26:404).
+
+Where replicates are drawn under parameter sets, those of a set are a stratum (`strata`). Standard errors are then those
+of stratified sampling, given the sets: moments and the jackknife within sets, quantiles by the error of the probability
+at the quantile. The interval of a probability stays that of independent draws, which holds for strata too (Hoeffding
+1956, Ann Math Stat 27:713).
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule
 from ..scenario import Scenario
 from . import exactness
+from .strata import Leading, Strata, leading, strata_of
 
 Array = NDArray[np.float64]
 
@@ -87,23 +93,24 @@ def summarise(
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")
     kept = retained.values
-    exact = exactness.exact_moments(ledger, rule, scenario)
+    by_set = exactness.moments_by_set(ledger, rule, scenario)
+    exact, strata = by_set.mixed(), strata_of(ledger)
     budget = _budget(ledger, rule, retained, exact, capitation_pmpy, budget_basis)
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells: tuple[str, ...] = (place, "threshold")
     figures: dict[str, tuple[tuple[str, ...], Estimate]] = {}
-    for name, estimate in _moments(kept, exact.skewness, exact.excess_kurtosis).items():
+    for name, estimate in _moments(kept, leading(*by_set.drawn(by_set.retained)), strata).items():
         figures[name] = (cells, estimate)
-    ordered = np.sort(kept, axis=0)
-    figures["quantile_cost"] = ((*cells, "quantile_level"), _quantiles(ordered, quantiles))
-    figures["tvar"] = ((*cells, "quantile_level"), _tail_means(ordered, quantiles))
+    quantile = _quantiles(kept, quantiles, strata)
+    figures["quantile_cost"] = ((*cells, "quantile_level"), quantile)
+    figures["tvar"] = ((*cells, "quantile_level"), _tail_means(kept, quantile.value, quantiles, strata))
     overspend = kept / budget - 1
-    figures["p_overspend"] = ((*cells, "margin"), _exceedance(overspend, margins))
-    figures["expected_overspend"] = (cells, _mean(np.maximum(overspend, 0.0)))
-    figures["cost_removed_share"] = (cells, _ratio(gross - kept, np.broadcast_to(gross, kept.shape)))
-    figures["variance_removed_share"] = (cells, _variance_removed(kept, gross))
-    figures["patients_above_share"] = (cells, _patients_above(ledger, retained, place))
+    figures["p_overspend"] = ((*cells, "margin"), _exceedance(overspend, margins, strata))
+    figures["expected_overspend"] = (cells, _mean(np.maximum(overspend, 0.0), strata))
+    figures["cost_removed_share"] = (cells, _ratio(gross - kept, np.broadcast_to(gross, kept.shape), strata))
+    figures["variance_removed_share"] = (cells, _variance_removed(kept, gross, strata))
+    figures["patients_above_share"] = (cells, _patients_above(ledger, retained, place, strata))
 
     summary = xr.Dataset(
         coords={
@@ -116,7 +123,7 @@ def summarise(
         summary[f"{name}_se"] = (dims, estimate.se)
     summary["p_overspend_interval"] = ((*cells, "margin", "bound"), _interval(overspend, margins))
     summary["budget"] = (cells, np.broadcast_to(budget.mean(axis=0), kept.shape[1:]))
-    summary = summary.assign(exactness.compare(kept, retained, ledger, exact, place))
+    summary = summary.assign(exactness.compare(kept, retained, ledger, by_set, place))
     describe_figures(summary, ledger.attrs["currency"])
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
     summary.attrs |= {
@@ -124,7 +131,7 @@ def summarise(
         "rule": rule.model_dump_json(exclude_none=True),
         "budget_basis": budget_basis,
     }
-    summary.attrs |= exactness.verdict(summary, exact)
+    summary.attrs |= exactness.verdict(summary, exact, by_set.counts)
     return summary
 
 
@@ -178,8 +185,13 @@ def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str)
 # ── estimators: arrays with the replicates first ─────────────────────────────────────────────────
 
 
-def _mean(values: Array) -> Estimate:
-    return Estimate(values.mean(axis=0), _sd(values) / math.sqrt(values.shape[0]))
+def _mean(values: Array, strata: Strata | None) -> Estimate:
+    return Estimate(values.mean(axis=0), _mean_error(values, strata))
+
+
+def _mean_error(values: Array, strata: Strata | None) -> Array:
+    sd = strata.sd(values) if strata else _sd(values)
+    return sd / math.sqrt(values.shape[0])
 
 
 def _sd(values: Array) -> Array:
@@ -188,17 +200,18 @@ def _sd(values: Array) -> Array:
     return np.asarray(values.std(axis=0, ddof=1))
 
 
-def _moments(values: Array, skewness: Array, kurtosis: Array) -> dict[str, Estimate]:
-    """Mean, sd, cv and skewness; `skewness` and `kurtosis` are the exact ones."""
-    n = values.shape[0]
-    mean, sd = _mean(values), _sd(values)
+def _moments(values: Array, exact: Leading, strata: Strata | None) -> dict[str, Estimate]:
+    """Mean, sd, cv and skewness."""
+    n, skewness, kurtosis = values.shape[0], exact.skewness, exact.excess_kurtosis
+    mean, sd = _mean(values, strata), _sd(values)
     left_out = _left_out(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         cv = sd / mean.value
         sd_relative = (kurtosis + 2) / (4 * n)
-        sd_se = np.where(np.isfinite(kurtosis), sd * np.sqrt(sd_relative), _jackknife(left_out.sd))
-        cv_relative = np.maximum(sd_relative - skewness * cv / n + cv**2 / n, 0.0)
-        cv_se = np.where(np.isfinite(kurtosis), cv * np.sqrt(cv_relative), _jackknife(left_out.sd / left_out.mean))
+        sd_se = np.where(np.isfinite(kurtosis), sd * np.sqrt(sd_relative), _jackknife(left_out.sd, strata))
+        cv_relative = np.maximum(sd_relative - skewness * cv / n + cv**2 * exact.within / n, 0.0)
+        ratios = left_out.sd / left_out.mean
+        cv_se = np.where(np.isfinite(kurtosis), cv * np.sqrt(cv_relative), _jackknife(ratios, strata))
     centred = values - mean.value
     with np.errstate(invalid="ignore", divide="ignore"):
         skew = (centred**3).mean(axis=0) / (centred**2).mean(axis=0) ** 1.5
@@ -206,7 +219,7 @@ def _moments(values: Array, skewness: Array, kurtosis: Array) -> dict[str, Estim
         "mean_cost": mean,
         "sd_cost": Estimate(sd, sd_se),
         "cv": Estimate(cv, cv_se),
-        "skewness_cost": Estimate(skew, _jackknife(left_out.skewness)),
+        "skewness_cost": Estimate(skew, _jackknife(left_out.skewness, strata)),
     }
 
 
@@ -232,16 +245,21 @@ def _left_out(values: Array) -> _LeftOut:
     return _LeftOut(centre + m1, np.sqrt(variance * (n - 1) / (n - 2)), skewness)
 
 
-def _jackknife(left_out: Array) -> Array:
+def _jackknife(left_out: Array, strata: Strata | None) -> Array:
+    if strata:
+        return strata.jackknife(left_out)
     n = left_out.shape[0]
     return np.asarray(np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)))
 
 
-def _quantiles(ordered: Array, levels: Sequence[float]) -> Estimate:
-    n = ordered.shape[0]
-    level = np.asarray(levels)
-    spread = np.sqrt(level * (1 - level) / n)
+def _quantiles(values: Array, levels: Sequence[float], strata: Strata | None) -> Estimate:
+    n, ordered = values.shape[0], np.sort(values, axis=0)
+    level = np.broadcast_to(np.asarray(levels), (*values.shape[1:], len(levels)))
     value = _at(ordered, level)
+    spread = np.sqrt(level * (1 - level) / n)
+    if strata:
+        below = [_mean_error((values <= value[..., k]).astype(float), strata) for k in range(len(levels))]
+        spread = np.stack(below, axis=-1)
     high, low = _at(ordered, np.minimum(level + spread, 1.0)), _at(ordered, np.maximum(level - spread, 0.0))
     # a level so close to an end that the sample does not reach one sigma beyond it has no finite error
     reached = (level + spread < 1) & (level - spread > 0)
@@ -249,30 +267,31 @@ def _quantiles(ordered: Array, levels: Sequence[float]) -> Estimate:
 
 
 def _at(ordered: Array, level: Array) -> Array:
-    """Quantiles by the linear rule (numpy's default, spreadsheets' PERCENTILE.INC); the level becomes the last axis."""
-    position = level * (ordered.shape[0] - 1)
+    """Quantiles by the linear rule (numpy's default, spreadsheets' PERCENTILE.INC), at the levels of the last axis."""
+    position = np.moveaxis(level, -1, 0) * (ordered.shape[0] - 1)
     below = np.floor(position).astype(int)
     above = np.minimum(below + 1, ordered.shape[0] - 1)
-    found = ordered[below] + (ordered[above] - ordered[below]) * (position - below)[:, None, None]
-    return np.moveaxis(found, 0, -1)
+    low, high = np.take_along_axis(ordered, below, axis=0), np.take_along_axis(ordered, above, axis=0)
+    return np.moveaxis(low + (high - low) * (position - below), 0, -1)
 
 
-def _tail_means(ordered: Array, levels: Sequence[float]) -> Estimate:
-    quantile = _at(ordered, np.asarray(levels))
-    values, errors = [], []
+def _tail_means(values: Array, quantile: Array, levels: Sequence[float], strata: Strata | None) -> Estimate:
+    found, errors = [], []
     for position, level in enumerate(levels):
-        excess = _mean(np.maximum(ordered - quantile[..., position], 0.0))
-        values.append(quantile[..., position] + excess.value / (1 - level))
+        excess = _mean(np.maximum(values - quantile[..., position], 0.0), strata)
+        found.append(quantile[..., position] + excess.value / (1 - level))
         errors.append(excess.se / (1 - level))
-    return Estimate(np.stack(values, axis=-1), np.stack(errors, axis=-1))
+    return Estimate(np.stack(found, axis=-1), np.stack(errors, axis=-1))
 
 
-def _exceedance(overspend: Array, margins: Sequence[float]) -> Estimate:
+def _exceedance(overspend: Array, margins: Sequence[float], strata: Strata | None) -> Estimate:
     n = overspend.shape[0]
     chance = np.stack([(overspend > margin).mean(axis=0) for margin in margins], axis=-1)
-    bound = 1 - _ONE_SIGMA ** (1 / n)
-    certain = (chance == 0) | (chance == 1)
-    return Estimate(chance, np.where(certain, bound, np.sqrt(chance * (1 - chance) / n)))
+    error = np.sqrt(chance * (1 - chance) / n)
+    if strata:
+        error = np.stack([_mean_error((overspend > margin).astype(float), strata) for margin in margins], axis=-1)
+    # no event seen, or none missing, within any stratum says little of its chance
+    return Estimate(chance, np.where(error == 0, 1 - _ONE_SIGMA ** (1 / n), error))
 
 
 def _interval(overspend: Array, margins: Sequence[float]) -> Array:
@@ -290,23 +309,23 @@ def exact_interval(events: NDArray[np.int64], n: int, level: float = INTERVAL_LE
     return np.stack([lower, upper], axis=-1)
 
 
-def _ratio(part: Array, whole: Array) -> Estimate:
+def _ratio(part: Array, whole: Array, strata: Strata | None) -> Estimate:
     """Σ part / Σ whole, with the error of a ratio of paired means."""
     with np.errstate(invalid="ignore", divide="ignore"):
         share = part.mean(axis=0) / whole.mean(axis=0)
-        return Estimate(share, _sd(part - share * whole) / whole.mean(axis=0) / math.sqrt(part.shape[0]))
+        return Estimate(share, _mean_error(part - share * whole, strata) / whole.mean(axis=0))
 
 
-def _variance_removed(kept: Array, gross: Array) -> Estimate:
+def _variance_removed(kept: Array, gross: Array, strata: Strata | None) -> Estimate:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 - (_sd(kept) / _sd(gross)) ** 2
-        return Estimate(share, _jackknife(1 - (_left_out(kept).sd / _left_out(gross).sd) ** 2))
+        return Estimate(share, _jackknife(1 - (_left_out(kept).sd / _left_out(gross).sd) ** 2, strata))
 
 
-def _patients_above(ledger: xr.Dataset, retained: xr.DataArray, place: str) -> Estimate:
+def _patients_above(ledger: xr.Dataset, retained: xr.DataArray, place: str, strata: Strata | None) -> Estimate:
     above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
     people = exactness.people_of(ledger, place)
-    mean = _mean(above / people[:, None])
+    mean = _mean(above / people[:, None], strata)
     # no patient seen above a threshold: what one patient in all replicates would have been
     unseen = (mean.value == 0) & np.isfinite(retained["threshold"].values)
     return Estimate(mean.value, np.where(unseen, -math.log(_ONE_SIGMA) / (above.shape[0] * people[:, None]), mean.se))

@@ -23,6 +23,7 @@ from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
+from ..costs.model import CostModel
 from ..costs.moments import Exact
 from ..scenario import Scenario
 from .exact import points_of
@@ -55,7 +56,8 @@ def variance_by_source(
     scenario : Scenario
     parameter_sets : sequence of Scenario, optional
         What the truth may be, `scenario` being one of them or not: drawn fits, or variants. Sizes and thresholds are
-        those of `scenario`. Without them the parameters are taken as known.
+        those of `scenario`. Without them the sets that the scenario itself carries are taken; where it has none,
+        parameters are taken as known.
     weights : sequence of float, optional
         Chance of each set; equal without them.
     rule : exclusion rule
@@ -78,10 +80,12 @@ def variance_by_source(
     --------
     A person's cv of 3 and a shock of 3% meet at 3² / 0.03² = 10,000 people.
     """
-    sets = tuple(parameter_sets) or (scenario,)
+    asked = [truth.model_copy(update={"simulation": scenario.simulation}) for truth in parameter_sets] or [scenario]
+    # thresholds by percentile are those of a scenario's central figures, whatever its own sets
+    sets = [(truth, model) for truth in asked for model in truth.cost_model.truths]
     chance = _chances(len(sets), weights)
     points = points_of(scenario, rule)
-    given = [_given(scenario, truth, rule, points) for truth in sets]
+    given = [_given(truth, model, rule, points) for truth, model in sets]
     mean = _weighted(chance, [part.mean for part in given])
     parameter = _weighted(chance, [(part.mean - mean) ** 2 for part in given])
     process = _weighted(chance, [part.process for part in given])
@@ -105,24 +109,16 @@ def _weighted(chance: Array, parts: Sequence[Array]) -> Array:
     return np.asarray(np.tensordot(chance, np.stack(parts), axes=1))
 
 
-def _given(scenario: Scenario, truth: Scenario, rule: ExclusionRule, points: Sequence[float]) -> _Given:
+def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> _Given:
     """Moments under one set of parameters, at the sizes and thresholds of the scenario."""
-    asked = truth.model_copy(update={"simulation": scenario.simulation})
-    amounts, heads = amounts_of(asked), runs.heads(asked)
-    exact = Exact(asked.cost_model)
+    amounts, heads = amounts_of(scenario), runs.heads(scenario)
+    exact = Exact(model)
     parts = []
     for point in points:
         layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-        means, variances, _, _ = exact.given_shocks(heads, layers)
-        parts.append(_split(means, variances, exact.weights))
+        parts.append(exact.sources(heads, layers))
     mean, process, systematic = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
     return _Given(mean, process, systematic)
-
-
-def _split(means: Array, variances: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Mean, process and systematic variance, each (population_size,), from moments given the shocks (…, node)."""
-    mean = means @ weights
-    return mean, variances @ weights, (means - mean[:, None]) ** 2 @ weights
 
 
 def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets: int) -> xr.Dataset:

@@ -106,7 +106,7 @@ def _thresholds(scenario: Scenario) -> Array:
 
 
 def _variance_is_finite(scenario: Scenario) -> bool:
-    return all(stream.severity.tail_index > 2 for stream in scenario.cost_model.streams)
+    return all(stream.severity.tail_index > 2 for truth in scenario.cost_model.truths for stream in truth.streams)
 
 
 def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:

@@ -13,7 +13,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ..base import People, Positive, Term, Threshold, also, mistake
 from .calibrate import Calibrated
-from .quadrature import Moments
+from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .severity import AnySeverity, Severity
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 
@@ -78,7 +78,7 @@ def _refuse_infinite_mean(severity: Severity) -> None:
             f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2"
         )
     with np.errstate(all="ignore"):
-        mean, square = Moments(severity).raw[1:3]
+        mean, square = severity.moments.raw[1:3]
     if not 0 < mean < math.inf or (severity.tail_index > 2 and not math.isfinite(square)):
         raise mistake(f"has a mean of {mean:g} and a mean square of {square:g}", "give figures of a sensible size")
 
@@ -123,6 +123,8 @@ class Population(Term):
     units: Annotated[tuple[Unit, ...], also(names_differ)] = ()
     """Disjoint populations drawn together, in place of a list of sizes."""
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
+    parameter_sets: Annotated[tuple[ParameterSets, ...], Field(min_length=1)] | None = None
+    """What the segments' parameters may be, by segment; replicate r is drawn under set r mod the number of sets."""
 
     @property
     def names(self) -> list[str]:
@@ -147,6 +149,28 @@ class Population(Term):
                     "make them add up to 1",
                 )
         return self
+
+    @model_validator(mode="after")
+    def _sets_fit(self) -> Population:
+        if self.parameter_sets is not None:
+            check_names(self.parameter_sets, self.segments)
+            segments_of_sets(self.segments, self.parameter_sets)
+        return self
+
+    @property
+    def n_sets(self) -> int:
+        """Parameter sets; 0 where parameters are taken as known."""
+        return count(self.parameter_sets)
+
+    @cached_property
+    def truths(self) -> tuple[Population, ...]:
+        """The population under each parameter set; itself alone where parameters are taken as known."""
+        if self.parameter_sets is None:
+            return (self,)
+        return tuple(
+            self.model_copy(update={"segments": segments, "parameter_sets": None})
+            for segments in segments_of_sets(self.segments, self.parameter_sets)
+        )
 
 
 class Percentiles(Term):
@@ -196,6 +220,13 @@ class CostModel(Term):
         for _, error in mistakes_of(self.shocks, self.shock_correlations, self.population.names):
             raise error
         return self
+
+    @cached_property
+    def truths(self) -> tuple[CostModel, ...]:
+        """The model under each parameter set; itself alone where parameters are taken as known."""
+        if self.population.parameter_sets is None:
+            return (self,)
+        return tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
 
     @property
     def sampled(self) -> bool:

@@ -38,6 +38,8 @@ class TotalMoments(NamedTuple):
 class Exact:
     """Exact moments of one cost model, with the families' integrals prepared once.
 
+    A model with parameter sets is an equal mixture of its truths.
+
     Parameters
     ----------
     model : CostModel
@@ -47,7 +49,8 @@ class Exact:
 
     def __init__(self, model: CostModel, nodes: ShockNodes | None = None) -> None:
         self.model = model
-        self._moments = [Moments(stream.severity) for stream in model.streams]
+        self._truths = [Exact(truth, nodes) for truth in model.truths] if model.population.parameter_sets else []
+        self._moments = [stream.severity.moments for stream in model.streams]
         atoms = any(stream.severity.has_atoms for stream in model.streams)
         self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
@@ -63,6 +66,8 @@ class Exact:
         in_scope : bool
             Whether to total what the budget pays for, or the rare services that are out of scope.
         """
+        if self._truths:
+            return mixture([truth.total(heads, layers, in_scope) for truth in self._truths])
         return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)
 
     def given_shocks(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> Array:
@@ -87,12 +92,27 @@ class Exact:
         chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
         return np.stack(chance) * rates[:, None]
 
+    def sources(self, heads: NDArray[np.int64], layers: Sequence[Layer]) -> tuple[Array, Array, Array]:
+        """Mean of what a rule keeps, its variance given the shocks on average, and the variance of its mean given them.
+
+        Each (population,); of a model without parameter sets.
+        """
+        mean_given, variance_given, _, _ = self.given_shocks(heads, layers)
+        mean = mean_given @ self.weights
+        return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+
     def n_above(self, heads: NDArray[np.int64], amounts: Array) -> tuple[Array, Array]:
         """Mean and sd of the number of patients above the thresholds, each (population,)."""
+        found = self.count_above(heads, amounts)
+        return found.mean, found.sd
+
+    def count_above(self, heads: NDArray[np.int64], amounts: Array) -> TotalMoments:
+        """Moments of the number of patients above the thresholds."""
+        if self._truths:
+            return mixture([truth.count_above(heads, amounts) for truth in self._truths])
         chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
         per_user = np.stack([np.where(ORDERS == 0, 1.0, c[:, None]) for c in chance])
-        found = _over_shocks(self._cumulants(heads, per_user, True), self.weights)
-        return found.mean, found.sd
+        return _over_shocks(self._cumulants(heads, per_user, True), self.weights)
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (node, 5)."""
@@ -119,6 +139,19 @@ class Exact:
             if streams[s].in_scope == in_scope:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
         return total
+
+
+def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> TotalMoments:
+    """Moments of a mixture of laws, equally likely or in proportion to `counts`."""
+    if len(parts) == 1:
+        return parts[0]
+    weight = np.ones(len(parts)) if counts is None else counts
+    weight = weight / weight.sum()
+    mean, sd, skewness, kurtosis = (np.stack(moment) for moment in zip(*parts, strict=True))
+    # cumulants given the law, with the laws where shocks have their nodes
+    with np.errstate(invalid="ignore"):
+        given = np.stack([mean, sd**2, skewness * sd**3, kurtosis * sd**4])
+    return _over_shocks(np.moveaxis(given, 1, -1), weight)
 
 
 def gross_per_head(model: CostModel, shares: Array | None = None) -> Array:
@@ -203,7 +236,7 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
     k1, k2, k3, k4 = cumulants
     mean = k1 @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = np.where(np.isinf(k1), 0.0, k1 - mean[:, None])
+        apart = np.where(np.isinf(k1), 0.0, k1 - mean[..., None])
         variance = (k2 + apart**2) @ weights
         third = (k3 + 3 * k2 * apart + apart**3) @ weights
         fourth = (k4 + 3 * k2**2 + 4 * k3 * apart + 6 * k2 * apart**2 + apart**4) @ weights

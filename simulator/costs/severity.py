@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from scipy import optimize, special
 
 from ..base import Number, Positive, Term, also, mistake
+
+if TYPE_CHECKING:
+    from .quadrature import Moments
 
 Array = NDArray[np.float64]
 
@@ -39,6 +42,13 @@ class Severity(Term):
     def breaks(self) -> Array:
         """Survival probabilities at which `isf` has a kink or a jump."""
         return np.empty(0)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Partial moments, prepared once."""
+        from .quadrature import Moments
+
+        return Moments(self)
 
     @property
     def has_atoms(self) -> bool:

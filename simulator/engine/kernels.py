@@ -323,7 +323,7 @@ def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
 @_compiled
 def draw_block(
     key,
-    first_replicate,
+    replicates,
     heads,
     shares,
     kind,
@@ -346,7 +346,8 @@ def draw_block(
     Parameters
     ----------
     key : uint64 (2,)
-    first_replicate : int
+    replicates : int64 (replicate,)
+        Their numbers.
     heads : int64 (increment, stream)
         People in the increment and segment; for a rare service all people of the increment. With `members` drawn, the
         people of the whole increment stand in each column.
@@ -374,7 +375,7 @@ def draw_block(
     k0, k1 = key[0], key[1]
     sampled = members.shape[0] > 0
     for r in range(gross.shape[0]):
-        c2 = np.uint64(first_replicate + r)
+        c2 = np.uint64(replicates[r])
         for i in range(heads.shape[0]):
             c3 = np.uint64(i)
             unplaced = heads[i, 0]

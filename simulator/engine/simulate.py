@@ -1,12 +1,17 @@
-"""Draw synthetic populations: a plan of plain arrays, chunks of replicates, any executor."""
+"""Draw synthetic populations: plans of plain arrays, chunks of replicates, any executor.
+
+Where a model carries parameter sets there is a plan for each, and replicate r is drawn by plan r mod their number.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,7 @@ _KINDS = {(True, True): kernels.PEOPLE, (False, True): kernels.IN_SCOPE, (False,
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one worker needs to draw any replicate: plain arrays, picklable."""
+    """All that one worker needs to draw any replicate of one parameter set: plain arrays, picklable."""
 
     seed: int
     heads: Counts
@@ -51,12 +56,13 @@ class Plan:
         return int(self.heads[:, 0].sum() if self.n_sampled else self.heads[:, self.kind == kernels.PEOPLE].sum())
 
 
-def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int) -> Plan:
-    """Tables and counts for the kernel.
+def make_plans(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int) -> tuple[Plan, ...]:
+    """Tables and counts for the kernel, one plan for each parameter set.
 
     Parameters
     ----------
     model : CostModel
+        Its parameter sets differ in what people cost; thresholds, cuts and the case mix are the same for all.
     increments : ndarray of int, shape (increment, segment)
         People added from one population size to the next, or people of each unit.
     thresholds : ndarray, shape (stream, threshold)
@@ -65,8 +71,26 @@ def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Arr
         Money per year before shocks; no body claim exceeds it.
     seed : int
     """
+    at = tuple(cuts.tolist())
+    built = _tables_of_sets(model, at) if len(model.truths) > 1 else (_tables(model, at),)
+    return tuple(
+        _plan(truth, increments, thresholds, seed, own) for truth, own in zip(model.truths, built, strict=True)
+    )
+
+
+def _tables(model: CostModel, cuts: tuple[float, ...]) -> tuple[tables.Tables, ...]:
+    return tuple(tables.build(stream.severity, cut) for stream, cut in zip(model.streams, cuts, strict=True))
+
+
+@lru_cache(maxsize=1)
+def _tables_of_sets(model: CostModel, cuts: tuple[float, ...]) -> tuple[tuple[tables.Tables, ...], ...]:
+    """Tables by parameter set; the last are kept, as they take a while and a run is often taken further."""
+    with ThreadPoolExecutor(cores()) as threads:
+        return tuple(threads.map(lambda truth: _tables(truth, cuts), model.truths))
+
+
+def _plan(model: CostModel, increments: Counts, thresholds: Array, seed: int, built: Sequence[tables.Tables]) -> Plan:
     streams = model.streams
-    built = [tables.build(stream.severity, float(cut)) for stream, cut in zip(streams, cuts, strict=True)]
     return Plan(
         seed=seed,
         heads=_stream_heads(model, increments),
@@ -80,8 +104,15 @@ def make_plan(model: CostModel, increments: Counts, thresholds: Array, cuts: Arr
         thresholds=np.ascontiguousarray(thresholds),
         shocks=model.joint_shocks,
         n_sampled=model.shares.size if model.sampled else 0,
-        tables_hash=tables.digest(built),
+        tables_hash=tables.digest(list(built)),
     )
+
+
+def tables_hash(plans: Sequence[Plan]) -> str:
+    """SHA-256 over every bit of the tables of all parameter sets."""
+    if len(plans) == 1:
+        return plans[0].tables_hash
+    return hashlib.sha256("".join(plan.tables_hash for plan in plans).encode()).hexdigest()
 
 
 def _stream_heads(model: CostModel, increments: Counts) -> Counts:
@@ -105,8 +136,8 @@ def _chained_shares(model: CostModel) -> Array:
     return np.hstack([chained, np.zeros((shares.shape[0], len(model.streams) - model.shares.size))])
 
 
-def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
-    """Draw replicates first … first + count − 1; the unit of work that an executor runs.
+def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
+    """Draw the replicates with these numbers; the unit of work that an executor runs.
 
     Returns
     -------
@@ -114,7 +145,8 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
         By increment, not accumulated: see `kernels.draw_block`.
     """
     increments, n_thresholds = plan.heads.shape[0], plan.thresholds.shape[1]
-    factors = _shock_factors(plan, np.arange(first, first + count))
+    count = replicates.size
+    factors = _shock_factors(plan, replicates)
     drawn: dict[str, NDArray[Any]] = {
         "gross_cost": np.zeros((count, increments)),
         "excess_cost": np.zeros((count, increments, n_thresholds)),
@@ -127,7 +159,7 @@ def draw(plan: Plan, first: int, count: int) -> dict[str, NDArray[Any]]:
     factor = plan.shocks.by_stream(factors)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
-            kernels.key_of(plan.seed), first, _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
+            kernels.key_of(plan.seed), _own(replicates), _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
             _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
             factor, *drawn.values(),
         )  # fmt: skip
@@ -155,13 +187,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 def draw_all(
-    plan: Plan, first: int, count: int, executor: Executor | None = None, progress: Progress | None = None
+    plans: Sequence[Plan], first: int, count: int, executor: Executor | None = None, progress: Progress | None = None
 ) -> dict[str, NDArray[Any]]:
     """Draw replicates in chunks; no number depends on the chunks, on their order or on the executor.
 
     Parameters
     ----------
-    plan : Plan
+    plans : sequence of Plan
+        Replicate r is drawn by plan r mod their number.
     first, count : int
         Replicates first … first + count − 1.
     executor : concurrent.futures.Executor, optional
@@ -174,11 +207,11 @@ def draw_all(
     Interrupted
         On Ctrl-C, with what was finished.
     """
-    draw(plan, first, 0)  # compile, or load what was compiled, before many workers need it
+    draw(plans[0], np.arange(0))  # compile, or load what was compiled, before many workers need it
     if executor is None:
         with ThreadPoolExecutor(cores()) as threads:
-            return _gather(plan, first, count, threads, progress)
-    return _gather(plan, first, count, executor, progress)
+            return _gather(plans, first, count, threads, progress)
+    return _gather(plans, first, count, executor, progress)
 
 
 def cores() -> int:
@@ -200,40 +233,43 @@ def _chunk_size(plan: Plan, count: int) -> int:
     return max(1, min(by_work, math.ceil(count / 8)))
 
 
+def _chunks(plans: Sequence[Plan], first: int, count: int) -> Iterator[tuple[Plan, Counts]]:
+    """Replicates of one plan each, small enough to share the work and to stop soon; early replicates first."""
+    sets = len(plans)
+    step = sets * _chunk_size(plans[0], math.ceil(count / sets))
+    for start in range(first, first + count, step):
+        stop = min(start + step, first + count)
+        for one in range(start, min(start + sets, stop)):
+            yield plans[one % sets], np.arange(one, stop, sets)
+
+
 def _gather(
-    plan: Plan, first: int, count: int, executor: Executor, progress: Progress | None
+    plans: Sequence[Plan], first: int, count: int, executor: Executor, progress: Progress | None
 ) -> dict[str, NDArray[Any]]:
-    step = _chunk_size(plan, count)
-    futures: dict[Future[dict[str, NDArray[Any]]], int] = {}
-    finished: dict[int, dict[str, NDArray[Any]]] = {}
+    futures: dict[Future[dict[str, NDArray[Any]]], Counts] = {}
+    drawn: dict[str, NDArray[Any]] = {}
+    finished = np.zeros(count, bool)
     try:
-        for start in range(first, first + count, step):
-            futures[executor.submit(draw, plan, start, min(step, first + count - start))] = start
-        done = 0
-        for future in as_completed(futures):
-            start = futures[future]
-            finished[start] = future.result()
-            done += finished[start]["gross_cost"].shape[0]
+        for plan, numbers in _chunks(plans, first, count):
+            futures[executor.submit(draw, plan, numbers)] = numbers
+        for future in as_completed(list(futures)):
+            here = futures.pop(future) - first
+            for name, values in future.result().items():
+                _put(drawn, name, values, here, count)
+            finished[here] = True
             if progress is not None:
-                progress(done, count)
+                progress(int(finished.sum()), count)
     except KeyboardInterrupt:
         for future in futures:
             future.cancel()
-        raise Interrupted(_join(_without_gap(finished, first, step))) from None
-    joined = _join([finished[start] for start in sorted(finished)])
-    assert joined is not None
-    return joined
+        whole = count if finished.all() else int(np.argmin(finished))
+        raise Interrupted({name: values[:whole] for name, values in drawn.items()} if whole else None) from None
+    return drawn
 
 
-def _without_gap(finished: dict[int, dict[str, NDArray[Any]]], first: int, step: int) -> list[dict[str, NDArray[Any]]]:
-    parts = []
-    while first in finished:
-        parts.append(finished[first])
-        first += step
-    return parts
-
-
-def _join(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]] | None:
-    if not parts:
-        return None
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _put(drawn: dict[str, NDArray[Any]], name: str, values: NDArray[Any], here: Counts, count: int) -> None:
+    """Lay what was drawn in its place; what a scenario does not use stays empty."""
+    if name not in drawn:
+        drawn[name] = np.empty((count if len(values) else 0, *values.shape[1:]), values.dtype)
+    if len(values):
+        drawn[name][here] = values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,6 +74,9 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
 @click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
+@click.option(
+    "--parameter-uncertainty", is_flag=True, help="The scenario refers to the model of --out and draws under its sets."
+)
 @click.option("--size", callback=_sizes, help="Population sizes of the scenario: 1000,10000.")
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
 @outputs
@@ -80,6 +84,7 @@ def fit(
     costs: str,
     out: str | None,
     scenario: str | None,
+    parameter_uncertainty: bool,
     size: Any,
     plot: str | None,
     as_json: bool,
@@ -102,6 +107,10 @@ def fit(
         check_output("--scenario", scenario, costs)
         if plot:
             check_picture(plot, costs)
+        if parameter_uncertainty and not (out and scenario):
+            raise SimulatorError(
+                "--parameter-uncertainty", None, "needs a model and a scenario", "add --out, --scenario"
+            )
         model = _fitted(costs, bands, options)
         if out or scenario:
             refuse_bills(model.population)
@@ -110,13 +119,21 @@ def fit(
         if out:
             model.to_toml(out)
         if scenario:
-            model.to_scenario_toml(scenario, **({"sizes": size} if size else {}))
+            model.to_scenario_toml(scenario, **_scenario_parts(size, out if parameter_uncertainty else None, scenario))
         told = Told(
             lambda: text_fit.fit_report(model), lambda: text_fit.as_json(model), lambda: text_fit.fit_rows(model)
         )
         tell(told, as_json, csv)
         for path in filter(None, (out, scenario, plot)):
             written(path)
+
+
+def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, Any]:
+    parts: dict[str, Any] = {"sizes": size} if size else {}
+    if model is None:
+        return parts
+    beside = os.path.relpath(model, os.path.dirname(scenario) or os.curdir).replace(os.sep, "/")
+    return parts | {"model": beside, "parameter_uncertainty": True}
 
 
 def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:

@@ -33,6 +33,7 @@ def check_table(described: Mapping[str, Any]) -> Page:
         _thresholds(described, money),
         _segments(described, money),
         _shocks(described),
+        *_parameter_sets(described, money),
         *_rare_services(described, money),
         f"{_EXACT} and before shocks. Money is {money.unit} for one person and one year.",
     ]
@@ -249,6 +250,14 @@ def _shocks(d: Mapping[str, Any]) -> Table | str:
         return "No shocks: all variation is luck."
     rows = [[shock["name"], _percent(shock["cv"])] for shock in d["shocks"]]
     return Table(["shock, not in the figures above", "cv"], [*rows, ["together", _percent(d["shock_cv"])]])
+
+
+def _parameter_sets(d: Mapping[str, Any], money: _Money) -> list[str]:
+    if "parameter_sets" not in d:
+        return []
+    doubt = d["parameter_sets"]
+    told = f"{doubt['number']} parameter sets: a mean of {money.show(doubt['mean'])} over them"
+    return [f"{told}, standard deviation {money.show(doubt['mean_sd'])}; all other figures are the central ones."]
 
 
 def _rare_services(d: Mapping[str, Any], money: _Money) -> list[Table]:

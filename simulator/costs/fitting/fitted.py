@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from ...base import SCHEMA_VERSION
+from ...base import SCHEMA_VERSION, SimulatorError
 from ...ledger import write_whole
 from ..model import Population
 from . import model_file, parameter_sets
@@ -100,6 +100,7 @@ class FittedModel:
         replicates: int = 10_000,
         seed: int = 1,
         title: str = "Fitted to our own patients",
+        parameter_uncertainty: bool = False,
     ) -> dict[str, Any]:
         """A scenario's parts but for the population.
 
@@ -111,9 +112,12 @@ class FittedModel:
             Money per year; those of the fit, and none at all where the variance is finite, by default.
         replicates, seed : int
         title : str
+        parameter_uncertainty : bool
+            Whether the scenario takes the parameter sets, whose variances must then be finite too.
         """
         if thresholds is None:
-            thresholds = self.thresholds if self.infinite_variance else (*self.thresholds, math.inf)
+            finite = self._finite_in_sets() if parameter_uncertainty else not self.infinite_variance
+            thresholds = (*self.thresholds, math.inf) if finite else self.thresholds
         return {
             "schema_version": SCHEMA_VERSION,
             "title": title,
@@ -124,21 +128,53 @@ class FittedModel:
             },
         }  # fmt: skip
 
-    def scenario(self, **parts: Any) -> Scenario:
-        """A scenario of this population; `parts` as in `scenario_table`."""
+    def scenario(self, parameter_uncertainty: bool = False, **parts: Any) -> Scenario:
+        """A scenario of this population, with its parameter sets where asked for; `parts` as in `scenario_table`."""
         from ...scenario import scenario_from
 
-        return scenario_from({**self.scenario_table(**parts), "population": self.population}, "scenario")
+        population: Any = self.population
+        if parameter_uncertainty:
+            self._check_sets()
+            sets = [{"segment": name, **drawn} for name, drawn in self.sets.items() if drawn]
+            population = self.population.model_dump(exclude_none=True) | {"parameter_sets": sets}
+        table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
+        return scenario_from({**table, "population": population}, "scenario")
 
-    def scenario_text(self, **parts: Any) -> str:
-        """A scenario file that runs by itself, as text; `parts` as in `scenario_table`."""
-        table = self.scenario_table(**parts)
+    def _finite_in_sets(self) -> bool:
+        everyone = [self.population, *(self.population_of_set(b) for b in range(self.n_sets))]
+        return all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
+
+    def _check_sets(self) -> None:
+        if not self.n_sets:
+            raise SimulatorError("parameter_uncertainty", None, "finds no parameter sets", "fit with sets=100")
+
+    def scenario_text(self, model: str | None = None, parameter_uncertainty: bool = False, **parts: Any) -> str:
+        """A scenario file, as text.
+
+        Parameters
+        ----------
+        model : str, optional
+            Model file to which it refers, from its own folder; without it the scenario runs by itself.
+        parameter_uncertainty : bool
+            Whether it takes the parameter sets of the model file.
+        **parts
+            As in `scenario_table`.
+        """
+        if parameter_uncertainty:
+            self._check_sets()
+        if parameter_uncertainty and model is None:
+            raise SimulatorError("parameter_uncertainty", None, "needs a model file with the sets", "name it")
+        table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
         top = [f"{name} = {model_file.toml_value(value)}" for name, value in table.items() if name != "simulation"]
         inner = [f"{name} = {model_file.toml_value(value)}" for name, value in table["simulation"].items()]
-        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *model_file.population_lines(self.population)]
+        population = model_file.population_lines(self.population)
+        if model is not None:
+            uncertain = ["parameter_uncertainty = true"] if parameter_uncertainty else []
+            population = ["", "[population]", f"model = {model_file.toml_value(model)}", *uncertain]
+        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *population]
         return "\n".join(lines) + "\n"
 
     def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:
-        """Write a scenario file that runs by itself; `parts` as in `scenario_table`."""
+        """Write a scenario file; `parts` as in `scenario_text`."""
         text = self.scenario_text(**parts)
         write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))

@@ -129,11 +129,24 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Population, dict[str, Draw
         population = Population.model_validate(raw["population"])
     except ValidationError as error:
         raise mistakes_in(error, raw["population"], source) from None
-    sets = {
-        part["segment"]: {name: tuple(values) for name, values in part.items() if name != "segment"}
-        for part in raw.get("parameter_sets", [])
-    }
-    return population, sets, raw.get("provenance", {})
+    return population, _sets_in(raw.get("parameter_sets", []), source), raw.get("provenance", {})
+
+
+def _sets_in(raw: Any, source: str) -> dict[str, Drawn]:
+    found: dict[str, Drawn] = {}
+    for part in raw if isinstance(raw, list) else [raw]:
+        named = isinstance(part, dict) and isinstance(part.get("segment"), str) and part["segment"] not in found
+        if not named or not all(_is_numbers(values) for name, values in part.items() if name != "segment"):
+            raise SimulatorError(
+                f"{source}: parameter_sets", None, "are not tables of one segment each with lists of numbers",
+                "fit the model afresh",
+            )  # fmt: skip
+        found[part["segment"]] = {name: tuple(values) for name, values in part.items() if name != "segment"}
+    return found
+
+
+def _is_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 def _raw(path: Path, source: str) -> dict[str, Any]:

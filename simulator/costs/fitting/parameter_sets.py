@@ -123,7 +123,7 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
             "fit with parameter sets",
         )
     segments = tuple(
-        _changed(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
+        segment_of_set(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
     )
     return population.model_copy(update={"segments": segments})
@@ -134,7 +134,8 @@ def count(sets: Mapping[str, Drawn]) -> int:
     return min((len(values) for drawn in sets.values() for values in drawn.values()), default=0)
 
 
-def _changed(segment: Segment, given: Mapping[str, float]) -> Segment:
+def segment_of_set(segment: Segment, given: Mapping[str, float]) -> Segment:
+    """The segment with other values of the parameters that are given."""
     severity: Severity = segment.users_severity
     if "tail_share" in given:
         severity = _with_tail_share(severity, given["tail_share"])
@@ -216,23 +217,23 @@ def variance_parts(
     Returns
     -------
     VarianceParts
-        By the law of total variance: the mean over sets of the variance given a set, and the variance over sets of the
-        mean; the systematic part is what shocks add to the first.
+        By the law of total variance, each set as likely as another: the mean over sets of the variance given shocks and
+        set, the variance over sets of the mean, and the mean over sets of what the mean given the shocks varies. As
+        `simulator.variance_by_source` of a scenario with these sets has them, in money.
     """
-    means, own, added = [], [], []
-    for b in range(count(sets)):
-        changed = population_of_set(population, sets, b)
-        mean, variance = _moments_of(CostModel(population=changed), size, threshold)
-        means.append(mean)
-        own.append(variance)
-        if shocks:
-            added.append(_moments_of(CostModel(population=changed, shocks=shocks), size, threshold)[1] - variance)
-    return VarianceParts(float(np.mean(own)), float(np.var(means, ddof=1)), float(np.mean(added)) if added else 0.0)
+    if not count(sets):
+        raise SimulatorError("parameter_sets", None, "are none", "fit with sets=100")
+    found = [
+        _sources(CostModel(population=population_of_set(population, sets, b), shocks=shocks), size, threshold)
+        for b in range(count(sets))
+    ]
+    means, own, common = zip(*found, strict=True)
+    return VarianceParts(float(np.mean(own)), float(np.var(means)), float(np.mean(common)))
 
 
-def _moments_of(model: CostModel, size: int, threshold: float) -> tuple[float, float]:
+def _sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
     from ..model import head_counts
 
     layers: list[Layer] = [] if math.isinf(threshold) else [(np.full(len(model.streams), threshold), 1.0, 0.0)]
-    found = Exact(model).total(head_counts(size, model.shares)[None, :], layers)
-    return float(found.mean[0]), float(found.sd[0]) ** 2
+    mean, process, systematic = Exact(model).sources(head_counts(size, model.shares)[None, :], layers)
+    return mean.item(), process.item(), systematic.item()
