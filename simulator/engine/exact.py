@@ -35,7 +35,7 @@ _GONE = 1e-13  # of a block of frequencies after which nothing is left
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
-_BLOCK = 64  # frequencies that share their nodes
+_BLOCK = 32  # frequencies that share their nodes
 
 
 @dataclass(frozen=True)
