@@ -31,7 +31,7 @@ TAIL_MASS = 1e-8
 """Chance of a total beyond the series' range that is aimed at."""
 _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
-_GONE = 1e-13  # of a block of frequencies after which nothing is left
+_GONE = 1e-10  # of a block of frequencies after which nothing is left
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
@@ -175,8 +175,9 @@ class _Total:
             nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * self._gross)
             found[start : start + _BLOCK], error = self._over_shocks(block, nodes)
             worst = max(worst, error)
-            if np.abs(found[start : start + _BLOCK]).max() < _GONE:
-                break
+            left = float(np.abs(found[start : start + _BLOCK]).max())
+            if left < _GONE:
+                return found, max(worst, left)
         return found, worst
 
     def _over_shocks(self, frequency: Array, nodes: ShockNodes) -> tuple[Complex, float]:
