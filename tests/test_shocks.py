@@ -71,7 +71,13 @@ def shocked(name, membership="fixed", **simulation):
 
 
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
-@pytest.mark.parametrize("name", sorted(SHOCKED))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("all", "against each other", "services") else ())
+        for name in sorted(SHOCKED)
+    ],
+)
 def test_simulated_figures_agree_with_the_exact_ones(name, membership):
     scenario = shocked(name, membership)
     for figure, z in scores(scenario, exact_of(scenario)).items():
@@ -183,6 +189,7 @@ def test_nodes_have_the_means_and_covariances_of_draws(name):
     assert np.abs((drawn.mean(axis=0) - 1) / np.maximum(drawn.std(axis=0) / math.sqrt(len(drawn)), 1e-12)).max() < 5
 
 
+@pytest.mark.slow
 def test_many_dimensions_take_quasi_random_points_that_are_near_the_tensor(monkeypatch):
     scenario = shocked("all")
     joint, heads = scenario.cost_model.joint_shocks, runs.heads(scenario)

@@ -24,7 +24,7 @@ from .shocks import SHOCK_BOUND, JointShocks, RareShock, Shock
 
 Array = NDArray[np.float64]
 
-MOST_POINTS = 60_000
+MOST_POINTS = 120_000
 """Points of a tensor from which on quasi-random points are taken."""
 QUASI_RANDOM_POINTS = 1 << 14
 _FEWEST = {0: 1, 1: 48, 2: 24, 3: 16}  # points a dimension, by the number of dimensions
@@ -145,8 +145,9 @@ def _count(joint: JointShocks, part: _Part, dimensions: int, steps: bool, pull: 
     if _is_merged(joint, part):
         turn = float(pull @ joint.hits[part.shocks[0]]) * _sigma(joint, part)
     else:
-        sigmas = [s.sigma if isinstance(s, Shock) else 0.0 for s in (joint.shocks[k] for k in part.shocks)]
-        turn = float(sum(sigma * (pull @ joint.hits[k]) for sigma, k in zip(sigmas, part.shocks, strict=True)))
+        places, root = _rare_first(joint, part)
+        sigmas = [s.sigma if isinstance(s, Shock) else 0.0 for s in (joint.shocks[k] for k in places)]
+        turn = float(np.abs((sigmas * (joint.hits[places] @ pull)) @ root).max())
     # so many resolve exp(i·turn·z) to 1e-9; in eights, so that few rules are made
     return 8 * math.ceil(max(_FEWEST.get(dimensions, _FEWEST_OF_MANY), 14 + 3.2 * turn if turn else 0) / 8)
 
@@ -180,10 +181,15 @@ def _nodes_of(joint: JointShocks, part: _Part, count: int, steps: bool) -> tuple
     return factors, weights
 
 
+def _rare_first(joint: JointShocks, part: _Part) -> tuple[list[int], Array]:
+    """A part's shocks, rare ones first, and the root of their correlation."""
+    places = sorted(part.shocks, key=lambda k: not isinstance(joint.shocks[k], RareShock))
+    return places, np.asarray(np.linalg.cholesky(joint.correlation[np.ix_(places, places)]))
+
+
 def _correlated(joint: JointShocks, part: _Part, count: int, steps: bool) -> tuple[Array, Array]:
     """Factors (node, shock of the part) and weights, over independent scores; rare shocks first."""
-    places = sorted(part.shocks, key=lambda k: not isinstance(joint.shocks[k], RareShock))
-    root = np.linalg.cholesky(joint.correlation[np.ix_(places, places)])
+    places, root = _rare_first(joint, part)
     score, weights = np.zeros((1, 0)), np.ones(1)
     found: dict[int, Array] = {}
     for row, k in enumerate(places):

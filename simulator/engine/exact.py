@@ -31,11 +31,11 @@ TAIL_MASS = 1e-8
 """Chance of a total beyond the series' range that is aimed at."""
 _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
-_GONE = 1e-13  # of a block of frequencies after which nothing is left
+_GONE = 1e-10  # of a block of frequencies after which nothing is left
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
-_BLOCK = 64  # frequencies that share their nodes
+_BLOCK = 16  # frequencies that share their nodes
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
     mean, sd : float
         Exact moments of the total, money.
     """
-    total = _Total(transforms, heads, rule)
+    total = _Total(transforms, heads, rule, mean)
     low, high, beyond = total.range(mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
     while True:
@@ -127,7 +127,7 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
 class _Total:
     """The total that a rule keeps of one population."""
 
-    def __init__(self, transforms: Transforms, heads: NDArray[np.int64], rule: Rule) -> None:
+    def __init__(self, transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float) -> None:
         self._transforms, self._heads, self._rule = transforms, heads, rule
         self._model = model = transforms.model
         people, segments = float(heads.sum()), heads.size
@@ -137,6 +137,7 @@ class _Total:
         """Expected users, or events, of each stream that is in scope."""
         self._gross = self._expected * transforms.means
         self._mixes = model.case_mixes(heads) if model.sampled else []
+        self._kept_share = min(mean / self._gross.sum(), 1.0)
         self._degree = 0
 
     def range(self, mean: float, sd: float) -> tuple[float, float, float]:
@@ -172,11 +173,12 @@ class _Total:
         found, worst = np.zeros(frequency.size, complex), 0.0
         for start in range(0, frequency.size, _BLOCK):
             block = frequency[start : start + _BLOCK]
-            nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * self._gross)
+            nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * self._kept_share * self._gross)
             found[start : start + _BLOCK], error = self._over_shocks(block, nodes)
             worst = max(worst, error)
-            if np.abs(found[start : start + _BLOCK]).max() < _GONE:
-                break
+            left = float(np.abs(found[start : start + _BLOCK]).max())
+            if left < _GONE:
+                return found, max(worst, left)
         return found, worst
 
     def _over_shocks(self, frequency: Array, nodes: ShockNodes) -> tuple[Complex, float]:

@@ -173,7 +173,7 @@ class _Partial:
         averaged, here = nodes.averaged @ weights, nodes.averaged < 1
         cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
         found = np.empty((frequency.size, self._ends.size), complex)
-        step = max(1, _CHUNK // cost.size)
+        step = max(1, _CHUNK // max(cost.size, 1))
         for start in range(0, frequency.size, step):
             half = frequency[start : start + step, None] * (cost / 2)
             sine = np.sin(half)
