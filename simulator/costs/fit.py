@@ -106,8 +106,13 @@ def fit(
 
     Examples
     --------
-    >>> model = fit(frame, cost="total", segment="band")  # doctest: +SKIP
-    >>> model.to_toml("model.toml")  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import simulator as sim
+    >>> made_up = pd.DataFrame({"total": np.random.default_rng(1).lognormal(6.0, 1.0, 2_000).round(2)})
+    >>> model = sim.fit(made_up, cost="total", family="lognormal", sets=0)
+    >>> [segment.name for segment in model.population.segments]
+    ['everybody']
     """
     how = reading(
         cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
