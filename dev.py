@@ -169,7 +169,7 @@ def lint(options):
 
 def docs(options):
     ensure(("docs", "notebook"))
-    site = ["-W", "--keep-going", "-q", "-b", "html", "docs", "results/docs"]
+    site = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "docs", "results/docs"]
     failed = run([python_of(VENV), "-m", "sphinx", *site, *options])
     if not failed:
         say("open results/docs/index.html")

@@ -22,8 +22,8 @@ LONGEST = 600  # seconds for a cell
 STAMP = "made_from"
 
 
-def executed(source: Path) -> Path:
-    """The notebook with its outputs, run now where that was not done before.
+def executed(source: Path, afresh: bool = False) -> Path:
+    """The notebook with its outputs, run now where that was not done before, or in any case.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def executed(source: Path) -> Path:
 
     target = KEPT / f"{source.stem}.ipynb"
     stamp = hashlib.sha256(source.read_bytes() + digest().encode()).hexdigest()
-    if target.is_file() and nbformat.read(target, as_version=4).metadata.get(STAMP) == stamp:
+    if not afresh and target.is_file() and nbformat.read(target, as_version=4).metadata.get(STAMP) == stamp:
         return target
     import jupytext
     from nbclient import NotebookClient
@@ -80,5 +80,5 @@ if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(ROOT)
     for given in sys.argv[1:] or sorted(str(path) for path in SOURCES.glob("*.py")):
         started = time.time()
-        executed(Path(given))
+        executed(Path(given), afresh=True)
         print(f"{given}: {time.time() - started:.0f} s")

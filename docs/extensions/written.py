@@ -7,7 +7,7 @@ the arrangements from their files.
 import re
 from typing import Any
 
-from sources import GENERATED, ROOT, write
+from sources import GENERATED, write
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -34,13 +34,7 @@ def within_the_site(app: Sphinx, docname: str, source: list[str]) -> None:
     """Links of the page on arrangements that lead out of docs/ lead to their pages on the site."""
     if docname == "arrangements":
         text = re.sub(r"\]\(\.\./configs/arrangements/([\w-]+)\.toml\)", r"](generated/arrangements/\1.md)", source[0])
-        source[0] = text.replace(
-            "](../CONTRIBUTING.md#adding-a-sharing-term)", "](contributing.md#adding-a-sharing-term)"
-        )
-    if docname == "contributing":
-        source[0] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    if docname == "changelog":
-        source[0] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        source[0] = text.replace("](../CONTRIBUTING.md#", "](contributing.md#")
 
 
 def every_name_is_there(app: Sphinx, env: BuildEnvironment) -> None:

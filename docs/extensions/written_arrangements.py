@@ -27,8 +27,9 @@ def arrangement_pages() -> dict[str, str]:
     rows = "\n".join(f"| [{raw[file]['title']}]({file.stem}.md) | `{_shown(file)}` |" for file in files)
     listed = "\n".join(file.stem for file in files)
     pages["arrangements/index.md"] = (
-        "# The files\n\nEach is a scenario that runs as it is: `simulator settle FILE` draws its populations and settles "
-        f"its designs on them.\n\n| arrangement | file |\n|---|---|\n{rows}\n\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
+        "# The files\n\nEach is a scenario that runs as it is: `simulator settle FILE` draws its populations and "
+        f"settles its designs on them.\n\n| arrangement | file |\n|---|---|\n{rows}\n\n"
+        f"```{{toctree}}\n:hidden:\n\n{listed}\n```\n"
     )
     return pages
 

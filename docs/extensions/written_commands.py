@@ -11,8 +11,8 @@ def command_page() -> str:
     """The page."""
     parts = [
         "# The command line\n",
-        "Each verb prints a readable table and takes `--help`. Bad input gets one sentence that names the file, the key, "
-        "the value, the bound and the mend, and exit code 2; a run that fails its own check has exit code 3.\n",
+        "Each verb prints a readable table and takes `--help`. Bad input gets one sentence that names the file, the "
+        "key, the value, the bound and the mend, and exit code 2; a run that fails its own check has exit code 3.\n",
     ]
     parts += [_verb(name, verb) for name, verb in sorted(main.commands.items())]
     return "\n".join(parts)

@@ -9,6 +9,8 @@ from sources import ROOT
 
 Schema = dict[str, Any]
 
+BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
 INTRODUCTION = """\
 # The scenario file
 
@@ -116,13 +118,7 @@ def _plain(its: Schema) -> str:
     word = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true` or `false`"}.get(
         its.get("type", ""), "value"
     )
-    bounds = [
-        f"{said} {its[key]:,}"
-        for key, said in (
-            ("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"), ("exclusiveMaximum", "below"),
-        )
-        if key in its and abs(its[key]) < 1e15
-    ]  # fmt: skip
+    bounds = [f"{said} {its[key]:,}" for key, said in BOUNDS.items() if key in its and abs(its[key]) < 1e15]
     return ", ".join([word, *bounds])
 
 
