@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +40,7 @@ def run(command: list[str]) -> tuple[int, str]:
         "MPLBACKEND": "Agg",
         "COLUMNS": "100",
         "NO_COLOR": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # pages are built side by side
     }
     RESULTS.mkdir(exist_ok=True)
     done = subprocess.run(
@@ -60,7 +62,9 @@ class Block:
 
     def execute(self) -> tuple[int, str]:
         """Run it and keep what it printed."""
+        started = time.time()
         code, output = run(self.command)
+        logger.info("%.1f s: %s", time.time() - started, self.command[-1].strip().splitlines()[-1])
         KEPT.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps([code, output]), encoding="utf-8")
         self.has_run = True
