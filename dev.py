@@ -168,7 +168,7 @@ def lint(options):
 
 
 def docs(options):
-    ensure(("docs", "notebook"))
+    ensure(("dev",))
     site = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "docs", "results/docs"]
     failed = run([python_of(VENV), "-m", "sphinx", *site, *options])
     if not failed:

@@ -1,4 +1,4 @@
-"""The documentation's own machinery: every public name has a group, every key and verb a row, every quoted file is there."""
+"""The documentation's machinery: every public name has a group, every key and verb a row, and files exist."""
 
 from __future__ import annotations
 
