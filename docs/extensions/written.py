@@ -54,10 +54,17 @@ def without_fields(
     return ("", None) if what == "class" and hasattr(thing, "model_fields") else None
 
 
+def sentences_not_types(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Keep the words before a field's colon from being taken for its type: those are read from a first line only."""
+    if what in ("attribute", "property"):
+        lines.insert(0, "")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write before pages are read, check afterwards."""
     app.connect("builder-inited", write_pages, priority=150)
     app.connect("source-read", within_the_site)
     app.connect("autodoc-process-signature", without_fields)
+    app.connect("autodoc-process-docstring", sentences_not_types, priority=400)
     app.connect("env-check-consistency", every_name_is_there)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
