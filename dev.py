@@ -2,6 +2,7 @@
 
     python3 dev.py demo [options]      the main job on configs/east_sussex.toml; writes figures and a report to results/
     python3 dev.py test [options]      the tests; options go to pytest
+    python3 dev.py docs [options]      the documentation site; writes to results/docs, options go to sphinx
     python3 dev.py lint                ruff, formatting and types
     python3 dev.py setup [extra ...]   only the environment: the core, or extras of pyproject.toml such as dev
     python3 dev.py lock                write constraints.txt anew
@@ -166,6 +167,15 @@ def lint(options):
     return max([run([python_of(VENV), "-m", *check, *options]) for check in checks])
 
 
+def docs(options):
+    ensure(("dev",))
+    site = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "docs", "results/docs"]
+    failed = run([python_of(VENV), "-m", "sphinx", *site, *options])
+    if not failed:
+        say("open results/docs/index.html")
+    return failed
+
+
 def lock(options):
     ensure(("dev",))
     install(VENV, "uv")
@@ -193,7 +203,7 @@ def resolve_floors(venv):
     return lowest
 
 
-COMMANDS = {"demo": demo, "test": test, "lint": lint, "setup": setup, "lock": lock, "floors": floors}
+COMMANDS = {"demo": demo, "test": test, "docs": docs, "lint": lint, "setup": setup, "lock": lock, "floors": floors}
 
 
 def main(arguments):

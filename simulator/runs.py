@@ -58,7 +58,7 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        The ledger: see `simulator.ledger.VARIABLES`.
+        The ledger: see ``simulator.ledger.VARIABLES``.
 
     Raises
     ------

@@ -55,6 +55,23 @@ def test_the_tail_is_the_same_as_scipys_own_fit() -> None:
     assert ours.shape_se == pytest.approx((1 + ours.shape) / np.sqrt(1_500))
 
 
+def test_tails_lie_within_their_covariance() -> None:
+    law, z, twin = stats.genpareto(c=0.6, scale=8_000.0), [], []
+    for seed in range(150):
+        excess = law.rvs(1_000, random_state=np.random.default_rng(seed + 700))
+        tail = tails.fit_tail(sample_of(excess + 10_000.0, np.ones(1_000)), 10_000.0)
+        assert tail is not None
+        error = np.array([tail.shape - 0.6, np.log(tail.scale / 8_000.0)])
+        covariance = tail.covariance()
+        z.append(float(error @ np.linalg.solve(covariance, error)) / 2)
+        covariance[1, 1] /= 1 + tail.shape
+        twin.append(float(error @ np.linalg.solve(covariance, error)) / 2)
+    # a mean of halved chi-squares of two degrees, sd 1 / √150 = 0.08
+    assert abs(np.mean(z) - 1) < 0.35
+    # the twin: a scale that would be surer than it is
+    assert np.mean(twin) > 1.35
+
+
 @pytest.mark.parametrize("family", LAWS)
 def test_parameters_lie_within_their_standard_errors(family: str) -> None:
     """z-scores of 12 samples: their mean square is about 1, so the covariance is neither too small nor too large."""

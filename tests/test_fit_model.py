@@ -194,7 +194,8 @@ def test_doubt_shrinks_with_rows_and_luck_with_people() -> None:
     few, many = small.variance_parts(10_000, 50_000.0), large.variance_parts(10_000, 50_000.0)
     assert 6 < few.parameter / many.parameter < 45  # 16 times the rows
     assert few.shares[1] > 0.5 > many.shares[1]
-    assert many.process == pytest.approx(few.process, rel=0.25)
+    # doubt about the tail makes the mean of the process variance larger where rows are few
+    assert many.process == pytest.approx(few.process, rel=0.35)
     shaken = large.variance_parts(10_000, 50_000.0, (Shock(name="prices", cv=0.02),))
     mean = People(large.population).limited(50_000.0)[0] * 10_000
     assert shaken.systematic == pytest.approx((0.02 * mean) ** 2, rel=0.2)

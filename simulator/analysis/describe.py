@@ -51,7 +51,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
 
     Examples
     --------
-    >>> describe(load("configs/east_sussex.toml"))["top_share"]["0.05"]  # doctest: +SKIP
+    >>> import simulator as sim
+    >>> round(sim.describe(sim.load("configs/east_sussex.toml"))["top_share"]["0.05"], 3)
     0.514
     """
     found = describe_model(scenario.cost_model, scenario.simulation.thresholds)

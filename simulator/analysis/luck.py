@@ -64,6 +64,11 @@ def luck(
     Examples
     --------
     Where one year in forty is costlier than the observed one, the percentile is 0.975 and p_two_sided 0.05.
+
+    >>> import simulator as sim
+    >>> answer = sim.luck(sim.load("configs/east_sussex.toml"), 30_000, 0.04)
+    >>> round(float(answer["percentile"].sel(risk="luck", threshold=50_000)), 3)
+    0.998
     """
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2

@@ -112,7 +112,9 @@ def minimum_population(
     --------
     >>> import simulator as sim
     >>> scenario = sim.load("configs/east_sussex.toml")
-    >>> answer = sim.minimum_population(scenario, margin=0.05, at_most=0.05)  # doctest: +SKIP
+    >>> answer = sim.minimum_population(scenario, margin=0.03, at_most=0.05, method="exact")
+    >>> round(float(answer["minimum_population"].sel(threshold=50_000)), -2)
+    17700.0
     """
     target = target_of(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence

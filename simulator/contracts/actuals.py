@@ -48,6 +48,12 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     Examples
     --------
     A benchmark of 100, a cost of 90 and a share of one half give a settlement of 5.
+
+    >>> import pandas as pd
+    >>> import simulator as sim
+    >>> half = sim.Design(name="half", terms=({"kind": "share", "gain": 0.5, "loss": 0.5},))
+    >>> sim.settle_actuals(half, pd.DataFrame({"benchmark": [100.0], "expenditure": [90.0]}))["settlement"].tolist()
+    [5.0]
     """
     designs = (design,) if isinstance(design, Design) else tuple(design)
     if not designs:

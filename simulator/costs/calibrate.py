@@ -95,8 +95,10 @@ def calibrate(
 
     Examples
     --------
-    >>> calibrate("gamma", mean=1_000.0, cv=2.0)
-    Gamma(family='gamma', mean=1000.0, cv=2.0, shape=None, scale=None)
+    >>> import simulator as sim
+    >>> users = sim.calibrate("lognormal", mean=952.0, p_user=0.85, top_share={0.05: 0.514})
+    >>> users.family, round(users.mu, 4), round(users.sigma, 4)
+    ('lognormal', 5.7414, 1.5998)
     """
     shares = {} if top_share is None else top_share
     figures = {"family": family, "mean": mean, "cv": cv, "top_share": shares, "p_user": p_user}

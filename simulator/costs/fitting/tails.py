@@ -61,7 +61,7 @@ class Tail:
     def covariance(self) -> Array:
         """Of (ξ, log scale): the inverse of Fisher's information (Smith 1984)."""
         a = 1 + self.shape
-        return np.array([[a * a, -a], [-a, 2.0]]) / self.patients
+        return np.array([[a * a, -a], [-a, 2 * a]]) / self.patients
 
 
 def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | None:

@@ -1,0 +1,95 @@
+"""The documentation's machinery: every public name has a group, every key and verb a row, and files exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+import simulator as sim
+
+sys.path.insert(0, str(ROOT / "docs" / "extensions"))
+
+import written_commands
+import written_python
+import written_scenario
+
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "generated" not in path.parts]
+
+
+def test_every_public_name_has_a_group_and_a_page() -> None:
+    grouped = written_python.grouped()
+    assert sorted(name for names in grouped.values() for name in names) == sorted(sim.__all__)
+    index = written_python.python_pages()["python/index.md"]
+    assert [name for name in sim.__all__ if f"`{name} <" not in index] == []
+
+
+def test_groups_list_no_name_that_is_gone() -> None:
+    listed = [name for names in written_python.GROUPS.values() for name in names]
+    assert sorted(set(listed)) == sorted(listed)
+    assert set(listed) <= set(sim.__all__)
+
+
+@pytest.mark.parametrize(
+    ("name", "home", "group"),
+    [
+        ("exact", ".analysis.exact", "Size it"),
+        ("a_new_answer", ".analysis.anything", "Doubt it"),
+        ("a_new_term", ".contracts.sharing", "Share it"),
+        ("a_new_room", ".elsewhere", "Load and draw"),
+    ],
+)
+def test_a_new_name_lands_by_its_room(name: str, home: str, group: str) -> None:
+    assert written_python.group_of(name, home) == group
+
+
+def test_every_key_of_the_schema_is_in_the_reference() -> None:
+    page = written_scenario.scenario_page()
+    schema = json.loads((ROOT / "schemas" / "scenario.schema.json").read_text())
+    for name, one in schema["$defs"].items():
+        assert f"(scenario-{name.lower()})=" in page, name
+        for key, its in one.get("properties", {}).items():
+            assert "const" in its or f"| `{key}` |" in page, (name, key)
+
+
+@pytest.mark.parametrize(
+    ("its", "words"),
+    [
+        ({"type": "number", "minimum": 0, "maximum": 1}, "number, at least 0, at most 1"),
+        ({"type": "array", "items": {"type": "integer", "exclusiveMinimum": 0}}, "list of: whole number, above 0"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text"),
+        ({"enum": ["fixed", "sampled"]}, '`"fixed"` or `"sampled"`'),
+    ],
+)
+def test_bounds_in_words(its: dict[str, object], words: str) -> None:
+    assert written_scenario._kind(its, {}) == words
+
+
+def test_every_verb_and_option_is_in_the_reference() -> None:
+    from simulator.present.cli import main
+
+    page = written_commands.command_page()
+    for name, verb in main.commands.items():
+        section = page.partition(f"## simulator {name}\n")[2].partition("\n## ")[0]
+        for option in verb.params:
+            long = [word for word in option.opts if word.startswith("--")]
+            assert not long or long[0] in section, (name, long)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_and_files_on_a_page_exist(page: Path) -> None:
+    from simulator.present.cli import main
+
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"^simulator (\w+)", text, flags=re.M)) <= set(main.commands)
+    files = re.findall(r"configs/[\w./-]+\.(?:toml|py)", text)
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+def test_no_page_prints_an_output_that_was_not_run() -> None:
+    # tables of the program are drawn with this line: it may stand only where the build puts it
+    assert [page.name for page in PAGES if "────" in page.read_text(encoding="utf-8")] == []
