@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ...analysis.by_target import minimum_by_target
+from ...analysis.exact_curve import exact_curve
+from ...analysis.fan import fan
+from ...runs import scenario_of
 from .. import plots
 from .gather import Contents
-from .sections import luck_table
+from .pictured import fan_table, target_table
+from .sections import at_threshold, chance_table, design_tables, luck_table, removed_table
 from .svg import inline_svg
 from .tables import Table
 
@@ -38,14 +44,72 @@ class Picture(NamedTuple):
     tables: tuple[Table, ...]
 
 
+def _with_exact_curve(contents: Contents) -> xr.Dataset:
+    known = scenario_of(contents.ledger)
+    return contents.summary if known is None else contents.summary.assign(exact_curve(known))
+
+
+def _is_some_size_least(contents: Contents) -> bool:
+    """Whether any target is met by some of the simulated sizes and missed by others."""
+    if not contents.has_sizes:
+        return False
+    found = minimum_by_target(contents.summary, margin=contents.target.margin)["minimum_population"].values
+    return bool((np.isfinite(found) & (found > 0)).any())
+
+
+def _compared(contents: Contents) -> xr.Dataset:
+    assert contents.compared is not None
+    return at_threshold(contents.compared, -1)
+
+
 CHARTS = (
     Chart(
         "How does luck shrink as the population grows?",
         "One line for each patient-level rule, simulated, with its 95% band; exact figures are drawn beside it.",
-        lambda contents: contents.summary,
+        _with_exact_curve,
         lambda _, shown: plots.variance_by_size(shown),
         lambda contents, _: [luck_table(contents)],
         lambda contents: contents.has_sizes,
+    ),
+    Chart(
+        "Which sizes and rules are viable?",
+        "Each cell is the chance of an overspend above the margin; the line divides off what meets the target.",
+        lambda contents: contents.summary,
+        lambda asked, shown: plots.heat_map(shown, margin=asked.target.margin, at_most=asked.target.at_most),
+        lambda contents, _: [chance_table(contents, contents.target.margin)],
+        lambda contents: contents.has_sizes,
+    ),
+    Chart(
+        "How large must the population be, for each target?",
+        "One line for each patient-level rule, with 95% intervals.",
+        lambda contents: minimum_by_target(contents.summary, margin=contents.target.margin),
+        lambda _, shown: plots.minimum_by_target(shown),
+        lambda contents, shown: [target_table(contents, shown)],
+        _is_some_size_least,
+    ),
+    Chart(
+        "Between which overspends do years lie?",
+        "Ranges that hold half of the years, nine in ten, and 98 in 100, by population.",
+        lambda contents: fan(contents.ledger),
+        lambda _, shown: plots.fan_by_size(shown),
+        lambda contents, shown: [fan_table(contents, shown)],
+        lambda contents: contents.has_sizes,
+    ),
+    Chart(
+        "What does a threshold take out of the budget?",
+        "Shares of patients, of cost and of variance that each rule removes, at the largest population.",
+        lambda contents: contents.summary,
+        lambda _, shown: plots.threshold_effect(shown),
+        lambda contents, _: [removed_table(contents)],
+        lambda contents: len(contents.thresholds) > 1,
+    ),
+    Chart(
+        "Who bears what under each design?",
+        "Each party's surplus: expected, and in its own 1-in-20 year.",
+        _compared,
+        lambda _, shown: plots.who_bears(shown),
+        lambda contents, _: design_tables(contents),
+        lambda contents: contents.compared is not None,
     ),
 )
 
