@@ -56,7 +56,7 @@ def test_every_kind_is_drawn_from_one_small_file_with_its_numbers(
     out = tmp_path / "a.png"
     code, said = call(files[OTHER.get(kind, "run")], "--kind", kind, "-o", out)
     assert code == 0, said
-    assert out.read_bytes().startswith(b"\x89PNG") and f"written: {out}" in said
+    assert out.read_bytes().startswith(b"\x89PNG")
     figures = pd.read_csv(tmp_path / "a.csv")
     assert {"figure", "value", "unit"} <= set(figures) and len(figures) > 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.png"]

@@ -291,14 +291,14 @@ def test_a_threshold_that_is_somebodys_cost_is_rounded() -> None:
     table = planted()
     model = fit(table, cost="total", thresholds=[MODEST, 2_500.0, 1_234.5], sets=0)
     assert model.thresholds == (1_230.0, 1_234.5, 2_500.0)
-    assert_clean(model.model_text() + model.scenario_text() + fit_report(model), table)
+    assert_clean(model.model_text() + model.scenario_text() + str(fit_report(model)), table)
 
 
 def test_a_condition_on_cost_or_id_is_told_without_its_values() -> None:
     table = planted()
     model = fit(table, cost="total", where=f"total != {MODEST} and band in ('a', 'b')", sets=0)
     assert model.provenance["where"] == "a condition on total and band in (…, …)"
-    assert_clean(model.model_text() + fit_report(model), table)
+    assert_clean(model.model_text() + str(fit_report(model)), table)
     numbered = table.assign(number=np.arange(len(table)))
     assert "417" not in fit(numbered, cost="total", person="number", where="number != 417", sets=0).provenance["where"]
 
