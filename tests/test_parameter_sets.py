@@ -732,7 +732,7 @@ def test_describe_tells_the_doubt_beside_the_central_figures() -> None:
     assert told == central
     means = [sim.describe(truth(scenario(), b))["mean"] for b in range(3)]
     assert doubt == {"number": 3, "mean": pytest.approx(np.mean(means)), "mean_sd": pytest.approx(np.std(means))}
-    assert "3 parameter sets" in check_table(sim.describe(scenario()))
+    assert "3 parameter sets" in str(check_table(sim.describe(scenario())))
     assert "parameter sets" not in check_table(central)
 
 
