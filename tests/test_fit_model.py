@@ -277,7 +277,8 @@ def test_the_verdict_names_what_a_tail_rests_on() -> None:
     model = fit(rows, cost="total", sets=0)
     row = model.segments[0]
     told = next(v for v in verdicts(model) if "rests on" in v)
-    assert f"rests on {int((rows['total'] > row['tail_at']).sum())} patients" in told
+    counted = int((rows["total"] > row["tail_at"]).sum())
+    assert any(f"rests on {words} patients" in told for words in (f"{counted}", f"about {round(counted, -1)}"))
     heavy = pd.DataFrame({"total": np.random.default_rng(2).pareto(1.4, 5_000) * 1_000 + 10})
     assert any("infinite" in v for v in verdicts(fit(heavy, cost="total", sets=0)))
     light = pd.DataFrame({"total": np.random.default_rng(2).gamma(2.0, 1_000, 5_000)})

@@ -57,6 +57,12 @@ def reading_notes(model: FittedModel) -> str:
     return "\n".join(told)
 
 
+def _patients(row: dict[str, Any]) -> str:
+    """Patients in a tail; a whole ten may be a rounded figure."""
+    patients = row["tail_patients"]
+    return f"{'' if patients % 10 else 'about '}{patients:,.0f}"
+
+
 def segment_table(model: FittedModel) -> Table:
     """What each segment got."""
     rows = []
@@ -65,7 +71,7 @@ def segment_table(model: FittedModel) -> Table:
         if "xi" in row:
             tail = (
                 money(row["tail_at"], model.currency),
-                f"{row['tail_patients']:,.0f}",
+                _patients(row),
                 f"{row['xi']:.2f} ± {row['xi_se']:.2f}",
             )
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
@@ -171,7 +177,7 @@ def _tail_sentences(model: FittedModel) -> list[str]:
                 )
         elif row["tail_patients"] < _FEW_IN_TAIL:
             at = money(row["tail_at"], model.currency)
-            found.append(f"{row['name']}: the tail beyond {at} rests on {row['tail_patients']:,.0f} patients.")
+            found.append(f"{row['name']}: the tail beyond {at} rests on {_patients(row)} patients.")
     return found
 
 
