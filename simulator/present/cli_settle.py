@@ -147,7 +147,7 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
     import pandas as pd
 
     from ..contracts.actuals import load_designs, settle_actuals
-    from ..ledger import write_whole
+    from ..files import write_whole
     from .text_settle import actuals_report
 
     designs = load_designs(source)
