@@ -1,4 +1,4 @@
-"""Files: read with one clear sentence for whatever is wrong, and written whole or not at all.
+"""Files: written whole or not at all, with one clear sentence where that cannot be.
 
 A leaf of the package: imports `base` only.
 """
@@ -7,35 +7,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from .base import SimulatorError
-
-
-def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a TOML file holds.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is no such file, or it is not TOML.
-    """
-    source = Path(path)
-    if not source.exists():
-        raise SimulatorError(str(source), None, "does not exist", "check the name")
-    if source.is_dir():
-        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it")
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
-    except OSError as error:
-        raise SimulatorError(str(source), None, f"cannot be read ({error.strerror})", "check its permissions") from None
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:

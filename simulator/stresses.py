@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
 from .base import Fraction, NonNegative, Positive, SimulatorError, Term, mistakes_in
-from .files import read_toml
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""
@@ -377,8 +379,14 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
     SimulatorError
         Listing every mistake of the file.
     """
-    raw = read_toml(path)
+    source = Path(path)
+    raw: Mapping[str, Any] = {}
     try:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"))
         return _Library.model_validate(raw).stresses
+    except OSError:
+        raise SimulatorError(str(source), None, "cannot be read", "check the name") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
     except ValidationError as error:
-        raise mistakes_in(error, raw, str(path)) from None
+        raise mistakes_in(error, raw, str(source)) from None

@@ -458,6 +458,35 @@ def test_a_file_is_read(tmp_path):
     assert sim.load(str(load(tmp_path, TOML))) == scenario
 
 
+@pytest.mark.parametrize(
+    ("make_it", "bound"),
+    [
+        (lambda path: None, "does not exist"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_text("title = "), "is not valid TOML"),
+        (lambda path: path.write_bytes(b"title = '\xff'"), "is not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path, make_it, bound):
+    path = tmp_path / "scenario.toml"
+    make_it(path)
+    with pytest.raises(sim.SimulatorError) as found:
+        sim.load(path)
+    assert found.value.path == str(path) and found.value.bound.startswith(bound) and found.value.mend
+    assert "\n" not in str(found.value)
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    path = load(tmp_path, TOML)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "read_text", refuse)
+    with pytest.raises(sim.SimulatorError, match="cannot be read"):
+        sim.load(path)
+
+
 def test_a_mistake_in_a_file_is_told_with_the_files_name(tmp_path):
     path = load(tmp_path, TOML.replace("mean = 520.0", "mean = -520.0"))
     with pytest.raises(sim.SimulatorError) as found:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError
 
-from ..base import Count, Fraction, Positive, Term, mistakes_in
-from ..files import read_toml
+from ..base import Count, Fraction, Positive, SimulatorError, Term, mistakes_in
 
 Array = NDArray[np.float64]
 
@@ -72,8 +73,13 @@ def load_minimum_rate(path: str | os.PathLike[str]) -> MinimumRateRule:
     SimulatorError
         Where the file cannot be read, or is no such rule.
     """
-    raw = read_toml(path)
+    source = Path(path)
     try:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"))
         return MinimumRateRule.model_validate(raw)
+    except OSError:
+        raise SimulatorError(str(source), None, "cannot be read", "check the name") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
     except ValidationError as error:
-        raise mistakes_in(error, raw, str(path)) from None
+        raise mistakes_in(error, raw, str(source)) from None
