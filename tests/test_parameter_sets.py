@@ -18,8 +18,9 @@ from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, wit
 from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
 from simulator.analysis.stressed import truth_of
 from simulator.costs.fit import FittedModel, fit
-from simulator.costs.model import CostModel, Population, Shock
+from simulator.costs.model import CostModel, Population
 from simulator.costs.moments import TotalMoments, mixture
+from simulator.costs.shocks import Shock
 from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint
 from simulator.present.cli import main
@@ -731,7 +732,7 @@ def test_describe_tells_the_doubt_beside_the_central_figures() -> None:
     assert told == central
     means = [sim.describe(truth(scenario(), b))["mean"] for b in range(3)]
     assert doubt == {"number": 3, "mean": pytest.approx(np.mean(means)), "mean_sd": pytest.approx(np.std(means))}
-    assert "3 parameter sets" in check_table(sim.describe(scenario()))
+    assert "3 parameter sets" in str(check_table(sim.describe(scenario())))
     assert "parameter sets" not in check_table(central)
 
 
