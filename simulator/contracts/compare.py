@@ -1,4 +1,4 @@
-"""Designs side by side: what each party expects, how far luck moves it, and what a design does in a sentence."""
+"""Designs side by side: what each party expects and how far luck moves it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from ..ledger import describe_variable
-from .verdicts import verdict
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
@@ -170,7 +169,7 @@ def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
         describe_variable(compared[name], "1" if stem in fractions else unit, told)
 
 
-# ── rows and words ───────────────────────────────────────────────────────────────────────────────
+# ── rows ───────────────────────────────────────────────────────────────────────────────────────
 
 FIGURES = (
     "expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus", "p_loss", "p_loss_over", "risk_share",
@@ -223,7 +222,7 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
 
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
-    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`, `verdicts`."""
+    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`."""
     return {
         "imbalance": float(compared.attrs["imbalance"]),
         "replicates": int(compared.attrs["replicates"]),
@@ -232,7 +231,6 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),
-        "verdicts": [verdict(compared, str(design)) for design in compared["design"].values],
     }
 
 
