@@ -63,7 +63,7 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     lost = surplus < -rounding
     luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
     _add(compared, "p_loss", *_probability(lost, luckless))
-    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * _own_revenue(outcome)), luckless))
+    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless))
     _add(compared, "worst_surplus", *_quantiles(surplus, levels))
     _add(compared, "risk_share", *_risk_share(surplus))
     difference = surplus - surplus.isel(design=0, drop=True)
@@ -114,8 +114,8 @@ def _proportion(count: xr.DataArray, replicates: int) -> tuple[xr.DataArray, xr.
     return count / replicates, (adjusted * (1.0 - adjusted) / (replicates + 4.0)) ** 0.5
 
 
-def _own_revenue(outcome: xr.Dataset) -> xr.DataArray:
-    """Mean of what a party is paid, else of what it is funded with."""
+def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
+    """A party's own revenue: the mean of what it is paid, else of what it is funded with; money per year."""
     paid = outcome["payment"].mean("replicate")
     return paid.where(paid > 0, outcome["funding"].mean("replicate"))
 
