@@ -35,12 +35,17 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
             partial.unlink(missing_ok=True)
 
 
+_LONGEST_NAME = 240  # bytes; file systems take 255, and the file that is filled has some more
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse, before any work is done, a path that cannot be written."""
     target = Path(path)
-    if target.is_dir():
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
+    if os.path.isdir(target):
         raise SimulatorError(str(target), None, "is a folder", "name a file in it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")

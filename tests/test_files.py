@@ -29,3 +29,8 @@ def test_a_place_that_may_not_be_written_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(sim.SimulatorError, match="may not be written"):
         check_writable(tmp_path / "run.nc")
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path):
+    with pytest.raises(sim.SimulatorError, match="too long"):
+        check_writable(tmp_path / f"{'n' * 300}.nc")
