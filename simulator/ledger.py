@@ -1,7 +1,7 @@
 """The ledger: what every synthetic population cost, and what follows from it without another draw.
 
-A leaf of the package (it imports `base` only) and the only writer of attributes. A ledger is an `xarray.Dataset` with
-the dims ``replicate``, ``population_size`` and ``threshold``; `VARIABLES` lists what it holds.
+Near the ground of the package (it imports `base` and `files` only), and the only writer of attributes. A ledger is an
+`xarray.Dataset` with the dims ``replicate``, ``population_size`` and ``threshold``; `VARIABLES` lists what it holds.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from .base import SCHEMA_VERSION, SimulatorError
+from .files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -125,45 +125,6 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
         Where the file cannot be written; what stood there before is left as it was.
     """
     write_whole(path, lambda partial: ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4"))
-
-
-def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
-    """Let `write` fill a file beside the target, and put it in the target's place only when it is whole."""
-    target = Path(path)
-    check_writable(target)
-    partial: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        partial = Path(name)
-        write(partial)
-        os.chmod(partial, 0o666 & ~_umask())
-        os.replace(partial, target)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "the disk may be full"
-        raise SimulatorError(
-            str(target), None, f"could not be written ({reason})", "free some space or name another place"
-        ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuse, before any work is done, a path that cannot be written."""
-    target = Path(path)
-    if target.is_dir():
-        raise SimulatorError(str(target), None, "is a folder", "name a file in it")
-    if not target.parent.is_dir():
-        raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────

@@ -12,10 +12,11 @@ from ladders import context
 import simulator as sim
 from simulator.contracts.actuals import load_designs
 from simulator.contracts.clearing import apply_terms, clear
-from simulator.contracts.compare import compare, imbalance, verdict
+from simulator.contracts.compare import compare, comparison_json, imbalance
 from simulator.contracts.payoff import payoff
 from simulator.contracts.settle import settle
 from simulator.ledger import by_unit
+from simulator.present.verdicts import verdicts
 from simulator.runs import with_simulation
 
 FILES = sorted((ROOT / "configs" / "arrangements").glob("*.toml"))
@@ -46,7 +47,8 @@ def test_loads_settles_and_balances(file):
     if "unit" in ledger.dims:
         assert imbalance(settle(by_unit(ledger), scenario.designs)) < 1e-9
     compared = compare(outcome)
-    assert all(verdict(compared, design.name).startswith(design.name) for design in scenario.designs)
+    said = verdicts(comparison_json(compared), scenario.currency)
+    assert all(any(one.startswith(design.name) for one in said) for design in scenario.designs)
     assert np.isfinite(payoff(scenario.designs)["surplus"]).all()
 
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from simulator.costs import other_figures
 from simulator.costs.fitting import empirical, measures, tails
 from simulator.costs.fitting.bodies import FAMILIES, fit_body
 from simulator.costs.fitting.choose import FULL_CREDIBILITY, Options, fit_segments
@@ -279,7 +280,7 @@ def test_scaling_a_law_scales_its_quantiles(family: str) -> None:
     )
     s = np.array([0.99, 0.5, 0.1, 0.01, 1e-4])
     assert isinstance(fit.severity, Spliced)
-    assert empirical.scaled(fit.severity, 3.7).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-4)
+    assert other_figures.scaled(fit.severity, 3.7).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-4)
 
 
 # ── choice ───────────────────────────────────────────────────────────────────────────────────────

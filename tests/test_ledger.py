@@ -16,7 +16,7 @@ from conftest import KINDS, SHOCKS, UNITS, alone, make
 import simulator as sim
 from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
-from simulator.ledger import COORDINATES, VARIABLES, assemble, check_writable, fingerprint
+from simulator.ledger import COORDINATES, VARIABLES, assemble, fingerprint
 
 BANDED = Banded(bands=[{"at": 5_000.0, "share": 0.9}, {"at": 20_000.0, "share": 0.4}])
 RULES = [Cap(), Cap(at=20_000.0), Coinsure(share=0.3), CarveOut(), CarveOut(at=5_000.0), BANDED]
@@ -145,12 +145,6 @@ def test_a_place_that_cannot_be_written_is_told(ledger, tmp_path, place, sentenc
     (tmp_path / "file").write_text("")
     with pytest.raises(sim.SimulatorError, match=sentence):
         sim.save(ledger, tmp_path / place)
-
-
-def test_a_place_that_may_not_be_written_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(sim.SimulatorError, match="may not be written"):
-        check_writable(tmp_path / "run.nc")
 
 
 def test_a_file_gets_the_usual_permissions(ledger, tmp_path):

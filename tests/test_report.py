@@ -23,6 +23,7 @@ from simulator.contracts.design import with_reference
 from simulator.present.cli import main
 from simulator.present.report import gather, write_html, write_workbook
 from simulator.present.report.answer import answer_text
+from simulator.present.report.names import money_told
 from simulator.present.report.page import html_of
 from simulator.present.report.tidy import tidy
 
@@ -345,3 +346,10 @@ def test_a_full_disk_leaves_nothing(ledger: xr.Dataset, tmp_path: Path, monkeypa
     with pytest.raises(sim.SimulatorError, match="No space left"):
         write_html(gather(ledger), tmp_path / "r.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_money_that_is_not_known_is_not_told_as_a_figure():
+    assert money_told(float("nan"), float("nan"), "GBP") == money_told(float("inf"), 0.0, "GBP") == "not estimable"
+    assert money_told(1_250.0, float("nan"), "GBP") == "£1.25k (error unknown)"
+    assert money_told(1_250.0, 0.0, "GBP") == "£1.25k ± 0"
+    assert money_told(1_250.0, 0.0, "GBP", is_exact=True) == "£1.25k (exact)"

@@ -1,4 +1,4 @@
-"""How large must the population be for each target? Read off the sizes of one run."""
+"""How large must the population be for each target? Read off the sizes of one run, by `minimum_on_grid`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base import SimulatorError
+from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..contracts.settle import settle
 from ..ledger import retained_cost
@@ -41,12 +42,6 @@ def check_party(designs: Sequence[Design], party: str) -> None:
         names = ", ".join(each.name for each in design.parties)
         if party not in [each.name for each in design.parties]:
             raise SimulatorError("party", party, f"is not in design {design.name!r} ({names})", "name one of these")
-
-
-def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
-    """A party's own revenue: the mean of what it is paid, else of what it is funded with; money per year."""
-    paid = outcome["payment"].mean("replicate")
-    return paid.where(paid > 0, outcome["funding"].mean("replicate"))
 
 
 def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:

@@ -13,6 +13,7 @@ from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario, scenario_from
+from .checks import check_fraction, check_members
 from .exact import exact
 from .limiting import overspend_of, with_sizes
 
@@ -73,10 +74,9 @@ def luck(
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
     parts = []
-    for risk in RISKS if scenario.shocks else RISKS[:1]:
-        asked = with_sizes(
-            scenario if risk == RISKS[1] else without_shocks(scenario), (members,), **_replicates(replicates)
-        )
+    risks = by_risk(scenario)
+    for truth in risks.values():
+        asked = with_sizes(truth, (members,), **_replicates(replicates))
         cell = exact(
             asked, rule, (overspend,), (tail, 1 - tail), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis
         ).isel(population_size=0, margin=0, drop=True)
@@ -87,11 +87,17 @@ def luck(
             parts[-1]["drawn_percentile"] = share
             adjusted = (share * replicates + 2) / (replicates + 4)
             parts[-1]["drawn_percentile_se"] = np.sqrt(adjusted * (1 - adjusted) / (replicates + 4))
-    answer = xr.concat(parts, dim=xr.DataArray(list(RISKS[: len(parts)]), dims="risk", name="risk"))
+    answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
     known |= {"title": scenario.title, "currency": scenario.currency}
     return answer.assign_attrs(known)
+
+
+def by_risk(scenario: Scenario) -> dict[str, Scenario]:
+    """The scenario under each of `RISKS`: without its shocks, and as it is, where it has any."""
+    luck_alone, whole = RISKS
+    return {luck_alone: without_shocks(scenario)} | ({whole: scenario} if scenario.shocks else {})
 
 
 def without_shocks(scenario: Scenario) -> Scenario:
@@ -104,12 +110,10 @@ def _replicates(replicates: int | None) -> dict[str, int]:
 
 
 def _check(members: int, overspend: float, confidence: float) -> None:
-    if not isinstance(members, int | np.integer) or members < 1:
-        raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")
+    check_members(members)
     if not -1 < overspend < math.inf:
         raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
-    if not 0 < confidence < 1:
-        raise SimulatorError("confidence", confidence, "must lie between 0 and 1", "give a fraction such as 0.95")
+    check_fraction("confidence", confidence, 0.95)
 
 
 def _part(cell: xr.Dataset) -> xr.Dataset:

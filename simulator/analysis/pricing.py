@@ -22,6 +22,7 @@ from ..contracts.exclusion import Layer as RuleLayer
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer
 from ..scenario import Scenario
+from .checks import check_members
 from .exact import points_of
 from .exactness import amounts_of
 
@@ -101,8 +102,7 @@ def _money(scenario: Scenario) -> str:
 
 
 def _heads(model: CostModel, members: int, k: float) -> Heads:
-    if not isinstance(members, int | np.integer) or members < 1:
-        raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")
+    check_members(members)
     if not 0 <= k < math.inf:
         raise SimulatorError("k", k, "must be at least 0", "give a number of standard deviations, such as 1.0")
     return np.asarray(head_counts(members, model.shares)[None, :])

@@ -20,7 +20,7 @@ import xarray as xr
 
 from .. import ledger as books
 from ..scenario import Scenario
-from .luck import RISKS, without_shocks
+from .luck import by_risk
 from .viable import viable_terms
 
 
@@ -62,12 +62,11 @@ def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset
     person-years of 10,000 people are worth fewer than 30,000 people. And what hits everybody at once is not averaged
     out at all: at 100,000 heads it outweighs luck, so compare the two risks before calling a size acceptable.
     """
-    parts = []
-    for risk in RISKS if scenario.shocks else RISKS[:1]:
-        asked = scenario if risk == RISKS[1] else without_shocks(scenario)
+    parts, risks = [], by_risk(scenario)
+    for asked in risks.values():
         margins = [viable_terms(asked, finding.people, at_most=at_most)["margin"] for finding in FINDINGS]
         parts.append(xr.concat(margins, dim="source"))
-    margin = xr.concat(parts, dim=xr.DataArray(list(RISKS[: len(parts)]), dims="risk", name="risk"))
+    margin = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     books.describe_variable(margin, "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
     answer = xr.Dataset({"margin": margin}).assign_coords(
         source=[finding.source for finding in FINDINGS],

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from .. import ledger as books
+from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..scenario import Scenario
 from ..stresses import Change
-from .losses import check_party, designs_of, revenue_of
+from .losses import check_party, designs_of
 from .stress import assumed_for, settle_truth, surplus_of
 from .stressed import with_agreed_budgets
 

@@ -1,4 +1,8 @@
-"""How large must the population be? Reading the smallest sufficient size off a curve over sizes."""
+"""How large must the population be? Reading the smallest sufficient size off a curve over sizes.
+
+`minimum_on_grid` takes the curve of a summary, as it was drawn for other reasons; `minimum_population` draws one for
+the question, and reads it with the same `crossing`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from scipy import special
 
 from .. import ledger as books
 from ..base import SimulatorError
+from .checks import check_fraction
 
 Array = NDArray[np.float64]
 
@@ -68,8 +73,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     """
     if statistic not in ON_GRID:
         raise SimulatorError("statistic", statistic, f"must be one of {', '.join(ON_GRID)}", "choose one of these")
-    if not 0 < at_most < 1:
-        raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    check_fraction("at_most", at_most)
     for dim, level in at.items():
         if level not in summary[dim].values:
             raise SimulatorError(dim, level, "is not in the summary", f"ask summarise for {dim}s=({level},)")

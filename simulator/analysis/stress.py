@@ -15,12 +15,13 @@ import xarray as xr
 from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
+from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..contracts.settle import settle
 from ..scenario import Scenario
 from ..stresses import Change, Stress
 from .limiting import with_sizes
-from .losses import designs_of, revenue_of
+from .losses import designs_of
 from .stressed import draw_truth, with_agreed_budgets
 
 BASE = "as agreed"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..base import SimulatorError
+from .checks import check_fraction
 from .statistics import exact_interval
 
 Array = NDArray[np.float64]
@@ -64,8 +65,7 @@ def target_of(
     """
     if statistic not in LEVELS:
         raise SimulatorError("statistic", statistic, f"must be one of {', '.join(LEVELS)}", "choose one of these")
-    if not 0 < at_most < 1:
-        raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    check_fraction("at_most", at_most)
     if not 0.5 < confidence < 1:
         raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
     given = {"margin": margin, "quantile_level": quantile_level, "loss_over": loss_over}

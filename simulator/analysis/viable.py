@@ -17,6 +17,7 @@ from .. import ledger as books
 from ..base import SimulatorError
 from ..contracts.exclusion import Banded, Cap, ExclusionRule
 from ..scenario import Scenario
+from .checks import check_fraction, check_members
 from .exact import exact
 from .exact_minimum import exact_statistic
 from .limiting import with_sizes
@@ -69,7 +70,7 @@ def viable_threshold(
         raise SimulatorError("statistic", statistic, "settles a design, whose threshold is its own", "choose another")
     if isinstance(rule, Banded) or rule.fixed_thresholds():
         raise SimulatorError("rule", rule.kind, "fixes its thresholds", "give one without `at`")
-    _check_members(members)
+    check_members(members)
     budget = (capitation_pmpy, budget_basis)
 
     def meets(threshold: float) -> bool:
@@ -160,9 +161,8 @@ def viable_terms(
     Where one year in twenty is 8% over, a provider who can lose 2% of a revenue as large as the budget can bear a
     quarter of the overspend: 0.02 / 0.08.
     """
-    _check_members(members)
-    if not 0 < at_most < 1:
-        raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    check_members(members)
+    check_fraction("at_most", at_most)
     for name, value in (("loss_over", loss_over), ("revenue", revenue)):
         if not 0 < value < math.inf:
             raise SimulatorError(name, value, "must be above 0", "give a fraction such as 0.02")
@@ -186,8 +186,3 @@ def viable_terms(
     )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
     return made.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency, "method": "exact"})
-
-
-def _check_members(members: int) -> None:
-    if not isinstance(members, int | np.integer) or members < 1:
-        raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")

@@ -1,4 +1,4 @@
-"""Designs side by side: what each party expects, how far luck moves it, and what a design does in a sentence."""
+"""Designs side by side: what each party expects and how far luck moves it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from ..ledger import describe_variable
-from .verdicts import verdict
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
@@ -64,7 +63,7 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     lost = surplus < -rounding
     luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
     _add(compared, "p_loss", *_probability(lost, luckless))
-    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * _own_revenue(outcome)), luckless))
+    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless))
     _add(compared, "worst_surplus", *_quantiles(surplus, levels))
     _add(compared, "risk_share", *_risk_share(surplus))
     difference = surplus - surplus.isel(design=0, drop=True)
@@ -115,8 +114,8 @@ def _proportion(count: xr.DataArray, replicates: int) -> tuple[xr.DataArray, xr.
     return count / replicates, (adjusted * (1.0 - adjusted) / (replicates + 4.0)) ** 0.5
 
 
-def _own_revenue(outcome: xr.Dataset) -> xr.DataArray:
-    """Mean of what a party is paid, else of what it is funded with."""
+def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
+    """A party's own revenue: the mean of what it is paid, else of what it is funded with; money per year."""
     paid = outcome["payment"].mean("replicate")
     return paid.where(paid > 0, outcome["funding"].mean("replicate"))
 
@@ -170,7 +169,7 @@ def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
         describe_variable(compared[name], "1" if stem in fractions else unit, told)
 
 
-# ── rows and words ───────────────────────────────────────────────────────────────────────────────
+# ── rows ───────────────────────────────────────────────────────────────────────────────────────
 
 FIGURES = (
     "expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus", "p_loss", "p_loss_over", "risk_share",
@@ -223,7 +222,7 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
 
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
-    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`, `verdicts`."""
+    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`."""
     return {
         "imbalance": float(compared.attrs["imbalance"]),
         "replicates": int(compared.attrs["replicates"]),
@@ -232,7 +231,6 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),
-        "verdicts": [verdict(compared, str(design)) for design in compared["design"].values],
     }
 
 

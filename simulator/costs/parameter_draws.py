@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ..base import Number, SimulatorError, Term, mistake
+from .other_figures import segment_of_set
 
 if TYPE_CHECKING:
     from .model import Segment
@@ -100,8 +101,6 @@ def segments_of_sets(segments: tuple[Segment, ...], sets: tuple[ParameterSets, .
 
 
 def _changed(segment: Segment, drawn: dict[str, tuple[float, ...]], b: int) -> Segment:
-    from .fitting.parameter_sets import segment_of_set
-
     if not drawn:
         return segment
     try:

@@ -71,7 +71,7 @@ def _check_places(out: str) -> Path:
 
 
 def _write(name: str, asked: Asked, out: str, figures: Path) -> None:
-    from ..ledger import write_whole
+    from ..files import write_whole
     from .kinds import KINDS
 
     without_display()

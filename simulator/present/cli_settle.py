@@ -104,13 +104,16 @@ def _settle_draws(
     from ..contracts.settle import settle as settle_designs
     from ..ledger import save
     from .text_settle import comparison_report
+    from .verdicts import verdicts
 
     ledger, designs = _ledger(source, replicates, seed)
     outcome = settle_designs(ledger, with_reference(designs, reference))
     compared = compare(outcome, loss_over=loss_over)
     if out:
         save(outcome, out)
-    told, known = comparison_json(compared), ledger.attrs
+    known = ledger.attrs
+    told = comparison_json(compared)
+    told |= {"verdicts": verdicts(told, known["currency"])}
     return Told(
         lambda: comparison_report(told, known["title"], known["currency"]), lambda: told, lambda: tidy(compared)
     )
@@ -147,7 +150,7 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
     import pandas as pd
 
     from ..contracts.actuals import load_designs, settle_actuals
-    from ..ledger import write_whole
+    from ..files import write_whole
     from .text_settle import actuals_report
 
     designs = load_designs(source)

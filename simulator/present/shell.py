@@ -96,7 +96,7 @@ def tell(told: Told, as_json: bool, csv: str | None) -> None:
 
 
 def _write_text(text: str, path: str) -> None:
-    from ..ledger import write_whole
+    from ..files import write_whole
 
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
@@ -117,7 +117,7 @@ def written(path: object) -> None:
 
 def check_output(option: str, path: str | None, source: str | None = None) -> None:
     """Refuse, before any work is done, a file that cannot be written, or that is the one to be read."""
-    from ..ledger import check_writable
+    from ..files import check_writable
 
     if not path:
         return
@@ -151,7 +151,7 @@ def write_picture(ax: Axes, path: str) -> None:
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
     without_display()
-    from ..ledger import write_whole
+    from ..files import write_whole
     from .plots.variance import plotted, variance_by_size
 
     figures = Path(path).with_suffix(".csv")

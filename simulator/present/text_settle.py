@@ -10,79 +10,28 @@ import pandas as pd
 import xarray as xr
 
 from ..contracts.design import STATUS_QUO
-from ..contracts.verdicts import LEAST_TOLD_SHARE
 from .page import Page, Table
-from .text import SYMBOLS, amount, exact_percent, people, percent, percentage, threshold_label, too_few
-
-Row = Mapping[str, Any]
-_MOST_PARTIES = 3
-_FEWEST = 10
-"""Replicates below which no spread is told."""
+from .text import SYMBOLS, exact_percent, people, percentage, too_few
+from .verdicts import Row, by_design, row_amount, row_chance, rows_told, verdicts
 
 
 def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> Page:
     """The comparison of designs at the largest population, from `comparison_json`."""
-    largest = max(row["population_size"] for row in compared["rows"])
-    if compared["replicates"] < _FEWEST:
-        compared = {**compared, "rows": [_unspread(row) for row in compared["rows"]]}
-    rows, events, bought = (
-        [row for row in compared[part] if row["population_size"] == largest]
-        for part in ("rows", "triggered", "protection")
+    rows = rows_told(compared)
+    largest = rows[0]["population_size"]
+    events, bought = (
+        [row for row in compared[part] if row["population_size"] == largest] for part in ("triggered", "protection")
     )
-    designs = {name: [row for row in rows if _design(row, rows, currency) == name] for name in _names(rows, currency)}
+    designs = by_design(rows, currency)
     parts: list[Table | str] = [f"Each party's year at {people(largest)} people (± one standard error)"]
     parts += [_parties(name, of, currency, compared) for name, of in designs.items()]
     if events:
         parts.append(_events(events))
     if bought:
-        lines = [[row["design"], _amount(row, "expected_protection_cost", currency)] for row in bought]
+        lines = [[row["design"], row_amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
     parts.append(_notes(compared))
-    verdict = [_verdict(name, of, currency) for name, of in designs.items()]
-    return Page(title, verdict, parts, too_few(compared["replicates"]))
-
-
-def _unspread(row: Row) -> Row:
-    """A row without what a few populations cannot tell: how far the surplus is spread, and who carries that."""
-    return {name: math.nan if name.startswith(("sd_", "worst_", "risk_")) else value for name, value in row.items()}
-
-
-def _names(rows: Sequence[Row], currency: str) -> list[str]:
-    return list(dict.fromkeys(_design(row, rows, currency) for row in rows))
-
-
-def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
-    """A design's name, and its threshold where it was swept over several."""
-    swept = len({_number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
-    if not swept:
-        return str(row["design"])
-    return f"{row['design']}, {threshold_label(_number(row['threshold']), '', currency)}"
-
-
-def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
-    """Who carries the risk, and what that means to him, in a line."""
-    carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
-    if not carrying:
-        unknown = any(math.isnan(_number(row["risk_share"])) for row in rows)
-        return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
-    told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
-    rest = carrying[_MOST_PARTIES:]
-    if rest:
-        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
-    return f"{design}: {'; '.join(told)}."
-
-
-def _carries(row: Row, currency: str) -> str:
-    return (
-        f"{_chance(row, 'risk_share').removesuffix(' exactly')} of the risk is on {row['party']} (expects "
-        f"{_amount(row, 'expected_surplus', currency)}, loses in {_chance(row, 'p_loss')} of years, one year in 20 is "
-        f"worse than {_amount(row, 'worst_0.05', currency)})"
-    )
-
-
-def _risk(row: Row) -> float:
-    share = _number(row["risk_share"])
-    return 0.0 if math.isnan(share) else share
+    return Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"]))
 
 
 def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str, Any]) -> Table:
@@ -100,13 +49,13 @@ def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str
     lines = [
         [
             row["party"],
-            _amount(row, "expected_surplus", currency),
-            _amount(row, "sd_surplus", currency),
-            _amount(row, "worst_0.05", currency),
-            _chance(row, "p_loss"),
-            _chance(row, "p_loss_over"),
-            _chance(row, "risk_share"),
-            _amount(row, "surplus_difference", currency),
+            row_amount(row, "expected_surplus", currency),
+            row_amount(row, "sd_surplus", currency),
+            row_amount(row, "worst_0.05", currency),
+            row_chance(row, "p_loss"),
+            row_chance(row, "p_loss_over"),
+            row_chance(row, "risk_share"),
+            row_amount(row, "surplus_difference", currency),
         ]
         for row in rows
     ]
@@ -114,20 +63,8 @@ def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str
     return Table(head[shown], [line[shown] for line in lines], design)
 
 
-def _number(value: Any) -> float:
-    return math.nan if value is None else math.inf if value == "inf" else float(value)
-
-
-def _amount(row: Row, name: str, currency: str) -> str:
-    return amount(_number(row[name]), _number(row[f"{name}_se"]), currency)
-
-
-def _chance(row: Row, name: str) -> str:
-    return percent(_number(row[name]), _number(row[f"{name}_se"]))
-
-
 def _events(rows: Sequence[Row]) -> Table:
-    lines = [[row["design"], row["event"].replace("_", " "), _chance(row, "p_triggered")] for row in rows]
+    lines = [[row["design"], row["event"].replace("_", " "), row_chance(row, "p_triggered")] for row in rows]
     return Table(["design", "event", "chance"], lines, "What was triggered", labels=2)
 
 

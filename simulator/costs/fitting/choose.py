@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..other_figures import scaled
 from ..severity import Mixture, Severity
 from . import measures
 from .bodies import FAMILIES, Body, fit_body
 from .disclosure import SMALLEST_COUNT, figures, round_amount
-from .empirical import quantile_table, resampled, scaled, with_tail
+from .empirical import quantile_table, resampled, with_tail
 from .sample import Sample, together
 from .tails import Tail, choose_splice, fit_tail, shrink
 

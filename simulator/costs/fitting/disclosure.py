@@ -27,13 +27,6 @@ def check_smallest(smallest: int) -> int:
     return smallest
 
 
-def shown_count(count: float, smallest: int) -> str:
-    """A count as it may be told: 1,234, 0 or "fewer than 10"."""
-    if 0 < count < smallest:
-        return f"fewer than {smallest}"
-    return f"{count:,.0f}"
-
-
 def kept_count(count: ArrayLike, smallest: int) -> NDArray[np.float64]:
     """Counts with those from 1 to `smallest` − 1 replaced by nan."""
     count = np.asarray(count, float)

@@ -93,32 +93,6 @@ def resampled(sample: Sample) -> Empirical:
     return Empirical(values=tuple(sample.x.tolist()), weights=tuple(sample.w.tolist()))
 
 
-def scaled(severity: Severity, factor: float) -> Severity:
-    """The law of cost times a factor."""
-    raw = _scaled_raw(severity.model_dump(exclude_none=True), factor)
-    return type(severity).model_validate(raw)
-
-
-def _scaled_raw(raw: dict[str, object], factor: float) -> dict[str, object]:
-    changed: dict[str, object] = {}
-    for name, value in raw.items():
-        if name in ("scale", "at", "mean") and isinstance(value, float):
-            changed[name] = figures(value * factor)
-        elif name == "mu" and isinstance(value, float):
-            changed[name] = figures(value + float(np.log(factor)), 9)
-        elif name == "quantiles" and isinstance(value, dict):
-            changed[name] = {p: figures(x * factor) for p, x in value.items()}
-        elif name == "values" and isinstance(value, tuple):
-            changed[name] = tuple(x * factor for x in value)
-        elif isinstance(value, dict):
-            changed[name] = _scaled_raw(value, factor)
-        elif name == "components" and isinstance(value, tuple | list):
-            changed[name] = [_scaled_raw(part, factor) for part in value]
-        else:
-            changed[name] = value
-    return changed
-
-
 def with_tail(body: Severity, at: float, tail: GeneralizedPareto) -> Spliced:
     """A body and what lies above it."""
     return Spliced.model_validate(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from ...base import SCHEMA_VERSION, SimulatorError
-from ...ledger import write_whole
+from ...files import write_whole
 from ..model import Population
 from . import model_file, parameter_sets
 from .parameter_sets import Drawn, VarianceParts

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
-from ..model import CostModel, Population, Segment
+from ..model import CostModel, Population, head_counts
 from ..moments import Exact, Layer
-from ..severity import Severity, Spliced
+from ..other_figures import segment_of_set
+from ..severity import Spliced
 from .bodies import Body
 from .choose import SegmentFit
 from .disclosure import figures
-from .empirical import scaled
 from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 
 Array = NDArray[np.float64]
@@ -134,50 +134,6 @@ def count(sets: Mapping[str, Drawn]) -> int:
     return min((len(values) for drawn in sets.values() for values in drawn.values()), default=0)
 
 
-def segment_of_set(segment: Segment, given: Mapping[str, float]) -> Segment:
-    """The segment with other values of the parameters that are given."""
-    severity: Severity = segment.users_severity
-    if "tail_share" in given:
-        severity = _with_tail_share(severity, given["tail_share"])
-    paths = {name: value for name, value in given.items() if name not in ("p_user", "level", "tail_share")}
-    if paths:
-        severity = type(severity).model_validate(_replaced(severity.model_dump(exclude_none=True), paths))
-    if "level" in given:
-        severity = _at_level(severity, given["level"])
-    return segment.model_copy(update={"p_user": given.get("p_user", segment.p_user), "severity": severity})
-
-
-def _replaced(raw: dict[str, Any], paths: Mapping[str, float]) -> dict[str, Any]:
-    for path, value in paths.items():
-        *outer, last = path.split(".")
-        inner = raw
-        for name in outer:
-            inner = inner[name]
-        inner[last] = value
-    return raw
-
-
-def _with_tail_share(severity: Severity, share: float) -> Severity:
-    """A spliced quantile table with another share of users above the splice."""
-    raw = severity.model_dump(exclude_none=True)
-    points = sorted(raw["body"]["quantiles"].items())
-    top = points[-2][0]
-    levels = {figures(p * (1 - share) / top, 9): x for p, x in points[:-1]}
-    raw["body"]["quantiles"] = {**levels, 1.0: points[-1][1]}
-    return type(severity).model_validate(raw)
-
-
-def _at_level(severity: Severity, level: float) -> Severity:
-    """Costs below the splice times a factor, bent so that the splice stays where it is; all costs without a splice."""
-    if not isinstance(severity, Spliced):
-        return scaled(severity, level)
-    raw = severity.model_dump(exclude_none=True)
-    points = sorted(raw["body"]["quantiles"].items())
-    costs = np.minimum(np.array([x for _, x in points[:-2]]) * level, severity.at)
-    raw["body"]["quantiles"] = dict([*zip([p for p, _ in points[:-2]], costs.tolist(), strict=True), *points[-2:]])
-    return Spliced.model_validate(raw)
-
-
 class VarianceParts(NamedTuple):
     """Variance of a population's cost in money squared, by its cause, and its share of the whole."""
 
@@ -232,8 +188,6 @@ def variance_parts(
 
 
 def _sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
-    from ..model import head_counts
-
     layers: list[Layer] = [] if math.isinf(threshold) else [(np.full(len(model.streams), threshold), 1.0, 0.0)]
     mean, process, systematic = Exact(model).sources(head_counts(size, model.shares)[None, :], layers)
     return mean.item(), process.item(), systematic.item()

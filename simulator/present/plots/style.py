@@ -18,7 +18,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from ...ledger import write_whole
+from ...files import write_whole
 from ..text import money, people
 from .colours import GREY, WORDS
 

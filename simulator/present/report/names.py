@@ -6,15 +6,9 @@ import math
 
 import xarray as xr
 
-from ..text import amount, chance, money, percent
-
-NO_EXCLUSION = "no exclusion"
-"""What a threshold is called that nobody's cost exceeds."""
-
-
-def percentage(fraction: float) -> str:
-    """A given fraction, which has no error: 3%."""
-    return f"{100 * fraction:.6g}%"
+from ..text import NO_EXCLUSION as NO_EXCLUSION
+from ..text import UNKNOWN, amount, chance, money, percent
+from ..text import percentage as percentage
 
 
 def threshold_names(ledger: xr.Dataset) -> list[str]:
@@ -51,7 +45,7 @@ def figure(cell: xr.Dataset, name: str, currency: str) -> str:
     if name == "p_overspend":
         return chance(value, se, cell["p_overspend_interval"].values)
     if cell[name].attrs.get("units") == "1":
-        return percent(value, se).replace("-", "−")
+        return percent(value, se)
     return money_told(value, se, currency, is_exact="sd_surplus" in cell and float(cell["sd_surplus"]) == 0)
 
 
@@ -60,7 +54,7 @@ def money_told(value: float, se: float, currency: str, *, is_exact: bool = False
     if math.isfinite(value) and math.isnan(se):
         return f"{money(value, currency)} (error unknown)"
     told = amount(value, se, currency)
-    if "±" in told or told == "—":
+    if "±" in told or told == UNKNOWN:
         return told
     # a figure on which many years fall alike has an error of 0 and is drawn all the same
     return f"{money(value, currency, figures=5)}{' (exact)' if is_exact else ' ± 0'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base import SimulatorError
-from ...ledger import check_writable, write_whole
+from ...files import check_writable, write_whole
 from . import sections
 from .answer import answer, how_read
 from .assumptions import LIMITS, assumption_tables, provenance

@@ -44,4 +44,4 @@ def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
 
 def _quantiles(cell: xr.Dataset) -> Iterable[str]:
     pairs = zip(cell["overspend"].values, cell["overspend_se"].values, strict=True)
-    return [percent(float(value), float(se)).replace("-", "−") for value, se in pairs]
+    return [percent(float(value), float(se)) for value, se in pairs]

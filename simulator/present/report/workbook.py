@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...base import SimulatorError
-from ...ledger import check_writable, write_whole
+from ...files import check_writable, write_whole
 from . import sections
 from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance

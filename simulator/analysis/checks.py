@@ -1,0 +1,19 @@
+"""What several questions ask of their arguments, refused in the same words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base import SimulatorError
+
+
+def check_members(members: object) -> None:
+    """Refuse what is no number of people."""
+    if not isinstance(members, int | np.integer) or members < 1:
+        raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")
+
+
+def check_fraction(name: str, value: float, such_as: float = 0.05) -> None:
+    """Refuse a chance or level that does not lie between 0 and 1."""
+    if not 0 < value < 1:
+        raise SimulatorError(name, value, "must lie between 0 and 1", f"give a fraction such as {such_as:g}")

@@ -1,0 +1,104 @@
+"""What a design does, in a sentence: who carries the risk, and what that means to him, each figure with its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .text import amount, exact_percent, percent, threshold_label
+
+Row = Mapping[str, Any]
+
+LEAST_TOLD_SHARE = 0.005
+"""Share of the risk from which a verdict mentions a party."""
+
+_MOST_PARTIES = 3
+_FEWEST = 10
+"""Replicates below which no spread is told."""
+
+
+def verdicts(compared: Mapping[str, Any], currency: str) -> list[str]:
+    """A sentence for each design at the largest population.
+
+    Parameters
+    ----------
+    compared : mapping
+        From `comparison_json`.
+    currency : str
+        ISO 4217 code.
+
+    Returns
+    -------
+    list of str
+        Money per year. A figure without ± has no error.
+    """
+    designs = by_design(rows_told(compared), currency)
+    return [_verdict(name, rows, currency) for name, rows in designs.items()]
+
+
+def rows_told(compared: Mapping[str, Any]) -> list[Row]:
+    """The rows at the largest population, without what too few populations cannot tell."""
+    largest = max(row["population_size"] for row in compared["rows"])
+    rows = [row for row in compared["rows"] if row["population_size"] == largest]
+    return [_unspread(row) for row in rows] if compared["replicates"] < _FEWEST else rows
+
+
+def by_design(rows: Sequence[Row], currency: str) -> dict[str, list[Row]]:
+    """Rows by the name of their design, with its threshold where it was swept over several."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(_design(row, rows, currency), []).append(row)
+    return found
+
+
+def number(value: Any) -> float:
+    """A figure of a row, as it was before it became JSON."""
+    return math.nan if value is None else math.inf if value == "inf" else float(value)
+
+
+def row_amount(row: Row, name: str, currency: str) -> str:
+    """Money of a row with its error."""
+    return amount(number(row[name]), number(row[f"{name}_se"]), currency)
+
+
+def row_chance(row: Row, name: str) -> str:
+    """A fraction of a row with its error."""
+    return percent(number(row[name]), number(row[f"{name}_se"]))
+
+
+def _unspread(row: Row) -> Row:
+    """A row without how far the surplus is spread, and who carries that."""
+    return {name: math.nan if name.startswith(("sd_", "worst_", "risk_")) else value for name, value in row.items()}
+
+
+def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
+    swept = len({number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
+    if not swept:
+        return str(row["design"])
+    return f"{row['design']}, {threshold_label(number(row['threshold']), '', currency)}"
+
+
+def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
+    carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
+    if not carrying:
+        unknown = any(math.isnan(number(row["risk_share"])) for row in rows)
+        return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
+    told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
+    rest = carrying[_MOST_PARTIES:]
+    if rest:
+        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
+    return f"{design}: {'; '.join(told)}."
+
+
+def _carries(row: Row, currency: str) -> str:
+    return (
+        f"{row_chance(row, 'risk_share').removesuffix(' exactly')} of the risk is on {row['party']} (expects "
+        f"{row_amount(row, 'expected_surplus', currency)}, loses in {row_chance(row, 'p_loss')} of years, one year in "
+        f"20 is worse than {row_amount(row, 'worst_0.05', currency)})"
+    )
+
+
+def _risk(row: Row) -> float:
+    share = number(row["risk_share"])
+    return 0.0 if math.isnan(share) else share

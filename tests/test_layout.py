@@ -1,0 +1,199 @@
+"""The layout: imports go down the floors of the house only, and no two files import each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1] / "simulator"
+
+FLOORS = (
+    ("base",),
+    ("files", "stresses"),
+    ("ledger",),
+    ("costs",),
+    ("engine",),
+    ("contracts: the terms",),
+    ("scenario",),
+    ("runs",),
+    ("contracts",),
+    ("analysis",),
+    ("present",),
+    ("__init__", "__main__"),
+)
+"""From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
+
+TERMS = {
+    "accounts", "activity", "amounts", "budget", "clearing", "context", "design", "exclusion", "limits", "mitigation",
+    "parties", "quality", "sharing", "transfers",
+}  # fmt: skip
+"""Files of `contracts/` that say what a term is; the others do the work, with the ledger and the runs."""
+
+UPWARD = {
+    ("costs.fitting.fitted", "scenario"): "`FittedModel.scenario()` is the method that a notebook asks for a scenario",
+}
+"""Imports that climb, each with its reason; they stand inside a function, so that nothing is loaded before its turn."""
+
+CIRCLES = {
+    ("costs.quadrature", "costs.severity"): "a family has its integrals (`.moments`), which know nothing but a family",
+}
+"""Files that import each other, each pair with its reason; one of the two does so inside a function."""
+
+
+def test_imports_go_down_the_floors_only():
+    assert set(climbing(imports_of(ROOT))) == set(UPWARD)
+
+
+def test_terms_know_no_more_than_terms_and_cost_models():
+    for importer, imported in imports_of(ROOT):
+        if floor_name(importer) == "contracts: the terms":
+            assert floor_name(imported) in ("base", "costs", "contracts: the terms"), f"{importer} imports {imported}"
+
+
+def test_the_ground_knows_nothing_of_the_house():
+    for importer, imported in imports_of(ROOT):
+        assert importer != "base", f"base imports {imported}"
+        assert importer not in ("files", "stresses", "ledger") or imported in ("base", "files"), (importer, imported)
+
+
+def test_plots_compute_nothing():
+    """A picture takes a Dataset: it asks nobody for a figure."""
+    for importer, imported in imports_of(ROOT):
+        if importer.startswith("present.plots."):
+            assert floor_name(imported) in ("files", "ledger", "present"), f"{importer} imports {imported}"
+
+
+def test_no_two_files_import_each_other():
+    assert set(circles(imports_of(ROOT))) == set(CIRCLES)
+
+
+def test_what_climbs_or_goes_round_does_so_inside_a_function():
+    at_the_top = set(imports_of(ROOT, everywhere=False))
+    assert not at_the_top & set(UPWARD)
+    assert not circles(at_the_top)
+
+
+# ── these rules can fail ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_house_that_is_upside_down_is_found_out(tmp_path):
+    write(tmp_path, {
+        "base.py": "",
+        "costs/__init__.py": "",
+        "costs/model.py": "def draw():\n    from ..engine.loops import run\n",
+        "costs/law.py": "from . import model\n",
+        "engine/__init__.py": "",
+        "engine/loops.py": "from ..costs.model import draw\nfrom ..base import Term\nfrom .other import x\n",
+        "engine/other.py": "from .third import x",
+        "engine/third.py": "if True:\n    from ..engine import loops\n",
+        "analysis/__init__.py": "",
+        "analysis/size.py": "import simulator.present.page\nfrom simulator.base import Term\nimport numpy\n",
+        "present/page.py": "",
+    })  # fmt: skip
+    found = set(imports_of(tmp_path))
+    assert {("costs.law", "costs.model"), ("engine.loops", "base"), ("analysis.size", "base")} <= found
+    assert set(climbing(found)) == {("costs.model", "engine.loops"), ("analysis.size", "present.page")}
+    assert set(circles(found)) == {("costs.model", "engine.loops", "engine.other", "engine.third")}
+    assert ("costs.model", "engine.loops") not in imports_of(tmp_path, everywhere=False)
+
+
+def test_types_alone_are_no_circle(tmp_path):
+    write(tmp_path, {"a.py": "from .b import B", "b.py": "if TYPE_CHECKING:\n    from .a import A\n"})
+    assert ("b", "a") in imports_of(tmp_path) and not circles(imports_of(tmp_path))
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+Import = tuple[str, str]
+"""Two files, the first of which imports the second, from the package's root: ("costs.model", "base")."""
+
+
+def imports_of(root: Path, everywhere: bool = True) -> dict[Import, bool]:
+    """Every import of one file by another, and whether any of them is more than for types.
+
+    Without `everywhere`, only what is loaded with the file: not inside functions, and not for types.
+    """
+    files = {_name(path, root): path for path in root.rglob("*.py")}
+    found: dict[Import, bool] = {}
+    for importer, path in files.items():
+        package = importer.split(".")[:-1] if path.name != "__init__.py" or importer == "__init__" else [importer]
+        for statement, inside, for_types in _statements(ast.parse(path.read_text(encoding="utf-8"))):
+            if not everywhere and (inside or for_types):
+                continue
+            for imported in _targets(statement, package, files):
+                if imported != importer:
+                    found[importer, imported] = found.get((importer, imported), False) or not for_types
+    return found
+
+
+def _name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def _statements(node: ast.AST, inside: bool = False, for_types: bool = False) -> Iterator[tuple[ast.stmt, bool, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, inside, for_types
+        typed = for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test))
+        yield from _statements(child, inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef), typed)
+
+
+def _targets(statement: ast.stmt, package: list[str], files: Mapping[str, Path]) -> Iterator[str]:
+    if isinstance(statement, ast.Import):
+        modules = [alias.name.removeprefix("simulator.") for alias in statement.names]
+        yield from (module for module in modules if module in files)
+        return
+    assert isinstance(statement, ast.ImportFrom)
+    if statement.level:
+        base = package[: len(package) - statement.level + 1]
+    elif (statement.module or "").split(".")[0] == "simulator":
+        base = []
+    else:
+        return
+    base = [*base, *(statement.module or "").removeprefix("simulator").strip(".").split(".")]
+    module = ".".join(part for part in base if part)
+    for alias in statement.names:
+        inner = f"{module}.{alias.name}".strip(".")
+        yield from [inner] if inner in files else [module] if module in files else []
+
+
+def floor_name(file: str) -> str:
+    room, _, rest = file.partition(".")
+    return "contracts: the terms" if room == "contracts" and rest in TERMS else room
+
+
+def floor_of(file: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if floor_name(file) in rooms)
+
+
+def climbing(imports: Mapping[Import, bool] | set[Import]) -> list[Import]:
+    return [(importer, imported) for importer, imported in imports if floor_of(imported) > floor_of(importer)]
+
+
+def circles(imports: Mapping[Import, bool] | set[Import]) -> list[tuple[str, ...]]:
+    """Files that reach each other by what is more than types, in alphabetical order, a tuple for each circle."""
+    real = imports if isinstance(imports, set) else {pair for pair, loaded in imports.items() if loaded}
+    ways: dict[str, set[str]] = {}
+    for importer, imported in real:
+        ways.setdefault(importer, set()).add(imported)
+    reach = {file: _reached(file, ways) for file in ways}
+    rings = {tuple(sorted(b for b in reach[a] if a in reach.get(b, ()))) for a in reach if a in reach[a]}
+    return sorted(rings)
+
+
+def _reached(start: str, ways: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        fresh = ways.get(waiting.pop(), set()) - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
+def write(root: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)

@@ -1,0 +1,77 @@
+"""What a design does, in a sentence: the figures are those of the comparison, each with its error and its currency."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import make
+
+import simulator as sim
+from simulator.contracts.compare import comparison_json
+from simulator.contracts.design import Design
+from simulator.present.verdicts import verdicts
+
+DESIGNS = (
+    Design(name="tariff", terms=[{"kind": "no_risk"}]),
+    Design(name="shared", terms=[{"kind": "share", "gain": 0.5, "loss": 0.3}]),
+    Design(
+        name="alliance",
+        parties=[{"name": "payer", "funds": 1.0}, *({"name": f"unit {k}", "delivers": 0.2} for k in range(5))],
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def compared():
+    ledger = sim.simulate(make(simulation={"replicates": 400}))
+    return comparison_json(sim.compare(sim.settle(ledger, DESIGNS)))
+
+
+def test_every_figure_is_that_of_its_row(compared):
+    _, shared, _ = verdicts(compared, "GBP")
+    size = max(row["population_size"] for row in compared["rows"])
+    rows = {
+        row["party"]: row for row in compared["rows"] if (row["design"], row["population_size"]) == ("shared", size)
+    }
+    assert shared.startswith("shared: ")
+    for party, row in rows.items():
+        share, told = re.search(rf"([^;:]+) of the risk is on {party} \(([^)]+)\)", shared).groups()
+        figures = dict(zip(("expected_surplus", "p_loss", "worst_0.05"), told.split(", "), strict=True))
+        assert_told(share, row, "risk_share")
+        for name, said in figures.items():
+            assert_told(said, row, name)
+
+
+def assert_told(said, row, name):
+    """The figure that is said is the row's, to the rounding of the error that is said beside it."""
+    number = r"(−?)(£?)([\d,.]+)(bn|m|k|%|)"
+    sign, currency, value, unit, _, pound, error, _ = re.search(rf"{number} ± {number}", said).groups()
+    size = {"%": 0.01, "k": 1e3, "m": 1e6, "bn": 1e9, "": 1.0}[unit]
+    error = float(error.replace(",", "")) * size
+    assert (currency == "£") == (name not in ("p_loss", "risk_share")) and not pound
+    assert error == pytest.approx(row[f"{name}_se"], rel=0.2)
+    assert float(f"{'-' if sign else ''}{value.replace(',', '')}") * size == pytest.approx(row[name], abs=error / 2)
+
+
+def test_who_carries_it_alone_carries_all(compared):
+    tariff = verdicts(compared, "GBP")[0]
+    assert tariff.startswith("tariff: 100% of the risk is on payer (expects ") and tariff.count("of the risk") == 1
+
+
+def test_many_parties_are_counted_and_not_listed(compared):
+    alliance = verdicts(compared, "GBP")[2]
+    assert alliance.count("of the risk is on") == 3 and alliance.endswith("; 40.0% on 2 more.")
+
+
+def test_nothing_is_said_of_luck_that_was_hardly_drawn(compared):
+    assert all("of the risk is on" in said for said in verdicts(compared, "GBP"))
+    few = verdicts({**compared, "replicates": 9}, "GBP")
+    assert all(said.endswith(": who carries the risk is not estimable.") for said in few)
+
+
+def test_a_swept_design_has_a_sentence_for_each_threshold():
+    ledger = sim.simulate(make(simulation={"replicates": 40}))
+    swept = comparison_json(sim.compare(sim.settle(ledger, Design(name="swept", exclusion=sim.Cap()))))
+    names = [said.partition(":")[0] for said in verdicts(swept, "GBP")]
+    assert len(names) == len(set(names)) == 3 and names[-1] == "swept, no exclusion"
