@@ -144,7 +144,7 @@ class _Total:
         """Bounds of the series and the chance of a total outside them."""
         low, high = max(mean - _REACH * sd, 0.0), mean + _REACH * sd
         if self._model.shocks:
-            nodes = joint_nodes(self._model.joint_shocks)
+            nodes = joint_nodes(self._model.joint_shocks, pull=self._gross / self._gross.sum())
             apart, least, most = _extremes(nodes, self._gross)
             # more than the normal reach where a rare shock is large, or a yearly one far from normal
             luck = math.sqrt(max(sd**2 - apart, 0.0))
@@ -230,10 +230,7 @@ class _Carrier:
 
     def __init__(self, joint: JointShocks, factors: Array, degree: int = 0) -> None:
         low, high = factor_range(joint)
-        alike: dict[bytes, list[int]] = {}
-        for s in range(factors.shape[1]):
-            alike.setdefault(joint.hits[:, s].tobytes(), []).append(s)
-        self.groups = list(alike.values())
+        self.groups = [np.flatnonzero(joint.group_of == g).tolist() for g in range(joint.groups.shape[1])]
         """Streams by the shocks that hit them."""
         self.left_out: Array | float = 0.0
         """Last terms of the polynomials, by frequency: what they may leave out of the exponent."""
