@@ -235,19 +235,6 @@ def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypa
     assert float(np.abs(answer["p_overspend"] - rough["p_overspend"]).max()) > 1e-6
 
 
-@pytest.mark.parametrize("name", ["correlated", "rare and yearly correlated"])
-def test_large_shocks_to_few_people_are_followed(name):
-    large = [shock | {"cv": 0.3} if "cv" in shock else shock for shock in SHOCKED[name]["shocks"]]
-    scenario = make(
-        shocks=large, shock_correlations=SHOCKED[name]["shock_correlations"],
-        simulation={"population_sizes": [60], "thresholds": [8_000.0], "replicates": 20_000},
-    )  # fmt: skip
-    answer = exact_of(scenario)
-    assert float(answer["probability_error"].max()) < 1e-6
-    for figure, z in scores(scenario, answer).items():
-        assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
-
-
 # ── observed costs beside shocks ─────────────────────────────────────────────────────────────────
 
 

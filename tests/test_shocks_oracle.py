@@ -15,7 +15,7 @@ import simulator as sim
 from simulator import runs
 from simulator.analysis.exactness import cells_of
 
-REPLICATES = 4_000
+REPLICATES = 3_000
 THRESHOLDS = [2_500.0, math.inf]
 LEVELS = (0.1, 0.5, 0.9, 0.95)
 SEGMENTS = [
@@ -101,6 +101,12 @@ def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name
         for one, other in zip(ours.T, slow[variable].reshape(REPLICATES, -1).T, strict=True):
             p = stats.ks_2samp(np.round(one, 4), np.round(other, 4), method="asymp").pvalue
             assert p > 5.7e-7, variable
+
+
+@pytest.mark.parametrize("name", ["by segment", "correlated", "rare and yearly"])
+def test_large_shocks_to_few_people_leave_the_exact_law_exact(name):
+    answer = sim.exact(make(**scenario_of(CASES[name], "fixed")))
+    assert float(answer["probability_error"].max()) < 1e-4
 
 
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])

@@ -144,7 +144,7 @@ def law_of(
     model = scenario.cost_model
     if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
         raise SimulatorError(
-            "threshold", point, "lies among observed costs, which shocks lift over it one by one: there is no exact law",
+            "threshold", point, "lies among observed costs, which shocks lift over it one by one: no exact law",
             "draw instead, or give those costs a fitted family",
         )  # fmt: skip
     return found

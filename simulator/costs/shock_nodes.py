@@ -162,7 +162,7 @@ def _rare_nodes(joint: JointShocks, normal: _NormalPart) -> _RareNodes:
     levels, scores, weights = _panelled(joint, correlated, normal.lean_turns)
     if not normal.lean.any():
         levels, back = np.unique(levels, axis=0, return_inverse=True)
-        weights = np.bincount(back.ravel(), weights)
+        weights = np.bincount(back.ravel(), weights).astype(float)
         scores = np.zeros((weights.size, len(correlated)))
     factors = np.ones((weights.size, joint.groups.shape[1]))
     for column, k in enumerate(correlated):
