@@ -50,7 +50,7 @@ CASES = {
 WRONG = {
     "everybody hit": ("by segment", {"shocks": [HEAT | {"segments": []}, PRICES]}),
     "the others hit": ("rare", {"shocks": [PLAGUE | {"segments": ["well"]}, STRIKE | {"segments": ["complex"]}]}),
-    "not correlated": ("correlated", {"shocks": [HEAT, COLD, PRICES]}),
+    "not correlated": ("correlated", {"shock_correlations": []}),
     "the wrong sign": ("against each other", {"shock_correlations": pair("heat", "cold", 0.8)}),
     "rare and yearly apart": ("rare and yearly", {"shocks": [HEAT, PLAGUE], "shock_correlations": []}),
     "a strike that makes dear": ("two rare", {"shocks": [PLAGUE, STRIKE | {"by": 0.5}, PRICES]}),
