@@ -18,9 +18,9 @@ from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, wit
 from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
 from simulator.analysis.stressed import truth_of
 from simulator.costs.fit import FittedModel, fit
-from simulator.costs.model import CostModel, Population, Shock
+from simulator.costs.model import CostModel, Population
 from simulator.costs.moments import TotalMoments, mixture
-from simulator.costs.shocks import ShockCorrelation
+from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint
 from simulator.present.cli import main
