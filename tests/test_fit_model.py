@@ -20,7 +20,7 @@ from simulator.costs.fit import FittedModel, fit, fit_bands, model_population
 from simulator.costs.fitting import parameter_sets
 from simulator.costs.fitting.measures import People
 from simulator.costs.fitting.model_file import read_model
-from simulator.costs.model import Shock
+from simulator.costs.shocks import Shock
 from simulator.present.cli_fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report, verdicts
 

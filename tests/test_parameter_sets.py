@@ -732,8 +732,8 @@ def test_describe_tells_the_doubt_beside_the_central_figures() -> None:
     assert told == central
     means = [sim.describe(truth(scenario(), b))["mean"] for b in range(3)]
     assert doubt == {"number": 3, "mean": pytest.approx(np.mean(means)), "mean_sd": pytest.approx(np.std(means))}
-    assert "3 parameter sets" in check_table(sim.describe(scenario()))
-    assert "parameter sets" not in check_table(central)
+    assert "3 parameter sets" in str(check_table(sim.describe(scenario())))
+    assert "parameter sets" not in str(check_table(central))
 
 
 # ── from a fit ───────────────────────────────────────────────────────────────────────────────────
@@ -758,8 +758,8 @@ def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedMod
         told_of = {"shocks": common, "shock_correlations": pairs}
         asked = scenario_from(plain.model_dump() | {k: [term.model_dump() for term in v] for k, v in told_of.items()})
         variance = sim.variance_by_source(asked)["variance"]
-        for size in (1_000, 50_000):
-            for threshold in (5_000.0, 20_000.0):
+        for size in (1_000,) if pairs else (1_000, 50_000):
+            for threshold in (5_000.0,) if pairs else (5_000.0, 20_000.0):
                 at = {"population_size": size, "threshold": threshold}
                 parts = fitted.variance_parts(size, threshold, common, pairs)
                 cells = cells_of(asked, sim.Cap(at=threshold), [threshold], heads(asked))
