@@ -189,6 +189,28 @@ def settling() -> Iterator[Row]:
         yield at_most(f"settling 20 designs {name} against drawing", pair.ratio, 1.0, remark=remark)
 
 
+# ── the exact engine against drawing ─────────────────────────────────────────────────────────────
+
+
+def exact_grids() -> Iterator[Row]:
+    import simulator as sim
+
+    for name in ("east_sussex", "east_sussex_systematic"):
+        path = EAST_SUSSEX.with_name(f"{name}.toml")
+        if not path.exists():
+            continue
+        scenario = sim.load(path)
+        drawn = lambda scenario=scenario: sim.simulate(scenario, progress=False)  # noqa: E731
+        pair = measure.by_turns(drawn, lambda scenario=scenario: sim.exact(scenario), turns=3)
+        remark = f"{pair.second:.2f} against {pair.first:.2f} CPU s; {scenario.simulation.replicates:,} replicates"
+        yield Row(f"exact grid, {path.name}", pair.second, "CPU s", remark=_cells_of(scenario))
+        yield Row(f"exact grid against drawing it, {path.name}", pair.ratio, "×", remark=remark)
+
+
+def _cells_of(scenario) -> str:  # type: ignore[no-untyped-def]
+    return f"{len(scenario.population_sizes)} sizes × {scenario.threshold_labels.size} thresholds"
+
+
 # ── whole programs ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -217,6 +239,7 @@ def main() -> None:
         "small": small_populations,
         "east-sussex": on_east_sussex,
         "settling": settling,
+        "exact": exact_grids,
         "programs": lambda: whole_programs(options.full),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -237,6 +237,37 @@ def shock_law(cv):
     return sigma, 1 / mean
 
 
+def common_factors(scenario, replicates, rng):
+    """What multiplies the cost of each segment and rare service in each replicate: name -> (replicate,)."""
+    shocks = scenario.get("shocks", [])
+    names = [shock["name"] for shock in shocks]
+    together = np.eye(len(shocks))
+    for pair in scenario.get("shock_correlations", []):
+        i, j = (names.index(name) for name in pair["between"])
+        together[i, j] = together[j, i] = pair["value"]
+    scores = rng.multivariate_normal(np.zeros(len(shocks)), together, size=replicates) if shocks else []
+    population = scenario["population"]
+    hit = [part["name"] for kind in ("segments", "rare_services") for part in population.get(kind, [])]
+    factors = {name: np.ones(replicates) for name in hit}
+    for k, shock in enumerate(shocks):
+        own = yearly_factor(shock, scores[:, k]) if "cv" in shock else rare_factor(shock, scores[:, k])
+        for name in shock.get("segments") or hit:
+            factors[name] = factors[name] * own
+    return factors
+
+
+def yearly_factor(shock, score):
+    sigma, scale = shock_law(shock["cv"])
+    return scale * np.exp(sigma * np.clip(score, -6, 6))
+
+
+def rare_factor(shock, score):
+    """One level in years with the event and one in the others, of mean 1; high scores are dear years."""
+    chance, more = shock["probability"], shock["by"]
+    has_come = score > stats.norm.isf(chance) if more > 0 else score < stats.norm.ppf(chance)
+    return np.where(has_come, 1 + more, 1.0) / (1 + chance * more)
+
+
 def person_quantile(segments, level):
     """The annual cost that a person of these (share, p_user, law) exceeds with probability 1 − level."""
     if level == 1:
@@ -310,10 +341,7 @@ def simulate(scenario, replicates, rng, rules=None):
     segments, units = population["segments"], population.get("units", [])
     shares = np.array([s["share"] for s in segments])
     laws, at = [law_of(s["severity"]) for s in segments], amounts(scenario)
-    factor = np.ones(replicates)
-    for shock in scenario.get("shocks", []):
-        sigma, scale = shock_law(shock["cv"])
-        factor = factor * scale * np.exp(sigma * stats.truncnorm.rvs(-6, 6, size=replicates, random_state=rng))
+    factor = common_factors(scenario, replicates, rng)
     if units:
         people = [unit["members"] for unit in units]
         mixes = [
@@ -354,15 +382,16 @@ def simulate(scenario, replicates, rng, rules=None):
             users = [int((rng.random(n) < segment.get("p_user", 1.0)).sum()) for n in mix[:, s]]
             costs = np.split(laws[s].draw(rng, sum(users)), np.cumsum(users)[:-1])
             for r in range(replicates):
-                meet(costs[r] * factor[r], r, i, at[s])
+                meet(costs[r] * factor[segment["name"]][r], r, i, at[s])
         for service in population.get("rare_services", []):
             events = rng.poisson(service["rate_per_100k"] / 100_000 * people[i], size=replicates)
             prices = np.split(law_of(service["price"]).draw(rng, events.sum()), np.cumsum(events)[:-1])
             for r in range(replicates):
+                paid = prices[r] * factor[service["name"]][r]
                 if service.get("in_scope", True):
-                    meet(prices[r] * factor[r], r, i, at[-1])
+                    meet(paid, r, i, at[-1])
                 else:
-                    out["excluded_service_cost"][r, i] += (prices[r] * factor[r]).sum()
+                    out["excluded_service_cost"][r, i] += paid.sum()
     return out if units else {name: np.cumsum(values, axis=1) for name, values in out.items()}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 
 import numpy as np
 import pytest
@@ -279,15 +278,6 @@ def test_the_exact_tables_from_a_shell(tmp_path):
     told = json.loads(CliRunner().invoke(main, ["run", scenario, "--exact", "--json"]).output)
     assert told["method"] == "exact"
     assert [cell["threshold"] for cell in told["cells"][:2]] == [100_000.0, "inf"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", ["", "_light", "_heavy", "_shock"])
-def test_the_whole_grid_of_the_main_scenario_takes_seconds(variant):
-    scenario = sim.load(ROOT / "configs" / f"east_sussex{variant}.toml")
-    begun = time.process_time()
-    sim.exact(scenario)
-    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize(("price", "n"), [(20_000_000.0, 500), (20_000_000.0, 5_000)])

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import KINDS, LOGNORMAL, RARE, UNITS, make, raw
+from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, raw
 from scipy import stats
 from test_exact import ALARM, exact_of, scores
 
@@ -19,10 +19,12 @@ from simulator.analysis.exactness import cells_of
 from simulator.analysis.limiting import limit_ledger
 from simulator.analysis.systematic import variance_by_source
 from simulator.costs import shock_nodes
-from simulator.costs.moments import Exact, cost_factor
+from simulator.costs.conditional import kept_means
+from simulator.costs.moments import Exact
 from simulator.costs.shock_nodes import joint_nodes
 from simulator.costs.shocks import RareShock, Shock
 from simulator.engine import kernels
+from simulator.present.text_check import check_table
 from simulator.scenario import scenario_from
 
 PRICES = {"name": "prices", "cv": 0.08, "segments": ["well"]}
@@ -205,6 +207,81 @@ def test_many_dimensions_take_quasi_random_points_that_are_near_the_tensor(monke
     assert float(error.max()) > float(sharp["probability_error"].max())
 
 
+def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
+    many = [PRICES | {"name": f"prices {k}"} for k in range(4)] + [COMMON | {"name": f"common {k}"} for k in range(4)]
+    joint = make(shocks=many).cost_model.joint_shocks
+    factors, weights, quasi = joint_nodes(joint)
+    assert not quasi and weights.size <= 24**2
+    logs = np.log(factors)
+    covariance = (logs.T * weights) @ logs - np.outer(weights @ logs, weights @ logs)
+    well, common = 4 * math.log1p(0.08**2), 4 * math.log1p(0.03**2)
+    assert covariance == pytest.approx(np.array([[well + common, common], [common, common]]), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
+    scenario = runs.with_simulation(
+        sim.load(ROOT / "configs" / "east_sussex_systematic.toml"),
+        population_sizes=[1_000, 540_000], thresholds=[25_000.0, math.inf],
+    )  # fmt: skip
+    answer = sim.exact(scenario)
+    assert float(answer["probability_error"].max()) < 1e-7
+    usual = shock_nodes._resolving
+    monkeypatch.setattr(shock_nodes, "_resolving", lambda turn, fewest: 2 * usual(turn, fewest))
+    finer = sim.exact(scenario)
+    assert float(np.abs(answer["p_overspend"] - finer["p_overspend"]).max()) < 1e-10
+    monkeypatch.setattr(shock_nodes, "_resolving", lambda turn, fewest: 8)
+    rough = sim.exact(scenario)
+    assert float(np.abs(answer["p_overspend"] - rough["p_overspend"]).max()) > 1e-6
+
+
+# ── observed costs beside shocks ─────────────────────────────────────────────────────────────────
+
+
+def observed(name, *values):
+    segments = [
+        {"name": "well", "share": 0.7, "p_user": 0.6, "severity": {"family": "empirical", "values": [50.0, 2_000.0]}},
+        {"name": "complex", "share": 0.3, "severity": {"family": "empirical", "values": [100.0, 4_000.0, *values]}},
+    ]
+    return make(
+        **SHOCKED[name] | {"population": {"segments": segments}},
+        simulation={"population_sizes": [400, 5_000], "thresholds": [8_000.0], "replicates": 6_000},
+    )
+
+
+@pytest.mark.parametrize("rule", [sim.Cap(), sim.CarveOut()], ids=["cap", "carve-out"])
+@pytest.mark.parametrize("name", ["by segment", "correlated"])
+def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(name, rule):
+    scenario = observed(name, 20_000.0)
+    answer = exact_of(scenario, rule)
+    assert float(answer["probability_error"].max()) < 1e-6
+    for figure, z in scores(scenario, answer, rule).items():
+        assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
+
+
+def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
+    scenario = observed("by segment", 7_900.0)
+    answer = exact_of(scenario)
+    assert 1e-6 < float(answer["probability_error"].max()) < 0.01
+    for figure, z in scores(scenario, answer).items():
+        assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
+
+
+def test_observed_costs_that_shocks_carry_out_one_by_one_have_no_exact_law_but_exact_moments():
+    scenario = observed("by segment", 7_900.0)
+    with pytest.raises(sim.SimulatorError, match="lies among observed costs") as caught:
+        sim.exact(scenario, sim.CarveOut())
+    assert "\n" not in str(caught.value)
+    kept = sim.retained_cost(sim.simulate(scenario, progress=False), sim.CarveOut()).isel(threshold=0)
+    cells = cells_of(scenario, sim.CarveOut(), [8_000.0], runs.heads(scenario))
+    z = (kept.mean("replicate").values - cells.mean[:, 0]) / (cells.sd[:, 0] / math.sqrt(6_000))
+    assert np.abs(z).max() < ALARM
+    spread = (kept.var("replicate", ddof=1).values / cells.sd[:, 0] ** 2 - 1) / np.sqrt(
+        (cells.excess_kurtosis[:, 0] + 2) / 6_000
+    )
+    assert np.abs(spread).max() < ALARM
+
+
 # ── laws ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -264,16 +341,15 @@ def test_the_population_without_end_varies_as_the_systematic_part(name):
     )
 
 
-def test_cost_is_rid_of_its_shocks():
+def test_given_its_shocks_cost_varies_by_luck_alone():
     scenario = shocked("all", thresholds=[math.inf], population_sizes=[200_000], replicates=400)
     ledger, heads = sim.simulate(scenario, progress=False), runs.heads(scenario)
-    factor = cost_factor(scenario.cost_model, ledger["shock_factor"].values, heads)
-    cost = ledger["gross_cost"].values
-    split = variance_by_source(scenario)["variance"].values[:, 0, 0]
-    assert (cost / factor).std() / cost.mean() == pytest.approx(math.sqrt(split[0]), rel=0.2)
-    assert (cost / factor).std() < 0.4 * cost.std()
-    alike = make(shocks=[COMMON, INFLUENZA]).cost_model
-    np.testing.assert_allclose(cost_factor(alike, np.array([[1.1, 0.9]]), np.array([[7, 3]])), [[0.99]])
+    factors = scenario.cost_model.joint_shocks.by_stream(ledger["shock_factor"].values)
+    cost, split = ledger["gross_cost"].values, variance_by_source(scenario)["variance"].values[:, 0, 0]
+    luck = cost - kept_means(scenario.cost_model, heads, [], factors)
+    assert luck.std() / cost.mean() == pytest.approx(math.sqrt(split[0]), rel=0.2)
+    assert abs(luck.mean()) < 5 * luck.std() / math.sqrt(luck.size)
+    assert luck.std() < 0.4 * cost.std()
 
 
 def test_the_shocks_together_are_described():
@@ -282,6 +358,12 @@ def test_the_shocks_together_are_described():
     told = sim.describe(scenario)
     assert told["shock_cv"] == pytest.approx(math.sqrt(float(systematic[1])), rel=1e-6)
     assert [shock["name"] for shock in told["shocks"]] == ["prices", "common", "strike", "winter", "influenza"]
+    assert told["shock_correlations"] == [{"between": ["prices", "winter"], "value": 0.4}]
+    page = str(check_table(told))
+    for words in ("every year", "10.0% of years: cost +30%", "25.0% of years: cost -20%", "everybody"):
+        assert words in page
+    assert "'prices' with 'winter' +0.4" in page
+    assert "every year" not in str(check_table(sim.describe(make(shocks=[COMMON]))))
     assert told["shocks"][4]["probability"] == 0.1 and told["shocks"][3]["segments"] == ["complex"]
 
 

@@ -103,6 +103,7 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
         "thresholds": _threshold_rows(people, thresholds),
         "segments": _segment_rows(people),
         "shocks": [shock.model_dump() | {"cv": shock.cv} for shock in model.shocks],
+        "shock_correlations": [pair.model_dump() for pair in model.shock_correlations],
         "shock_cv": shock_cv(model),
         **_rare_services(model),
     }

@@ -23,6 +23,9 @@ from .statistics import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, de
 
 Array = NDArray[np.float64]
 
+_USELESS = 0.01
+"""Error of a probability from which on a law with observed costs is refused."""
+
 
 def exact(
     scenario: Scenario,
@@ -135,9 +138,16 @@ def law_of(
         raise SimulatorError(
             "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
         )
-    return law(
+    found = law(
         transforms[0], runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd
     )
+    model = scenario.cost_model
+    if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
+        raise SimulatorError(
+            "threshold", point, "lies among observed costs, which shocks lift over it one by one: no exact law",
+            "draw instead, or give those costs a fitted family",
+        )  # fmt: skip
+    return found
 
 
 def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:

@@ -154,38 +154,11 @@ def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> Total
     return _over_shocks(np.moveaxis(given, 1, -1), weight)
 
 
-def gross_per_head(model: CostModel, shares: Array | None = None) -> Array:
-    """Expected cost in scope of each stream for one head of the population, money; shape (stream,).
-
-    Parameters
-    ----------
-    model : CostModel
-    shares : ndarray, shape (segment,), optional
-        The case mix; the model's own without it.
-    """
-    mix = model.shares if shares is None else shares
-    heads = np.array([*mix, *[1.0] * (len(model.streams) - mix.size)])
+def gross_per_head(model: CostModel) -> Array:
+    """Expected cost in scope of each stream for one head of the population, money; shape (stream,)."""
+    heads = np.array([*model.shares, *[1.0] * (len(model.streams) - model.shares.size)])
     means = [stream.rate * Moments(stream.severity).raw[1] * stream.in_scope for stream in model.streams]
     return np.asarray(heads * means)
-
-
-def cost_factor(model: CostModel, shock_factor: Array, heads: NDArray[np.int64]) -> Array:
-    """What the shocks of each replicate multiply the expected gross cost by, shape (replicate, population).
-
-    Cost divided by it is rid of the shocks: exactly so where all shocks hit everybody and nothing is excluded, closely
-    elsewhere.
-
-    Parameters
-    ----------
-    model : CostModel
-    shock_factor : ndarray, shape (replicate, shock)
-        As a ledger has it.
-    heads : ndarray of int, shape (population, segment)
-        People by segment.
-    """
-    by_stream = model.joint_shocks.by_stream(shock_factor)
-    weights = np.stack([gross_per_head(model, row / row.sum()) for row in heads])
-    return np.asarray(by_stream @ (weights / weights.sum(axis=1, keepdims=True)).T)
 
 
 def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factors: Array) -> Array:

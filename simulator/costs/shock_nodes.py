@@ -1,17 +1,16 @@
 """Points and weights that integrate a function of all streams' factors over the joint law of the shocks.
 
-Independent shocks make independent parts. Yearly shocks that hit the same streams are one part of one dimension (their
-logarithms add up); a rare shock is two points; shocks that are correlated are one part, over their independent scores,
-rare ones first, so that each is a step at a known place and all else is smooth. Parts are multiplied as a tensor, with
-Gauss's rule for the truncated normal law in every dimension. Where that would take too many points (from about five
-dimensions on) the points are quasi-random: Sobol's, with a fixed scrambling, and an error of some 1e-4 in a
-probability.
+Rare shocks come first: an independent one is two points; correlated ones are laid out over their scores, in panels
+between which each steps. Given them, the logarithms of the streams' factors are jointly normal, of no more dimensions
+than there are groups of streams that the same shocks hit, however many shocks there are. The first axis lies along the
+pull of the function, so that it alone takes a node for every turn; the others need few. All axes have Gauss's rule for
+the truncated normal law. Where that would take too many points (from about five dimensions on) the points are
+quasi-random: Sobol's, with a fixed scrambling, and an error of some 1e-4 in a probability.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -27,11 +26,14 @@ Array = NDArray[np.float64]
 MOST_POINTS = 120_000
 """Points of a tensor from which on quasi-random points are taken."""
 QUASI_RANDOM_POINTS = 1 << 14
-_FEWEST = {0: 1, 1: 48, 2: 24, 3: 16}  # points a dimension, by the number of dimensions
+_FEWEST = {1: 48, 2: 24, 3: 16}  # points of the first axis, by the number of dimensions
 _FEWEST_OF_MANY = 12
 _STEP_POINTS = 2_400
 _PANEL_POINTS = 28
 _NEGLIGIBLE = 1e-15
+_RADIUS = 7.5  # of the scores together, where there are several; beyond it lies 1e-10 of probability in five dimensions
+_RANK = 1e-12  # of the variance of all logarithms: axes with less are none
+_USUAL = 3.0  # standard deviations within which a stream's factor bends the pull
 
 
 class ShockNodes(NamedTuple):
@@ -45,13 +47,6 @@ class ShockNodes(NamedTuple):
     """Whether the points are quasi-random, so that two halves of them tell the error."""
 
 
-class _Part(NamedTuple):
-    """Shocks that are independent of all others."""
-
-    shocks: tuple[int, ...]
-    dimensions: int
-
-
 def joint_nodes(joint: JointShocks, steps: bool = False, pull: Array | None = None) -> ShockNodes:
     """Nodes for the factors of all streams.
 
@@ -63,150 +58,153 @@ def joint_nodes(joint: JointShocks, steps: bool = False, pull: Array | None = No
     pull : ndarray, shape (stream,), optional
         How far the function turns, in radians, for each unit of a stream's log factor; each turn takes its nodes.
     """
-    parts = _parts(joint)
-    dimensions = sum(part.dimensions for part in parts)
-    turns = np.zeros(joint.hits.shape[1]) if pull is None else pull
-    counts = [_count(joint, part, dimensions, steps, turns) for part in parts]
-    points = math.prod(_points_of(joint, part, count) for part, count in zip(parts, counts, strict=True))
-    if points > MOST_POINTS:
+    normal = _normal_part(joint, pull)
+    rare = _rare_nodes(joint, normal)
+    counts = _counts(normal, rare.weights.size, steps)
+    if rare.weights.size * math.prod(counts) > MOST_POINTS:
         return _quasi_random(joint)
-    weights, factors = np.ones(1), np.ones((1, joint.hits.shape[1]))
-    for part, count in zip(parts, counts, strict=True):
-        own, weight = _nodes_of(joint, part, count, steps)
+    scores, weights = np.zeros((1, 0)), np.ones(1)
+    for count in counts:
+        score, weight = _midpoints(count) if steps else _normal_rule(count)
+        scores = np.column_stack([np.repeat(scores, count, axis=0), np.tile(score, weights.size)])
         weights = (weights[:, None] * weight).ravel()
-        factors = (factors[:, None] * own).reshape(weights.size, -1)
-        if dimensions > 1:
-            kept = weights > _NEGLIGIBLE
-            weights, factors = weights[kept], factors[kept]
+    factors = np.exp(rare.shift[:, None] + scores @ normal.axes.T) * rare.factors[:, None]
+    weights = (rare.weights[:, None] * weights).ravel()
+    factors = factors.reshape(weights.size, -1)
+    if normal.dimensions > 1:
+        square = ((rare.scores**2).sum(axis=1)[:, None] + (scores**2).sum(axis=1)).ravel()
+        kept = (weights > _NEGLIGIBLE) & (square < _RADIUS**2)
+        weights, factors = weights[kept], factors[kept]
     weights = weights / weights.sum()
-    return ShockNodes(factors / (weights @ factors), weights, False)
+    return ShockNodes((factors / (weights @ factors))[:, joint.group_of], weights, False)
 
 
 def factor_range(joint: JointShocks) -> tuple[Array, Array]:
     """Bounds of each stream's factor over the nodes, each of shape (stream,)."""
-    low = high = np.ones(joint.hits.shape[1])
-    for part in _parts(joint):
-        if _is_merged(joint, part):
-            span = SHOCK_BOUND * _sigma(joint, part)
-            bounds = {part.shocks[0]: (math.exp(-span * (1 + 1e-9) - span**2 / 30), math.exp(span * (1 + 1e-9)))}
-        else:
-            ends = {k: joint.shocks[k].factor(np.array([1e-300, 1.0])) for k in part.shocks}
-            bounds = {k: (float(end[0]) * (1 - 1e-6), float(end[1]) * (1 + 1e-6)) for k, end in ends.items()}
-        for k, (least, most) in bounds.items():
-            low, high = np.where(joint.hits[k], low * least, low), np.where(joint.hits[k], high * most, high)
-    return low, high
-
-
-# ── parts ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _parts(joint: JointShocks) -> list[_Part]:
-    found: dict[object, list[int]] = {}
+    normal = _normal_part(joint, None)
+    span = (SHOCK_BOUND if normal.dimensions == 1 else _RADIUS) * normal.sd
+    # the mean is made 1, which takes a little off
+    low, high = np.exp(-span * (1 + 1e-9) - span**2 / 30), np.exp(span * (1 + 1e-9))
     for k, shock in enumerate(joint.shocks):
-        key: object = ("rare", k) if isinstance(shock, RareShock) else joint.hits[k].tobytes()
-        if joint.correlated[k]:
-            key = ("correlated", _first_of_component(joint.correlation, k))
-        found.setdefault(key, []).append(k)
-    parts = []
-    for group in found.values():
-        alone = not joint.correlated[group[0]]
-        rare = alone and isinstance(joint.shocks[group[0]], RareShock)
-        parts.append(_Part(tuple(group), 0 if rare else 1 if alone else len(group)))
-    return parts
-
-
-def _first_of_component(correlation: Array, k: int) -> int:
-    reached = correlation[k] != 0
-    while True:
-        wider = (correlation[reached] != 0).any(axis=0)
-        if np.array_equal(wider, reached):
-            return int(np.argmax(reached))
-        reached = wider
-
-
-def _is_merged(joint: JointShocks, part: _Part) -> bool:
-    """Whether the part is one dimension of yearly shocks whose logarithms add up."""
-    return part.dimensions == 1 and not joint.correlated[part.shocks[0]]
-
-
-def _sigma(joint: JointShocks, part: _Part) -> float:
-    return math.sqrt(sum(shock.sigma**2 for shock in _yearly(joint, part.shocks)))
-
-
-def _yearly(joint: JointShocks, places: Sequence[int]) -> list[Shock]:
-    return [shock for shock in (joint.shocks[k] for k in places) if isinstance(shock, Shock)]
-
-
-def _count(joint: JointShocks, part: _Part, dimensions: int, steps: bool, pull: Array) -> int:
-    """Points of each dimension of a part."""
-    if steps:
-        rare = sum(isinstance(shock, RareShock) for shock in joint.shocks)
-        return min(_STEP_POINTS, max(int((MOST_POINTS / 2**rare) ** (1 / max(dimensions, 1))) - 1, 1))
-    if _is_merged(joint, part):
-        turn = float(pull @ joint.hits[part.shocks[0]]) * _sigma(joint, part)
-    else:
-        places, root = _rare_first(joint, part)
-        sigmas = [s.sigma if isinstance(s, Shock) else 0.0 for s in (joint.shocks[k] for k in places)]
-        turn = float(np.abs((sigmas * (joint.hits[places] @ pull)) @ root).max())
-    # so many resolve exp(i·turn·z) to 1e-9; in eights, so that few rules are made
-    return 8 * math.ceil(max(_FEWEST.get(dimensions, _FEWEST_OF_MANY), 14 + 3.2 * turn if turn else 0) / 8)
-
-
-def _points_of(joint: JointShocks, part: _Part, count: int) -> int:
-    if part.dimensions == 0:
-        return 2
-    if _is_merged(joint, part):
-        return count
-    rare = sum(isinstance(joint.shocks[k], RareShock) for k in part.shocks)
-    return int((2 * max(count // 2, _PANEL_POINTS)) ** rare * count ** (len(part.shocks) - rare))
-
-
-def _nodes_of(joint: JointShocks, part: _Part, count: int, steps: bool) -> tuple[Array, Array]:
-    """Factors (node, stream) and weights of one part."""
-    first = joint.shocks[part.shocks[0]]
-    if part.dimensions == 0 and isinstance(first, RareShock):
-        weights = np.array([first.p_smaller, 1 - first.p_smaller])
-        own = np.array(first.levels)[:, None]
-    elif _is_merged(joint, part):
-        score, weights = _midpoints(count) if steps else _normal_rule(count)
-        # several truncated normals add up to one but for some 1e-9 of probability
-        own = np.exp(_sigma(joint, part) * score)[:, None]
-        return np.where(joint.hits[part.shocks[0]], own / (weights @ own), 1.0), weights
-    else:
-        own, weights = _correlated(joint, part, count, steps)
-        own = own / (weights @ own)
-    factors = np.ones((weights.size, joint.hits.shape[1]))
-    for column, k in enumerate(part.shocks):
-        factors[:, joint.hits[k]] *= own[:, column, None]
-    return factors, weights
-
-
-def _rare_first(joint: JointShocks, part: _Part) -> tuple[list[int], Array]:
-    """A part's shocks, rare ones first, and the root of their correlation."""
-    places = sorted(part.shocks, key=lambda k: not isinstance(joint.shocks[k], RareShock))
-    return places, np.asarray(np.linalg.cholesky(joint.correlation[np.ix_(places, places)]))
-
-
-def _correlated(joint: JointShocks, part: _Part, count: int, steps: bool) -> tuple[Array, Array]:
-    """Factors (node, shock of the part) and weights, over independent scores; rare shocks first."""
-    places, root = _rare_first(joint, part)
-    score, weights = np.zeros((1, 0)), np.ones(1)
-    found: dict[int, Array] = {}
-    for row, k in enumerate(places):
-        shock, given = joint.shocks[k], score @ root[row, :row]
         if isinstance(shock, RareShock):
-            step = np.clip((special.ndtri(shock.p_smaller) - given) / root[row, row], -SHOCK_BOUND, SHOCK_BOUND)
-            new, weight, upper = _panels(step, max(count // 2, _PANEL_POINTS))
-            own = np.where(upper, shock.levels[1], shock.levels[0])
-        else:
-            rule = _midpoints(count) if steps else _normal_rule(count)
-            new, weight = (np.tile(one, (weights.size, 1)) for one in rule)
-            own = shock.factor(special.ndtr(given[:, None] + root[row, row] * new))
-        repeat = new.shape[1]
-        found = {place: np.repeat(values, repeat) for place, values in found.items()} | {k: own.ravel()}
-        score = np.column_stack([np.repeat(score, repeat, axis=0), new.ravel()])
+            hit = joint.groups[k]
+            low = np.where(hit, low * shock.levels[0] * (1 - 1e-6), low)
+            high = np.where(hit, high * shock.levels[1] * (1 + 1e-6), high)
+    return low[joint.group_of], high[joint.group_of]
+
+
+# ── the two parts ────────────────────────────────────────────────────────────────────────────────
+
+
+class _NormalPart(NamedTuple):
+    """Logarithms of the groups' factors by yearly shocks, given the scores of correlated rare ones."""
+
+    axes: Array
+    """Shape (group, axis): over independent scores, the first along the pull."""
+    lean: Array
+    """Shape (group, correlated rare shock): over the rare shocks' independent scores."""
+    sd: Array
+    """Shape (group,), of both together."""
+    turns: Array
+    """Shape (axis,), radians for one unit of score."""
+    lean_turns: Array
+    """Shape (correlated rare shock,), radians for one unit of score."""
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.axes.shape[1] + (self.lean.shape[1] if self.lean.any() else 0))
+
+
+class _RareNodes(NamedTuple):
+    factors: Array
+    """Shape (node, group)."""
+    weights: Array
+    shift: Array
+    """Shape (node, group), of the logarithms of yearly factors."""
+    scores: Array
+    """Shape (node, correlated rare shock)."""
+
+
+def _normal_part(joint: JointShocks, pull: Array | None) -> _NormalPart:
+    sigmas = np.array([shock.sigma if isinstance(shock, Shock) else 0.0 for shock in joint.shocks])
+    loads = joint.groups.T * sigmas
+    rare = _correlated_rare(joint)
+    between = linalg.solve_triangular(_root(joint, rare), joint.correlation[rare], lower=True)
+    lean = loads @ between.T
+    whole = loads @ joint.correlation @ loads.T
+    left = whole - lean @ lean.T
+    pulled = np.bincount(joint.group_of, pull, len(left)) if pull is not None else np.ones(len(left))
+    variance = float(pulled @ left @ pulled)
+    floor = _RANK * float(np.trace(left))
+    first = left @ pulled / math.sqrt(variance) if variance > floor * float(pulled @ pulled) else np.zeros(len(left))
+    values, vectors = np.linalg.eigh(left - np.outer(first, first))
+    others = (vectors * np.sqrt(np.maximum(values, 0.0)))[:, values > floor][:, ::-1]
+    axes = np.column_stack([first, others]) if first.any() else others
+    sd = np.sqrt(np.diag(whole))
+    if pull is None:
+        return _NormalPart(axes, lean, sd, np.zeros(axes.shape[1]), np.zeros(len(rare)))
+    # off the first axis the pull is nothing at the centre, and what factors off the centre bend it to elsewhere
+    bent = np.abs(pulled) * np.expm1(_USUAL * sd) @ np.abs(axes)
+    return _NormalPart(axes, lean, sd, np.maximum(np.abs(pulled @ axes), bent), np.abs(pulled @ lean))
+
+
+def _correlated_rare(joint: JointShocks) -> list[int]:
+    return [k for k, shock in enumerate(joint.shocks) if isinstance(shock, RareShock) and joint.correlated[k]]
+
+
+def _root(joint: JointShocks, places: list[int]) -> Array:
+    return np.asarray(np.linalg.cholesky(joint.correlation[np.ix_(places, places)]))
+
+
+def _rare_nodes(joint: JointShocks, normal: _NormalPart) -> _RareNodes:
+    """Rare shocks' factors and scores; where no yearly shock leans on the scores, one node for each set of levels."""
+    correlated = _correlated_rare(joint)
+    levels, scores, weights = _panelled(joint, correlated, normal.lean_turns)
+    if not normal.lean.any():
+        levels, back = np.unique(levels, axis=0, return_inverse=True)
+        weights = np.bincount(back.ravel(), weights).astype(float)
+        scores = np.zeros((weights.size, len(correlated)))
+    factors = np.ones((weights.size, joint.groups.shape[1]))
+    for column, k in enumerate(correlated):
+        factors[:, joint.groups[k]] *= levels[:, column, None]
+    for k, shock in enumerate(joint.shocks):
+        if isinstance(shock, RareShock) and k not in correlated:
+            own = np.where(joint.groups[k], np.array(shock.levels)[:, None], 1.0)
+            factors = (factors[:, None] * own).reshape(-1, own.shape[1])
+            scores = np.repeat(scores, 2, axis=0)
+            weights = (weights[:, None] * [shock.p_smaller, 1 - shock.p_smaller]).ravel()
+    return _RareNodes(factors, weights, scores @ normal.lean.T, scores)
+
+
+def _panelled(joint: JointShocks, places: list[int], turns: Array) -> tuple[Array, Array, Array]:
+    """Levels and independent scores (node, shock), and weights, of correlated rare shocks."""
+    root = _root(joint, places)
+    levels, scores, weights = np.zeros((1, 0)), np.zeros((1, 0)), np.ones(1)
+    for row, k in enumerate(places):
+        shock = joint.shocks[k]
+        assert isinstance(shock, RareShock)
+        step = (special.ndtri(shock.p_smaller) - scores @ root[row, :row]) / root[row, row]
+        count = max(_resolving(float(turns[row]), 0) // 2, _PANEL_POINTS)
+        new, weight, upper = _panels(np.clip(step, -SHOCK_BOUND, SHOCK_BOUND), count)
+        own = np.where(upper, shock.levels[1], shock.levels[0])
+        levels = np.column_stack([np.repeat(levels, new.shape[1], axis=0), own.ravel()])
+        scores = np.column_stack([np.repeat(scores, new.shape[1], axis=0), new.ravel()])
         weights = (weights[:, None] * weight).ravel()
-    return np.stack([found[k] for k in part.shocks], axis=1), weights / weights.sum()
+    return levels, scores, weights
+
+
+def _counts(normal: _NormalPart, rare: int, steps: bool) -> list[int]:
+    """Points of each axis of the normal part."""
+    axes, dimensions = normal.axes.shape[1], normal.dimensions
+    if steps:
+        return [min(_STEP_POINTS, max(int((MOST_POINTS / rare) ** (1 / max(axes, 1))) - 1, 1))] * axes
+    fewest = _FEWEST.get(dimensions, _FEWEST_OF_MANY)
+    return [_resolving(float(turn), fewest) for turn in normal.turns]
+
+
+def _resolving(turn: float, fewest: int) -> int:
+    """So many points resolve exp(i·turn·z) to 1e-9; in eights, so that few rules are made."""
+    return 8 * math.ceil(max(fewest, 14 + 3.2 * turn if turn else 0) / 8)
 
 
 def _panels(step: Array, count: int) -> tuple[Array, Array, NDArray[np.bool_]]:

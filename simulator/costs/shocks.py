@@ -241,6 +241,21 @@ class JointShocks:
         hits = np.array([[not s.segments or name in s.segments for name in streams] for s in shocks], bool)
         return cls(tuple(shocks), hits.reshape(len(shocks), len(streams)), _matrix(shocks, correlations))
 
+    @cached_property
+    def _alike(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        groups, back = np.unique(self.hits, axis=1, return_inverse=True)
+        return groups, back.ravel()
+
+    @property
+    def groups(self) -> NDArray[np.bool_]:
+        """Whom the shocks hit, once for streams that are hit alike, shape (shock, group)."""
+        return self._alike[0]
+
+    @property
+    def group_of(self) -> NDArray[np.int64]:
+        """The group of each stream, shape (stream,)."""
+        return self._alike[1]
+
     @property
     def correlated(self) -> NDArray[np.bool_]:
         """Which shocks are correlated with another, shape (shock,)."""

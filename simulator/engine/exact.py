@@ -33,7 +33,7 @@ _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
 _GONE = 1e-10  # of a block of frequencies after which nothing is left
 _MOST_TERMS = 16_384
-_DEGREES = (11, 23, 47)  # of the polynomial that carries logarithms from few factors to all
+_DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
 _BLOCK = 16  # frequencies that share their nodes
 
@@ -144,7 +144,7 @@ class _Total:
         """Bounds of the series and the chance of a total outside them."""
         low, high = max(mean - _REACH * sd, 0.0), mean + _REACH * sd
         if self._model.shocks:
-            nodes = joint_nodes(self._model.joint_shocks)
+            nodes = joint_nodes(self._model.joint_shocks, pull=self._gross / self._gross.sum())
             apart, least, most = _extremes(nodes, self._gross)
             # more than the normal reach where a rare shock is large, or a yearly one far from normal
             luck = math.sqrt(max(sd**2 - apart, 0.0))
@@ -206,7 +206,7 @@ class _Total:
             for s in places:
                 if self._expected[s] and (s >= segments or not self._mixes):
                     change = streams[s].rate * self._change(s, frequency, carrier)
-                    logs += self._heads[s] * np.log1p(change) if s < segments else float(self._heads.sum()) * change
+                    logs += self._heads[s] * _continued_log1p(change) if s < segments else self._heads.sum() * change
             total = total + carrier.carry(places[0], logs, 1.0)
         for shares, drawn in self._mixes:
             mixed: Complex = np.zeros((1, frequency.size), complex)
@@ -230,10 +230,7 @@ class _Carrier:
 
     def __init__(self, joint: JointShocks, factors: Array, degree: int = 0) -> None:
         low, high = factor_range(joint)
-        alike: dict[bytes, list[int]] = {}
-        for s in range(factors.shape[1]):
-            alike.setdefault(joint.hits[:, s].tobytes(), []).append(s)
-        self.groups = list(alike.values())
+        self.groups = [np.flatnonzero(joint.group_of == g).tolist() for g in range(joint.groups.shape[1])]
         """Streams by the shocks that hit them."""
         self.left_out: Array | float = 0.0
         """Last terms of the polynomials, by frequency: what they may leave out of the exponent."""
@@ -261,6 +258,13 @@ class _Carrier:
         terms = to_terms @ values
         self.left_out = self.left_out + weight * np.abs(terms[-2:]).sum(axis=0)
         return np.asarray(carried @ terms)
+
+
+def _continued_log1p(change: Complex) -> Complex:
+    """log(1 + change), shape (factor, f), without jumps from one factor to the next, which no polynomial carries."""
+    logs = np.log1p(change)
+    logs.imag = np.unwrap(logs.imag, axis=0)
+    return np.asarray(logs)
 
 
 def _extremes(nodes: ShockNodes, gross: Array) -> tuple[float, float, float]:

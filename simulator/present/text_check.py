@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EXACT = "Every figure is exact: computed from the distributions, without draws"
+_NAMED = 3  # segments that a shock hits; of more only their number is told
 _Rows = list[list[str]]
 
 
@@ -33,6 +34,7 @@ def check_table(described: Mapping[str, Any]) -> Page:
         _thresholds(described, money),
         _segments(described, money),
         _shocks(described),
+        *_correlations(described),
         *_parameter_sets(described, money),
         *_rare_services(described, money),
         f"{_EXACT} and before shocks. Money is {money.unit} for one person and one year.",
@@ -248,8 +250,35 @@ def _segments(d: Mapping[str, Any], money: _Money) -> Table:
 def _shocks(d: Mapping[str, Any]) -> Table | str:
     if not d["shocks"]:
         return "No shocks: all variation is luck."
+    head = ["shock, not in the figures above", "cv"]
     rows = [[shock["name"], _percent(shock["cv"])] for shock in d["shocks"]]
-    return Table(["shock, not in the figures above", "cv"], [*rows, ["together", _percent(d["shock_cv"])]])
+    together = ["together", _percent(d["shock_cv"])]
+    if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
+        head, together = [*head, "comes", "hits"], [*together, "", ""]
+        rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
+    return Table(head, [*rows, together])
+
+
+def _when(shock: Mapping[str, Any]) -> str:
+    if "probability" not in shock:
+        return "every year"
+    return f"{_percent(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
+
+
+def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:
+    hit = shock.get("segments") or ()
+    if len(hit) <= _NAMED:
+        return ", ".join(hit) or "everybody"
+    services = " and rare services" if d["rare_services"] else ""
+    return f"{len(hit)} of {len(d['segments']) + len(d['rare_services'])} segments{services}"
+
+
+def _correlations(d: Mapping[str, Any]) -> list[str]:
+    pairs = d["shock_correlations"]
+    if not pairs:
+        return []
+    told = "; ".join(f"'{one}' with '{other}' {pair['value']:+g}" for pair in pairs for one, other in [pair["between"]])
+    return [f"Correlations of the shocks' normal scores: {told}."]
 
 
 def _parameter_sets(d: Mapping[str, Any], money: _Money) -> list[str]:

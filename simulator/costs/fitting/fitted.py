@@ -74,9 +74,15 @@ class FittedModel:
         """The population under parameter set `b`, from 0."""
         return parameter_sets.population_of_set(self.population, self.sets, b)
 
-    def variance_parts(self, size: int, threshold: float = math.inf, shocks: tuple[Any, ...] = ()) -> VarianceParts:
+    def variance_parts(
+        self,
+        size: int,
+        threshold: float = math.inf,
+        shocks: tuple[Any, ...] = (),
+        shock_correlations: tuple[Any, ...] = (),
+    ) -> VarianceParts:
         """Variance of what `size` people cost, by its cause: luck, doubt about parameters, common shocks."""
-        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks)
+        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks, shock_correlations)
 
     def model_text(self) -> str:
         """The model file as text."""

@@ -157,6 +157,7 @@ def variance_parts(
     size: int,
     threshold: float = math.inf,
     shocks: tuple[Any, ...] = (),
+    shock_correlations: tuple[Any, ...] = (),
 ) -> VarianceParts:
     """The variance of a population's retained cost by its cause, exactly for each parameter set.
 
@@ -168,7 +169,8 @@ def variance_parts(
         People.
     threshold : float
         Money per year; what a patient costs above it is taken out.
-    shocks : tuple of Shock
+    shocks : tuple of Shock or RareShock
+    shock_correlations : tuple of ShockCorrelation
 
     Returns
     -------
@@ -180,7 +182,13 @@ def variance_parts(
     if not count(sets):
         raise SimulatorError("parameter_sets", None, "are none", "fit with sets=100")
     found = [
-        _sources(CostModel(population=population_of_set(population, sets, b), shocks=shocks), size, threshold)
+        _sources(
+            CostModel(
+                population=population_of_set(population, sets, b), shocks=shocks, shock_correlations=shock_correlations
+            ),
+            size,
+            threshold,
+        )
         for b in range(count(sets))
     ]
     means, own, common = zip(*found, strict=True)
