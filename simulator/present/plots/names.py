@@ -6,7 +6,7 @@ import json
 
 import xarray as xr
 
-from ..text import columns
+from ..text import NO_EXCLUSION, columns
 
 _RULES = {"cap": "cap", "coinsure": "share above", "carve_out": "out above", "banded": "bands from"}
 
@@ -14,7 +14,7 @@ _RULES = {"cap": "cap", "coinsure": "share above", "carve_out": "out above", "ba
 def threshold_names(shown: xr.Dataset) -> list[str]:
     """A name each threshold, such as "cap £50k" or "no exclusion"."""
     kind = _RULES.get(json.loads(shown.attrs.get("rule", "{}")).get("kind", "cap"), "cap")
-    return ["no exclusion" if label == "none" else f"{kind} {label}" for label in columns(shown)]
+    return [label if label == NO_EXCLUSION else f"{kind} {label}" for label in columns(shown)]
 
 
 def one_threshold(cells: xr.Dataset) -> str:
