@@ -72,8 +72,7 @@ print(f"largest imbalance of the accounts: {compared.attrs['imbalance']:.0e} of 
 ax = sim.plots.who_bears(compared)
 
 # %% [markdown]
-# The same in figures. The share of risk is a party's part in the variance of what all of them have left together;
-# it is negative for somebody who gains when the others lose.
+# The same in figures. The share of risk is a party's part in the variance of what all of them have left together.
 
 # %%
 sim.table(compared)
@@ -85,12 +84,17 @@ sim.table(compared)
 # agree with that within their error; where an agreement looks at more, the reason why it must be drawn is given.
 
 # %%
-exact = sim.exact_settlement(scenario, designs)
-beside = sim.compare(sim.settle(ledger, designs)).isel(population_size=-1)
-figures = ["expected_surplus", "expected_surplus_se"]
-table = beside[figures].assign(exact=exact["expected_surplus"].isel(population_size=-1)).sel(party="provider")
-table["standard errors off"] = (table["expected_surplus"] - table["exact"]) / table["expected_surplus_se"]
-table.to_dataframe()[[*figures, "exact", "standard errors off", "needs_draws"]].round(2)
+exact = sim.exact_settlement(scenario, designs).isel(population_size=-1)
+for name, reason in exact["needs_draws"].to_series().items():
+    print(f"{name}: {f'no exact figures, since {reason}' if reason else 'exact'}")
+
+# %%
+drawn = compared.isel(population_size=-1)[["expected_surplus", "expected_surplus_se"]]
+told = exact["design"][exact["needs_draws"] == ""]
+beside = drawn.assign(exact_surplus=exact["expected_surplus"]).sel(design=told, party="provider")
+beside["standard_errors_off"] = (beside["expected_surplus"] - beside["exact_surplus"]) / beside["expected_surplus_se"]
+columns = ["exact_surplus", "expected_surplus", "expected_surplus_se", "standard_errors_off"]
+beside[columns].to_dataframe()[columns].round({name: 0 for name in columns[:3]} | {"standard_errors_off": 1})
 
 # %% [markdown]
 # ## The payoff: nothing but the agreement
@@ -115,7 +119,7 @@ ax = sim.plots.layer_waterfall(sim.layers(ledger, designs[-1]))
 # ## Do they pay for real savings, or for luck?
 #
 # An agreement that shares savings should pay when something was saved, and not otherwise. In the first column
-# nothing was saved at all: luck and the shock alone pay the provider that often.
+# nothing was saved at all: luck, the shock, and in the quality contract the quality, pay the provider that often.
 
 # %%
 sharing = [design for design in designs if design.name in ("MSSP ENHANCED", "AQC")]
@@ -124,13 +128,15 @@ sim.table(sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), repl
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Under full risk the provider holds all of it. Whittington halves it by design: 30% of every change comes back as
-#   money, and part of the cost does not move within the year.
-# * The quality contract moves *expected* money to the provider for good quality, and shares the risk besides; the
-#   shared savings programme moves little expected money and shares the risk unevenly, since savings below the
-#   minimum rate earn nothing.
+# * Under full risk the provider holds all of it. Whittington leaves him three tenths: 40% of the cost does not move
+#   within the year (assumed), and half of what does comes back as money (published: 30% of every change).
+# * The quality contract moves *expected* money to the provider for good quality, and halves the risk besides. So it
+#   pays nearly always, saving or none: that it paid says nothing of savings.
+# * The shared savings programme moves little expected money, and puts more of the risk on the commissioner: savings
+#   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year of seven, and one who
+#   saved 2% only in every second.
 # * In Mid-Nottinghamshire the risk follows influence, and the partners add their own: patients who change provider,
-#   and outcomes that are paid to all or to none. A party's share of the risk may differ from its share of the
-#   money.
+#   and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of the
+#   money: the community carries nearly half of the one, and delivers about a quarter of the care.
 # * These are agreements carried to another population with assumed scores and shares: read the shape, not the
 #   pound.
