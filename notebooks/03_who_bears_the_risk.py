@@ -94,7 +94,7 @@ told = exact["design"][exact["needs_draws"] == ""]
 beside = drawn.assign(exact_surplus=exact["expected_surplus"]).sel(design=told, party="provider")
 beside["standard_errors_off"] = (beside["expected_surplus"] - beside["exact_surplus"]) / beside["expected_surplus_se"]
 columns = ["exact_surplus", "expected_surplus", "expected_surplus_se", "standard_errors_off"]
-beside[columns].to_dataframe()[columns].round({name: 0 for name in columns[:3]} | {"standard_errors_off": 1})
+beside[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"standard_errors_off": 1})
 
 # %% [markdown]
 # ## The payoff: nothing but the agreement

@@ -76,7 +76,8 @@ ax = sim.plots.risk_split(split)
 sim.table(split)
 
 # %% [markdown]
-# So what does doubt do to the answer? The question of the first table once more, now with doubt.
+# So what does doubt do to the answer? The question of the first table once more, now with doubt. It does not wash out
+# with size, so the page counts it as systematic risk, and says what it alone would give in a population without end.
 
 # %%
 sim.table(sim.minimum_population(doubtful, margin=0.05, at_most=0.05))

@@ -44,8 +44,12 @@ answer = sim.stress(scenario, stresses, replicates=2_000)
 ax = sim.plots.stress_heat_map(answer)
 
 # %% [markdown]
-# Each cell is the change of a party's expected surplus, as a share of its revenue. The acute provider's line in
-# figures, with the chance that it loses more than 2% of its revenue:
+# Each cell is the change of a party's expected surplus, as a share of its revenue. In the first year the commissioners
+# keep most of what goes wrong; by the fifth both sides carry about the same share. Cost shifting is the exception:
+# whoever shifts gains, and the commissioners pay. All at once, the stresses cost more than they do one by one, for the
+# commissioners most of all, since the limit on the providers' loss is reached.
+#
+# The acute provider's lines in figures:
 
 # %%
 sim.table(answer.sel(party=["acute"]))
@@ -58,11 +62,12 @@ sim.table(answer.sel(party=["acute"]))
 
 # %%
 year_5 = scenario.designs[-1]
-inputs = {stress.name: stress.changes[0] for stress in stresses if stress.name in ("prices", "wrong baseline")}
-for name, change in inputs.items():
+changes = {stress.name: stress.changes[0] for stress in stresses}
+for name in ("prices", "patients go elsewhere"):
     for party in ("acute", "commissioners"):
-        found = sim.reverse_stress(scenario, change, year_5, party=party, loss_over=0.02, replicates=1_000)
-        print(name, sim.table(found), sep="\n")
+        found = sim.reverse_stress(scenario, changes[name], year_5, party=party, loss_over=0.02, replicates=1_000)
+        point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
+        print(f"{name}: 2% of revenue is lost by {party} at {point:.2%} ± {error:.2%}")
 
 # %% [markdown]
 # ## Which assumption matters?
@@ -83,7 +88,7 @@ sim.table(matters)
 #
 # A stress is one thing that goes wrong. A contract also meets what is never the same two years running: prices, a
 # winter that is hard for the old, an epidemic in one year of ten. Such shocks may hit some segments alone, come
-# rarely, and go together. How much of the risk are they? The sizes in this file are assumed.
+# rarely, and go together. How much of the risk are they? The sizes in `east_sussex_systematic.toml` are assumed.
 
 # %%
 shocked = sim.load(configs / "east_sussex_systematic.toml")
@@ -96,8 +101,12 @@ sim.table(split)
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Ask for the stresses before signing, not after: a wrong baseline of 3% does more harm to the commissioners than
-#   ten ordinary years of luck.
+# * Ask for the stresses before signing, not after. In the first year a baseline that is wrong by 3% costs the
+#   commissioners 2.5% of their revenue, and the providers a fifth of that share.
 # * Sharing rules move losses between parties; they do not make them smaller. A row of the map says who.
+# * Where a chance can be anything from nothing to nearly certain within the range of one input, as with the number of
+#   the complex, settle that input before anything else.
+# * At the size of a county luck is hardly a twentieth of the risk: the rest comes to everybody at once, and a larger
+#   population does not help.
 # * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs
 #   no such figure: read it first, and ask how likely a move of that size is.
