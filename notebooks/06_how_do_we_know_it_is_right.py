@@ -64,6 +64,8 @@ toy = sim.Scenario.model_validate(
         },
     }
 )
+
+# %%
 exact = sim.exact(toy).sel(population_size=n, threshold=cap)
 summary = sim.summarise(sim.simulate(toy, progress=False))
 drawn = summary.sel(population_size=n, threshold=cap)
