@@ -46,8 +46,8 @@ ax = sim.plots.stress_heat_map(answer)
 # %% [markdown]
 # Each cell is the change of a party's expected surplus, as a share of its revenue. In the first year the commissioners
 # keep most of what goes wrong; by the fifth both sides carry about the same share. Cost shifting is the exception:
-# whoever shifts gains, and the commissioners pay. All at once, the stresses cost more than they do one by one, for the
-# commissioners most of all, since the limit on the providers' loss is reached.
+# whoever shifts gains, and the commissioners pay. All at once, the stresses cost the commissioners more than one by
+# one, and in the first year the providers less: the limit on their loss is reached.
 #
 # The acute provider's lines in figures:
 
@@ -106,7 +106,7 @@ sim.table(split)
 # * Sharing rules move losses between parties; they do not make them smaller. A row of the map says who.
 # * Where a chance can be anything from nothing to nearly certain within the range of one input, as with the number of
 #   the complex, settle that input before anything else.
-# * At the size of a county luck is hardly a twentieth of the risk: the rest comes to everybody at once, and a larger
+# * At the size of a county luck is about a twentieth of the risk: the rest comes to everybody at once, and a larger
 #   population does not help.
 # * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs
 #   no such figure: read it first, and ask how likely a move of that size is.
