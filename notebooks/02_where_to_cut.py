@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Where to cut
+# # Where to cut?
 #
 # A few patients carry most of the risk. Take their costs out, above some threshold, and a smaller population can
 # live on a fixed budget. But what is taken out must be paid by somebody, and whoever no longer pays for a patient
@@ -22,8 +22,6 @@
 
 # %%
 from pathlib import Path
-
-import pandas as pd
 
 import simulator as sim
 
@@ -36,28 +34,10 @@ print(summary.attrs["check_sentence"])
 # %% [markdown]
 # ## What a threshold takes out
 #
-# Little of the cost, few of the patients, most of the variance. That is why exclusion is worth its trouble at all.
+# Few of the patients, little of the cost, most of the variance. That is why exclusion is worth its trouble at all.
 
 # %%
-ax = sim.plots.threshold_removes(summary)
-
-# %%
-largest = summary.sel(population_size=50_000)
-share = pd.DataFrame(
-    {
-        f"{what} removed": [
-            f"{100 * value:.2f}% ± {100 * error:.2f}"
-            for value, error in zip(largest[name].values, largest[f"{name}_se"].values, strict=True)
-        ]
-        for what, name in (
-            ("cost", "cost_removed_share"),
-            ("patients above", "patients_above_share"),
-            ("variance", "variance_removed_share"),
-        )
-    },
-    index=pd.Index([f"£{d:,.0f}" for d in largest["threshold"].values[:-1]] + ["no exclusion"], name="threshold"),
-)
-share
+ax = sim.plots.threshold_effect(summary)
 
 # %% [markdown]
 # ## What it does for the smallest viable population
@@ -66,16 +46,22 @@ share
 # of twenty. Along the line, a smaller population is bought with a lower threshold.
 
 # %%
-ax = sim.plots.viability_map(summary, statistic="p_overspend", margin=0.03, at_most=0.05)
+ax = sim.plots.heat_map(summary, margin=0.03, at_most=0.05)
 
 # %% [markdown]
-# The question can be turned round. These are exact, without draws: the highest threshold at which a list of this
-# size is viable.
+# How strict is one year of twenty? The same draws answer for other targets.
+
+# %%
+ax = sim.plots.minimum_by_target(sim.minimum_by_target(summary, margin=0.03))
+
+# %% [markdown]
+# The question can be turned round: what is the highest threshold at which a list of this size is viable? These
+# are exact, without draws.
 
 # %%
 for members in (15_000, 20_000, 25_000, 30_000):
     threshold = sim.viable_threshold(scenario, members, margin=0.03, at_most=0.05)
-    print(f"{members:,} people: cap one patient's annual cost at £{threshold:,.0f} or less")
+    print(f"{members:,} people: cap one patient's annual cost at £{threshold:,.0f} or less (exact)")
 
 # %% [markdown]
 # ## What a pool must charge for it
@@ -85,15 +71,12 @@ for members in (15_000, 20_000, 25_000, 30_000):
 # deviations.
 
 # %%
-price = sim.fair_price(scenario, pool_members=540_000, k=2.0)
-columns = ["expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy", "loading"]
-price[columns].to_dataframe().iloc[:-1].round(3)
+sim.table(sim.fair_price(scenario, pool_members=540_000, k=2.0))
 
 # %% [markdown]
 # The higher the threshold, the less is paid and the larger the part of it that is loading: a pool for the costliest
-# few needs many members. All figures are exact.
-
-# %% [markdown]
+# few needs many members.
+#
 # ## Which kind of cut
 #
 # Every rule looks good if it may remove more than the others. So let each remove the same £60 a head on average,
@@ -101,14 +84,13 @@ price[columns].to_dataframe().iloc[:-1].round(3)
 
 # %%
 rules = sim.compare_rules(scenario, 50_000, expected_excess_pmpy=60.0, pool_members=540_000, k=2.0)
-rules[["rule_threshold", "removed_pmpy", "cv_retained", "variance_removed_share", "price_pmpy"]].to_dataframe().round(4)
+sim.table(rules)
 
 # %% [markdown]
 # For the same money a cap leaves the least risk: nobody can do better with a rule on one patient's cost.
 # Coinsurance is nearly as good, and leaves the provider a stake of a fifth in the costliest patients. Carving
 # patients out as a whole is the worst buy: below the threshold their cost was not the problem.
-
-# %% [markdown]
+#
 # ## What to conclude, and what not
 #
 # * A cap of £50,000 takes about a twentieth of the cost and half of the variance. Going further down buys less and

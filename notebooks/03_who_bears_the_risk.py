@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Who bears the risk
+# # Who bears the risk?
 #
 # Four agreements, much discussed, say who carries what a fixed budget does not cover:
 #
@@ -29,29 +29,30 @@
 # agreement alone.
 
 # %%
+from math import inf
 from pathlib import Path
-
-import pandas as pd
 
 import simulator as sim
 
 configs = next(folder for folder in (Path("configs"), Path("../configs")) if folder.is_dir())
-shared = sim.load(configs / "east_sussex_shock.toml")
-scenario = sim.Scenario.model_validate(
-    shared.model_dump()
-    | {"simulation": shared.simulation.model_dump() | {"population_sizes": (100_000,), "thresholds": (float("inf"),)}}
-)
+county = sim.load(configs / "east_sussex_shock.toml").model_dump()
+county["simulation"] |= {"population_sizes": (100_000,), "thresholds": (inf,)}
+scenario = sim.Scenario.model_validate(county)
 ledger = sim.simulate(scenario, progress=False)
+
+# %% [markdown]
+# An arrangement file holds a population and a budget of its own. Its last design is taken without them: then the
+# budget is the exact expected cost of the people above.
+
+# %%
+two = [{"name": "commissioner", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
 
 
 def carried_over(file: str, name: str, **changes: object) -> sim.Design:
-    """An arrangement's last design, with the exact expected cost as its budget, and no exclusion."""
-    design = sim.load(configs / "arrangements" / f"{file}.toml").designs[-1].model_dump()
-    kept = {key: value for key, value in design.items() if key not in ("budget", "exclusion")}
-    return sim.Design.model_validate(kept | {"name": name} | changes)
+    design = sim.load(configs / "arrangements" / f"{file}.toml").designs[-1].model_dump(exclude={"budget", "exclusion"})
+    return sim.Design.model_validate(design | {"name": name} | changes)
 
 
-two = [{"name": "commissioner", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
 designs = [
     sim.Design.model_validate({"name": "full risk", "parties": two}),
     carried_over("20-whittington", "Whittington"),
@@ -59,88 +60,83 @@ designs = [
     carried_over("04-mssp", "MSSP ENHANCED", parties=two),
     carried_over("08-mid-nottinghamshire", "Mid-Nottinghamshire"),
 ]
-outcome = sim.settle(ledger, designs)
-compared = sim.compare(outcome)
-print(f"payments balance to {compared.attrs['imbalance']:.0e} of the budget in every replicate")
+compared = sim.compare(sim.settle(ledger, designs))
+print(f"largest imbalance of the accounts: {compared.attrs['imbalance']:.0e} of the budget, which is rounding")
 
 # %% [markdown]
-# ## In words
+# ## Who holds what
 #
-# What each agreement does to who holds the risk, on the very same 10,000 years.
-
-
-# %%
-def told(name: str, party: str, scale: float = 1e6) -> list[str]:
-    """An estimate with its standard error, in millions."""
-    part = compared.sel(party=party).isel(population_size=0)
-    pairs = zip(part[name].values / scale, part[f"{name}_se"].values / scale, strict=True)
-    return [f"{value:+.2f} ± {error:.2f}" for value, error in pairs]
-
-
-worst = compared["worst_surplus"].isel(population_size=0, quantile_level=0)
-worst_se = compared["worst_surplus_se"].isel(population_size=0, quantile_level=0)
-rows = {}
-for design in compared["design"].values:
-    for party in compared["party"].values:
-        cell = {"design": design, "party": party}
-        share = compared["risk_share"].isel(population_size=0).sel(cell)
-        if abs(float(share)) > 1e-9 or float(compared["sd_surplus"].isel(population_size=0).sel(cell)) > 1:
-            error = float(compared["risk_share_se"].isel(population_size=0).sel(cell))
-            expected = float(compared["expected_surplus"].isel(population_size=0).sel(cell)) / 1e6
-            expected_se = float(compared["expected_surplus_se"].isel(population_size=0).sel(cell)) / 1e6
-            rows[(design, party)] = {
-                "share of the risk": f"{100 * float(share):.1f}% ± {100 * error:.1f}",
-                "expected surplus, £m": f"{expected:+.2f} ± {expected_se:.2f}",
-                "1 year in 20 it is below, £m": (
-                    f"{float(worst.sel(cell)) / 1e6:+.2f} ± {float(worst_se.sel(cell)) / 1e6:.2f}"
-                ),
-            }
-pd.DataFrame(rows).T
+# The picture first: what each party expects, and what it is left with in its own bad year.
 
 # %%
 ax = sim.plots.who_bears(compared)
 
 # %% [markdown]
-# ## In a picture: the payoff
-#
-# No draws here: what the provider has left when cost is a given share of the budget. The slope is the stake in one
-# more pound saved or spent, the flat parts are where the agreement holds its hand over somebody.
+# The same in figures. The share of risk is a party's part in the variance of what all of them have left together.
 
 # %%
-ax = sim.plots.payoff_diagram(sim.payoff(designs[:4], members=100_000, capitation=1_731.0), party="provider")
+sim.table(compared)
+
+# %% [markdown]
+# ## Exact beside drawn
+#
+# Where an agreement looks at nothing but the total cost, what each party may expect needs no draws. The draws must
+# agree with that within their error; where an agreement looks at more, the reason why it must be drawn is given.
+
+# %%
+exact = sim.exact_settlement(scenario, designs).isel(population_size=-1)
+for name, reason in exact["needs_draws"].to_series().items():
+    print(f"{name}: {f'no exact figures, since {reason}' if reason else 'exact'}")
+
+# %%
+drawn = compared.isel(population_size=-1)[["expected_surplus", "expected_surplus_se"]]
+told = exact["design"][exact["needs_draws"] == ""]
+beside = drawn.assign(exact_surplus=exact["expected_surplus"]).sel(design=told, party="provider")
+beside["standard_errors_off"] = (beside["expected_surplus"] - beside["exact_surplus"]) / beside["expected_surplus_se"]
+columns = ["exact_surplus", "expected_surplus", "expected_surplus_se", "standard_errors_off"]
+beside[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"standard_errors_off": 1})
+
+# %% [markdown]
+# ## The payoff: nothing but the agreement
+#
+# No draws here: what each party has left when cost is a given share of the budget. The slope is the stake in one
+# more pound saved or spent; the flat parts are where the agreement holds its hand over somebody.
+
+# %%
+payoffs = sim.payoff(designs, scenario=scenario, members=100_000)
+for design in ("AQC", "MSSP ENHANCED", "Mid-Nottinghamshire"):
+    ax = sim.plots.payoff_diagram(payoffs, design=design)
+
+# %% [markdown]
+# ## From the capitation to what is left
+#
+# One agreement in full: where each pound of Mid-Nottinghamshire's capitation goes in a bad year.
+
+# %%
+ax = sim.plots.layer_waterfall(sim.layers(ledger, designs[-1]))
 
 # %% [markdown]
 # ## Do they pay for real savings, or for luck?
 #
-# An agreement that shares savings should pay when something was saved, and not otherwise. With no saving at all,
-# luck and the shock alone pay the provider as often as the first line says.
+# An agreement that shares savings should pay when something was saved, and not otherwise. In the first column
+# nothing was saved at all: luck, the shock, and in the quality contract the quality, pay the provider that often.
 
 # %%
 sharing = [design for design in designs if design.name in ("MSSP ENHANCED", "AQC")]
-power = sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), replicates=4_000).isel(population_size=0)
-pd.DataFrame(
-    {
-        design: [
-            f"{100 * float(p):.1f}% ± {100 * float(se):.1f}"
-            for p, se in zip(
-                power["p_paid"].sel(design=design).values, power["p_paid_se"].sel(design=design).values, strict=True
-            )
-        ]
-        for design in power["design"].values
-    },
-    index=pd.Index([f"{saving:.0%}" for saving in power["saving"].values], name="true saving"),
-)
+sim.table(sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), replicates=4_000))
 
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Under full risk the provider holds all of it. Whittington halves it by design: 30% of every change comes back as
-#   money, and part of the cost does not move within the year.
-# * The quality contract moves *expected* money to the provider for good quality, and shares the risk besides; the
-#   shared savings programme moves little expected money and shares the risk unevenly, since savings below the
-#   minimum rate earn nothing.
+# * Under full risk the provider holds all of it. Whittington leaves him three tenths: 40% of the cost does not move
+#   within the year (assumed), and half of what does comes back as money (published: 30% of every change).
+# * The quality contract moves *expected* money to the provider for good quality, and halves the risk besides. So it
+#   pays nearly always, saving or none: that it paid says nothing of savings.
+# * The shared savings programme moves little expected money, and puts more of the risk on the commissioner: savings
+#   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year of seven, and one who
+#   saved 2% only in every second.
 # * In Mid-Nottinghamshire the risk follows influence, and the partners add their own: patients who change provider,
-#   and outcomes that are paid to all or to none. A party's share of the risk may differ from its share of the
-#   money.
+#   and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of the
+#   money: the community carries nearly half of the one, and delivers about a quarter of the care.
 # * These are agreements carried to another population with assumed scores and shares: read the shape, not the
 #   pound.

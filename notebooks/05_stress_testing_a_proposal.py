@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Stress-testing a proposal
+# # What could break this proposal?
 #
 # East Sussex proposes a contract for accountable care: £1,731 a head, costs above £100,000 a patient taken out,
 # gains and losses shared in bands that widen over five years, and a limit on the total loss. In an ordinary year it
@@ -20,8 +20,6 @@
 
 # %%
 from pathlib import Path
-
-import pandas as pd
 
 import simulator as sim
 
@@ -40,47 +38,36 @@ for design in scenario.designs:
 stresses = sim.load_stresses(configs / "stresses" / "arrangements.toml")
 for stress in stresses:
     print(f"{stress.name}: {stress.expresses}")
-answer = sim.stress(scenario, stresses, replicates=4_000)
 
 # %%
-ax = sim.plots.stress_map(answer, design="accountable care, year 5")
+answer = sim.stress(scenario, stresses, replicates=2_000)
+ax = sim.plots.stress_heat_map(answer)
 
 # %% [markdown]
-# Each cell is the change of a party's expected surplus, as a share of its revenue. The first column is the
-# commissioners: under this contract they keep most of what goes wrong, and the more so in the first year. The
-# provider's side is protected from everything but the drift of many years.
+# Each cell is the change of a party's expected surplus, as a share of its revenue. In the first year the commissioners
+# keep most of what goes wrong; by the fifth both sides carry about the same share. Cost shifting is the exception:
+# whoever shifts gains, and the commissioners pay. All at once, the stresses cost the commissioners more than one by
+# one, and in the first year the providers less: the limit on their loss is reached.
+#
+# The acute provider's lines in figures:
 
 # %%
-cell = answer.sel(design="accountable care, year 1", party="acute")
-pd.DataFrame(
-    {
-        "change, share of revenue": [
-            f"{100 * value:+.2f}% ± {100 * error:.2f}"
-            for value, error in zip(
-                cell["surplus_difference_share"].values, cell["surplus_difference_share_se"].values, strict=True
-            )
-        ],
-        "P(loses more than 2% of revenue)": [
-            f"{100 * value:.2f}% ± {100 * error:.2f}"
-            for value, error in zip(cell["p_loss_over"].values, cell["p_loss_over_se"].values, strict=True)
-        ],
-    },
-    index=pd.Index(cell["stress"].values, name="stress, acute provider, year 1"),
-)
+sim.table(answer.sel(party=["acute"]))
 
 # %% [markdown]
 # ## Backwards: how far until somebody breaks?
 #
-# Reverse stress moves one input until a party's expected loss reaches 2% of its revenue.
+# Reverse stress moves one input until a party's expected loss reaches 2% of its revenue. It needs no view on how
+# large a stress is likely to be.
 
 # %%
 year_5 = scenario.designs[-1]
-inputs = {stress.name: stress.changes[0] for stress in stresses if stress.name in ("prices", "wrong baseline")}
-for name, change in inputs.items():
+changes = {stress.name: stress.changes[0] for stress in stresses}
+for name in ("prices", "patients go elsewhere"):
     for party in ("acute", "commissioners"):
-        found = sim.reverse_stress(scenario, change, year_5, party=party, loss_over=0.02, replicates=1_000)
+        found = sim.reverse_stress(scenario, changes[name], year_5, party=party, loss_over=0.02, replicates=1_000)
         point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
-        print(f"{name}: 2% of revenue is lost by {party} at {point:+.2%} ± {error:.2%}")
+        print(f"{name}: 2% of revenue is lost by {party} at {point:.2%} ± {error:.2%}")
 
 # %% [markdown]
 # ## Which assumption matters?
@@ -94,18 +81,32 @@ matters = sim.sensitivity(uncertain, members=50_000, threshold=50_000, margin=0.
 ax = sim.plots.tornado(matters)
 
 # %%
-pd.DataFrame(
-    {
-        "share explained with all others": matters["total_order"].to_series().map("{:.0%}".format),
-        "95% interval": [f"{low:.0%} to {high:.0%}" for low, high in matters["total_order_interval"].values],
-    }
-)
+sim.table(matters)
+
+# %% [markdown]
+# ## What comes every year, and what comes rarely
+#
+# A stress is one thing that goes wrong. A contract also meets what is never the same two years running: prices, a
+# winter that is hard for the old, an epidemic in one year of ten. Such shocks may hit some segments alone, come
+# rarely, and go together. How much of the risk are they? The sizes in `east_sussex_systematic.toml` are assumed.
+
+# %%
+shocked = sim.load(configs / "east_sussex_systematic.toml")
+split = sim.variance_by_source(shocked)
+ax = sim.plots.risk_split(split, threshold=100_000.0)
+
+# %%
+sim.table(split)
 
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Ask for the stresses before signing, not after: a wrong baseline of 3% does more harm to the commissioners than
-#   ten ordinary years of luck.
+# * Ask for the stresses before signing, not after. In the first year a baseline that is wrong by 3% costs the
+#   commissioners 2.5% of their revenue, and the providers a fifth of that share.
 # * Sharing rules move losses between parties; they do not make them smaller. A row of the map says who.
+# * Where a chance can be anything from nothing to nearly certain within the range of one input, as with the number of
+#   the complex, settle that input before anything else.
+# * At the size of a county luck is about a twentieth of the risk: the rest comes to everybody at once, and a larger
+#   population does not help.
 # * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs
 #   no such figure: read it first, and ask how likely a move of that size is.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -349,6 +352,17 @@ def test_where_no_size_will_do_the_picture_says_so(shown: dict[str, xr.Dataset])
     assert "targets that 10,000 people do not meet" in said(sim.plots.minimum_by_target(answer))
 
 
+@pytest.mark.parametrize("least", [0.0, np.inf])
+def test_where_every_target_is_met_or_missed_the_picture_can_be_written(
+    least: float, shown: dict[str, xr.Dataset], tmp_path: Path
+) -> None:
+    answer = shown["minimum_by_target"].copy()
+    for name in ("minimum_population", "minimum_population_interval"):
+        answer[name] = xr.full_like(answer[name], least)
+    save_figure(sim.plots.minimum_by_target(answer), tmp_path / "none.png")
+    assert (tmp_path / "none.png").stat().st_size > 1_000
+
+
 def test_the_exceedance_curve_is_drawn_on_years(shown: dict[str, xr.Dataset]) -> None:
     answer = shown["exceedance_curve"]
     ax = sim.plots.exceedance_curve(answer)
@@ -372,6 +386,27 @@ def test_the_funnel_marks_the_practice_beyond(shown: dict[str, xr.Dataset]) -> N
     assert practices()["members"][3] in np.asarray(beyond.get_xdata())
     ordinary = next(line for line in ax.lines if line.get_marker() == "o")
     assert len(np.asarray(beyond.get_xdata())) + len(np.asarray(ordinary.get_xdata())) == 30
+
+
+def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
+    labels = [label.get_text() for label in sim.plots.threshold_effect(summary).get_yticklabels()]
+    assert labels == ["cap £5k", "cap £10k", "cap £20k", "cap £40k"]
+
+
+def test_a_picture_leaves_a_notebooks_interaction_on(tmp_path: Path) -> None:
+    # as the backend of a notebook does, this one turns interaction on when it is loaded, which is at the first picture
+    (tmp_path / "inline_like.py").write_text(
+        "import matplotlib\nfrom matplotlib.backends.backend_agg import *\nmatplotlib.interactive(True)\n"
+    )
+    code = (
+        "from matplotlib import pyplot as plt\n"
+        "from simulator.present.plots.style import house_axes\n"
+        "with house_axes(None): pass\n"
+        "assert plt.isinteractive()\n"
+    )
+    where = os.pathsep.join([str(tmp_path), os.getcwd()])
+    known = os.environ | {"MPLBACKEND": "module://inline_like", "PYTHONPATH": where}
+    subprocess.run([sys.executable, "-c", code], env=known, check=True)
 
 
 def test_bars_are_as_long_as_what_a_threshold_removes(summary: xr.Dataset) -> None:
@@ -419,6 +454,14 @@ def test_the_tornado_runs_from_end_to_end(shown: dict[str, xr.Dataset]) -> None:
     ends = [bar.get_x() + bar.get_width() for bar in ax.patches[:2]]
     np.testing.assert_allclose(ends, widest)
     assert all(bar.get_x() == pytest.approx(agreed) for bar in ax.patches)
+
+
+def test_the_tornado_has_no_chance_below_nothing_or_above_certainty(scenario: sim.Scenario) -> None:
+    wide = [{**RANGES[0], "low": -0.2, "high": 0.3}, RANGES[1]]
+    ax = sim.plots.tornado(
+        sim.sensitivity(sim.Scenario.model_validate(scenario.model_dump() | {"ranges": wide}), points=4)
+    )
+    assert ax.get_xlim()[1] > 1 > ax.get_xlim()[0] < 0 and 0 <= min(ax.get_xticks()) < max(ax.get_xticks()) <= 1
 
 
 def test_cells_of_the_stress_map_tell_the_change(shown: dict[str, xr.Dataset]) -> None:

@@ -20,6 +20,7 @@ SOURCES = ROOT / "notebooks"
 KEPT = RESULTS / "notebooks"
 LONGEST = 600  # seconds for a cell
 STAMP = "made_from"
+INLINE = "module://matplotlib_inline.backend_inline"  # MPLBACKEND=Agg, as the gate has it, would leave no picture
 
 
 def executed(source: Path, afresh: bool = False) -> Path:
@@ -43,7 +44,8 @@ def executed(source: Path, afresh: bool = False) -> Path:
     KEPT.mkdir(parents=True, exist_ok=True)
     # in results/, beside configs/, which a notebook reads
     where = {"metadata": {"path": str(RESULTS)}}
-    NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", resources=where).execute()
+    client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", resources=where)
+    client.execute(env=os.environ | {"MPLBACKEND": INLINE})
     notebook.metadata[STAMP] = stamp
     nbformat.write(notebook, target)
     return target

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..base import SimulatorError
-from . import text_answers, text_check, text_fit, text_run, text_settle, text_stress
+from . import text_answers, text_beside, text_check, text_fit, text_run, text_settle, text_stress
 from .page import Page as Page
 from .page import Table
 from .tidy import LAST, tidy
@@ -25,8 +25,9 @@ def table(answer: Any, *, margin: float | None = None, at_most: float = 0.05) ->
     ----------
     answer : xarray.Dataset, DataFrame, mapping or FittedModel
         What a public function gave: `summarise`, `exact`, `minimum_population`, `viable_terms`, `luck`, `compare`,
-        `payoff`, `stress`, `reverse_stress`, `sensitivity`, `fair_price`, `detection`, `variance_by_source`,
-        `settle_actuals`, `describe`, `fit`. Any other Dataset of figures is shown as a long table.
+        `payoff`, `stress`, `reverse_stress`, `sensitivity`, `fair_price`, `compare_rules`, `beside_published`,
+        `detection`, `variance_by_source`, `settle_actuals`, `describe`, `fit`. Any other Dataset of figures is shown
+        as a long table.
     margin : float, optional
         Of a summary: the tolerance of the overspend probability; 0.03 where it is there, else the first.
     at_most : float
@@ -88,6 +89,8 @@ _PAGES: dict[str, Callable[[xr.Dataset], Page]] = {
     "provider_share": text_answers.terms_report,
     "exact_minimum_population": text_answers.size_report,
     "p_two_sided": text_answers.luck_report,
+    "rule_threshold": text_beside.rules_report,
+    "says": text_beside.published_report,
     "price_pmpy": text_answers.price_report,
     "p_paid": text_answers.power_report,
     "enough_people": text_answers.sources_report,

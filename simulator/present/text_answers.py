@@ -118,7 +118,7 @@ def terms_report(terms: xr.Dataset) -> Page:
             excess_rule(label),
             exact_percent(float(cell["margin"])),
             money(float(cell["reserve"]), currency),
-            _pence(float(cell["reserve_pmpy"]), currency),
+            pence(float(cell["reserve_pmpy"]), currency),
             exact_percent(float(cell["provider_share"]), 1),
         ]
         for label, cell in found
@@ -145,7 +145,8 @@ def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currenc
     )
 
 
-def _pence(number: float, currency: str) -> str:
+def pence(number: float, currency: str) -> str:
+    """Money a head, to the penny."""
     return f"{money(0, currency)[:-1]}{number:,.2f}"
 
 
@@ -204,7 +205,7 @@ def price_report(price: xr.Dataset) -> Page:
     rows = [
         [
             excess_rule(label),
-            *(_pence(float(cell[n]), currency) for n in ("expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy")),
+            *(pence(float(cell[n]), currency) for n in ("expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy")),
             "none" if math.isnan(float(cell["loading"])) else exact_percent(float(cell["loading"]), 1),
         ]
         for label, cell in zip(columns(price), _cells(price, "threshold"), strict=True)

@@ -54,6 +54,8 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.set_yticks(range(len(names)), [f"{names[row]}\n{_range(ranges.get(names[row], ''))}" for row in order])
         axes.invert_yaxis()
         axes.margins(x=0.24)
+        if answer.attrs["statistic"] == "p_overspend":  # the margins hold figures, and no chances
+            axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         percent_axis(axes.xaxis)

@@ -14,7 +14,9 @@ from .names import one_in, one_threshold
 from .style import evenly, finish, house_axes, label_ends, percent_axis
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
-_TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0001)
+_TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
+_FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
+"""Where the axis goes on beyond one year in a thousand: the others would touch."""
 
 
 def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -37,6 +39,7 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     low, high = answer["p_exceed_interval"].transpose("bound", *order).values
     overspend, sizes = answer["overspend"].values, answer["population_size"].values
     rarest = 1.0 / answer.attrs["replicates"]
+    ticks = _FEW_TICKS if rarest < 1e-3 else _TICKS
     with house_axes(ax) as axes:
         ends = []
         for series in evenly(sizes.size):
@@ -53,7 +56,7 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.set_xscale("log")
         axes.set_xlim(0.55, rarest)
         axes.set_ylim(0, 1.05 * max(end for _, end, *_ in ends))
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if tick >= rarest]))
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick >= rarest]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: one_in(chance)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelsize=8)

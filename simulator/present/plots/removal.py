@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import error_decimals, people
+from ..text import NO_EXCLUSION, error_decimals, people
 from .colours import SERIES
 from .names import threshold_names
 from .style import evenly, finish, house_axes, percent_axis, words
@@ -40,7 +40,7 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
     """
     cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
     names = threshold_names(summary)
-    finite = [k for k, name in enumerate(names) if name != "no exclusion"]
+    finite = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
     finite = [finite[k] for k in evenly(len(finite), _MOST)]
     with house_axes(ax, (7.0, 1.9 + 0.62 * max(len(finite), 3))) as axes:
         for part, (said, colour) in enumerate(zip(_SAID, _COLOURS, strict=True)):

@@ -33,6 +33,7 @@ _NARROW = 0.7  # powers of ten below which round steps are too far apart
 @contextmanager
 def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iterator[Axes]:
     """The given axes, or new ones of this size in inches, in the house's style."""
+    plt.draw_if_interactive()  # a notebook's backend turns interaction on when it is loaded: not inside the style
     with plt.style.context(_STYLE):
         if ax is None:
             ax = plt.subplots(layout="constrained", figsize=size)[1]
