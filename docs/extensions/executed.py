@@ -13,10 +13,10 @@ results/. Outputs are kept in results/docs-outputs until the package, a scenario
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +50,12 @@ def run(command: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+def seconds_of_children() -> float:
+    """Seconds that this process's commands have kept a core busy; not those of other work on the machine."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Block:
     """One executed block of a page: its command, and where its output is kept."""
 
@@ -62,9 +68,9 @@ class Block:
 
     def execute(self) -> tuple[int, str]:
         """Run it and keep what it printed."""
-        started = time.time()
+        before = seconds_of_children()
         code, output = run(self.command)
-        logger.info("%.1f s: %s", time.time() - started, self.command[-1].strip().splitlines()[-1])
+        logger.info("%.1f s: %s", seconds_of_children() - before, self.command[-1].strip().splitlines()[-1])
         KEPT.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps([code, output]), encoding="utf-8")
         self.has_run = True

@@ -11,12 +11,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "load", "Scenario", "simulate", "extend", "merge", "save", "open_ledger", "retained_cost", "by_unit",
         "SimulatorError",
     ),
-    "Size it": ("summarise", "exact", "minimum_population", "viable_terms", "viable_threshold", "variance_by_source"),
+    "Size it": (
+        "summarise", "exact", "exact_curve", "minimum_population", "minimum_by_target", "viable_terms",
+        "viable_threshold", "variance_by_source", "load_minimum_rate", "beside_published",
+    ),
     "Cut it": ("Cap", "Coinsure", "CarveOut", "Banded", "fair_price", "compare_rules"),
-    "Share it": ("Design", "load_designs", "settle", "compare", "payoff", "settle_actuals", "detection"),
+    "Share it": (
+        "Design", "load_designs", "settle", "compare", "payoff", "exact_settlement", "settle_actuals", "detection",
+        "layers",
+    ),
     "Doubt it": ("stress", "load_stresses", "reverse_stress", "sensitivity", "luck"),
     "Your own figures": ("fit", "fit_bands", "model_population", "calibrate", "describe"),
-    "Show it": ("plots",),
+    "Show it": ("table", "exceedance", "fan", "funnel", "plots"),
 }  # fmt: skip
 """Names by job, in the order in which one meets them."""
 
