@@ -111,6 +111,20 @@ def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generat
         assert (abs(z) < 5) == fits
 
 
+def test_few_practices_measured_by_their_own_total_lie_outside_less_often(rng: np.random.Generator) -> None:
+    mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
+    members, years = np.array([10_000, 20_000, 70_000]), 20_000
+    answer = sim.funnel(pd.DataFrame({"members": members, "cost": 1_000.0 * members}), mild)
+    cost = members + 2.0 * np.sqrt(members) * rng.normal(size=(years, 3))
+    ratio = cost / members / (cost.sum(axis=1, keepdims=True) / members.sum())
+    count = (np.abs(ratio - 1) > stats.norm.isf(0.025) * 2.0 / np.sqrt(members)).sum()
+    expected = float(answer["expected_outside"].sel(level=0.95))
+    assert abs(count / years - expected) < 5 * math.sqrt(expected / years)
+    assert abs(count / years - 3 * 0.05) > 5 * math.sqrt(3 * 0.05 / years)  # as if each stood beside many
+    one = sim.funnel(pd.DataFrame({"members": [5_000], "cost": [6e6]}), mild)
+    assert one["expected_outside"].values.tolist() == [0.0, 0.0]
+
+
 def test_limits_are_exact_quantiles(rng: np.random.Generator) -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
     answer = sim.funnel(drawn_practices(rng, 0.5), mild)

@@ -92,9 +92,7 @@ def _watched_bearer(design: Design) -> str:
     """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
     if excludes_nobody(design.exclusion):
         return ""
-    watched = [
-        name for step in design.transfers if hasattr(step, "parties_watched") for name in step.parties_watched()
-    ]
+    watched = [name for step in design.transfers if hasattr(step, "parties_watched") for name in step.parties_watched()]
     return next((name for name in design.excess_bearers if name in watched), "")
 
 
