@@ -208,3 +208,52 @@ def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset
     assert float(care.sel(year="1 in 20")) > float(care.sel(year="average"))
     with pytest.raises(sim.SimulatorError, match="no threshold of its own"):
         sim.layers(ledger, sim.Design(name="swept", exclusion=sim.Cap()))
+
+
+# ── which of the two each figure is ──────────────────────────────────────────────────────────────
+
+FULL_RISK = sim.Design.model_validate({"name": "full risk"})
+PRICES = [
+    {"name": name, "low": 0.0, "high": 0.1, "change": {"kind": "inflation", "by": 0.0}} for name in ("one", "two")
+]
+STATED = {
+    "simulated": {
+        "simulate": lambda s, drawn: drawn,
+        "summarise": lambda s, drawn: sim.summarise(drawn),
+        "minimum_by_target": lambda s, drawn: sim.minimum_by_target(sim.summarise(drawn)),
+        "exceedance": lambda s, drawn: sim.exceedance(drawn),
+        "fan": lambda s, drawn: sim.fan(drawn),
+        "layers": lambda s, drawn: sim.layers(drawn, FULL_RISK),
+        "settle": lambda s, drawn: sim.settle(drawn, FULL_RISK),
+        "compare": lambda s, drawn: sim.compare(sim.settle(drawn, FULL_RISK)),
+        "minimum_population": lambda s, drawn: sim.minimum_population(s, margin=0.05, at_most=0.2, cross_check=False),
+        "reverse_stress": lambda s, drawn: sim.reverse_stress(s, s.ranges[0].change, FULL_RISK),
+        "stress": lambda s, drawn: sim.stress(s),
+        "detection": lambda s, drawn: sim.detection(s, savings=(0.05,)),
+    },
+    "exact": {
+        "exact": lambda s, drawn: sim.exact(s),
+        "exact_curve": lambda s, drawn: sim.exact_curve(s),
+        "exact_settlement": lambda s, drawn: sim.exact_settlement(s),
+        "minimum_population of cv": lambda s, drawn: sim.minimum_population(s, "cv", at_most=0.2),
+        "luck": lambda s, drawn: sim.luck(s, 500, 0.04),
+        "sensitivity": lambda s, drawn: sim.sensitivity(s, statistic="cv", points=4),
+        "variance_by_source": lambda s, drawn: sim.variance_by_source(s),
+        "fair_price": lambda s, drawn: sim.fair_price(s, 500),
+        "compare_rules": lambda s, drawn: sim.compare_rules(s, 500, expected_excess_pmpy=10.0),
+        "viable_terms": lambda s, drawn: sim.viable_terms(s, 500),
+        "payoff": lambda s, drawn: sim.payoff(FULL_RISK),
+    },
+}
+
+
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method, parts in STATED.items() for name in parts])
+def test_every_answer_says_whether_it_was_drawn(method: str, name: str) -> None:
+    asked = make(
+        simulation={"replicates": 60, "population_sizes": [300, 900], "thresholds": [20_000.0, math.inf]},
+        designs=[FULL_RISK.model_dump()],
+        ranges=PRICES,
+        stresses=[{"name": "dear", "changes": [{"kind": "inflation", "by": 0.02}]}],
+    )
+    answer = STATED[method][name](asked, sim.simulate(asked, progress=False))
+    assert answer.attrs["method"] == method
