@@ -202,6 +202,23 @@ def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
     assert float(answer["amount"].sel(step=bands).sum()) == pytest.approx(float(removed.mean()))
 
 
+@pytest.mark.slow
+def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
+    design = sim.Design.model_validate({"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}})
+    means, told, chosen = [], [], []
+    for seed in range(120):
+        drawn = sim.simulate(make(simulation=MANY | {"population_sizes": [500], "seed": seed}), progress=False)
+        year = sim.layers(drawn, design).sel(step="care: provider")
+        means.append(year["amount"].values)
+        told.append(year["amount_se"].values)
+        cost = np.sort(sim.settle(drawn, design)["system_cost"].values.ravel())[-20:]
+        chosen.append(cost.std(ddof=1) / math.sqrt(20))
+    # the sd of 120 means is itself uncertain by 6.5%
+    np.testing.assert_allclose(np.mean(told, axis=0) / np.std(means, axis=0, ddof=1), 1.0, atol=0.25)
+    # as if the years had been chosen beforehand
+    assert np.mean(chosen) / np.std(means, axis=0, ddof=1)[1] < 0.75
+
+
 def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset) -> None:
     answer = sim.layers(ledger, sim.Design(name="full risk"))
     care = answer["amount"].sel(step="care: provider")
