@@ -224,13 +224,14 @@ def _attrs(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str | int | f
 
 
 def origin(scenario: Scenario) -> dict[str, str | int | float]:
-    """What every answer says of where it comes from: title, currency, scenario, version, and the seed of its draws."""
+    """What every answer from draws says of where it comes from: title, currency, scenario, version, method and seed."""
     return {
         "title": scenario.title,
         "currency": scenario.currency,
         "scenario_id": scenario.scenario_id,
         "seed": scenario.simulation.seed,
         "simulator_version": metadata.version("capitation-risk"),
+        "method": "simulated",
     }
 
 

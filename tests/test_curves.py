@@ -111,6 +111,20 @@ def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generat
         assert (abs(z) < 5) == fits
 
 
+def test_few_practices_measured_by_their_own_total_lie_outside_less_often(rng: np.random.Generator) -> None:
+    mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
+    members, years = np.array([10_000, 20_000, 70_000]), 20_000
+    answer = sim.funnel(pd.DataFrame({"members": members, "cost": 1_000.0 * members}), mild)
+    cost = members + 2.0 * np.sqrt(members) * rng.normal(size=(years, 3))
+    ratio = cost / members / (cost.sum(axis=1, keepdims=True) / members.sum())
+    count = (np.abs(ratio - 1) > stats.norm.isf(0.025) * 2.0 / np.sqrt(members)).sum()
+    expected = float(answer["expected_outside"].sel(level=0.95))
+    assert abs(count / years - expected) < 5 * math.sqrt(expected / years)
+    assert abs(count / years - 3 * 0.05) > 5 * math.sqrt(3 * 0.05 / years)  # as if each stood beside many
+    one = sim.funnel(pd.DataFrame({"members": [5_000], "cost": [6e6]}), mild)
+    assert one["expected_outside"].values.tolist() == [0.0, 0.0]
+
+
 def test_limits_are_exact_quantiles(rng: np.random.Generator) -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
     answer = sim.funnel(drawn_practices(rng, 0.5), mild)
@@ -188,9 +202,75 @@ def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
     assert float(answer["amount"].sel(step=bands).sum()) == pytest.approx(float(removed.mean()))
 
 
+@pytest.mark.slow
+def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
+    design = sim.Design.model_validate({"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}})
+    means, told, chosen = [], [], []
+    for seed in range(120):
+        drawn = sim.simulate(make(simulation=MANY | {"population_sizes": [500], "seed": seed}), progress=False)
+        year = sim.layers(drawn, design).sel(step="care: provider")
+        means.append(year["amount"].values)
+        told.append(year["amount_se"].values)
+        cost = np.sort(sim.settle(drawn, design)["system_cost"].values.ravel())[-20:]
+        chosen.append(cost.std(ddof=1) / math.sqrt(20))
+    # the sd of 120 means is itself uncertain by 6.5%
+    np.testing.assert_allclose(np.mean(told, axis=0) / np.std(means, axis=0, ddof=1), 1.0, atol=0.25)
+    # as if the years had been chosen beforehand
+    assert np.mean(chosen) / np.std(means, axis=0, ddof=1)[1] < 0.75
+
+
 def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset) -> None:
     answer = sim.layers(ledger, sim.Design(name="full risk"))
     care = answer["amount"].sel(step="care: provider")
     assert float(care.sel(year="1 in 20")) > float(care.sel(year="average"))
     with pytest.raises(sim.SimulatorError, match="no threshold of its own"):
         sim.layers(ledger, sim.Design(name="swept", exclusion=sim.Cap()))
+
+
+# ── which of the two each figure is ──────────────────────────────────────────────────────────────
+
+FULL_RISK = sim.Design.model_validate({"name": "full risk"})
+PRICES = [
+    {"name": name, "low": 0.0, "high": 0.1, "change": {"kind": "inflation", "by": 0.0}} for name in ("one", "two")
+]
+STATED = {
+    "simulated": {
+        "simulate": lambda s, drawn: drawn,
+        "summarise": lambda s, drawn: sim.summarise(drawn),
+        "minimum_by_target": lambda s, drawn: sim.minimum_by_target(sim.summarise(drawn)),
+        "exceedance": lambda s, drawn: sim.exceedance(drawn),
+        "fan": lambda s, drawn: sim.fan(drawn),
+        "layers": lambda s, drawn: sim.layers(drawn, FULL_RISK),
+        "settle": lambda s, drawn: sim.settle(drawn, FULL_RISK),
+        "compare": lambda s, drawn: sim.compare(sim.settle(drawn, FULL_RISK)),
+        "minimum_population": lambda s, drawn: sim.minimum_population(s, margin=0.05, at_most=0.2, cross_check=False),
+        "reverse_stress": lambda s, drawn: sim.reverse_stress(s, s.ranges[0].change, FULL_RISK),
+        "stress": lambda s, drawn: sim.stress(s),
+        "detection": lambda s, drawn: sim.detection(s, savings=(0.05,)),
+    },
+    "exact": {
+        "exact": lambda s, drawn: sim.exact(s),
+        "exact_curve": lambda s, drawn: sim.exact_curve(s),
+        "exact_settlement": lambda s, drawn: sim.exact_settlement(s),
+        "minimum_population of cv": lambda s, drawn: sim.minimum_population(s, "cv", at_most=0.2),
+        "luck": lambda s, drawn: sim.luck(s, 500, 0.04),
+        "sensitivity": lambda s, drawn: sim.sensitivity(s, statistic="cv", points=4),
+        "variance_by_source": lambda s, drawn: sim.variance_by_source(s),
+        "fair_price": lambda s, drawn: sim.fair_price(s, 500),
+        "compare_rules": lambda s, drawn: sim.compare_rules(s, 500, expected_excess_pmpy=10.0),
+        "viable_terms": lambda s, drawn: sim.viable_terms(s, 500),
+        "payoff": lambda s, drawn: sim.payoff(FULL_RISK),
+    },
+}
+
+
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method, parts in STATED.items() for name in parts])
+def test_every_answer_says_whether_it_was_drawn(method: str, name: str) -> None:
+    asked = make(
+        simulation={"replicates": 60, "population_sizes": [300, 900], "thresholds": [20_000.0, math.inf]},
+        designs=[FULL_RISK.model_dump()],
+        ranges=PRICES,
+        stresses=[{"name": "dear", "changes": [{"kind": "inflation", "by": 0.02}]}],
+    )
+    answer = STATED[method][name](asked, sim.simulate(asked, progress=False))
+    assert answer.attrs["method"] == method

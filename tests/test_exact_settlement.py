@@ -104,6 +104,37 @@ def test_what_needs_draws_is_told_and_not_guessed():
     assert answer["expected_surplus"].isnull().all()
 
 
+POOLED = [*PARTIES, {"name": "pool"}]
+CAPPED = {"kind": "cap", "at": 20_000.0}
+POOL = {"kind": "risk_pool", "pool": "pool", "opening": 0.02}
+WATCHED = {
+    "pool pays the excess": {
+        "exclusion": CAPPED, "protection": {"payer": "pool"}, "transfers": [POOL | {"protects": ["provider"]}],
+    },
+    "pool protects who bears the excess": {
+        "exclusion": CAPPED, "transfers": [POOL | {"protects": ["commissioner"]}],
+    },
+    "pool returns its profit": {
+        "exclusion": CAPPED, "protection": {"payer": "pool"},
+        "transfers": [{"kind": "profit_return", "party": "pool", "rate": 0.0}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", WATCHED.values(), ids=WATCHED)
+def test_a_transfer_that_follows_the_excess_needs_draws(scenario, parts):
+    design = sim.Design.model_validate({"name": "x", "parties": POOLED, **parts})
+    assert "excess" in needs_draws(scenario, design)
+    assert exact_settlement(scenario, [design])["expected_surplus"].isnull().all()
+
+
+@pytest.mark.parametrize("parts", WATCHED.values(), ids=WATCHED)
+def test_without_exclusion_the_same_transfer_has_its_answer(scenario, parts):
+    design = sim.Design.model_validate({"name": "x", "parties": POOLED, **parts, "exclusion": CAPPED | {"at": INF}})
+    compared = sim.compare(sim.settle(sim.simulate(scenario, progress=False), [design]))
+    assert np.abs(scores(exact_settlement(scenario, [design]), compared)).max() < 5
+
+
 def test_every_arrangement_is_answered_or_says_why():
     told = set()
     for path in sorted((ROOT / "configs" / "arrangements").glob("*.toml")):

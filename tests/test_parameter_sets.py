@@ -703,6 +703,26 @@ def test_stresses_and_settling_run_on_sets() -> None:
     assert np.isfinite(stressed["surplus"] if "surplus" in stressed else next(iter(stressed.data_vars.values()))).all()
 
 
+def test_a_budget_from_past_years_is_fair_over_all_sets() -> None:
+    segment = {"name": "all", "share": 1.0, "severity": {"family": "gamma", "mean": 1_000.0, "cv": 2.0}}
+    dearer = [{"segment": "all", "mean": [1_050.0, 1_100.0, 1_150.0, 1_200.0]}]
+    whole = sim.Scenario.model_validate(
+        {
+            "title": "every set dearer than the central figures",
+            "simulation": {"replicates": 2_000, "population_sizes": [2_000], "thresholds": [20_000.0], "seed": 3},
+            "population": {"segments": [segment], "parameter_sets": dearer},
+            "shocks": [{"name": "prices", "cv": 0.02}],
+        }
+    )
+    past = {"kind": "past_years", "weights": [1.0], "correlation": [0.5]}
+    design = sim.Design.model_validate({"name": "past", "budget": past, "exclusion": {"kind": "cap", "at": 20_000.0}})
+    budget = sim.settle(sim.simulate(whole, progress=False), design)["budget"].values.ravel()
+    error = budget.std() / np.sqrt(budget.size)
+    assert abs(budget.mean() - sim.exact(whole)["mean_cost"].item()) < 5 * error
+    # half of what the sets' mean is off the central figures
+    assert abs(budget.mean() - (1.125 + 0.0625) / 1.125 * sim.exact(whole)["mean_cost"].item()) > 5 * error
+
+
 def test_the_inverse_questions_are_answered_for_all_sets() -> None:
     whole = scenario([{"segment": "ill", "tail.shape": [0.2, 0.6]}])
     asked: dict[str, Any] = {"margin": 0.1, "at_most": 0.3}

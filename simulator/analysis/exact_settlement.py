@@ -12,6 +12,7 @@ from .. import runs
 from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut
 from ..contracts.payoff import payoff
+from ..contracts.populations import excludes_nobody
 from ..engine.exact import Law
 from ..ledger import describe_variable
 from ..scenario import Scenario
@@ -82,7 +83,17 @@ def needs_draws(scenario: Scenario, design: Design) -> str:
         return "capitation leaves with the patients"
     if design.quality is not None and design.quality.draws:
         return "quality is drawn"
-    return "activity is drawn" if design.follows_patients is not None else ""
+    if design.follows_patients is not None:
+        return "activity is drawn"
+    return f"a transfer follows the excess that {name!r} bears" if (name := _watched_bearer(design)) else ""
+
+
+def _watched_bearer(design: Design) -> str:
+    """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
+    if excludes_nobody(design.exclusion):
+        return ""
+    watched = [name for step in design.transfers if hasattr(step, "parties_watched") for name in step.parties_watched()]
+    return next((name for name in design.excess_bearers if name in watched), "")
 
 
 def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:

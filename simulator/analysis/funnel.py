@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import special
 
 from .. import ledger as books
 from .. import runs
@@ -36,7 +37,8 @@ def funnel(
     """Each practice's cost over what was to be expected, and the limits within which luck alone leaves it.
 
     What hits all practices alike, such as prices, is taken out: costs are divided by what all practices together cost
-    over their expectation, and the limits leave shocks out.
+    over their expectation, and the limits leave shocks out. The limits are those of a practice beside many: one that is
+    a large part of all together is held to itself, and lies outside less often. `expected_outside` allows for that.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ def funnel(
             "members": (("practice",), members),
             "limit": (("level", "bound", "population_size"), limit),
             "outside": (("level",), _outside(sizes, limit, members, ratio)),
-            "expected_outside": (("level",), [(1 - level) * members.size for level in levels]),
+            "expected_outside": (("level",), [_expected_outside(level, members) for level in levels]),
         },
         coords={
             "practice": names, "level": list(levels), "bound": ["lower", "upper"], "population_size": sizes,
@@ -141,6 +143,16 @@ def _outside(sizes: Array, limit: Array, members: Array, ratio: Array) -> list[i
         below, above = (np.interp(at, known[order], end[order]) for end in (low, high))
         found.append(int(((ratio < below) | (ratio > above)).sum()))
     return found
+
+
+def _expected_outside(level: float, members: Array) -> float:
+    """How many practices luck puts outside, where all are measured by what they cost together.
+
+    That takes a practice's share of the people out of its variance: σ²/n becomes (1 − n/N) σ²/n.
+    """
+    left = np.sqrt(1 - members / members.sum())
+    end = float(special.ndtri((1 - level) / 2))
+    return float(2 * special.ndtr(np.divide(end, left, out=np.full(left.shape, -np.inf), where=left > 0)).sum())
 
 
 def _described(answer: xr.Dataset, scenario: Scenario, practices: xr.Dataset | pd.DataFrame) -> xr.Dataset:

@@ -66,9 +66,9 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     least = ROUNDING * np.abs(steps[0].amount).max()
     steps = [step for step in steps if np.abs(step.amount).max() > least]
     cost = outcome["system_cost"].values
-    worst = cost >= np.sort(cost)[-max(math.ceil(WORST * cost.size), 1)]
+    worst, edge = _worst(cost)
     years = [np.ones(cost.size, bool), worst]
-    figures = [[_mean(step.amount[year]) for step in steps] for year in years]
+    figures = [[_mean(step.amount, year, edge) for step in steps] for year in years]
     answer = xr.Dataset(
         {
             "amount": (("year", "step"), np.array(figures)[..., 0]),
@@ -126,6 +126,18 @@ def _at(ledger: xr.Dataset, name: str, threshold: float) -> Array:
     return np.asarray(ledger[name].sel(threshold=threshold).values)
 
 
-def _mean(amount: Array) -> tuple[float, float]:
-    spread = amount.std(ddof=1) if amount.size > 1 else math.nan
-    return float(amount.mean()), float(spread / math.sqrt(amount.size))
+def _worst(cost: Array) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Which years are the costliest, and the places of those about where they begin."""
+    number = max(math.ceil(WORST * cost.size), 1)
+    order, start, near = np.argsort(cost, kind="stable"), cost.size - number, max(number // 4, 1)
+    return cost >= cost[order[start]], order[max(start - near, 0) : start + near]
+
+
+def _mean(amount: Array, year: NDArray[np.bool_], edge: NDArray[np.intp]) -> tuple[float, float]:
+    """The mean over the chosen years, with an error that knows that other draws would choose other years.
+
+    As of a tail mean, it is that of the mean of what lies beyond the layer's value where the choice begins.
+    """
+    beyond = np.where(year, amount - amount[edge].mean(), 0.0) / year.mean()
+    spread = beyond.std(ddof=1) if amount.size > 1 else math.nan
+    return float(amount[year].mean()), float(spread / math.sqrt(amount.size))

@@ -94,6 +94,7 @@ def reverse_stress(
         "party": party,
         "loss_over": loss_over,
         "largest": top,
+        "method": "simulated",
     }
     known |= {} if at_most is None else {"at_most": at_most}
     return answer.assign_attrs(

@@ -72,6 +72,11 @@ class Design(Term):
         """The transfer that moves activity, if there is one."""
         return next((transfer for transfer in self.transfers if isinstance(transfer, FollowPatients)), None)
 
+    @property
+    def excess_bearers(self) -> tuple[str, ...]:
+        """Those on whom the excess falls."""
+        return tuple(self.funders) if self.protection is None else (self.protection.payer,)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Any:
         found = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._mistakes()]

@@ -67,14 +67,15 @@ class Populations:
         return self.retained(rule) - self.mean_given_shocks(rule)
 
     def mean_given_shocks(self, rule: ExclusionRule) -> Array:
-        """Mean of the cost that the rule keeps, given the common shocks of each replicate."""
+        """Mean of the cost that the rule keeps, given the common shocks of each replicate; over all parameter sets."""
         if "shock_factor" not in self.ledger:
             return self.expected_retained(rule)
         if self.scenario is None:
             return self._fitted_to_shocks(self.retained(rule))
         model = self.scenario.cost_model
         factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
-        means = kept_means(model, self._heads, self._layers(rule), factors)
+        layers = self._layers(rule)
+        means = np.mean([kept_means(truth, self._heads, layers, factors) for truth in model.truths], axis=0)
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
 
     def _fitted_to_shocks(self, cost: Array) -> Array:

@@ -72,6 +72,10 @@ class RiskPool(Mitigation):
         """Names that must be among the parties."""
         return (self.pool, *self.contributions, *self.protects)
 
+    def parties_watched(self) -> tuple[str, ...]:
+        """Names of those whose surplus decides what is paid."""
+        return (self.pool, *self.protects)
+
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
         budget = scene.context.budget
@@ -257,6 +261,10 @@ class ProfitReturn(Term):
 
     def parties_needed(self) -> tuple[str, ...]:
         """Names that must be among the parties."""
+        return (self.party,)
+
+    def parties_watched(self) -> tuple[str, ...]:
+        """Names of those whose surplus decides what is paid."""
         return (self.party,)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
