@@ -33,7 +33,8 @@ _NARROW = 0.7  # powers of ten below which round steps are too far apart
 @contextmanager
 def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iterator[Axes]:
     """The given axes, or new ones of this size in inches, in the house's style."""
-    plt.draw_if_interactive()  # a notebook's backend turns interaction on when it is loaded: not inside the style
+    # a notebook's backend turns interaction on when it is loaded, and the style would turn that off again
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with plt.style.context(_STYLE):
         if ax is None:
             ax = plt.subplots(layout="constrained", figsize=size)[1]
