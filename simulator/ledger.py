@@ -149,12 +149,17 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
             partial.unlink(missing_ok=True)
 
 
+_LONGEST_NAME = 240  # bytes; file systems take 255, and the file that is filled has some more
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse, before any work is done, a path that cannot be written."""
     target = Path(path)
-    if target.is_dir():
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
+    if os.path.isdir(target):
         raise SimulatorError(str(target), None, "is a folder", "name a file in it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
@@ -177,29 +182,58 @@ def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
     SimulatorError
         Where there is no such file, it is no ledger, or another version of the program wrote it.
     """
-    source = Path(path)
-    if not source.exists():
-        raise SimulatorError(str(source), None, "does not exist", "name a file that `simulator run --out` wrote")
-    if source.is_dir():
-        raise SimulatorError(str(source), None, "is a folder", "name a file in it")
-    try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            ledger = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise SimulatorError(
-            str(source), None, "is not a netCDF-4 file", "name a file that `simulator run --out` wrote"
-        ) from error
-    check_version(ledger.attrs.get("schema_version"), str(source))
-    if "gross_cost" not in ledger:
-        raise SimulatorError(str(source), None, "holds no gross_cost", "name a file that `simulator run --out` wrote")
+    ledger = read_dataset(path, _A_RUN)
+    check_version(ledger.attrs.get("schema_version"), str(path))
+    check_ledger(ledger, str(path))
     return ledger
+
+
+_A_RUN = "name a file that `simulator run --out` wrote"
+_NEEDED = ("gross_cost", "excess_cost", "above_cost", "n_above", "threshold_amount")
+_TOLD = ("currency", "scenario", "scenario_id", "seed", "title")
+
+
+def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
+    """What a netCDF-4 file holds, whole in memory.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is no such file, or it is no such file; with `mend`.
+    """
+    if not os.path.exists(path):
+        raise SimulatorError(str(path), None, "does not exist", mend)
+    if os.path.isdir(path):
+        raise SimulatorError(str(path), None, "is a folder", "name a file in it")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            return opened.load()
+    except Exception as error:  # a damaged file lets its reader fail in any way
+        raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
+
+
+def check_ledger(ledger: xr.Dataset, source: str) -> None:
+    """Refuse what lacks a part of a ledger, or has it in another form."""
+    missing = [name for name in _NEEDED if name not in ledger] + [name for name in _TOLD if name not in ledger.attrs]
+    if missing:
+        raise SimulatorError(source, None, f"holds no {missing[0]}", _A_RUN)
+    for name, variable in ledger.variables.items():
+        known = VARIABLES.get(str(name)) or COORDINATES.get(str(name))
+        if known and (set(variable.dims) != set(known.dims) or not variable.size):
+            has = (
+                f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
+            )
+            raise SimulatorError(source, None, f"holds {has}", _A_RUN)
+    bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
+    if bare:
+        raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
 
 
 def check_version(version: object, source: str) -> None:
     """Refuse what another version of the program wrote."""
     if version is None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
-    if version != SCHEMA_VERSION:
+    if not np.array_equal(version, SCHEMA_VERSION):
         raise SimulatorError(
             f"{source}: schema_version",
             version,
