@@ -229,7 +229,7 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
         raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
 
 
-def check_version(version: object, source: str) -> None:
+def check_version(version: Any, source: str) -> None:
     """Refuse what another version of the program wrote."""
     if version is None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
@@ -240,6 +240,12 @@ def check_version(version: object, source: str) -> None:
             f"must be {SCHEMA_VERSION}",
             "use the version of the program that wrote it",
         )
+
+
+def check_draws(ledger: xr.Dataset) -> None:
+    """Refuse what is no ledger, such as a summary of one."""
+    if not isinstance(ledger, xr.Dataset) or "gross_cost" not in ledger:
+        raise SimulatorError("ledger", None, "holds no draws", "give what `simulate` drew")
 
 
 # ── what follows without another draw ────────────────────────────────────────────────────────────
@@ -285,6 +291,7 @@ def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
     SimulatorError
         Where a threshold of the rule's own is not on the ledger's grid.
     """
+    check_draws(ledger)
     grid = [float(threshold) for threshold in ledger["threshold"].values]
     fixed = rule.fixed_thresholds()
     for threshold in fixed:

@@ -422,3 +422,10 @@ def test_assembling_sets_units_afresh():
     ledger = assemble(values, coordinates, {"seed": 1}, "EUR")
     assert ledger["gross_cost"].attrs["units"] == "EUR per year" and ledger.attrs["currency"] == "EUR"
     assert ledger["cut"].attrs["long_name"] == VARIABLES["cut"].sentence
+
+
+@pytest.mark.parametrize("other", [None, {}, xr.Dataset({"cv": 1.0})])
+def test_what_holds_no_draws_is_refused(other):
+    for ask in (sim.summarise, sim.fan, lambda given: sim.settle(given, sim.Design(name="full risk"))):
+        with pytest.raises(sim.SimulatorError, match="ledger: holds no draws; give what `simulate` drew"):
+            ask(other)

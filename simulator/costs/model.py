@@ -108,7 +108,7 @@ def _shares_add_up(raw: Any) -> Iterator[Any]:
     yield from names_differ(raw)
     try:
         total = math.fsum(float(part["share"] if isinstance(part, dict) else part.share) for part in raw)
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, OverflowError, KeyError, AttributeError):
         return
     if len(raw) and not abs(total - 1) <= 1e-6:
         yield mistake(f"has shares that add up to {total:.8g}, not 1", "make the shares add up to 1")
