@@ -8,11 +8,23 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WrapValidator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 SCHEMA_VERSION = 1
@@ -110,6 +122,38 @@ class Term(BaseModel):
         return f"<details open>{_term_html(self)}</details>"
 
 
+# ── files of TOML ────────────────────────────────────────────────────────────────────────────────
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises
+    ------
+    SimulatorError
+        Where the file cannot be read, or is not valid TOML.
+    """
+    source = Path(path)
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SimulatorError(str(source), None, "does not exist", "check the name") from None
+    except IsADirectoryError:
+        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it") from None
+    except OSError as error:
+        raise SimulatorError(
+            str(source), None, f"cannot be read ({error.strerror})", "check its name and permissions"
+        ) from None
+    except UnicodeDecodeError:
+        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
+    except RecursionError:
+        raise SimulatorError(str(source), None, "is nested too deeply", "take brackets out") from None
+    except ValueError as error:  # a number of thousands of digits, or a name that no file can have
+        raise SimulatorError(str(source), None, f"cannot be read ({error})", "shorten it") from None
+
+
 # ── in notebooks ─────────────────────────────────────────────────────────────────────────────────
 
 _MOST_SHOWN = 8
@@ -163,13 +207,24 @@ NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=1)]
-People = Annotated[int, Field(strict=True, ge=1, le=2_000_000_000)]
+MOST_PEOPLE = 2_000_000_000
+People = Annotated[int, Field(strict=True, ge=1, le=MOST_PEOPLE)]
 Threshold = Annotated[
     Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
     BeforeValidator(_infinity_from_text, json_schema_input_type=Annotated[float, Field(gt=0)] | Literal["inf"]),
     PlainSerializer(_infinity_to_text, when_used="json"),
 ]
 """One patient's annual cost at which exclusion starts; infinity (`inf` in TOML, "inf" in JSON) excludes nobody."""
+
+
+def _one_line(name: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise mistake("holds a line break or another control character", "write it on one line")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
+"""What somebody calls a thing: one line, short enough for tables and pictures."""
 
 
 # ── every mistake in one go ──────────────────────────────────────────────────────────────────────
@@ -224,9 +279,13 @@ _BOUNDS = {
     "tuple_type": ("is not a list", "write a list in square brackets"),
     "dict_type": ("is not a table", "write a table: {{ key = value }}"),
     "model_type": ("is not a table", "write a table: {{ key = value }}"),
+    "model_attributes_type": ("is not a table", "write a table: {{ key = value }}"),
+    "float_parsing": ("is not a number", "write a number"),
     "literal_error": ("must be {expected}", "choose one of these"),
     "union_tag_invalid": ("is not a known kind", "choose one of {expected_tags}"),
+    "too_long": ("is too long: {actual_length} given, at most {max_length} possible", "take the rest out"),
     "too_short": ("is too short: {actual_length} given, at least {min_length} needed", "add what is missing"),
+    "string_too_long": ("is longer than {max_length} characters", "shorten it"),
     "string_too_short": ("must not be empty", "give it a name"),
     "string_pattern_mismatch": ("has not the form {pattern}", "write it in that form"),
 }
@@ -272,15 +331,20 @@ def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> 
     if kind == "mistake":
         return SimulatorError(path, value, context["bound"], context["mend"])
     if kind == "missing":
-        return SimulatorError(path, None, "is missing", f"add {line['loc'][-1]} = …")
+        key = line["loc"][-1]
+        return SimulatorError(path, None, "is missing", "give one more" if isinstance(key, int) else f"add {key} = …")
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(line["loc"][-1]), known, n=1)
+        key = str(line["loc"][-1])
+        # a key that is known stands in the wrong place
+        close = [] if key in known else difflib.get_close_matches(key, known, n=1)
         mend = f"did you mean {close[0]!r}?" if close else "take it out"
         return SimulatorError(path, None, "is not a key that exists here", mend)
     if kind == "union_tag_not_found":
         return SimulatorError(path, None, "is missing", f"add {tag} = …")
     if kind == "union_tag_invalid":
         value = context["tag"]
+    if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        return SimulatorError(path, value, "is too large", "give a number of a sensible size")
     if kind in _BOUNDS:
         bound, mend = _BOUNDS[kind]
         return SimulatorError(path, value, bound.format_map(context), mend.format_map(context))

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -138,35 +137,70 @@ def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
     SimulatorError
         Where there is no such file, it is no ledger, or another version of the program wrote it.
     """
-    source = Path(path)
-    if not source.exists():
-        raise SimulatorError(str(source), None, "does not exist", "name a file that `simulator run --out` wrote")
-    if source.is_dir():
-        raise SimulatorError(str(source), None, "is a folder", "name a file in it")
-    try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            ledger = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise SimulatorError(
-            str(source), None, "is not a netCDF-4 file", "name a file that `simulator run --out` wrote"
-        ) from error
-    check_version(ledger.attrs.get("schema_version"), str(source))
-    if "gross_cost" not in ledger:
-        raise SimulatorError(str(source), None, "holds no gross_cost", "name a file that `simulator run --out` wrote")
+    ledger = read_dataset(path, _A_RUN)
+    check_version(ledger.attrs.get("schema_version"), str(path))
+    check_ledger(ledger, str(path))
     return ledger
 
 
-def check_version(version: object, source: str) -> None:
+_A_RUN = "name a file that `simulator run --out` wrote"
+_NEEDED = ("gross_cost", "excess_cost", "above_cost", "n_above", "threshold_amount")
+_TOLD = ("currency", "scenario", "scenario_id", "seed", "title")
+
+
+def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
+    """What a netCDF-4 file holds, whole in memory.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is no such file, or it is no such file; with `mend`.
+    """
+    if not os.path.exists(path):
+        raise SimulatorError(str(path), None, "does not exist", mend)
+    if os.path.isdir(path):
+        raise SimulatorError(str(path), None, "is a folder", "name a file in it")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            return opened.load()
+    except Exception as error:  # a damaged file lets its reader fail in any way
+        raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
+
+
+def check_ledger(ledger: xr.Dataset, source: str) -> None:
+    """Refuse what lacks a part of a ledger, or has it in another form."""
+    missing = [name for name in _NEEDED if name not in ledger] + [name for name in _TOLD if name not in ledger.attrs]
+    if missing:
+        raise SimulatorError(source, None, f"holds no {missing[0]}", _A_RUN)
+    for name, variable in ledger.variables.items():
+        known = VARIABLES.get(str(name)) or COORDINATES.get(str(name))
+        if known and (set(variable.dims) != set(known.dims) or not variable.size):
+            has = (
+                f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
+            )
+            raise SimulatorError(source, None, f"holds {has}", _A_RUN)
+    bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
+    if bare:
+        raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
+
+
+def check_version(version: Any, source: str) -> None:
     """Refuse what another version of the program wrote."""
     if version is None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
-    if version != SCHEMA_VERSION:
+    if not np.array_equal(version, SCHEMA_VERSION):
         raise SimulatorError(
             f"{source}: schema_version",
             version,
             f"must be {SCHEMA_VERSION}",
             "use the version of the program that wrote it",
         )
+
+
+def check_draws(ledger: xr.Dataset) -> None:
+    """Refuse what is no ledger, such as a summary of one."""
+    if not isinstance(ledger, xr.Dataset) or "gross_cost" not in ledger:
+        raise SimulatorError("ledger", None, "holds no draws", "give what `simulate` drew")
 
 
 # ── what follows without another draw ────────────────────────────────────────────────────────────
@@ -212,6 +246,7 @@ def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
     SimulatorError
         Where a threshold of the rule's own is not on the ledger's grid.
     """
+    check_draws(ledger)
     grid = [float(threshold) for threshold in ledger["threshold"].values]
     fixed = rule.fixed_thresholds()
     for threshold in fixed:

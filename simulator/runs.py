@@ -257,7 +257,12 @@ def _withheld(part: Any) -> Any:
 
 def scenario_of(ledger: xr.Dataset) -> Scenario | None:
     """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
-    raw = json.loads(ledger.attrs["scenario"])
+    try:
+        raw = json.loads(ledger.attrs["scenario"])
+    except ValueError:
+        raise SimulatorError(
+            "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
+        ) from None
     return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .base import SCHEMA_VERSION, Count, People, Positive, SimulatorError, Term, Threshold, also, mistake, mistakes_in
+from .base import SCHEMA_VERSION, Count, Name, People, Positive, Term, Threshold, also, mistake, mistakes_in, read_toml
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, Stream, names_differ
@@ -35,7 +34,7 @@ def _ascending(raw: Any) -> Iterator[Any]:
         raw = raw.get("percentiles") if isinstance(raw, dict) else raw.percentiles
     try:
         numbers = [float(number) for number in raw]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
     if any(math.isnan(number) for number in numbers):
         return
@@ -75,7 +74,7 @@ class Scenario(Term):
 
     schema_version: int = SCHEMA_VERSION
     """Version of the file's form."""
-    title: Annotated[str, Field(min_length=1)]
+    title: Name
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
     """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
@@ -259,7 +258,7 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     'GBP'
     """
     source = Path(path)
-    return scenario_from(_read_toml(source), str(source), source.parent)
+    return scenario_from(read_toml(source), str(source), source.parent)
 
 
 def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:
@@ -292,18 +291,3 @@ def _key_names() -> set[str]:
     schema = Scenario.model_json_schema()
     parts = [schema, *schema["$defs"].values()]
     return {name for part in parts for name in part.get("properties", {})}
-
-
-def _read_toml(source: Path) -> dict[str, Any]:
-    if not source.exists():
-        raise SimulatorError(str(source), None, "does not exist", "check the name")
-    if source.is_dir():
-        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it")
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
-    except OSError as error:
-        raise SimulatorError(str(source), None, f"cannot be read ({error.strerror})", "check its permissions") from None

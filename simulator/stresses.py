@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from .base import Fraction, NonNegative, Positive, SimulatorError, Term, mistakes_in
+from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistakes_in, read_toml
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""
@@ -351,7 +349,7 @@ AnyChange = Annotated[
 class Stress(Term):
     """A named stress: one change, or several at once."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     expresses: str = ""
     """What it expresses and where it comes from, in a sentence."""
     changes: Annotated[tuple[AnyChange, ...], Field(min_length=1)]
@@ -360,7 +358,7 @@ class Stress(Term):
 class Range(Term):
     """An uncertain input: a change whose leading figure lies anywhere between two ends."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     change: AnyChange
     """What is uncertain; its own leading figure does not matter."""
     low: Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -380,13 +378,8 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
         Listing every mistake of the file.
     """
     source = Path(path)
-    raw: Mapping[str, Any] = {}
+    raw = read_toml(source)
     try:
-        raw = tomllib.loads(source.read_text(encoding="utf-8"))
         return _Library.model_validate(raw).stresses
-    except OSError:
-        raise SimulatorError(str(source), None, "cannot be read", "check the name") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
     except ValidationError as error:
         raise mistakes_in(error, raw, str(source)) from None

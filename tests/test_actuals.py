@@ -193,7 +193,7 @@ def test_outcomes_payment_of_real_rows():
 
 
 def test_files_that_hold_no_designs(tmp_path):
-    with pytest.raises(SimulatorError, match="cannot be read"):
+    with pytest.raises(SimulatorError, match="does not exist"):
         load_designs(tmp_path / "absent.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("[[designs]\n")

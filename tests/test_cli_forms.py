@@ -265,3 +265,12 @@ def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tm
     dollars = tmp_path / "dollars.toml"
     dollars.write_text('currency = "USD"\n' + SMALL)
     assert "Dixon" not in call("check", str(dollars))[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "simulator.present.cli", "calibrate", "--mean", "952", "--cv", "3", "--json"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "simulator: the answer could not be written (No space left on device); free some space\n"

@@ -16,6 +16,7 @@ from conftest import KINDS, SHOCKS, UNITS, alone, make
 import simulator as sim
 from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
+from simulator.files import check_writable
 from simulator.ledger import COORDINATES, VARIABLES, assemble, fingerprint
 
 BANDED = Banded(bands=[{"at": 5_000.0, "share": 0.9}, {"at": 20_000.0, "share": 0.4}])
@@ -147,6 +148,12 @@ def test_a_place_that_cannot_be_written_is_told(ledger, tmp_path, place, sentenc
         sim.save(ledger, tmp_path / place)
 
 
+def test_a_name_that_is_too_long_is_told_before_any_work(tmp_path):
+    with pytest.raises(sim.SimulatorError, match="has a name that is too long; shorten it"):
+        check_writable(tmp_path / ("é" * 122 + ".nc"))
+    check_writable(tmp_path / ("é" * 118 + ".nc"))
+
+
 def test_a_file_gets_the_usual_permissions(ledger, tmp_path):
     before = os.umask(0o027)
     try:
@@ -156,6 +163,14 @@ def test_a_file_gets_the_usual_permissions(ledger, tmp_path):
     assert (tmp_path / "run.nc").stat().st_mode & 0o777 == 0o640
 
 
+def drawn():
+    return sim.simulate(make(), progress=False)
+
+
+def untold(ledger, name):
+    return ledger.drop_attrs(deep=False).assign_attrs({k: v for k, v in ledger.attrs.items() if k != name})
+
+
 @pytest.mark.parametrize(
     ("make_it", "sentence"),
     [
@@ -163,6 +178,14 @@ def test_a_file_gets_the_usual_permissions(ledger, tmp_path):
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_text("no netCDF"), "is not a netCDF-4 file"),
         (lambda path: path.write_bytes(b""), "is not a netCDF-4 file"),
+        (lambda path: sim.save(drawn().drop_vars("n_above"), path), "holds no n_above"),
+        (lambda path: sim.save(drawn().isel(replicate=[]), path), "holds an empty gross_cost"),
+        (lambda path: sim.save(drawn().rename(replicate="year"), path), "holds gross_cost by year"),
+        (lambda path: sim.save(drawn().drop_vars("threshold"), path), "does not say its threshold"),
+        (
+            lambda path: sim.save(drawn().drop_attrs(deep=False).assign_attrs(schema_version=1), path),
+            "holds no currency",
+        ),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 90), "is not a netCDF-4 file"),
         (lambda path: xr.Dataset({"x": 1}).to_netcdf(path, engine="h5netcdf"), "does not say its schema_version"),
         (
@@ -185,6 +208,19 @@ def test_what_is_no_ledger_is_told(tmp_path, make_it, sentence):
     with pytest.raises(sim.SimulatorError, match=sentence) as told:
         sim.open_ledger(path)
     assert str(path) in told.value.path and told.value.mend and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("Link iteration failed"), TypeError("None"), AttributeError("_h5")])
+def test_a_damaged_file_is_told_however_its_reader_fails(ledger, tmp_path, monkeypatch, failure):
+    path = tmp_path / "run.nc"
+    sim.save(ledger, path)
+
+    def fail(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(xr, "open_dataset", fail)
+    with pytest.raises(sim.SimulatorError, match="is damaged; name a file that `simulator run --out` wrote"):
+        sim.open_ledger(path)
 
 
 def test_a_ledger_cut_short_is_told(ledger, tmp_path):
@@ -381,3 +417,10 @@ def test_assembling_sets_units_afresh():
     ledger = assemble(values, coordinates, {"seed": 1}, "EUR")
     assert ledger["gross_cost"].attrs["units"] == "EUR per year" and ledger.attrs["currency"] == "EUR"
     assert ledger["cut"].attrs["long_name"] == VARIABLES["cut"].sentence
+
+
+@pytest.mark.parametrize("other", [None, {}, xr.Dataset({"cv": 1.0})])
+def test_what_holds_no_draws_is_refused(other):
+    for ask in (sim.summarise, sim.fan, lambda given: sim.settle(given, sim.Design(name="full risk"))):
+        with pytest.raises(sim.SimulatorError, match="ledger: holds no draws; give what `simulate` drew"):
+            ask(other)

@@ -512,3 +512,10 @@ def test_a_picture_is_written_whole_or_not_at_all(summary: xr.Dataset, tmp_path:
     with pytest.raises(sim.SimulatorError, match="does not exist"):
         save_figure(draw(), tmp_path / "absent" / "a.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
+
+
+@pytest.mark.parametrize("name", [one for one in sim.plots.__all__ if not one.startswith("fit_")])
+def test_another_dataset_is_refused_with_what_is_needed(name):
+    for other in (xr.Dataset(), None):
+        with pytest.raises(sim.SimulatorError, match=r"^\w+: is given no \w+; give what `\w+` gave$"):
+            getattr(sim.plots, name)(other)

@@ -268,6 +268,13 @@ def test_mistakes_are_one_sentence(source: Path, monkeypatch, arguments: list[st
     assert [path.name for path in source.parent.iterdir()] == ["r.nc"]
 
 
+def test_a_rare_shock_and_whom_it_hits_are_told() -> None:
+    shocks: list[dict] = [{"name": "strike", "probability": 0.2, "by": -0.1, "segments": ["well"]}]
+    shocks += [{"name": "prices", "cv": 0.02}]
+    told = html_of(gather(designed(shocks=shocks)))
+    assert "10% less in 20% of years" in told and "coefficient of variation 2%" in told
+
+
 @pytest.mark.parametrize(("module", "option", "name"), [("jinja2", "-o", "r.html"), ("xlsxwriter", "--xlsx", "r.xlsx")])
 def test_a_missing_extra_is_one_sentence(source: Path, monkeypatch, module: str, option: str, name: str) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)

@@ -465,6 +465,8 @@ def test_a_file_is_read(tmp_path):
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_text("title = "), "is not valid TOML"),
         (lambda path: path.write_bytes(b"title = '\xff'"), "is not UTF-8"),
+        (lambda path: path.write_text("x = " + "[" * 5000 + "]" * 5000), "is nested too deeply"),
+        (lambda path: path.write_text("x = " + "9" * 5000), "cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path, make_it, bound):
@@ -474,6 +476,40 @@ def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path, make_it, bou
         sim.load(path)
     assert found.value.path == str(path) and found.value.bound.startswith(bound) and found.value.mend
     assert "\n" not in str(found.value)
+
+
+def test_a_name_that_no_file_can_have_is_told():
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(sim.SimulatorError, match="cannot be read"):
+            sim.load(name)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    path = tmp_path / "scenario.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TOML.encode())
+    assert sim.load(path) == sim.load(load(tmp_path, TOML))
+
+
+def test_names_are_short_and_on_one_line(tmp_path):
+    for name, bound in (("a\\nb", "line break"), ("a\\u0000b", "control character"), ("W" * 10_000, "longer than 120")):
+        with pytest.raises(sim.SimulatorError, match=bound) as found:
+            sim.load(load(tmp_path, TOML.replace('title = "one"', f'title = "{name}"')))
+        assert found.value.path.endswith("title") and len(str(found.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("5_000.0", "1" + "0" * 400, "is too large; give a number of a sensible size"),
+        ("p_user", "minimum", "minimum: is not a key that exists here; take it out"),
+        ("severity = {", "severity = [] #{", "severity: is not a table; write a table"),
+    ],
+)
+def test_mistakes_have_a_mend_that_helps(tmp_path, before, after, sentence):
+    assert before in TOML
+    with pytest.raises(sim.SimulatorError) as found:
+        sim.load(load(tmp_path, TOML.replace(before, after)))
+    assert sentence in str(found.value)
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):

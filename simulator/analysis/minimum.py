@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import ledger as books
 from .. import runs
-from ..base import SimulatorError
+from ..base import MOST_PEOPLE, SimulatorError
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario
@@ -148,6 +148,8 @@ def minimum_population(
 def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Sizes:
     low = smallest or min(1_000, scenario.population_sizes[0])
     high = largest or scenario.population_sizes[-1]
+    if high > MOST_PEOPLE:
+        raise SimulatorError("largest", high, f"must be at most {MOST_PEOPLE:,}", "give a smaller one")
     if not 1 <= low < high:
         raise SimulatorError(
             "smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError
 
-from ..base import Count, Fraction, Positive, SimulatorError, Term, mistakes_in
+from ..base import Count, Fraction, Positive, Term, mistakes_in, read_toml
 
 Array = NDArray[np.float64]
 
@@ -74,12 +73,8 @@ def load_minimum_rate(path: str | os.PathLike[str]) -> MinimumRateRule:
         Where the file cannot be read, or is no such rule.
     """
     source = Path(path)
+    raw = read_toml(source)
     try:
-        raw = tomllib.loads(source.read_text(encoding="utf-8"))
         return MinimumRateRule.model_validate(raw)
-    except OSError:
-        raise SimulatorError(str(source), None, "cannot be read", "check the name") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
     except ValidationError as error:
         raise mistakes_in(error, raw, str(source)) from None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError
+from ..base import SimulatorError, read_toml
 from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
@@ -75,7 +72,7 @@ def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
     SimulatorError
         Listing every mistake.
     """
-    return designs_from(_parsed(path).get("designs", ()), str(path))
+    return designs_from(read_toml(path).get("designs", ()), str(path))
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
@@ -86,16 +83,7 @@ def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
     SimulatorError
         Listing every mistake.
     """
-    return load(path) if "population" in _parsed(path) else None
-
-
-def _parsed(path: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SimulatorError(str(path), None, f"is not valid TOML: {error}", "mend that line") from None
-    except OSError as error:
-        raise SimulatorError(str(path), None, f"cannot be read ({error.strerror})", "name a TOML file") from None
+    return load(path) if "population" in read_toml(path) else None
 
 
 def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..base import Count, NonNegative, SimulatorError, Term, mistake, mistakes_in
+from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .exclusion import Cap, ExclusionRule
@@ -32,7 +32,7 @@ class Design(Term):
     the provider carries the full risk.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     """What the design is called in results."""
     labels: tuple[str, ...] = ()
     """Other names by which rows of actual figures refer to it."""

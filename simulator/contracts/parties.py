@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from ..base import Fraction, NonNegative, Term, mistake
+from ..base import Fraction, Name, NonNegative, Term, mistake
 from .accounts import Accounts
 from .context import Array
 from .mitigation import Basis
@@ -17,7 +16,7 @@ from .mitigation import Basis
 class Party(Term):
     """One party of a design; shares are fractions that add to 1 over the parties."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     funds: Fraction = 0.0
     """Its part of the money that comes from outside."""
     delivers: Fraction = 0.0
@@ -124,7 +123,7 @@ class Protection(Term):
     The funders hand over the expected excess; `loading` is added by whom `premium_from` names.
     """
 
-    payer: Annotated[str, Field(min_length=1)]
+    payer: Name
     """The party that bears the excess: an external pool, a commissioner, a reinsurer."""
     premium_from: str | None = None
     """The party that buys the protection; without it those who fund."""

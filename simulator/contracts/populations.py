@@ -15,7 +15,7 @@ from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer
 from ..engine import kernels
-from ..ledger import retained_cost
+from ..ledger import check_draws, retained_cost
 from ..scenario import Scenario
 from .context import Array
 from .exclusion import ExclusionRule
@@ -29,6 +29,7 @@ class Populations:
     """
 
     def __init__(self, ledger: xr.Dataset) -> None:
+        check_draws(ledger)
         self.ledger = ledger
         self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
         self.place = "population_size" if "population_size" in ledger.dims else "unit"

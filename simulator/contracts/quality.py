@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, NonNegative, Number, Positive, Term, also, mistake
+from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake
 from .context import Array, ByYear, Context, apply_by_sign, first_known
 
 ROUNDING = 1e-12
@@ -19,7 +19,7 @@ ROUNDING = 1e-12
 class Measure(Term):
     """One outcome measure: what is expected of it, and how far luck moves it."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     target: Number
     """Attainment at which the measure counts in full."""
     mean: Number

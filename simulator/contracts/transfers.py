@@ -12,13 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, NonNegative, Number, Positive, Term, mistake
+from ..base import Fraction, Name, NonNegative, Number, Positive, Term, mistake
 from .accounts import Accounts
 from .context import Array, ByYear, Context
 from .mitigation import Mitigation
 from .parties import Party
 
-PartyName = Annotated[str, Field(min_length=1)]
+PartyName = Name
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from ..base import People, Positive, Term, Threshold, also, mistake
+from ..base import Name, People, Positive, Term, Threshold, also, mistake
 from .calibrate import Calibrated
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .severity import AnySeverity, Severity
@@ -36,7 +36,7 @@ GivenSeverity = Annotated[
 class Segment(Term):
     """People with one cost distribution: a need level, an age band, a condition count."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
     """Share of the population; the shares of all segments add up to 1."""
     p_user: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 1.0
@@ -58,7 +58,7 @@ class Segment(Term):
 class RareService(Term):
     """A rare costly service, counted by event and not by patient: transplants, secure mental health, a new therapy."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     rate_per_100k: Positive
     """Expected events a year for 100,000 people; the number of events is Poisson."""
     price: AnySeverity
@@ -86,7 +86,7 @@ def _refuse_infinite_mean(severity: Severity) -> None:
 class Unit(Term):
     """One of several disjoint populations that are drawn together: a district, a practice, a cohort."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     members: People
     """People in the unit, for one year."""
     shares: dict[str, Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]] | None = None
@@ -108,7 +108,7 @@ def _shares_add_up(raw: Any) -> Iterator[Any]:
     yield from names_differ(raw)
     try:
         total = math.fsum(float(part["share"] if isinstance(part, dict) else part.share) for part in raw)
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, OverflowError, KeyError, AttributeError):
         return
     if len(raw) and not abs(total - 1) <= 1e-6:
         yield mistake(f"has shares that add up to {total:.8g}, not 1", "make the shares add up to 1")

@@ -18,7 +18,7 @@ from pydantic import Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 from scipy import special
 
-from ..base import OpenFraction, Term, mistake
+from ..base import Name, OpenFraction, Term, mistake
 
 Array = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ Segments = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(excl
 class Shock(Term):
     """What multiplies the cost of many people in a replicate at once: prices, a hard winter. Its mean is exactly 1."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     cv: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
     """Coefficient of variation of the lognormal factor."""
     segments: Segments = ()
@@ -74,7 +74,7 @@ class RareShock(Term):
     A chance of 0.1 and 0.05 more: 1.05 / 1.005 in one year of ten, 1 / 1.005 in the other nine.
     """
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     probability: OpenFraction
     """Chance that it comes in a year."""
     by: Annotated[float, Field(strict=True, gt=-1, le=10, allow_inf_nan=False)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -321,21 +321,14 @@ def open_any(path: str) -> xr.Dataset:
     SimulatorError
         Where there is no such file, or it is not one that the program writes.
     """
-    from ..ledger import check_version
+    from ..ledger import check_ledger, check_version, read_dataset
 
-    source = Path(path)
-    if not source.exists():
-        raise SimulatorError(path, None, "does not exist", "name a file that `--out` wrote")
-    if source.is_dir():
-        raise SimulatorError(path, None, "is a folder", "name a file in it")
-    try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            found = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        mend = (
-            "run it first, and name what --out wrote" if source.suffix == ".toml" else "name a file that `--out` wrote"
-        )
-        raise SimulatorError(path, None, "is not a netCDF-4 file", mend) from error
+    is_scenario = path.endswith(".toml") and os.path.exists(path)
+    found = read_dataset(
+        path, "run it first, and name what --out wrote" if is_scenario else "name a file that `--out` wrote"
+    )
     if "schema_version" in found.attrs:
         check_version(found.attrs["schema_version"], path)
+    if "gross_cost" in found:
+        check_ledger(found, path)
     return found

@@ -34,9 +34,11 @@ def clear_errors() -> Iterator[None]:
         yield
     except SimulatorError as error:
         raise Sentence(str(error)) from None
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed has a place to go
-        raise SystemExit(0) from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise Sentence(f"the answer could not be written ({error.strerror}); free some space") from None
 
 
 def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
@@ -121,7 +123,7 @@ def check_output(option: str, path: str | None, source: str | None = None) -> No
 
     if not path:
         return
-    if source is not None and Path(path).exists() and Path(source).exists() and os.path.samefile(path, source):
+    if source is not None and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise SimulatorError(option, None, "names the file that is read", "name another file")
     try:
         check_writable(path)

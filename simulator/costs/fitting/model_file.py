@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ...base import SCHEMA_VERSION, SimulatorError, mistakes_in
+from ...base import SCHEMA_VERSION, SimulatorError, mistakes_in, read_toml
 from ..model import Population
 from ..severity import Empirical, Mixture, Severity, Spliced
 from .parameter_sets import Drawn
@@ -117,19 +116,21 @@ def model_population(path: str | os.PathLike[str]) -> Population:
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Population, dict[str, Drawn], dict[str, Any]]:
     """Population, parameter sets and provenance of a model file."""
-    source = Path(path).name
+    source = Path(path).name or str(path)
     raw = _raw(Path(path), source)
     version = raw.get("schema_version")
     if version != SCHEMA_VERSION:
         raise SimulatorError(f"{source}: schema_version", None, f"is not {SCHEMA_VERSION}", "fit the model afresh")
     strangers = sorted(set(raw) - {"schema_version", "provenance", "population", "parameter_sets"})
-    if strangers or "population" not in raw:
+    provenance = raw.get("provenance", {})
+    is_told = isinstance(provenance, dict) and isinstance(provenance.get("currency", ""), str)
+    if strangers or "population" not in raw or not is_told:
         raise SimulatorError(source, None, "is not a model file", "name a file that `simulator fit` wrote")
     try:
         population = Population.model_validate(raw["population"])
     except ValidationError as error:
         raise mistakes_in(error, raw["population"], source) from None
-    return population, _sets_in(raw.get("parameter_sets", []), source), raw.get("provenance", {})
+    return population, _sets_in(raw.get("parameter_sets", []), source), provenance
 
 
 def _sets_in(raw: Any, source: str) -> dict[str, Drawn]:
@@ -151,10 +152,9 @@ def _is_numbers(values: Any) -> bool:
 
 def _raw(path: Path, source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SimulatorError(source, None, "does not exist", "check the name") from None
-    except OSError:
-        raise SimulatorError(source, None, "cannot be read", "check the name and its permissions") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        raise SimulatorError(source, None, "is not valid TOML", "fit the model afresh") from None
+        return read_toml(path)
+    except SimulatorError as error:
+        # only what is wrong: a line of the file may be a patient's, where another file is named by mistake
+        bound = error.bound.partition(":")[0]
+        mend = "fit the model afresh" if path.is_file() else "check the name"
+        raise SimulatorError(source, None, bound, mend) from None

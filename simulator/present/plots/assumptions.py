@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from ..text import people
 from .colours import GREY, SERIES
 from .style import finish, house_axes, percent_axis, percentage, words
+from .wanted import made_by
 
 _NOTE = "Green: input at its low end; blue: at its high end, the others as agreed. Every figure is exact."
 DRAWN = ("tornado", "as_agreed")
 
 
+@made_by("sensitivity", "tornado")
 def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """A statistic with each input at the ends of its range, the widest on top.
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from ..text import money, people
 from .colours import GREY, SERIES
 from .style import beside_row, finish, house_axes, money_axis, percentage
+from .wanted import made_by
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
@@ -33,6 +34,7 @@ class _Row(NamedTuple):
     worst: _Figure = _Figure(0.0, 0.0)
 
 
+@made_by("compare", "expected_surplus")
 def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None = None, level: float = 0.05) -> Axes:
     """Each party's surplus under each design: expected, and in its own 1-in-20 year.
 

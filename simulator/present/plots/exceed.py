@@ -12,6 +12,7 @@ from ..text import people
 from .colours import INK
 from .names import one_in, one_threshold
 from .style import evenly, finish, house_axes, label_ends, percent_axis
+from .wanted import made_by
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
 _TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
@@ -19,6 +20,7 @@ _FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
 """Where the axis goes on beyond one year in a thousand: the others would touch."""
 
 
+@made_by("exceedance", "p_exceed")
 def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Overspend that is exceeded in one year in N, one line a population size.
 

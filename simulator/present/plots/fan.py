@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from .colours import SERIES
 from .names import one_threshold
 from .style import finish, house_axes, label_ends, people_axis, percent_axis
+from .wanted import made_by
 
 DRAWN = ("overspend", "overspend_se")
 
 
+@made_by("fan", "overspend")
 def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Ranges of the overspend by population size: half of the years, nine in ten, 98 in 100.
 

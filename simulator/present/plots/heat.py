@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..text import columns, error_decimals, people
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .style import finish, house_axes, percentage
+from .wanted import made_by
 
 _NOTE = (
     "Chance in % ± one standard error. Orange line: at most {} on its right; ? where the 95% interval leaves that open."
@@ -18,6 +19,7 @@ _NOTE = (
 DRAWN = ("p_overspend", "p_overspend_se", "p_overspend_interval")
 
 
+@made_by("summarise", "p_overspend")
 def heat_map(summary: xr.Dataset, ax: Axes | None = None, margin: float | None = None, at_most: float = 0.05) -> Axes:
     """Chance of an overspend above a margin, by population size and threshold, and where it is small enough.
 

@@ -9,10 +9,12 @@ from matplotlib.colors import to_hex
 
 from .colours import GREY
 from .style import MOST_SERIES, finish, house_axes, label_ends, percent_axis
+from .wanted import made_by
 
 DRAWN = ("surplus", "budget")
 
 
+@made_by("payoff", "surplus")
 def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | None = None) -> Axes:
     """Each party's surplus against cost, both as a share of the budget.
 

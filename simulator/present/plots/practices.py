@@ -9,11 +9,13 @@ from matplotlib.axes import Axes
 from .colours import GREY, SERIES
 from .names import one_threshold
 from .style import finish, house_axes, label_ends, people_axis, percentage
+from .wanted import made_by
 
 DRAWN = ("ratio", "members", "limit", "outside", "expected_outside")
 _LINES = ("--", "-")
 
 
+@made_by("funnel", "ratio")
 def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each practice's cost over the expected against its people, between the limits of luck.
 

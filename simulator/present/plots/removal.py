@@ -10,6 +10,7 @@ from ..text import NO_EXCLUSION, error_decimals, people
 from .colours import SERIES
 from .names import threshold_names
 from .style import evenly, finish, house_axes, percent_axis, words
+from .wanted import made_by
 
 DRAWN = tuple(
     f"{name}{end}"
@@ -22,6 +23,7 @@ _MOST = 5
 _NOTE = "Figures ± one standard error; lines: 95% intervals. Patients: those with a cost above the threshold."
 
 
+@made_by("summarise", "cost_removed_share")
 def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int | None = None) -> Axes:
     """Shares of patients, of cost and of variance that each threshold removes.
 

@@ -10,12 +10,14 @@ from ..text import people
 from .colours import INK, SERIES, ink_on
 from .names import one_threshold
 from .style import finish, house_axes, label_ends, percent_axis, percentage
+from .wanted import made_by
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
 _SAID = {"process": "luck", "systematic": "what hits everybody", "parameter": "doubt about the model"}
 _COLOURS = {"process": SERIES[0], "systematic": SERIES[3], "parameter": SERIES[1]}
 
 
+@made_by("variance_by_source", "sd_overspend")
 def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Shares of the overspend's variance from luck, doubt and common shocks, by population size.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..text import error_decimals, people
 from .colours import DIVERGING, INK, ink_on
 from .style import finish, house_axes
+from .wanted import made_by
 
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (
@@ -23,6 +24,7 @@ _NOTE = (
 Array = NDArray[np.float64]
 
 
+@made_by("stress", "surplus_difference_share")
 def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """What each stress does to each party under each design, as a share of the party's revenue as agreed.
 

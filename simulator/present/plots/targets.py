@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, people_axis, percentage
+from .wanted import made_by
 
 DRAWN = ("minimum_population", "minimum_population_interval")
 _MARKS = ("o", "s", "^", "D")
 
 
+@made_by("minimum_by_target", "minimum_population")
 def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Minimum viable population by the largest tolerated chance of an overspend, one line a threshold.
 

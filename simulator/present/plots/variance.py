@@ -13,10 +13,12 @@ from ..text import SYMBOLS
 from .colours import INK
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, log_percent_axis, people_axis
+from .wanted import made_by
 
 DRAWN = ("cv", "cv_se", "exact_cv")
 
 
+@made_by("summarise", "cv")
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 

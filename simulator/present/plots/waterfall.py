@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..text import SYMBOLS, money, people
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, finish, house_axes, money_axis
+from .wanted import made_by
 
 Array = NDArray[np.float64]
 
@@ -19,6 +20,7 @@ _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn
 _NOTE = "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error; shares of the capitation."
 
 
+@made_by("layers", "amount")
 def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "1 in 20") -> Axes:
     """From the capitation, layer by layer, to what each party is left with.
 

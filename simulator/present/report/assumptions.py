@@ -72,10 +72,20 @@ def _share(value: Any) -> str:
 
 
 def _shocks(contents: Contents) -> Iterator[Table]:
-    rows = [[shock["name"], percentage(shock["cv"])] for shock in contents.scenario.get("shocks", ())]
+    rows = [
+        [shock["name"], _shock_law(shock), ", ".join(shock.get("segments", ())) or "everybody"]
+        for shock in contents.scenario.get("shocks", ())
+    ]
     if rows:
-        note = "As given. A shock multiplies everybody's cost in a year at once; its mean is 1."
-        yield Table("Shocks: what hits everybody at once", ["Shock", "Coefficient of variation"], rows, note)
+        note = "As given. A shock multiplies the cost of all whom it hits in a year at once; its mean is 1."
+        yield Table("Shocks: what hits many at once", ["Shock", "Size", "Hits"], rows, note)
+
+
+def _shock_law(shock: dict[str, Any]) -> str:
+    if "cv" in shock:
+        return f"coefficient of variation {percentage(shock['cv'])}"
+    extent = f"{percentage(abs(shock['by']))} {'less' if shock['by'] < 0 else 'more'}"
+    return f"{extent} in {percentage(shock['probability'])} of years"
 
 
 def _thresholds(contents: Contents) -> Table:

@@ -115,8 +115,8 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
     drawn = draws_of(ledger)
-    scenario = json.loads(drawn.attrs["scenario"])
     whole = scenario_of(drawn)
+    scenario = json.loads(drawn.attrs["scenario"])
     designs = _designs(scenario)
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary, compared = summarise(drawn, margins=margins), _compared(drawn, designs)
