@@ -224,7 +224,13 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, 
     out = tmp_path / "r.nc"
     command = [sys.executable, "-m", "simulator.present.cli", "run", str(scenario), "--out", str(out)]
     running = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        # where the tests run in the background, SIGINT is ignored, and what they start inherits that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while _cpu_seconds(running.pid) < 6 and running.poll() is None:  # well past imports, into the draws
         time.sleep(0.1)

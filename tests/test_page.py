@@ -69,7 +69,7 @@ def test_a_scenario_shows_its_fields_with_their_meaning() -> None:
 
 
 def test_a_hostile_name_of_a_design_is_escaped() -> None:
-    shown = sim.Design(name=HOSTILE)._repr_html_()
+    shown = sim.Design(name="<script>alert('x')</script> & \"quote\"")._repr_html_()
     assert "<script" not in shown and "&lt;script&gt;" in shown
 
 

@@ -116,7 +116,7 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
 
 def test_an_endless_population_is_what_large_ones_tend_to():
     scenario = make(shocks=SHOCKS, population={"membership": "sampled"})
-    large = sim.exact(with_sizes(scenario, (50_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
+    large = sim.exact(with_sizes(scenario, (2_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
     limit = measure(
         overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).values,
         target_of("p_overspend", 0.1, margin=0.05),
@@ -134,7 +134,9 @@ def test_no_population_is_large_enough_and_the_report_says_so():
     assert no_population_is_enough(answer).all()
     assert np.isinf(answer["minimum_population"]).all()
     assert np.isinf(answer["exact_minimum_population"]).all()
-    assert "no population is large enough: systematic risk alone gives 10." in str(size_report(answer))
+    assert "no population is large enough: systematic risk alone gives 10." in " ".join(
+        str(size_report(answer)).split()
+    )
     small = answer_of(
         make(
             shocks=[{"name": "prices", "cv": 0.01}],

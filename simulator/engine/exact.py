@@ -31,7 +31,7 @@ TAIL_MASS = 1e-8
 """Chance of a total beyond the series' range that is aimed at."""
 _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
-_GONE = 1e-10  # of a block of frequencies after which nothing is left
+_GONE = 2e-9  # of a block of frequencies after which nothing is left; a truncated shock leaves some 1e-9 for ever
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
