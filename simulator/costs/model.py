@@ -258,11 +258,6 @@ class CostModel(Term):
         """The largest product of shocks that their laws allow, shape (stream,)."""
         return self.joint_shocks.largest
 
-    @property
-    def largest_factor(self) -> float:
-        """The largest of any stream."""
-        return float(self.largest_factors.max())
-
     def unit_shares(self, unit: Unit) -> Array:
         """Shares of the segments in one unit."""
         if unit.shares is None:

@@ -67,7 +67,6 @@ _W1 = np.uint64(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _24 = np.uint64(24)
-_ONE = np.uint64(1)
 
 _BLOCKS = 256
 _WORDS = 4 * _BLOCKS
