@@ -272,7 +272,9 @@ def test_a_rare_shock_and_whom_it_hits_are_told() -> None:
     shocks: list[dict] = [{"name": "strike", "probability": 0.2, "by": -0.1, "segments": ["well"]}]
     shocks += [{"name": "prices", "cv": 0.02}]
     told = html_of(gather(designed(shocks=shocks)))
-    assert "10% less in 20% of years" in told and "coefficient of variation 2%" in told
+    heads = ("Shock", "Coefficient of variation", "Changes cost by", "In so many years", "Hits")
+    assert "".join(f'<th scope="col">{head}</th>' for head in heads) in told
+    assert ">−10%</td>" in told and ">20%</td>" in told and ">2%</td>" in told
 
 
 @pytest.mark.parametrize(("module", "option", "name"), [("jinja2", "-o", "r.html"), ("xlsxwriter", "--xlsx", "r.xlsx")])
@@ -313,13 +315,15 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
         rows = long[long["statistic"] == name]
         assert rows["value"].astype(float).tolist() == pytest.approx(summary[name].values.ravel().tolist(), rel=1e-14)
         errors = summary[f"{name}_se"].values.ravel().tolist()
-        assert rows["error"].astype(float).tolist() == pytest.approx(errors, rel=1e-14)
+        assert rows["± s.e."].astype(float).tolist() == pytest.approx(errors, rel=1e-14, nan_ok=True)
     chances = long[(long["statistic"] == "p_overspend") & (long["margin"] == 0.03)]
     interval = summary["p_overspend_interval"].sel(margin=0.03)
-    found = chances[["lower 95%", "upper 95%"]].to_numpy(float).ravel()
+    found = chances[["95% lower", "95% upper"]].to_numpy(float).ravel()
     assert found.tolist() == pytest.approx(interval.values.ravel().tolist())
-    assert set(long[long["statistic"] == "exact_mean"]["error"]) == {"exact"}
-    assert set(chances["threshold"]) == {5_000.0, 20_000.0, "no exclusion"}
+    assert set(long[long["statistic"] == "exact_mean"]["note"]) == {"exact"}
+    assert set(chances["threshold"].dropna()) == {5_000.0, 20_000.0}
+    assert set(chances[chances["threshold"].isna()]["rule"]) == {"no exclusion"}
+    assert set(long[long["statistic"] == "cv"]["meaning"]) == {summary["cv"].attrs["long_name"]}
     assert {"expected_surplus", "risk_share", "minimum_population"} <= set(long["statistic"])
 
 

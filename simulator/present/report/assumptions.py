@@ -9,7 +9,7 @@ from typing import Any
 from ..text import money, people
 from .gather import Contents
 from .names import percentage
-from .tables import Table
+from .tables import Number, Table
 
 LIMITS = (
     "The model is the assumptions below: it says how far chance moves the cost of such a population, not whether the "
@@ -38,8 +38,8 @@ def _segments(contents: Contents) -> Table:
     rows = [
         [
             segment["name"],
-            percentage(segment["share"]),
-            percentage(segment.get("p_user", 1.0)),
+            _percentage(segment["share"]),
+            _percentage(segment.get("p_user", 1.0)),
             _money(row.get("mean"), contents.currency),
             _share(row.get("cv")),
             _share(row.get("share_of_cost")),
@@ -64,45 +64,65 @@ def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
 
 
 def _money(value: Any, currency: str) -> str:
-    return money(float(value), currency) if isinstance(value, int | float) else "—" if value is None else "infinite"
+    if isinstance(value, int | float):
+        return Number(money(float(value), currency), value, "money")
+    return "—" if value is None else "infinite"
 
 
 def _share(value: Any) -> str:
-    return f"{100 * value:.3g}%" if isinstance(value, int | float) else "—" if value is None else "infinite"
+    if isinstance(value, int | float):
+        return Number(f"{100 * value:.3g}%", value, "share")
+    return "—" if value is None else "infinite"
+
+
+def _percentage(value: float) -> Number:
+    return Number(percentage(value), value, "share")
 
 
 def _shocks(contents: Contents) -> Iterator[Table]:
+    shocks = contents.scenario.get("shocks", ())
+    told = [(key, title) for key, title in _SHOCK_FIGURES if any(key in shock for shock in shocks)]
     rows = [
-        [shock["name"], _shock_law(shock), ", ".join(shock.get("segments", ())) or "everybody"]
-        for shock in contents.scenario.get("shocks", ())
+        [
+            shock["name"],
+            *(_percentage(shock[key]) if key in shock else "—" for key, _ in told),
+            ", ".join(shock.get("segments", ())) or "everybody",
+        ]
+        for shock in shocks
     ]
     if rows:
         note = "As given. A shock multiplies the cost of all whom it hits in a year at once; its mean is 1."
-        yield Table("Shocks: what hits many at once", ["Shock", "Size", "Hits"], rows, note)
+        head = ["Shock", *(title for _, title in told), "Hits"]
+        yield Table("Shocks: what hits many at once", head, rows, note)
 
 
-def _shock_law(shock: dict[str, Any]) -> str:
-    if "cv" in shock:
-        return f"coefficient of variation {percentage(shock['cv'])}"
-    extent = f"{percentage(abs(shock['by']))} {'less' if shock['by'] < 0 else 'more'}"
-    return f"{extent} in {percentage(shock['probability'])} of years"
+_SHOCK_FIGURES = (("cv", "Coefficient of variation"), ("by", "Changes cost by"), ("probability", "In so many years"))
+"""Figures of a shock, and what a column says of them."""
 
 
 def _thresholds(contents: Contents) -> Table:
-    rows = []
-    for at, name in enumerate(contents.thresholds):
-        amounts = contents.amounts.isel(threshold=at).values
-        low, high = _amount(float(amounts.min()), contents.currency), _amount(float(amounts.max()), contents.currency)
-        label = float(contents.summary["threshold"][at])
-        percentile = percentage(label) if contents.summary["threshold"].attrs.get("units") == "1" else "—"
-        rows.append([name, low if low == high else f"{low} to {high}", percentile])
-    head = ["Patient-level rule", "One patient's annual cost", "Percentile of patients"]
+    lowest, highest = contents.amounts.min("segment").values, contents.amounts.max("segment").values
+    ends = [lowest, *([highest] if (lowest != highest).any() else [])]
+    by_percentile = contents.summary["threshold"].attrs.get("units") == "1"
+    rows = [
+        [
+            name,
+            *(_amount(float(end[at]), contents.currency) for end in ends),
+            *([_percentage(float(contents.summary["threshold"][at]))] if by_percentile else []),
+        ]
+        for at, name in enumerate(contents.thresholds)
+    ]
+    by_segment = [": lowest segment", ": highest segment"] if len(ends) > 1 else [""]
+    head = ["Patient-level rule", *(f"One patient's annual cost{which}" for which in by_segment)]
+    head += ["Percentile of patients"] if by_percentile else []
     note = "Exact. Of each patient's cost, what lies above is taken out of the budget."
     return Table("Thresholds: where exclusion starts", head, rows, note)
 
 
 def _amount(value: float, currency: str) -> str:
-    return "without limit" if value == float("inf") else f"{money(0, currency)[:-1]}{value:,.0f}"
+    if value == float("inf"):
+        return "without limit"
+    return Number(f"{money(0, currency)[:-1]}{value:,.0f}", value, "money")
 
 
 def _rare_services(contents: Contents) -> Iterator[Table]:
@@ -110,8 +130,8 @@ def _rare_services(contents: Contents) -> Iterator[Table]:
     rows = [
         [
             service["name"],
-            f"{service['rate_per_100k']:g}",
-            money(service["mean_price"], contents.currency),
+            Number(f"{service['rate_per_100k']:g}", service["rate_per_100k"], "number"),
+            _money(service["mean_price"], contents.currency),
             "in the budget" if service["in_scope"] else "outside the budget",
         ]
         for service in services
@@ -123,7 +143,7 @@ def _rare_services(contents: Contents) -> Iterator[Table]:
 
 def _units(contents: Contents) -> Iterator[Table]:
     units = contents.scenario["population"].get("units", ())
-    rows = [[unit["name"], people(unit["members"])] for unit in units]
+    rows = [[unit["name"], Number(people(unit["members"]), unit["members"], "people")] for unit in units]
     if rows:
         yield Table("Units, drawn together", ["Unit", "People"], rows, "As given.")
 
@@ -147,7 +167,7 @@ def provenance(contents: Contents) -> Table:
     known = contents.summary.attrs
     versions = json.loads(known.get("versions", "{}"))
     rows = [
-        ["Synthetic populations", f"{known['replicates']:,}"],
+        ["Synthetic populations", Number(f"{known['replicates']:,}", known["replicates"], "people")],
         ["Seed", str(known["seed"])],
         ["Scenario", str(known["scenario_id"])],
         ["Tables", str(known.get("tables_hash", "—"))],

@@ -6,6 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
+class Number(str):
+    """A number as a person reads it, which a workbook holds as the number itself."""
+
+    __slots__ = ("form", "value")
+    value: float
+    form: str
+    """What it counts: people, money, share or number."""
+
+    def __new__(cls, told: str, value: float, form: str) -> Number:
+        """What is read, and what it stands for."""
+        made = super().__new__(cls, told)
+        made.value, made.form = value, form
+        return made
+
+
 class Table(NamedTuple):
     """Rows of text below a caption; the first cell of a row is its head."""
 
