@@ -145,6 +145,13 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
             str(source), None, f"cannot be read ({error.strerror})", "check its name and permissions"
         ) from None
     except UnicodeDecodeError:
+        if _is_netcdf(source):
+            raise SimulatorError(
+                str(source),
+                None,
+                "is a netCDF file that a verb wrote, not a scenario",
+                "name the scenario's .toml file",
+            ) from None
         raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
@@ -152,6 +159,30 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise SimulatorError(str(source), None, "is nested too deeply", "take brackets out") from None
     except ValueError as error:  # a number of thousands of digits, or a name that no file can have
         raise SimulatorError(str(source), None, f"cannot be read ({error})", "shorten it") from None
+
+
+def _is_netcdf(source: Path) -> bool:
+    with source.open("rb") as opened:
+        return opened.read(4) == b"\x89HDF"
+
+
+_MOST_NAMES = 12
+
+
+def columns_there(have: Sequence[str], wanted: Sequence[str]) -> str:
+    """A near match of a column that is missing, and the columns that there are, as the end of a sentence.
+
+    Nothing where a name may be a figure: rows without a head would be told as one.
+    """
+    import difflib
+
+    names = [str(name) for name in have]
+    if not names or not all(name[:1].isalpha() for name in names):
+        return "check that its first line names the columns"
+    near = difflib.get_close_matches(wanted[0], names, n=1) if wanted else []
+    listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"{meant}Its columns are: {listed}" if meant else f"its columns are: {listed}"
 
 
 # ── in notebooks ─────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -48,6 +50,10 @@ def settle(
     csv: str | None,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
+
+    --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
+    expenditure); as the terms ask, also members, revenue, quality, met_standard, minimum_rate, adjustment and, where
+    SOURCE has several designs, design. Money is per year, shares are fractions.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
@@ -160,7 +166,8 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
         raise SimulatorError(rows, None, "does not exist", "check the name") from None
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
-    settled = settle_actuals(designs, frame)
+    with _about(rows):
+        settled = settle_actuals(designs, frame)
     known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
     settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
     if out:
@@ -170,6 +177,17 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
         lambda: settled.astype(object).to_dict("records"),
         lambda: _long_rows(settled),
     )
+
+
+@contextmanager
+def _about(rows: str) -> Iterator[None]:
+    """Say what is wrong with a table by the name of its file."""
+    try:
+        yield
+    except SimulatorError as error:
+        if error.path != "frame":
+            raise
+        raise SimulatorError(rows, error.value, error.bound, error.mend) from None
 
 
 def _long_rows(settled: pd.DataFrame) -> pd.DataFrame:
