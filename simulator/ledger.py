@@ -252,9 +252,7 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
         kept.append(cost)
     points = ledger["threshold"].sel(threshold=sweep(ledger, rule))
     retained = xr.concat(kept, dim=points).transpose(*ledger["gross_cost"].dims, "threshold")
-    describe_variable(
-        retained, ledger["gross_cost"].attrs.get("units", ""), "cost that is kept under the exclusion rule"
-    )
+    describe_variable(retained, ledger["gross_cost"].attrs.get("units", ""), "retained cost under the exclusion rule")
     return retained.rename("retained_cost")
 
 

@@ -86,14 +86,14 @@ def test_smallest_populations_are_numbers_and_their_limits_are_notes(contents: C
         told = [value if math.isfinite(value) and value else math.nan for value in values.tolist()]
         assert asked[head].astype(float).tolist() == pytest.approx(told, nan_ok=True)
     unreached = asked["People"].isna()
-    assert asked[unreached]["Note"].str.contains("over 4,000|300, the smallest").all()
+    assert asked[unreached]["Note"].str.contains("> 4,000|300, the smallest").all()
 
 
 def test_a_limit_of_the_grid_is_told_in_words(contents: Contents) -> None:
     inf = math.inf
     assert minimum_note(contents, 0.0, [0.0, 0.0]) == "300, the smallest size simulated, are already enough"
-    assert minimum_note(contents, inf, [900.0, inf]) == "over 4,000: not even the largest size simulated is enough"
-    assert minimum_note(contents, 900.0, [0.0, inf]) == "lower end at 300 or fewer; upper end over 4,000"
+    assert minimum_note(contents, inf, [900.0, inf]) == "> 4,000: not even the largest size simulated is enough"
+    assert minimum_note(contents, 900.0, [0.0, inf]) == "lower end ≤ 300; upper end > 4,000"
     assert minimum_note(contents, 900.0, [800.0, 950.0]) == ""
 
 

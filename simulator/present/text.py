@@ -53,12 +53,16 @@ def threshold_label(threshold: float, unit: str, currency: str) -> str:
 
 def excess_rule(label: str) -> str:
     """What is done at a threshold, in words."""
-    return NO_EXCLUSION if label == NO_EXCLUSION else f"excess over {label} removed"
+    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {_at(label)}"
 
 
 def under(label: str) -> str:
     """A threshold as part of a sentence."""
-    return "without exclusion" if label == NO_EXCLUSION else f"with the excess over {label} removed"
+    return "without exclusion" if label == NO_EXCLUSION else f"with each patient's cost capped at {_at(label)}"
+
+
+def _at(label: str) -> str:
+    return f"the {label} percentile" if label.endswith("%") else label
 
 
 def people(number: float) -> str:
@@ -134,9 +138,14 @@ def too_few(replicates: int) -> list[str]:
 
 
 def columns(summary: xr.Dataset) -> list[str]:
-    """Heads of the threshold columns of a Dataset."""
+    """The thresholds of a Dataset: money, or percentiles."""
     unit = summary["threshold"].attrs.get("units", "")
     return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
+
+
+def rules(summary: xr.Dataset) -> list[str]:
+    """What is done at each threshold of a Dataset: heads of columns."""
+    return [excess_rule(label) for label in columns(summary)]
 
 
 def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Table:
@@ -148,7 +157,7 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
         [label, *(_cell(cells.isel({place: p, "threshold": d}), name) for d in range(summary.sizes["threshold"]))]
         for p, label in enumerate(labels)
     ]
-    head = ["people" if place == "population_size" else place, *columns(summary)]
+    head = ["people" if place == "population_size" else place, *rules(summary)]
     seen = name != "p_overspend" or not ((summary[name].sel(at) == 0) | (summary[name].sel(at) == 1)).any()
     note = "± one standard error" if seen else "± one standard error; < and >: 95% bound, none or all of them did"
     return Table(head, rows, f"{title} ({note})")
@@ -157,6 +166,25 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
 def _cell(cell: xr.Dataset, name: str) -> str:
     value, se = float(cell[name]), float(cell[f"{name}_se"])
     return chance(value, se, cell["p_overspend_interval"].values) if name == "p_overspend" else percent(value, se)
+
+
+_EDGE = "≤ "
+"""Before the smallest size of a grid where that is enough already."""
+
+
+def enough_already(said: str) -> str:
+    """The sentence on a smallest population that the grid's edge hides; nothing where it does not.
+
+    Parameters
+    ----------
+    said : str
+        From `minimum_population`.
+    """
+    if not said.startswith(_EDGE):
+        return ""
+    smallest, _, bound = said.removeprefix(_EDGE).partition(" (")
+    within = f" (95% interval: {bound}" if bound else ""
+    return f"{smallest} people, the smallest size simulated, are already enough{within}"
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> str:
@@ -168,7 +196,7 @@ def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest
         if math.isinf(number):
             return f"over {people(largest)}"
         if number == 0:
-            return f"{people(smallest)} or fewer"
+            return f"{_EDGE}{people(smallest)}"
         step = 10.0 ** (math.floor(math.log10(number)) - 1)
         return people(rounding(number / step) * step)
 

@@ -79,6 +79,8 @@ def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
     if math.isinf(number):
         most = people(cell.attrs["largest"])
         return f"{_where(label, dim)}, not even {most} people, the most that were tried, are enough."
+    if number == 0:
+        return _least_sentence(label, cell, dim, exact)
     if cell.attrs["method"] != "simulated":
         return f"{_where(label, dim)}, {_size(number, cell)} people are enough, exactly."
     beside = "" if math.isnan(exact) else f"; the exact engine says {_size(exact, cell, exact=True)}"
@@ -86,6 +88,18 @@ def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
     return (
         f"{_where(label, dim)}, {_size(number, cell)} people are enough ({sure} interval: {_interval(cell)}{beside})."
     )
+
+
+def _least_sentence(label: str, cell: xr.Dataset, dim: str, exact: float) -> str:
+    """That the smallest population that was tried is enough already."""
+    where, least = _where(label, dim), people(cell.attrs["smallest"])
+    said = f"{where}, {least} people, the smallest size tried, are already enough"
+    if cell.attrs["method"] != "simulated":
+        return f"{said}, exactly."
+    within = float(cell["minimum_population_interval"].max()) > 0
+    told = [f"{percentage(cell.attrs['confidence'])} interval: {_interval(cell)}"] if within else []
+    told += [] if math.isnan(exact) else [f"the exact engine says {_size(exact, cell, exact=True)}"]
+    return f"{said} ({'; '.join(told)})." if told else f"{said}."
 
 
 def _interval(cell: xr.Dataset) -> str:
@@ -106,7 +120,7 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> str:
         return UNKNOWN
     if math.isinf(number):
         return "none is enough" if exact else f"over {people(answer.attrs['largest'])}"
-    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else people(rounded(number, 3))
+    return f"≤ {people(answer.attrs['smallest'])}" if number == 0 else people(rounded(number, 3))
 
 
 def terms_report(terms: xr.Dataset) -> Page:
@@ -255,4 +269,4 @@ def sources_report(split: xr.Dataset) -> Page:
         else f"{where}, luck is half of the variance at {enough[-1]} people: beyond that more people help little."
     )
     title = "Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)"
-    return Page("", [verdict], [Table(["people", *labels], rows, title)])
+    return Page("", [verdict], [Table(["people", *map(excess_rule, labels)], rows, title)])

@@ -12,6 +12,7 @@ from .page import Page, Table
 from .text import (
     NO_EXCLUSION,
     columns,
+    enough_already,
     exact_percent,
     excess_rule,
     figure_table,
@@ -20,6 +21,7 @@ from .text import (
     people,
     percent,
     percentage,
+    rules,
     too_few,
     under,
 )
@@ -32,7 +34,7 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
     tables = [
         figure_table(summary, "cv", "Coefficient of variation of the retained cost"),
         figure_table(summary, "p_overspend", overspend, margin=margin),
-        removed_table(summary),
+        *([removed_table(summary)] if set(columns(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     answers = [answer_table(summary, margin, at_most)] if sized and seen else []
@@ -55,11 +57,11 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     """How many people are needed, without exclusion and with the most of it."""
     said = _minima(summary, margin, at_most)
     ends = [said[-1], *([said[0]] if len(said) > 1 else [])]
-    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends)
-    return (
-        f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}, a "
-        f"population needs {needs} (95% interval in brackets)."
-    )
+    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends if not enough_already(number))
+    told = [f"a population needs {needs} (95% interval in brackets)"] if needs else []
+    told += [f"{enough_already(number)} {under(label)}" for label, number in ends if enough_already(number)]
+    asked = f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}"
+    return f"{asked}, {'; '.join(told)}."
 
 
 def _unseen(at_most: float) -> str:
@@ -119,7 +121,7 @@ def removed_table(summary: xr.Dataset) -> Table:
     largest = summary[place].values[-1]
     where = f"{people(float(largest))} people" if place == "population_size" else str(largest)
     return Table(
-        ["share of", *columns(summary)], rows, f"What each threshold takes out, at {where} (± one standard error)"
+        ["share of", *rules(summary)], rows, f"What each threshold takes out, at {where} (± one standard error)"
     )
 
 
@@ -183,7 +185,7 @@ def _exact_table(values: xr.DataArray, labels: list[str], title: str, at_most: f
         [people(n), *(_marked(float(v), at_most) for v in row)]
         for n, row in zip(values["population_size"].values, values.values, strict=True)
     ]
-    return Table(["people", *labels], rows, title)
+    return Table(["people", *map(excess_rule, labels)], rows, title)
 
 
 def _marked(value: float, at_most: float | None) -> str:

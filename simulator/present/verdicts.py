@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import amount, exact_percent, percent, threshold_label
+from .text import amount, exact_percent, excess_rule, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -76,7 +76,7 @@ def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
     swept = len({number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
     if not swept:
         return str(row["design"])
-    return f"{row['design']}, {threshold_label(number(row['threshold']), '', currency)}"
+    return f"{row['design']}, {excess_rule(threshold_label(number(row['threshold']), '', currency))}"
 
 
 def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:

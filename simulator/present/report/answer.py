@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..text import minimum_population, people
+from ..text import enough_already, minimum_population, people
 from .gather import Contents
 from .names import NO_EXCLUSION, figure, percentage
 
@@ -43,14 +43,17 @@ def minimum_told(contents: Contents, margin: float, position: int) -> str:
 def _how_large(contents: Contents) -> tuple[Part, ...]:
     told = [(minimum_told(contents, contents.target.margin, at), name) for at, name in _ends(contents)]
     (first, *others), target = told, contents.target
-    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, a contract needs "
-    parts = [Part(start), *_number(*first)]
+    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, "
+    parts = [Part(start if enough_already(first[0]) else f"{start}a contract needs "), *_number(*first)]
     for one in others:
         parts += [Part("; "), *_number(*one)]
     return (*parts, Part(", as read off the simulated sizes."))
 
 
 def _number(said: str, rule: str) -> tuple[Part, ...]:
+    if enough := enough_already(said):
+        number, _, rest = enough.partition(" ")
+        return Part(number, strong=True), Part(f" {rest} {_with(rule)}")
     number, _, interval = said.partition(" (")
     bracket = f" (95% interval: {interval}" if interval else ""
     return Part(number, strong=True), Part(f" people{bracket} {_with(rule)}")

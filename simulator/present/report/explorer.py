@@ -106,7 +106,7 @@ def _controls(contents: Contents) -> list[Control]:
     return found
 
 
-# ── the cost that is kept ────────────────────────────────────────────────────────────────────────
+# ── the retained cost ────────────────────────────────────────────────────────────────────────
 
 
 class _Scale(NamedTuple):
@@ -142,7 +142,7 @@ def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:
 
 
 def _figures(contents: Contents, place: Place) -> list[list[str]]:
-    """By threshold: budget, and the figures of the cost that is kept."""
+    """By threshold: budget, and the figures of the retained cost."""
     worst = level_of(place.summary)
     found = []
     for at in range(len(contents.thresholds)):

@@ -130,11 +130,11 @@ def minimum_note(contents: Contents, number: float, bounds: Sequence[float]) -> 
     if number == 0:
         told.append(f"{least}, the smallest size simulated, are already enough")
     elif math.isinf(number):
-        told.append(f"over {most}: not even the largest size simulated is enough")
+        told.append(f"> {most}: not even the largest size simulated is enough")
     if bounds[0] == 0 != number:
-        told.append(f"lower end at {least} or fewer")
+        told.append(f"lower end ≤ {least}")
     if math.isinf(bounds[1]) and not math.isinf(number):
-        told.append(f"upper end over {most}")
+        told.append(f"upper end > {most}")
     return "; ".join(told)
 
 

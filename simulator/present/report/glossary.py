@@ -13,7 +13,7 @@ class Word(NamedTuple):
 
 
 GLOSSARY = (
-    Word("Budget", "The exact mean of the cost that is kept, after the excess of costly patients is taken out."),
+    Word("Budget", "The exact mean of the retained cost, after the excess of costly patients is taken out."),
     Word("Cap", "What one patient costs above the threshold in a year is taken out, and somebody else pays for it."),
     Word("Capitation", "A fixed amount of money for each person and year, whatever care the person needs."),
     Word("Coefficient of variation", "Standard deviation over mean: one year in three strays as far, or further."),
@@ -21,7 +21,7 @@ GLOSSARY = (
     Word("Exact", "Worked out from the assumptions without drawing anything; it has no sampling error."),
     Word("Margin", "How far above the budget a year may end before it counts as an overspend here."),
     Word("Mean of the worst years", "Average cost of the costliest years, such as the costliest 1 in 20 (TVaR)."),
-    Word("Overspend", "Cost kept, divided by the budget, less one."),
+    Word("Overspend", "Retained cost, divided by the budget, less one."),
     Word("Replicate", "One synthetic population, drawn for one year."),
     Word("Segment", "People with one distribution of annual cost: a need level, an age band."),
     Word("Share of the risk", "How much of what luck does to the total falls on a party; the shares add to 100%."),

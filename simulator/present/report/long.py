@@ -63,7 +63,7 @@ def _note(contents: Contents, record: dict[Any, Any]) -> str:
     told = [record["error"]] if isinstance(record["error"], str) else []
     if record["unit"] == "people":
         sizes = contents.summary["population_size"].values
-        ends = {0.0: f"{people(float(sizes[0]))} or fewer", math.inf: f"over {people(float(sizes[-1]))}"}
+        ends = {0.0: f"≤ {people(float(sizes[0]))}", math.inf: f"> {people(float(sizes[-1]))}"}
         named = (("value", ""), ("lower 95%", "lower end "), ("upper 95%", "upper end "))
         told += [f"{name}{ends[record[key]]}" for key, name in named if record[key] in ends]
     return "; ".join(told)

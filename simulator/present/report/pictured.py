@@ -38,7 +38,7 @@ def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
         for p, size in enumerate(answer["population_size"].values)
     ]
     levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
-    note = f"Cost that is kept / budget − 1, {contents.thresholds[-1]}. ± is one standard error."
+    note = f"Retained cost / budget − 1, {contents.thresholds[-1]}. ± is one standard error."
     return Table("Overspend by population", ["Population", *levels], rows, note)
 
 

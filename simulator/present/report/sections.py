@@ -19,7 +19,7 @@ FIGURES = (
     ("cv", "Coefficient of variation"),
     ("tvar", "Mean of the worst 1 year in 20"),
 )
-"""What is told of the cost that is kept, besides the chance of an overspend."""
+"""What is told of the retained cost, besides the chance of an overspend."""
 
 WORST_LEVEL = 0.95
 """Level of the mean of the worst years: 1 year in 20."""
@@ -92,7 +92,7 @@ def luck_table(contents: Contents) -> Table:
             row.append(told if math.isnan(known) else f"{told} (exact: {100 * known:.4g}%)")
         rows.append(row)
     return Table(
-        "Coefficient of variation of the cost that is kept",
+        "Coefficient of variation of the retained cost",
         ["Population", *contents.thresholds],
         rows,
         _NOTE,
