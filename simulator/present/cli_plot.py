@@ -9,6 +9,7 @@ import click
 
 from ..base import SimulatorError
 from .shell import Verb, check_output, check_picture, clear_errors, without_display, write_picture, written
+from .voice import Fraction
 
 if TYPE_CHECKING:
     from .kinds import Asked
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
 @click.option("--members", type=click.IntRange(min=1), help="People of the population drawn; the largest by default.")
 @click.option("--threshold", type=float, help="A threshold of the file; the last by default.")
-@click.option("--margin", type=click.FloatRange(-1, 10, min_open=True), default=0.03, show_default=True,
+@click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
               help="Tolerance of the overspend.")  # fmt: skip
 @click.option("--design", help="The design drawn; the first by default.")
 def plot(

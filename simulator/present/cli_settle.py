@@ -11,6 +11,7 @@ import click
 from ..base import SimulatorError
 from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
 from .tidy import LAST, dataset_json, tidy
+from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @click.option(
     "--loss-over",
-    type=click.FloatRange(0, 1),
+    type=Fraction(0, 1),
     default=0.05,
     show_default=True,
     help="Loss as a share of own revenue to warn of.",
@@ -121,7 +122,7 @@ def _settle_draws(
     told = comparison_json(compared)
     told |= {"verdicts": verdicts(told, known["currency"])}
     return Told(
-        lambda: comparison_report(told, known["title"], known["currency"]), lambda: told, lambda: tidy(compared)
+        lambda: comparison_report(told, known["title"], known["currency"], known), lambda: told, lambda: tidy(compared)
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import xarray as xr
 
-from .page import Table
+from .page import Page, Table
 
 UNKNOWN = "not estimable"
 """Said where a figure does not exist, or too little was drawn to tell it."""
@@ -53,7 +55,7 @@ def threshold_label(threshold: float, unit: str, currency: str) -> str:
 
 def excess_rule(label: str) -> str:
     """What is done at a threshold, in words."""
-    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {_at(label)}"
+    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {'at ' if label.endswith('%') else ''}{_at(label)}"
 
 
 def under(label: str) -> str:
@@ -62,7 +64,7 @@ def under(label: str) -> str:
 
 
 def _at(label: str) -> str:
-    return f"the {label} percentile" if label.endswith("%") else label
+    return f"percentile {label[:-1]}" if label.endswith("%") else label
 
 
 def people(number: float) -> str:
@@ -135,6 +137,25 @@ def too_few(replicates: int) -> list[str]:
         f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Ask "
         "for 1,000 or more with --replicates."
     ]
+
+
+def provenance(known: Mapping[str, Any]) -> str:
+    """Replicates, seed, scenario and version, as far as the attributes of an answer tell them."""
+    parts = []
+    if "replicates" in known:
+        count = int(known["replicates"])
+        parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
+    elif known.get("method") == "exact":
+        parts.append("exact: no draws")
+    for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
+        if key in known:
+            parts.append(told.format(known[key]))
+    return " · ".join(parts)
+
+
+def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
+    """A page whose last line says where its figures come from."""
+    return replace(page, parts=[*page.parts, provenance(known)])
 
 
 def columns(summary: xr.Dataset) -> list[str]:

@@ -18,6 +18,7 @@ from .text import (
     percentage,
     rounded,
     under,
+    with_origin,
 )
 
 # ── how large ────────────────────────────────────────────────────────────────────────────────────
@@ -39,7 +40,7 @@ def size_report(answer: xr.Dataset) -> Page:
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
     impossible = [_impossible(label, cell, dim) for label, cell in found if _never(cell)]
     verdict = [*impossible, *(_size_sentence(label, cell, dim) for label, cell in ends if not _never(cell))]
-    return Page(str(answer.attrs.get("title", "")), verdict, [told])
+    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, [told]), answer.attrs)
 
 
 def asked(answer: xr.Dataset) -> str:
@@ -146,7 +147,8 @@ def terms_report(terms: xr.Dataset) -> Page:
         f"Exact, nothing drawn. Margin and reserve are exceeded in {often} of years. The provider's share of an "
         f"overspend is the largest whose loss stays within {lost} of its revenue as often."
     )
-    return Page(str(known.get("title", "")), verdict, [Table(head, rows, f"What makes {size} people viable"), notes])
+    told = Table(head, rows, f"What makes {size} people viable")
+    return with_origin(Page(str(known.get("title", "")), verdict, [told, notes]), known)
 
 
 def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currency: str) -> str:
@@ -187,7 +189,7 @@ def luck_report(answer: xr.Dataset) -> Page:
         _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1])
         for risk in answer["risk"].values
     ]
-    return Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."])
+    return with_origin(Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."]), known)
 
 
 def _luck_row(cell: xr.Dataset) -> list[str]:

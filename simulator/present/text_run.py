@@ -21,9 +21,11 @@ from .text import (
     people,
     percent,
     percentage,
+    provenance,
     rules,
     too_few,
     under,
+    with_origin,
 )
 from .tidy import cells
 
@@ -141,11 +143,7 @@ def _provenance(summary: xr.Dataset) -> str:
     stopped = (
         "Drawn on until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
     )
-    return (
-        f"{stopped}{known['check_sentence']}\n"
-        f"{known['replicates']:,} synthetic populations, seed {known['seed']}, "
-        f"scenario {known['scenario_id'][:12]}; {budget}."
-    )
+    return f"{stopped}{known['check_sentence']}\n{budget[:1].upper()}{budget[1:]}.\n{provenance(known)}"
 
 
 def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
@@ -162,7 +160,8 @@ def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
     error = float(answer["probability_error"].max())
     how = f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."
     verdict = [_exact_verdict(over, label, chance, at_most, d) for d, label in _ends(labels)]
-    return Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
+    page = Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
+    return with_origin(page, answer.attrs)
 
 
 def _ends(labels: list[str]) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_percent, people, percent, percentage, too_few
+from .text import error_decimals, exact_percent, people, percent, percentage, too_few, with_origin
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -18,7 +18,7 @@ _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 def stress_report(answer: xr.Dataset) -> Page:
     """Change of every party's expected surplus, as a share of its revenue: a table for each design."""
     known = answer.attrs
-    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
+    size = f"{people(known['members'])} people"
     designs = [(str(name), answer.sel(design=name)) for name in answer["design"].values]
     notes = (
         "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error.\n"
@@ -26,7 +26,8 @@ def stress_report(answer: xr.Dataset) -> Page:
     )
     verdict = [_worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
-    return Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+    page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+    return with_origin(page, known)
 
 
 def _parties(answer: xr.Dataset) -> list[str]:
@@ -84,13 +85,17 @@ def _rounded(share: float, error: float, sign: bool = False) -> str:
 
 
 def reverse_report(found: list[xr.Dataset]) -> Page:
-    """How far each input must move before a party breaks, in sentences: those that break first of all."""
+    """How far each input must move before a party breaks, those that break it first at the top."""
     told = sorted(found, key=_distance)
-    verdict = [reverse_line(one) for one in told]
     known = told[0].attrs
-    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
-    warnings = too_few(known["replicates"])
-    return Page(f"How far until {known['party']} breaks: {size}", verdict, ["± one standard error."], warnings)
+    rows = [[one.attrs["design"], one.attrs["change"].replace("_", " "), _breaking(one)] for one in told]
+    title = (
+        f"How far an input must move before {known['party']} loses {percentage(known['loss_over'])} of revenue "
+        "(± one standard error)"
+    )
+    table = Table(["design", "input", "breaks at"], rows, title, labels=2)
+    heading = f"How far until {known['party']} breaks: {people(known['members'])} people"
+    return with_origin(Page(heading, [reverse_line(told[0])], [table], too_few(known["replicates"])), known)
 
 
 def _distance(found: xr.Dataset) -> float:
@@ -101,18 +106,36 @@ def _distance(found: xr.Dataset) -> float:
 
 def reverse_line(found: xr.Dataset) -> str:
     """How far one input must move before a party breaks, in a sentence."""
-    known, point, error = found.attrs, float(found["breaking_point"]), float(found["breaking_point_se"])
+    known, point = found.attrs, float(found["breaking_point"])
     who = f"{known['design']}: {known['party']}"
     limit = f"a loss of {percentage(known['loss_over'])} of its revenue"
     what = f"of {known['change'].replace('_', ' ')}"
-    rate = known["figure"] == "per_100k"
     if math.isnan(point):
-        most = f"{known['largest']:g} per 100,000" if rate else percentage(known["largest"])
-        return f"{who} does not reach {limit}, even at {most} {what}."
+        return f"{who} does not reach {limit}, even at {_largest(found)} {what}."
     if point == 0:
         return f"{who} has {limit} as agreed already."
-    at = _per_100k(point, error) if rate else percent(point, error)
-    return f"{who} breaks ({limit}) at {at} {what}."
+    return f"{who} breaks ({limit}) at {_point(found)} {what}."
+
+
+def _breaking(found: xr.Dataset) -> str:
+    point = float(found["breaking_point"])
+    if math.isnan(point):
+        return f"not even at {_largest(found)}"
+    return _point(found) if point else "as agreed already"
+
+
+def _point(found: xr.Dataset) -> str:
+    point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
+    return _per_100k(point, error) if _is_rate(found) else percent(point, error)
+
+
+def _largest(found: xr.Dataset) -> str:
+    most = found.attrs["largest"]
+    return f"{most:g} per 100,000" if _is_rate(found) else percentage(most)
+
+
+def _is_rate(found: xr.Dataset) -> bool:
+    return bool(found.attrs["figure"] == "per_100k")
 
 
 def _per_100k(point: float, error: float) -> str:
@@ -131,14 +154,20 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
     statistic = _statistic(answer)
     agreed = _chance(float(answer["as_agreed"]))
-    head = ["input", "lowest", "highest", f"{known['statistic']} at lowest", "at highest", "first order", "total"]
+    short = _SHORT[known["statistic"]]
+    head = ["input", "lowest", "highest", f"{short} at lowest", f"{short} at highest", "first order", "total"]
     title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
         f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval)."
     )
-    return Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
+    page = Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
+    return with_origin(page, known)
+
+
+_SHORT = {"p_overspend": "chance", "cv": "cv", "mean_overspend": "cost beyond the budget"}
+"""A statistic as a column's head."""
 
 
 def _statistic(answer: xr.Dataset) -> str:
@@ -176,6 +205,7 @@ def _index(cell: xr.Dataset, name: str) -> str:
 def _input_words(cell: xr.Dataset, name: str) -> str:
     low, value = float(cell["total_order_interval"].sel(bound="lower")), float(cell["total_order"])
     if not low > 0:
-        return f"{name}: its index cannot be told from zero at these many points."
+        return f"{name}: its part in the variance cannot be told from nothing with so few points."
     low, high = (float(bound) for bound in cell["total_order_interval"].values)
-    return f"{name}: takes part in {value:.0%} of the variance ({low:.0%} to {high:.0%})."
+    sure = percentage(cell.attrs["confidence"])
+    return f"{name}: bears on {value:.0%} of the variance ({sure} interval: {low:.0%} to {high:.0%})."

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import Bbox
 
 from ...files import write_whole
-from ..text import money, people
+from ..text import money, people, provenance
 from .colours import GREY, WORDS
 
 MOST_SERIES = 4
@@ -66,7 +66,7 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
     _heading(ax, question, str(shown.attrs.get("title", "")) if about is None else about, left, width)
     below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown)) if text]
+    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
     _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
 
 
@@ -85,21 +85,6 @@ def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, f
         text, xy=corner, xycoords="axes fraction", xytext=offset, textcoords="offset points", fontsize=size,
         color=GREY, va=side, annotation_clip=False,
     )  # fmt: skip
-
-
-def provenance(shown: xr.Dataset) -> str:
-    """Replicates, seed, scenario and version, as far as the Dataset knows them."""
-    known = shown.attrs
-    parts = []
-    if "replicates" in known:
-        count = int(known["replicates"])
-        parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
-    elif known.get("method") == "exact":
-        parts.append("exact: no draws")
-    for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
-        if key in known:
-            parts.append(told.format(known[key]))
-    return " · ".join(parts)
 
 
 def _wrapped(text: str, width: float, size: float) -> str:

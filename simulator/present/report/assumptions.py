@@ -48,7 +48,7 @@ def _segments(contents: Contents) -> Table:
         for segment, row in zip(given, known, strict=True)
     ]
     mix = contents.scenario["population"].get("membership", "fixed")
-    held = "held as it is in every population" if mix == "fixed" else "drawn anew for every population"
+    held = "the same in every population" if mix == "fixed" else "drawn anew for every population"
     head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
             "Share of cost", "Law"]  # fmt: skip
     note = f"One person's annual cost, before shocks. Shares of people are given, the rest is exact. Case mix: {held}."
