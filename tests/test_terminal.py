@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import make
@@ -100,3 +102,16 @@ def test_one_law_is_told_once_with_both_its_names() -> None:
 def test_a_payoff_is_in_the_currency_of_its_scenario() -> None:
     drawn = make(designs=DESIGNS, currency="EUR")
     assert sim.payoff(drawn.designs, scenario=drawn)["surplus"].attrs["units"] == "EUR per year"
+
+
+def test_a_fit_bounds_what_no_row_shows_and_says_what_is_of_everybody() -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"total": np.r_[rng.lognormal(6, 1, 167), rng.lognormal(6, 1, 400), np.zeros(100)]})
+    frame["band"] = ["a"] * 167 + ["b"] * 500
+    model = sim.fit(frame, cost="total", segment="band", sets=2, family="lognormal")
+    page = str(sim.table(model))
+    (line,) = [line for line in page.splitlines() if line.startswith("a ") and "lognormal" in line]
+    assert "< 2.2%" in line and "exactly" not in page  # 1 − 0.025^(1/167)
+    assert page.splitlines()[-1].startswith("seed 1 · simulator")
+    assert ("not told: fewer than ten" in " ".join(page.split())) == ("not told" in page.partition("not told:")[0])
+    assert "Over all segments" not in page and "f everybody, " in page
