@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .disclosure import figures
-from .sample import MOST_OF_ONE, Sample
+from .sample import MOST_OF_ONE, Sample, together
 
 Array = NDArray[np.float64]
 Told = NDArray[np.bool_]
@@ -95,8 +95,8 @@ def squares_told(samples: Sequence[Sample], amounts: Array, told: Told) -> Told:
     """Where errors of limited means may be told, shape (sample, amount); everybody, if there, stands last.
 
     Two errors at neighbouring amounts tell, beside the limited means and the numbers above, the sum of squares of the
-    costs in between; the last and the standard deviation tell that of the costs above; those of everybody and of all
-    segments but some tell those of the rest. In none of these one patient may make more than half.
+    costs in between; the last and the standard deviation that of the costs above; those of everybody and of all
+    segments but some that of the rest. In none of these one patient may make more than half.
 
     Parameters
     ----------
@@ -107,19 +107,27 @@ def squares_told(samples: Sequence[Sample], amounts: Array, told: Told) -> Told:
         Where the limited means are told.
     """
     kept = np.stack([_steps_told(sample, amounts, row) for sample, row in zip(samples, told, strict=True)])
-    for column in np.flatnonzero(kept[-1]) if len(samples) > 1 else ():
-        amount = float(amounts[column])
-        silent = [
-            sample
-            for sample, row in zip(samples[:-1], kept[:-1], strict=True)
-            if not row[column] and (sample.n_above(amount) > 0 or sample.dominated(2))
-        ]
-        parts = [_squares(sample, amount, math.inf) for sample in silent]
-        if len(silent) == 1 or (
-            silent and _one_makes_most(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        ):
-            kept[-1, column] = False
-    return kept
+    if len(samples) == 1:
+        return kept
+    spread_told = np.array([not sample.dominated(2) for sample in samples[:-1]])
+    counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
+    # a segment with nobody above an amount tells its standard deviation there, or hides it
+    silent = ~kept[:-1] & ((counts > 0) | ~spread_told[:, None])
+    everybody = kept[-1].copy()
+    for some in np.unique(silent.T, axis=0):
+        here = (silent == some[:, None]).all(axis=0)
+        if some.sum() == 1:
+            everybody &= ~here
+        elif some.any():
+            rest = together([sample for sample, is_silent in zip(samples[:-1], some, strict=True) if is_silent])
+            everybody &= ~here | _steps_told(rest, amounts, kept[-1])
+    return np.concatenate([kept[:-1], everybody[None]])
+
+
+def tail_told(sample: Sample, amounts: Array, squares: Told) -> bool:
+    """Whether the squares of the costs above the last amount with an error may be told, as errors of top shares do."""
+    last = float(amounts[squares].max(initial=0.0))
+    return not _one_makes_most(*_squares(sample, last, math.inf))
 
 
 def _steps_told(sample: Sample, amounts: Array, told: Told) -> Told:
@@ -128,7 +136,8 @@ def _steps_told(sample: Sample, amounts: Array, told: Told) -> Told:
     upper = math.inf
     for position in np.flatnonzero(told)[::-1]:
         amount = float(amounts[position])
-        kept[position] = not _one_makes_most(*_squares(sample, amount, upper))
+        hidden_above = math.isinf(upper) and sample.dominated(2)
+        kept[position] = hidden_above or not _one_makes_most(*_squares(sample, amount, upper))
         upper = amount if kept[position] else upper
     for position in np.flatnonzero(kept):
         if not _one_makes_most(*_squares(sample, 0.0, float(amounts[position]))):

@@ -243,6 +243,7 @@ def _errors(
 ) -> dict[str, Array]:
     """Standard errors of a segment's observed figures by variable; nan where the figure or its squares are not told."""
     lower = _next_levels(shares)
+    tail = curve_errors.tail_told(sample, amounts, squares)
 
     def where(told: Told, error: Callable[[int], float]) -> Array:
         return np.array([error(k) if here else np.nan for k, here in enumerate(told)])
@@ -250,9 +251,12 @@ def _errors(
     return {
         "observed_p_above_se": where(known, lambda k: curve_errors.p_above_error(sample, amounts[k])),
         "observed_limited_mean_se": where(squares, lambda k: curve_errors.limited_mean_error(sample, amounts[k])),
-        "observed_top_share_se": where(np.isfinite(shares), lambda k: curve_errors.top_share_error(sample, LEVELS[k])),
+        "observed_top_share_se": where(
+            np.isfinite(shares) & tail, lambda k: curve_errors.top_share_error(sample, LEVELS[k])
+        ),
         "observed_cell_mean_se": where(
-            np.isfinite(cells), lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k]))
+            np.isfinite(cells) & (tail | (lower > 0)),
+            lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k])),
         ),
     }
 
