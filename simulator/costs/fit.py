@@ -229,7 +229,8 @@ def assemble(
 
 def _told_of_the_fit(provenance: dict[str, Any]) -> dict[str, Any]:
     """What the footer of a picture tells; rows as they are told elsewhere, rounded where few were dropped."""
-    kept = {"rows": provenance["rows_kept"]} if provenance["rows_kept"] is not None else {}
+    counted = "banded_people" if provenance["family"] == "bands" else "rows"
+    kept = {counted: provenance["rows_kept"]} if provenance["rows_kept"] is not None else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "currency": provenance["currency"],

@@ -32,7 +32,7 @@ _NO_SPREAD = 1e-10
 def p_above_error(sample: Sample, amount: float) -> float:
     """Of the share of people who cost more than an amount."""
     chance = float(sample.p_above(amount))
-    return _error(sample, (sample.x > amount) - chance, -chance)
+    return _error(sample, np.where(sample.x > amount, 1.0 - chance, -chance), -chance)
 
 
 def limited_mean_error(sample: Sample, amount: float) -> float:

@@ -142,6 +142,8 @@ def table(
     at = [int(np.searchsorted(amounts, d)) for d in how.thresholds]
     known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in cast.samples])
     known[:, len(labels) - 4 * len(at) :] &= np.repeat(told[:, at], 4, axis=1)
+    spreads = [name.startswith("sd up to") for name in labels]
+    known[:, spreads] &= curve_errors.squares_told(cast.samples, amounts, told)[:, at]
     if not rows_known:
         known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
     for column in range(len(labels)):

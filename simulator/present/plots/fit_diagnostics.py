@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from ...base import SimulatorError
 from . import fit_panels
-from .fit_panels import Ends, drawn_series, slices_left_out
+from .fit_panels import MOST_MARKS, Ends, drawn_series, slices_left_out
 from .style import finish, finish_sheet, house_axes, label_ends
 
 DRAWN = tuple(
@@ -57,7 +57,7 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
         for (title, draw), axes in zip(_PANELS, sheet, strict=True):
             ends.append(draw(axes, curves, _currency(curves, currency)))
             axes.set_title(title, loc="left")
-        finish_sheet(figure, curves, "How good is the fit?", _note(curves, f"{_MARKS} {_slices(curves)} {_TOGETHER}"))
+        finish_sheet(figure, curves, "How good is the fit?", _note(curves, f"{_slices(curves)} {_together(curves)}"))
         for axes, names in zip(sheet, ends, strict=True):
             _label(axes, names)
     return sheet
@@ -66,32 +66,39 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
 def fit_quantiles(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Q–Q: mean cost of equal slices of people, fitted against observed, on logarithmic axes."""
     question = "Does the model give each slice of people its cost?"
-    return _alone(curves, currency, ax, fit_panels.quantiles, question, f"{_MARKS} {_slices(curves)}")
+    return _alone(curves, currency, ax, fit_panels.quantiles, question, _slices)
 
 
 def fit_exceedance(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Share of people who cost more than an amount, on logarithmic axes."""
     question = "Does the model have as many costly people?"
-    return _alone(curves, currency, ax, fit_panels.exceedance, question, _MARKS)
+    return _alone(curves, currency, ax, fit_panels.exceedance, question)
 
 
 def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Lorenz: share of cost that the costliest share of people carry."""
     question = "Do the costliest people carry as much of the cost?"
-    return _alone(curves, None, ax, fit_panels.concentration, question, _MARKS)
+    return _alone(curves, None, ax, fit_panels.concentration, question)
 
 
 def fit_limited_means(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Mean cost up to an amount, fitted over observed: 1 where the fit is perfect."""
     question = "Is the mean cost right below each threshold?"
-    return _alone(curves, currency, ax, fit_panels.limited_means, question, f"{_MARKS} {_TOGETHER}")
+    return _alone(curves, currency, ax, fit_panels.limited_means, question, _together)
 
 
-def _alone(curves: xr.Dataset, currency: str | None, ax: Axes | None, draw: Panel, question: str, told: str) -> Axes:
+def _alone(
+    curves: xr.Dataset,
+    currency: str | None,
+    ax: Axes | None,
+    draw: Panel,
+    question: str,
+    told: Callable[[xr.Dataset], str] | None = None,
+) -> Axes:
     _check(curves)
     with house_axes(ax) as axes:
         _label(axes, draw(axes, curves, _currency(curves, currency)))
-        finish(axes, curves, question, _note(curves, told))
+        finish(axes, curves, question, _note(curves, told(curves) if told else ""))
     return axes
 
 
@@ -110,28 +117,42 @@ def _currency(curves: xr.Dataset, given: str | None) -> str:
 
 # ── what the footer says ─────────────────────────────────────────────────────────────────────────
 
-_MARKS = "Marks: observed; bars: ± 1.96 standard errors, rows taken as independent; lines: fitted, exact for the model."
-_TOGETHER = (
-    "Neighbouring limited means rest on the same people and move together; some of them have a mark, "
-    "put a little to the side where segments share an amount."
-)
 
-
-def _note(curves: xr.Dataset, told: str) -> str:
-    parts = [told, f"No mark stands for fewer than {curves.attrs.get('smallest_count', 10)} patients."]
+def _note(curves: xr.Dataset, told: str = "") -> str:
     errors = [curves[name].values for name in curves if str(name).startswith("observed") and str(name).endswith("_se")]
-    if any((error > 0).any() for error in errors):
-        parts.append("Where there is no bar, it is smaller than the mark, or would tell of one patient.")
-    else:
-        parts.append("No errors are known.")
+    known = any((error > 0).any() for error in errors)
+    parts = [
+        "Marks: observed, with 95% intervals (± 1.96 standard errors, rows independent)."
+        if known
+        else "Marks: observed.",
+        "Lines: fitted, exact for the model.",
+        told,
+        f"No mark stands for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
+        "Where there is no bar, it is smaller than the mark, or would tell of one patient." if known else _NO_ERRORS,
+        _not_drawn(curves),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+_NO_ERRORS = "No bars: without rows, as in bands, the errors of what was observed are not known."
+
+
+def _not_drawn(curves: xr.Dataset) -> str:
     drawn = {series.name for series in drawn_series(curves)}
     left = [str(name) for name in curves["segment"].values if str(name) not in drawn]
-    if left:
-        more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
-        parts.append(f"Not drawn: {'; '.join(left[:_MOST_NAMED])}{more}.")
-    return " ".join(parts)
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    return f"Not drawn: {'; '.join(left[:_MOST_NAMED])}{more}." if left else ""
 
 
 def _slices(curves: xr.Dataset) -> str:
     left_out = " Slices of people who cost next to nothing lie beyond the axes." if slices_left_out(curves) else ""
     return f"Straight line: fitted equals observed.{left_out}"
+
+
+def _together(curves: xr.Dataset) -> str:
+    told = ["Neighbouring limited means rest on the same people and move together"]
+    if curves.sizes["amount"] > MOST_MARKS:
+        told.append("some of them have a mark")
+    if curves.sizes["segment"] > 1:
+        told.append("segments stand side by side at an amount that they share")
+    return "; ".join(told) + "."

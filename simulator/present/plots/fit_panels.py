@@ -5,6 +5,7 @@ Each draws into the axes it is given and returns the ends of its series, to be l
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ _WIDTH = 1.96
 _DECADES = 5
 """Powers of ten that a logarithmic axis of cost shows, down from the largest."""
 _LETTERS, _ROWS = 20, 3
-_MOST_MARKS = 12
+MOST_MARKS = 12
+"""Limited means of a segment that are marked."""
+_LEAST_MISS = 0.005
 _STEP = 1.025
 """How far bars of neighbouring series at the same amount stand apart, as a ratio."""
 _NOTHING = "Nothing that was observed here may be told:\nonly bands are known, or too few patients."
@@ -41,6 +44,8 @@ class Series:
     name: str
     place: int
     part: xr.Dataset
+    beside: float
+    """Steps to the side of an amount that it shares with others."""
 
     def told(self, what: str) -> tuple[Array, Array, Array]:
         """What was observed of a figure, its standard error (nan where there is none), and what is fitted."""
@@ -69,8 +74,9 @@ class Series:
 def drawn_series(curves: xr.Dataset) -> Iterator[Series]:
     """Four segments at most, everybody among them."""
     names = [str(name) for name in curves["segment"].values]
-    for place, position in enumerate(evenly(len(names))):
-        yield Series(names[position], place, curves.isel(segment=position))
+    shown = evenly(len(names))
+    for place, position in enumerate(shown):
+        yield Series(names[position], place, curves.isel(segment=position), place - (len(shown) - 1) / 2)
 
 
 def _written(name: str) -> str:
@@ -126,7 +132,7 @@ def exceedance(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     """Share of people who cost more than an amount."""
     amounts, ends = curves["amount"].values, []
     seen = curves["observed_p_above"].values
-    lowest = float(np.min(seen[seen > 0], initial=1.0)) / 10
+    lowest, right = float(np.min(seen[seen > 0], initial=1.0)) / 10, 1.15 * float(amounts[-1])
     for series in drawn_series(curves):
         observed, error, fitted = series.told("p_above")
         series.line(axes, amounts, np.where(fitted > 0, fitted, np.nan))
@@ -135,8 +141,8 @@ def exceedance(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
         half = _WIDTH * error[known]
         low, high = np.maximum(observed[known] - half, lowest), np.minimum(observed[known] + half, 1.0)
         axes.vlines(amounts[known], low, high, color=series.colour, lw=1.2)
-        ends.append(series.end(float(amounts[-1]), max(float(fitted[-1]), lowest**2)))
-    axes.set(xscale="log", yscale="log", xlim=(amounts[0] / 1.2, amounts[-1]), ylim=(lowest, 1.5))
+        ends.append(series.end(right, _upon(lowest, float(fitted[-1]))))
+    axes.set(xscale="log", yscale="log", xlim=(amounts[0] / 1.2, right), ylim=(lowest, 1.5))
     axes.set_xlabel(f"cost of a person, {currency} a year")
     axes.set_ylabel("share of people who cost more")
     _log_money_axis(axes.xaxis, currency)
@@ -171,17 +177,19 @@ def limited_means(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
         known = observed > 0
         if not known.any():
             continue
-        x, ratio = amounts[known] * _STEP ** (series.place - 1.5), fitted[known] / observed[known]
+        x, ratio = amounts[known] * _STEP**series.beside, fitted[known] / observed[known]
         half = _WIDTH * ratio * error[known] / observed[known]
         series.line(axes, x, ratio, 0.9)
-        some = evenly(x.size, _MOST_MARKS)
+        some = evenly(x.size, MOST_MARKS)
         series.mark(axes, x[some], ratio[some])
         axes.vlines(x[some], (ratio - half)[some], (ratio + half)[some], color=series.colour, lw=1)
         ends.append(series.end(float(x[-1]), float(ratio[-1])))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 1 - _LEAST_MISS), max(high, 1 + _LEAST_MISS))
     axes.axhline(1.0, color=GREY, lw=1, ls="-", zorder=1)
     axes.set(xscale="log")
-    axes.set_xlabel(f"amount, {currency} a year")
-    axes.set_ylabel("mean cost up to the amount, fitted / observed")
+    axes.set_xlabel(f"amount up to which a cost counts, {currency} a year")
+    axes.set_ylabel("mean cost, fitted / observed")
     _log_money_axis(axes.xaxis, currency)
     return _or_said(axes, ends)
 
@@ -189,8 +197,15 @@ def limited_means(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
 # ── small parts ──────────────────────────────────────────────────────────────────────────────────
 
 
+def _upon(floor: float, end: float) -> float:
+    """Where a line that ends below the floor of the axes is named: just upon it, in the order of the lines."""
+    return max(end, floor * (1 + 1e-6 * (math.log10(max(end, 1e-300)) + 300)))
+
+
 def _or_said(axes: Axes, ends: Ends) -> Ends:
     if not ends:
+        axes.set(xticks=[], yticks=[])
+        axes.minorticks_off()
         axes.text(0.5, 0.5, _NOTHING, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=9)
     return ends
 

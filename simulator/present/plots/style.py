@@ -113,6 +113,8 @@ def provenance(shown: xr.Dataset) -> str:
         parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
     elif "rows" in known:
         parts.append(f"fitted to {int(known['rows']):,} rows")
+    elif "banded_people" in known:
+        parts.append(f"fitted to bands of {int(known['banded_people']):,} people")
     elif known.get("method") == "exact":
         parts.append("exact: no draws")
     for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
