@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from ...base import SimulatorError
 from . import fit_panels
 from .fit_panels import MOST_MARKS, Ends, drawn_series, slices_left_out
-from .style import finish, finish_sheet, house_axes, label_ends
+from .style import finish, finish_sheet, house_axes, label_ends, space_ends
 
 DRAWN = tuple(
     name
@@ -97,13 +97,18 @@ def _alone(
 ) -> Axes:
     _check(curves)
     with house_axes(ax) as axes:
-        _label(axes, draw(axes, curves, _currency(curves, currency)))
+        space_again = _label(axes, draw(axes, curves, _currency(curves, currency)))
         finish(axes, curves, question, _note(curves, told(curves) if told else ""))
+        space_again()
     return axes
 
 
-def _label(axes: Axes, ends: Ends) -> None:
-    label_ends(axes, ends, gap=12.0 * max((text.count("\n") + 1 for *_, text, _ in ends), default=1), inside=True)
+def _label(axes: Axes, ends: Ends) -> Callable[[], None]:
+    """Write the names; what is returned moves them apart once more, after a footer has made the axes lower."""
+    rows = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
+    gap = 12.0 if rows == 1 else 13.0 * rows
+    names = label_ends(axes, ends, gap, inside=True)
+    return lambda: space_ends(axes, names, gap, inside=True)
 
 
 def _check(curves: xr.Dataset) -> None:

@@ -81,10 +81,12 @@ def drawn_series(curves: xr.Dataset) -> Iterator[Series]:
 
 def _written(name: str) -> str:
     """A segment's name on a few short lines; the middle of a long one is left out."""
-    most = _LETTERS * _ROWS - 6
-    if len(name) > most:
-        name = f"{name[: most // 2].rstrip()} … {name[-most // 2 :].lstrip()}"
-    return "\n".join(textwrap.wrap(name, _LETTERS)[:_ROWS])
+    written = textwrap.wrap(name, _LETTERS)
+    kept = len(name)
+    while len(written) > _ROWS:
+        kept -= 2
+        written = textwrap.wrap(f"{name[: kept // 2].rstrip()} … {name[-kept // 2 :].lstrip()}", _LETTERS)
+    return "\n".join(written)
 
 
 # ── the panels ───────────────────────────────────────────────────────────────────────────────────

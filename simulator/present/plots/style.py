@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -143,7 +144,7 @@ def _axis_extent(ax: Axes) -> Bbox:
 
 def label_ends(
     ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0, inside: bool = False
-) -> None:
+) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap.
 
     Parameters
@@ -154,6 +155,11 @@ def label_ends(
         Least distance between names, in points.
     inside : bool
         Whether names of lines that leave the axes above or below are kept beside the axes.
+
+    Returns
+    -------
+    list of matplotlib.text.Annotation
+        The names, for `space_ends` where the axes change their height afterwards.
     """
     right = max((x for x, *_ in ends), default=0.0)
     names = [
@@ -170,9 +176,15 @@ def label_ends(
         )
         for _, y, text, colour in ends
     ]
+    space_ends(ax, names, gap, inside)
+    return names
+
+
+def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside: bool = False) -> None:
+    """Move names apart, as `label_ends` does, for the height that the axes have now."""
     ax.figure.canvas.draw()
     points = 72 / ax.figure.dpi
-    heights = [float(ax.transData.transform((x, y))[1]) * points for x, y, *_ in ends]
+    heights = [float(ax.transData.transform(name.xy)[1]) * points for name in names]
     wanted = _apart(heights, gap)
     if inside:
         wanted = _between(wanted, ax.bbox.y0 * points + gap / 2, ax.bbox.y1 * points - gap / 2, gap)
