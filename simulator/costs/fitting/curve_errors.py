@@ -120,7 +120,9 @@ def squares_told(samples: Sequence[Sample], amounts: Array, told: Told) -> Told:
             everybody &= ~here
         elif some.any():
             rest = together([sample for sample, is_silent in zip(samples[:-1], some, strict=True) if is_silent])
-            everybody &= ~here | _steps_told(rest, amounts, kept[-1])
+            # what the rest have in all is known wherever none but they are silent
+            within = (~silent | some[:, None]).all(axis=0)
+            everybody &= ~here | _steps_told(rest, amounts, kept[-1] & within)
     return np.concatenate([kept[:-1], everybody[None]])
 
 
