@@ -242,6 +242,13 @@ def told_counts(model: FittedModel, table: pd.DataFrame) -> None:
     left = np.where(silent, counts, 0).sum(axis=0)
     exposed = seen["everybody"][0] & ((silent.sum(axis=0) == 1) | ((left > 0) & (left < 10)))
     assert not np.any(exposed)
+    for some in np.unique(silent.T, axis=0):
+        # what those who are silent have in all is everybody less the others
+        known = seen["everybody"][0] & (~silent | some[:, None]).all(axis=0)
+        here = known & (silent == some[:, None]).all(axis=0)
+        rest = counts[some].sum(axis=0)
+        gaps = np.abs(rest[here][:, None] - rest[known])
+        assert np.all((gaps == 0) | (gaps >= 10)), f"the rest: {some}"
     assert np.isfinite(model.curves["observed_p_above"]).sum() > 30
     assert not (model.curves["observed_p_above"] == 0).any()  # nobody above: the largest cost lies below
 
@@ -249,6 +256,25 @@ def told_counts(model: FittedModel, table: pd.DataFrame) -> None:
 def test_no_small_group_is_to_be_had_by_subtraction() -> None:
     table = planted()
     told_counts(fit(table, cost="total", segment="band", sets=0), table)
+
+
+def unequal(seed: int) -> pd.DataFrame:
+    """A large segment and two small ones, which are often silent together."""
+    random = np.random.default_rng(seed)
+    band = random.choice(["a", "b", "c"], 2_000, p=[0.9, 0.05, 0.05])
+    return pd.DataFrame({"band": band, "total": random.lognormal(6.5, 1.0, 2_000).round(2)})
+
+
+def test_a_rest_of_a_few_patients_between_two_amounts_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [unequal(seed) for seed in range(3)]
+    how: dict[str, Any] = {"cost": "total", "segment": "band", "family": "lognormal", "sets": 0}
+    for table in tables:
+        told_counts(fit(table, **how), table)
+    # a control: without the rule it would be
+    monkeypatch.setattr(goodness, "_hide_small_rests", lambda *_: None)
+    with pytest.raises(AssertionError, match="the rest"):
+        for table in tables:
+            told_counts(fit(table, **how), table)
 
 
 def test_what_lies_between_a_told_share_and_a_told_amount_is_no_small_group() -> None:

@@ -74,6 +74,8 @@ def may_tell_above(samples: Sequence[Sample], amounts: Array, first: Sequence[fl
     counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
     for column in range(amounts.size):
         _hide_one_more(told[:, column], counts[:, column], smallest)
+    order = sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p))
+    _hide_small_rests(told, counts, np.array([sample.users for sample in samples[:-1]]), order, smallest)
     return told
 
 
@@ -84,6 +86,36 @@ def _hide_one_more(told: Told, counts: Array, smallest: int) -> None:
         return
     others = np.where(told[:-1], counts, np.inf)
     told[int(np.argmin(others)) if np.isfinite(others).any() else -1] = False
+
+
+def _hide_small_rests(told: Told, counts: Array, users: Array, order: Sequence[int], smallest: int) -> None:
+    """Hide everybody where, less the told segments, too few patients of the others stand between two amounts.
+
+    Parameters
+    ----------
+    told : ndarray of bool, shape (sample, amount)
+        Changed in its last row, everybody's.
+    counts : ndarray, shape (segment, amount)
+    users : ndarray, shape (segment,)
+    order : sequence of int
+        Amounts by place, those that go before the others first.
+    smallest : int
+    """
+    silent = ~told[:-1] & (counts > 0)
+    for some in np.unique(silent.T, axis=0):
+        if not some.any():
+            continue
+        # what the rest have in all is known wherever none but they are silent
+        within = (~silent | some[:, None]).all(axis=0)
+        here = (silent == some[:, None]).all(axis=0)
+        rest, given = counts[some].sum(axis=0), [0.0, float(users[some].sum())]
+        for column in sorted(order, key=lambda p: bool(here[p])):
+            if not (within[column] and told[-1, column]):
+                continue
+            if here[column] and not _apart(float(rest[column]), given, smallest):
+                told[-1, column] = False
+            else:
+                given.append(float(rest[column]))
 
 
 def _alone(sample: Sample, amounts: Array, first: Sequence[float], smallest: int) -> NDArray[np.bool_]:
