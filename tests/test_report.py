@@ -67,16 +67,17 @@ def agrees(told: str, value: float, se: float | None) -> bool:
     """Whether a printed figure and its error are this value and error, to the last digit that is printed."""
     if told.startswith(("<", ">")):
         return value in (0.0, 1.0)
-    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.,]+)(?:k|m|bn|)| \(exact\)| exactly)", told)
+    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.,]+)(?:k|m|bn|)| (as drawn|exactly))", told)
     if parts is None:
         return False
-    sign, number, unit, error = parts.groups()
+    sign, number, unit, error, word = parts.groups()
     scale = 0.01 if unit == "%" else UNITS[unit]
     number = number.replace(",", "")
     step = 10.0 ** -len(number.partition(".")[2]) * scale
     near = abs(float(number) * scale * (-1 if sign else 1) - value) <= 0.5001 * step
     if error is None:
-        return abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) and (se or 0.0) < 1e-9
+        close = abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) + 1e-6
+        return close and (word == "exactly" if se is None else word == "as drawn" and se <= 1e-9 * max(abs(value), 1.0))
     return near and se is not None and abs(float(error.replace(",", "")) * scale - se) <= 0.5001 * step
 
 
@@ -84,6 +85,8 @@ def test_what_agrees_is_told_from_what_does_not() -> None:
     assert agrees("4.31% ± 0.04", 0.04312, 0.00041) and agrees("−£1.20m ± 0.03m", -1_203_000, 31_000)
     assert not agrees("4.31% ± 0.04", 0.0432, 0.00041) and not agrees("4.31% ± 0.04", 0.0431, 0.0006)
     assert not agrees("4.31%", 0.0431, 0.0004)
+    assert agrees("£5k as drawn", 5_000, 0.0) and agrees("£5k exactly", 5_000, None)
+    assert not agrees("£5k exactly", 5_000, 0.0) and not agrees("£5k as drawn", 5_000, None)
 
 
 def test_every_figure_of_the_explorer_is_the_datasets(ledger: xr.Dataset, page: str) -> None:
@@ -313,7 +316,9 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
         rows = long[long["statistic"] == name]
         assert rows["value"].astype(float).tolist() == pytest.approx(summary[name].values.ravel().tolist(), rel=1e-14)
         errors = summary[f"{name}_se"].values.ravel().tolist()
-        assert rows["error"].astype(float).tolist() == pytest.approx(errors, rel=1e-14)
+        told = [0.0 if error == "exact" else float(error) for error in rows["error"]]
+        assert told == pytest.approx(errors, rel=1e-14)
+        assert ("exact" in set(rows["error"])) == (name == "cost_removed_share")  # nothing, where nothing is excluded
     chances = long[(long["statistic"] == "p_overspend") & (long["margin"] == 0.03)]
     interval = summary["p_overspend_interval"].sel(margin=0.03)
     found = chances[["lower 95%", "upper 95%"]].to_numpy(float).ravel()
@@ -326,6 +331,8 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
 def test_every_row_of_the_long_table_has_an_error_or_is_exact(ledger: xr.Dataset) -> None:
     long = tidy(gather(ledger))
     assert long["error"].notna().all() and long["value"].notna().all()
+    assert {error for error in long["error"] if isinstance(error, str)} == {"exact", "as drawn", "95% interval"}
+    assert all(error > 0 for error in long["error"] if not isinstance(error, str))
     assert not long.drop(columns=["value", "error", "lower 95%", "upper 95%"]).duplicated().any()
 
 
@@ -358,5 +365,4 @@ def test_a_full_disk_leaves_nothing(ledger: xr.Dataset, tmp_path: Path, monkeypa
 def test_money_that_is_not_known_is_not_told_as_a_figure():
     assert money_told(float("nan"), float("nan"), "GBP") == money_told(float("inf"), 0.0, "GBP") == "not estimable"
     assert money_told(1_250.0, float("nan"), "GBP") == "£1.25k (error unknown)"
-    assert money_told(1_250.0, 0.0, "GBP") == "£1.25k ± 0"
-    assert money_told(1_250.0, 0.0, "GBP", is_exact=True) == "£1.25k (exact)"
+    assert money_told(1_250.0, 0.0, "GBP") == "£1.25k as drawn"
