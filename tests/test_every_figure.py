@@ -10,11 +10,11 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 from conftest import KINDS, ROOT, make
+from html_tables import read_report
 
 import simulator as sim
 from simulator.contracts.design import with_reference
@@ -243,55 +243,11 @@ def few_drawn(scenario: sim.Scenario) -> sim.Scenario:
 # ── the report ───────────────────────────────────────────────────────────────────────────────────
 
 
-class _Report(HTMLParser):
-    """Tables with caption and note, and the paragraphs before them."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tables: list[dict] = []
-        self.words: list[str] = []
-        self._into: list[str] | None = None
-        self._in_cell = False
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        kind = dict(attrs).get("class") or ""
-        if tag == "table":
-            self.tables.append({"caption": [], "head": [], "rows": []})
-        elif tag == "caption":
-            self._into = self.tables[-1]["caption"]
-        elif tag == "tr":
-            self.tables[-1]["rows"].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1]["rows"][-1].append("")
-            self._into, self._in_cell = None, True
-        elif tag == "p" and kind in ("answer", "how", "told"):
-            self.words.append("")
-            self._into = self.words
-        elif tag == "span" and kind == "note" and self._into is not None:
-            self._into.append(" · ")
-
-    def handle_endtag(self, tag):
-        if tag in ("caption", "p", "td", "th", "table"):
-            self._into, self._in_cell = None, False
-        if tag == "thead":
-            self.tables[-1]["head"] = self.tables[-1]["rows"].pop()
-
-    def handle_data(self, text):
-        if self._into is self.words and self.words:
-            self.words[-1] += text
-        elif self._into is not None:
-            self._into.append(text)
-        elif self._in_cell:
-            self.tables[-1]["rows"][-1][-1] += text
-
-
 def report_faults(page: str) -> list[str]:
-    report = _Report(page)
-    found = [fault for said in report.words for fault in faults_in_words(said)]
-    for table in report.tables:
-        rows = [[" ".join(cell.split()) for cell in row] for row in table["rows"]]
-        found += faults_in_table(table["head"], rows, "".join(table["caption"]).strip())
+    tables, words = read_report(page)
+    found = [fault for said in words for fault in faults_in_words(said)]
+    for table in tables:
+        found += faults_in_table(table.head, table.rows, f"{table.caption} · {table.note}")
     return found
 
 
