@@ -187,9 +187,8 @@ def is_so(told: str, cell: xr.Dataset) -> bool:
         return False
     if told[0] in "<>":
         bound = float(cell["bounds"][1 if told[0] == "<" else 0])
-        return float(cell["value"]) in (0.0, 1.0) and float(told[2:].rstrip("%")) / 100 == pytest.approx(
-            bound, rel=0.05
-        )
+        said = float(told[2:].rstrip("%")) / 100
+        return float(cell["value"]) == (0.0 if told[0] == "<" else 1.0) and said == pytest.approx(bound, rel=0.05)
     return agrees(told, float(cell["value"]), float(cell["se"]))
 
 

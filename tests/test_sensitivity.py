@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_the_indices_of_a_sum_are_its_variance_shares():
         assert low - 0.02 < share < high + 0.02
     assert answer["tornado"].sel(input="well").values == pytest.approx([-0.2 * well, 0.2 * well], rel=1e-9)
     assert float(answer["as_agreed"]) == pytest.approx(0, abs=1e-12)
+
+
+def test_indices_and_their_intervals_are_held_to_where_shares_lie():
+    answer = sensitivity(BOOK, [PRICES, *ranges(well=0.3, complex=0.3)], "p_overspend", margin=0.05, points=4)
+    names = ("first_order", "total_order", "first_order_interval", "total_order_interval")
+    values = np.concatenate([answer[name].values.ravel() for name in names])
+    assert values.min() >= 0 and values.max() <= 1 and (values == 0).any()  # so few points stray beyond
+    assert not re.search(
+        r"−\d+%|1[0-9][1-9]%", str(sensitivity_report(answer)).partition("total\n")[0].partition("at highest")[2]
+    )
 
 
 def test_the_tornado_is_the_exact_answer():
