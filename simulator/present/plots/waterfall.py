@@ -17,7 +17,10 @@ Array = NDArray[np.float64]
 DRAWN = ("amount", "amount_se", "kind")
 _COLOURS = {"total": SERIES[0], "part": SERIES[1], "surplus": SERIES[3]}
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error (as drawn: all alike); shares of the capitation."
+_NOTE = (
+    "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error (as drawn: all draws alike); "
+    "shares of the capitation."
+)
 
 
 @made_by("layers", "amount")
