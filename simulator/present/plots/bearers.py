@@ -7,7 +7,7 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import money, people
+from ..text import amount, money, people
 from .colours import GREY, SERIES
 from .style import beside_row, finish, house_axes, money_axis, percentage
 from .wanted import made_by
@@ -114,5 +114,5 @@ def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str
 def _told(figure: _Figure, currency: str, otherwise: str) -> str:
     """A figure and its error; where all draws agree there is none, since the contract fixes the figure."""
     if figure.se < 1e-9 * max(abs(figure.value), 1.0):
-        return f"{money(figure.value, currency)} {otherwise}" if abs(figure.value) >= 0.5 else money(0.0, currency)
-    return f"{money(figure.value, currency)} ± {money(figure.se, currency)}"
+        return f"{money(figure.value if abs(figure.value) >= 0.5 else 0.0, currency)} {otherwise}"
+    return amount(figure.value, figure.se, currency)

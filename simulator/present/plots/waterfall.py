@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS, money, people
+from ..text import SYMBOLS, amount, money, people
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, finish, house_axes, money_axis
 from .wanted import made_by
@@ -123,6 +123,6 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    said = "exactly" if se < 1e-9 * abs(whole) else f"± {money(se, currency)}"
+    said = f"{money(value, currency)} exactly" if se < 1e-9 * abs(whole) else amount(value, se, currency)
     share = 100 * value / whole
-    return f"{money(value, currency)} {said} · {'−' if share <= -0.05 else ''}{abs(share):.1f}%"
+    return f"{said} · {'−' if share <= -0.05 else ''}{abs(share):.1f}%"
