@@ -77,7 +77,8 @@ class Asked:
         known = self.found["margin"].values
         if self.margin not in known:
             told = ", ".join(f"{margin:g}" for margin in known)
-            raise SimulatorError("--margin", self.margin, f"is not in {self.path} ({told})", "name one of these")
+            mend = "name one of these, or give `run --exact` the same --margin"
+            raise SimulatorError("--margin", self.margin, f"is not in {self.path} ({told})", mend)
         return self.found
 
     @property

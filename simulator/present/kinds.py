@@ -202,6 +202,7 @@ def _currency(asked: Asked) -> dict[str, object]:
 _APART = 0.22  # least distance between two targets, on the logarithmic scale
 _RUN = "run --out"
 _EITHER = "run --out; run --exact --out"
+_SCENARIO = f"{_EITHER}; settle --out"
 _DESIGNS = "run --out, of a scenario with designs"
 _OVERSPEND = ("margin", "at_most")
 
@@ -218,14 +219,14 @@ KINDS = {
         Kind("funnel", "practices", "run --out, of a scenario with units", _funnel,
              (needs.draws, needs.units, needs.scenario), ("threshold",)),
         Kind("threshold_effect", "removal", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
-        Kind("payoff_diagram", "payoff", f"{_EITHER}, with designs", _payoff, (needs.designs,), ("design",)),
+        Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff, (needs.designs,), ("design",)),
         Kind("who_bears", "bearers", f"{_DESIGNS}; settle --out", _bearers, (needs.settled,),
              ("members", "threshold"), _members),
         Kind("layer_waterfall", "waterfall", _DESIGNS, _layers, (needs.draws, needs.designs), ("members", "design")),
-        Kind("risk_split", "split", _EITHER, _split, (needs.scenario,), ("threshold",), _threshold),
-        Kind("tornado", "assumptions", f"sensitivity --out; {_EITHER}, with ranges", _tornado, (needs.ranges,),
+        Kind("risk_split", "split", _SCENARIO, _split, (needs.scenario,), ("threshold",), _threshold),
+        Kind("tornado", "assumptions", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (needs.ranges,),
              ("members", "threshold", "margin")),
-        Kind("stress_heat_map", "stresses", f"stress --out; {_EITHER}, with stresses and designs", _stress,
+        Kind("stress_heat_map", "stresses", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
              (needs.stresses,), ("members", "design")),
         Kind("fit_diagnostics", "fit_diagnostics", "fit --curves", _as_it_is, (needs.curves,), (), _currency),
     )
