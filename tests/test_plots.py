@@ -127,8 +127,8 @@ def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> di
 
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
-    "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado", "stress_heat_map",
-    "fit_diagnostics",
+    "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado",
+    "stress_heat_map", "fit_diagnostics",
 ]  # fmt: skip
 
 
