@@ -215,11 +215,12 @@ def _run_exact(
     from ..analysis.exact import exact
     from ..analysis.statistics import MARGINS
     from ..ledger import save
+    from ..runs import kept_json
     from .text_run import exact_report, summary_rows
 
     answer = exact(scenario, margins=sorted({*MARGINS, margin}))
     if out:
-        save(answer, out)
+        save(answer.assign_attrs(scenario=kept_json(scenario)), out)
     told = Told(lambda: exact_report(answer, margin, at_most), lambda: summary_rows(answer), lambda: tidy(answer))
     tell(told, as_json, csv)
     if out:

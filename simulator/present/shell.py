@@ -57,7 +57,8 @@ def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
 class Told(NamedTuple):
     """An answer in each of the forms that it can be told in; only the one that is asked for is made."""
 
-    page: Callable[[], Page]
+    page: Callable[[], Page] | None
+    """None where what was asked for is a file, and people need no words beside it."""
     json: Callable[[], Any]
     rows: Callable[[], pd.DataFrame]
 
@@ -92,7 +93,10 @@ def tell(told: Told, as_json: bool, csv: str | None) -> None:
             click.echo(rows, nl=False)
             return
         _write_text(rows, csv)
-    click.echo(json_text(told.json()) if as_json else told.page().text())
+    if as_json:
+        click.echo(json_text(told.json()))
+    elif told.page is not None:
+        click.echo(told.page().text())
     if csv:
         written(csv)
 
