@@ -105,7 +105,7 @@ def fit(
         check_told(as_json, csv, costs)
         check_output("--out", out, costs)
         check_output("--scenario", scenario, costs)
-        if plot:
+        if plot is not None:
             check_picture(plot, costs)
         if parameter_uncertainty and not (out and scenario):
             raise SimulatorError(
