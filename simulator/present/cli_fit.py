@@ -108,7 +108,7 @@ def fit(
         check_output("--out", out, costs)
         check_output("--scenario", scenario, costs)
         check_output("--curves", curves, costs)
-        if plot:
+        if plot is not None:
             check_picture(plot, costs)
         if parameter_uncertainty and not (out and scenario):
             raise SimulatorError(
