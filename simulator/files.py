@@ -19,8 +19,8 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
     target = Path(os.path.realpath(path))  # a link stays, and what it points at is replaced
     partial: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(descriptor)
         partial = Path(name)
         write(partial)
         os.chmod(partial, 0o666 & ~_umask())
