@@ -112,6 +112,6 @@ def test_a_fit_bounds_what_no_row_shows_and_says_what_is_of_everybody() -> None:
     page = str(sim.table(model))
     (line,) = [line for line in page.splitlines() if line.startswith("a ") and "lognormal" in line]
     assert "< 2.2%" in line and "exactly" not in page  # 1 − 0.025^(1/167)
-    assert page.splitlines()[-1].startswith("seed 1 · simulator")
+    assert page.splitlines()[-1].startswith("fitted to 667 rows · seed 1 · simulator")
     assert ("not told: fewer than ten" in " ".join(page.split())) == ("not told" in page.partition("not told:")[0])
     assert "Over all segments" not in page and "f everybody, " in page

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, exact_percent, people, percentage, too_few, with_origin
+from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few, with_origin
 from .verdicts import Row, by_design, row_amount, row_chance, rows_told, verdicts
 
 
@@ -31,7 +31,7 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str, or
         lines = [[row["design"], row_amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
     parts.append(_notes(compared))
-    page = Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"]))
+    page = explained(Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"])))
     return with_origin(page, {**origin, "replicates": compared["replicates"]})
 
 
@@ -75,12 +75,12 @@ def _notes(compared: Mapping[str, Any]) -> str:
     notes = (
         f"'against first': expected surplus less that under {compared['reference']!r}, on the same draws. "
         "The synthetic populations are the same for every design. Largest imbalance of the "
-        f"accounts: {balance}. Other populations: --json or --csv."
+        f"accounts: {balance}. Other populations stand in the JSON and the CSV."
     )
     if compared["reference"] == STATUS_QUO:
         notes += (
             f"\n{STATUS_QUO!r} is added to compare with: tariff and block, half of the money in blocks (assumed); "
-            "--reference names another design."
+            "another design may be named as the reference."
         )
     return notes
 

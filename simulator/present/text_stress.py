@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_percent, people, percent, percentage, too_few, with_origin
+from .text import error_decimals, exact_percent, explained, people, percent, percentage, too_few, with_origin
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -21,13 +21,14 @@ def stress_report(answer: xr.Dataset) -> Page:
     size = f"{people(known['members'])} people"
     designs = [(str(name), answer.sel(design=name)) for name in answer["design"].values]
     notes = (
-        "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error.\n"
+        "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error; "
+        "'no change': in no population drawn.\n"
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
     verdict = [_worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
     page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
-    return with_origin(page, known)
+    return with_origin(explained(page), known)
 
 
 def _parties(answer: xr.Dataset) -> list[str]:
@@ -80,7 +81,7 @@ def _hurt(cell: xr.Dataset) -> str:
 def _rounded(share: float, error: float, sign: bool = False) -> str:
     """As `percent`, but never finer than a thousandth of a per cent."""
     if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > 3:
-        return f"{exact_percent(share, 3, sign)} ± 0.001"
+        return f"{exact_percent(share, 3, sign)} ± < 0.001"
     return percent(share, error, sign)
 
 
@@ -93,8 +94,8 @@ def reverse_report(found: list[xr.Dataset]) -> Page:
         f"How far an input must move before {known['party']} loses {percentage(known['loss_over'])} of revenue "
         "(± one standard error)"
     )
-    table = Table(["design", "input", "breaks at"], rows, title, labels=2)
-    heading = f"How far until {known['party']} breaks: {people(known['members'])} people"
+    table = Table(["design", "input", "would break at"], rows, title, labels=2)
+    heading = f"Breaking point of {known['party']}: {people(known['members'])} people"
     return with_origin(Page(heading, [reverse_line(told[0])], [table], too_few(known["replicates"])), known)
 
 
@@ -108,13 +109,13 @@ def reverse_line(found: xr.Dataset) -> str:
     """How far one input must move before a party breaks, in a sentence."""
     known, point = found.attrs, float(found["breaking_point"])
     who = f"{known['design']}: {known['party']}"
-    limit = f"a loss of {percentage(known['loss_over'])} of its revenue"
+    limit = f"(a loss of {percentage(known['loss_over'])} of revenue)"
     what = f"of {known['change'].replace('_', ' ')}"
     if math.isnan(point):
-        return f"{who} does not reach {limit}, even at {_largest(found)} {what}."
+        return f"{who} would not break {limit}, even at {_largest(found)} {what}."
     if point == 0:
-        return f"{who} has {limit} as agreed already."
-    return f"{who} breaks ({limit}) at {_point(found)} {what}."
+        return f"{who} would break {limit} as agreed already."
+    return f"{who} would break {limit} at {_point(found)} {what}."
 
 
 def _breaking(found: xr.Dataset) -> str:
@@ -160,7 +161,7 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
-        f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval)."
+        f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval, held to 0…100%)."
     )
     page = Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
     return with_origin(page, known)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from .colours import GREY
-from .style import MOST_SERIES, finish, house_axes, label_ends, percent_axis
+from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis
 from .wanted import made_by
 
 DRAWN = ("surplus", "budget")
@@ -40,7 +40,7 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         ends = []
         for names, values in lines:
             (line,) = axes.plot(ratios, values, label=" = ".join(names))
-            ends.append((float(ratios[-1]), float(values[-1]), "\n".join(names), to_hex(line.get_color())))
+            ends.append((float(ratios[-1]), float(values[-1]), _told(names), to_hex(line.get_color())))
         axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
         axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
         percent_axis(axes.xaxis)
@@ -48,11 +48,19 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         axes.set_xlabel("retained cost, % of the budget")
         axes.set_ylabel("surplus of the party, % of the budget")
         axes.set_xlim(float(ratios[0]), float(ratios[-1]))
-        label_ends(axes, ends, gap=12.0 * max((text.count("\n") + 1 for *_, text, _ in ends), default=1))
+        most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
+        axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
+        label_ends(axes, ends, gap=12.0 * most)
         rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
         note = f"Exact: no draws; quality and activity as expected.{rest}"
         finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, str(one["design"].values))
     return axes
+
+
+def _told(names: list[str]) -> str:
+    """The parties of one line, below each other: four lines at most."""
+    more = [f"and {len(names) - 3} more"] if len(names) > 4 else []
+    return "\n".join([*(cut(name, 34) for name in names[: 3 if more else 4]), *more])
 
 
 def _lines(share: xr.DataArray) -> tuple[list[tuple[list[str], np.ndarray]], list[str]]:

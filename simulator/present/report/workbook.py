@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 from ...base import SimulatorError
@@ -17,10 +18,11 @@ from .figures import Cell, Figure, FigureTable, figure_tables
 from .gather import Contents
 from .glossary import GLOSSARY
 from .long import LONG, long_rows
+from .names import EVERY_FIGURE
 from .tables import Number, Table
 
 _LONGEST = 32_767  # characters in a cell
-_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 _WORDS: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 16, "font_color": "#12436D", "text_wrap": True, "valign": "top"},
     "lead": {"font_size": 12, "text_wrap": True, "valign": "top"},
@@ -65,15 +67,17 @@ def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
         Where the extra ``report`` is not installed, or the file cannot be written.
     """
     check_writable(path)
-    write_whole(path, lambda partial: _Workbook(contents, partial).write())
+    made = BytesIO()  # whole before the disk is asked: on a full one the library prints what nobody should see
+    _Workbook(contents, made).write()
+    write_whole(path, lambda partial: partial.write_bytes(made.getbuffer()))
 
 
 class _Workbook:
     """One workbook in the making."""
 
-    def __init__(self, contents: Contents, path: os.PathLike[str]) -> None:
+    def __init__(self, contents: Contents, made: BytesIO) -> None:
         self.contents = contents
-        self.book = _xlsxwriter().Workbook(os.fspath(path), _OPTIONS)
+        self.book = _xlsxwriter().Workbook(made, _OPTIONS)
         self.formats = {name: self.book.add_format(properties) for name, properties in _WORDS.items()}
         self.tables = 0
         self.widths: Sequence[int] = ()
@@ -116,7 +120,7 @@ class _Workbook:
         sheet = self._sheet("Summary", [*_SUMMARY_WIDTHS[:widest], *[13] * (widest - len(_SUMMARY_WIDTHS))], 0)
         sheet.hide_gridlines(2)
         said = ((str(self.contents.summary.attrs["title"]), "title"), (answer_text(self.contents), "lead"),
-                (how_read(self.contents), "note"))  # fmt: skip
+                (f"{how_read(self.contents)} {EVERY_FIGURE}", "note"))  # fmt: skip
         for row, (text, form) in enumerate(said):
             self._line(sheet, row, widest - 1, text, form)
         sheet.freeze_panes(1, 1)
