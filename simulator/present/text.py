@@ -30,8 +30,8 @@ def money(amount: float, currency: str, figures: int = 3) -> str:
     return f"{symbol}{abs(amount):.{figures}g}"
 
 
-def amount(value: float, se: float, currency: str) -> str:
-    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m."""
+def amount(value: float, se: float, currency: str, figures: int | None = None) -> str:
+    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m; to so many figures at most."""
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
@@ -39,9 +39,10 @@ def amount(value: float, se: float, currency: str) -> str:
         return money(value, currency)
     units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
     size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
-    decimals = error_decimals(se / size)
+    decimals = told_decimals(value / size, se / size, figures)
     symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:,.{decimals}f}{letter}"
+    told = f"{symbol}{abs(value) / size:,.{decimals}f}{letter}"
+    return told + (f" ± {se / size:,.{decimals}f}{letter}" if is_told(se / size, decimals) else "")
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
@@ -81,22 +82,47 @@ def error_decimals(se: float) -> int:
     return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
 
 
-def percent(value: float, se: float, sign: bool = False) -> str:
-    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
+def told_decimals(value: float, se: float, figures: int | None = None) -> int:
+    """Decimals that show the error, and no more significant figures of the value than asked for."""
+    decimals = error_decimals(se)
+    if figures is None or value == 0:
+        return decimals
+    return min(decimals, max(figures - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def is_told(se: float, decimals: int) -> bool:
+    """Whether an error is at least half of the last decimal that is shown."""
+    return se >= 0.5 * 10.0**-decimals
+
+
+def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
+    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04; to so many figures at most.
+
+    Where fewer figures are asked for than the error allows, a smaller error than half of the last is left out.
+    """
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     if se < 1e-9:
         return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% exactly"
-    decimals = error_decimals(100 * se)
-    return f"{_minus(100 * value, f'.{decimals}f', sign)}% ± {100 * se:.{decimals}f}"
+    return _with_error(value, se, told_decimals(100 * value, 100 * se, figures), sign)
 
 
-def chance(value: float, se: float, interval: Iterable[float]) -> str:
-    """A probability rounded to its standard error; its 95% bound where it was never seen, or always."""
+def _with_error(value: float, se: float, decimals: int, sign: bool) -> str:
+    told = f"{_minus(100 * value, f'.{decimals}f', sign)}%"
+    return told + (f" ± {100 * se:.{decimals}f}" if is_told(100 * se, decimals) else "")
+
+
+def chance(value: float, se: float, interval: Iterable[float], figures: int | None = None) -> str:
+    """A probability rounded to its standard error; its 95% bound where it was never seen, or always.
+
+    Figures are counted from the nearer of 0 and 1.
+    """
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
         return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
-    return percent(value, se)
+    if not 0 < se < math.inf or figures is None:
+        return percent(value, se)
+    return _with_error(value, se, told_decimals(100 * min(value, 1 - value), 100 * se, figures), False)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:

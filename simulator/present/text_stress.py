@@ -24,27 +24,28 @@ def stress_report(answer: xr.Dataset) -> Page:
         "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error.\n"
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
-    verdict = [_worst_sentence(name, one) for name, one in designs]
+    verdict = [worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
     return Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
 
 
-def _parties(answer: xr.Dataset) -> list[str]:
+def parties_of(answer: xr.Dataset) -> list[str]:
+    """The parties that have revenue, of which a loss is a share."""
     return [str(name) for name in answer["party"].values if float(answer["revenue"].sel(party=name)) > 0]
 
 
-def _worst_sentence(design: str, answer: xr.Dataset) -> str:
-    """Which single stress hurts whom most, and what all of them do together."""
+def worst_sentence(design: str, answer: xr.Dataset, figures: int | None = None) -> str:
+    """Which single stress hurts whom most, and what all of them do together; to so many figures at most."""
     stresses = [str(name) for name in answer["stress"].values[1:]]
     alone = [name for name in stresses if name != "all together"] or stresses
-    told = [_worst(answer, alone)]
+    told = [_worst(answer, alone, figures)]
     if alone != stresses:
-        told.append(f"all together cost {_worst(answer, ['all together'], named=False)}")
+        told.append(f"all together cost {_worst(answer, ['all together'], figures, named=False)}")
     return f"{design}: {'; '.join(told)}."
 
 
-def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
-    places = [(name, party) for name in stresses for party in _parties(answer)]
+def _worst(answer: xr.Dataset, stresses: list[str], figures: int | None, named: bool = True) -> str:
+    places = [(name, party) for name in stresses for party in parties_of(answer)]
     if not places:
         return "no party has revenue to lose"
     share = answer["surplus_difference_share"]
@@ -55,12 +56,13 @@ def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
     )
     if not value < 0:
         return "no stress costs any party anything" if named else "nobody anything"
-    lost = f"{party} {_rounded(-value, error)} of revenue"
+    told = _rounded(-value, error) if figures is None else percent(-value, error, figures=figures)
+    lost = f"{party} {told} of revenue"
     return f"{name!r} hurts most: it costs {lost}" if named else lost
 
 
 def _stress_table(answer: xr.Dataset, design: str) -> Table:
-    parties = _parties(answer)
+    parties = parties_of(answer)
     rows = [
         [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
         for name in answer["stress"].values[1:]

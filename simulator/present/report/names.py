@@ -7,8 +7,9 @@ import math
 import xarray as xr
 
 from ..text import NO_EXCLUSION as NO_EXCLUSION
-from ..text import UNKNOWN, amount, chance, money, percent
+from ..text import UNKNOWN, money
 from ..text import percentage as percentage
+from .rounding import amount, chance, percent
 
 
 def threshold_names(ledger: xr.Dataset) -> list[str]:
@@ -54,7 +55,7 @@ def money_told(value: float, se: float, currency: str, *, is_exact: bool = False
     if math.isfinite(value) and math.isnan(se):
         return f"{money(value, currency)} (error unknown)"
     told = amount(value, se, currency)
-    if "±" in told or told == UNKNOWN:
+    if se > 1e-9 * max(abs(value), 1.0) or told == UNKNOWN:
         return told
     # a figure on which many years fall alike has an error of 0 and is drawn all the same
     return f"{money(value, currency, figures=5)}{' (exact)' if is_exact else ' ± 0'}"

@@ -12,6 +12,7 @@ from ...contracts.design import STATUS_QUO
 from .answer import minimum_told
 from .gather import Contents, overspend
 from .names import NO_EXCLUSION, figure, percentage
+from .rounding import NOTE, exact
 from .tables import Table
 
 FIGURES = (
@@ -33,7 +34,7 @@ PARTY_FIGURES = (
 )
 """What is told of each party."""
 
-_NOTE = "± is one standard error."
+_NOTE = NOTE
 _BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or always, seen."
 
 
@@ -75,14 +76,14 @@ def figure_tables(contents: Contents) -> Iterator[Table]:
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: simulated, and exact where they are known."""
     summary = contents.summary
-    exact = summary["exact_sd"] / summary["exact_mean"]
+    exact_cv = summary["exact_sd"] / summary["exact_mean"]
     rows = []
     for p, place in enumerate(contents.places[: summary.sizes["population_size"]]):
         row = [place.label]
         for d in range(summary.sizes["threshold"]):
-            known = float(exact.isel(population_size=p, threshold=d))
+            known = float(exact_cv.isel(population_size=p, threshold=d))
             told = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(told if math.isnan(known) else f"{told} (exact: {100 * known:.4g}%)")
+            row.append(told if math.isnan(known) else f"{told} (exact: {exact(known)})")
         rows.append(row)
     return Table(
         "Coefficient of variation of the cost that is kept",

@@ -1,0 +1,49 @@
+"""How many figures a report shows: three at most, for people who decide; the workbook's long table has them all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .. import text
+
+FIGURES = 3
+"""Significant figures at most."""
+
+NOTE = (
+    "± is one standard error; a figure without it is rounded to three figures, and its error is smaller than the last."
+)
+
+
+def amount(value: float, se: float, currency: str) -> str:
+    """Money with its standard error."""
+    return text.amount(value, se, currency, FIGURES)
+
+
+def percent(value: float, se: float, sign: bool = False) -> str:
+    """A fraction as a percentage with its standard error."""
+    return text.percent(value, se, sign, FIGURES)
+
+
+def chance(value: float, se: float, interval: Iterable[float]) -> str:
+    """A probability with its standard error; its 95% bound where it was never seen, or always."""
+    return text.chance(value, se, interval, FIGURES)
+
+
+def exact(fraction: float, sign: bool = False) -> str:
+    """A fraction that has no error, as a percentage of three figures: 0.270%."""
+    if abs(fraction) < 1e-9:
+        return "0%"
+    decimals = max(FIGURES - 1 - math.floor(math.log10(100 * abs(fraction))), 0)
+    return f"{'−' if fraction < 0 else '+' if sign else ''}{100 * abs(fraction):,.{decimals}f}%"
+
+
+def given(fraction: float) -> str:
+    """A fraction that somebody chose, as it was written; to three figures where more were."""
+    short = text.percentage(fraction)
+    return short if len(short.strip("−0.%").replace(".", "")) <= FIGURES else exact(fraction)
+
+
+def in_words(chance_told: str) -> str:
+    """A chance as part of a sentence: a bound in words."""
+    return chance_told.replace("< ", "below ").replace("> ", "above ")
