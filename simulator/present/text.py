@@ -115,14 +115,15 @@ def _with_error(value: float, se: float, decimals: int, sign: bool) -> str:
 def chance(value: float, se: float, interval: Iterable[float], figures: int | None = None) -> str:
     """A probability rounded to its standard error; its 95% bound where it was never seen, or always.
 
-    Figures are counted from the nearer of 0 and 1.
+    Near 1 the first figure of what is missing is told, however many figures that takes.
     """
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
         return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
     if not 0 < se < math.inf or figures is None:
         return percent(value, se)
-    return _with_error(value, se, told_decimals(100 * min(value, 1 - value), 100 * se, figures), False)
+    decimals = told_decimals(100 * value, 100 * se, figures), told_decimals(100 - 100 * value, 100 * se, 1)
+    return _with_error(value, se, max(decimals), False)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:

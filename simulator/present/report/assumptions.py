@@ -56,7 +56,7 @@ def _segments(contents: Contents) -> Table:
     head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
             "Share of cost", "Law"]  # fmt: skip
     note = (
-        "One person's annual cost, before shocks. Shares of people are given, the rest is exact; three figures at most. "
+        "One person's annual cost, before shocks. Shares of people are given, the rest is exact. Three figures. "
         f"Case mix: {held}."
     )
     return Table("Segments: who costs what", head, rows, note)
