@@ -40,7 +40,7 @@ def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
     ]
     levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
     note = f"Cost that is kept / budget − 1, {contents.thresholds[-1]}. {NOTE}"
-    return Table("Overspend by population", ["Population", *levels], rows, note)
+    return Table("Overspend by population", ["Population", *levels], rows, note, stacked=True)
 
 
 def _quantiles(cell: xr.Dataset) -> Iterable[str]:
