@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import xarray as xr
 
-from .page import Table
+from .page import Page, Table
 
 UNKNOWN = "not estimable"
 """Said where a figure does not exist, or too little was drawn to tell it."""
+
+AS_DRAWN = "as drawn"
+"""In place of an error where every draw that bears on a figure is the same: the draws cannot tell one."""
+
+EXACTLY = "exactly"
+"""In place of an error where there is none: the figure was worked out, or is so by definition."""
+
+DRAWN_NOTE = f"{AS_DRAWN}: every draw that bears on the figure is the same; its error is not known, and may not be 0."
 
 NO_EXCLUSION = "no exclusion"
 
@@ -36,13 +45,23 @@ def amount(value: float, se: float, currency: str, figures: int | None = None) -
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
     if se <= 1e-9 * max(abs(value), 1.0):
-        return money(value, currency)
+        return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
     units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
     size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
     decimals = told_decimals(value / size, se / size, figures)
     symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    told = f"{symbol}{abs(value) / size:,.{decimals}f}{letter}"
-    return told + (f" ± {se / size:,.{decimals}f}{letter}" if is_told(se / size, decimals) else "")
+    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} {error_told(se / size, decimals)}{letter}"
+
+
+def exact_amount(value: float, currency: str, figures: int = 5) -> str:
+    """Money that has no error, and says so."""
+    return f"{money(value, currency, figures)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
+
+
+def explained(page: Page) -> Page:
+    """A page with a note on what "as drawn" means, where one of its figures is."""
+    cells = (cell for part in page.parts if isinstance(part, Table) for row in part.rows for cell in row)
+    return replace(page, parts=[*page.parts, DRAWN_NOTE]) if any(AS_DRAWN in cell for cell in cells) else page
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
@@ -90,26 +109,31 @@ def told_decimals(value: float, se: float, figures: int | None = None) -> int:
     return min(decimals, max(figures - 1 - math.floor(math.log10(abs(value))), 0))
 
 
-def is_told(se: float, decimals: int) -> bool:
-    """Whether an error is at least half of the last decimal that is shown."""
-    return se >= 0.5 * 10.0**-decimals
+def error_told(se: float, decimals: int) -> str:
+    """An error beside a figure of so many decimals: ± 0.2; a bound where it would be rounded away: ± < 0.1."""
+    last = 10.0**-decimals
+    return f"± {se:,.{decimals}f}" if se >= 0.5 * last else f"± < {last:.{decimals}f}"
+
+
+def is_as_drawn(se: float) -> bool:
+    """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
+    return se < 1e-9
 
 
 def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
     """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04; to so many figures at most.
 
-    Where fewer figures are asked for than the error allows, a smaller error than half of the last is left out.
+    Where fewer figures are asked for than the error allows, a bound stands for an error that is rounded away.
     """
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
-    if se < 1e-9:
-        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% exactly"
+    if is_as_drawn(se):
+        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), f'.{figures or 4}g', sign)}% {AS_DRAWN}"
     return _with_error(value, se, told_decimals(100 * value, 100 * se, figures), sign)
 
 
 def _with_error(value: float, se: float, decimals: int, sign: bool) -> str:
-    told = f"{_minus(100 * value, f'.{decimals}f', sign)}%"
-    return told + (f" ± {100 * se:.{decimals}f}" if is_told(100 * se, decimals) else "")
+    return f"{_minus(100 * value, f'.{decimals}f', sign)}% {error_told(100 * se, decimals)}"
 
 
 def chance(value: float, se: float, interval: Iterable[float], figures: int | None = None) -> str:
@@ -120,7 +144,7 @@ def chance(value: float, se: float, interval: Iterable[float], figures: int | No
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
         return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
-    if not 0 < se < math.inf or figures is None:
+    if figures is None or is_as_drawn(se) or not math.isfinite(se):
         return percent(value, se)
     decimals = told_decimals(100 * value, 100 * se, figures), told_decimals(100 - 100 * value, 100 * se, 1)
     return _with_error(value, se, max(decimals), False)
@@ -155,8 +179,8 @@ def too_few(replicates: int) -> list[str]:
         return []
     drawn = "1 synthetic population was" if replicates == 1 else f"{replicates:,} synthetic populations were"
     return [
-        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Ask "
-        "for 1,000 or more with --replicates."
+        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Draw "
+        "1,000 or more."
     ]
 
 

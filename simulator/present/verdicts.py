@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import amount, exact_percent, percent, threshold_label
+from .text import AS_DRAWN, amount, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def verdicts(compared: Mapping[str, Any], currency: str, figures: int | None = N
     Returns
     -------
     list of str
-        Money per year. A figure without ± has no error.
+        Money per year. What is "drawn" and has no ± was the same in every draw, and need not be exact.
     """
     designs = by_design(rows_told(compared), currency)
     return [_verdict(name, rows, currency, figures) for name, rows in designs.items()]
@@ -89,16 +89,25 @@ def _verdict(design: str, rows: Sequence[Row], currency: str, figures: int | Non
     told = [_carries(row, currency, figures) for row in carrying[:_MOST_PARTIES]]
     rest = carrying[_MOST_PARTIES:]
     if rest:
-        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
+        told.append("the rest on others")
     return f"{design}: {'; '.join(told)}."
 
 
 def _carries(row: Row, currency: str, figures: int | None) -> str:
+    share, as_drawn = row_chance(row, "risk_share", figures), f" {AS_DRAWN}"
+    drawn = " drawn" if share.endswith(as_drawn) else ""
     return (
-        f"{row_chance(row, 'risk_share', figures).removesuffix(' exactly')} of the risk is on {row['party']} (expects "
-        f"{row_amount(row, 'expected_surplus', currency, figures)}, loses in {row_chance(row, 'p_loss', figures)} of "
-        f"years, one year in 20 is worse than {row_amount(row, 'worst_0.05', currency, figures)})"
+        f"{share.removesuffix(as_drawn)} of the risk{drawn} is on {row['party']} (expects "
+        f"{row_amount(row, 'expected_surplus', currency, figures)}, loses in {_losing(row, figures)}, one year in 20 "
+        f"is worse than {row_amount(row, 'worst_0.05', currency, figures)})"
     )
+
+
+def _losing(row: Row, figures: int | None) -> str:
+    """In how many years; in words where every year that was drawn went the same way."""
+    if is_as_drawn(number(row["p_loss_se"])):
+        return "every year drawn" if number(row["p_loss"]) else "no year drawn"
+    return f"{row_chance(row, 'p_loss', figures)} of years"
 
 
 def _risk(row: Row) -> float:

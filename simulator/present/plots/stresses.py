@@ -18,7 +18,7 @@ from .wanted import made_by
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (
     "Change of the party's expected surplus against that as agreed, on the same draws, % of its revenue as agreed "
-    "± one standard error (below 0.005 where it is not told). Plum: loss; blue: gain."
+    "± one standard error (below 0.005 where it is not told); 0: no change drawn. Plum: loss; blue: gain."
 )
 
 Array = NDArray[np.float64]

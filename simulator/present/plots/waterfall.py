@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS, money, people
+from ..text import AS_DRAWN, SYMBOLS, money, people
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, finish, house_axes, money_axis
 from .wanted import made_by
@@ -17,7 +17,10 @@ Array = NDArray[np.float64]
 DRAWN = ("amount", "amount_se", "kind")
 _COLOURS = {"total": SERIES[0], "part": SERIES[1], "surplus": SERIES[3]}
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error; shares of the capitation."
+_NOTE = (
+    "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error (as drawn: all draws alike); "
+    "shares of the capitation."
+)
 
 
 @made_by("layers", "amount")
@@ -123,6 +126,6 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    said = "exactly" if se < 1e-9 * abs(whole) else f"± {money(se, currency)}"
+    said = AS_DRAWN if se < 1e-9 * abs(whole) else f"± {money(se, currency)}"
     share = 100 * value / whole
     return f"{money(value, currency)} {said} · {'−' if share <= -0.05 else ''}{abs(share):.1f}%"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...contracts.design import STATUS_QUO
-from ..text import money
+from ..text import exact_amount, money
 from .answer import minimum_told
 from .gather import Contents, Place, overspend
 from .names import figure, money_told, percentage
@@ -152,8 +152,12 @@ def _figures(contents: Contents, place: Place) -> list[list[str]]:
     for at in range(len(contents.thresholds)):
         cell = worst.isel(threshold=at)
         known = math.isfinite(float(cell["exact_mean"]))
-        error = 0.0 if known else float(cell["mean_cost_se"])
-        budget = money_told(float(cell["budget"]), error, contents.currency, is_exact=known)
+        given = float(cell["budget"])
+        budget = (
+            exact_amount(given, contents.currency, 3)
+            if known
+            else money_told(given, float(cell["mean_cost_se"]), contents.currency)
+        )
         found.append([budget, *(figure(cell, name, contents.currency) for name, _ in FIGURES)])
     return found
 
@@ -202,5 +206,5 @@ def _budget(contents: Contents, name: str, place: int, at: int) -> str:
     cell = contents.agreed.sel(design=name).isel(population_size=place)
     cell = cell.isel(threshold=at) if "threshold" in cell.dims else cell
     budget, error = float(cell["budget"]), float(cell["budget_se"])
-    told = amount(budget, error, contents.currency) if error else f"{money(budget, contents.currency, 4)}, exactly"
+    told = amount(budget, error, contents.currency) if error else exact_amount(budget, contents.currency, 4)
     return f"Budget by contract: {told}."

@@ -13,6 +13,7 @@ class Word(NamedTuple):
 
 
 GLOSSARY = (
+    Word("As drawn", "Every draw that bears on the figure is the same; its error is not known, and may not be 0."),
     Word("Budget", "The expected cost: the exact mean of what is kept once the excess of costly patients is out."),
     Word("Budget by contract", "What a design pays for that cost; it may be more or less than the expected cost."),
     Word("Cap", "What one patient costs above the threshold in a year is taken out, and somebody else pays for it."),
@@ -28,7 +29,8 @@ GLOSSARY = (
     Word("Segment", "People with one distribution of annual cost: a need level, an age band."),
     Word("Share of the risk", "How much of what luck does to the total falls on a party; the shares add to 100%."),
     Word("Shock", "What moves everybody's cost at once: prices, a hard winter. No size of population washes it out."),
-    Word("Standard error", "How far a simulated figure strays from what endless draws would give: the number after ±."),
+    Word("Standard error", "How far a simulated figure strays from what endless draws would give: the number after ±, or "
+         "less than that after ± <."),
     Word("Stress", "Something that turns out otherwise than agreed, such as prices; budgets stay as they were agreed."),
     Word("Surplus", "What a party has left after the year: money it brought, plus what it is paid, less its costs."),
     Word("Threshold", "One patient's annual cost at which exclusion starts."),

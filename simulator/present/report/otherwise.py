@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import xarray as xr
 
 from .. import plots
-from ..text import error_decimals, exact_percent, is_told, people
+from ..text import error_decimals, error_told, exact_percent, people
 from ..text_stress import parties_of, worst_sentence
 from .charts import Chart
 from .gather import Contents
-from .rounding import FIGURES, percent
+from .rounding import FIGURES, NOTE, percent
 from .stressed import stressable
 from .tables import Table
 
@@ -76,7 +76,7 @@ def stress_tables(contents: Contents) -> Iterator[Table]:
         ]
         note = (
             "Change of the party’s expected surplus against that as agreed, on the same draws, as a share of its "
-            "revenue as agreed. ± is one standard error, left out below 0.005%."
+            f"revenue as agreed. {NOTE}"
         )
         yield Table(f"{design}: what each stress costs", ["Stress", *parties], rows, note)
 
@@ -87,5 +87,4 @@ def _hurt(cell: xr.Dataset) -> str:
         return "no change"
     if error_decimals(100 * error) < _DECIMALS:
         return percent(share, error, sign=True)
-    told = exact_percent(share, _DECIMALS, sign=True)
-    return f"{told} ± {100 * error:.{_DECIMALS}f}" if is_told(100 * error, _DECIMALS) else told
+    return f"{exact_percent(share, _DECIMALS, sign=True)} {error_told(100 * error, _DECIMALS)}"

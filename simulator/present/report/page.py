@@ -18,8 +18,8 @@ from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import percentage
-from .rounding import NOTE
+from .names import EVERY_FIGURE, percentage
+from .rounding import AT_MOST, NOTE
 from .terms import budget_table
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -59,6 +59,8 @@ def html_of(contents: Contents) -> str:
         hurt=picture_of(otherwise.CHART, contents, "hurt") if otherwise.CHART.is_for(contents) else None,
         budgets=budget_table(contents) if contents.agreed is not None else None,
         how_read=how_read(contents),
+        every_figure=EVERY_FIGURE,
+        at_most=AT_MOST,
         pictures=list(pictures(contents)),
         explorer=explored,
         box=(WIDTH, HEIGHT),

@@ -10,9 +10,10 @@ from .. import text
 FIGURES = 3
 """Significant figures at most."""
 
-NOTE = (
-    "± is one standard error; a figure without it is rounded to three figures, and its error is smaller than the last."
-)
+NOTE = "± is one standard error."
+
+AT_MOST = "Figures have three digits at most: ± < 0.1 says that the error is smaller than the last of them."
+"""What is said once, at the head."""
 
 
 def amount(value: float, se: float, currency: str) -> str:

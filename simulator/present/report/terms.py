@@ -45,10 +45,9 @@ def budget_table(contents: Contents) -> Table:
         "Difference",
     ]
     note = (
-        "A year. Budget by contract: what is paid for the cost that the rule keeps: loading and discount included, and "
-        "where the amount is for all cost, less what the rule is expected to take out. "
-        "Expected cost: the exact mean of the cost that the rule keeps. A figure with ± varies from year to year, and "
-        "its mean is told with one standard error; all others are exact."
+        "A year. Exact, but for a budget that varies from year to year: its mean ± one standard error. Budget by "
+        "contract: what is paid for the cost that the rule keeps, loading and discount included, and where the amount "
+        "is for all cost, less what the rule is expected to take out. Expected cost: the mean of what the rule keeps."
     )
     return Table(f"Budget by contract and expected cost, at {people(size)} people", head, rows, note)
 

@@ -15,7 +15,7 @@ from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import NO_EXCLUSION
+from .names import EVERY_FIGURE, NO_EXCLUSION
 from .tables import Table
 from .tidy import COLUMNS, tidy
 
@@ -89,7 +89,7 @@ class _Workbook:
         sheet.merge_range(1, 0, 1, 5, "", self.formats["lead"])
         self._text(sheet, 1, 0, answer_text(self.contents), "lead")
         sheet.set_row(1, 50)
-        self._text(sheet, 2, 0, how_read(self.contents), "note")
+        self._text(sheet, 2, 0, f"{how_read(self.contents)} {EVERY_FIGURE}", "note")
         sheet.freeze_panes(3, 1)
         row = 4
         for table in self._summary_tables():
