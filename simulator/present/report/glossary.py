@@ -29,8 +29,8 @@ GLOSSARY = (
     Word("Segment", "People with one distribution of annual cost: a need level, an age band."),
     Word("Share of the risk", "How much of what luck does to the total falls on a party; the shares add to 100%."),
     Word("Shock", "What moves everybody's cost at once: prices, a hard winter. No size of population washes it out."),
-    Word("Standard error", "How far a simulated figure strays from what endless draws would give: the number after ±, or "
-         "less than that after ± <."),
+    Word("Standard error", "How far a simulated figure strays from what endless draws would give: the number after ±, "
+         "or less than that after ± <."),
     Word("Stress", "Something that turns out otherwise than agreed, such as prices; budgets stay as they were agreed."),
     Word("Surplus", "What a party has left after the year: money it brought, plus what it is paid, less its costs."),
     Word("Threshold", "One patient's annual cost at which exclusion starts."),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _environment() -> Any:
 
 def _unbroken(text: str) -> str:
     """A sentence in which no figure is torn from its sign, or from its error."""
-    return text.replace(" ± ", "\u00a0±\u00a0").replace("−", "−\u2060")
+    return re.sub(r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text).replace("−", "−\u2060")
 
 
 def _read(name: str) -> str:
