@@ -215,7 +215,7 @@ def _removal(asked: Asked) -> xr.Dataset:
 def _payoff(asked: Asked) -> xr.Dataset:
     from ..contracts.payoff import payoff
 
-    return payoff(asked.designs)
+    return payoff(asked.designs, scenario=asked.scenario)
 
 
 def _bearers(asked: Asked) -> xr.Dataset:
