@@ -289,7 +289,7 @@ def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
 def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset) -> None:
     answer = sim.layers(ledger, sim.Design(name="full risk"))
     care = answer["amount"].sel(step="care: provider")
-    assert float(care.sel(year="1 in 20")) > float(care.sel(year="average"))
+    assert float(care.sel(year="costliest 5%")) > float(care.sel(year="average"))
     with pytest.raises(sim.SimulatorError, match="no threshold of its own"):
         sim.layers(ledger, sim.Design(name="swept", exclusion=sim.Cap()))
 

@@ -1,4 +1,4 @@
-"""In how many years is the overspend larger than this? Simulated with its interval, and exact beside it."""
+"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact beside it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def exceedance(
     xarray.Dataset
         By ``population_size`` and ``overspend`` (retained cost / expected − 1): ``p_exceed``, its ``p_exceed_interval``
         (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld. The attribute
-        ``rarest`` is the chance below which the overspend of a year has no upper limit at 95%, since too few were drawn.
+        ``rarest`` is the chance below which the overspend has no upper limit at 95%, since too few years were drawn.
 
     Raises
     ------

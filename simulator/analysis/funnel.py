@@ -1,4 +1,4 @@
-"""Which practices lie beyond what luck explains? Cost against expected, with limits that narrow with the list."""
+"""Who lies beyond what luck explains? Cost against expected, with limits that narrow with the people."""
 
 from __future__ import annotations
 
@@ -76,13 +76,14 @@ def funnel(
     calm, shared = without_shocks(truth), _shares_one_mix(truth)
     sizes, limit = _by_size(calm, members, point, levels) if shared else (np.empty(0), np.empty((len(levels), 2, 0)))
     own = between_sizes(limit, sizes, members, members.sum()) if shared else limits_of_units(calm, point, levels)
+    standing = members.size if members.size > 1 else 0  # one alone is what it is measured by
     answer = xr.Dataset(
         {
             "ratio": (("practice",), ratio),
             "members": (("practice",), members),
             "practice_limit": (("level", "bound", "practice"), own),
             "outside": (("level",), ((ratio < own[:, 0]) | (ratio > own[:, 1])).sum(axis=1)),
-            "expected_outside": (("level",), [(1 - level) * (members.size if members.size > 1 else 0) for level in levels]),
+            "expected_outside": (("level",), [(1 - level) * standing for level in levels]),
         },
         coords={"practice": names, "level": list(levels), "bound": ["lower", "upper"], "threshold": point},
     )  # fmt: skip

@@ -40,7 +40,7 @@ def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str
         "party",
         "expected surplus",
         "sd",
-        "1 year in 20",
+        "1 year in 20 is worse than",
         "chance of a loss",
         lost,
         "share of risk",
@@ -108,12 +108,12 @@ def payoff_report(payoffs: xr.Dataset) -> Page:
 
 _NOBODY = "nobody here"
 _EXACT = (
-    "Exact: no draws; the budget, quality and each party's part of the activity are as expected. What moves them, such as "
-    "the luck of past years in a budget, is in the shares of risk that drawing gives."
+    "Exact: no draws; the budget, quality and each party's part of the activity are as expected. What moves them, such "
+    "as the luck of past years in a budget, is in the shares of risk that drawing gives."
 )
 _UNBORNE = (
-    "'nobody here': what a change of cost counts and no party bears within the year, since part of a party's own cost is "
-    "fixed (variable_share below 1), or bears besides (people from outside); with it each row adds up."
+    "'nobody here': what a change of cost counts and no party bears within the year, since part of a party's own cost "
+    "is fixed (variable_share below 1), or bears besides (people from outside); with it each row adds up."
 )
 
 

@@ -14,7 +14,6 @@ from .names import one_in, one_threshold
 from .style import evenly, finish, house_axes, label_ends, percent_axis
 from .wanted import made_by
 
-QUESTION = "How large is the overspend of a 1-in-N year?"
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
 _TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 _FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
@@ -69,7 +68,9 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.set_xlabel("years in which it is exceeded")
         axes.set_ylabel("overspend, % of the budget")
         label_ends(axes, ends)
-        finish(axes, answer, QUESTION, _note(answer, bool(np.isfinite(exact).any())))
+        finish(
+            axes, answer, "How large is the overspend of a 1-in-N year?", _note(answer, bool(np.isfinite(exact).any()))
+        )
     return axes
 
 
@@ -77,6 +78,6 @@ def _note(answer: xr.Dataset, is_exact: bool) -> str:
     told = "thin dark lines: exact" if is_exact else "no exact curve, since the scenario was withheld"
     last = one_in(answer.attrs["rarest"])
     return (
-        f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}. Lines and bands end at {last} years: of "
+        f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}. Lines and bands end at {last}: of "
         "rarer years too few were drawn for an upper limit."
     )

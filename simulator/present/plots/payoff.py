@@ -13,7 +13,6 @@ from .colours import GREY
 from .style import MOST_SERIES, finish, house_axes, label_ends, percent_axis, percentage
 from .wanted import made_by
 
-QUESTION = "Who gains and who loses, whatever the year costs?"
 DRAWN = ("surplus", "own_cost", "budget")
 _LETTERS = 20  # of a line of a label
 
@@ -57,7 +56,7 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
         note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
         about = " · ".join(part for part in (str(one["design"].values), str(payoffs.attrs.get("title", ""))) if part)
-        finish(axes, payoffs, QUESTION, note, about)
+        finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, about)
     return axes
 
 

@@ -14,7 +14,6 @@ from .wanted import made_by
 
 Array = NDArray[np.float64]
 
-QUESTION = "Who lies beyond what luck explains?"
 DRAWN = ("ratio", "members", "practice_limit", "limit", "outside", "expected_outside")
 _LINES = ("--", "-")
 _WIDTHS = (4.5, 1.2)
@@ -59,7 +58,7 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         label_ends(axes, ends)
         if not shared and places.size <= _MOST_NAMES:
             _names(axes, places, own[-1, 1], answer["practice"].values)
-        finish(axes, answer, QUESTION, _note(answer, levels, units, shared))
+        finish(axes, answer, "Who lies beyond what luck explains?", _note(answer, levels, units, shared))
     return axes
 
 
