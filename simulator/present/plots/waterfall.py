@@ -131,7 +131,7 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
     inside.grid(axis="y", visible=False)
     for side in ("top", "right", "left", "bottom"):
         inside.spines[side].set_visible(True)
-        inside.spines[side].set_color(PALE)
+        inside.spines[side].set_color(GREY if side == "bottom" else PALE)  # it lies on the axis
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
