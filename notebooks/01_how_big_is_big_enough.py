@@ -16,8 +16,9 @@
 # A commissioner offers a provider a fixed amount a head. In some years the population will cost more than that for no
 # other reason than chance. How large must it be before chance seldom matters?
 #
-# The population is East Sussex: 540,000 people, costs calibrated to published English figures. The file says which
-# figure has a source and which is assumed.
+# The population is East Sussex: 540,000 people at £1,731 a head (East Sussex, 2015), calibrated so that the costliest
+# 5% of people carry 51.4% of cost (Health Foundation, working paper 7, 2019). The head of the file names the source of
+# each figure, and says which are assumed.
 
 # %%
 from pathlib import Path
@@ -27,8 +28,8 @@ import simulator as sim
 configs = next(folder for folder in (Path("configs"), Path("../configs")) if folder.is_dir())
 scenario = sim.load(configs / "east_sussex.toml")
 person = sim.describe(scenario)
-print(f"a person costs {person['mean']:,.0f} a year, with a standard deviation of {person['cv']:.2f} times that")
-print(f"the costliest 5% of people carry {person['top_share']['0.05']:.1%} of cost")
+print(f"exactly: £{person['mean']:,.0f} a person a year, with a standard deviation {person['cv']:.2f} times that,")
+print(f"and the costliest 5% of people carry {person['top_share']['0.05']:.1%} of cost")
 
 # %% [markdown]
 # ## Chance shrinks with the square root

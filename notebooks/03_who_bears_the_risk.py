@@ -100,7 +100,7 @@ beside[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"
 # ## The payoff: nothing but the agreement
 #
 # No draws here: what each party has left when cost is a given share of the budget. The slope is the stake in one
-# more pound saved or spent; the flat parts are where the agreement holds its hand over somebody.
+# more pound saved or spent; the flat parts are where the agreement protects a party.
 
 # %%
 payoffs = sim.payoff(designs, scenario=scenario, members=100_000)
@@ -128,7 +128,7 @@ sim.table(sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), repl
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Under full risk the provider holds all of it. Whittington leaves him three tenths: 40% of the cost does not move
+# * Under full risk the provider holds all of it. Whittington leaves it three tenths: 40% of the cost does not move
 #   within the year (assumed), and half of what does comes back as money (published: 30% of every change).
 # * The quality contract moves *expected* money to the provider for good quality, and halves the risk besides. So it
 #   pays nearly always, saving or none: that it paid says nothing of savings.

@@ -54,11 +54,12 @@ sim.table(model)
 #
 # ## How good is it?
 #
-# Fitted beside observed. Where there are too few patients to tell a figure without telling of a patient, it is
-# withheld, and has no point.
+# Fitted beside observed: lines are the model, marks the rows, with 95% intervals. A line within them is as good as
+# these rows can tell. Where there are too few patients to tell a figure without telling of a patient, it is withheld,
+# and has no mark; where one patient's cost makes most of an error, the mark has no interval.
 
 # %%
-axes = sim.plots.fit_diagnostics(model.curves, model.currency)
+axes = sim.plots.fit_diagnostics(model.curves)
 
 # %% [markdown]
 # ## Luck, or doubt?

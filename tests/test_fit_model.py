@@ -8,7 +8,6 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +22,6 @@ from simulator.costs.fitting.model_file import read_model
 from simulator.costs.shocks import Shock
 from simulator.present.cli_fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report, verdicts
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 
 def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
@@ -364,15 +360,3 @@ def test_the_verb_reads_bands(tmp_path: Path) -> None:
 def test_json_holds_plain_values(model: FittedModel) -> None:
     text = json.dumps(as_json(model), allow_nan=False)
     assert json.loads(text)["segments"][0]["name"] == "mild"
-
-
-def test_pictures_show_the_datasets_figures(model: FittedModel) -> None:
-    from simulator.present.plots.fit_diagnostics import fit_diagnostics, fit_exceedance
-
-    axes = fit_diagnostics(model.curves, "GBP")
-    assert [ax.get_title(loc="left") for ax in axes] == ["Quantiles", "Exceedance", "Concentration", "Limited means"]
-    ax = fit_exceedance(model.curves, "GBP", ax=plt.subplots()[1])
-    last = model.curves.isel(segment=-1)
-    assert np.allclose(ax.lines[-2].get_ydata(), last["fitted_p_above"], equal_nan=True)
-    assert ax.get_xscale() == ax.get_yscale() == "log"
-    plt.close("all")

@@ -12,6 +12,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.costs.fitting.measures import People
+from simulator.costs.fitting.model_file import read_model
 
 CONFIG = ROOT / "configs" / "synpuf.toml"
 DOUBT = ROOT / "configs" / "synpuf_doubt.toml"
@@ -73,10 +74,17 @@ def test_it_is_current(data_folder: Path) -> None:
     path = data_folder / "synpuf_person_years.parquet"
     if not path.exists():
         pytest.skip("no synpuf_person_years.parquet in the data folder")
-    fresh, kept = builder().fitted(str(path)).population, sim.load(CONFIG).population
+    model = builder().fitted(str(path))
+    fresh, kept = model.population, sim.load(CONFIG).population
     assert [s.name for s in fresh.segments] == [s.name for s in kept.segments]
     thresholds = (25_000.0, 50_000.0, 100_000.0)
     assert People(fresh).implied(thresholds) == pytest.approx(People(kept).implied(thresholds), rel=1e-3)
+    kept_sets = read_model(MODEL)[1]
+    assert model.sets.keys() == kept_sets.keys()
+    for segment, drawn in model.sets.items():
+        assert drawn.keys() == kept_sets[segment].keys()
+        for parameter, values in drawn.items():
+            assert np.asarray(values) == pytest.approx(np.asarray(kept_sets[segment][parameter]), rel=2e-3, abs=1e-4)
 
 
 def test_a_bad_file_is_told_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

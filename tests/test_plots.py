@@ -88,19 +88,22 @@ def practices() -> pd.DataFrame:
 
 
 def fitted() -> xr.Dataset:
+    """Curves of a fit: the errors are a twentieth of what was observed."""
     amounts, shares = np.array([300.0, 1_000.0, 5_000.0, 20_000.0]), np.array([0.5, 0.1, 0.05, 0.01])
     names = ["mild", "severe"]
     falling = np.array([[0.5, 0.2, 0.02, 0.001], [0.9, 0.6, 0.2, 0.02]])
     limited = np.array([[150.0, 300.0, 420.0, 450.0], [280.0, 800.0, 2_200.0, 3_000.0]])
     dims = {"p_above": "amount", "limited_mean": "amount", "top_share": "people_share", "cell_mean": "people_share"}
     values = {"p_above": falling, "limited_mean": limited, "top_share": 1 - falling, "cell_mean": 10 * limited}
+    kinds = {"observed_{}": 1.0, "observed_{}_se": 0.05, "fitted_{}": 1.01}
     return xr.Dataset(
         {
-            f"{kind}_{name}": (("segment", dims[name]), values[name] * (1.0 if kind == "observed" else 1.01))
+            kind.format(name): (("segment", dims[name]), values[name] * times)
             for name in values
-            for kind in ("observed", "fitted")
+            for kind, times in kinds.items()
         },
         coords={"segment": names, "amount": amounts, "people_share": shares},
+        attrs={"currency": "GBP", "rows": 12_340, "seed": 7, "smallest_count": 10, "simulator_version": "0.1.0"},
     )
 
 
@@ -109,8 +112,9 @@ def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> di
     """What each picture is drawn from."""
     return {
         "variance_by_size": summary.assign(sim.exact_curve(scenario)),
-        "heat_map": summary,
+        "heat_map": summary.assign(sim.minimum_by_target(summary, (0.05,), margin=0.03)),
         "minimum_by_target": sim.minimum_by_target(summary),
+        "minimum_population": sim.minimum_population(scenario, margin=0.05, at_most=0.2),
         "exceedance_curve": sim.exceedance(ledger, sizes=[500, 1_000, 5_000, 10_000]),
         "fan_by_size": sim.fan(ledger),
         "funnel": sim.funnel(practices(), scenario),
@@ -126,9 +130,9 @@ def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> di
 
 
 KINDS = [
-    "variance_by_size", "heat_map", "minimum_by_target", "exceedance_curve", "fan_by_size", "funnel",
-    "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado", "stress_heat_map",
-    "fit_diagnostics",
+    "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
+    "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado",
+    "stress_heat_map", "fit_diagnostics",
 ]  # fmt: skip
 
 
@@ -167,7 +171,9 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
         assert f"scenario {shown[name].attrs['scenario_id'][:8]}" in told
         assert "synthetic population" in told or "exact: no draws" in told
         assert "seed 20170401" in told or "exact: no draws" in told
-    assert "simulator 0" in told or name == "fit_diagnostics"
+    assert "simulator 0" in told
+    if name == "fit_diagnostics":
+        assert "fitted to 12,340 rows · seed 7 · simulator 0.1.0" in told
     assert any(word in told for word in ("95%", "exact", "standard error"))
 
 
@@ -236,7 +242,7 @@ def _figures(axes: Axes) -> list[Any]:
     return [lines, bars, sorted(text.get_text() for text in axes.texts)]
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
+@pytest.mark.parametrize("name", KINDS)
 def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
     axes = drawn(name, shown[name])[0]
     neutral = {colours.INK, colours.GREY, colours.PALE}
@@ -315,26 +321,97 @@ def test_without_a_curve_the_exact_figures_are_joined(summary: xr.Dataset) -> No
     np.testing.assert_allclose(exact.get_ydata(), (summary["exact_sd"] / summary["exact_mean"]).isel(threshold=-1))
 
 
-def test_the_contour_of_the_heat_map_parts_what_is_viable() -> None:
-    chance = np.array([[0.20, 0.04], [0.30, 0.10]])
-    made = xr.Dataset(
+def cells(chance: list[list[float]], sizes: list[int]) -> xr.Dataset:
+    """A summary of 1,000 replicates with these chances of an overspend above 5%, a row a threshold."""
+    share = np.array(chance)[..., None]
+    by = ("threshold", "population_size", "margin")
+    return xr.Dataset(
         {
-            "p_overspend": (("threshold", "population_size", "margin"), chance[..., None]),
-            "p_overspend_se": (("threshold", "population_size", "margin"), np.full((2, 2, 1), 0.01)),
-            "p_overspend_interval": (
-                ("threshold", "population_size", "margin", "bound"),
-                np.stack([chance - 0.02, chance + 0.02], axis=-1)[:, :, None],
-            ),
+            "p_overspend": (by, share),
+            "p_overspend_se": (by, np.full(share.shape, 0.01)),
+            "p_overspend_interval": ((*by, "bound"), np.stack([share - 0.02, share + 0.02], axis=-1)),
         },
-        coords={"threshold": [5e3, np.inf], "population_size": [100, 1_000], "margin": [0.05], "bound": ["l", "u"]},
-        attrs={"currency": "GBP"},
+        coords={
+            "threshold": [5e3, np.inf][: len(chance)],
+            "population_size": sizes,
+            "margin": [0.05],
+            "bound": ["lower", "upper"],
+        },
+        attrs={"currency": "GBP", "replicates": 1_000},
     )
-    ax = sim.plots.heat_map(made, at_most=0.05)
-    assert sorted(text.get_text() for text in ax.texts if "±" in text.get_text() and len(text.get_text()) < 12) == [
-        "10.0±1.0", "20.0±1.0", "30.0±1.0", "4.0±1.0 ?",
-    ]  # fmt: skip
-    lines = {tuple(np.asarray(line.get_xydata()).ravel()) for line in ax.lines}
-    assert lines == {(1.0, 0.0, 1.0, 1.0), (1.0, 1.0, 2.0, 1.0)}
+
+
+def contour(ax: Axes) -> np.ndarray:
+    return next(np.asarray(line.get_xydata()) for line in ax.lines if line.get_marker() == "None")
+
+
+def test_the_line_of_the_heat_map_stands_where_the_chance_is_the_target() -> None:
+    # 20% and 5% lie at 1,000 and 100,000 people: the target is met at the second size, in the middle of its cell
+    made = cells([[0.20, 0.05, 0.01], [0.30, 0.20, 0.05]], [1_000, 10_000, 100_000])
+    found = sim.minimum_by_target(made, (0.05,), margin=0.05)
+    np.testing.assert_allclose(found["minimum_population"].values, [[10_000, 100_000]])
+    ax = sim.plots.heat_map(made.assign(found))
+    np.testing.assert_allclose(contour(ax), [[1.5, 0.0], [1.5, 0.2], [2.5, 1.2], [2.5, 2.0]])
+    told = [text.get_text() for text in ax.texts if "±" in text.get_text() and len(text.get_text()) < 12]
+    assert sorted(told) == ["1.0±1.0", "20.0±1.0", "20.0±1.0", "30.0±1.0", "5.0±1.0", "5.0±1.0"]
+    assert "5%: to the right is large enough" in said(ax) and "95% intervals" in said(ax)
+    (bars,) = [each for each in ax.collections if each.get_label() != "mesh" and hasattr(each, "get_segments")]
+    low, high = bars.get_segments()[0][:, 0]
+    ends = found["minimum_population_interval"].isel(at_most=0, threshold=0).values
+    np.testing.assert_allclose([low, high], np.log10(ends) - 3 + 0.5)
+    assert low < 1.5 < high
+
+
+def test_sizes_that_are_all_enough_or_all_too_few_have_no_line_but_words() -> None:
+    for chance, word in ((0.01, "5%: every size is large enough"), (0.3, "5%: no size is large enough")):
+        made = cells([[chance, chance]], [1_000, 10_000])
+        ax = sim.plots.heat_map(made.assign(sim.minimum_by_target(made, (0.05,), margin=0.05)))
+        assert word in said(ax) and all(len(line.get_xdata()) == 0 for line in ax.lines)
+    bare = sim.plots.heat_map(made)
+    assert "Line" not in said(bare) and not bare.lines
+
+
+def test_a_line_of_another_margin_or_target_is_refused() -> None:
+    made = cells([[0.20, 0.04]], [1_000, 10_000])
+    lined = made.assign(sim.minimum_by_target(made, (0.1,), margin=0.05))
+    with pytest.raises(sim.SimulatorError, match="at_most"):
+        sim.plots.heat_map(lined, at_most=0.05)
+    with pytest.raises(sim.SimulatorError, match="margin"):
+        sim.plots.heat_map(lined, margin=0.03)
+    assert "10%: to the right" in said(sim.plots.heat_map(lined))
+
+
+def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(scenario: sim.Scenario) -> None:
+    answer = sim.exact(scenario)
+    ax = sim.plots.variance_by_size(answer.assign(sim.exact_curve(scenario)))
+    assert len(ax.lines) == MOST_SERIES and not ax.collections and "nothing was drawn" in said(ax)
+    least = sim.minimum_by_target(answer, (0.2,), margin=0.05)
+    ax = sim.plots.heat_map(answer.assign(least))
+    assert "exact" in said(ax) and "±" not in said(ax)
+    value, (low, high) = (least[name].values[0, -1] for name in ("minimum_population", "minimum_population_interval"))
+    sizes = answer["population_size"].values
+    assert low in sizes and high in sizes and low < value < high
+    asked = sim.minimum_population(scenario, margin=0.05, at_most=0.2, method="exact")
+    assert value == pytest.approx(float(asked["exact_minimum_population"][-1]), rel=0.03)
+    over = answer["p_overspend"].sel(margin=0.05).isel(threshold=-1)
+    assert float(over.sel(population_size=low)) > 0.2 >= float(over.sel(population_size=high))
+    marked = sim.plots.minimum_by_target(least, at_most=0.2)
+    assert "two sizes between which" in said(marked) and "Dotted: the target of 20%" in said(marked)
+
+
+def test_the_smallest_population_stands_beside_the_exact_one(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["minimum_population"]
+    ax = sim.plots.minimum_population(answer)
+    rings = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    exact = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "|"]
+    inside = np.isfinite(answer["minimum_population"]) & (answer["minimum_population"] > 0)
+    np.testing.assert_allclose(rings, answer["minimum_population"].values[inside])
+    known = answer["exact_minimum_population"].values
+    np.testing.assert_allclose(exact, known[np.isfinite(known) & (known > 0)])
+    assert len(rings) > 1 and len(exact) > 1
+    never = answer.copy()
+    never["systematic_alone"] = xr.full_like(answer["systematic_alone"], 0.31)
+    assert "none is enough: 31% for ever, exactly" in said(sim.plots.minimum_population(never))
 
 
 def test_minimum_by_target_draws_what_lies_inside(shown: dict[str, xr.Dataset]) -> None:

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import KINDS, alone, make
+from html_tables import Read, read_report
 
 import simulator as sim
 from simulator.analysis.sizing import minimum_on_grid
@@ -67,16 +68,17 @@ def agrees(told: str, value: float, se: float | None) -> bool:
     """Whether a printed figure and its error are this value and error, to the last digit that is printed."""
     if told.startswith(("<", ">")):
         return value in (0.0, 1.0)
-    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.,]+)(?:k|m|bn|)| \(exact\)| exactly)", told)
+    parts = re.fullmatch(r"(−?)[^\d]*([\d,.]+)(k|m|bn|%|)(?: ± ([\d.,]+)(?:k|m|bn|)| (as drawn|exactly))", told)
     if parts is None:
         return False
-    sign, number, unit, error = parts.groups()
+    sign, number, unit, error, word = parts.groups()
     scale = 0.01 if unit == "%" else UNITS[unit]
     number = number.replace(",", "")
     step = 10.0 ** -len(number.partition(".")[2]) * scale
     near = abs(float(number) * scale * (-1 if sign else 1) - value) <= 0.5001 * step
     if error is None:
-        return abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) and (se or 0.0) < 1e-9
+        close = abs(float(number) * scale * (-1 if sign else 1) - value) <= 1e-4 * abs(value) + 1e-6
+        return close and (word == "exactly" if se is None else word == "as drawn" and se <= 1e-9 * max(abs(value), 1.0))
     return near and se is not None and abs(float(error.replace(",", "")) * scale - se) <= 0.5001 * step
 
 
@@ -84,6 +86,8 @@ def test_what_agrees_is_told_from_what_does_not() -> None:
     assert agrees("4.31% ± 0.04", 0.04312, 0.00041) and agrees("−£1.20m ± 0.03m", -1_203_000, 31_000)
     assert not agrees("4.31% ± 0.04", 0.0432, 0.00041) and not agrees("4.31% ± 0.04", 0.0431, 0.0006)
     assert not agrees("4.31%", 0.0431, 0.0004)
+    assert agrees("£5k as drawn", 5_000, 0.0) and agrees("£5k exactly", 5_000, None)
+    assert not agrees("£5k exactly", 5_000, 0.0) and not agrees("£5k as drawn", 5_000, None)
 
 
 def test_every_figure_of_the_explorer_is_the_datasets(ledger: xr.Dataset, page: str) -> None:
@@ -120,6 +124,167 @@ def test_every_party_of_every_design_has_the_figures_of_the_comparison(ledger: x
                         seen += 1
     assert seen > 100
     assert [len(design["rules"]) for design in grid["designs"]] == [1, 3, 1]
+
+
+# ── the tables as they are read ──────────────────────────────────────────────────────────────────
+
+PARTY_FIGURES = ("expected_surplus", "sd_surplus", "worst_surplus", "p_loss", "risk_share")
+
+
+def asked_of(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
+    """By caption, the cells of every table: their `value`, `se`, and `bound`s or `exact` beside it."""
+    margins = [0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1]
+    summary = sim.summarise(ledger, margins=margins)
+    sizes, thresholds = range(3), range(3)
+
+    def cell(of: xr.Dataset, name: str, **beside: xr.DataArray) -> xr.Dataset:
+        return xr.Dataset({"value": of[name], "se": of[f"{name}_se"]} | beside)
+
+    def grid(of: xr.Dataset, name: str) -> list[list[xr.Dataset]]:
+        return [[cell(of.isel(population_size=p, threshold=t), name) for t in thresholds] for p in sizes]
+
+    found = {}
+    for margin in margins:
+        above = summary.sel(margin=margin)
+        rows = [[above.isel(population_size=p, threshold=t) for t in thresholds] for p in sizes]
+        caption = (
+            f"Chance of an overspend above {100 * margin:g}% of the budget" if margin else "Chance of an overspend"
+        )
+        found[caption] = [[cell(one, "p_overspend", bounds=one["p_overspend_interval"]) for one in row] for row in rows]
+    worst = summary.sel(quantile_level=0.95)
+    found["Mean cost of a year, after exclusion"] = grid(worst, "mean_cost")
+    found["Coefficient of variation, after exclusion"] = grid(worst, "cv")
+    found["Mean of the worst 1 year in 20, after exclusion"] = grid(worst, "tvar")
+    with_exact = summary.assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
+    found["Coefficient of variation of the cost that is kept"] = [
+        [cell(one := with_exact.isel(population_size=p, threshold=t), "cv", exact=one["exact_cv"]) for t in thresholds]
+        for p in sizes
+    ]
+    removed = [f"{part}_share" for part in ("cost_removed", "patients_above", "variance_removed")]
+    largest = summary.isel(population_size=-1)
+    found["Share that each rule takes out, at 4,000 people"] = [
+        [cell(largest.isel(threshold=t), name) for name in removed] for t in thresholds[:-1]
+    ]
+    fan = sim.fan(ledger).isel(threshold=-1)
+    found["Overspend by population"] = [
+        [cell(fan.isel(population_size=p, quantile_level=q), "overspend") for q in range(fan.sizes["quantile_level"])]
+        for p in sizes
+    ]
+    designs = with_reference(sim.Scenario.model_validate(json.loads(ledger.attrs["scenario"])).designs)
+    compared = sim.compare(sim.settle(ledger, designs)).isel(quantile_level=0, population_size=-1, threshold=-1)
+    for design in compared["design"].values:
+        of = compared.sel(design=design)
+        found[f"{design}: each party’s year among 4,000 people"] = [
+            [cell(of.sel(party=party), name) for name in PARTY_FIGURES] for party in of["party"].values
+        ]
+    return found
+
+
+def is_so(told: str, cell: xr.Dataset) -> bool:
+    """Whether a printed cell is what was asked for."""
+    told, _, exact = told.partition(" (exact: ")
+    if exact and abs(float(exact.rstrip("%)")) / 100 / float(cell["exact"]) - 1) > 1e-3:
+        return False
+    if told[0] in "<>":
+        bound = float(cell["bounds"][1 if told[0] == "<" else 0])
+        said = float(told[2:].rstrip("%")) / 100
+        return float(cell["value"]) == (0.0 if told[0] == "<" else 1.0) and said == pytest.approx(bound, rel=0.05)
+    return agrees(told, float(cell["value"]), float(cell["se"]))
+
+
+def wrong_cells(page: str, asked: dict[str, list[list[xr.Dataset]]]) -> list[str]:
+    """Cells of a page that are not the Dataset's, and tables of figures that nobody asked for."""
+    wrong = []
+    for table in read_report(page)[0]:
+        cells = next((asked[name] for name in asked if _is_of(table, name)), None)
+        if cells is None:
+            wrong += [table.caption] if " ± " in str(table.rows) and not table.caption.startswith(OF_EXPLORER) else []
+            continue
+        if [len(row) - 1 for row in table.rows] != [len(row) for row in cells]:
+            wrong.append(f"form of {table.caption}")
+            continue
+        wrong += [
+            f"{told} in {table.caption}"
+            for row, row_cells in zip(table.rows, cells, strict=True)
+            for told, cell in zip(row[1:], row_cells, strict=True)
+            if not is_so(told, cell)
+        ]
+    return wrong
+
+
+OF_EXPLORER = ("The cost that is kept", DESIGNS[0]["name"])
+"""Tables that the sliders fill; they are held to the grid, which is held to the Dataset above."""
+
+
+def _is_of(table: Read, name: str) -> bool:
+    if "each party’s year among" in name:
+        return table.caption.startswith(f"{name},")
+    return table.caption == name
+
+
+@pytest.fixture(scope="module")
+def asked(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
+    return asked_of(ledger)
+
+
+def test_every_cell_of_every_table_is_the_datasets(page: str, asked: dict[str, list[list[xr.Dataset]]]) -> None:
+    assert wrong_cells(page, asked) == []
+    captions = [table.caption for table in read_report(page)[0]]
+    assert all(any(caption.startswith(name) for caption in captions) for name in asked)
+
+
+def test_a_changed_digit_is_found_wherever_it_is(page: str, asked: dict[str, list[list[xr.Dataset]]]) -> None:
+    explorer = range(page.index('id="explorer"'), page.index("All figures of the explorer"))
+    found = re.finditer(r"<td>[−£]*(\d)[\d.,]*[km%]* (?:±|as drawn)", page)
+    places = [place for place in found if place.start() not in explorer]
+    assert len(places) > 100
+    spread = places[:: len(places) // 24]
+    for place in spread:
+        other = str((int(place[1]) + 1) % 10)
+        changed = page[: place.start(1)] + other + page[place.end(1) :]
+        assert len(wrong_cells(changed, asked)) == 1, place[0]
+
+
+def test_the_explorer_shows_the_cells_of_its_grid(page: str) -> None:
+    grid = grid_of(page)
+    at = {a["data-control"]: int(a["value"]) for tag, a in _Elements(page).found if "data-control" in a}
+    place, threshold, margin, design = (at[name] for name in ("population", "threshold", "margin", "design"))
+    tables = read_report(page)[0]
+    (kept,) = (table for table in tables if table.caption == "The cost that is kept")
+    shown = [row[1] for row in kept.rows]
+    minimum = " ".join(grid["minimum"][threshold][margin]).strip()
+    assert shown == [grid["chance"][place][threshold][margin]["text"], *grid["figures"][place][threshold], minimum]
+    (parties,) = (table for table in tables if table.caption == f"{DESIGNS[0]['name']}: each party’s year")
+    rules = grid["designs"][design]["rows"][place]
+    assert parties.rows == rules[threshold if len(rules) > 1 else 0]
+
+
+@pytest.mark.parametrize("caption", ["Smallest population at which", "Smallest population by the largest"])
+def test_minimum_populations_are_the_datasets(ledger: xr.Dataset, page: str, caption: str) -> None:
+    table = next(table for table in read_report(page)[0] if table.caption.startswith(caption))
+    by_target = "by the largest" in caption
+    heads = [row[0] for row in table.rows] if by_target else table.head[1:]
+    asked = [float(re.search(r"([\d.]+)%", head)[1]) / 100 for head in heads]
+    summary = sim.summarise(ledger, margins=sorted({*asked, 0.03}))
+    seen = 0
+    for k, figure in enumerate(asked):
+        margin, at_most = (0.03, figure) if by_target else (figure, 0.05)
+        answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
+        for t in range(3):
+            told = table.rows[k][t + 1] if by_target else table.rows[t][k + 1]
+            value = float(answer["minimum_population"].isel(threshold=t))
+            if math.isinf(value) or value == 0:
+                assert told.startswith("over 4,000" if value else "300 or fewer"), told
+                continue
+            low, high = answer["minimum_population_interval"].isel(threshold=t).values
+            number, bounds = told.split(" (")
+            assert float(number.replace(",", "")) == pytest.approx(value, rel=0.06)
+            parts = re.fullmatch(r"([\d,]+)(?: or fewer)? to (over )?([\d,]+)\)", bounds)
+            least, most = (float(parts[k].replace(",", "")) for k in (1, 3))
+            assert least == 300 if low == 0 else 0.9 * low <= least <= low, told
+            assert most == 4_000 if math.isinf(high) else high <= most <= 1.1 * high, told
+            seen += 1
+    assert seen > 1
 
 
 def test_the_answer_comes_first_with_its_interval(ledger: xr.Dataset) -> None:
@@ -313,7 +478,9 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
         rows = long[long["statistic"] == name]
         assert rows["value"].astype(float).tolist() == pytest.approx(summary[name].values.ravel().tolist(), rel=1e-14)
         errors = summary[f"{name}_se"].values.ravel().tolist()
-        assert rows["error"].astype(float).tolist() == pytest.approx(errors, rel=1e-14)
+        told = [0.0 if error == "exact" else float(error) for error in rows["error"]]
+        assert told == pytest.approx(errors, rel=1e-14)
+        assert ("exact" in set(rows["error"])) == (name == "cost_removed_share")  # nothing, where nothing is excluded
     chances = long[(long["statistic"] == "p_overspend") & (long["margin"] == 0.03)]
     interval = summary["p_overspend_interval"].sel(margin=0.03)
     found = chances[["lower 95%", "upper 95%"]].to_numpy(float).ravel()
@@ -326,6 +493,8 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
 def test_every_row_of_the_long_table_has_an_error_or_is_exact(ledger: xr.Dataset) -> None:
     long = tidy(gather(ledger))
     assert long["error"].notna().all() and long["value"].notna().all()
+    assert {error for error in long["error"] if isinstance(error, str)} == {"exact", "as drawn", "95% interval"}
+    assert all(error > 0 for error in long["error"] if not isinstance(error, str))
     assert not long.drop(columns=["value", "error", "lower 95%", "upper 95%"]).duplicated().any()
 
 
@@ -358,5 +527,4 @@ def test_a_full_disk_leaves_nothing(ledger: xr.Dataset, tmp_path: Path, monkeypa
 def test_money_that_is_not_known_is_not_told_as_a_figure():
     assert money_told(float("nan"), float("nan"), "GBP") == money_told(float("inf"), 0.0, "GBP") == "not estimable"
     assert money_told(1_250.0, float("nan"), "GBP") == "£1.25k (error unknown)"
-    assert money_told(1_250.0, 0.0, "GBP") == "£1.25k ± 0"
-    assert money_told(1_250.0, 0.0, "GBP", is_exact=True) == "£1.25k (exact)"
+    assert money_told(1_250.0, 0.0, "GBP") == "£1.25k as drawn"

@@ -47,6 +47,13 @@ def test_the_indices_of_a_sum_are_its_variance_shares():
     assert float(answer["as_agreed"]) == pytest.approx(0, abs=1e-12)
 
 
+def test_indices_and_their_intervals_are_held_to_where_shares_lie():
+    answer = sensitivity(BOOK, [PRICES, *ranges(well=0.3, complex=0.3)], "p_overspend", margin=0.05, points=4)
+    names = ("first_order", "total_order", "first_order_interval", "total_order_interval")
+    values = np.concatenate([answer[name].values.ravel() for name in names])
+    assert values.min() >= 0 and values.max() <= 1 and (values == 0).any()  # so few points stray beyond
+
+
 def test_the_tornado_is_the_exact_answer():
     answer = sensitivity(BOOK, [PRICES, IDLE], "p_overspend", margin=0.05, points=4)
     exact = sim.exact(BOOK, margins=(0.0, 0.05))["p_overspend"].values[0, -1]

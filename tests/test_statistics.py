@@ -41,6 +41,13 @@ def ledger() -> xr.Dataset:
     return sim.simulate(scenario(), progress=False)
 
 
+def test_a_patient_that_was_not_seen_is_counted_only_where_there_is_a_threshold() -> None:
+    at = {"percentiles": [0.95, 1.0 - 1e-9, 1.0], "by": "segment"}
+    summary = sim.summarise(sim.simulate(scenario(thresholds=at), progress=False)).sel(population_size=500)
+    assert summary["patients_above_share"].values[1:].tolist() == [0.0, 0.0]
+    assert summary["patients_above_share_se"].values[1] > 0 == summary["patients_above_share_se"].values[2]
+
+
 def test_every_figure_is_what_its_definition_says(ledger: xr.Dataset) -> None:
     summary = sim.summarise(ledger, margins=(0.02,), quantiles=(0.9,))
     kept = (ledger["gross_cost"] - ledger["excess_cost"].sel(threshold=20_000.0)).sel(population_size=2_000).values

@@ -7,7 +7,17 @@ import math
 import pytest
 import xarray as xr
 
-from simulator.present.text import minimum_population, money, percent, threshold_label
+from simulator.present.page import Page, Table
+from simulator.present.text import (
+    DRAWN_NOTE,
+    amount,
+    exact_amount,
+    explained,
+    minimum_population,
+    money,
+    percent,
+    threshold_label,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +48,7 @@ def test_money_of_other_currencies() -> None:
         (0.31, 0.0047, "31.0% ± 0.5"),
         (0.5, 0.012, "50.0% ± 1.2"),
         (0.00274, 0.000019, "0.2740% ± 0.0019"),
-        (0.5, 0.0, "50% exactly"),
+        (0.5, 0.0, "50% as drawn"),
         (math.nan, 0.1, "not estimable"),
         (0.2, math.nan, "not estimable"),
         (-0.0431, 0.0004, "−4.31% ± 0.04"),
@@ -46,6 +56,20 @@ def test_money_of_other_currencies() -> None:
 )
 def test_percentages_are_rounded_to_their_error(value: float, se: float, shown: str) -> None:
     assert percent(value, se) == shown
+
+
+def test_money_whose_draws_are_all_alike_is_not_called_exact() -> None:
+    assert amount(-467_123.0, 0.0, "GBP") == "−£467.12k as drawn"
+    assert amount(1e-7, 0.0, "GBP") == "£0 as drawn"
+    assert amount(-467_123.0, 210.0, "GBP") == "−£467.12k ± 0.21k"
+    assert exact_amount(-467_123.0, "GBP") == "−£467.12k exactly"
+
+
+def test_what_as_drawn_means_is_said_where_it_is_said() -> None:
+    drawn, other = (
+        Page("", (), [Table(["party", "surplus"], [["payer", cell]])]) for cell in ("£0 as drawn", "£1 ± 1")
+    )
+    assert explained(drawn).parts[-1] == DRAWN_NOTE and explained(other) == other
 
 
 def test_percentiles_as_heads() -> None:

@@ -43,6 +43,11 @@ def test_each_figure_and_place_is_a_row_with_its_own_error() -> None:
     assert set(chance["basis"]) == {"estimated"}
 
 
+def test_a_figure_that_every_draw_gives_alike_is_told_from_an_estimate() -> None:
+    rows = tidy(xr.Dataset({"a": ("p", [1.0, 2.0]), "a_se": ("p", [0.0, 0.1])}, {"p": ["payer", "provider"]}))
+    assert rows["basis"].tolist() == ["as drawn", "estimated"]
+
+
 def test_csv_keeps_whole_numbers_infinity_and_what_is_unknown() -> None:
     text = as_csv(tidy(ANSWER, design="a, b"))
     back = pd.read_csv(io.StringIO(text))

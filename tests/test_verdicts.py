@@ -56,16 +56,24 @@ def assert_told(said, row, name):
 
 def test_who_carries_it_alone_carries_all(compared):
     tariff = verdicts(compared, "GBP")[0]
-    assert tariff.startswith("tariff: 100% of the risk is on payer (expects ") and tariff.count("of the risk") == 1
+    assert (
+        tariff.startswith("tariff: 100% of the risk drawn is on payer (expects ") and tariff.count("of the risk") == 1
+    )
+
+
+def test_a_year_that_no_draw_shows_otherwise_is_told_in_words(compared):
+    rows = [row | {"p_loss": 1.0, "p_loss_se": 0.0, "worst_0.05_se": 0.0} for row in compared["rows"]]
+    tariff = verdicts({**compared, "rows": rows}, "GBP")[0]
+    assert "loses in every year drawn, one year in 20 is worse than −£" in tariff and tariff.endswith(" as drawn).")
 
 
 def test_many_parties_are_counted_and_not_listed(compared):
     alliance = verdicts(compared, "GBP")[2]
-    assert alliance.count("of the risk is on") == 3 and alliance.endswith("; 40.0% on 2 more.")
+    assert alliance.count("of the risk drawn is on") == 3 and alliance.endswith("; the rest on others.")
 
 
 def test_nothing_is_said_of_luck_that_was_hardly_drawn(compared):
-    assert all("of the risk is on" in said for said in verdicts(compared, "GBP"))
+    assert all("of the risk" in said for said in verdicts(compared, "GBP"))
     few = verdicts({**compared, "replicates": 9}, "GBP")
     assert all(said.endswith(": who carries the risk is not estimable.") for said in few)
 

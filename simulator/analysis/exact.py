@@ -178,7 +178,7 @@ def _overspends(
     """P(retained > (1 + margin) × budget)."""
     if not _moves_capitation(rule, point):
         return float(1 - found.cdf((1 + margin) * budget))
-    # each patient who is carved out takes his capitation with him: move it to the side of the cost
+    # each patient who is carved out takes the capitation along: move it to the side of the cost
     people = float(cells.people[at[0]])
     capitation = (1 + margin) * budget / (people - float(cells.n_above[at]))
     joint = law_of(scenario, rule, point, at[0], cells, capitation, transforms)

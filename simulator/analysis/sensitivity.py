@@ -70,7 +70,8 @@ def sensitivity(
     -------
     xarray.Dataset
         By ``input``: ``first_order`` and ``total_order``, shares of the statistic's variance that an input explains
-        alone, and with all that it does together with others; each with ``…_interval`` (bound); and ``tornado``
+        alone, and with all that it does together with others; each with ``…_interval`` (bound), held to 0…1, where
+        such shares lie, although their estimates can stray beyond; and ``tornado``
         (input, end), the exact statistic with this input at the ends of its range and all others as agreed.
         ``as_agreed`` is the statistic where nothing turns out otherwise.
 
@@ -95,7 +96,7 @@ def sensitivity(
         return np.array([[value(changes) for changes in rows]])
 
     evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
-    found, intervals = _indices(evaluated), _bootstrap(evaluated, confidence, seed)
+    found, intervals = (np.clip(part, 0, 1) for part in (_indices(evaluated), _bootstrap(evaluated, confidence, seed)))
     answer = xr.Dataset(
         coords={"input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"]}
     )

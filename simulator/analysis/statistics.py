@@ -327,7 +327,8 @@ def _patients_above(ledger: xr.Dataset, retained: xr.DataArray, place: str, stra
     people = exactness.people_of(ledger, place)
     mean = _mean(above / people[:, None], strata)
     # no patient seen above a threshold: what one patient in all replicates would have been
-    unseen = (mean.value == 0) & np.isfinite(retained["threshold"].values)
+    amounts = ledger["threshold_amount"].sel(threshold=retained["threshold"]).transpose("threshold", "segment").values
+    unseen = (mean.value == 0) & np.isfinite(amounts).any(axis=-1)
     return Estimate(mean.value, np.where(unseen, -math.log(_ONE_SIGMA) / (above.shape[0] * people[:, None]), mean.se))
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import SimulatorError
+from ..base import SCHEMA_VERSION, SimulatorError
 from .fitting import goodness as shown
 from .fitting import parameter_sets
 from .fitting.bands import fit_bands_of, read_bands
@@ -216,13 +216,29 @@ def assemble(
     return FittedModel(
         population=population,
         goodness=shown.table(fits, population, options, told, amounts, rows_known=edges is None),
-        curves=shown.curves(fits, population, options, told, amounts, rows_known=edges is None),
+        curves=shown.curves(
+            fits, population, options, told, amounts, rows_known=edges is None, currency=provenance["currency"]
+        ).assign_attrs(_told_of_the_fit(provenance)),
         diagnostics=shown.tail_diagnostics(fits, options.smallest, patients),
         segments=tuple(_segment_row(fit, options, above) for fit, above in zip(fits, patients, strict=True)),
         report=report,
         provenance=provenance,
         sets=parameter_sets.draw(fits, sets, options.seed),
     )
+
+
+def _told_of_the_fit(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What the footer of a picture tells; rows as they are told elsewhere, rounded where few were dropped."""
+    counted = "banded_people" if provenance["family"] == "bands" else "rows"
+    kept = {counted: provenance["rows_kept"]} if provenance["rows_kept"] is not None else {}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "currency": provenance["currency"],
+        **kept,
+        "smallest_count": provenance["smallest_count"],
+        "seed": provenance["seed"],
+        "simulator_version": provenance["simulator_version"],
+    }
 
 
 def _check(family: str, tail_above: float | None, thresholds: Sequence[float] | None, sets: int, currency: str) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import xarray as xr
 
-from .page import Table
+from .page import Page, Table
 
 UNKNOWN = "not estimable"
 """Said where a figure does not exist, or too little was drawn to tell it."""
+
+AS_DRAWN = "as drawn"
+"""In place of an error where every draw that bears on a figure is the same: the draws cannot tell one."""
+
+EXACTLY = "exactly"
+"""In place of an error where there is none: the figure was worked out, or is so by definition."""
+
+DRAWN_NOTE = f"{AS_DRAWN}: every draw that bears on the figure is the same; its error is not known, and may not be 0."
 
 NO_EXCLUSION = "no exclusion"
 
@@ -36,12 +45,23 @@ def amount(value: float, se: float, currency: str) -> str:
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
     if se <= 1e-9 * max(abs(value), 1.0):
-        return money(value, currency)
+        return f"{money(value, currency, figures=5)} {AS_DRAWN}"
     units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
     size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
     decimals = error_decimals(se / size)
     symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
     return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:,.{decimals}f}{letter}"
+
+
+def exact_amount(value: float, currency: str) -> str:
+    """Money that has no error, and says so."""
+    return f"{money(value, currency, figures=5)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
+
+
+def explained(page: Page) -> Page:
+    """A page with a note on what "as drawn" means, where one of its figures is."""
+    cells = (cell for part in page.parts if isinstance(part, Table) for row in part.rows for cell in row)
+    return replace(page, parts=[*page.parts, DRAWN_NOTE]) if any(AS_DRAWN in cell for cell in cells) else page
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
@@ -81,12 +101,17 @@ def error_decimals(se: float) -> int:
     return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
 
 
+def is_as_drawn(se: float) -> bool:
+    """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
+    return se < 1e-9
+
+
 def percent(value: float, se: float, sign: bool = False) -> str:
     """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
-    if se < 1e-9:
-        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% exactly"
+    if is_as_drawn(se):
+        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% {AS_DRAWN}"
     decimals = error_decimals(100 * se)
     return f"{_minus(100 * value, f'.{decimals}f', sign)}% ± {100 * se:.{decimals}f}"
 
@@ -133,8 +158,8 @@ def too_few(replicates: int) -> list[str]:
         return []
     drawn = "1 synthetic population was" if replicates == 1 else f"{replicates:,} synthetic populations were"
     return [
-        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Ask "
-        "for 1,000 or more with --replicates."
+        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Draw "
+        "1,000 or more."
     ]
 
 

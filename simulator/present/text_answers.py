@@ -12,6 +12,7 @@ from .text import (
     columns,
     exact_percent,
     excess_rule,
+    explained,
     money,
     people,
     percent,
@@ -33,7 +34,7 @@ def size_report(answer: xr.Dataset) -> Page:
     rows = [[_row_label(label, dim), *_size_row(cell, simulated, checked)] for label, cell in found]
     interval = [f"{percentage(answer.attrs['confidence'])} interval"] if simulated else []
     interval += ["exact engine"] if checked else []
-    head = [{"threshold": "patient-level rule"}.get(dim, dim), "people", *interval, "systematic risk alone"]
+    head = [{"threshold": "patient-level rule"}.get(dim, dim), "people", *interval, "systematic risk alone (exact)"]
     how = "drawn, beside the exact engine" if checked else "drawn" if simulated else "exact, nothing drawn"
     ends = found if dim == "design" else [found[-1], *found[:1]][: len(found)]
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
@@ -71,7 +72,7 @@ def _never(cell: xr.Dataset) -> bool:
 
 def _impossible(label: str, cell: xr.Dataset, dim: str) -> str:
     alone = exact_percent(float(cell["systematic_alone"]), 1)
-    return f"{_where(label, dim)}: no population is large enough: systematic risk alone gives {alone}."
+    return f"{_where(label, dim)}: no population is large enough: systematic risk alone gives {alone} (exact)."
 
 
 def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
@@ -141,7 +142,8 @@ def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currenc
         return f"{_where(label, 'threshold')}, {size} people need no reserve to be safe in all but {often} of years."
     return (
         f"{_where(label, 'threshold')}, {size} people need a margin of {exact_percent(margin)}, a reserve of "
-        f"{money(reserve, currency)}, to be safe in all but {often} of years."
+        f"{money(reserve, currency)}, to be safe in all but {often} of years "
+        "(exact)."
     )
 
 
@@ -193,7 +195,7 @@ def _luck_sentence(cell: xr.Dataset, risk: str, label: str) -> str:
     often = f"one year in {1 / p:,.0f} lies as far out" if p > 1e-6 else "hardly any year lies as far out"
     can = f"{risk} alone can explain it" if risk == "luck" else f"{risk} can explain it"
     verdict = can if inside else can.replace(" can ", " can hardly ")
-    return f"{_where(label, 'threshold')}, {verdict}: {often}, and {_range(cell)} is the usual range."
+    return f"{_where(label, 'threshold')}, {verdict}: {often}, and {_range(cell)} is the usual range (exact)."
 
 
 # ── prices, power and sources of variance ────────────────────────────────────────────────────────
@@ -229,7 +231,7 @@ def power_report(power: xr.Dataset) -> Page:
             for n in power["population_size"].values
         ]
         tables.append(Table(["people", *(f"saves {percentage(saving)}" for saving in savings)], rows, str(design)))
-    return Page(title, (), tables)
+    return explained(Page(title, (), tables))
 
 
 def _chance(cell: xr.Dataset) -> str:
@@ -252,7 +254,8 @@ def sources_report(split: xr.Dataset) -> Page:
     verdict = (
         f"{where}, luck is more than half of the variance at every size: a larger population always helps."
         if enough[-1] == "never"
-        else f"{where}, luck is half of the variance at {enough[-1]} people: beyond that more people help little."
+        else f"{where}, luck is half of the variance at {enough[-1]} people: beyond that more people help little "
+        "(exact)."
     )
     title = "Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)"
     return Page("", [verdict], [Table(["people", *labels], rows, title)])

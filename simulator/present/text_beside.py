@@ -35,9 +35,8 @@ def rules_report(compared: xr.Dataset) -> Page:
     verdict = []
     if possible:
         least = min(possible, key=lambda cell: float(cell["cv_retained"]))
-        verdict = [
-            f"Least risk is left by: {least['rule'].values}, a cv of {exact_percent(float(least['cv_retained']))}."
-        ]
+        cv = exact_percent(float(least["cv_retained"]))
+        verdict = [f"Least risk is left by: {least['rule'].values}, a cv of {cv} (exact)."]
     return Page("Which kind of cut leaves the least risk?", verdict, [Table(head, rows, title)])
 
 

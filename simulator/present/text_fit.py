@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..costs.fit import FittedModel
 
 _WIDE_MISS = 3.0
+_UNVARIED = {0.0: "nobody seen", 1.0: "all seen"}
+"""People without cost, where the rows have none or no others."""
+
 _FEW_IN_TAIL = 100
 _WRONG_MEAN = 0.02
 
@@ -37,7 +40,7 @@ def reading_table(model: FittedModel) -> Table:
     rows = [["read", _count(report["rows_read"], least), ""]]
     rows += [[f"dropped: {d['why']}", _count(d["rows"], least), _share(d["share_of_cost"])] for d in report["dropped"]]
     rows.append(["kept", _count(report["rows_kept"], least), ""])
-    return Table(["rows", "number", "share of cost"], rows, "What was read")
+    return Table(["rows", "number", "share of cost"], rows, "What was read (exact, of these rows)")
 
 
 def reading_notes(model: FittedModel) -> str:
@@ -75,20 +78,23 @@ def segment_table(model: FittedModel) -> Table:
                 f"{row['xi']:.2f} ± {row['xi_se']:.2f}",
             )
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
-        zero = percent(row["zero_share"], row["zero_share_se"])
+        zero = _UNVARIED.get(row["zero_share"]) or percent(row["zero_share"], row["zero_share_se"])
         rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
     head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
-    return Table(head, rows, "What each segment got (± one standard error)")
+    return Table(head, rows, "What each segment got (± one standard error; people and tails: exact, of these rows)")
 
 
 def goodness_tables(model: FittedModel) -> list[Table]:
     """Fitted beside observed by segment: the figures of the whole, then those of each threshold."""
     labels = [str(measure) for measure in model.goodness["measure"].values]
-    note = f"observed ± one standard error from random halves; !: further off than {_WIDE_MISS:.0f} of them"
+    note = (
+        f"observed ± one standard error from random halves; fitted: the law's own, exact; !: further off than "
+        f"{_WIDE_MISS:.0f} of them"
+    )
     whole = [name for name in labels if _threshold(name) is None]
     found = [_goodness(model, whole, f"Fitted beside observed ({note})")]
     for amount in dict.fromkeys(filter(None, map(_threshold, labels))):
-        title = f"… and at {money(float(amount.replace(',', '')), model.currency)}"
+        title = f"… and at {money(float(amount.replace(',', '')), model.currency)} (likewise)"
         found.append(_goodness(model, [name for name in labels if _threshold(name) == amount], title))
     return found
 
@@ -126,8 +132,10 @@ def _head(measure: str) -> str:
 def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
     at = cells.sel(measure=measure)
     seen, error = float(at["observed"]), float(at["observed_se"])
-    if math.isnan(seen) or not math.isfinite(error) or not error > 0:
+    if math.isnan(seen) or math.isinf(seen):
         return _figure(measure, seen, model)
+    if not (math.isfinite(error) and error > 0):
+        return f"{_figure(measure, seen, model)} (error unknown)"
     if _unit(measure) == "share":
         return percent(seen, error)
     decimals = error_decimals(error) if error < 1 else 0
@@ -220,7 +228,8 @@ def _mean_sentences(model: FittedModel) -> list[str]:
     if math.isnan(ratio):
         return ["One patient makes more than half of the cost of a segment: the mean is not told."]
     if abs(ratio - 1) > _WRONG_MEAN:
-        return [f"The fitted mean is {ratio:.1%} of the observed one: do not use this fit for a budget."]
+        told = percent(ratio, ratio * float(mean["observed_se"] / mean["observed"]))
+        return [f"The fitted mean is {told} of the observed one: do not use this fit for a budget."]
     return []
 
 

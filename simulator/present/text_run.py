@@ -14,6 +14,7 @@ from .text import (
     columns,
     exact_percent,
     excess_rule,
+    explained,
     figure_table,
     minimum_population,
     money,
@@ -37,9 +38,8 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     answers = [answer_table(summary, margin, at_most)] if sized and seen else []
     verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
-    return Page(
-        summary.attrs.get("title", ""), [verdict], [*answers, *tables, _provenance(summary)], _warnings(summary)
-    )
+    parts: list[Table | str] = [*answers, *tables, _provenance(summary)]
+    return explained(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
 
 
 def _warnings(summary: xr.Dataset) -> list[str]:
@@ -125,7 +125,7 @@ def removed_table(summary: xr.Dataset) -> Table:
 
 def _share(cell: xr.Dataset, key: str, label: str) -> str:
     value, error = float(cell[key]), float(cell[f"{key}_se"])
-    return "nothing" if label == NO_EXCLUSION or (value == 0 and error == 0) else percent(value, error)
+    return "nothing" if label == NO_EXCLUSION else percent(value, error)
 
 
 def _provenance(summary: xr.Dataset) -> str:
@@ -173,9 +173,10 @@ def _exact_verdict(over: xr.DataArray, label: str, chance: str, at_most: float, 
     missed = np.flatnonzero(~(values <= at_most))
     said = f"{under(label)[:1].upper()}{under(label)[1:]}, the {chance[:1].lower()}{chance[1:]}"
     if missed.size and missed[-1] == sizes.size - 1:
-        return f"{said} is still {exact_percent(float(values[-1]))} at {people(sizes[-1])} people, the largest asked."
+        most = people(sizes[-1])
+        return f"{said} is still {exact_percent(float(values[-1]))} (exact) at {most} people, the largest asked."
     first = sizes[missed[-1] + 1] if missed.size else sizes[0]
-    return f"{said} is at most {percentage(at_most)} from {people(first)} people on (of the sizes asked)."
+    return f"{said} is at most {percentage(at_most)} from {people(first)} people on (exact, of the sizes asked)."
 
 
 def _exact_table(values: xr.DataArray, labels: list[str], title: str, at_most: float | None = None) -> Table:

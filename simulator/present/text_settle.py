@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, exact_percent, people, percentage, too_few
+from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few
 from .verdicts import Row, by_design, row_amount, row_chance, rows_told, verdicts
 
 
@@ -31,7 +31,7 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str) ->
         lines = [[row["design"], row_amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
     parts.append(_notes(compared))
-    return Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"]))
+    return explained(Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"])))
 
 
 def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str, Any]) -> Table:
@@ -74,12 +74,12 @@ def _notes(compared: Mapping[str, Any]) -> str:
     notes = (
         f"'against first': expected surplus less that under {compared['reference']!r}, on the same draws. "
         f"{compared['replicates']:,} synthetic populations, the same for every design. Largest imbalance of the "
-        f"accounts: {balance}. Other populations: --json or --csv."
+        f"accounts: {balance}. Other populations stand in the JSON and the CSV."
     )
     if compared["reference"] == STATUS_QUO:
         notes += (
             f"\n{STATUS_QUO!r} is added to compare with: tariff and block, half of the money in blocks (assumed); "
-            "--reference names another design."
+            "another design may be named as the reference."
         )
     return notes
 

@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_chance, exact_percent, people, percent, percentage, too_few
+from .text import error_decimals, exact_chance, exact_percent, explained, people, percent, percentage, too_few
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -21,12 +21,14 @@ def stress_report(answer: xr.Dataset) -> Page:
     size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
     designs = [(str(name), answer.sel(design=name)) for name in answer["design"].values]
     notes = (
-        "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error.\n"
+        "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error; "
+        "'no change': in no population drawn.\n"
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
     verdict = [_worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
-    return Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+    page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+    return explained(page)
 
 
 def _parties(answer: xr.Dataset) -> list[str]:
@@ -79,7 +81,7 @@ def _hurt(cell: xr.Dataset) -> str:
 def _rounded(share: float, error: float, sign: bool = False) -> str:
     """As `percent`, but never finer than a thousandth of a per cent."""
     if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > 3:
-        return f"{exact_percent(share, 3, sign)} ± 0.001"
+        return f"{exact_percent(share, 3, sign)} ± < 0.001"
     return percent(share, error, sign)
 
 
@@ -90,7 +92,8 @@ def reverse_report(found: list[xr.Dataset]) -> Page:
     known = told[0].attrs
     size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
     warnings = too_few(known["replicates"])
-    return Page(f"How far until {known['party']} breaks: {size}", verdict, ["± one standard error."], warnings)
+    title = f"Breaking point of {known['party']}: {size}"
+    return Page(title, verdict, ["± one standard error."], warnings)
 
 
 def _distance(found: xr.Dataset) -> float:
@@ -103,16 +106,16 @@ def reverse_line(found: xr.Dataset) -> str:
     """How far one input must move before a party breaks, in a sentence."""
     known, point, error = found.attrs, float(found["breaking_point"]), float(found["breaking_point_se"])
     who = f"{known['design']}: {known['party']}"
-    limit = f"a loss of {percentage(known['loss_over'])} of its revenue"
+    limit = f"(a loss of {percentage(known['loss_over'])} of revenue)"
     what = f"of {known['change'].replace('_', ' ')}"
     rate = known["figure"] == "per_100k"
     if math.isnan(point):
         most = f"{known['largest']:g} per 100,000" if rate else percentage(known["largest"])
-        return f"{who} does not reach {limit}, even at {most} {what}."
+        return f"{who} would not break {limit}, even at {most} {what}."
     if point == 0:
-        return f"{who} has {limit} as agreed already."
+        return f"{who} would break {limit} as agreed already."
     at = _per_100k(point, error) if rate else percent(point, error)
-    return f"{who} breaks ({limit}) at {at} {what}."
+    return f"{who} would break {limit} at {at} {what}."
 
 
 def _per_100k(point: float, error: float) -> str:
@@ -136,7 +139,7 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
-        f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval)."
+        f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval, held to 0…100%)."
     )
     return Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
 

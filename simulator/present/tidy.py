@@ -34,8 +34,8 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``figure``; the columns of `known`; a column for each dim; then ``value``, ``error`` (standard error), ``lower``
-        and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "exact" where the figure
-        is exact, else empty.
+        and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "as drawn" where every
+        draw is the same and the error 0, "exact" where the figure is exact, else empty.
     """
     import pandas as pd
 
@@ -77,12 +77,12 @@ def _frame(columns: Mapping[str, xr.DataArray], dims: Sequence[Any]) -> pd.DataF
     return long.astype(dict.fromkeys(dims, object))  # whole numbers stay whole beside rows without the dim
 
 
-def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> str:
+def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
     sentence = str(answer[name].attrs.get("long_name", ""))
     if sentence.startswith("exact") or sentence.endswith(("exact", "exactly", "without draws")):
         return "exact"
     if "error" in long:
-        return "estimated"
+        return ["as drawn" if error == 0 else "estimated" for error in long["error"]]
     if "lower" in long:
         return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
     return "exact" if answer.attrs.get("method") == "exact" else ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import amount, exact_percent, percent, threshold_label
+from .text import AS_DRAWN, amount, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ def verdicts(compared: Mapping[str, Any], currency: str) -> list[str]:
     Returns
     -------
     list of str
-        Money per year. A figure without ± has no error.
+        Money per year. What is "drawn" and has no ± was the same in every draw, and need not be exact.
     """
     designs = by_design(rows_told(compared), currency)
     return [_verdict(name, rows, currency) for name, rows in designs.items()]
@@ -87,16 +87,25 @@ def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
     told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
     rest = carrying[_MOST_PARTIES:]
     if rest:
-        told.append(f"{exact_percent(sum(map(_risk, rest)), 1)} on {len(rest)} more")
+        told.append("the rest on others")
     return f"{design}: {'; '.join(told)}."
 
 
 def _carries(row: Row, currency: str) -> str:
+    share, as_drawn = row_chance(row, "risk_share"), f" {AS_DRAWN}"
+    drawn = " drawn" if share.endswith(as_drawn) else ""
     return (
-        f"{row_chance(row, 'risk_share').removesuffix(' exactly')} of the risk is on {row['party']} (expects "
-        f"{row_amount(row, 'expected_surplus', currency)}, loses in {row_chance(row, 'p_loss')} of years, one year in "
-        f"20 is worse than {row_amount(row, 'worst_0.05', currency)})"
+        f"{share.removesuffix(as_drawn)} of the risk{drawn} is on {row['party']} (expects "
+        f"{row_amount(row, 'expected_surplus', currency)}, loses in {_losing(row)}, one year in 20 is worse than "
+        f"{row_amount(row, 'worst_0.05', currency)})"
     )
+
+
+def _losing(row: Row) -> str:
+    """In how many years; in words where every year that was drawn went the same way."""
+    if is_as_drawn(number(row["p_loss_se"])):
+        return "every year drawn" if number(row["p_loss"]) else "no year drawn"
+    return f"{row_chance(row, 'p_loss')} of years"
 
 
 def _risk(row: Row) -> float:

@@ -7,14 +7,15 @@ too, so that the sum over all does not give it away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...ledger import MONEY, describe_variable
 from ..model import Population
-from . import measures
+from . import curve_errors, measures
 from .choose import Options, SegmentFit
 from .disclosure import figures, round_amount
 from .measures import People, one_segment
@@ -73,6 +74,8 @@ def may_tell_above(samples: Sequence[Sample], amounts: Array, first: Sequence[fl
     counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
     for column in range(amounts.size):
         _hide_one_more(told[:, column], counts[:, column], smallest)
+    order = sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p))
+    _hide_small_rests(told, counts, np.array([sample.users for sample in samples[:-1]]), order, smallest)
     return told
 
 
@@ -83,6 +86,36 @@ def _hide_one_more(told: Told, counts: Array, smallest: int) -> None:
         return
     others = np.where(told[:-1], counts, np.inf)
     told[int(np.argmin(others)) if np.isfinite(others).any() else -1] = False
+
+
+def _hide_small_rests(told: Told, counts: Array, users: Array, order: Sequence[int], smallest: int) -> None:
+    """Hide everybody where, less the told segments, too few patients of the others stand between two amounts.
+
+    Parameters
+    ----------
+    told : ndarray of bool, shape (sample, amount)
+        Changed in its last row, everybody's.
+    counts : ndarray, shape (segment, amount)
+    users : ndarray, shape (segment,)
+    order : sequence of int
+        Amounts by place, those that go before the others first.
+    smallest : int
+    """
+    silent = ~told[:-1] & (counts > 0)
+    for some in np.unique(silent.T, axis=0):
+        if not some.any():
+            continue
+        # what the rest have in all is known wherever none but they are silent
+        within = (~silent | some[:, None]).all(axis=0)
+        here = (silent == some[:, None]).all(axis=0)
+        rest, given = counts[some].sum(axis=0), [0.0, float(users[some].sum())]
+        for column in sorted(order, key=lambda p: bool(here[p])):
+            if not (within[column] and told[-1, column]):
+                continue
+            if here[column] and not _apart(float(rest[column]), given, smallest):
+                told[-1, column] = False
+            else:
+                given.append(float(rest[column]))
 
 
 def _alone(sample: Sample, amounts: Array, first: Sequence[float], smallest: int) -> NDArray[np.bool_]:
@@ -141,6 +174,8 @@ def table(
     at = [int(np.searchsorted(amounts, d)) for d in how.thresholds]
     known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in cast.samples])
     known[:, len(labels) - 4 * len(at) :] &= np.repeat(told[:, at], 4, axis=1)
+    spreads = [name.startswith("sd up to") for name in labels]
+    known[:, spreads] &= curve_errors.squares_told(cast.samples, amounts, told)[:, at]
     if not rows_known:
         known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
     for column in range(len(labels)):
@@ -188,6 +223,7 @@ def curves(
     told: Told,
     amounts: Array,
     rows_known: bool = True,
+    currency: str = "GBP",
 ) -> xr.Dataset:
     """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed.
 
@@ -195,10 +231,12 @@ def curves(
     -------
     xarray.Dataset
         Dims ``segment``, ``amount`` (money a year) and ``people_share`` (the costliest, fractions). `cell_mean` is the
-        mean cost of the people between a share and the next smaller one.
+        mean cost of the people between a share and the next smaller one. Each `observed_` figure has a sibling with
+        `_se`, its standard error; what is fitted is exact for the model.
     """
     cast = _Cast(fits, population)
     parts: dict[str, list[Array]] = {name: [] for name in _CURVES}
+    squares = curve_errors.squares_told(cast.samples, amounts, told)
     for row, (sample, people) in enumerate(zip(cast.samples, cast.people, strict=True)):
         known = told[row]
         with np.errstate(all="ignore"):
@@ -207,36 +245,75 @@ def curves(
             top = np.array([people.top_share(q) for q in LEVELS])
         may = rows_known & told_shares(sample, amounts, known, how.smallest)
         seen = np.where(may, [sample.top_share(q) for q in LEVELS], np.nan)
+        cells = _cell_means(seen, sample.mean, sample.rows, how.smallest)
         parts["observed_p_above"].append(np.where(known, sample.p_above(amounts), np.nan))
         parts["fitted_p_above"].append(above)
         parts["observed_limited_mean"].append(np.where(known, sample.limited_mean(amounts), np.nan))
         parts["fitted_limited_mean"].append(limited)
         parts["observed_top_share"].append(seen)
         parts["fitted_top_share"].append(top)
-        parts["observed_cell_mean"].append(_cell_means(seen, sample.mean, sample.rows, how.smallest))
+        parts["observed_cell_mean"].append(cells)
         parts["fitted_cell_mean"].append(
             _cell_means(np.where(np.isnan(seen), np.nan, top), people.mean, sample.rows, how.smallest)
         )
+        for name, error in _errors(sample, amounts, known & rows_known, squares[row] & rows_known, seen, cells).items():
+            parts[name].append(error)
     found = xr.Dataset(
         {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
         coords={"segment": cast.names, "amount": amounts, "people_share": list(LEVELS)},
     )
+    money = MONEY.format(currency=currency)
     for name in _CURVES:
-        unit = "1" if "share" in name or "p_above" in name else "money per year"
-        found[name].attrs.update(units=unit, long_name=name.replace("_", " "))
+        unit = "1" if "share" in name or "p_above" in name else money
+        describe_variable(found[name], unit, _sentence(name))
+    describe_variable(found["segment"], "1", "people with one cost distribution")
+    describe_variable(found["amount"], money, "a person's annual cost")
+    describe_variable(found["people_share"], "1", "share of people, the costliest")
     return found
 
 
-_CURVES = {
-    f"{kind}_{what}": dim
-    for what, dim in (
-        ("p_above", "amount"),
-        ("limited_mean", "amount"),
-        ("top_share", "people_share"),
-        ("cell_mean", "people_share"),
-    )
-    for kind in ("observed", "fitted")
+def _errors(
+    sample: Sample, amounts: Array, known: Told, squares: Told, shares: Array, cells: Array
+) -> dict[str, Array]:
+    """Standard errors of a segment's observed figures by variable; nan where the figure or its squares are not told."""
+    lower = _next_levels(shares)
+    tail = curve_errors.tail_told(sample, amounts, squares)
+
+    def where(told: Told, error: Callable[[int], float]) -> Array:
+        return np.array([error(k) if here else np.nan for k, here in enumerate(told)])
+
+    return {
+        "observed_p_above_se": where(known, lambda k: curve_errors.p_above_error(sample, amounts[k])),
+        "observed_limited_mean_se": where(squares, lambda k: curve_errors.limited_mean_error(sample, amounts[k])),
+        "observed_top_share_se": where(
+            np.isfinite(shares) & tail, lambda k: curve_errors.top_share_error(sample, LEVELS[k])
+        ),
+        "observed_cell_mean_se": where(
+            np.isfinite(cells) & (tail | (lower > 0)),
+            lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k])),
+        ),
+    }
+
+
+_SENTENCES = {
+    "p_above": ("amount", "share of people who cost more than the amount"),
+    "limited_mean": ("amount", "mean cost a head up to the amount"),
+    "top_share": ("people_share", "share of cost of the costliest share of people"),
+    "cell_mean": ("people_share", "mean cost of the people between this share and the next smaller one"),
 }
+_KINDS = {
+    "observed_{}": "{}, in the rows; nan where it rests on too few patients",
+    "observed_{}_se": "standard error, rows taken as independent: {}; nan where it is not known or not told",
+    "fitted_{}": "{}, exact for the model",
+}
+_CURVES = {kind.format(what): dim for what, (dim, _) in _SENTENCES.items() for kind in _KINDS}
+
+
+def _sentence(name: str) -> str:
+    found = {
+        kind.format(what): told.format(said) for what, (_, said) in _SENTENCES.items() for kind, told in _KINDS.items()
+    }
+    return found[name]
 
 
 def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
@@ -245,12 +322,20 @@ def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
     known = np.isfinite(top)
     if not known.any():
         return np.full(levels.size, np.nan)
-    last = int(np.flatnonzero(known)[-1])
-    lower, share = np.append(levels[1:], 0.0), np.append(top[1:], 0.0)
-    lower[last], share[last] = 0.0, 0.0
+    lower = _next_levels(top)
+    share = np.where(lower > 0, np.append(top[1:], 0.0), 0.0)
     with np.errstate(all="ignore"):
         means = mean * (top - share) / (levels - lower)
     return np.where(known & ((levels - lower) * rows >= smallest) & (means > 0), means, np.nan)
+
+
+def _next_levels(top: Array) -> Array:
+    """The next smaller level of each, 0 for the last that is known."""
+    lower = np.append(LEVELS[1:], 0.0)
+    known = np.flatnonzero(np.isfinite(top))
+    if known.size:
+        lower[known[-1]] = 0.0
+    return lower
 
 
 def patients_above(fits: Sequence[SegmentFit], amounts: Array, told: Told) -> list[float]:

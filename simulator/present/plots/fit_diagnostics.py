@@ -1,160 +1,163 @@
-"""How good is the fit? Four pictures of fitted beside observed; rings are observed, lines fitted.
+"""How good is the fit? Four pictures of fitted beside observed.
 
-No point stands for fewer than ten patients: what may not be told is not in the Dataset.
+Marks are what was observed, with its 95% interval; lines are what the model says, exactly. No mark stands for fewer
+than ten patients: what may not be told is not in the Dataset.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
-from numpy.typing import NDArray
 
-from ..text import money
-from .colours import GREY
-from .style import evenly, house_axes
+from ...base import SimulatorError
+from . import fit_panels
+from .fit_panels import MOST_MARKS, Ends, drawn_series, slices_left_out
+from .style import finish, finish_sheet, house_axes, label_ends, space_ends
 
 DRAWN = tuple(
-    f"{kind}_{what}"
+    name
     for what in ("cell_mean", "p_above", "top_share", "limited_mean")
-    for kind in ("observed", "fitted")
+    for name in (f"observed_{what}", f"observed_{what}_se", f"fitted_{what}")
 )
+Panel = Callable[[Axes, xr.Dataset, str], Ends]
+
+_PANELS: tuple[tuple[str, Panel], ...] = (
+    ("Quantiles", fit_panels.quantiles),
+    ("Exceedance", fit_panels.exceedance),
+    ("Concentration", fit_panels.concentration),
+    ("Limited means", fit_panels.limited_means),
+)
+_MOST_NAMED = 6
 
 
-def fit_diagnostics(curves: xr.Dataset, currency: str = "GBP") -> list[Axes]:
+def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axes]:
     """The four pictures on one sheet.
 
     Parameters
     ----------
     curves : xarray.Dataset
         `FittedModel.curves`.
-    currency : str
+    currency : str, optional
+        ISO 4217 code; that of the fit by default.
 
     Returns
     -------
     list of matplotlib.axes.Axes
         Quantiles, exceedance, concentration, limited means.
     """
-    with house_axes(None) as single:
+    _check(curves)
+    with house_axes(None, (11, 9)) as single:
         figure = single.get_figure(root=True)
         assert figure is not None
         figure.clear()
-        figure.set_size_inches(11, 8.5)
-        axes = figure.subplots(2, 2)
-        figure.supxlabel(_note(curves), fontsize=7.5, color=GREY, x=0.01, ha="left")
-    flat = list(axes.ravel())
-    fit_quantiles(curves, currency, flat[0])
-    fit_exceedance(curves, currency, flat[1])
-    fit_concentration(curves, flat[2])
-    fit_limited_means(curves, currency, flat[3])
-    return flat
+        sheet = list(figure.subplots(2, 2).ravel())
+        ends = []
+        for (title, draw), axes in zip(_PANELS, sheet, strict=True):
+            ends.append(draw(axes, curves, _currency(curves, currency)))
+            axes.set_title(title, loc="left")
+        finish_sheet(figure, curves, "How good is the fit?", _note(curves, f"{_slices(curves)} {_together(curves)}"))
+        for axes, names in zip(sheet, ends, strict=True):
+            _label(axes, names)
+    return sheet
 
 
-def fit_quantiles(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+def fit_quantiles(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Q–Q: mean cost of equal slices of people, fitted against observed, on logarithmic axes."""
-    with house_axes(ax) as axes:
-        for name, part in _shown(curves):
-            observed, fitted = part["observed_cell_mean"].values, part["fitted_cell_mean"].values
-            known = (observed > 0) & (fitted > 0)
-            axes.plot(observed[known], fitted[known], "o", ms=4, mfc="none", label=name)
-        ends = np.array(axes.get_xlim())
-        ends = np.maximum(ends, 1.0)
-        axes.plot(ends, ends, color=GREY, lw=1, ls="-")
-        axes.set(xscale="log", yscale="log")
-        axes.set_xlabel(f"observed mean cost of a slice of people, {currency} a year")
-        axes.set_ylabel(f"fitted, {currency} a year")
-        axes.set_title("Quantiles")
-        _money_axis(axes.xaxis, currency)
-        _money_axis(axes.yaxis, currency)
-        axes.legend(fontsize=8, frameon=False, title="rings: observed" if ax is None else None)
-    return axes
+    question = "Does the model give each slice of people its cost?"
+    return _alone(curves, currency, ax, fit_panels.quantiles, question, _slices)
 
 
-def fit_exceedance(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+def fit_exceedance(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Share of people who cost more than an amount, on logarithmic axes."""
-    with house_axes(ax) as axes:
-        amounts = curves["amount"].values
-        for name, part in _shown(curves):
-            fitted = np.where(part["fitted_p_above"].values > 0, part["fitted_p_above"].values, np.nan)
-            (line,) = axes.plot(amounts, fitted, label=name)
-            observed = np.where(part["observed_p_above"].values > 0, part["observed_p_above"].values, np.nan)
-            _rings(axes, amounts, observed, str(line.get_color()))
-        axes.set(xscale="log", yscale="log")
-        lowest = float(np.nanmin(np.where(curves["observed_p_above"] > 0, curves["observed_p_above"], np.nan)))
-        axes.set_ylim(bottom=lowest / 10)
-        axes.set_xlabel(f"cost, {currency} a year")
-        axes.set_ylabel("share of people who cost more")
-        axes.set_title("Exceedance")
-        _money_axis(axes.xaxis, currency)
-        axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
-        _legend(axes, ax)
-    return axes
+    question = "Does the model have as many costly people?"
+    return _alone(curves, currency, ax, fit_panels.exceedance, question)
 
 
 def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Lorenz: share of cost that the costliest share of people carry."""
-    with house_axes(ax) as axes:
-        people = 100 * curves["people_share"].values
-        for name, part in _shown(curves):
-            (line,) = axes.plot(people, 100 * part["fitted_top_share"].values, label=name)
-            _rings(axes, people, 100 * part["observed_top_share"].values, str(line.get_color()))
-        axes.set(xscale="log")
-        axes.set_xlabel("costliest people, % (logarithmic)")
-        axes.set_ylabel("their share of cost, %")
-        axes.set_title("Concentration")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
-        _legend(axes, ax)
-    return axes
+    question = "Do the costliest people carry as much of the cost?"
+    return _alone(curves, None, ax, fit_panels.concentration, question)
 
 
-def fit_limited_means(curves: xr.Dataset, currency: str = "GBP", ax: Axes | None = None) -> Axes:
+def fit_limited_means(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Mean cost up to an amount, fitted over observed: 1 where the fit is perfect."""
+    question = "Is the mean cost right below each threshold?"
+    return _alone(curves, currency, ax, fit_panels.limited_means, question, _together)
+
+
+def _alone(
+    curves: xr.Dataset,
+    currency: str | None,
+    ax: Axes | None,
+    draw: Panel,
+    question: str,
+    told: Callable[[xr.Dataset], str] | None = None,
+) -> Axes:
+    _check(curves)
     with house_axes(ax) as axes:
-        for name, part in _shown(curves):
-            ratio = part["fitted_limited_mean"].values / part["observed_limited_mean"].values
-            known = np.isfinite(ratio)
-            axes.plot(curves["amount"].values[known], ratio[known], marker="o", ms=3, label=name)
-        axes.axhline(1.0, color=GREY, lw=1, ls="-")
-        axes.set(xscale="log")
-        axes.set_xlabel(f"amount, {currency} a year")
-        axes.set_ylabel("mean cost up to the amount, fitted / observed")
-        axes.set_title("Limited means")
-        _money_axis(axes.xaxis, currency)
-        _legend(axes, ax)
+        space_again = _label(axes, draw(axes, curves, _currency(curves, currency)))
+        finish(axes, curves, question, _note(curves, told(curves) if told else ""))
+        space_again()
     return axes
 
 
-def _shown(curves: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
-    names = [str(name) for name in curves["segment"].values]
-    return [(names[position], curves.isel(segment=position)) for position in evenly(len(names))]
+def _label(axes: Axes, ends: Ends) -> Callable[[], None]:
+    """Write the names; what is returned moves them apart once more, after a footer has made the axes lower."""
+    rows = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
+    gap = 12.0 if rows == 1 else 13.0 * rows
+    names = label_ends(axes, ends, gap, inside=True)
+    return lambda: space_ends(axes, names, gap, inside=True)
 
 
-def _note(curves: xr.Dataset) -> str:
-    shown = [name for name, _ in _shown(curves)]
-    left_out = [str(name) for name in curves["segment"].values if str(name) not in shown]
-    rest = f" Not drawn: {', '.join(left_out)}." if left_out else ""
-    return (
-        f"Rings: observed; lines: fitted, exact for the model. No point stands for fewer than ten patients.{rest}\n"
-        "The standard errors of what was observed stand in the table of the fit."
-    )
+def _check(curves: xr.Dataset) -> None:
+    if not isinstance(curves, xr.Dataset) or "observed_p_above" not in curves:
+        raise SimulatorError("curves", None, "is given no observed_p_above", "give the `curves` of what `fit` gave")
 
 
-def _legend(axes: Axes, given: Axes | None) -> None:
-    """Names of the segments, where the picture stands alone."""
-    if given is None:
-        axes.legend(fontsize=8, frameon=False, title="lines: fitted; rings: observed", title_fontsize=8)
+def _currency(curves: xr.Dataset, given: str | None) -> str:
+    return str(curves.attrs.get("currency", "GBP")) if given is None else given
 
 
-def _rings(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colour: str) -> None:
-    # colour and line style are both given, so that the cycle goes on with the next segment
-    axes.plot(x, y, marker="o", ms=4, mfc="none", color=colour, linestyle="none")
+# ── what the footer says ─────────────────────────────────────────────────────────────────────────
 
 
-def _money_axis(axis: object, currency: str) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda v, _: money(v, currency)))  # type: ignore[attr-defined]
-    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
+def _note(curves: xr.Dataset, told: str = "") -> str:
+    errors = [curves[name].values for name in curves if str(name).startswith("observed") and str(name).endswith("_se")]
+    known = any((error > 0).any() for error in errors)
+    parts = [
+        "Marks: observed, with 95% intervals (± 1.96 standard errors, rows independent)."
+        if known
+        else "Marks: observed.",
+        "Lines: fitted, exact for the model.",
+        told,
+        f"No mark stands for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
+        "Where there is no bar, it is smaller than the mark, or would tell of one patient." if known else _NO_ERRORS,
+        _not_drawn(curves),
+    ]
+    return " ".join(part for part in parts if part)
 
 
-def _one_in(share: float, _: object) -> str:
-    return f"1 in {1 / share:,.0f}" if 0 < share < 0.2 else f"{share:.0%}"
+_NO_ERRORS = "No bars: without rows, as in bands, the errors of what was observed are not known."
+
+
+def _not_drawn(curves: xr.Dataset) -> str:
+    drawn = {series.name for series in drawn_series(curves)}
+    left = [str(name) for name in curves["segment"].values if str(name) not in drawn]
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    return f"Not drawn: {'; '.join(left[:_MOST_NAMED])}{more}." if left else ""
+
+
+def _slices(curves: xr.Dataset) -> str:
+    left_out = " Slices of people who cost next to nothing lie beyond the axes." if slices_left_out(curves) else ""
+    return f"Straight line: fitted equals observed.{left_out}"
+
+
+def _together(curves: xr.Dataset) -> str:
+    told = ["Neighbouring limited means rest on the same people and move together"]
+    if curves.sizes["amount"] > MOST_MARKS:
+        told.append("some of them have a mark")
+    if curves.sizes["segment"] > 1:
+        told.append("segments stand side by side at an amount that they share")
+    return "; ".join(told) + "."

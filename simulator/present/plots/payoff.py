@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from .colours import GREY
-from .style import MOST_SERIES, finish, house_axes, label_ends, percent_axis, percentage
+from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis, percentage
 from .wanted import made_by
 
 DRAWN = ("surplus", "own_cost", "budget")
-_LETTERS = 20  # of a line of a label
 
 
 @made_by("payoff", "surplus")
@@ -43,8 +40,8 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         ends = []
         for names, values in lines:
             (line,) = axes.plot(ratios, values, label=" = ".join(names))
-            told = f"{' = '.join(names)} {percentage(float(values[-1]), signed=True, figures=2)}"
-            ends.append((float(ratios[-1]), float(values[-1]), textwrap.fill(told, _LETTERS), to_hex(line.get_color())))
+            told = _told(names, float(values[-1]))
+            ends.append((float(ratios[-1]), float(values[-1]), told, to_hex(line.get_color())))
         axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
         axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
         percent_axis(axes.xaxis)
@@ -52,12 +49,21 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         axes.set_xlabel("retained cost, % of the budget")
         axes.set_ylabel("surplus of the party, % of the budget")
         axes.set_xlim(float(ratios[0]), float(ratios[-1]))
-        label_ends(axes, ends, gap=12.0 * max((text.count("\n") + 1 for *_, text, _ in ends), default=1))
+        most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
+        axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
+        label_ends(axes, ends, gap=12.0 * most)
         rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
         note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
         about = " · ".join(part for part in (str(one["design"].values), str(payoffs.attrs.get("title", ""))) if part)
         finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, about)
     return axes
+
+
+def _told(names: list[str], end: float) -> str:
+    """The parties of one line, below each other in four lines at most, and where it ends."""
+    more = [f"{len(names) - 3} more"] if len(names) > 4 else []
+    shown = [*(cut(name, 34) for name in names[: 3 if more else 4]), *more]
+    return " =\n".join(shown) + f" {percentage(end, signed=True, figures=2)}"
 
 
 def _lines(share: xr.DataArray) -> tuple[list[tuple[list[str], np.ndarray]], list[str]]:

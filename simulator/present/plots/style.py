@@ -15,6 +15,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
@@ -27,6 +29,7 @@ _STYLE = Path(__file__).with_name("house.mplstyle")
 _SMALL = 7.5
 _LETTER = 0.525  # width of a letter as a share of the size of the type
 _MOST_TICKS = 7
+_LONGEST = 46  # letters of a name beside a row
 _NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
@@ -70,6 +73,22 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
     _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
 
 
+def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "") -> None:
+    """`finish` for a sheet of several pictures: one question above and one footer below them all.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        With a constrained layout, which makes room for both.
+    shown, question, note
+        As in `finish`.
+    """
+    width = 0.98 * 72 * figure.get_figwidth()
+    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown)) if text]
+    figure.suptitle(question, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=_SMALL, color=GREY)
+
+
 def _heading(ax: Axes, question: str, about: str, left: float, width: float) -> None:
     below = _wrapped(about, width, 9)
     height = 12 * (below.count("\n") + 1) * bool(below)
@@ -88,12 +107,16 @@ def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, f
 
 
 def provenance(shown: xr.Dataset) -> str:
-    """Replicates, seed, scenario and version, as far as the Dataset knows them."""
+    """Replicates (of a fit: rows), seed, scenario and version, as far as the Dataset knows them."""
     known = shown.attrs
     parts = []
     if "replicates" in known:
         count = int(known["replicates"])
         parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
+    elif "rows" in known:
+        parts.append(f"fitted to {int(known['rows']):,} rows")
+    elif "banded_people" in known:
+        parts.append(f"fitted to bands of {int(known['banded_people']):,} people")
     elif known.get("method") == "exact":
         parts.append("exact: no draws")
     for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
@@ -120,7 +143,9 @@ def _axis_extent(ax: Axes) -> Bbox:
 # ── direct labels ────────────────────────────────────────────────────────────────────────────────
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0) -> None:
+def label_ends(
+    ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0, inside: bool = False
+) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap.
 
     Parameters
@@ -129,6 +154,13 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: flo
         In units of the axes.
     gap : float
         Least distance between names, in points.
+    inside : bool
+        Whether names of lines that leave the axes above or below are kept beside the axes.
+
+    Returns
+    -------
+    list of matplotlib.text.Annotation
+        The names, for `space_ends` where the axes change their height afterwards.
     """
     right = max((x for x, *_ in ends), default=0.0)
     names = [
@@ -145,10 +177,19 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: flo
         )
         for _, y, text, colour in ends
     ]
+    space_ends(ax, names, gap, inside)
+    return names
+
+
+def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside: bool = False) -> None:
+    """Move names apart, as `label_ends` does, for the height that the axes have now."""
     ax.figure.canvas.draw()
     points = 72 / ax.figure.dpi
-    heights = [float(ax.transData.transform((x, y))[1]) * points for x, y, *_ in ends]
-    for name, here, there in zip(names, heights, _apart(heights, gap), strict=True):
+    heights = [float(ax.transData.transform(name.xy)[1]) * points for name in names]
+    wanted = _apart(heights, gap)
+    if inside:
+        wanted = _between(wanted, ax.bbox.y0 * points + gap / 2, ax.bbox.y1 * points - gap / 2, gap)
+    for name, here, there in zip(names, heights, wanted, strict=True):
         name.set_position((8, there - here))
 
 
@@ -167,6 +208,15 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
+def _between(heights: Sequence[float], floor: float, ceiling: float, gap: float) -> list[float]:
+    """Heights moved between a floor and a ceiling, in their order and as far apart as they were or by `gap`."""
+    placed = list(heights)
+    order = sorted(range(len(placed)), key=lambda k: placed[k])
+    for rank, k in enumerate(order):
+        placed[k] = max(min(placed[k], ceiling - (len(order) - 1 - rank) * gap), floor + rank * gap)
+    return placed
+
+
 def _lowest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
     return sum(heights[k] for k in cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
 
@@ -181,6 +231,21 @@ def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, 
         text, xy=(1, y), xycoords=ax.get_yaxis_transform(), xytext=(offset, 0), textcoords="offset points",
         fontsize=size, color=words(colour), va="center", annotation_clip=False, **how,
     )  # fmt: skip
+
+
+def cut(name: str, letters: int = _LONGEST) -> str:
+    """A name of at most so many letters, an ellipsis in the place of the rest."""
+    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
+
+
+def heading(name: str) -> str:
+    """A design's name above its rows: at most two lines, each as long as narrow axes have room for."""
+    return textwrap.fill(name, 40, max_lines=2, placeholder=" …")
+
+
+def room_for(names: Sequence[str]) -> float:
+    """Inches by which a picture must be wider where its rows have long names."""
+    return max(0.0, 0.075 * (max(map(len, names), default=0) - 24))
 
 
 def words(colour: str) -> str:

@@ -7,9 +7,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS, exact_percent, money, people
+from ..text import SYMBOLS, amount, exact_percent, people
 from .colours import GREY, INK, PALE, SERIES
-from .style import beside_row, finish, house_axes, money_axis
+from .style import beside_row, cut, finish, house_axes, money_axis, room_for
 from .wanted import made_by
 
 Array = NDArray[np.float64]
@@ -20,7 +20,7 @@ _WORDS = {
     SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "plum: lacking",
 }  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{}. {}. ± one standard error; shares of the capitation."
+_NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
 
 
 @made_by("layers", "amount")
@@ -48,12 +48,13 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     last = _last_rows(amount, starts, kinds)
     rows = np.arange(len(steps), dtype=float)
     rows[last] += 1.2  # room for the ticks of the enlarged part
-    with house_axes(ax, (7.4, 2.1 + 0.27 * (rows[-1] + 1))) as axes:
+    symbol = SYMBOLS.get(currency, f"{currency} ")
+    names = [cut(step.replace(f"{currency} ", symbol)) for step in steps]
+    with house_axes(ax, (7.4 + room_for(names), 2.1 + 0.27 * (rows[-1] + 1))) as axes:
         _bars(axes, amount, starts, kinds, rows)
         for y, value, se in zip(rows, amount, error, strict=True):
             beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
-        symbol = SYMBOLS.get(currency, f"{currency} ")
-        axes.set_yticks(rows, [step.replace(f"{currency} ", symbol) for step in steps])
+        axes.set_yticks(rows, names)
         axes.set_ylim(rows[-1] + 0.6, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
@@ -135,8 +136,7 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    said = "exactly" if se < 1e-9 * abs(whole) else f"± {money(se, currency)}"
-    return f"{money(value, currency)} {said} · {_share(value / whole)}"
+    return f"{amount(value, se, currency)} · {_share(value / whole)}"
 
 
 def _share(share: float) -> str:

@@ -49,6 +49,11 @@ def _with_exact_curve(contents: Contents) -> xr.Dataset:
     return contents.summary if known is None else contents.summary.assign(exact_curve(known))
 
 
+def _with_line(contents: Contents) -> xr.Dataset:
+    margin, at_most = contents.target
+    return contents.summary.assign(minimum_by_target(contents.summary, (at_most,), margin=margin))
+
+
 def _is_some_size_least(contents: Contents) -> bool:
     """Whether any target is met by some of the simulated sizes and missed by others."""
     if not contents.has_sizes:
@@ -74,8 +79,8 @@ CHARTS = (
     Chart(
         "Which sizes and thresholds are viable?",
         "Each cell is the chance of an overspend above the margin; the line divides off what meets the target.",
-        lambda contents: contents.summary,
-        lambda asked, shown: plots.heat_map(shown, margin=asked.target.margin, at_most=asked.target.at_most),
+        _with_line,
+        lambda _, shown: plots.heat_map(shown),
         lambda contents, _: [chance_table(contents, contents.target.margin)],
         lambda contents: contents.has_sizes,
     ),

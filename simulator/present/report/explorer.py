@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...contracts.design import STATUS_QUO
-from ..text import chance, money
+from ..text import chance, exact_amount, money
 from .answer import minimum_told
 from .gather import Contents, Place, overspend
 from .names import figure, money_told, percentage
@@ -148,8 +148,12 @@ def _figures(contents: Contents, place: Place) -> list[list[str]]:
     for at in range(len(contents.thresholds)):
         cell = worst.isel(threshold=at)
         known = math.isfinite(float(cell["exact_mean"]))
-        error = 0.0 if known else float(cell["mean_cost_se"])
-        budget = money_told(float(cell["budget"]), error, contents.currency, is_exact=known)
+        given = float(cell["budget"])
+        budget = (
+            exact_amount(given, contents.currency)
+            if known
+            else money_told(given, float(cell["mean_cost_se"]), contents.currency)
+        )
         found.append([budget, *(figure(cell, name, contents.currency) for name, _ in FIGURES)])
     return found
 

@@ -13,6 +13,7 @@ class Word(NamedTuple):
 
 
 GLOSSARY = (
+    Word("As drawn", "Every draw that bears on the figure is the same; its error is not known, and may not be 0."),
     Word("Budget", "The exact mean of the cost that is kept, after the excess of costly patients is taken out."),
     Word("Cap", "What one patient costs above the threshold in a year is taken out, and somebody else pays for it."),
     Word("Capitation", "A fixed amount of money for each person and year, whatever care the person needs."),

@@ -6,9 +6,14 @@ import math
 
 import xarray as xr
 
+from ..text import DRAWN_NOTE, amount, chance, money, percent
 from ..text import NO_EXCLUSION as NO_EXCLUSION
-from ..text import UNKNOWN, amount, chance, money, percent
 from ..text import percentage as percentage
+
+EVERY_FIGURE = (
+    f"Every figure has its error beside it, or is said to be exact or given. {DRAWN_NOTE[0].upper()}{DRAWN_NOTE[1:]}"
+)
+"""What stands at the head of a report and of its workbook."""
 
 
 def threshold_names(ledger: xr.Dataset) -> list[str]:
@@ -46,15 +51,11 @@ def figure(cell: xr.Dataset, name: str, currency: str) -> str:
         return chance(value, se, cell["p_overspend_interval"].values)
     if cell[name].attrs.get("units") == "1":
         return percent(value, se)
-    return money_told(value, se, currency, is_exact="sd_surplus" in cell and float(cell["sd_surplus"]) == 0)
+    return money_told(value, se, currency)
 
 
-def money_told(value: float, se: float, currency: str, *, is_exact: bool = False) -> str:
+def money_told(value: float, se: float, currency: str) -> str:
     """Money with its standard error, or with the word that it has none."""
     if math.isfinite(value) and math.isnan(se):
         return f"{money(value, currency)} (error unknown)"
-    told = amount(value, se, currency)
-    if "±" in told or told == UNKNOWN:
-        return told
-    # a figure on which many years fall alike has an error of 0 and is drawn all the same
-    return f"{money(value, currency, figures=5)}{' (exact)' if is_exact else ' ± 0'}"
+    return amount(value, se, currency)

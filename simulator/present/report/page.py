@@ -18,7 +18,7 @@ from .charts import pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import percentage
+from .names import EVERY_FIGURE, percentage
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -52,6 +52,7 @@ def html_of(contents: Contents) -> str:
         known=contents.summary.attrs,
         answer=answer(contents),
         how_read=how_read(contents),
+        every_figure=EVERY_FIGURE,
         pictures=list(pictures(contents)),
         explorer=explored,
         box=(WIDTH, HEIGHT),

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..text import AS_DRAWN
 from .gather import Contents
+from .names import NO_EXCLUSION
 
 COLUMNS = (
     "statistic", "population", "unit of population", "threshold", "rule", "design", "party", "margin", "level", "event",
@@ -21,6 +23,9 @@ EXACT = "exact"
 """What stands in place of an error where there is none."""
 
 _EXACT_FIGURES = ("exact_mean", "exact_sd")
+_REMOVED = ("cost_removed_share", "patients_above_share", "variance_removed_share")
+"""Exactly nothing where there is no exclusion."""
+
 _COLUMNS_OF = {
     "population_size": ("population",),
     "unit": ("unit of population",),
@@ -39,8 +44,8 @@ def tidy(contents: Contents) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`. ``error`` is one standard error, or "exact"; ``threshold`` infinite where nothing is
-        excluded; what does not apply is None.
+        Columns `COLUMNS`. ``error`` is one standard error, "exact", or "as drawn" where every draw is the same;
+        ``threshold`` infinite where nothing is excluded; what does not apply is None.
     """
     rows = list(_summary_rows(contents, contents.summary))
     rows += _minimum_rows(contents)
@@ -86,10 +91,17 @@ def _rows(
         if math.isnan(value):
             continue
         row = empty | {column: values[at[axis]] for column, axis, values in known}
-        row |= {"value": float(value), "error": EXACT if errors is None else float(errors[at])}
+        row |= {"value": float(value), "error": EXACT if errors is None else _error(float(errors[at]), row)}
         if bounds is not None:
             row |= {"lower 95%": float(bounds[at][0]), "upper 95%": float(bounds[at][1])}
         yield row
+
+
+def _error(error: float, row: dict[str, Any]) -> float | str:
+    """A standard error, or what stands in its place."""
+    if error != 0:
+        return error
+    return EXACT if row["statistic"] in _REMOVED and row["rule"] == NO_EXCLUSION else AS_DRAWN
 
 
 def _coordinates(contents: Contents, figure: xr.DataArray) -> list[tuple[str, int, list[Any]]]:

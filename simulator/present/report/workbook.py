@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 from ...base import SimulatorError
@@ -15,12 +16,12 @@ from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import NO_EXCLUSION
+from .names import EVERY_FIGURE, NO_EXCLUSION
 from .tables import Table
 from .tidy import COLUMNS, tidy
 
 _LONGEST = 32_767  # characters in a cell
-_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 _FORMATS: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 16, "font_color": "#12436D"},
     "lead": {"font_size": 12, "text_wrap": True, "valign": "top"},
@@ -52,15 +53,17 @@ def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
         Where the extra ``report`` is not installed, or the file cannot be written.
     """
     check_writable(path)
-    write_whole(path, lambda partial: _Workbook(contents, partial).write())
+    made = BytesIO()  # whole before the disk is asked: on a full one the library prints what nobody should see
+    _Workbook(contents, made).write()
+    write_whole(path, lambda partial: partial.write_bytes(made.getbuffer()))
 
 
 class _Workbook:
     """One workbook in the making."""
 
-    def __init__(self, contents: Contents, path: os.PathLike[str]) -> None:
+    def __init__(self, contents: Contents, made: BytesIO) -> None:
         self.contents = contents
-        self.book = _xlsxwriter().Workbook(os.fspath(path), _OPTIONS)
+        self.book = _xlsxwriter().Workbook(made, _OPTIONS)
         self.formats = {name: self.book.add_format(properties) for name, properties in _FORMATS.items()}
         self.tables = 0
 
@@ -89,7 +92,7 @@ class _Workbook:
         sheet.merge_range(1, 0, 1, 5, "", self.formats["lead"])
         self._text(sheet, 1, 0, answer_text(self.contents), "lead")
         sheet.set_row(1, 50)
-        self._text(sheet, 2, 0, how_read(self.contents), "note")
+        self._text(sheet, 2, 0, f"{how_read(self.contents)} {EVERY_FIGURE}", "note")
         sheet.freeze_panes(3, 1)
         row = 4
         for table in self._summary_tables():
