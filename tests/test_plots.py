@@ -673,3 +673,11 @@ def test_another_dataset_is_refused_with_what_is_needed(name):
     for other in (xr.Dataset(), None):
         with pytest.raises(sim.SimulatorError, match=r"^\w+: is given no \w+; give what `\w+` gave$"):
             getattr(sim.plots, name)(other)
+
+
+def test_the_two_shares_of_variance_are_told_apart(summary: xr.Dataset, scenario: sim.Scenario) -> None:
+    one_persons = str(sim.table(sim.describe(scenario)))
+    of_the_total = str(sim.table(summary))
+    assert "one person's" in " ".join(one_persons.split()) and "variance of their total removed" in of_the_total
+    told = said(sim.plots.threshold_effect(summary))
+    assert "of the total's variance" in told and "not of one person's cost" in told
