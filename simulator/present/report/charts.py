@@ -77,7 +77,7 @@ CHARTS = (
         lambda contents: contents.has_sizes,
     ),
     Chart(
-        "Which sizes and rules are viable?",
+        "Which sizes and thresholds are viable?",
         "Each cell is the chance of an overspend above the margin; the line divides off what meets the target.",
         _with_line,
         lambda _, shown: plots.heat_map(shown),
@@ -93,7 +93,7 @@ CHARTS = (
         _is_some_size_least,
     ),
     Chart(
-        "Between which overspends do years lie?",
+        "Between which over- and underspends do years lie?",
         "Ranges that hold half of the years, nine in ten, and 98 in 100, by population.",
         lambda contents: fan(contents.ledger),
         lambda _, shown: plots.fan_by_size(shown),
@@ -110,7 +110,7 @@ CHARTS = (
     ),
     Chart(
         "Who bears what under each design?",
-        "Each party's surplus: expected, and in its own 1-in-20 year.",
+        "Each party's surplus: expected, and what one of its own years in 20 is worse than.",
         _compared,
         lambda _, shown: plots.who_bears(shown),
         lambda contents, _: design_tables(contents),
