@@ -46,7 +46,8 @@ ax = sim.plots.threshold_effect(summary)
 # of twenty. Along the line, a smaller population is bought with a lower threshold.
 
 # %%
-ax = sim.plots.heat_map(summary, margin=0.03, at_most=0.05)
+least = sim.minimum_by_target(summary, (0.05,), margin=0.03)
+ax = sim.plots.heat_map(summary.assign(least))
 
 # %% [markdown]
 # How strict is one year of twenty? The same draws answer for other targets.

@@ -15,20 +15,21 @@ from .base import SimulatorError
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:
     """Let `write` fill a file beside the target, and put it in the target's place only when it is whole."""
-    target = Path(path)
-    check_writable(target)
+    check_writable(path)
+    target = Path(os.path.realpath(path))  # a link stays, and what it points at is replaced
     partial: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(descriptor)
         partial = Path(name)
         write(partial)
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "the disk may be full"
+        number = getattr(error, "errno", None)  # libraries add what no reader needs to its words
+        reason = os.strerror(number) if number else "the disk may be full"
         raise SimulatorError(
-            str(target), None, f"could not be written ({reason})", "free some space or name another place"
+            str(path), None, f"could not be written ({reason})", "free some space or name another place"
         ) from error
     finally:
         if partial is not None:
@@ -45,6 +46,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
     if os.path.isdir(target):
         raise SimulatorError(str(target), None, "is a folder", "name a file in it")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise SimulatorError(str(target), None, "is a device or a pipe", "name an ordinary file")
     if not os.path.isdir(target.parent):
         raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):

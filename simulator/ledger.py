@@ -188,7 +188,7 @@ def check_version(version: Any, source: str) -> None:
     """Refuse what another version of the program wrote."""
     if version is None:
         raise SimulatorError(source, None, "does not say its schema_version", "name a file that this program wrote")
-    if not np.array_equal(version, SCHEMA_VERSION):
+    if not np.array_equal(np.asarray(version, dtype=object), SCHEMA_VERSION):  # whatever its type
         raise SimulatorError(
             f"{source}: schema_version",
             version,

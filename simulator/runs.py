@@ -109,7 +109,11 @@ def extend(
     drawn = numbers.size
     if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
         wanted = max(wanted, int(numbers.max()) + 1)
-        return simulate(with_simulation(scenario, replicates=wanted), executor, progress)
+        try:
+            return simulate(with_simulation(scenario, replicates=wanted), executor, progress)
+        except RunInterrupted as stop:  # what was there is not given up for fewer replicates
+            fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
+            raise RunInterrupted(ledger if fewer else stop.ledger) from None
     if wanted <= drawn:
         return ledger
     try:

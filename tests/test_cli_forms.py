@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 from conftest import ROOT
 
+import simulator as sim
+from simulator.present.asked import Asked
 from simulator.present.cli import main
 from simulator.present.demo import main as demo
+from simulator.present.kinds import KINDS
 from simulator.present.page import WIDEST
 from simulator.present.tidy import LAST
 
@@ -134,6 +140,46 @@ def test_each_verb_prints_long_rows_with_units_and_errors(verb: str, folder: Pat
     out = tmp_path / "figures.csv"
     code, page, _ = call(*arguments(verb, folder), "--csv", str(out))
     assert code == 0 and out.read_text() == text and page == call(*arguments(verb, folder))[1]
+
+
+def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(folder: Path, tmp_path: Path) -> None:
+    told = ["fit", "COSTS", "--cost", "total", "--segment", "band", "--sets", "0", "--currency", "USD", "--curves"]
+    curves = tmp_path / "curves.nc"
+    asked = [str(folder / "costs.csv") if word == "COSTS" else word for word in told]
+    assert call(*asked, str(curves))[0] == 0
+    model = sim.fit(pd.read_csv(folder / "costs.csv"), cost="total", segment="band", sets=0, currency="USD")
+    kept = xr.open_dataset(curves, engine="h5netcdf").load()
+    assert kept.drop_attrs(deep=False).identical(model.curves.drop_attrs(deep=False))
+    assert set(kept.attrs) - set(model.curves.attrs) <= {"currency", "simulator_version"}
+    assert call("plot", str(curves), "--kind", "fit-diagnostics", "-o", str(tmp_path / "fit.svg"))[0] == 0
+    assert KINDS["fit-diagnostics"].options(Asked("curves.nc", kept)) == {"currency": "USD"}
+    code, _, said = call(*asked, str(folder / "costs.csv"))
+    assert code == 2 and "--curves: names the file that is read" in said
+
+
+@pytest.mark.parametrize("sizes", ["[200, 1_000, 4_000]", "[4_000]"])
+def test_a_report_tells_what_it_wrote_and_what_it_answers(sizes: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SMALL.replace("[200, 1_000, 4_000]", sizes))
+    drawn, page = str(tmp_path / "r.nc"), str(tmp_path / "r.html")
+    assert call("run", str(tmp_path / "s.toml"), "--out", drawn)[0] == 0
+    code, text, notes = call("report", drawn, "-o", page, "--margin", "0.1", "--at-most", "0.2", "--json")
+    told = json.loads(text, parse_constant=pytest.fail)
+    assert (code, notes) == (0, "") and told["written"] == {"out": page}
+    summary = sim.summarise(sim.open_ledger(drawn), margins=(0.1,))
+    if sizes == "[4_000]":
+        figure, wanted = "p_overspend", summary["p_overspend"].values.ravel()
+    else:
+        figure = "minimum_population"
+        wanted = sim.minimum_by_target(summary, (0.2,), margin=0.1)[figure].values.ravel()
+    values = [float(row["value"]) for row in told["figures"] if row["figure"] == figure]
+    assert values == pytest.approx(list(wanted)) and told["answer"] in html.unescape(_bare(Path(page).read_text()))
+    rows = pd.read_csv(io.StringIO(call("report", drawn, "-o", page, "--margin", "0.1", "--csv", "-")[1]))
+    assert list(rows.columns[-6:]) == list(LAST) and rows["lower"].notna().all()
+    assert call("report", drawn, "-o", page)[1] == ""
+
+
+def _bare(page: str) -> str:
+    return re.sub(r"<[^>]+>", "", page)
 
 
 def test_json_and_csv_agree_with_the_page(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, make
-from test_plots import DESIGNS, RANGES, STRESSES, fitted
+from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
+from simulator.present.asked import Asked, open_any
 from simulator.present.cli import main
 from simulator.present.kinds import KINDS
+from simulator.present.shell import _PICTURES
+from simulator.runs import kept_json
 
 SMALL = {"replicates": 60, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
 
@@ -33,6 +38,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "stressed": sim.stress(full, replicates=40),
         "ranged": sim.sensitivity(full, points=4),
         "curves": fitted(),
+        "exact": sim.exact(full).assign_attrs(scenario=kept_json(full)),
+        "sized": sim.minimum_population(full, margin=0.1, at_most=0.2, replicates=40),
+        "luck": sim.luck(full, 2_000, 0.05),
     }
     for name, one in kept.items():
         sim.save(one, folder / f"{name}.nc")
@@ -46,20 +54,54 @@ def call(*arguments: object) -> tuple[int, str]:
     return found.exit_code, found.output
 
 
-OTHER = {"funnel": "units", "fit-diagnostics": "curves"}
+OTHER = {"funnel": "units", "fit-diagnostics": "curves", "minimum-population": "sized"}
+BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
+NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_drawn_from_one_small_file_with_its_numbers(
-    kind: str, files: dict[str, Path], tmp_path: Path
+def test_every_kind_is_drawn_in_every_form_with_its_numbers(
+    kind: str, name: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    out = tmp_path / "a.png"
+    out = tmp_path / name
     code, said = call(files[OTHER.get(kind, "run")], "--kind", kind, "-o", out)
-    assert code == 0, said
-    assert out.read_bytes().startswith(b"\x89PNG")
+    assert (code, said) == (0, "")
+    assert set(BEGINS) == set(_PICTURES) and out.read_bytes().startswith(BEGINS[out.suffix.lower()])
+    figures = pd.read_csv(out.with_suffix(".csv"))
+    assert {"figure", "value", "error", "unit", "basis"} <= set(figures) and len(figures) > 3
+    assert sorted(tmp_path.iterdir()) == sorted([out, out.with_suffix(".csv")])
+
+
+FROM_EXACT = {"variance-by-size", "heat-map", "minimum-by-target", "payoff-diagram", "risk-split", "tornado"}
+MADE = {
+    "exact": FROM_EXACT | {"stress-heat-map"},
+    "sized": {"minimum-population"},
+    "settled": {"who-bears", "payoff-diagram", "risk-split", "tornado", "stress-heat-map"},
+    "stressed": {"stress-heat-map"},
+    "ranged": {"tornado"},
+    "curves": {"fit-diagnostics"},
+    "luck": set(),
+}
+
+
+@pytest.mark.parametrize("file", MADE)
+def test_what_a_file_cannot_give_is_refused_with_what_it_can(file: str, files: dict[str, Path], tmp_path: Path) -> None:
+    listed = call(files[file], "--kind", "list")[1].splitlines()
+    assert {line.split()[0] for line in listed if MADE[file]} == MADE[file]
+    for kind in set(KINDS) - MADE[file]:
+        code, said = call(files[file], "--kind", kind, "-o", tmp_path / "a.png")
+        assert code == 2 and len(said.splitlines()) == 1 and not list(tmp_path.iterdir()), said
+        instead = said.rpartition("; ")[2].strip().removeprefix("or draw ")
+        assert set(instead.split(", ")) == (MADE[file] or {"no picture can be drawn from this file"})
+
+
+@pytest.mark.parametrize("kind", sorted(FROM_EXACT))
+def test_exact_figures_are_drawn_as_exact(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
+    assert call(files["exact"], "--kind", kind, "-o", tmp_path / "a.svg") == (0, "")
     figures = pd.read_csv(tmp_path / "a.csv")
-    assert {"figure", "value", "unit"} <= set(figures) and len(figures) > 3
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.png"]
+    drawn = figures[~figures["figure"].str.startswith("minimum_population")]  # read off between two sizes
+    assert drawn["error"].isna().all() and set(drawn["basis"]) <= {"exact"}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +118,125 @@ def test_the_numbers_are_the_datasets(files: dict[str, Path], tmp_path: Path) ->
     summary = sim.summarise(sim.open_ledger(files["run"]))
     cv = figures[(figures["figure"] == "cv") & np.isinf(figures["threshold"])]["value"]
     np.testing.assert_allclose(cv, summary["cv"].sel(threshold=math.inf))
-    assert set(figures["figure"]) == {"cv", "cv_se", "exact_cv"}
+    assert set(figures["figure"]) == {"cv", "exact_cv"}
+    error = figures[(figures["figure"] == "cv") & np.isinf(figures["threshold"])]["error"]
+    np.testing.assert_allclose(error, summary["cv_se"].sel(threshold=math.inf))
+
+
+def test_the_target_is_chosen(files: dict[str, Path], tmp_path: Path) -> None:
+    for kind in ("heat-map", "minimum-by-target"):
+        found = {}
+        for at_most in (0.05, 0.3):
+            out = tmp_path / f"{kind}-{at_most}.svg"
+            assert call(files["run"], "--kind", kind, "--at-most", at_most, "-o", out) == (0, "")
+            figures = pd.read_csv(out.with_suffix(".csv"))
+            least = figures[(figures["figure"] == "minimum_population") & (figures["at_most"] == at_most)]
+            found[at_most] = least["value"].to_numpy()
+            summary = sim.summarise(sim.open_ledger(files["run"]))
+            asked = sim.minimum_by_target(summary, (at_most,))["minimum_population"].values[0]
+            np.testing.assert_allclose(found[at_most], asked)
+        assert not np.array_equal(found[0.05], found[0.3])
+
+
+def test_the_figures_are_told_as_json_and_csv(files: dict[str, Path], tmp_path: Path) -> None:
+    call_ = (files["run"], "--kind", "heat-map", "-o", tmp_path / "a.png")
+    code, text = call(*call_, "--json")
+    told = json.loads(text)
+    assert code == 0 and told["kind"] == "heat-map" and told["picture"] == str(tmp_path / "a.png")
+    rows = pd.read_csv(tmp_path / "a.csv")
+    assert len(told["figures"]) == len(rows) and told["figures"][0]["value"] == pytest.approx(rows["value"][0])
+    assert call(*call_, "--csv", "-")[1] == (tmp_path / "a.csv").read_text()
+    assert call(*call_, "--csv", tmp_path / "b.csv")[1] == ""
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
+    code, said = call(*call_, "--csv", tmp_path / "a.png")
+    assert code == 2 and "names the picture" in said
+
+
+IDLE = {"members": 500, "threshold": 5_000.0, "margin": 0.02, "at_most": 0.1, "design": "full risk"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_option_that_does_nothing_is_refused(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
+    for name, value in IDLE.items():
+        option = f"--{name.replace('_', '-')}"
+        if name not in KINDS[kind].takes:
+            code, said = call(files["run"], "--kind", kind, "-o", tmp_path / "a.png", option, value)
+            assert code == 2 and f"{option}: does nothing for {kind}" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "file"), [("tornado", "ranged"), ("stress-heat-map", "stressed")])
+def test_an_answer_cannot_be_asked_otherwise(kind: str, file: str, files: dict[str, Path], tmp_path: Path) -> None:
+    code, said = call(files[file], "--kind", kind, "-o", tmp_path / "a.png", "--members", 77)
+    assert code == 2 and "cannot change what" in said and len(said.splitlines()) == 1
+
+
+LACKING = {
+    "tornado": "tornado",
+    "surplus_difference_share": "stress-heat-map",
+    "payment": "who-bears",
+    "observed_p_above": "fit-diagnostics",
+    "exact_minimum_population": "minimum-population",
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_an_answer_that_was_made_elsewhere_is_refused(name: str, tmp_path: Path) -> None:
+    sim.save(xr.Dataset({name: (("time",), [1.0, 2.0])}), tmp_path / "other.nc")
+    code, said = call(tmp_path / "other.nc", "--kind", LACKING[name], "-o", tmp_path / "a.png")
+    assert code == 2 and "lacks a part of what" in said and len(said.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["other.nc"]
+
+
+@pytest.mark.parametrize("cut", [0, 2_000, -500])
+def test_a_damaged_file_is_refused(cut: int, files: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "cut.nc").write_bytes(files["run"].read_bytes()[:cut])
+    code, said = call(tmp_path / "cut.nc", "--kind", "heat-map", "-o", tmp_path / "a.png")
+    assert code == 2 and "is damaged" in said and len(said.splitlines()) == 1
+
+
+PARTIES = [
+    {"name": "integrated commissioning board of the whole region", "funds": 1.0},
+    *({"name": f"partner number {k} of the provider alliance", "delivers": 1 / 11} for k in range(11)),
+]
+LONG = "Integrated provider alliance, year three, with full upside and downside risk above the corridor, indexed"
+
+
+@pytest.mark.parametrize("kind", ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"])
+def test_twelve_parties_with_long_names_stay_legible(kind: str, tmp_path: Path) -> None:
+    designs = [
+        {"name": LONG, "parties": PARTIES},
+        {"name": f"{LONG} again", "parties": PARTIES, "terms": [{"kind": "share", "gain": 0.5, "loss": 0.3}]},
+    ]
+    full = make(simulation=SMALL, designs=designs, stresses=STRESSES)
+    sim.save(sim.simulate(full, progress=False), tmp_path / "twelve.nc")
+    one = Asked("twelve.nc", open_any(str(tmp_path / "twelve.nc")))
+    axes = KINDS[kind].draw(KINDS[kind].make(one), one)  # a warning of matplotlib's is an error here
+    assert not overlaps(axes)
+    assert max(len(line) for text in axes.texts for line in text.get_text().splitlines()) < 200
+    assert all(len(label.get_text()) <= 46 for label in axes.get_yticklabels())
+    plt.close("all")
+
+
+def test_a_percentile_threshold_is_no_money(tmp_path: Path) -> None:
+    designs = [{"name": "capped", "exclusion": {"kind": "cap", "at": 0.95}}]
+    scenario = make(simulation=SMALL | {"thresholds": {"percentiles": [0.95, 1.0]}}, designs=designs)
+    found = sim.layers(sim.simulate(scenario, progress=False), scenario.designs[0])
+    assert "excess above percentile 95" in found["step"].values
+
+
+def test_money_beside_a_row_is_rounded_to_its_error_or_as_drawn(files: dict[str, Path]) -> None:
+    one = Asked("run.nc", open_any(str(files["run"])))
+    axes = KINDS["who-bears"].draw(KINDS["who-bears"].make(one), one)
+    told = [text.get_text() for text in axes.texts if "£" in text.get_text()]
+    pairs = [text.split(" ± ") for text in told if "±" in text]
+    assert pairs and all(_decimals(value) == _decimals(error) for value, error in pairs)
+    assert all(text.endswith("as drawn") for text in told if "±" not in text)
+    plt.close("all")
+
+
+def _decimals(told: str) -> int:
+    return len(told.rstrip("kmbn").partition(".")[2])
 
 
 def test_list_shows_every_kind_and_its_files() -> None:

@@ -313,4 +313,5 @@ def test_a_persons_rows_fall_into_one_half() -> None:
     table["id"] = [f"P{n // 4}" for n in range(400)]
     fold = cleaned(table, person="id").fold.reshape(100, 4)
     assert np.all(fold == fold[:, :1]) and 20 < fold[:, 0].sum() < 80
-    assert not np.all((apart := cleaned(table).fold.reshape(100, 4)) == apart[:, :1])
+    apart = cleaned(table).fold.reshape(100, 4)
+    assert not np.all(apart == apart[:, :1])

@@ -159,7 +159,7 @@ def asked_of(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
     worst = summary.sel(quantile_level=0.95)
     found["Mean cost of a year, after exclusion"] = grid(worst, "mean_cost")
     found["Coefficient of variation, after exclusion"] = grid(worst, "cv")
-    found["Mean of the worst 1 year in 20, after exclusion"] = grid(worst, "tvar")
+    found["Mean of the costliest 5% of years, after exclusion"] = grid(worst, "tvar")
     with_exact = summary.assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
     found["Coefficient of variation of the cost that is kept"] = [
         [cell(one := with_exact.isel(population_size=p, threshold=t), "cv", exact=one["exact_cv"]) for t in thresholds]

@@ -18,7 +18,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     Parameters
     ----------
     summary : xarray.Dataset
-        What `summarise` gave, with this margin.
+        What `summarise` or `exact` gave, with this margin.
     at_most : sequence of float
         Targets: largest tolerated chances, fractions.
     margin : float
@@ -28,7 +28,9 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     -------
     xarray.Dataset
         ``minimum_population`` and ``minimum_population_interval`` (bound), 95%, in people by ``at_most`` and
-        ``threshold``: 0 where the smallest size of the run meets the target, infinity where the largest does not.
+        ``threshold``: 0 where the smallest size of the run meets the target, infinity where the largest does not. Of
+        an exact answer the interval is that of the two sizes between which the minimum lies. Both can stand in a
+        summary: ``summary.assign(minimum_by_target(summary, (0.05,)))`` is what `plots.heat_map` draws its line from.
 
     Raises
     ------
@@ -39,6 +41,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     answer = xr.concat(found, dim=xr.DataArray(list(at_most), dims="at_most", name="at_most"), combine_attrs="drop")
     for name in answer.data_vars:
         describe_variable(answer[name], "people", f"smallest population with P(overspend > {margin:g}) ≤ the target")
+        answer[name].attrs["margin"] = margin
     describe_variable(answer["at_most"], "1", f"largest tolerated chance of an overspend above {margin:g}")
     answer["threshold"].attrs.update(summary["threshold"].attrs)
     sizes = summary["population_size"].values

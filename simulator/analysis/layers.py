@@ -19,7 +19,7 @@ from .losses import check_thresholds
 
 Array = NDArray[np.float64]
 
-YEARS = ("average", "1 in 20")
+YEARS = ("average", "costliest 5%")
 WORST = 0.05
 """Share of the years, the costliest, of which the second year is the mean."""
 
@@ -32,7 +32,7 @@ class _Step(NamedTuple):
 
 
 def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) -> xr.Dataset:
-    """From the capitation down to what each party is left with, in an average and in a 1-in-20 year.
+    """From the capitation down to what each party is left with, on average over all years and over the costliest.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     xarray.Dataset
         ``amount`` and ``amount_se`` by (year, step), money per year; ``kind`` by step: "total", "part" or "surplus".
         A total less the parts below it is the next total, and the surpluses add up to the last, in every year.
-        The 1-in-20 year is the mean of the costliest twentieth of the years.
+        ``costliest 5%`` is the mean of the costliest twentieth of the years: worse than the 1-in-20 year of `compare`,
+        which is where the worst twentieth of a party's own years begins.
 
     Raises
     ------
@@ -106,18 +107,25 @@ def _steps(ledger: xr.Dataset, design: Design, outcome: xr.Dataset) -> Iterator[
 
 def _removed(ledger: xr.Dataset, design: Design) -> Iterator[tuple[str, Array]]:
     """What the exclusion rule takes out, a layer each; layers of nothing are left out by the caller."""
-    rule, currency = design.exclusion, ledger.attrs["currency"]
+    rule = design.exclusion
     if isinstance(rule, Banded):
         ends = [*(band.at for band in rule.bands[1:]), math.inf]
         for band, end in zip(rule.bands, ends, strict=True):
             inside = _at(ledger, "excess_cost", band.at) - _at(ledger, "excess_cost", end)
-            yield f"band above {currency} {band.at:,.0f}", band.share * inside
+            yield f"band above {_told(ledger, band.at)}", band.share * inside
         return
     for threshold, excess_share, whole_share in rule.layers(rule.fixed_thresholds()[0]):
         amount = excess_share * _at(ledger, "excess_cost", threshold)
         amount = amount + whole_share * _at(ledger, "above_cost", threshold)
         if math.isfinite(threshold):
-            yield f"excess above {currency} {threshold:,.0f}", amount
+            yield f"excess above {_told(ledger, threshold)}", amount
+
+
+def _told(ledger: xr.Dataset, threshold: float) -> str:
+    """A threshold in words: money, or the percentile that it is."""
+    if ledger["threshold"].attrs.get("units") == "1":
+        return f"percentile {100 * threshold:g}"
+    return f"{ledger.attrs['currency']} {threshold:,.0f}"
 
 
 def _at(ledger: xr.Dataset, name: str, threshold: float) -> Array:

@@ -126,10 +126,11 @@ def minimum_population(
     limit = question.limit(scenario, target)
     checked = not scenario.population.n_sets if cross_check is None else cross_check
     if exactly:
-        coarse, found = None, None
+        coarse, found, origin = None, None, runs.exact_origin(scenario)
     else:
         drawn = replicates or scenario.simulation.replicates
         coarse, found = _simulated(scenario, question, target, sizes, drawn, executor)
+        origin = runs.origin(scenario) | {"replicates": drawn}
     exact = np.full(limit.size, np.nan)
     if question.dim == "threshold" and (exactly or checked):
         near = np.full(limit.size, np.nan) if found is None else found[0]
@@ -139,7 +140,7 @@ def minimum_population(
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
     if found is None:
         found = np.stack([exact] * 3)
-    return _answer(scenario, question, target, sizes, found, exact, limit, coarse)
+    return _answer(scenario, question, target, sizes, found, exact, limit, coarse).assign_attrs(origin)
 
 
 # ── what is drawn ────────────────────────────────────────────────────────────────────────────────
@@ -252,7 +253,6 @@ def _answer(
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
-    known |= runs.origin(scenario) if coarse is not None else runs.exact_origin(scenario)
     known |= {
         "smallest": int(sizes[0]),
         "largest": int(sizes[-1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -12,8 +13,7 @@ import xarray as xr
 
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
-from ..ledger import merge
-from ..runs import RunInterrupted, simulate, with_simulation
+from ..runs import RunInterrupted, extend, simulate, with_simulation
 from ..scenario import Scenario
 from .statistics import summarise
 
@@ -86,8 +86,11 @@ def simulate_until(
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    ledger: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Draw in blocks of 1,000 replicates until every cell's 95% interval is as narrow as asked, or to the limit.
+
+    With a `ledger` the run goes on from it, and ends where it would have ended in one go.
 
     Returns
     -------
@@ -97,22 +100,28 @@ def simulate_until(
     Raises
     ------
     SimulatorError
-        Where a statistic has no finite error in some cell.
+        Where a statistic has no finite error in some cell, or the ledger is another scenario's.
+    RunInterrupted
+        On Ctrl-C, with the ledger of the replicates that were finished.
     """
     _refuse_infinite_error(scenario, target, rule)
-    ledger: xr.Dataset | None = None
-    while ledger is None or ledger.sizes["replicate"] < max_replicates:
-        first = 0 if ledger is None else ledger.sizes["replicate"]
-        block = with_simulation(scenario, replicates=min(BLOCK, max_replicates - first))
-        try:
-            drawn = simulate(block, executor, progress or False, first_replicate=first)
-        except RunInterrupted as stop:
-            parts = [part for part in (ledger, stop.ledger) if part is not None]
-            raise RunInterrupted(merge(parts) if parts else None) from None
-        ledger = drawn if ledger is None else merge([ledger, drawn])
-        if target.reached(_summary(ledger, target, rule, scenario)):
-            return ledger.assign_attrs(stopped_by="target")
-    return ledger.assign_attrs(stopped_by="max_replicates")
+    drawn = 0 if ledger is None else ledger.sizes["replicate"]
+    wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
+    try:
+        while True:
+            wanted = min(wanted, max_replicates)
+            block = with_simulation(scenario, replicates=wanted)
+            shown = progress or False
+            ledger = simulate(block, executor, shown) if ledger is None else extend(ledger, block, executor, shown)
+            if target.reached(_summary(ledger, target, rule, scenario)):
+                return ledger.assign_attrs(stopped_by="target")
+            if wanted == max_replicates:
+                return ledger.assign_attrs(stopped_by="max_replicates")
+            wanted += BLOCK
+    except RunInterrupted:
+        raise
+    except KeyboardInterrupt:  # between two blocks
+        raise RunInterrupted(ledger) from None
 
 
 def _summary(ledger: xr.Dataset, target: Target, rule: ExclusionRule, scenario: Scenario) -> xr.Dataset:

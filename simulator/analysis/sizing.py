@@ -20,6 +20,7 @@ from .checks import check_fraction
 Array = NDArray[np.float64]
 
 _Z95 = 1.959963984540054
+_FINEST = 1e-12  # distance from 0 and 1 below which an exact probability is a rounding error
 
 
 class Scale(NamedTuple):
@@ -52,7 +53,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     Parameters
     ----------
     summary : xarray.Dataset
-        What `summarise` gave.
+        What `summarise` or `exact` gave.
     statistic : {"p_overspend", "cv", "expected_overspend"}
     at_most : float
         The target, as a fraction.
@@ -63,8 +64,8 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     -------
     xarray.Dataset
         ``minimum_population`` (threshold) in people, and ``minimum_population_interval`` (threshold, bound): where the
-        ends of the statistic's 95% interval meet the target. 0 where the smallest size of the grid meets it already,
-        infinity where the largest does not.
+        ends of the statistic's 95% interval meet the target, or of an exact answer the two sizes of the grid between
+        which it lies. 0 where the smallest size of the grid meets it already, infinity where the largest does not.
 
     Raises
     ------
@@ -78,23 +79,16 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         if level not in summary[dim].values:
             raise SimulatorError(dim, level, "is not in the summary", f"ask summarise for {dim}s=({level},)")
     curve = summary[statistic].sel(at).transpose("population_size", "threshold")
-    if statistic == "p_overspend":
-        interval = summary["p_overspend_interval"].sel(at).transpose("bound", *curve.dims)
-        low, high = interval.sel(bound="lower").values, interval.sel(bound="upper").values
-    else:
-        error = _Z95 * summary[f"{statistic}_se"].sel(at).transpose(*curve.dims).values
-        low, high = curve.values - error, curve.values + error
     sizes = summary["population_size"].values.astype(float)
-    # of a probability that was never seen, all that is known is that it is small
-    finest = min(0.5 / summary.attrs["replicates"], at_most / 2)
-    found = [
-        [crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for d in range(curve.sizes["threshold"])]
-        for values in (curve.values, low, high)
-    ]
+    found = (
+        _drawn(summary, statistic, at_most, at, curve, sizes)
+        if f"{statistic}_se" in summary
+        else [_exactly(sizes, values, at_most, SCALES[statistic]) for values in curve.values.T]
+    )
     answer = xr.Dataset(
         {
-            "minimum_population": (("threshold",), np.array(found[0])),
-            "minimum_population_interval": (("threshold", "bound"), np.array(found[1:]).T),
+            "minimum_population": (("threshold",), np.array([least for least, *_ in found])),
+            "minimum_population_interval": (("threshold", "bound"), np.array([ends for _, *ends in found])),
         },
         coords={"threshold": summary["threshold"], "bound": ["lower", "upper"]},
         attrs={"statistic": statistic, "at_most": at_most, **at},
@@ -102,6 +96,33 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     for name in answer.data_vars:
         books.describe_variable(answer[name], "people", f"smallest population at which {statistic} ≤ {at_most:g}")
     return answer
+
+
+def _drawn(
+    summary: xr.Dataset, statistic: str, at_most: float, at: dict[str, float], curve: xr.DataArray, sizes: Array
+) -> list[list[float]]:
+    """By threshold: where the statistic and the ends of its 95% interval meet the target."""
+    if statistic == "p_overspend":
+        interval = summary["p_overspend_interval"].sel(at).transpose("bound", *curve.dims)
+        low, high = interval.sel(bound="lower").values, interval.sel(bound="upper").values
+    else:
+        error = _Z95 * summary[f"{statistic}_se"].sel(at).transpose(*curve.dims).values
+        low, high = curve.values - error, curve.values + error
+    # of a probability that was never seen, all that is known is that it is small
+    finest = min(0.5 / summary.attrs["replicates"], at_most / 2)
+    return [
+        [crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for values in (curve.values, low, high)]
+        for d in range(curve.sizes["threshold"])
+    ]
+
+
+def _exactly(sizes: Array, values: Array, at_most: float, scale: Scale) -> tuple[float, float, float]:
+    """Where an exact curve meets the target, and the two sizes between which it does."""
+    least = crossing(sizes, values, at_most, scale, _FINEST)
+    if least == 0 or least == np.inf:
+        return least, least, least
+    above = int(np.searchsorted(sizes, least))
+    return least, float(sizes[max(above - 1, 0)]), float(sizes[above])
 
 
 def crossing(sizes: Array, values: Array, at_most: float, scale: Scale, finest: float) -> float:

@@ -89,8 +89,9 @@ def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
 def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
     settled = pd.concat(parts).sort_index()
     settled.index = frame.index
-    events = [name for name in settled if settled[name].dtype == object and name != "design"]
-    return settled.fillna(dict.fromkeys(events, False)).infer_objects()
+    for name in [name for name in settled if settled[name].dtype == object and name != "design"]:
+        settled[name] = settled[name].eq(True)  # an event that a row's design does not know has not come to pass
+    return settled
 
 
 def _plain(name: object) -> str:

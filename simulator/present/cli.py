@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ from .shell import (
     written,
 )
 from .tidy import tidy
-from .voice import Verbs
+from .voice import Stopped, Verbs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -175,7 +176,7 @@ def run(
     with clear_errors():
         check_told(as_json, csv, scenario)
         check_output("--out", out, scenario)
-        if plot:
+        if plot is not None:
             check_picture(plot, scenario)
         if exact:
             _run_exact(load_with(scenario, replicates, seed), margin, at_most, out, as_json, csv)
@@ -187,12 +188,13 @@ def run(
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
-        ledger = _drawn(asked, threads, target, max_replicates, out, resume)
-        summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
-        files: list[object] = []
-        if out:
-            save(with_summary(ledger, summary), out)
-            files.append(out)
+        with _kept(out):
+            ledger = _drawn(asked, threads, target, max_replicates, out, resume)
+            with _finished(ledger):
+                summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
+                if out:
+                    save(with_summary(ledger, summary), out)
+        files: list[object] = [out] if out else []
         if plot:
             files += [plot, write_variance(summary, plot)]
         told = Told(lambda: run_report(summary, margin, at_most), lambda: summary_rows(summary), lambda: tidy(summary))
@@ -215,11 +217,12 @@ def _run_exact(
     from ..analysis.exact import exact
     from ..analysis.statistics import MARGINS
     from ..ledger import save
+    from ..runs import kept_json
     from .text_run import exact_report, summary_rows
 
     answer = exact(scenario, margins=sorted({*MARGINS, margin}))
     if out:
-        save(answer, out)
+        save(answer.assign_attrs(scenario=kept_json(scenario)), out)
     told = Told(lambda: exact_report(answer, margin, at_most), lambda: summary_rows(answer), lambda: tidy(answer))
     tell(told, as_json, csv)
     if out:
@@ -230,29 +233,49 @@ def _drawn(
     scenario: Scenario, threads: int | None, target: Any, most: int, out: str | None, resume: bool
 ) -> xr.Dataset:
     from ..analysis.precision import simulate_until
-    from ..ledger import open_ledger, save
-    from ..runs import RunInterrupted, extend, simulate
+    from ..ledger import open_ledger
+    from ..runs import extend, simulate
 
+    if resume and out is None:
+        raise SimulatorError("--resume", None, "needs --out", "name the file to go on from")
+    begun = open_ledger(out) if resume and out is not None else None
     executor = ThreadPoolExecutor(threads) if threads else None
     try:
-        if resume and out is None:
-            raise SimulatorError("--resume", None, "needs --out", "name the file to go on from")
         if target is not None:
-            return simulate_until(scenario, target, most, executor=executor)
-        if resume and out is not None:
-            return extend(open_ledger(out), scenario, executor)
-        return simulate(scenario, executor)
-    except RunInterrupted as stop:
-        if stop.ledger is not None and out is not None:
-            save(stop.ledger, out)
-            done = stop.ledger.sizes["replicate"]
-            click.echo(
-                f"\nstopped; the {done:,} populations that were finished are in {out}: go on with --resume", err=True
-            )
-        raise SystemExit(130) from None
+            return simulate_until(scenario, target, most, executor=executor, ledger=begun)
+        return simulate(scenario, executor) if begun is None else extend(begun, scenario, executor)
     finally:
         if executor is not None:
             executor.shutdown()
+
+
+@contextmanager
+def _finished(ledger: xr.Dataset) -> Iterator[None]:
+    """A run that is stopped once everything is drawn has finished all of its draws."""
+    from ..runs import RunInterrupted
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise RunInterrupted(ledger) from None
+
+
+@contextmanager
+def _kept(out: str | None) -> Iterator[None]:
+    """Keep what a run had finished when it was stopped, where a file is named."""
+    from ..ledger import save
+    from ..runs import RunInterrupted
+
+    try:
+        yield
+    except RunInterrupted as stop:
+        if stop.ledger is None or out is None:
+            raise
+        save(stop.ledger, out)
+        done = stop.ledger.sizes["replicate"]
+        raise Stopped(
+            f"stopped; the {done:,} populations that were finished are in {out}: go on with --resume"
+        ) from None
 
 
 for _verb in (fit, settle, size, luck, stress, sensitivity, plot_verb, report):

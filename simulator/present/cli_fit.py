@@ -79,6 +79,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 )
 @click.option("--size", callback=_sizes, help="Population sizes of the scenario: 1000,10000.")
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
+@click.option("--curves", type=click.Path(), help="Write what these pictures show to this netCDF file, for `plot`.")
 @outputs
 def fit(
     costs: str,
@@ -87,6 +88,7 @@ def fit(
     parameter_uncertainty: bool,
     size: Any,
     plot: str | None,
+    curves: str | None,
     as_json: bool,
     csv: str | None,
     bands: bool,
@@ -105,7 +107,8 @@ def fit(
         check_told(as_json, csv, costs)
         check_output("--out", out, costs)
         check_output("--scenario", scenario, costs)
-        if plot:
+        check_output("--curves", curves, costs)
+        if plot is not None:
             check_picture(plot, costs)
         if parameter_uncertainty and not (out and scenario):
             raise SimulatorError(
@@ -116,6 +119,8 @@ def fit(
             refuse_bills(model.population)
         if plot:
             _write_plot(model, plot)
+        if curves:
+            _write_curves(model, curves)
         if out:
             model.to_toml(out)
         if scenario:
@@ -124,7 +129,7 @@ def fit(
             lambda: text_fit.fit_report(model), lambda: text_fit.as_json(model), lambda: text_fit.fit_rows(model)
         )
         tell(told, as_json, csv)
-        for path in filter(None, (out, scenario, plot)):
+        for path in filter(None, (out, scenario, plot, curves)):
             written(path)
 
 
@@ -153,3 +158,12 @@ def _write_plot(model: FittedModel, path: str) -> None:
     from .plots.fit_diagnostics import fit_diagnostics
 
     write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
+
+
+def _write_curves(model: FittedModel, path: str) -> None:
+    from importlib import metadata
+
+    from ..ledger import save
+
+    version = metadata.version("capitation-risk")
+    save(model.curves.assign_attrs(currency=model.currency, simulator_version=version), path)

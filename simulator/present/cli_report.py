@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from ..base import SimulatorError
-from .shell import Verb, check_output, clear_errors, without_display, written
+from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .report.gather import Contents
 
 
 @click.command(cls=Verb)
@@ -26,7 +33,10 @@ from .shell import Verb, check_output, clear_errors, without_display, written
     show_default=True,
     help="Largest tolerated overspend probability.",
 )
-def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
+@outputs
+def report(
+    results: str, out: str | None, xlsx: str | None, margin: float, at_most: float, as_json: bool, csv: str | None
+) -> None:
     """Tell what RESULTS, the .nc file of a run, has found: as one HTML file, as an Excel workbook, or as both.
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
@@ -43,11 +53,41 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
             check_output(option, path, results)
             if not path.lower().endswith(ending):
                 raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
+        check_told(as_json, csv, results)
         without_display()
         contents = gather(open_ledger(results), margin, at_most)
         for _, path, _, write in wanted:
             write(contents, path)
             written(path)
+        if as_json or csv:
+            files = {option.removeprefix("--"): path for option, path, *_ in wanted}
+            tell(Told(None, lambda: _told(contents, files), lambda: _figures(contents)), as_json, csv)
         if contents.summary.attrs["check"] == "failed":
             click.echo(contents.summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
+
+
+def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
+    """What was written, the sentence that answers, and the figures in it."""
+    from .report.answer import answer_text
+
+    summary = contents.summary
+    keep = ("title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version")
+    return {
+        "written": files,
+        "answer": answer_text(contents),
+        "margin": contents.target.margin,
+        "at_most": contents.target.at_most,
+        **{key: summary.attrs[key] for key in keep if key in summary.attrs},
+        "figures": _figures(contents).to_dict("records"),
+    }
+
+
+def _figures(contents: Contents) -> pd.DataFrame:
+    """The figures of the answer in long form: smallest populations, or of one size the chances of an overspend."""
+    from .tidy import tidy
+
+    if contents.has_sizes:
+        return tidy(contents.minimum(contents.target.margin))
+    names = ["p_overspend", "p_overspend_se", "p_overspend_interval"]
+    return tidy(contents.summary[names].sel(margin=[contents.target.margin]))

@@ -57,7 +57,7 @@ def settle(
         for read in filter(None, (source, actuals)):
             check_told(as_json, csv, read)
             check_output("--out", out, read)
-        if plot:
+        if plot is not None:
             check_picture(plot, source)
         if actuals is not None:
             told = _actuals(source, actuals, out)

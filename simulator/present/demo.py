@@ -5,6 +5,10 @@ Luck alone beside luck and a common shock, and light, central and heavy tails th
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +19,7 @@ from ..base import SimulatorError
 from .shell import Verb, clear_errors
 
 if TYPE_CHECKING:
+    from ..scenario import Scenario
     from .page import Table
 
 MARGIN = 0.03
@@ -48,14 +53,15 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 
 
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
+    from ..analysis.statistics import summarise
     from ..ledger import save, with_summary
     from .shell import write_variance
     from .text import figure_table
 
     results.mkdir(exist_ok=True)
     summaries = []
-    for case in CASES:
-        ledger, summary = _run(configs / case.file, replicates)
+    for case, scenario, ledger in _drawn(configs, replicates):
+        summary = summarise(ledger, scenario=scenario)
         click.echo(f"{case.head:<21} {case.file}: {summary.attrs['check_sentence']}")
         summaries.append(summary)
         if case is CASES[0]:
@@ -74,6 +80,23 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     click.echo(f"report:            {report}")
 
 
+def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenario, xr.Dataset]]:
+    """Each case with its draws; the next is drawn while this one is looked at."""
+    from ..runs import simulate, with_simulation
+    from ..scenario import load
+
+    scenarios = [load(configs / case.file) for case in CASES]
+    if replicates is not None:
+        scenarios = [with_simulation(scenario, replicates=replicates) for scenario in scenarios]
+    if sys.stderr.isatty():
+        click.echo(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} synthetic populations …", err=True)
+    ahead = ThreadPoolExecutor(1)
+    try:
+        yield from zip(CASES, scenarios, ahead.map(partial(simulate, progress=False), scenarios), strict=True)
+    finally:
+        ahead.shutdown(cancel_futures=True)
+
+
 def _report(ledger: xr.Dataset, path: Path) -> str:
     """Where the report was written, or why it was not."""
     from .report import gather, write_html
@@ -83,18 +106,6 @@ def _report(ledger: xr.Dataset, path: Path) -> str:
     except SimulatorError as error:
         return f"not written ({error})"
     return f"{path} (open it in a browser)"
-
-
-def _run(path: Path, replicates: int | None) -> tuple[xr.Dataset, xr.Dataset]:
-    from ..analysis.statistics import summarise
-    from ..runs import simulate, with_simulation
-    from ..scenario import load
-
-    scenario = load(path)
-    if replicates is not None:
-        scenario = with_simulation(scenario, replicates=replicates)
-    ledger = simulate(scenario)
-    return ledger, summarise(ledger, scenario=scenario)
 
 
 def answers(summaries: list[xr.Dataset]) -> Table:

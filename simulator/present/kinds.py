@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,96 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from ..base import SimulatorError
+from . import needs
+from .asked import Asked
+from .tidy import tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ..contracts.design import Design
-    from ..scenario import Scenario
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A file, and what of it is to be drawn.
-
-    Attributes
-    ----------
-    path : str
-        Of the file, for sentences.
-    found : xarray.Dataset
-        What the file holds.
-    members : int or None
-        People of the population that is drawn; the largest without it.
-    threshold : float or None
-        A point of the grid; the last without it.
-    margin : float
-        Tolerance of the overspend, a fraction.
-    design : str or None
-        Name of the design that is drawn; the first without it.
-    """
-
-    path: str
-    found: xr.Dataset
-    members: int | None = None
-    threshold: float | None = None
-    margin: float = 0.03
-    design: str | None = None
-
-    @cached_property
-    def ledger(self) -> xr.Dataset:
-        """The draws of a run."""
-        from ..ledger import draws_of
-
-        if "gross_cost" not in self.found:
-            raise self.refusal("holds no draws", "name a file that `simulator run --out` wrote")
-        return draws_of(self.found)
-
-    @cached_property
-    def scenario(self) -> Scenario:
-        """The scenario that was drawn."""
-        from ..runs import scenario_of
-
-        scenario = scenario_of(self.ledger)
-        if scenario is None:
-            raise self.refusal("withholds the observed costs of its scenario", "choose another kind")
-        return scenario
-
-    @cached_property
-    def summary(self) -> xr.Dataset:
-        """Every statistic of the run, computed from its draws."""
-        from ..analysis.statistics import MARGINS, summarise
-
-        return summarise(self.ledger, margins=sorted({*MARGINS, self.margin}))
-
-    @property
-    def designs(self) -> tuple[Design, ...]:
-        """The scenario's designs, the one asked for first."""
-        designs = self.scenario.designs
-        if not designs:
-            raise self.refusal("has no designs", "add [[designs]] to the scenario and run it again")
-        if self.design is None:
-            return designs
-        names = ", ".join(one.name for one in designs)
-        first = [one for one in designs if one.name == self.design]
-        if not first:
-            raise SimulatorError("--design", self.design, f"is not in {self.path} ({names})", "name one of these")
-        return (*first, *(one for one in designs if one.name != self.design))
-
-    def several_sizes(self) -> None:
-        """Refuse a run of one population size, of which no curve can be drawn."""
-        if self.ledger.sizes.get("population_size", 0) < 2:
-            raise self.refusal("holds one population size alone", "run the scenario with two or more")
-
-    def check(self, dim: str, wanted: float | None) -> None:
-        """Refuse a size or threshold that the file does not hold."""
-        if wanted is not None and dim in self.found.coords and wanted not in self.found[dim].values:
-            known = ", ".join(f"{value:g}" for value in self.found[dim].values)
-            option = "--members" if dim == "population_size" else "--threshold"
-            raise SimulatorError(option, wanted, f"is not in {self.path} ({known})", "name one of these")
-
-    def refusal(self, bound: str, mend: str) -> SimulatorError:
-        """A sentence about the file."""
-        return SimulatorError(self.path, None, bound, mend)
 
 
 @dataclass(frozen=True)
@@ -116,6 +31,10 @@ class Kind:
     files: str
     """From which files it can be made."""
     make: Callable[[Asked], xr.Dataset]
+    needs: tuple[Callable[[Asked], None], ...]
+    """What the file must have: each refuses a file without it, at once."""
+    takes: tuple[str, ...] = ()
+    """Which of members, threshold, margin, at_most and design it heeds."""
     options: Callable[[Asked], dict[str, object]] = lambda _: {}
     """What the function is told besides the Dataset."""
 
@@ -130,32 +49,42 @@ class Kind:
         told = import_module(f"{__package__}.plots.{self.home}").__doc__ or ""
         return told.split("?")[0] + "?"
 
-    def draw(self, shown: xr.Dataset, asked: Asked) -> Axes:
+    def lacks(self, one: Asked) -> SimulatorError | None:
+        """The sentence on what the file has not, though the picture needs it; None where it has everything."""
+        for need in self.needs:
+            try:
+                need(one)
+            except SimulatorError as refused:
+                return refused
+        return None
+
+    def check(self, one: Asked) -> None:
+        """Refuse a file that has not what the picture needs, and say which pictures it has.
+
+        Raises
+        ------
+        SimulatorError
+            With the kinds that can be drawn from the file, unless an option is at fault.
+        """
+        refused = self.lacks(one)
+        if refused is None:
+            return
+        if refused.path != one.path:
+            raise refused
+        kinds = drawable(replace(one, members=None, threshold=None, design=None))
+        instead = f"or draw {', '.join(kinds)}" if kinds else "no picture can be drawn from this file"
+        raise SimulatorError(refused.path, None, refused.bound, f"{refused.mend}; {instead}")
+
+    def draw(self, shown: xr.Dataset, one: Asked) -> Axes:
         """The picture."""
-        drawn = getattr(import_module(f"{__package__}.plots"), self.draws)(shown, **self.options(asked))
+        drawn = getattr(import_module(f"{__package__}.plots"), self.draws)(shown, **self.options(one))
         axes: Axes = drawn[0] if isinstance(drawn, list) else drawn
         return axes
 
     def figures(self, shown: xr.Dataset) -> pd.DataFrame:
-        """The numbers of the picture, a row each: ``figure``, where it stands, ``value``, ``unit``."""
+        """The numbers of the picture in long form, a row each, with unit and error."""
         names = import_module(f"{__package__}.plots.{self.home}").DRAWN
-        return tidy(shown, [name for name in names if name in shown])
-
-
-def tidy(shown: xr.Dataset, names: list[str]) -> pd.DataFrame:
-    """Some variables of a Dataset in long form, a row a number."""
-    parts = []
-    for name in names:
-        figure = shown[name].drop_vars([c for c in shown[name].coords if c not in shown[name].dims])
-        rows = (
-            figure.to_series().rename("value").reset_index()
-            if figure.dims
-            else pd.DataFrame({"value": [figure.item()]})
-        )
-        parts.append(rows.assign(figure=name, unit=str(shown[name].attrs.get("units", ""))))
-    table = pd.concat(parts, ignore_index=True)
-    places = [column for column in table.columns if column not in ("figure", "value", "unit")]
-    return table[["figure", *places, "value", "unit"]]
+        return tidy(shown[[name for name in names if name in shown]])
 
 
 # ── what each picture draws ──────────────────────────────────────────────────────────────────────
@@ -165,21 +94,23 @@ def _variance(asked: Asked) -> xr.Dataset:
     from ..analysis.exact_curve import exact_curve
     from ..runs import scenario_of
 
-    asked.several_sizes()
-    known = scenario_of(asked.ledger) is not None
+    known = "scenario" in asked.found.attrs and scenario_of(asked.found) is not None
     return asked.summary.assign(exact_curve(asked.scenario)) if known else asked.summary
 
 
 def _heat(asked: Asked) -> xr.Dataset:
-    asked.ledger  # noqa: B018 - refuses what is no run
-    return asked.summary
+    from ..analysis.by_target import minimum_by_target
+
+    least = minimum_by_target(asked.summary, (asked.at_most,), margin=asked.margin)
+    return asked.summary.sel(margin=[asked.margin]).assign(least)
 
 
 def _targets(asked: Asked) -> xr.Dataset:
-    from ..analysis.by_target import minimum_by_target
+    from ..analysis.by_target import TARGETS, minimum_by_target
 
-    asked.several_sizes()
-    return minimum_by_target(asked.summary, margin=asked.margin)
+    # a usual target so near to the one asked for that their names would overlap makes room for it
+    targets = [target for target in TARGETS if abs(math.log(target / asked.at_most)) > _APART]
+    return minimum_by_target(asked.summary, sorted([*targets, asked.at_most]), margin=asked.margin)
 
 
 def _exceedance(asked: Asked) -> xr.Dataset:
@@ -194,28 +125,23 @@ def _exceedance(asked: Asked) -> xr.Dataset:
 def _fan(asked: Asked) -> xr.Dataset:
     from ..analysis.fan import fan
 
-    asked.several_sizes()
     return fan(asked.ledger)
 
 
 def _funnel(asked: Asked) -> xr.Dataset:
     from ..analysis.funnel import funnel
 
-    if "unit" not in asked.ledger.dims:
-        raise asked.refusal("has no units", "add [[population.units]] to the scenario and run it again")
     return funnel(asked.ledger, asked.scenario, threshold=asked.threshold)
 
 
-def _removal(asked: Asked) -> xr.Dataset:
-    if asked.summary.sizes["threshold"] < 2:
-        raise asked.refusal("holds one threshold alone", "run the scenario with two or more")
+def _summary(asked: Asked) -> xr.Dataset:
     return asked.summary
 
 
 def _payoff(asked: Asked) -> xr.Dataset:
     from ..contracts.payoff import payoff
 
-    return payoff(asked.designs)
+    return payoff(asked.designs, scenario=asked.scenario)
 
 
 def _bearers(asked: Asked) -> xr.Dataset:
@@ -244,8 +170,6 @@ def _split(asked: Asked) -> xr.Dataset:
 def _tornado(asked: Asked) -> xr.Dataset:
     if "tornado" in asked.found:
         return asked.found
-    if not asked.scenario.ranges:
-        raise asked.refusal("has no ranges", "add [[ranges]] to the scenario, or name what `sensitivity --out` wrote")
     from ..analysis.sensitivity import sensitivity
 
     return sensitivity(asked.scenario, members=asked.members, threshold=asked.threshold, margin=asked.margin, points=4)
@@ -254,16 +178,12 @@ def _tornado(asked: Asked) -> xr.Dataset:
 def _stress(asked: Asked) -> xr.Dataset:
     if "surplus_difference_share" in asked.found:
         return asked.found
-    if not asked.scenario.stresses:
-        raise asked.refusal("has no stresses", "add [[stresses]] to the scenario, or name what `stress --out` wrote")
     from ..analysis.stress import stress
 
     return stress(asked.scenario, designs=asked.designs, members=asked.members)
 
 
-def _fit(asked: Asked) -> xr.Dataset:
-    if "observed_p_above" not in asked.found:
-        raise asked.refusal("holds no curves of a fit", "keep them with sim.save(model.curves, path)")
+def _as_it_is(asked: Asked) -> xr.Dataset:
     return asked.found
 
 
@@ -275,28 +195,47 @@ def _threshold(asked: Asked) -> dict[str, object]:
     return {} if asked.threshold is None else {"threshold": asked.threshold}
 
 
+def _currency(asked: Asked) -> dict[str, object]:
+    return {"currency": asked.found.attrs["currency"]} if "currency" in asked.found.attrs else {}
+
+
+_APART = 0.22  # least distance between two targets, on the logarithmic scale
 _RUN = "run --out"
+_EITHER = "run --out; run --exact --out"
+_SCENARIO = f"{_EITHER}; settle --out"
 _DESIGNS = "run --out, of a scenario with designs"
+_OVERSPEND = ("margin", "at_most")
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("variance_by_size", "variance", _RUN, _variance),
-        Kind("heat_map", "heat", _RUN, _heat, lambda asked: {"margin": asked.margin}),
-        Kind("minimum_by_target", "targets", _RUN, _targets),
-        Kind("exceedance_curve", "exceed", _RUN, _exceedance),
-        Kind("fan_by_size", "fan", _RUN, _fan, _threshold),
-        Kind("funnel", "practices", "run --out, of a scenario with units", _funnel),
-        Kind("threshold_effect", "removal", _RUN, _removal, _members),
-        Kind("payoff_diagram", "payoff", _DESIGNS, _payoff),
-        Kind("who_bears", "bearers", f"{_DESIGNS}; settle --out", _bearers, _members),
-        Kind("layer_waterfall", "waterfall", _DESIGNS, _layers),
-        Kind("risk_split", "split", _RUN, _split, _threshold),
-        Kind("tornado", "assumptions", "sensitivity --out; run --out, with ranges", _tornado),
-        Kind("stress_heat_map", "stresses", "stress --out; run --out, with stresses and designs", _stress),
-        Kind("fit_diagnostics", "fit_diagnostics", "sim.save(model.curves, …)", _fit),
+        Kind("variance_by_size", "variance", _EITHER, _variance, (needs.statistics, needs.sizes)),
+        Kind("heat_map", "heat", _EITHER, _heat, (needs.statistics,), _OVERSPEND),
+        Kind("minimum_by_target", "targets", _EITHER, _targets, (needs.statistics, needs.sizes), _OVERSPEND,
+             lambda asked: {"at_most": asked.at_most}),
+        Kind("minimum_population", "least", "size --out", _as_it_is, (needs.minimum,)),
+        Kind("exceedance_curve", "exceed", _RUN, _exceedance, (needs.draws,), ("members", "threshold")),
+        Kind("fan_by_size", "fan", _RUN, _fan, (needs.draws, needs.sizes), ("threshold",), _threshold),
+        Kind("funnel", "practices", "run --out, of a scenario with units", _funnel,
+             (needs.draws, needs.units, needs.scenario), ("threshold",)),
+        Kind("threshold_effect", "removal", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
+        Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff, (needs.designs,), ("design",)),
+        Kind("who_bears", "bearers", f"{_DESIGNS}; settle --out", _bearers, (needs.settled,),
+             ("members", "threshold"), _members),
+        Kind("layer_waterfall", "waterfall", _DESIGNS, _layers, (needs.draws, needs.designs), ("members", "design")),
+        Kind("risk_split", "split", _SCENARIO, _split, (needs.scenario,), ("threshold",), _threshold),
+        Kind("tornado", "assumptions", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (needs.ranges,),
+             ("members", "threshold", "margin")),
+        Kind("stress_heat_map", "stresses", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
+             (needs.stresses,), ("members", "design")),
+        Kind("fit_diagnostics", "fit_diagnostics", "fit --curves", _as_it_is, (needs.curves,), (), _currency),
     )
-}
+}  # fmt: skip
+
+
+def drawable(one: Asked) -> list[str]:
+    """Names of the kinds that this file has the figures for."""
+    return [kind.name for kind in KINDS.values() if kind.lacks(one) is None]
 
 
 def kind_of(name: str) -> Kind:
@@ -311,24 +250,3 @@ def kind_of(name: str) -> Kind:
     if kind is None:
         raise SimulatorError("--kind", name, "is not a kind of picture", f"choose from {', '.join(KINDS)}")
     return kind
-
-
-def open_any(path: str) -> xr.Dataset:
-    """What a file of this program holds, whatever verb wrote it.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is no such file, or it is not one that the program writes.
-    """
-    from ..ledger import check_ledger, check_version, read_dataset
-
-    is_scenario = path.endswith(".toml") and os.path.exists(path)
-    found = read_dataset(
-        path, "run it first, and name what --out wrote" if is_scenario else "name a file that `--out` wrote"
-    )
-    if "schema_version" in found.attrs:
-        check_version(found.attrs["schema_version"], path)
-    if "gross_cost" in found:
-        check_ledger(found, path)
-    return found

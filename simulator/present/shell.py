@@ -29,16 +29,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn the program's own errors into sentences, and end in silence where nobody reads on."""
+    """Turn the program's own errors into sentences."""
     try:
         yield
     except SimulatorError as error:
         raise Sentence(str(error)) from None
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed has a place to go
-        if isinstance(error, BrokenPipeError):
-            raise SystemExit(0) from None
-        raise Sentence(f"the answer could not be written ({error.strerror}); free some space") from None
 
 
 def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
@@ -57,7 +52,8 @@ def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
 class Told(NamedTuple):
     """An answer in each of the forms that it can be told in; only the one that is asked for is made."""
 
-    page: Callable[[], Page]
+    page: Callable[[], Page] | None
+    """None where what was asked for is a file, and people need no words beside it."""
     json: Callable[[], Any]
     rows: Callable[[], pd.DataFrame]
 
@@ -80,7 +76,7 @@ def check_told(as_json: bool, csv: str | None, source: str | None = None) -> Non
     """Refuse, before any work is done, what could not be printed or written."""
     if as_json and csv == "-":
         raise SimulatorError("--csv", csv, "would print into the JSON", "name a file, or leave --json away")
-    if csv and csv != "-":
+    if csv is not None and csv != "-":
         check_output("--csv", csv, source)
 
 
@@ -92,7 +88,10 @@ def tell(told: Told, as_json: bool, csv: str | None) -> None:
             click.echo(rows, nl=False)
             return
         _write_text(rows, csv)
-    click.echo(json_text(told.json()) if as_json else told.page().text())
+    if as_json:
+        click.echo(json_text(told.json()))
+    elif told.page is not None:
+        click.echo(told.page().text())
     if csv:
         written(csv)
 
@@ -121,8 +120,10 @@ def check_output(option: str, path: str | None, source: str | None = None) -> No
     """Refuse, before any work is done, a file that cannot be written, or that is the one to be read."""
     from ..files import check_writable
 
-    if not path:
+    if path is None:
         return
+    if not path:
+        raise SimulatorError(option, None, "names no file", "give it a name, or leave it away")
     if source is not None and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise SimulatorError(option, None, "names the file that is read", "name another file")
     try:

@@ -162,6 +162,11 @@ def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:
     return f"{_minus(100 * value, f'.{digits}f', sign)}%"
 
 
+def exact_chance(value: float) -> str:
+    """The same with two decimals, or with three where two would leave one figure: 71.00%, 0.028%."""
+    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
+
+
 def percentage(fraction: float) -> str:
     """A fraction that was asked for, as a percentage without superfluous digits: 3%."""
     return f"{_minus(100 * fraction, '.6g', False)}%"

@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_percent, explained, people, percent, percentage, too_few
+from .text import error_decimals, exact_chance, exact_percent, explained, people, percent, percentage, too_few
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -135,7 +135,7 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
     statistic = _statistic(answer)
-    agreed = _chance(float(answer["as_agreed"]))
+    agreed = exact_chance(float(answer["as_agreed"]))
     head = ["input", "lowest", "highest", f"{known['statistic']} at lowest", "at highest", "first order", "total"]
     title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
@@ -157,14 +157,10 @@ def _statistic(answer: xr.Dataset) -> str:
     return f"{words} at {people(known['members'])} people" if "members" in known else words
 
 
-def _chance(value: float) -> str:
-    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
-
-
 def _input_row(cell: xr.Dataset) -> list[str]:
     rate = str(cell["figure"].values) == "per_100k"
     ends = [_end(float(cell["range"].sel(end=end)), rate) for end in ("low", "high")]
-    found = [_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
+    found = [exact_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
     return [*ends, *found, *(_index(cell, name) for name in ("first_order", "total_order"))]
 
 

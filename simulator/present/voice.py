@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +24,47 @@ class Sentence(click.ClickException):
             click.echo(f"simulator: {said}", file=file or sys.stderr)
 
 
+class Stopped(Sentence):
+    """The sentence on a command that was stopped by hand, and the exit code that shells give it."""
+
+    exit_code = 130
+
+
+@contextmanager
+def stops() -> Iterator[None]:
+    """Say that a command was stopped by hand."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except BaseException as error:
+        if not _is_stop(error):
+            raise
+        raise Stopped("stopped; no file was left half-written") from None
+
+
+def _is_stop(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: a library that is being loaded may make it one of its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 @contextmanager
 def own_words() -> Iterator[None]:
-    """Say what click finds wrong with a command in the program's own words."""
+    """Say in the program's own words what click finds wrong with a command; end in silence where nobody reads on."""
     try:
         yield
     except Sentence:
         raise
+    except OSError as error:
+        if sys.stdout is not None:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # what is left to be flushed has a place to go
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise Sentence(f"the answer could not be written ({error.strerror}); free some space") from None
     except click.UsageError as error:
         if _asks_for_help(error):
             raise
@@ -135,12 +170,12 @@ class _Speaking(click.Command):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click does it."""
-        with own_words():
+        with stops(), own_words():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does it."""
-        with own_words():
+        with stops(), own_words():
             return super().invoke(ctx)
 
 

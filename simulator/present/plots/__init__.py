@@ -6,6 +6,7 @@ from .exceed import exceedance_curve
 from .fan import fan_by_size
 from .fit_diagnostics import fit_concentration, fit_diagnostics, fit_exceedance, fit_limited_means, fit_quantiles
 from .heat import heat_map
+from .least import minimum_population
 from .payoff import payoff_diagram
 from .practices import funnel
 from .removal import threshold_effect
@@ -27,6 +28,7 @@ __all__ = [
     "heat_map",
     "layer_waterfall",
     "minimum_by_target",
+    "minimum_population",
     "payoff_diagram",
     "risk_split",
     "stress_heat_map",

@@ -1,4 +1,4 @@
-"""Who bears what under each design, in an ordinary year and in a bad one?"""
+"""Who bears what under each design?"""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import money, people
+from ..text import amount, people
 from .colours import GREY, SERIES
-from .style import beside_row, finish, house_axes, money_axis, percentage
+from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
 from .wanted import made_by
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
-    "Ordinary: expected surplus. 1-in-{}: the surplus that the party's own worst {} of years fall below. "
-    "± one standard error; bars: 95% intervals."
+    "Ordinary: expected surplus. 1-in-{}: where the party's own worst {} of years begin, not their mean. "
+    "± one standard error (as drawn: all draws alike); bars: 95% intervals."
 )
+_HEAD = -0.9  # row of the columns' heads
 _COLUMN = 92.0  # points from one column of figures to the next
 
 
@@ -55,16 +56,16 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
     """
     chosen = compared.isel(population_size=-1) if members is None else compared.sel(population_size=members)
     rows, currency = _rows(chosen, level), compared.attrs["currency"]
-    with house_axes(ax, (7.4, 2.0 + 0.27 * (len(rows) + 1))) as axes:
+    names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
+    with house_axes(ax, (7.4 + room_for(list(names.values())), 2.0 + 0.27 * (len(rows) + 1.5))) as axes:
         axes.axvline(0, color=GREY, lw=0.8, ls="-")
-        beside_row(axes, -0.2, "○ ordinary year", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
+        beside_row(axes, _HEAD, "○ ordinary year", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
         bad = f"◆ 1-in-{1 / level:.0f} year"
-        beside_row(axes, -0.2, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
+        beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
         for y, row in enumerate(rows):
             _draw(axes, y, row, currency)
-        parties = [(y, row.party) for y, row in enumerate(rows) if row.party]
-        axes.set_yticks([y for y, _ in parties], [party for _, party in parties])
-        axes.set_ylim(len(rows) - 0.4, -0.7)
+        axes.set_yticks(list(names), list(names.values()))
+        axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         money_axis(axes.xaxis, currency)
@@ -94,25 +95,18 @@ def _figure(cell: xr.Dataset, name: str) -> _Figure:
 def _draw(axes: Axes, y: int, row: _Row, currency: str) -> None:
     if not row.party:
         axes.annotate(
-            row.design, xy=(0, y), xycoords=axes.get_yaxis_transform(), xytext=(5, 0), textcoords="offset points",
-            fontweight="bold", fontsize=8.5, va="center",
+            heading(row.design), xy=(0, y), xycoords=axes.get_yaxis_transform(), xytext=(5, 0), va="center",
+            textcoords="offset points", fontweight="bold", fontsize=8.5,
         )  # fmt: skip
         return
     axes.plot([row.usual.value, row.worst.value], [y, y], color=SERIES[2], lw=1, ls=":")
     _mark(axes, y, row.usual, SERIES[0], "o", "white")
     _mark(axes, y, row.worst, SERIES[2], "D", SERIES[2])
-    beside_row(axes, y, _told(row.usual, currency, "exactly"), SERIES[0], _COLUMN, 7.5, ha="right")
-    beside_row(axes, y, _told(row.worst, currency, "(a limit)"), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, amount(*row.usual, currency), SERIES[0], _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, amount(*row.worst, currency), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
 
 
 def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str) -> None:
     reach = 1.96 * figure.se
     axes.plot([figure.value - reach, figure.value + reach], [y, y], color=colour, lw=2.2, ls="-")
     axes.plot([figure.value], [y], marker=mark, ms=5.5, mfc=fill, mec=colour, color=colour, ls="none")
-
-
-def _told(figure: _Figure, currency: str, otherwise: str) -> str:
-    """A figure and its error; where all draws agree there is none, since the contract fixes the figure."""
-    if figure.se < 1e-9 * max(abs(figure.value), 1.0):
-        return f"{money(figure.value, currency)} {otherwise}" if abs(figure.value) >= 0.5 else money(0.0, currency)
-    return f"{money(figure.value, currency)} ± {money(figure.se, currency)}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..text import error_decimals, people
 from .colours import DIVERGING, INK, ink_on
-from .style import finish, house_axes
+from .style import cut, finish, heading, house_axes, room_for
 from .wanted import made_by
 
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
@@ -48,14 +48,15 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     ticks: dict[int, str] = {}
     y = -1
     lines = sum(1 + int(np.isfinite(part).any(axis=1).sum()) for part in value)
-    with house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)), 2.2 + 0.3 * lines)) as axes:
+    names = [cut(str(name)) for name in answer["party"].values]
+    with house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)) + room_for(names), 2.2 + 0.3 * lines)) as axes:
         for name, of_design, errors in zip(answer["design"].values, value, error, strict=True):
             y += 1
-            axes.text(0, y + 0.05, str(name), fontsize=8.5, fontweight="bold", va="center", color=INK)
+            axes.text(0, y + 0.05, heading(str(name)), fontsize=8.5, fontweight="bold", va="center", color=INK)
             for party, row, row_errors in zip(answer["party"].values, of_design, errors, strict=True):
                 if np.isfinite(row).any():
                     y += 1
-                    ticks[y] = str(party)
+                    ticks[y] = cut(str(party))
                     _row(axes, y, row[shown], row_errors[shown], norm)
         axes.set_yticks(list(ticks), list(ticks.values()))
         axes.set_ylim(y + 0.5, -0.6)

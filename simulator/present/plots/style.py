@@ -29,6 +29,7 @@ _STYLE = Path(__file__).with_name("house.mplstyle")
 _SMALL = 7.5
 _LETTER = 0.525  # width of a letter as a share of the size of the type
 _MOST_TICKS = 7
+_LONGEST = 46  # letters of a name beside a row
 _NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
@@ -230,6 +231,21 @@ def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, 
         text, xy=(1, y), xycoords=ax.get_yaxis_transform(), xytext=(offset, 0), textcoords="offset points",
         fontsize=size, color=words(colour), va="center", annotation_clip=False, **how,
     )  # fmt: skip
+
+
+def cut(name: str, letters: int = _LONGEST) -> str:
+    """A name of at most so many letters, an ellipsis in the place of the rest."""
+    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
+
+
+def heading(name: str) -> str:
+    """A design's name above its rows: at most two lines, each as long as narrow axes have room for."""
+    return textwrap.fill(name, 40, max_lines=2, placeholder=" …")
+
+
+def room_for(names: Sequence[str]) -> float:
+    """Inches by which a picture must be wider where its rows have long names."""
+    return max(0.0, 0.075 * (max(map(len, names), default=0) - 24))
 
 
 def words(colour: str) -> str:

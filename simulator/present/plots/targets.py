@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
+from .colours import GREY
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, people_axis, percentage
 from .wanted import made_by
@@ -18,7 +19,7 @@ _MARKS = ("o", "s", "^", "D")
 
 
 @made_by("minimum_by_target", "minimum_population")
-def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float | None = None) -> Axes:
     """Minimum viable population by the largest tolerated chance of an overspend, one line a threshold.
 
     Parameters
@@ -26,11 +27,14 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     answer : xarray.Dataset
         What `minimum_by_target` gave.
     ax : matplotlib.axes.Axes, optional
+    at_most : float, optional
+        A target to be marked.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Points with 95% intervals. Targets that every size of the run meets, or none, have no point.
+        Points with 95% intervals, or of an exact answer with the sizes between which they lie.
+        Targets that every size of the run meets, or none, have no point.
     """
     order = ("at_most", "threshold")
     least = answer["minimum_population"].transpose(*order).values
@@ -55,6 +59,9 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
                 ends.append(
                     (float(targets[last]) * 1.05, float(least[last, series]), names[series], to_hex(line.get_color()))
                 )
+        marked = [target for target in met if target == at_most]
+        for target in marked:
+            axes.axvline(target, color=GREY, lw=1, ls=":", zorder=0.5)
         axes.set(xscale="log", yscale="log", xlim=(0.9 * met.min(), 1.15 * met.max()))
         axes.set_xticks(met, [percentage(target) for target in met])
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -67,13 +74,23 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         people_axis(axes.yaxis, float(drawn.min()), float(drawn.max()))
         label_ends(axes, ends)
         finish(
-            axes, answer, "How large must the population be, for each target?", _note(answer, least[:, shown], endless)
+            axes,
+            answer,
+            "How large must the population be, for each target?",
+            " ".join(
+                [
+                    _note(answer, least[:, shown], endless),
+                    *(f"Dotted: the target of {percentage(target)}." for target in marked),
+                ]
+            ),
         )
     return axes
 
 
 def _note(answer: xr.Dataset, least: NDArray[np.float64], endless: bool) -> str:
     note = "Bars: 95% intervals, from the sizes of one run."
+    if answer.attrs.get("method") == "exact":
+        note = "Read off between exact figures; bars: the two sizes between which each lies."
     smallest, largest = (f"{answer.attrs[end]:,}" for end in ("smallest", "largest"))
     if endless:
         note += f" Those that reach {largest} may go on beyond it."

@@ -16,6 +16,7 @@ from .style import evenly, finish, house_axes, label_ends, log_percent_axis, peo
 from .wanted import made_by
 
 DRAWN = ("cv", "cv_se", "exact_cv")
+_DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
 
 
 @made_by("summarise", "cv")
@@ -25,8 +26,8 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
     Parameters
     ----------
     summary : xarray.Dataset
-        What `summarise` gave; with what `exact_curve` gave besides, the exact curve is smooth, and without it the
-        exact figures at the summary's sizes are joined.
+        What `summarise` or `exact` gave; with what `exact_curve` gave besides, the exact curve is smooth, and without
+        it the exact figures at the summary's sizes are joined.
     ax : matplotlib.axes.Axes, optional
         New ones by default.
     title : str, optional
@@ -35,20 +36,23 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
     Returns
     -------
     matplotlib.axes.Axes
-        Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones. At most four
-        thresholds are drawn.
+        Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones; of an exact
+        answer the broad lines are exact. At most four thresholds are drawn.
     """
     order = ("population_size", "threshold")
-    cv, error = summary["cv"].transpose(*order).values, summary["cv_se"].transpose(*order).values
+    cv = summary["cv"].transpose(*order).values
+    error = summary["cv_se"].transpose(*order).values if "cv_se" in summary else None
     exact_sizes, exact_cv = _curve(summary)
     sizes, names = summary["population_size"].values, threshold_names(summary)
     with house_axes(ax) as axes:
         ends = []
         for series in evenly(len(names)):
-            (line,) = axes.plot(sizes, cv[:, series], lw=2.6, label=names[series])
-            low, high = cv[:, series] - 1.96 * error[:, series], cv[:, series] + 1.96 * error[:, series]
-            axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
-            axes.plot(exact_sizes, exact_cv[:, series], color=INK, ls="-", lw=0.8, label=f"exact: {names[series]}")
+            drawn = (exact_sizes, exact_cv[:, series]) if error is None else (sizes, cv[:, series])
+            (line,) = axes.plot(*drawn, lw=2.6, label=names[series])
+            if error is not None:
+                low, high = cv[:, series] - 1.96 * error[:, series], cv[:, series] + 1.96 * error[:, series]
+                axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+                axes.plot(exact_sizes, exact_cv[:, series], color=INK, ls="-", lw=0.8, label=f"exact: {names[series]}")
             ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("people in the population, for one year")
@@ -62,6 +66,8 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
 
 
 def _exact(summary: xr.Dataset) -> xr.DataArray:
+    if "exact_sd" not in summary:
+        return summary["cv"]
     with np.errstate(invalid="ignore"):
         return summary["exact_sd"] / summary["exact_mean"]
 
@@ -75,9 +81,10 @@ def _curve(summary: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 def _note(summary: xr.Dataset) -> str:
     last = {"population_size": -1, "threshold": -1}
-    mean = float(summary["exact_mean"].isel(last)) / float(summary["population_size"][-1])
+    drawn = "cv_se" in summary
+    mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
-    note = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
+    note = _DRAWN if drawn else "Exact: closed forms, nothing was drawn."
     return f"{note} Mean {SYMBOLS.get(currency, f'{currency} ')}{mean:,.0f} a head." if np.isfinite(mean) else note
 
 

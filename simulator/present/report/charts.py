@@ -61,6 +61,11 @@ def _with_exact_curve(contents: Contents) -> xr.Dataset:
     return contents.summary if known is None else contents.summary.assign(exact_curve(known))
 
 
+def _with_line(contents: Contents) -> xr.Dataset:
+    margin, at_most = contents.target
+    return contents.summary.assign(minimum_by_target(contents.summary, (at_most,), margin=margin))
+
+
 def _is_some_size_least(contents: Contents) -> bool:
     """Whether any target is met by some of the simulated sizes and missed by others."""
     if not contents.has_sizes:
@@ -85,10 +90,10 @@ CHARTS = (
         MOST_SERIES,
     ),
     Chart(
-        "Which sizes and rules are viable?",
+        "Which sizes and thresholds are viable?",
         "Each cell is the chance of an overspend above the margin; the line divides off what meets the target.",
-        lambda contents: contents.summary,
-        lambda asked, shown: plots.heat_map(shown, margin=asked.target.margin, at_most=asked.target.at_most),
+        _with_line,
+        lambda _, shown: plots.heat_map(shown),
         lambda contents, _: [chance_table(contents, contents.target.margin)],
         lambda contents: contents.has_sizes,
     ),
@@ -102,7 +107,7 @@ CHARTS = (
         MOST_SERIES,
     ),
     Chart(
-        "Between which overspends do years lie?",
+        "Between which over- and underspends do years lie?",
         "Ranges that hold half of the years, nine in ten, and 98 in 100, by population.",
         lambda contents: fan(contents.ledger),
         lambda _, shown: plots.fan_by_size(shown),
@@ -121,7 +126,7 @@ CHARTS = (
 
 BEARERS = Chart(
     "Who bears what under each design?",
-    "Each party's surplus: expected, and in its own 1-in-20 year.",
+    "Each party's surplus: expected, and what one of its own years in 20 is worse than.",
     _compared,
     lambda _, shown: plots.who_bears(shown),
     lambda contents, _: design_tables(contents),

@@ -23,7 +23,7 @@ GLOSSARY = (
     Word("Design", "Who pays, keeps and loses what: a budget, an exclusion, shares of gains and losses, parties."),
     Word("Exact", "Worked out from the assumptions without drawing anything; it has no sampling error."),
     Word("Margin", "How far above the budget a year may end before it counts as an overspend here."),
-    Word("Mean of the worst years", "Average cost of the costliest years, such as the costliest 1 in 20 (TVaR)."),
+    Word("Mean of the worst years", "Average cost of the costliest 5% of years (TVaR): above a 1-in-20 year."),
     Word("Overspend", "Cost kept, divided by the budget, less one."),
     Word("Replicate", "One synthetic population, drawn for one year."),
     Word("Segment", "People with one distribution of annual cost: a need level, an age band."),

@@ -18,12 +18,12 @@ from .tables import Table
 FIGURES = (
     ("mean_cost", "Mean cost of a year"),
     ("cv", "Coefficient of variation"),
-    ("tvar", "Mean of the worst 1 year in 20"),
+    ("tvar", "Mean of the costliest 5% of years"),
 )
 """What is told of the cost that is kept, besides the chance of an overspend."""
 
 WORST_LEVEL = 0.95
-"""Level of the mean of the worst years: 1 year in 20."""
+"""Level of the mean of the costliest 5% of years."""
 
 PARTY_FIGURES = (
     ("expected_surplus", "Expected surplus"),
@@ -101,7 +101,7 @@ def removed_table(contents: Contents) -> Table:
     figures = (
         ("cost_removed_share", "of the cost"),
         ("patients_above_share", "of the patients"),
-        ("variance_removed_share", "of the variance"),
+        ("variance_removed_share", "of the variance of the total"),
     )
     rows = [
         [name, *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in figures)]

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 from ...base import SimulatorError
@@ -20,7 +21,7 @@ from .tables import Table
 from .tidy import COLUMNS, tidy
 
 _LONGEST = 32_767  # characters in a cell
-_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 _FORMATS: dict[str, dict[str, Any]] = {
     "title": {"bold": True, "font_size": 16, "font_color": "#12436D"},
     "lead": {"font_size": 12, "text_wrap": True, "valign": "top"},
@@ -52,15 +53,17 @@ def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
         Where the extra ``report`` is not installed, or the file cannot be written.
     """
     check_writable(path)
-    write_whole(path, lambda partial: _Workbook(contents, partial).write())
+    made = BytesIO()  # whole before the disk is asked: on a full one the library prints what nobody should see
+    _Workbook(contents, made).write()
+    write_whole(path, lambda partial: partial.write_bytes(made.getbuffer()))
 
 
 class _Workbook:
     """One workbook in the making."""
 
-    def __init__(self, contents: Contents, path: os.PathLike[str]) -> None:
+    def __init__(self, contents: Contents, made: BytesIO) -> None:
         self.contents = contents
-        self.book = _xlsxwriter().Workbook(os.fspath(path), _OPTIONS)
+        self.book = _xlsxwriter().Workbook(made, _OPTIONS)
         self.formats = {name: self.book.add_format(properties) for name, properties in _FORMATS.items()}
         self.tables = 0
 

@@ -1,0 +1,35 @@
+"""The door to the command line: `simulator` and `python -m simulator`.
+
+It loads nothing before it is ready for Ctrl-C, so that a command can be stopped quietly while its libraries are read.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import threading
+from typing import Any
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it with one sentence and exit code 130."""
+    sys.unraisablehook = heed
+    try:
+        from .present.cli import main as verbs
+
+        verbs(prog_name="simulator")
+    except KeyboardInterrupt:
+        print("simulator: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def heed(lost: Any) -> None:
+    """Ctrl-C that fell into a destructor, where Python would print and forget it, comes once more."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        threading.Timer(0.01, _thread.interrupt_main).start()  # when this, which would swallow it too, has returned
+    else:
+        sys.__unraisablehook__(lost)
+
+
+if __name__ == "__main__":
+    main()
