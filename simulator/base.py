@@ -10,7 +10,7 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -191,15 +191,20 @@ _MOST_SHOWN = 8
 _LEFT = "style='text-align:left'"
 
 
-def _term_html(term: Term) -> str:
-    """A term's fields that say something, what each means beside it; all text escaped."""
-    rows = []
+def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:
+    """Of a term's fields that say something: name, value and meaning."""
     for name, field in type(term).model_fields.items():
         value = getattr(term, name)
         if value is not None and value != ():
-            meaning = f"<small>{escape(' '.join((field.description or '').split()))}</small>"
-            cells = (f"<b>{escape(name)}</b>", _value_html(value), meaning)
-            rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
+            yield name, value, " ".join((field.description or "").split())
+
+
+def _term_html(term: Term) -> str:
+    """A term's fields, what each means beside it; all text escaped."""
+    rows = []
+    for name, value, meaning in fields_of(term):
+        cells = (f"<b>{escape(name)}</b>", _value_html(value), f"<small>{escape(meaning)}</small>")
+        rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
     named = getattr(term, "name", None) or getattr(term, "title", None)
     head = type(term).__name__ + (f": {named}" if isinstance(named, str) else "")
     return f"<summary>{escape(head)}</summary><table>{''.join(rows)}</table>"

@@ -12,6 +12,7 @@ from conftest import LOGNORMAL, UNITS, alone, make
 from scipy import stats
 
 import simulator as sim
+from simulator.analysis.beside import limits_by_size, limits_of_units
 
 MANY = {"replicates": 400, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
 
@@ -111,27 +112,93 @@ def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generat
         assert (abs(z) < 5) == fits
 
 
-def test_few_practices_measured_by_their_own_total_lie_outside_less_often(rng: np.random.Generator) -> None:
+def test_few_practices_measured_by_their_own_total_have_narrower_limits(rng: np.random.Generator) -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
     members, years = np.array([10_000, 20_000, 70_000]), 20_000
     answer = sim.funnel(pd.DataFrame({"members": members, "cost": 1_000.0 * members}), mild)
-    cost = members + 2.0 * np.sqrt(members) * rng.normal(size=(years, 3))
+    low, high = answer["practice_limit"].sel(level=0.95).transpose("bound", "practice").values
+    cost = rng.gamma(members / 4, 4_000.0, (years, 3))
     ratio = cost / members / (cost.sum(axis=1, keepdims=True) / members.sum())
-    count = (np.abs(ratio - 1) > stats.norm.isf(0.025) * 2.0 / np.sqrt(members)).sum()
-    expected = float(answer["expected_outside"].sel(level=0.95))
-    assert abs(count / years - expected) < 5 * math.sqrt(expected / years)
-    assert abs(count / years - 3 * 0.05) > 5 * math.sqrt(3 * 0.05 / years)  # as if each stood beside many
+    z = (((ratio < low) | (ratio > high)).mean(axis=0) - 0.05) / math.sqrt(0.05 * 0.95 / years)
+    assert np.abs(z).max() < 4
+    as_beside_many = np.abs(ratio - 1) > stats.norm.isf(0.025) * 2.0 / np.sqrt(members)
+    assert as_beside_many[:, 2].mean() < 0.01
     one = sim.funnel(pd.DataFrame({"members": [5_000], "cost": [6e6]}), mild)
     assert one["expected_outside"].values.tolist() == [0.0, 0.0]
+    np.testing.assert_array_equal(one["practice_limit"], 1.0)
+    np.testing.assert_array_equal(one["outside"], 0)
 
 
-def test_limits_are_exact_quantiles(rng: np.random.Generator) -> None:
+def test_limits_are_exact_quantiles() -> None:
+    # of gamma costs, a practice's part in the cost of all has a beta law
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
-    answer = sim.funnel(drawn_practices(rng, 0.5), mild)
-    n = answer["population_size"].values
-    for bound, p in (("lower", 0.025), ("upper", 0.975)):
-        exact = stats.gamma.ppf(p, 4 * n, scale=1 / (4 * n))
-        np.testing.assert_allclose(answer["limit"].sel(level=0.95, bound=bound), exact, rtol=1e-5)
+    members = np.array([300, 2_000, 2_500, 9_000])
+    everybody = float(members.sum())
+    answer = sim.funnel(pd.DataFrame({"members": members, "cost": 1_000.0 * members}), mild)
+    for name, n in (
+        ("limit", answer["population_size"].values), ("practice_limit", answer["members"].values),
+    ):  # fmt: skip
+        for level in (0.95, 0.998):
+            for bound, p in (("lower", (1 - level) / 2), ("upper", (1 + level) / 2)):
+                exact = stats.beta.ppf(p, 4 * n, 4 * (everybody - n)) * everybody / n
+                np.testing.assert_allclose(answer[name].sel(level=level, bound=bound), exact, rtol=1e-6)
+
+
+HEAVY = {
+    "segments": [
+        {"name": "well", "share": 0.8, "p_user": 0.7, "severity": {"family": "gamma", "mean": 900.0, "cv": 1.2}},
+        {"name": "dying", "share": 0.2, "severity": {"family": "lognormal", "mean": 12_000.0, "cv": 0.8}},
+    ],
+    "units": [
+        {"name": "hospice", "members": 250, "shares": {"dying": 1.0}},
+        {"name": "north", "members": 3_000, "shares": {"well": 0.95, "dying": 0.05}},
+        {"name": "south", "members": 4_000, "shares": {"well": 0.9, "dying": 0.1}},
+    ],
+}
+
+
+@pytest.mark.parametrize("membership", ["fixed", "sampled"])
+def test_each_unit_lies_outside_its_own_limits_as_often_as_said(membership: str) -> None:
+    years = 4_000
+    scenario = make(
+        population=HEAVY | {"membership": membership},
+        simulation={"replicates": years, "population_sizes": None, "thresholds": [math.inf]},
+    )
+    ledger = sim.simulate(scenario, progress=False)
+    answer = sim.funnel(ledger)
+    cost = ledger["unit_gross_cost"].transpose("replicate", "unit").values
+    expected = sim.summarise(sim.by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
+    ratio = cost / expected / (cost.sum(axis=1, keepdims=True) / expected.sum())
+
+    def scores(limit: np.ndarray) -> np.ndarray:
+        outside = ((ratio < limit[0]) | (ratio > limit[1])).mean(axis=0)
+        return np.asarray((outside - 0.05) / math.sqrt(0.05 * 0.95 / years))
+
+    assert "limit" not in answer
+    assert np.abs(scores(answer["practice_limit"].sel(level=0.95).transpose("bound", "practice").values)).max() < 4
+    # of the mix of all at each unit's size, a hospice at +6% would pass as luck
+    mixed = limits_by_size(scenario, [250, 3_000, 4_000], 7_250.0, math.inf, (0.95,))[0]
+    assert scores(mixed)[0] < -8
+    assert answer["expected_outside"].values == pytest.approx([3 * 0.05, 3 * 0.002])
+
+
+def test_units_of_one_mix_have_the_limits_of_their_size() -> None:
+    units = [{"name": name, "members": n} for name, n in (("a", 400), ("b", 900), ("c", 5_000))]
+    scenario = make(population={"units": units}, simulation={"replicates": 2, "population_sizes": None})
+    answer = sim.funnel(sim.simulate(scenario, progress=False))
+    own = limits_of_units(scenario, math.inf, (0.95, 0.998))
+    np.testing.assert_allclose(answer["practice_limit"], own, rtol=1e-6)
+    np.testing.assert_allclose(answer["limit"].sel(population_size=[400, 900, 5_000]), own, rtol=1e-6)
+
+
+def test_between_sizes_limits_are_carried() -> None:
+    mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
+    members = np.arange(1_000, 4_000, 100)  # more sizes than are computed one by one
+    answer = sim.funnel(pd.DataFrame({"members": members, "cost": 1_000.0 * members}), mild)
+    assert answer.sizes["population_size"] < members.size
+    everybody = members.sum()
+    exact = stats.beta.ppf(0.999, 4 * members, 4 * (everybody - members)) * everybody / members
+    np.testing.assert_allclose(answer["practice_limit"].sel(level=0.998, bound="upper"), exact, rtol=3e-6)
 
 
 def test_units_of_a_ledger_are_practices() -> None:
@@ -222,7 +289,7 @@ def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
 def test_the_bad_year_is_dearer_and_a_swept_design_is_refused(ledger: xr.Dataset) -> None:
     answer = sim.layers(ledger, sim.Design(name="full risk"))
     care = answer["amount"].sel(step="care: provider")
-    assert float(care.sel(year="1 in 20")) > float(care.sel(year="average"))
+    assert float(care.sel(year="costliest 5%")) > float(care.sel(year="average"))
     with pytest.raises(sim.SimulatorError, match="no threshold of its own"):
         sim.layers(ledger, sim.Design(name="swept", exclusion=sim.Cap()))
 

@@ -268,6 +268,21 @@ def test_the_report_of_percentiles_and_units() -> None:
         assert report_faults(html_of(gather(sim.simulate(make(**KINDS[kind]), progress=False)))) == [], kind
 
 
+def test_the_report_of_a_contract_with_stresses() -> None:
+    contract = {
+        "name": "stop-loss",
+        "budget": {"kind": "per_head", "amount": 1_500.0},
+        "exclusion": {"kind": "cap", "at": 5_000.0},
+        "terms": [{"kind": "share", "gain": [0.3, 0.4], "loss": 0.25}],
+    }
+    stresses = [{"name": "prices", "changes": [{"kind": "inflation", "by": 0.04}]}]
+    simulation = {"replicates": 1_000, "population_sizes": [300, 4_000]}
+    scenario = make(designs=[contract], stresses=stresses, simulation=simulation)
+    page = html_of(gather(sim.simulate(scenario, progress=False)))
+    assert report_faults(page) == []
+    assert "± &lt; " in page and "what each stress costs" in page
+
+
 def test_a_report_that_lost_an_error_is_found() -> None:
     table = re.search(r"<tbody>.*? ± .*?</tbody>", report(), re.S)
     assert table

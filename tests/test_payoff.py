@@ -13,6 +13,7 @@ from simulator.contracts.design import Design
 from simulator.contracts.payoff import EXPECTED, payoff
 from simulator.contracts.populations import Populations
 from simulator.contracts.settle import settle
+from simulator.present.text_settle import payoff_report
 from simulator.runs import with_simulation
 
 SHARED = Design(name="shared", terms=[{"kind": "minimum_rate"}, {"kind": "share", "gain": 0.5, "loss": 0.3}])
@@ -160,3 +161,28 @@ def test_a_payoff_without_its_scenario_would_be_noticed():
     settled_here = outcome["surplus"].sel(design=reinsured.name, party="fundholders")
     gap = float(curve["surplus"].sel(party="fundholders") - settled_here)
     assert abs(gap) > 1e-3 * budget  # the premium's loading
+
+
+def test_with_what_nobody_bears_a_payoff_adds_up():
+    parties = [{"name": "payer", "funds": 1.0}, {"name": "trust", "delivers": 1.0, "variable_share": 0.6}]
+    design = sim.Design.model_validate({"name": "d", "parties": parties})
+    curve = sim.payoff(design, [0.9, 1.0, 1.1]).isel(design=0)
+    # of 10% too much, 4% is fixed cost that was there already
+    assert (curve["own_cost"] / curve["budget"]).values == pytest.approx([0.04, 0.0, -0.04])
+    together = (curve["surplus"].sum("party") + curve["own_cost"]) / curve["budget"]
+    assert together.values == pytest.approx([0.1, 0.0, -0.1])
+    assert (curve["surplus"].sum("party") / curve["budget"]).values == pytest.approx([0.06, 0.0, -0.06])
+
+
+def test_the_payoff_page_has_a_column_for_what_nobody_bears_where_there_is_any():
+    parties = [{"name": "payer", "funds": 1.0}, {"name": "trust", "delivers": 1.0, "variable_share": 0.6}]
+    fixed, free = (
+        payoff_report(sim.payoff(sim.Design.model_validate({"name": "d", "parties": [parties[0], trust]})))
+        for trust in (parties[1], parties[1] | {"variable_share": 1.0})
+    )
+    table = next(part for part in fixed.parts if not isinstance(part, str))
+    assert table.head[-1] == "nobody here" and ["110%", "−6.00%", "−4.00%"] in [
+        [row[0], *row[-2:]] for row in table.rows
+    ]
+    assert "nobody here −4.00%" in fixed.verdict[0] and "each row adds up" in fixed.parts[-1]
+    assert "nobody" not in str(free)

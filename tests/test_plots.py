@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import make
+from conftest import LOGNORMAL, make
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import simulator as sim
+from simulator.present.kinds import kind_of
 from simulator.present.plots import colours
 from simulator.present.plots.names import one_in
 from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure
@@ -118,7 +119,7 @@ def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> di
         "fan_by_size": sim.fan(ledger),
         "funnel": sim.funnel(practices(), scenario),
         "threshold_effect": summary,
-        "payoff_diagram": sim.payoff(scenario.designs),
+        "payoff_diagram": sim.payoff(scenario.designs, scenario=scenario),
         "who_bears": sim.compare(sim.settle(ledger, scenario.designs)),
         "layer_waterfall": sim.layers(ledger, scenario.designs[0]),
         "risk_split": sim.variance_by_source(scenario),
@@ -166,7 +167,7 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
         labels = f"{axes.get_xlabel()} {axes.get_ylabel()}"
         assert any(unit in labels for unit in ("people", "%", "GBP", "years", "share", "fitted / observed", "USD"))
     told = said(axes)
-    if name not in ("payoff_diagram", "fit_diagnostics"):
+    if name != "fit_diagnostics":
         assert f"scenario {shown[name].attrs['scenario_id'][:8]}" in told
         assert "synthetic population" in told or "exact: no draws" in told
         assert "seed 20170401" in told or "exact: no draws" in told
@@ -445,7 +446,14 @@ def test_the_exceedance_curve_is_drawn_on_years(shown: dict[str, xr.Dataset]) ->
     ax = sim.plots.exceedance_curve(answer)
     line = next(line for line in ax.lines if line.get_label() == "500")
     chance = answer["p_exceed"].sel(population_size=500).values
-    np.testing.assert_allclose(line.get_xdata(), chance[chance >= 1 / 200 - 1e-12])
+    # of 200 years, the largest is an upper limit at 97.5% of those that come at least once in 55 years, and no rarer
+    rarest = 1 - 0.025 ** (1 / 200)
+    np.testing.assert_allclose(line.get_xdata(), chance[chance >= rarest])
+    assert min(line.get_xdata()) > 1 / 200 and "end at 1 in 55" in said(ax)
+    for band in ax.collections:
+        assert band.get_paths()[0].vertices[:, 0].min() >= rarest - 1e-12
+    thin = [np.asarray(line.get_xdata()) for line in ax.lines if line.get_linewidth() < 1]
+    assert min(x.min() for x in thin) < rarest  # the exact curve goes on
     assert "1 in 20" in [label.get_text() for label in ax.get_xticklabels()]
     assert (one_in(0.5), one_in(0.4), one_in(0.001)) == ("1 in 2", "1 in 2.5", "1 in 1,000")
 
@@ -463,6 +471,34 @@ def test_the_funnel_marks_the_practice_beyond(shown: dict[str, xr.Dataset]) -> N
     assert practices()["members"][3] in np.asarray(beyond.get_xdata())
     ordinary = next(line for line in ax.lines if line.get_marker() == "o")
     assert len(np.asarray(beyond.get_xdata())) + len(np.asarray(ordinary.get_xdata())) == 30
+
+
+def own_mixes() -> xr.Dataset:
+    segments = [
+        {"name": "well", "share": 0.9, "p_user": 0.7, "severity": LOGNORMAL},
+        {"name": "dying", "share": 0.1, "severity": {"family": "lognormal", "mean": 12_000.0, "cv": 0.8}},
+    ]
+    units = [
+        {"name": "hospice", "members": 300, "shares": {"dying": 1.0}},
+        {"name": "north", "members": 3_000, "shares": {"well": 1.0}},
+        {"name": "south", "members": 3_000, "shares": {"well": 0.8, "dying": 0.2}},
+    ]
+    return sim.funnel(sim.simulate(make(population={"segments": segments, "units": units}), progress=False))
+
+
+def test_units_with_mixes_of_their_own_have_bars_of_their_own() -> None:
+    answer = own_mixes()
+    ax = sim.plots.funnel(answer)
+    assert not any(line.get_linestyle() == "--" for line in ax.lines)  # one curve would stand for no unit
+    bars = [np.asarray(segment) for group in ax.collections for segment in group.get_segments()]
+    drawn_limits = sorted((round(bar[0][1], 9), round(bar[-1][1], 9)) for bar in bars)
+    own = answer["practice_limit"].transpose("level", "practice", "bound").values.reshape(-1, 2)
+    assert drawn_limits == sorted((round(low, 9), round(high, 9)) for low, high in own)
+    assert len({round(float(bar[0][0]), 6) for bar in bars}) == 3  # two of a size stand apart
+    told = said(ax)
+    assert "own case mix" in told and "units" in told and "practices" not in told and "hospice" in told
+    assert "of 3 (luck alone: 0.15)" in told
+    assert not overlaps(ax)
 
 
 def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
@@ -496,6 +532,47 @@ def test_parties_that_share_alike_have_one_line() -> None:
     parties = [{"name": "payer", "funds": 1.0}, *({"name": f"p{k}", "delivers": 0.25} for k in range(4))]
     ax = sim.plots.payoff_diagram(sim.payoff(sim.Design.model_validate({"name": "four", "parties": parties})))
     assert [line.get_label() for line in ax.lines][:1] == ["p0 = p1 = p2 = p3"]
+
+
+def test_a_payoff_says_what_nobody_bears_whose_line_it_is_and_where_it_is_from() -> None:
+    parties = [{"name": "payer", "funds": 1.0}, {"name": "trust", "delivers": 1.0, "variable_share": 0.6}]
+    half = sim.Design.model_validate(
+        {"name": "half", "parties": parties, "terms": [{"kind": "marginal_rate", "above": 0.3, "below": 0.3}]}
+    )
+    scenario = make(title="a place")
+    told = said(sim.plots.payoff_diagram(sim.payoff(half, scenario=scenario)))
+    assert "payer = trust −9%" in told and "half · a place" in told
+    assert "At 130%, 12% of the budget is borne by nobody" in told
+    assert told.lower().count("no draws") == 1 and f"scenario {scenario.scenario_id[:8]}" in told
+    parties[1].pop("variable_share")
+    whole = sim.Design.model_validate({"name": "whole", "parties": parties})
+    assert "borne by nobody" not in said(sim.plots.payoff_diagram(sim.payoff(whole, scenario=scenario)))
+
+
+def test_the_waterfall_names_the_colours_that_occur_and_minus_where_it_is_one(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["layer_waterfall"].copy(deep=True)
+    whole = float(answer["amount"].isel(year=0, step=0))
+    for amount, colour, other, share in ((-0.0003, "plum", "orange", "−0.03%"), (0.4, "orange", "plum", "40.0%")):
+        answer["amount"][{"step": np.flatnonzero(answer["kind"] != "part")[1:]}] = amount * whole
+        told = said(sim.plots.layer_waterfall(answer))
+        assert f"{colour}: " in told and f"{other}: " not in told and f"· {share}" in told
+        assert "Mean of the costliest 5% of years" in told and "1-in-20" not in told
+
+
+def test_figures_of_one_picture_have_one_form(shown: dict[str, xr.Dataset]) -> None:
+    answer = shown["risk_split"].copy(deep=True)
+    answer["sd_overspend"][:] = np.resize([0.04, 0.057], answer["sd_overspend"].shape)
+    told = said(sim.plots.risk_split(answer)).split()
+    assert "4.0%" in told and "4%" not in told and "5.7%" in told
+    swings = shown["tornado"].copy(deep=True)
+    swings["tornado"][{"input": 0}] = [0.000281, 0.71]
+    told = said(sim.plots.tornado(swings)).split()
+    assert "0.028%" in told and "71.00%" in told
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
+def test_a_picture_asks_what_the_list_says_that_it_asks(name: str, shown: dict[str, xr.Dataset]) -> None:
+    assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == kind_of(name).question
 
 
 def test_who_bears_draws_both_years(shown: dict[str, xr.Dataset]) -> None:
@@ -596,3 +673,11 @@ def test_another_dataset_is_refused_with_what_is_needed(name):
     for other in (xr.Dataset(), None):
         with pytest.raises(sim.SimulatorError, match=r"^\w+: is given no \w+; give what `\w+` gave$"):
             getattr(sim.plots, name)(other)
+
+
+def test_the_two_shares_of_variance_are_told_apart(summary: xr.Dataset, scenario: sim.Scenario) -> None:
+    one_persons = str(sim.table(sim.describe(scenario)))
+    of_the_total = str(sim.table(summary))
+    assert "one person's" in " ".join(one_persons.split()) and "variance of their total removed" in of_the_total
+    told = said(sim.plots.threshold_effect(summary))
+    assert "of the total's variance" in told and "not of one person's cost" in told

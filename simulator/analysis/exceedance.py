@@ -1,4 +1,4 @@
-"""In how many years is the overspend larger than this? Simulated with its interval, and exact beside it."""
+"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact beside it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from .statistics import summarise
 Array = NDArray[np.float64]
 
 _POINTS = 40  # of each population's own curve
+_NEVER = 0.025
+"""Chance that no year is drawn beyond the upper end of a 95% interval: of rarer years the largest drawn is no limit."""
 
 
 def exceedance(
@@ -49,7 +51,8 @@ def exceedance(
     -------
     xarray.Dataset
         By ``population_size`` and ``overspend`` (retained cost / expected − 1): ``p_exceed``, its ``p_exceed_interval``
-        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld.
+        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld. The attribute
+        ``rarest`` is the chance below which the overspend has no upper limit at 95%, since too few years were drawn.
 
     Raises
     ------
@@ -66,6 +69,7 @@ def exceedance(
     ).assign_attrs(summary.attrs)
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
+    answer.attrs["rarest"] = 1 - _NEVER ** (1 / ledger.sizes["replicate"])
     describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
     describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
     describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")

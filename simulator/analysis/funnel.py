@@ -1,4 +1,4 @@
-"""Which practices lie beyond what luck explains? Cost against expected, with limits that narrow with the list."""
+"""Who lies beyond what luck explains? Cost against expected, with limits that narrow with the people."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import special
 
 from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap
 from ..scenario import Scenario
-from .exact import exact
+from .beside import between_sizes, limits_by_size, limits_of_units
 from .exactness import exact_moments
-from .limiting import with_sizes
 from .luck import without_shocks
 
 Array = NDArray[np.float64]
 
 LEVELS = (0.95, 0.998)
 _SIZES = 12
+_MOST_OWN = 24
+"""Sizes of practices up to which each has limits computed for it; where there are more, those between are carried."""
 
 
 def funnel(
@@ -37,8 +37,9 @@ def funnel(
     """Each practice's cost over what was to be expected, and the limits within which luck alone leaves it.
 
     What hits all practices alike, such as prices, is taken out: costs are divided by what all practices together cost
-    over their expectation, and the limits leave shocks out. The limits are those of a practice beside many: one that is
-    a large part of all together is held to itself, and lies outside less often. `expected_outside` allows for that.
+    over their expectation, and the limits leave shocks out. Each practice is judged by its own limits: those of its
+    people and case mix, beside the others with theirs. They allow for its own part in what it is measured by, so that
+    luck puts each outside as often as the level says; one that stands alone is never outside.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ def funnel(
     Returns
     -------
     xarray.Dataset
-        ``ratio`` and ``members`` by ``practice``; ``limit`` by (level, bound, population_size), exact; ``outside``
-        (level): how many practices lie beyond it, and ``expected_outside``, how many luck alone would put there.
+        ``ratio`` and ``members`` by ``practice``; ``practice_limit`` by (level, bound, practice), exact; ``outside``
+        (level): how many practices lie beyond theirs, and ``expected_outside``, how many luck alone would put there.
+        Where all have one case mix, as rows are taken to have, ``limit`` by (level, bound, population_size) too.
 
     Raises
     ------
@@ -71,22 +73,36 @@ def funnel(
         else _observed(practices, scenario)
     )
     point = truth.threshold_labels.tolist()[-1] if threshold is None else threshold
-    sizes = np.unique(np.round(np.geomspace(0.8 * members.min(), 1.25 * members.max(), _SIZES)).clip(1).astype(int))
-    limit = _limits(truth, sizes, point, levels)
+    calm, shared = without_shocks(truth), _shares_one_mix(truth)
+    sizes, limit = _by_size(calm, members, point, levels) if shared else (np.empty(0), np.empty((len(levels), 2, 0)))
+    own = between_sizes(limit, sizes, members, members.sum()) if shared else limits_of_units(calm, point, levels)
+    standing = members.size if members.size > 1 else 0  # one alone is what it is measured by
     answer = xr.Dataset(
         {
             "ratio": (("practice",), ratio),
             "members": (("practice",), members),
-            "limit": (("level", "bound", "population_size"), limit),
-            "outside": (("level",), _outside(sizes, limit, members, ratio)),
-            "expected_outside": (("level",), [_expected_outside(level, members) for level in levels]),
+            "practice_limit": (("level", "bound", "practice"), own),
+            "outside": (("level",), ((ratio < own[:, 0]) | (ratio > own[:, 1])).sum(axis=1)),
+            "expected_outside": (("level",), [(1 - level) * standing for level in levels]),
         },
-        coords={
-            "practice": names, "level": list(levels), "bound": ["lower", "upper"], "population_size": sizes,
-            "threshold": point,
-        },
+        coords={"practice": names, "level": list(levels), "bound": ["lower", "upper"], "threshold": point},
     )  # fmt: skip
+    if shared:
+        answer = answer.assign_coords(population_size=sizes)
+        answer["limit"] = ("level", "bound", "population_size"), limit
     return _described(answer, truth, practices)
+
+
+def _shares_one_mix(scenario: Scenario) -> bool:
+    model = scenario.cost_model
+    return all(np.allclose(model.unit_shares(unit), model.shares, atol=1e-12) for unit in model.population.units)
+
+
+def _by_size(scenario: Scenario, members: Array, point: float, levels: Sequence[float]) -> tuple[Array, Array]:
+    between = np.round(np.geomspace(0.8 * members.min(), 1.25 * members.max(), _SIZES)).clip(1)
+    own = np.unique(np.round(members))
+    sizes = np.unique(np.append(between, own) if own.size <= _MOST_OWN else between).astype(int)
+    return sizes, limits_by_size(scenario, sizes.tolist(), float(members.sum()), point, levels)
 
 
 def _drawn(
@@ -122,48 +138,17 @@ def _ratio(cost: Array, expected: Array) -> Array:
     return np.asarray(cost / expected / (cost.sum() / expected.sum()))
 
 
-def _limits(scenario: Scenario, sizes: Array, point: float, levels: Sequence[float]) -> Array:
-    """Exact quantiles of cost / expected, shape (level, bound, population_size)."""
-    asked = with_sizes(without_shocks(scenario), tuple(int(n) for n in sizes))
-    ends = sorted({end for level in levels for end in ((1 - level) / 2, (1 + level) / 2)})
-    found = exact(asked, Cap(at=point), (0.0,), ends).isel(threshold=0)
-    ratio = found["quantile_cost"] / found["mean_cost"]
-    ordered = ratio.transpose("quantile_level", "population_size").values
-    return np.stack(
-        [np.stack([ordered[ends.index(end)] for end in ((1 - level) / 2, (1 + level) / 2)]) for level in levels]
-    )
-
-
-def _outside(sizes: Array, limit: Array, members: Array, ratio: Array) -> list[int]:
-    """Practices beyond each limit, which is interpolated between sizes as it narrows: by the root of the people."""
-    at, known = 1 / np.sqrt(members), 1 / np.sqrt(sizes)
-    order = np.argsort(known)
-    found = []
-    for low, high in limit:
-        below, above = (np.interp(at, known[order], end[order]) for end in (low, high))
-        found.append(int(((ratio < below) | (ratio > above)).sum()))
-    return found
-
-
-def _expected_outside(level: float, members: Array) -> float:
-    """How many practices luck puts outside, where all are measured by what they cost together.
-
-    That takes a practice's share of the people out of its variance: σ²/n becomes (1 − n/N) σ²/n.
-    """
-    left = np.sqrt(1 - members / members.sum())
-    end = float(special.ndtri((1 - level) / 2))
-    return float(2 * special.ndtr(np.divide(end, left, out=np.full(left.shape, -np.inf), where=left > 0)).sum())
-
-
 def _described(answer: xr.Dataset, scenario: Scenario, practices: xr.Dataset | pd.DataFrame) -> xr.Dataset:
     sentences = {
         "ratio": ("1", "cost / expected cost, all practices together 1"),
         "members": ("people", "people on the practice's list, for one year"),
-        "limit": ("1", "cost / expected cost within which luck leaves this share of practices, exact"),
+        "practice_limit": ("1", "ratio within which luck leaves the practice with this chance, exact"),
+        "limit": ("1", "the same by people, where all have one case mix, exact"),
         "outside": ("practices", "practices beyond the limit"),
         "expected_outside": ("practices", "practices that luck alone would put there"),
     }
-    for name, (unit, sentence) in sentences.items():
+    for name in sentences.keys() & answer.keys():
+        unit, sentence = sentences[name]
         books.describe_variable(answer[name], unit, sentence)
     drawn = isinstance(practices, xr.Dataset)
     known = runs.origin(scenario) | {"replicates": 1} if drawn else runs.exact_origin(scenario)

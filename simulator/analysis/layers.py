@@ -19,7 +19,7 @@ from .losses import check_thresholds
 
 Array = NDArray[np.float64]
 
-YEARS = ("average", "1 in 20")
+YEARS = ("average", "costliest 5%")
 WORST = 0.05
 """Share of the years, the costliest, of which the second year is the mean."""
 
@@ -32,7 +32,7 @@ class _Step(NamedTuple):
 
 
 def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) -> xr.Dataset:
-    """From the capitation down to what each party is left with, in an average and in a 1-in-20 year.
+    """From the capitation down to what each party is left with, on average over all years and over the costliest.
 
     Parameters
     ----------
@@ -48,7 +48,8 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     xarray.Dataset
         ``amount`` and ``amount_se`` by (year, step), money per year; ``kind`` by step: "total", "part" or "surplus".
         A total less the parts below it is the next total, and the surpluses add up to the last, in every year.
-        The 1-in-20 year is the mean of the costliest twentieth of the years.
+        ``costliest 5%`` is the mean of the costliest twentieth of the years: worse than the 1-in-20 year of `compare`,
+        which is where the worst twentieth of a party's own years begins.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import xarray as xr
 
 from ..base import SimulatorError
 from ..ledger import describe_variable
+from ..runs import exact_origin
 from ..scenario import Scenario
 from .budget import Expectations, PerHead, Waterfall
 from .clearing import Cleared
@@ -63,8 +64,10 @@ def payoff(
     Returns
     -------
     xarray.Dataset
-        ``payment``, ``funding``, ``cost_borne``, ``surplus`` over (cost_ratio, design, party), ``settlement`` over
-        (cost_ratio, design), money per year; ``budget`` over (design).
+        ``payment``, ``funding``, ``cost_borne``, ``surplus`` over (cost_ratio, design, party), ``settlement`` and
+        ``own_cost`` over (cost_ratio, design), money per year; ``budget`` over (design). As in `settle`, ``own_cost``
+        arises besides the retained cost: with it the surpluses add up to what is funded less the retained cost and the
+        excess. It is below 0 where part of a party's cost is fixed and activity is above its plan.
 
     Raises
     ------
@@ -80,7 +83,10 @@ def payoff(
     currency = "money" if scenario is None else scenario.currency
     for name in together.data_vars:
         describe_variable(together[name], f"{currency} per year", f"{name}, all but the retained cost as expected")
-    known = {"method": "exact", "simulator_version": metadata.version("capitation-risk")}
+    known: Mapping[str, str | int | float] = {
+        "method": "exact", "simulator_version": metadata.version("capitation-risk"),
+    }  # fmt: skip
+    known = known if scenario is None else exact_origin(scenario)
     together.attrs = {"expected": EXPECTED, "members": people, **known}
     return together.transpose("cost_ratio", "design", "party")
 
@@ -110,6 +116,7 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
     dataset = xr.Dataset(money, coords={"cost_ratio": points, "party": parties, "design": name})
     dataset["surplus"] = dataset["funding"] + dataset["payment"] - dataset["cost_borne"]
     dataset["settlement"] = "cost_ratio", np.broadcast_to(cleared.settlement, shape)[:, 0]
+    dataset["own_cost"] = "cost_ratio", np.broadcast_to(accounts.own_cost, shape)[:, 0]
     dataset["budget"] = budget
     return dataset
 

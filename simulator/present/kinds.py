@@ -141,7 +141,7 @@ def _summary(asked: Asked) -> xr.Dataset:
 def _payoff(asked: Asked) -> xr.Dataset:
     from ..contracts.payoff import payoff
 
-    return payoff(asked.designs)
+    return payoff(asked.designs, scenario=asked.scenario)
 
 
 def _bearers(asked: Asked) -> xr.Dataset:

@@ -40,23 +40,23 @@ def money(amount: float, currency: str, figures: int = 3) -> str:
     return f"{symbol}{abs(amount):.{figures}g}"
 
 
-def amount(value: float, se: float, currency: str) -> str:
-    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m."""
+def amount(value: float, se: float, currency: str, figures: int | None = None) -> str:
+    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m; to so many figures at most."""
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
     if se <= 1e-9 * max(abs(value), 1.0):
-        return f"{money(value, currency, figures=5)} {AS_DRAWN}"
+        return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
     units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
     size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
-    decimals = error_decimals(se / size)
+    decimals = told_decimals(value / size, se / size, figures)
     symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:,.{decimals}f}{letter}"
+    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} {error_told(se / size, decimals)}{letter}"
 
 
-def exact_amount(value: float, currency: str) -> str:
+def exact_amount(value: float, currency: str, figures: int = 5) -> str:
     """Money that has no error, and says so."""
-    return f"{money(value, currency, figures=5)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
+    return f"{money(value, currency, figures)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
 
 
 def explained(page: Page) -> Page:
@@ -106,27 +106,53 @@ def error_decimals(se: float) -> int:
     return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
 
 
+def told_decimals(value: float, se: float, figures: int | None = None) -> int:
+    """Decimals that show the error, and no more significant figures of the value than asked for."""
+    decimals = error_decimals(se)
+    if figures is None or value == 0:
+        return decimals
+    return min(decimals, max(figures - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def error_told(se: float, decimals: int) -> str:
+    """An error beside a figure of so many decimals: ± 0.2; a bound where it would be rounded away: ± < 0.1."""
+    last = 10.0**-decimals
+    return f"± {se:,.{decimals}f}" if se >= 0.5 * last else f"± < {last:.{decimals}f}"
+
+
 def is_as_drawn(se: float) -> bool:
     """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
     return se < 1e-9
 
 
-def percent(value: float, se: float, sign: bool = False) -> str:
-    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
+def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
+    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04; to so many figures at most.
+
+    Where fewer figures are asked for than the error allows, a bound stands for an error that is rounded away.
+    """
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     if is_as_drawn(se):
-        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% {AS_DRAWN}"
-    decimals = error_decimals(100 * se)
-    return f"{_minus(100 * value, f'.{decimals}f', sign)}% ± {100 * se:.{decimals}f}"
+        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), f'.{figures or 4}g', sign)}% {AS_DRAWN}"
+    return _with_error(value, se, told_decimals(100 * value, 100 * se, figures), sign)
 
 
-def chance(value: float, se: float, interval: Iterable[float]) -> str:
-    """A probability rounded to its standard error; its 95% bound where it was never seen, or always."""
+def _with_error(value: float, se: float, decimals: int, sign: bool) -> str:
+    return f"{_minus(100 * value, f'.{decimals}f', sign)}% {error_told(100 * se, decimals)}"
+
+
+def chance(value: float, se: float, interval: Iterable[float], figures: int | None = None) -> str:
+    """A probability rounded to its standard error; its 95% bound where it was never seen, or always.
+
+    Near 1 the first figure of what is missing is told, however many figures that takes.
+    """
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
         return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
-    return percent(value, se)
+    if figures is None or is_as_drawn(se) or not math.isfinite(se):
+        return percent(value, se)
+    decimals = told_decimals(100 * value, 100 * se, figures), told_decimals(100 - 100 * value, 100 * se, 1)
+    return _with_error(value, se, max(decimals), False)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:
@@ -139,6 +165,11 @@ def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:
     if 1 - least / 200 < value < 1 and not sign:
         return f"> {100 - least:.{digits}f}%"
     return f"{_minus(100 * value, f'.{digits}f', sign)}%"
+
+
+def exact_chance(value: float) -> str:
+    """The same with two decimals, or with three where two would leave one figure: 71.00%, 0.028%."""
+    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
 
 
 def percentage(fraction: float) -> str:

@@ -215,7 +215,15 @@ def _people(d: Mapping[str, Any], money: _Money) -> Table:
 
 
 def _thresholds(d: Mapping[str, Any], money: _Money) -> Table:
-    head = ["threshold", "people above", "cost above", "variance above", "mean kept", "cv kept", "R² of segments"]
+    head = [
+        "threshold",
+        "people above",
+        "cost above",
+        "one person's variance above",
+        "mean kept",
+        "cv kept",
+        "R² of segments",
+    ]
     rows = [
         [
             _threshold(row, money),

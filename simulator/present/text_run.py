@@ -114,7 +114,7 @@ def removed_table(summary: xr.Dataset) -> Table:
     figures = (
         ("cost removed", "cost_removed_share"),
         ("patients above", "patients_above_share"),
-        ("variance removed", "variance_removed_share"),
+        ("variance of their total removed", "variance_removed_share"),
     )
     rows = [
         [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(columns(summary)))]

@@ -41,7 +41,7 @@ def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str
         "party",
         "expected surplus",
         "sd",
-        "1 year in 20",
+        "1 year in 20 is worse than",
         "chance of a loss",
         lost,
         "share of risk",
@@ -95,14 +95,31 @@ def payoff_report(payoffs: xr.Dataset) -> Page:
         one = payoffs.sel(design=design)
         parties = [str(name) for name in one["party"].values if abs(one["surplus"].sel(party=name)).max() > 0]
         shown = one.isel(cost_ratio=slice(None, None, max(1, one.sizes["cost_ratio"] // 12)))
+        own = [_NOBODY] if _has_own_cost(one) else []
         rows = [
-            [f"{float(ratio):.0%}", *(_share(shown, party, ratio) for party in parties)]
+            [f"{float(ratio):.0%}", *(_share(shown, name, ratio) for name in (*parties, *own))]
             for ratio in shown["cost_ratio"].values
         ]
-        verdict += [_payoff_sentence(str(design), one, parties)]
+        verdict += [_payoff_sentence(str(design), one, [*parties, *own])]
         title = f"{design}: surplus of each party as a share of the budget"
-        tables.append(Table(["cost / budget", *parties], rows, title))
-    return Page("", verdict, [*tables, "Exact: no draws; quality and activity are as expected."])
+        tables.append(Table(["cost / budget", *parties, *own], rows, title))
+    unborne = f" {_UNBORNE}" if _has_own_cost(payoffs) else ""
+    return Page("", verdict, [*tables, f"{_EXACT}{unborne}"])
+
+
+_NOBODY = "nobody here"
+_EXACT = (
+    "Exact: no draws; the budget, quality and each party's part of the activity are as expected. What moves them, such "
+    "as the luck of past years in a budget, is in the shares of risk that drawing gives."
+)
+_UNBORNE = (
+    "'nobody here': what a change of cost counts and no party bears within the year, since part of a party's own cost "
+    "is fixed (variable_share below 1), or bears besides (people from outside); with it each row adds up."
+)
+
+
+def _has_own_cost(payoffs: xr.Dataset) -> bool:
+    return "own_cost" in payoffs and bool((abs(payoffs["own_cost"]) > 1e-9 * abs(payoffs["budget"])).any())
 
 
 def _payoff_sentence(design: str, one: xr.Dataset, parties: Sequence[str]) -> str:
@@ -115,8 +132,10 @@ def _payoff_sentence(design: str, one: xr.Dataset, parties: Sequence[str]) -> st
 
 
 def _share(payoffs: xr.Dataset, party: str, ratio: float) -> str:
-    surplus = float(payoffs["surplus"].sel(party=party, cost_ratio=ratio)) / float(payoffs["budget"])
-    return exact_percent(surplus, sign=True)
+    at = payoffs.sel(cost_ratio=ratio)
+    amount = at["own_cost"] if party == _NOBODY else at["surplus"].sel(party=party)
+    share = float(amount) / float(payoffs["budget"])
+    return exact_percent(share if abs(share) > 1e-9 else 0.0, sign=True)
 
 
 # ── real rows ────────────────────────────────────────────────────────────────────────────────────

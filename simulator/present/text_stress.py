@@ -7,7 +7,17 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_percent, explained, people, percent, percentage, too_few, with_origin
+from .text import (
+    error_decimals,
+    exact_chance,
+    exact_percent,
+    explained,
+    people,
+    percent,
+    percentage,
+    too_few,
+    with_origin,
+)
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -25,28 +35,29 @@ def stress_report(answer: xr.Dataset) -> Page:
         "'no change': in no population drawn.\n"
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
-    verdict = [_worst_sentence(name, one) for name, one in designs]
+    verdict = [worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
     page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
     return with_origin(explained(page), known)
 
 
-def _parties(answer: xr.Dataset) -> list[str]:
+def parties_of(answer: xr.Dataset) -> list[str]:
+    """The parties that have revenue, of which a loss is a share."""
     return [str(name) for name in answer["party"].values if float(answer["revenue"].sel(party=name)) > 0]
 
 
-def _worst_sentence(design: str, answer: xr.Dataset) -> str:
-    """Which single stress hurts whom most, and what all of them do together."""
+def worst_sentence(design: str, answer: xr.Dataset, figures: int | None = None) -> str:
+    """Which single stress hurts whom most, and what all of them do together; to so many figures at most."""
     stresses = [str(name) for name in answer["stress"].values[1:]]
     alone = [name for name in stresses if name != "all together"] or stresses
-    told = [_worst(answer, alone)]
+    told = [_worst(answer, alone, figures)]
     if alone != stresses:
-        told.append(f"all together cost {_worst(answer, ['all together'], named=False)}")
+        told.append(f"all together cost {_worst(answer, ['all together'], figures, named=False)}")
     return f"{design}: {'; '.join(told)}."
 
 
-def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
-    places = [(name, party) for name in stresses for party in _parties(answer)]
+def _worst(answer: xr.Dataset, stresses: list[str], figures: int | None, named: bool = True) -> str:
+    places = [(name, party) for name in stresses for party in parties_of(answer)]
     if not places:
         return "no party has revenue to lose"
     share = answer["surplus_difference_share"]
@@ -57,12 +68,13 @@ def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
     )
     if not value < 0:
         return "no stress costs any party anything" if named else "nobody anything"
-    lost = f"{party} {_rounded(-value, error)} of revenue"
+    told = _rounded(-value, error) if figures is None else percent(-value, error, figures=figures)
+    lost = f"{party} {told} of revenue"
     return f"{name!r} hurts most: it costs {lost}" if named else lost
 
 
 def _stress_table(answer: xr.Dataset, design: str) -> Table:
-    parties = _parties(answer)
+    parties = parties_of(answer)
     rows = [
         [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
         for name in answer["stress"].values[1:]
@@ -154,7 +166,7 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
     statistic = _statistic(answer)
-    agreed = _chance(float(answer["as_agreed"]))
+    agreed = exact_chance(float(answer["as_agreed"]))
     short = _SHORT[known["statistic"]]
     head = ["input", "lowest", "highest", f"{short} at lowest", f"{short} at highest", "first order", "total"]
     title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
@@ -182,14 +194,10 @@ def _statistic(answer: xr.Dataset) -> str:
     return f"{words} at {people(known['members'])} people" if "members" in known else words
 
 
-def _chance(value: float) -> str:
-    return exact_percent(value, 2 if value == 0 or abs(value) >= 0.001 else 3)
-
-
 def _input_row(cell: xr.Dataset) -> list[str]:
     rate = str(cell["figure"].values) == "per_100k"
     ends = [_end(float(cell["range"].sel(end=end)), rate) for end in ("low", "high")]
-    found = [_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
+    found = [exact_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
     return [*ends, *found, *(_index(cell, name) for name in ("first_order", "total_order"))]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import people
+from ..text import exact_chance, people
 from .colours import GREY, SERIES
 from .style import finish, house_axes, percent_axis, percentage, words
 from .wanted import made_by
@@ -42,7 +42,7 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
                 right = value >= agreed
                 axes.annotate(
-                    percentage(value),
+                    exact_chance(value),
                     xy=(value, y),
                     xytext=(4 if right else -4, 0),
                     textcoords="offset points",
@@ -62,7 +62,7 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.grid(axis="y", visible=False)
         percent_axis(axes.xaxis)
         axes.set_xlabel(_said(answer))
-        note = f"As agreed: {percentage(agreed)}. {_NOTE}"
+        note = f"As agreed: {exact_chance(agreed)}. {_NOTE}"
         finish(axes, answer, "Which assumption matters most?", note)
     return axes
 

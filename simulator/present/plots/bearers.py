@@ -1,4 +1,4 @@
-"""Who bears what under each design, in an ordinary year and in a bad one?"""
+"""Who bears what under each design?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .wanted import made_by
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
-    "Ordinary: expected surplus. 1-in-{}: the surplus that the party's own worst {} of years fall below. "
+    "Ordinary: expected surplus. 1-in-{}: where the party's own worst {} of years begin, not their mean. "
     "± one standard error (as drawn: all draws alike); bars: 95% intervals."
 )
 _HEAD = -0.9  # row of the columns' heads

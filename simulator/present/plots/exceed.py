@@ -1,4 +1,4 @@
-"""In how many years is the overspend larger than this?"""
+"""How large is the overspend of a 1-in-N year?"""
 
 from __future__ import annotations
 
@@ -33,31 +33,33 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Rarer years to the right, on a logarithmic axis. Broad lines are simulated, bands their 95% interval, thin dark
-        lines exact. At most four sizes are drawn.
+        Rarer years to the right, on a logarithmic axis. Broad lines are simulated, bands their 95% interval; both end
+        where too few years were drawn for an upper limit. Thin dark lines are exact. At most four sizes are drawn.
     """
     order = ("population_size", "overspend")
     chance, exact = (answer[name].transpose(*order).values for name in ("p_exceed", "exact_p_exceed"))
     low, high = answer["p_exceed_interval"].transpose("bound", *order).values
     overspend, sizes = answer["overspend"].values, answer["population_size"].values
-    rarest = 1.0 / answer.attrs["replicates"]
+    rarest, bounded = 1.0 / answer.attrs["replicates"], answer.attrs["rarest"]
     ticks = _FEW_TICKS if rarest < 1e-3 else _TICKS
     with house_axes(ax) as axes:
-        ends = []
+        ends, tops = [], []
         for series in evenly(sizes.size):
-            seen = chance[series] >= rarest * (1 - 1e-9)
+            seen = chance[series] >= bounded
             (line,) = axes.plot(chance[series][seen], overspend[seen], lw=2.6, label=people(sizes[series]))
+            drawn = chance[series] > 0
             axes.fill_betweenx(
-                overspend[seen], np.maximum(low[series][seen], rarest / 1e3), high[series][seen],
+                overspend[drawn], np.maximum(low[series][drawn], bounded), np.maximum(high[series][drawn], bounded),
                 color=line.get_color(), alpha=0.25, linewidth=0,
             )  # fmt: skip
-            known = exact[series] > rarest / 1e3
+            known = exact[series] >= rarest
             axes.plot(exact[series][known], overspend[known], color=INK, ls="-", lw=0.8)
-            end = float(overspend[seen][-1])
+            end = float(max([*overspend[seen], *overspend[known]], default=0.0))
+            tops.append(float(max([end, *overspend[drawn]])))
             ends.append((rarest, end, f"{people(sizes[series])} people", to_hex(line.get_color())))
         axes.set_xscale("log")
         axes.set_xlim(0.55, rarest)
-        axes.set_ylim(0, 1.05 * max(end for _, end, *_ in ends))
+        axes.set_ylim(0, 1.05 * max(tops) or 1.0)
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick >= rarest]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: one_in(chance)))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -74,4 +76,8 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
 
 def _note(answer: xr.Dataset, is_exact: bool) -> str:
     told = "thin dark lines: exact" if is_exact else "no exact curve, since the scenario was withheld"
-    return f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}."
+    last = one_in(answer.attrs["rarest"])
+    return (
+        f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}. Lines and bands end at {last}: of "
+        "rarer years too few were drawn for an upper limit."
+    )

@@ -1,4 +1,4 @@
-"""Between which overspends do years lie?"""
+"""Between which over- and underspends do years lie?"""
 
 from __future__ import annotations
 

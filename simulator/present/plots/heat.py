@@ -85,8 +85,9 @@ def heat_map(
         axes.grid(False)
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("exclusion threshold,\none patient's annual cost")
-        question = f"How likely is an overspend of more than {percentage(margin)} of the budget?"
-        finish(axes, summary, question, _note("p_overspend_se" in summary, line))
+        asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
+        about = f"{asked} · {summary.attrs.get('title', '')}".removesuffix(" · ")
+        finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
     return axes
 
 

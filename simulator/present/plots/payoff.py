@@ -1,4 +1,4 @@
-"""Who gains and who loses, whatever the year turns out to cost?"""
+"""Who gains and who loses, whatever the year costs?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from .colours import GREY
-from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis
+from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis, percentage
 from .wanted import made_by
 
-DRAWN = ("surplus", "budget")
+DRAWN = ("surplus", "own_cost", "budget")
 
 
 @made_by("payoff", "surplus")
@@ -40,7 +40,8 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         ends = []
         for names, values in lines:
             (line,) = axes.plot(ratios, values, label=" = ".join(names))
-            ends.append((float(ratios[-1]), float(values[-1]), _told(names), to_hex(line.get_color())))
+            told = _told(names, float(values[-1]))
+            ends.append((float(ratios[-1]), float(values[-1]), told, to_hex(line.get_color())))
         axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
         axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
         percent_axis(axes.xaxis)
@@ -52,15 +53,17 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
         axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
         label_ends(axes, ends, gap=12.0 * most)
         rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
-        note = f"Exact: no draws; quality and activity as expected.{rest}"
-        finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, str(one["design"].values))
+        note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
+        about = " · ".join(part for part in (str(one["design"].values), str(payoffs.attrs.get("title", ""))) if part)
+        finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, about)
     return axes
 
 
-def _told(names: list[str]) -> str:
-    """The parties of one line, below each other: four lines at most."""
-    more = [f"and {len(names) - 3} more"] if len(names) > 4 else []
-    return "\n".join([*(cut(name, 34) for name in names[: 3 if more else 4]), *more])
+def _told(names: list[str], end: float) -> str:
+    """The parties of one line, below each other in four lines at most, and where it ends."""
+    more = [f"{len(names) - 3} more"] if len(names) > 4 else []
+    shown = [*(cut(name, 34) for name in names[: 3 if more else 4]), *more]
+    return " =\n".join(shown) + f" {percentage(end, signed=True, figures=2)}"
 
 
 def _lines(share: xr.DataArray) -> tuple[list[tuple[list[str], np.ndarray]], list[str]]:
@@ -77,3 +80,14 @@ def _lines(share: xr.DataArray) -> tuple[list[tuple[list[str], np.ndarray]], lis
     at_stake = sorted(found, key=lambda line: -float(np.ptp(line[1])))[:MOST_SERIES]
     kept = [line for line in found if any(line is one for one in at_stake)]
     return kept, [name for line in found if not any(line is one for one in kept) for name in line[0]]
+
+
+def _unborne(one: xr.Dataset) -> str:
+    """A sentence on the cost that no party's surplus shows, at the right end."""
+    last = one.isel(cost_ratio=-1)
+    share = float(last["own_cost"] / last["budget"])
+    if abs(share) < 1e-9:
+        return ""
+    how = "is borne by nobody, since part of a party's own cost is fixed" if share < 0 else "arises besides"
+    at = percentage(float(last["cost_ratio"]))
+    return f" At {at}, {percentage(abs(share))} of the budget {how}."

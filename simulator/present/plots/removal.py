@@ -17,10 +17,13 @@ DRAWN = tuple(
     for name in ("patients_above_share", "cost_removed_share", "variance_removed_share")
     for end in ("", "_se")
 )
-_SAID = ("of patients", "of cost", "of variance")
+_SAID = ("of patients", "of cost", "of the total's variance")
 _COLOURS = (SERIES[1], SERIES[0], SERIES[2])
 _MOST = 5
-_NOTE = "Figures ± one standard error; lines: 95% intervals. Patients: those with a cost above the threshold."
+_NOTE = (
+    "Figures ± one standard error; lines: 95% intervals. Patients: those with a cost above the threshold. Variance: of "
+    "what all people together cost, not of one person's cost."
+)
 
 
 @made_by("summarise", "cost_removed_share")

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ..text import people
 from .colours import INK, SERIES, ink_on
 from .names import one_threshold
-from .style import finish, house_axes, label_ends, percent_axis, percentage
+from .style import finish, house_axes, label_ends, percent_axis
 from .wanted import made_by
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
@@ -49,7 +49,7 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
                     axes.text(
                         at,
                         below + part / 2,
-                        percentage(part, figures=2),
+                        f"{100 * part:.0f}%",
                         ha="center",
                         va="center",
                         fontsize=8,
@@ -58,7 +58,7 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
             ends.append((float(x[-1]) + 0.4, float(bottom[-1] + share[-1] / 2), _SAID[str(source)], colour))
             bottom = bottom + share
         for at, sd in zip(x, total, strict=True):
-            axes.text(at, 1.015, f"{100 * sd:.2g}%", ha="center", va="bottom", fontsize=8, color=INK)
+            axes.text(at, 1.015, _two_figures(sd), ha="center", va="bottom", fontsize=8, color=INK)
         axes.set_xticks(x, [people(n) for n in sizes])
         axes.tick_params(axis="x", length=0)
         axes.grid(axis="x", visible=False)
@@ -70,6 +70,11 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
         label_ends(axes, ends)
         finish(axes, answer, "Is it luck, doubt about the model, or what hits everybody?", _note(cells))
     return axes
+
+
+def _two_figures(share: float) -> str:
+    """Two figures, a last one of 0 among them: 4.0% beside 5.7%."""
+    return f"{f'{100 * share:#.2g}'.removesuffix('.')}%"
 
 
 def _note(cells: xr.Dataset) -> str:

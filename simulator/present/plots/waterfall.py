@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS, amount, people
+from ..text import SYMBOLS, amount, exact_percent, people
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, cut, finish, house_axes, money_axis, room_for
 from .wanted import made_by
@@ -16,15 +16,15 @@ Array = NDArray[np.float64]
 
 DRAWN = ("amount", "amount_se", "kind")
 _COLOURS = {"total": SERIES[0], "part": SERIES[1], "surplus": SERIES[3]}
+_WORDS = {
+    SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "plum: lacking",
+}  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = (
-    "{} Blue: totals; green: cost; orange: surplus; plum: deficit. ± one standard error (as drawn: all draws alike); "
-    "shares of the capitation."
-)
+_NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
 
 
 @made_by("layers", "amount")
-def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "1 in 20") -> Axes:
+def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "costliest 5%") -> Axes:
     """From the capitation, layer by layer, to what each party is left with.
 
     Parameters
@@ -32,7 +32,7 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "1 i
     answer : xarray.Dataset
         What `layers` gave.
     ax : matplotlib.axes.Axes, optional
-    year : {"1 in 20", "average"}
+    year : {"costliest 5%", "average"}
 
     Returns
     -------
@@ -63,19 +63,28 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "1 i
         if last.size:
             _enlarged(axes, amount[last], starts[last], [kinds[k] for k in last], rows[last], currency)
         average = year == "average"
-        which = "Mean of all years." if average else "Mean of the costliest twentieth of the years."
-        said = "an average year" if average else f"a {year.replace(' ', '-')} year"
-        about = f"{answer.attrs['design']} · {answer.attrs.get('title', '')}"
-        finish(axes, answer, f"Where does the capitation go in {said}?", _NOTE.format(which), about)
+        which = "Mean of all years" if average else f"Mean of the {year} of years"
+        about = f"{which} · {answer.attrs['design']} · {answer.attrs.get('title', '')}"
+        finish(axes, answer, "Where does each pound of the capitation go?", _note(which, amount, kinds), about)
     return axes
+
+
+def _note(which: str, amount: Array, kinds: list[str]) -> str:
+    """What the colours that occur stand for."""
+    seen = {_colour(kind, value) for kind, value in zip(kinds, amount, strict=True)}
+    colours = "; ".join(f"{_WORDS[colour]}" for colour in _WORDS if colour in seen)
+    return _NOTE.format(which, colours[0].upper() + colours[1:])
+
+
+def _colour(kind: str, amount: float) -> str:
+    return SERIES[2] if kind != "part" and amount < 0 else _COLOURS[kind]
 
 
 def _bars(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: Array) -> None:
     for k, y in enumerate(rows):
         part = kinds[k] == "part"
-        lost = not part and amount[k] < 0
         width = -amount[k] if part else amount[k]
-        axes.barh(y, width, left=starts[k], height=0.62, color=SERIES[2] if lost else _COLOURS[kinds[k]])
+        axes.barh(y, width, left=starts[k], height=0.62, color=_colour(kinds[k], amount[k]))
         if k:
             link = starts[k] if part else starts[k] + amount[k]
             axes.plot([link, link], [rows[k - 1] + 0.31, y - 0.31], color=GREY, lw=0.7, ls="-")
@@ -123,10 +132,14 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
     inside.grid(axis="y", visible=False)
     for side in ("top", "right", "left", "bottom"):
         inside.spines[side].set_visible(True)
-        inside.spines[side].set_color(PALE)
+        inside.spines[side].set_color(GREY if side == "bottom" else PALE)  # it lies on the axis
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    said = amount(value, se, currency)
-    share = 100 * value / whole
-    return f"{said} · {'−' if share <= -0.05 else ''}{abs(share):.1f}%"
+    return f"{amount(value, se, currency)} · {_share(value / whole)}"
+
+
+def _share(share: float) -> str:
+    """To a tenth of a percent, or to two where it would be nothing."""
+    decimals = 1 if abs(share) >= 0.0005 or abs(share) < 5e-5 else 2
+    return exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals)

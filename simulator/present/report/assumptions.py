@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..text import money, people
 from .gather import Contents
-from .names import percentage
+from .otherwise import drawn_for
+from .rounding import exact, given
 from .tables import Number, Table
+from .terms import term_tables
 
 LIMITS = (
-    "The model is the assumptions below: it says how far chance moves the cost of such a population, not whether the "
+    "The model is the assumptions above: it says how far chance moves the cost of such a population, not whether the "
     "assumptions are right. Another spread of cost among the costliest patients can change the answer twofold.",
     "Costs of people are independent given the shocks: contagion inside a practice, and who joins or leaves because of "
     "the contract, are in the figures only as far as an assumption says so.",
@@ -33,25 +36,28 @@ def assumption_tables(contents: Contents) -> Iterator[Table]:
 
 
 def _segments(contents: Contents) -> Table:
-    given = contents.scenario["population"]["segments"]
-    known = contents.described["segments"] if contents.described else [{}] * len(given)
+    segments = contents.scenario["population"]["segments"]
+    known = contents.described["segments"] if contents.described else [{}] * len(segments)
     rows = [
         [
             segment["name"],
-            _percentage(segment["share"]),
-            _percentage(segment.get("p_user", 1.0)),
+            given(segment["share"]),
+            given(segment.get("p_user", 1.0)),
             _money(row.get("mean"), contents.currency),
             _share(row.get("cv")),
             _share(row.get("share_of_cost")),
             _law(segment["severity"], row),
         ]
-        for segment, row in zip(given, known, strict=True)
+        for segment, row in zip(segments, known, strict=True)
     ]
     mix = contents.scenario["population"].get("membership", "fixed")
     held = "the same in every population" if mix == "fixed" else "drawn anew for every population"
     head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
             "Share of cost", "Law"]  # fmt: skip
-    note = f"One person's annual cost, before shocks. Shares of people are given, the rest is exact. Case mix: {held}."
+    note = (
+        "One person's annual cost, before shocks. Shares of people are given, the rest is exact. Three figures. "
+        f"Case mix: {held}."
+    )
     return Table("Segments: who costs what", head, rows, note)
 
 
@@ -70,13 +76,7 @@ def _money(value: Any, currency: str) -> str:
 
 
 def _share(value: Any) -> str:
-    if isinstance(value, int | float):
-        return Number(f"{100 * value:.3g}%", value, "share")
-    return "—" if value is None else "infinite"
-
-
-def _percentage(value: float) -> Number:
-    return Number(percentage(value), value, "share")
+    return exact(value) if isinstance(value, int | float) else "—" if value is None else "infinite"
 
 
 def _shocks(contents: Contents) -> Iterator[Table]:
@@ -85,7 +85,7 @@ def _shocks(contents: Contents) -> Iterator[Table]:
     rows = [
         [
             shock["name"],
-            *(_percentage(shock[key]) if key in shock else "—" for key, _ in told),
+            *(given(shock[key]) if key in shock else "—" for key, _ in told),
             ", ".join(shock.get("segments", ())) or "everybody",
         ]
         for shock in shocks
@@ -108,7 +108,7 @@ def _thresholds(contents: Contents) -> Table:
         [
             name,
             *(_amount(float(end[at]), contents.currency) for end in ends),
-            *([_percentage(float(contents.summary["threshold"][at]))] if by_percentile else []),
+            *([given(float(contents.summary["threshold"][at]))] if by_percentile else []),
         ]
         for at, name in enumerate(contents.thresholds)
     ]
@@ -149,9 +149,14 @@ def _units(contents: Contents) -> Iterator[Table]:
 
 
 def _designs(contents: Contents) -> Iterator[Table]:
-    rows = [[design.name, design.expresses or "—"] for design in contents.designs]
-    if rows:
-        yield Table("Designs: who pays what", ["Design", "What it expresses"], rows, "As given.", prose=True)
+    yield from term_tables(contents.designs, contents.currency)
+
+
+def _told(given: Sequence[dict[str, Any]]) -> str:
+    """The names of designs or stresses, and a hash of all that they say."""
+    names = ", ".join(str(one["name"]) for one in given)
+    said = json.dumps(given, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return f"{names} (SHA-256 {hashlib.sha256(said.encode()).hexdigest()[:16]})"
 
 
 # ── where the numbers come from ──────────────────────────────────────────────────────────────────
@@ -165,11 +170,13 @@ _STOPPED = {
 def provenance(contents: Contents) -> Table:
     """Seed, replicates, scenario, versions and the run's own check."""
     known = contents.summary.attrs
-    versions = json.loads(known.get("versions", "{}"))
+    versions, stresses = json.loads(known.get("versions", "{}")), contents.scenario.get("stresses", ())
     rows = [
         ["Synthetic populations", Number(f"{known['replicates']:,}", known["replicates"], "people")],
         ["Seed", str(known["seed"])],
-        ["Scenario", str(known["scenario_id"])],
+        ["Scenario", f"{known['scenario_id']} (SHA-256 of what affects the draws)"],
+        *([["Designs", _told(contents.scenario["designs"])]] if contents.designs else []),
+        *([["Stresses", f"{_told(contents.scenario['stresses'])}; {drawn_for(contents)}"]] if stresses else []),
         ["Tables", str(known.get("tables_hash", "—"))],
         ["Drawn at", str(known.get("created_at", "—"))],
         ["Platform", str(known.get("platform", "—"))],

@@ -12,17 +12,18 @@ from ...contracts.design import STATUS_QUO
 from .answer import minimum_told
 from .gather import Contents, Place, overspend
 from .names import NO_EXCLUSION, figure, percentage
+from .rounding import NOTE, exact
 from .tables import Table
 
 FIGURES = (
     ("mean_cost", "Mean cost of a year"),
     ("cv", "Coefficient of variation"),
-    ("tvar", "Mean of the worst 1 year in 20"),
+    ("tvar", "Mean of the costliest 5% of years"),
 )
 """What is told of the retained cost, besides the chance of an overspend."""
 
 WORST_LEVEL = 0.95
-"""Level of the mean of the worst years: 1 year in 20."""
+"""Level of the mean of the costliest 5% of years."""
 
 PARTY_FIGURES = (
     ("expected_surplus", "Expected surplus"),
@@ -36,11 +37,11 @@ PARTY_FIGURES = (
 REMOVED_FIGURES = (
     ("cost_removed_share", "of the cost"),
     ("patients_above_share", "of the patients"),
-    ("variance_removed_share", "of the variance"),
+    ("variance_removed_share", "of the variance of the total"),
 )
 """What is told of what a rule takes out."""
 
-_NOTE = "± is one standard error."
+_NOTE = NOTE
 _BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or always, seen."
 
 
@@ -82,14 +83,14 @@ def figure_tables(contents: Contents) -> Iterator[Table]:
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: simulated, and exact where they are known."""
     summary = contents.summary
-    exact = summary["exact_sd"] / summary["exact_mean"]
+    exact_cv = summary["exact_sd"] / summary["exact_mean"]
     rows = []
     for p, place in enumerate(contents.places[: summary.sizes["population_size"]]):
         row = [place.label]
         for d in range(summary.sizes["threshold"]):
-            known = float(exact.isel(population_size=p, threshold=d))
+            known = float(exact_cv.isel(population_size=p, threshold=d))
             told = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(told if math.isnan(known) else f"{told} (exact: {100 * known:.4g}%)")
+            row.append(told if math.isnan(known) else f"{told} (exact: {exact(known)})")
         rows.append(row)
     return Table(
         "Coefficient of variation of the retained cost",

@@ -31,4 +31,4 @@ class Table(NamedTuple):
     prose: bool = False
     """Whether the cells are words, which are set to the left."""
     stacked: bool = False
-    """Whether what stands in brackets goes below the figure."""
+    """Whether what stands in brackets, or else the error, goes below the figure."""
