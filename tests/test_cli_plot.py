@@ -231,7 +231,7 @@ def test_money_beside_a_row_is_rounded_to_its_error_or_exact(files: dict[str, Pa
     told = [text.get_text() for text in axes.texts if "£" in text.get_text()]
     pairs = [text.split(" ± ") for text in told if "±" in text]
     assert pairs and all(_decimals(value) == _decimals(error) for value, error in pairs)
-    assert all(text.endswith(("exactly", "(a limit)")) for text in told if "±" not in text)
+    assert all(text.endswith(("exactly", "as drawn", "(a limit)")) for text in told if "±" not in text)
     plt.close("all")
 
 
