@@ -65,7 +65,7 @@ def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Cont
         ("Mean cost of a year: ± s.e.", summary["mean_cost_se"]),
         ("Coefficient of variation", summary["cv"]),
         ("Coefficient of variation: ± s.e.", summary["cv_se"]),
-        ("Mean of the worst 1 year in 20 (GBP)", worst["tvar"]),
+        ("Mean of the costliest 5% of years (GBP)", worst["tvar"]),
         ("Chance", summary["p_overspend"].sel(margin=0.03)),
         ("Chance: 95% lower", summary["p_overspend_interval"].sel(margin=0.03, bound="lower")),
         ("Chance: 95% upper", summary["p_overspend_interval"].sel(margin=0.03, bound="upper")),
@@ -105,6 +105,24 @@ def test_parties_are_rows_of_numbers(contents: Contents, book: Path) -> None:
     provider = shared.sel(party="provider")
     assert float(found["Expected surplus (GBP)"]) == pytest.approx(float(provider["expected_surplus"]), rel=1e-14)
     assert float(found["Expected surplus: ± s.e."]) == pytest.approx(float(provider["expected_surplus_se"]), rel=1e-14)
+
+
+def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
+    designs = [{"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": DESIGNS[0]["terms"]}]
+    stresses = [{"name": "dearer", "changes": [{"kind": "inflation", "by": 0.04}]}]
+    simulation = {"replicates": 60, "population_sizes": [1_000, 4_000], "thresholds": [20_000.0, math.inf]}
+    stressed = gather(sim.simulate(make(simulation=simulation, designs=designs, stresses=stresses), progress=False))
+    write_workbook(stressed, tmp_path / "book.xlsx")
+    told = pd.read_excel(tmp_path / "book.xlsx", sheet_name="Summary", engine="calamine", header=None)
+    assert stressed.stressed is not None
+    at = {"design": "capped", "stress": "dearer"}
+    cells = told[told[1] == "dearer"]
+    assert len(cells) and set(cells[0]) == {"capped"}
+    for _, row in cells.iterrows():
+        wanted = stressed.stressed.sel(at, drop=True).sel(party=row[2])
+        assert row[3] == pytest.approx(float(wanted["surplus_difference_share"]), rel=1e-12)
+        assert row[4] == pytest.approx(float(wanted["surplus_difference_share_se"]), rel=1e-12)
+    assert cells[3].abs().max() > 0.01
 
 
 def test_assumptions_are_numbers(contents: Contents, book: Path) -> None:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ...analysis.statistics import MARGINS
 from ..text import error_decimals, people
+from ..text_stress import parties_of as stressed_parties
 from .gather import Contents, Place
 from .names import percentage
 from .sections import (
@@ -58,6 +59,8 @@ def figure_tables(contents: Contents) -> Iterator[FigureTable]:
     yield from [removed] if removed.rows else []
     if contents.compared is not None:
         yield design_figures(contents)
+    if contents.stressed is not None:
+        yield stress_figures(contents.stressed)
 
 
 # ── a figure and its error ───────────────────────────────────────────────────────────────────────
@@ -155,7 +158,7 @@ def place_figures(contents: Contents) -> FigureTable:
     ]
     note = (
         "After exclusion. Chance: 95% interval beside it, which is the bound where the event was never, or always, "
-        "seen. Mean of the worst 1 year in 20: TVaR."
+        "seen. Mean of the costliest 5% of years: TVaR."
     )
     return FigureTable(f"Chance of {contents.target.overspend}, and the year’s cost", [*head, "Note"], rows, note)
 
@@ -213,3 +216,21 @@ def design_figures(contents: Contents) -> FigureTable:
             rows.append([design.name, rule_of(contents, design.name, -1), party, *told])
     note = "Where no standard error stands, every draw that bears on the figure is the same."
     return FigureTable(f"Each party’s year among {place.label}", head, rows, note)
+
+
+def stress_figures(found: xr.Dataset) -> FigureTable:
+    """What each stress costs each party that has revenue, under each design."""
+    head = ["Design", "Stress", "Party", *_heads("Change of expected surplus, share of revenue")]
+    rows = []
+    for design in found["design"].values:
+        answer = found.sel(design=design)
+        for name in answer["stress"].values[1:]:
+            for party in stressed_parties(answer):
+                pair = _pair(answer.sel(stress=name, party=party), "surplus_difference_share")
+                rows.append([str(design), str(name), party, *pair])
+    known = found.attrs
+    note = (
+        "Against the expected surplus as agreed, on the same draws, as a share of revenue as agreed; "
+        f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations each."
+    )
+    return FigureTable("What each stress costs", head, rows, note)
