@@ -10,7 +10,7 @@ import json
 import math
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -145,6 +145,13 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
             str(source), None, f"cannot be read ({error.strerror})", "check its name and permissions"
         ) from None
     except UnicodeDecodeError:
+        if _is_netcdf(source):
+            raise SimulatorError(
+                str(source),
+                None,
+                "is a netCDF file that a verb wrote, not a scenario",
+                "name the scenario's .toml file",
+            ) from None
         raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
@@ -154,21 +161,50 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise SimulatorError(str(source), None, f"cannot be read ({error})", "shorten it") from None
 
 
+def _is_netcdf(source: Path) -> bool:
+    with source.open("rb") as opened:
+        return opened.read(4) == b"\x89HDF"
+
+
+_MOST_NAMES = 12
+
+
+def columns_there(have: Sequence[str], wanted: Sequence[str]) -> str:
+    """A near match of a column that is missing, and the columns that there are, as the end of a sentence.
+
+    Nothing where a name may be a figure: rows without a head would be told as one.
+    """
+    import difflib
+
+    names = [str(name) for name in have]
+    if not names or not all(name[:1].isalpha() for name in names):
+        return "check that its first line names the columns"
+    near = difflib.get_close_matches(wanted[0], names, n=1) if wanted else []
+    listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"{meant}Its columns are: {listed}" if meant else f"its columns are: {listed}"
+
+
 # ── in notebooks ─────────────────────────────────────────────────────────────────────────────────
 
 _MOST_SHOWN = 8
 _LEFT = "style='text-align:left'"
 
 
-def _term_html(term: Term) -> str:
-    """A term's fields that say something, what each means beside it; all text escaped."""
-    rows = []
+def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:
+    """Of a term's fields that say something: name, value and meaning."""
     for name, field in type(term).model_fields.items():
         value = getattr(term, name)
         if value is not None and value != ():
-            meaning = f"<small>{escape(' '.join((field.description or '').split()))}</small>"
-            cells = (f"<b>{escape(name)}</b>", _value_html(value), meaning)
-            rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
+            yield name, value, " ".join((field.description or "").split())
+
+
+def _term_html(term: Term) -> str:
+    """A term's fields, what each means beside it; all text escaped."""
+    rows = []
+    for name, value, meaning in fields_of(term):
+        cells = (f"<b>{escape(name)}</b>", _value_html(value), f"<small>{escape(meaning)}</small>")
+        rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
     named = getattr(term, "name", None) or getattr(term, "title", None)
     head = type(term).__name__ + (f": {named}" if isinstance(named, str) else "")
     return f"<summary>{escape(head)}</summary><table>{''.join(rows)}</table>"

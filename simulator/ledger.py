@@ -138,6 +138,7 @@ def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
         Where there is no such file, it is no ledger, or another version of the program wrote it.
     """
     ledger = read_dataset(path, _A_RUN)
+    _refuse_answer(ledger, str(path))
     check_version(ledger.attrs.get("schema_version"), str(path))
     check_ledger(ledger, str(path))
     return ledger
@@ -165,6 +166,25 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
             return opened.load()
     except Exception as error:  # a damaged file lets its reader fail in any way
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
+
+
+_ANSWERS = {
+    "surplus_difference_share": "stress --out",
+    "tornado": "sensitivity --out",
+    "p_two_sided": "luck --out",
+    "minimum_population": "size --out",
+    "provider_share": "size --members --out",
+    "payment": "settle --out",
+    "probability_error": "run --exact --out",
+}
+"""What a file holds by which it is known, and the verb that wrote it."""
+
+
+def _refuse_answer(found: xr.Dataset, source: str) -> None:
+    """Refuse a file without draws that another verb wrote, and say which verb that was."""
+    written = next((verb for name, verb in _ANSWERS.items() if name in found), None)
+    if written is not None and "gross_cost" not in found:
+        raise SimulatorError(source, None, f"is what `simulator {written}` wrote, and holds no draws", _A_RUN)
 
 
 def check_ledger(ledger: xr.Dataset, source: str) -> None:
@@ -232,9 +252,7 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
         kept.append(cost)
     points = ledger["threshold"].sel(threshold=sweep(ledger, rule))
     retained = xr.concat(kept, dim=points).transpose(*ledger["gross_cost"].dims, "threshold")
-    describe_variable(
-        retained, ledger["gross_cost"].attrs.get("units", ""), "cost that is kept under the exclusion rule"
-    )
+    describe_variable(retained, ledger["gross_cost"].attrs.get("units", ""), "retained cost under the exclusion rule")
     return retained.rename("retained_cost")
 
 

@@ -55,7 +55,7 @@ def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> N
     assert "Smallest population at which an overspend above 3% has a chance of at most 20%" in text
     assert " ± " in text
     assert "self-check against the exact engine" in text
-    assert "200 synthetic populations, seed 4" in text
+    assert "200 synthetic populations · seed 4" in text
 
 
 def test_run_prints_json_that_is_json(scenario: Path) -> None:

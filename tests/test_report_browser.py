@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,14 @@ DESIGNS = [
     },
     {"name": "own cap", "exclusion": {"kind": "cap", "at": 5_000.0}},
 ]
+STRESSES = [{"name": "prices", "changes": [{"kind": "inflation", "by": 0.04}]}]
 
 
 @pytest.fixture(scope="module")
 def ledger() -> xr.Dataset:
     simulation = {"replicates": 400, "population_sizes": [300, 1_000, 4_000]}
-    return sim.simulate(make(simulation=simulation, designs=DESIGNS, title="How large?"), progress=False)
+    scenario = make(simulation=simulation, designs=DESIGNS, stresses=STRESSES, title="How large?")
+    return sim.simulate(scenario, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,8 @@ def text(page: Any, selector: str) -> str:
 
 def test_it_opens_from_a_file_and_asks_for_nothing_else(opened: Opened, report: Path) -> None:
     assert text(opened.page, "h1") == "How large?"
-    assert re.search(r"a contract needs .* people", text(opened.page, ".answer"))
+    assert re.search(r"a contract needs .* people", text(opened.page, "#answer"))
+    assert re.search(r"shared: .* of the risk is on", text(opened.page, "#carried"))
     assert opened.requests == [report.as_uri()]
     assert opened.complaints == []
 
@@ -156,6 +160,80 @@ def test_a_phone_needs_no_sideways_scrolling(opened: Opened) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") > 360
 
 
+def test_a_phone_shows_whole_pictures_and_enlarges_them_by_keyboard(browser: Any, report: Path) -> None:
+    page = Opened(browser, report, 360).page
+    too_wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length"
+    assert page.eval_on_selector_all(".picture", too_wide) == 0
+    buttons = page.locator("[data-enlarge]:visible")
+    assert buttons.count() == page.locator(".picture").count() > 3
+    buttons.first.focus()
+    page.keyboard.press("Enter")
+    assert page.eval_on_selector_all(".picture", too_wide) == 1
+    assert buttons.first.get_attribute("aria-pressed") == "true"
+    page.wait_for_selector(".picture.over")  # the hint that it can be scrolled
+    page.keyboard.press("Enter")
+    assert page.eval_on_selector_all(".picture", too_wide) == 0
+    page.close()
+
+
+def test_what_is_wider_than_the_screen_says_that_it_can_be_scrolled(opened: Opened) -> None:
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    page.wait_for_timeout(300)
+    hinted = "boxes => boxes.map(box => [box.scrollWidth > box.clientWidth + 1, box.classList.contains('over')])"
+    found = page.eval_on_selector_all(".scroll", hinted)
+    assert all(is_wide == is_told for is_wide, is_told in found)
+    if page.viewport_size["width"] == 360:
+        assert [True, True] in found
+        assert not any(is_wide for is_wide, _ in page.eval_on_selector_all(".scroll:has(table.prose)", hinted))
+        shown = "getComputedStyle(document.querySelector('.over'), '::before').content"
+        assert "scroll" in page.evaluate(shown)
+    else:
+        assert [True, True] not in found
+
+
+def test_a_bound_is_told_in_words_and_the_design_moves_the_parties_alone(opened: Opened) -> None:
+    page = opened.page
+    for name, key in (("population", "End"), ("threshold", "Home"), ("margin", "End")):
+        page.focus(f"#control-{name}")
+        page.keyboard.press(key)
+    cell = text(page, ".figures td[data-out=chance]")
+    assert cell.startswith("< ") and text(page, ".told strong") == cell.replace("< ", "below ")
+    above, below = text(page, ".told") + text(page, ".figures"), text(page, "#parties")
+    page.focus("#control-design")
+    page.keyboard.press("End")
+    assert text(page, ".told") + text(page, ".figures") == above and text(page, "#parties") != below
+    assert "Moves the table of the parties" in text(page, "#design-moves")
+    assert "cap £5k: the design’s own rule, whatever threshold is chosen above" in text(page, "#parties caption")
+    assert "Budget by contract: " in text(page, "#parties caption")
+    page.focus("#control-design")
+    page.keyboard.press("ArrowLeft")
+    assert "own rule" not in text(page, "#parties caption")
+
+
+def test_the_curve_names_its_axis_and_its_lines(opened: Opened) -> None:
+    assert "chance of an overspend above the margin (uneven scale" in text(opened.page, ".curve")
+    assert "95% interval" in text(opened.page, ".curve-note")
+
+
+PDFTOTEXT = shutil.which("pdftotext")
+
+
+@pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext: apt-get install poppler-utils")
+def test_paper_has_page_numbers_whole_tables_and_nothing_twice(browser: Any, report: Path, tmp_path: Path) -> None:
+    page = Opened(browser, report, 1280).page
+    page.pdf(path=tmp_path / "r.pdf", prefer_css_page_size=True)
+    page.close()
+    told = subprocess.run([PDFTOTEXT, "-layout", tmp_path / "r.pdf", "-"], capture_output=True, check=True, text=True)
+    sheets = told.stdout.split("\f")[:-1]
+    assert all(f"{number} of {len(sheets)}" in sheet for number, sheet in enumerate(sheets, start=1))
+    assert sum(sheet.count("each party’s year among") for sheet in sheets) == 3
+    for caption, last in (("shared: each party’s year among", "payer"), ("Overspend by population", "4,000 people")):
+        (sheet,) = (sheet for sheet in sheets if caption in sheet)
+        assert last in sheet[sheet.index(caption) :]
+    assert not [line for sheet in sheets for line in sheet.splitlines() if line.rstrip().endswith("±")]
+
+
 AUDIT = r"""
 () => {
   const faults = [];
@@ -165,7 +243,8 @@ AUDIT = r"""
   if (!document.documentElement.lang || !document.title) faults.push("no lang or title");
   if (!document.querySelector("main")) faults.push("no main");
   for (const control of document.querySelectorAll("input, select, textarea, button")) {
-    const label = control.labels && control.labels[0];
+    if (!control.checkVisibility()) continue;
+    const label = control.tagName === "BUTTON" ? control : control.labels && control.labels[0];
     if (!label || !label.textContent.trim()) faults.push(`no label: ${control.id}`);
     if (control.getBoundingClientRect().height < 24) faults.push(`too small: ${control.id}`);
   }
@@ -268,7 +347,9 @@ def test_paper_shows_the_chosen_figures_and_no_sliders(browser: Any, report: Pat
     assert not page.is_visible("#control-population") and not page.is_visible("nav")
     assert page.is_visible(".told") and text(page, ".told") == chosen and "4,000 people" in chosen
     assert page.is_visible(".figures") and page.is_visible("#parties")
-    assert page.is_visible("details.printed table")
+    assert page.is_visible("details.printed table") and not page.is_visible(".controls, .curve, .enlarge")
+    torn = "cells => cells.filter(cell => getComputedStyle(cell).whiteSpace !== 'nowrap').length"
+    assert page.eval_on_selector_all("table:not(.prose) tbody td", torn) == 0
     pdf = page.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF") and 2 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 12
     page.close()

@@ -151,7 +151,7 @@ def test_a_target_that_the_smallest_size_meets_is_answered_by_zero():
     answer = answer_of(smallest=15_000, cross_check=True)
     assert (answer["minimum_population"] == 0).all()
     assert (answer["exact_minimum_population"] == 0).all()
-    assert "15,000 or fewer" in str(size_report(answer))
+    assert "≤ 15,000" in str(size_report(answer))
 
 
 def test_a_target_beyond_the_grid_is_found_by_the_exact_engine():

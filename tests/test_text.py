@@ -91,7 +91,7 @@ def test_a_minimum_is_rounded_and_its_interval_outwards() -> None:
     said = [minimum_population(answer, position, 100_000, 5_000) for position in range(4)]
     assert said == [
         "12,000 (12,000 to 13,000)",
-        "5,000 or fewer (up to 7,100)",
+        "≤ 5,000 (up to 7,100)",
         "over 100,000 (at least 88,000)",
         "over 100,000",
     ]

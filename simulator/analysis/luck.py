@@ -90,7 +90,7 @@ def luck(
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
-    known |= {"title": scenario.title, "currency": scenario.currency}
+    known |= runs.exact_origin(scenario)
     return answer.assign_attrs(known)
 
 

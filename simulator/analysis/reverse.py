@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from .. import ledger as books
+from .. import runs
 from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..scenario import Scenario
@@ -98,7 +99,9 @@ def reverse_stress(
     }
     known |= {} if at_most is None else {"at_most": at_most}
     return answer.assign_attrs(
-        known | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
+        runs.origin(scenario)
+        | known
+        | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
     )
 
 

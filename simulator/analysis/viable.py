@@ -14,6 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .. import ledger as books
+from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Banded, Cap, ExclusionRule
 from ..scenario import Scenario
@@ -185,4 +186,4 @@ def viable_terms(
         made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
     )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency, "method": "exact"})
+    return made.assign_attrs(known | runs.exact_origin(scenario))

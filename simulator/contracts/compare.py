@@ -14,6 +14,11 @@ from ..ledger import describe_variable
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
 
+_NOTHING = 1e-12
+"""Below this, a fraction or a share of the budget is what floating point left of nothing."""
+
+_FRACTIONS = ("p_loss", "p_loss_over", "risk_share", "p_triggered")
+
 
 def imbalance(outcome: xr.Dataset) -> float:
     """Largest relative imbalance of any replicate: payments that do not cancel, or money that is not in the system.
@@ -72,6 +77,7 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     _add(compared, "p_triggered", *_proportion(outcome["triggered"], surplus.sizes["replicate"]))
     if "protection_cost" in outcome:
         _add(compared, "expected_protection_cost", *_mean(outcome["protection_cost"]))
+    _drop_rounding(compared, float(abs(outcome["budget"]).max()))
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
     return compared.assign_attrs(
         imbalance=imbalance(outcome), loss_over=loss_over, replicates=surplus.sizes["replicate"]
@@ -80,6 +86,13 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
 
 def _add(compared: xr.Dataset, name: str, estimate: xr.DataArray, error: xr.DataArray) -> None:
     compared[name], compared[f"{name}_se"] = estimate, error
+
+
+def _drop_rounding(compared: xr.Dataset, budget: float) -> None:
+    """Set to nothing what only the rounding of floating point keeps from it."""
+    for name in compared.data_vars:
+        least = _NOTHING * (1.0 if str(name).removesuffix("_se") in _FRACTIONS else budget)
+        compared[name] = compared[name].where(~(abs(compared[name]) < least), 0.0)
 
 
 def _mean(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
@@ -153,7 +166,6 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
-    fractions = {"p_loss", "p_loss_over", "risk_share", "p_triggered"}
     sentences = {
         "p_triggered": "probability of the event",
         "p_loss": "probability that the surplus is negative",
@@ -166,7 +178,7 @@ def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
         stem = str(name).removesuffix("_se")
         sentence = sentences.get(stem, stem.replace("_", " "))
         told = f"standard error of: {sentence}" if str(name).endswith("_se") else sentence
-        describe_variable(compared[name], "1" if stem in fractions else unit, told)
+        describe_variable(compared[name], "1" if stem in _FRACTIONS else unit, told)
 
 
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────

@@ -80,8 +80,9 @@ def payoff(
     points, people = np.asarray(list(ratios), dtype=float), members_of(scenario, members)
     parts = [_one(design, points, people, scenario, capitation, score) for design in chosen]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
+    currency = "money" if scenario is None else scenario.currency
     for name in together.data_vars:
-        describe_variable(together[name], "money per year", f"{name}, all but the retained cost as expected")
+        describe_variable(together[name], f"{currency} per year", f"{name}, all but the retained cost as expected")
     known: Mapping[str, str | int | float] = {
         "method": "exact", "simulator_version": metadata.version("capitation-risk"),
     }  # fmt: skip

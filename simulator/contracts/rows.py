@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError
+from ..base import SimulatorError, columns_there
 from .context import Array, Context
 from .design import Design
 
@@ -51,7 +51,9 @@ def columns_of(frame: pd.DataFrame) -> dict[str, str]:
             found[meaning] = present[0]
     for needed in ("budget", "cost"):
         if needed not in found:
-            raise SimulatorError("frame", None, f"has no column {' or '.join(map(repr, COLUMNS[needed]))}", "add it")
+            names = COLUMNS[needed]
+            bound = f"has no column {' or '.join(map(repr, names))}"
+            raise SimulatorError("frame", None, bound, columns_there([str(name) for name in frame], names))
     return found
 
 

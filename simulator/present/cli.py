@@ -29,7 +29,7 @@ from .shell import (
     written,
 )
 from .tidy import tidy
-from .voice import Stopped, Verbs
+from .voice import Fraction, Stopped, Verbs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,6 +46,9 @@ def main() -> None:
     simulator check configs/east_sussex.toml       what the scenario implies, exactly
     simulator run configs/east_sussex.toml         draw, and print how large is large enough
     simulator calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514
+
+    \b
+    Fractions, such as a margin, are written as 0.03 or as 3%.
     """  # noqa: D301 - click takes this backslash for "do not wrap"
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
 
@@ -123,14 +126,14 @@ _run_options: list[Callable[..., Any]] = [
     click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default."),
     click.option(
         "--margin",
-        type=click.FloatRange(-1, 10, min_open=True),
+        type=Fraction(-1, 10, min_open=True),
         default=0.03,
         show_default=True,
         help="Tolerance of the printed overspend probability.",
     ),
     click.option(
         "--at-most",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=Fraction(0, 1, min_open=True, max_open=True),
         default=0.05,
         show_default=True,
         help="Largest tolerated overspend probability.",

@@ -9,6 +9,7 @@ import click
 
 from .shell import Told, Verb, check_output, check_told, clear_errors, load_with, outputs, tell, written
 from .tidy import dataset_json, stacked, tidy
+from .voice import Fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,12 +50,12 @@ def _check(scenario: str, out: str | None, as_json: bool, csv: str | None) -> No
 @click.option(
     "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
 )
-@click.option("--margin", type=float, help="Tolerance of p_overspend; 0.03 by default.")
-@click.option("--level", type=float, help="Level of tvar, such as 0.95.")
+@click.option("--margin", type=Fraction(), help="Tolerance of p_overspend; 0.03 by default.")
+@click.option("--level", type=Fraction(), help="Level of tvar, such as 0.95.")
 @click.option(
-    "--at-most", type=float, default=0.05, show_default=True, help="Largest tolerated value of the statistic."
+    "--at-most", type=Fraction(), default=0.05, show_default=True, help="Largest tolerated value of the statistic."
 )
-@click.option("--loss-over", type=float, help="With p_loss: the loss, as a share of the party's own revenue.")
+@click.option("--loss-over", type=Fraction(), help="With p_loss: the loss, as a share of the party's own revenue.")
 @click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
 @click.option(
     "--members", type=click.IntRange(min=1), help="Ask what makes so many people viable, not how many are needed."
@@ -97,9 +98,9 @@ def size(
 @click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--members", type=click.IntRange(min=1), required=True, help="People, for one year.")
-@click.option("--overspend", type=float, required=True, help="Observed cost / budget − 1, such as 0.04.")
+@click.option("--overspend", type=Fraction(), required=True, help="Observed cost / budget − 1, such as 0.04.")
 @click.option(
-    "--confidence", type=float, default=0.95, show_default=True, help="Share of the years in the usual range."
+    "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of the years in the usual range."
 )
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
@@ -128,7 +129,7 @@ def luck(
 @click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option(
-    "--loss-over", type=float, default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
+    "--loss-over", type=Fraction(), default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
 )
 @click.option("--reverse", metavar="PARTY", help="How far must each input move before this party breaks?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
@@ -194,7 +195,7 @@ def _tell_reverse(
 @click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
 @click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
 @click.option("--threshold", type=float, help="A point of the scenario's grid; the last by default.")
-@click.option("--margin", type=float, default=0.05, show_default=True, help="Tolerance of p_overspend.")
+@click.option("--margin", type=Fraction(), default=0.05, show_default=True, help="Tolerance of p_overspend.")
 @click.option("--points", type=click.IntRange(min=4), default=64, show_default=True, help="A power of 2.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs

@@ -23,6 +23,7 @@ from .shell import (
     write_picture,
     written,
 )
+from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
 @click.option("--members", type=click.IntRange(min=1), help="People of the population drawn; the largest by default.")
 @click.option("--threshold", type=float, help="A threshold of the file; the last by default.")
-@click.option("--margin", type=click.FloatRange(-1, 10, min_open=True), default=0.03, show_default=True,
+@click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
               help="Tolerance of the overspend.")  # fmt: skip
-@click.option("--at-most", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+@click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Largest tolerated overspend probability.")  # fmt: skip
 @click.option("--design", help="The design drawn; the first by default.")
 @outputs

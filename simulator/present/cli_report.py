@@ -8,6 +8,7 @@ import click
 
 from ..base import SimulatorError
 from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
+from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 @click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
 @click.option(
     "--margin",
-    type=click.FloatRange(-1, 10, min_open=True),
+    type=Fraction(-1, 10, min_open=True),
     default=0.03,
     show_default=True,
     help="Tolerance of the overspend that the answer is about.",
 )
 @click.option(
     "--at-most",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Fraction(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
     help="Largest tolerated overspend probability.",

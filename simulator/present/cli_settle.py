@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +11,7 @@ import click
 from ..base import SimulatorError
 from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
 from .tidy import LAST, dataset_json, tidy
+from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @click.option(
     "--loss-over",
-    type=click.FloatRange(0, 1),
+    type=Fraction(0, 1),
     default=0.05,
     show_default=True,
     help="Loss as a share of own revenue to warn of.",
@@ -48,6 +51,10 @@ def settle(
     csv: str | None,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
+
+    --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
+    expenditure); as the terms ask, also members, revenue, quality, met_standard, minimum_rate, adjustment and, where
+    SOURCE has several designs, design. Money is per year, shares are fractions.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
@@ -115,7 +122,7 @@ def _settle_draws(
     told = comparison_json(compared)
     told |= {"verdicts": verdicts(told, known["currency"])}
     return Told(
-        lambda: comparison_report(told, known["title"], known["currency"]), lambda: told, lambda: tidy(compared)
+        lambda: comparison_report(told, known["title"], known["currency"], known), lambda: told, lambda: tidy(compared)
     )
 
 
@@ -160,7 +167,8 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
         raise SimulatorError(rows, None, "does not exist", "check the name") from None
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
-    settled = settle_actuals(designs, frame)
+    with _about(rows):
+        settled = settle_actuals(designs, frame)
     known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
     settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
     if out:
@@ -170,6 +178,17 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
         lambda: settled.astype(object).to_dict("records"),
         lambda: _long_rows(settled),
     )
+
+
+@contextmanager
+def _about(rows: str) -> Iterator[None]:
+    """Say what is wrong with a table by the name of its file."""
+    try:
+        yield
+    except SimulatorError as error:
+        if error.path != "frame":
+            raise
+        raise SimulatorError(rows, error.value, error.bound, error.mend) from None
 
 
 def _long_rows(settled: pd.DataFrame) -> pd.DataFrame:

@@ -112,16 +112,16 @@ def answers(summaries: list[xr.Dataset]) -> Table:
     """Minimum population by threshold (rows) and case (columns)."""
     from ..analysis.sizing import minimum_on_grid
     from .page import Table
-    from .text import NO_EXCLUSION, columns, minimum_population
+    from .text import minimum_population, rules
 
     sizes = summaries[0]["population_size"].values
     found = [minimum_on_grid(summary, "p_overspend", AT_MOST, margin=MARGIN) for summary in summaries]
     rows = [
         [
-            label if label == NO_EXCLUSION else f"cap {label}",
+            label,
             *(minimum_population(answer, row, int(sizes[-1]), int(sizes[0])) for answer in found),
         ]
-        for row, label in enumerate(columns(summaries[0]))
+        for row, label in enumerate(rules(summaries[0]))
     ]
     title = (
         "Smallest population at which an overspend above 3% of the budget has a chance of at most 5%\n"

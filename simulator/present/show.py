@@ -82,7 +82,9 @@ def _comparison(compared: xr.Dataset) -> Page:
     from ..contracts.compare import comparison_json
 
     known = compared.attrs
-    return text_settle.comparison_report(comparison_json(compared), known.get("title", ""), known.get("currency", ""))
+    return text_settle.comparison_report(
+        comparison_json(compared), known.get("title", ""), known.get("currency", ""), known
+    )
 
 
 _PAGES: dict[str, Callable[[xr.Dataset], Page]] = {

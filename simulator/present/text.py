@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import xarray as xr
 
@@ -39,23 +40,23 @@ def money(amount: float, currency: str, figures: int = 3) -> str:
     return f"{symbol}{abs(amount):.{figures}g}"
 
 
-def amount(value: float, se: float, currency: str) -> str:
-    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m."""
+def amount(value: float, se: float, currency: str, figures: int | None = None) -> str:
+    """Money rounded to its standard error, in one unit with it: −£1.38m ± 0.18m; to so many figures at most."""
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
     if se <= 1e-9 * max(abs(value), 1.0):
-        return f"{money(value, currency, figures=5)} {AS_DRAWN}"
+        return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
     units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
     size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
-    decimals = error_decimals(se / size)
+    decimals = told_decimals(value / size, se / size, figures)
     symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} ± {se / size:,.{decimals}f}{letter}"
+    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} {error_told(se / size, decimals)}{letter}"
 
 
-def exact_amount(value: float, currency: str) -> str:
+def exact_amount(value: float, currency: str, figures: int = 5) -> str:
     """Money that has no error, and says so."""
-    return f"{money(value, currency, figures=5)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
+    return f"{money(value, currency, figures)} {EXACTLY}" if math.isfinite(value) else UNKNOWN
 
 
 def explained(page: Page) -> Page:
@@ -73,12 +74,16 @@ def threshold_label(threshold: float, unit: str, currency: str) -> str:
 
 def excess_rule(label: str) -> str:
     """What is done at a threshold, in words."""
-    return NO_EXCLUSION if label == NO_EXCLUSION else f"excess over {label} removed"
+    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {'at ' if label.endswith('%') else ''}{_at(label)}"
 
 
 def under(label: str) -> str:
     """A threshold as part of a sentence."""
-    return "without exclusion" if label == NO_EXCLUSION else f"with the excess over {label} removed"
+    return "without exclusion" if label == NO_EXCLUSION else f"with each patient's cost capped at {_at(label)}"
+
+
+def _at(label: str) -> str:
+    return f"percentile {label[:-1]}" if label.endswith("%") else label
 
 
 def people(number: float) -> str:
@@ -101,27 +106,53 @@ def error_decimals(se: float) -> int:
     return min(max((0 if se / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
 
 
+def told_decimals(value: float, se: float, figures: int | None = None) -> int:
+    """Decimals that show the error, and no more significant figures of the value than asked for."""
+    decimals = error_decimals(se)
+    if figures is None or value == 0:
+        return decimals
+    return min(decimals, max(figures - 1 - math.floor(math.log10(abs(value))), 0))
+
+
+def error_told(se: float, decimals: int) -> str:
+    """An error beside a figure of so many decimals: ± 0.2; a bound where it would be rounded away: ± < 0.1."""
+    last = 10.0**-decimals
+    return f"± {se:,.{decimals}f}" if se >= 0.5 * last else f"± < {last:.{decimals}f}"
+
+
 def is_as_drawn(se: float) -> bool:
     """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
     return se < 1e-9
 
 
-def percent(value: float, se: float, sign: bool = False) -> str:
-    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04."""
+def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
+    """A fraction as a percentage, rounded to its standard error: 4.31% ± 0.04; to so many figures at most.
+
+    Where fewer figures are asked for than the error allows, a bound stands for an error that is rounded away.
+    """
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     if is_as_drawn(se):
-        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}% {AS_DRAWN}"
-    decimals = error_decimals(100 * se)
-    return f"{_minus(100 * value, f'.{decimals}f', sign)}% ± {100 * se:.{decimals}f}"
+        return f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), f'.{figures or 4}g', sign)}% {AS_DRAWN}"
+    return _with_error(value, se, told_decimals(100 * value, 100 * se, figures), sign)
 
 
-def chance(value: float, se: float, interval: Iterable[float]) -> str:
-    """A probability rounded to its standard error; its 95% bound where it was never seen, or always."""
+def _with_error(value: float, se: float, decimals: int, sign: bool) -> str:
+    return f"{_minus(100 * value, f'.{decimals}f', sign)}% {error_told(100 * se, decimals)}"
+
+
+def chance(value: float, se: float, interval: Iterable[float], figures: int | None = None) -> str:
+    """A probability rounded to its standard error; its 95% bound where it was never seen, or always.
+
+    Near 1 the first figure of what is missing is told, however many figures that takes.
+    """
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
         return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
-    return percent(value, se)
+    if figures is None or is_as_drawn(se) or not math.isfinite(se):
+        return percent(value, se)
+    decimals = told_decimals(100 * value, 100 * se, figures), told_decimals(100 - 100 * value, 100 * se, 1)
+    return _with_error(value, se, max(decimals), False)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> str:
@@ -163,10 +194,38 @@ def too_few(replicates: int) -> list[str]:
     ]
 
 
+def provenance(known: Mapping[str, Any]) -> str:
+    """Replicates (of a fit: rows), seed, scenario and version, as far as the attributes of an answer tell them."""
+    parts = []
+    if "replicates" in known:
+        count = int(known["replicates"])
+        parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
+    elif "rows" in known:
+        parts.append(f"fitted to {int(known['rows']):,} rows")
+    elif "banded_people" in known:
+        parts.append(f"fitted to bands of {int(known['banded_people']):,} people")
+    elif known.get("method") == "exact":
+        parts.append("exact: no draws")
+    for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
+        if key in known:
+            parts.append(told.format(known[key]))
+    return " · ".join(parts)
+
+
+def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
+    """A page whose last line says where its figures come from."""
+    return replace(page, parts=[*page.parts, provenance(known)])
+
+
 def columns(summary: xr.Dataset) -> list[str]:
-    """Heads of the threshold columns of a Dataset."""
+    """The thresholds of a Dataset: money, or percentiles."""
     unit = summary["threshold"].attrs.get("units", "")
     return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
+
+
+def rules(summary: xr.Dataset) -> list[str]:
+    """What is done at each threshold of a Dataset: heads of columns."""
+    return [excess_rule(label) for label in columns(summary)]
 
 
 def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Table:
@@ -178,7 +237,7 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
         [label, *(_cell(cells.isel({place: p, "threshold": d}), name) for d in range(summary.sizes["threshold"]))]
         for p, label in enumerate(labels)
     ]
-    head = ["people" if place == "population_size" else place, *columns(summary)]
+    head = ["people" if place == "population_size" else place, *rules(summary)]
     seen = name != "p_overspend" or not ((summary[name].sel(at) == 0) | (summary[name].sel(at) == 1)).any()
     note = "± one standard error" if seen else "± one standard error; < and >: 95% bound, none or all of them did"
     return Table(head, rows, f"{title} ({note})")
@@ -187,6 +246,25 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
 def _cell(cell: xr.Dataset, name: str) -> str:
     value, se = float(cell[name]), float(cell[f"{name}_se"])
     return chance(value, se, cell["p_overspend_interval"].values) if name == "p_overspend" else percent(value, se)
+
+
+_EDGE = "≤ "
+"""Before the smallest size of a grid where that is enough already."""
+
+
+def enough_already(said: str) -> str:
+    """The sentence on a smallest population that the grid's edge hides; nothing where it does not.
+
+    Parameters
+    ----------
+    said : str
+        From `minimum_population`.
+    """
+    if not said.startswith(_EDGE):
+        return ""
+    smallest, _, bound = said.removeprefix(_EDGE).partition(" (")
+    within = f" (95% interval: {bound}" if bound else ""
+    return f"{smallest} people, the smallest size simulated, are already enough{within}"
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> str:
@@ -198,7 +276,7 @@ def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest
         if math.isinf(number):
             return f"over {people(largest)}"
         if number == 0:
-            return f"{people(smallest)} or fewer"
+            return f"{_EDGE}{people(smallest)}"
         step = 10.0 ** (math.floor(math.log10(number)) - 1)
         return people(rounding(number / step) * step)
 

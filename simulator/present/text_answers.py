@@ -19,6 +19,7 @@ from .text import (
     percentage,
     rounded,
     under,
+    with_origin,
 )
 
 # ── how large ────────────────────────────────────────────────────────────────────────────────────
@@ -40,7 +41,7 @@ def size_report(answer: xr.Dataset) -> Page:
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
     impossible = [_impossible(label, cell, dim) for label, cell in found if _never(cell)]
     verdict = [*impossible, *(_size_sentence(label, cell, dim) for label, cell in ends if not _never(cell))]
-    return Page(str(answer.attrs.get("title", "")), verdict, [told])
+    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, [told]), answer.attrs)
 
 
 def asked(answer: xr.Dataset) -> str:
@@ -80,6 +81,8 @@ def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
     if math.isinf(number):
         most = people(cell.attrs["largest"])
         return f"{_where(label, dim)}, not even {most} people, the most that were tried, are enough."
+    if number == 0:
+        return _least_sentence(label, cell, dim, exact)
     if cell.attrs["method"] != "simulated":
         return f"{_where(label, dim)}, {_size(number, cell)} people are enough, exactly."
     beside = "" if math.isnan(exact) else f"; the exact engine says {_size(exact, cell, exact=True)}"
@@ -87,6 +90,18 @@ def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
     return (
         f"{_where(label, dim)}, {_size(number, cell)} people are enough ({sure} interval: {_interval(cell)}{beside})."
     )
+
+
+def _least_sentence(label: str, cell: xr.Dataset, dim: str, exact: float) -> str:
+    """That the smallest population that was tried is enough already."""
+    where, least = _where(label, dim), people(cell.attrs["smallest"])
+    said = f"{where}, {least} people, the smallest size tried, are already enough"
+    if cell.attrs["method"] != "simulated":
+        return f"{said}, exactly."
+    within = float(cell["minimum_population_interval"].max()) > 0
+    told = [f"{percentage(cell.attrs['confidence'])} interval: {_interval(cell)}"] if within else []
+    told += [] if math.isnan(exact) else [f"the exact engine says {_size(exact, cell, exact=True)}"]
+    return f"{said} ({'; '.join(told)})." if told else f"{said}."
 
 
 def _interval(cell: xr.Dataset) -> str:
@@ -107,7 +122,7 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> str:
         return UNKNOWN
     if math.isinf(number):
         return "none is enough" if exact else f"over {people(answer.attrs['largest'])}"
-    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else people(rounded(number, 3))
+    return f"≤ {people(answer.attrs['smallest'])}" if number == 0 else people(rounded(number, 3))
 
 
 def terms_report(terms: xr.Dataset) -> Page:
@@ -133,7 +148,8 @@ def terms_report(terms: xr.Dataset) -> Page:
         f"Exact, nothing drawn. Margin and reserve are exceeded in {often} of years. The provider's share of an "
         f"overspend is the largest whose loss stays within {lost} of its revenue as often."
     )
-    return Page(str(known.get("title", "")), verdict, [Table(head, rows, f"What makes {size} people viable"), notes])
+    told = Table(head, rows, f"What makes {size} people viable")
+    return with_origin(Page(str(known.get("title", "")), verdict, [told, notes]), known)
 
 
 def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currency: str) -> str:
@@ -175,7 +191,7 @@ def luck_report(answer: xr.Dataset) -> Page:
         _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1])
         for risk in answer["risk"].values
     ]
-    return Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."])
+    return with_origin(Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."]), known)
 
 
 def _luck_row(cell: xr.Dataset) -> list[str]:
@@ -258,4 +274,4 @@ def sources_report(split: xr.Dataset) -> Page:
         "(exact)."
     )
     title = "Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)"
-    return Page("", [verdict], [Table(["people", *labels], rows, title)])
+    return Page("", [verdict], [Table(["people", *map(excess_rule, labels)], rows, title)])

@@ -7,7 +7,7 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import columns, exact_percent, people, percentage, threshold_label
+from .text import exact_percent, people, percentage, rules, threshold_label
 from .text_answers import pence
 
 
@@ -26,7 +26,7 @@ def rules_report(compared: xr.Dataset) -> Page:
         ]
         for cell in cells
     ]
-    head = ["rule", "from", "removes a head", "cv of what is kept", "variance removed", "price a head"]
+    head = ["rule", "from", "removes a head", "cv of the retained cost", "variance removed", "price a head"]
     title = (
         f"{people(known['members'])} people; the price is that of a pool of {people(known['pool_members'])} people, "
         f"k = {known['k']:g} standard deviations (exact)"
@@ -46,7 +46,7 @@ def _threshold(amount: float, currency: str) -> str:
 
 def published_report(beside: xr.Dataset) -> Page:
     """The margin that is passed at each size that the literature names, a table for each risk."""
-    labels = columns(beside)
+    labels = rules(beside)
     often = percentage(beside.attrs["at_most"])
     tables = [
         Table(

@@ -120,7 +120,7 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Pag
         ISO 4217 code.
     """
     money = _Money(currency)
-    met = [row for row in rows if "refused" not in row]
+    met = _without_twin([row for row in rows if "refused" not in row], money)
     refused = [
         f"{row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in rows if "refused" in row
     ]
@@ -132,6 +132,18 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Pag
         parts.append("\n".join(["Not to be had:", *refused]))
     parts.append(f"{_EXACT}; everybody is counted, also people without cost.")
     return Page("", [_families_verdict(met, money)] if met else (), parts)
+
+
+def _without_twin(met: Sequence[Mapping[str, Any]], money: _Money) -> list[Mapping[str, Any]]:
+    """Families without one that is another by a second name: a generalised Pareto of heavy tail is a Lomax."""
+    known = {row["family"]: row for row in met}
+    if not {"lomax", "gpd"} <= set(known):
+        return list(met)
+    (_, *ours), (_, *theirs) = (_family_columns([known[name]], money) for name in ("lomax", "gpd"))
+    if ours != theirs:
+        return list(met)
+    named = {**known["lomax"], "family": "lomax (the same law as gpd)"}
+    return [named if row["family"] == "lomax" else row for row in met if row["family"] != "gpd"]
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────

@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..analysis.statistics import exact_interval
 from .page import Page, Table
-from .text import SYMBOLS, error_decimals, exact_percent, money, percent
+from .text import SYMBOLS, chance, error_decimals, exact_percent, money, percent, with_origin
 from .tidy import plain, tidy
 
 if TYPE_CHECKING:
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from ..costs.fit import FittedModel
 
 _WIDE_MISS = 3.0
-_UNVARIED = {0.0: "nobody seen", 1.0: "all seen"}
-"""People without cost, where the rows have none or no others."""
-
 _FEW_IN_TAIL = 100
 _WRONG_MEAN = 0.02
 
@@ -30,7 +30,20 @@ def fit_report(model: FittedModel) -> Page:
     told = [one for one in verdicts(model) if one not in warnings]
     notes = reading_notes(model)
     tables = [segment_table(model), *goodness_tables(model)]
-    return Page("", told, [reading_table(model), *([notes] if notes else []), *tables], warnings)
+    withheld = any("not told" in cell for table in tables for row in table.rows for cell in row)
+    parts: list[Table | str] = [
+        reading_table(model),
+        *([notes] if notes else []),
+        *tables,
+        *([_NOT_TOLD] if withheld else []),
+    ]
+    return with_origin(Page("", told, parts, warnings), _origin(model))
+
+
+def _origin(model: FittedModel) -> dict[str, Any]:
+    """What the last line tells of a fit."""
+    kept = model.report["rows_kept"]
+    return model.provenance | ({} if kept is None else {"rows": kept})
 
 
 def reading_table(model: FittedModel) -> Table:
@@ -78,10 +91,24 @@ def segment_table(model: FittedModel) -> Table:
                 f"{row['xi']:.2f} ± {row['xi_se']:.2f}",
             )
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
-        zero = _UNVARIED.get(row["zero_share"]) or percent(row["zero_share"], row["zero_share_se"])
+        zero = _without_cost(row)
         rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
     head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
-    return Table(head, rows, "What each segment got (± one standard error; people and tails: exact, of these rows)")
+    note = "± one standard error; < and >: 95% bound, none or all have no cost; people and tails: exact, of these rows"
+    return Table(head, rows, f"What each segment got ({note})")
+
+
+def _without_cost(row: dict[str, Any]) -> str:
+    """Share without cost; a 95% bound where the rows have none, or no others."""
+    share, rows = row["zero_share"], round(row["rows"])
+    interval = exact_interval(np.array(rows * share).astype(int), rows) if share in (0.0, 1.0) else ()
+    return chance(share, row["zero_share_se"], interval)
+
+
+_NOT_TOLD = (
+    "not told: fewer than ten patients are behind the figure, or it could be had by subtracting what is told from the "
+    "whole."
+)
 
 
 def goodness_tables(model: FittedModel) -> list[Table]:
@@ -237,16 +264,16 @@ def _missed_sentences(model: FittedModel) -> list[str]:
     missed = _missed(model)
     if not missed:
         return []
-    return [
-        f"Over all segments these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."
-    ]
+    return [f"Of everybody, these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."]
 
 
 def _sound(model: FittedModel) -> list[str]:
     if _missed(model) or _mean_sentences(model):
         return []
+    apart = int((abs(model.goodness["miss"]) > _WIDE_MISS).sum())
+    of = f"; of single segments, {apart} {'does' if apart == 1 else 'do'} not (!)" if apart else ""
     return [
-        f"Over all segments every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows."
+        f"Of everybody, every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows{of}."
     ]
 
 

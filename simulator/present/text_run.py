@@ -12,6 +12,7 @@ from .page import Page, Table
 from .text import (
     NO_EXCLUSION,
     columns,
+    enough_already,
     exact_percent,
     excess_rule,
     explained,
@@ -21,8 +22,11 @@ from .text import (
     people,
     percent,
     percentage,
+    provenance,
+    rules,
     too_few,
     under,
+    with_origin,
 )
 from .tidy import cells
 
@@ -33,7 +37,7 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
     tables = [
         figure_table(summary, "cv", "Coefficient of variation of the retained cost"),
         figure_table(summary, "p_overspend", overspend, margin=margin),
-        removed_table(summary),
+        *([removed_table(summary)] if set(columns(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     answers = [answer_table(summary, margin, at_most)] if sized and seen else []
@@ -55,11 +59,11 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     """How many people are needed, without exclusion and with the most of it."""
     said = _minima(summary, margin, at_most)
     ends = [said[-1], *([said[0]] if len(said) > 1 else [])]
-    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends)
-    return (
-        f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}, a "
-        f"population needs {needs} (95% interval in brackets)."
-    )
+    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends if not enough_already(number))
+    told = [f"a population needs {needs} (95% interval in brackets)"] if needs else []
+    told += [f"{enough_already(number)} {under(label)}" for label, number in ends if enough_already(number)]
+    asked = f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}"
+    return f"{asked}, {'; '.join(told)}."
 
 
 def _unseen(at_most: float) -> str:
@@ -119,7 +123,7 @@ def removed_table(summary: xr.Dataset) -> Table:
     largest = summary[place].values[-1]
     where = f"{people(float(largest))} people" if place == "population_size" else str(largest)
     return Table(
-        ["share of", *columns(summary)], rows, f"What each threshold takes out, at {where} (± one standard error)"
+        ["share of", *rules(summary)], rows, f"What each threshold takes out, at {where} (± one standard error)"
     )
 
 
@@ -139,11 +143,7 @@ def _provenance(summary: xr.Dataset) -> str:
     stopped = (
         "Drawn on until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
     )
-    return (
-        f"{stopped}{known['check_sentence']}\n"
-        f"{known['replicates']:,} synthetic populations, seed {known['seed']}, "
-        f"scenario {known['scenario_id'][:12]}; {budget}."
-    )
+    return f"{stopped}{known['check_sentence']}\n{budget[:1].upper()}{budget[1:]}.\n{provenance(known)}"
 
 
 def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
@@ -160,7 +160,8 @@ def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
     error = float(answer["probability_error"].max())
     how = f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."
     verdict = [_exact_verdict(over, label, chance, at_most, d) for d, label in _ends(labels)]
-    return Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
+    page = Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
+    return with_origin(page, answer.attrs)
 
 
 def _ends(labels: list[str]) -> list[tuple[int, str]]:
@@ -184,7 +185,7 @@ def _exact_table(values: xr.DataArray, labels: list[str], title: str, at_most: f
         [people(n), *(_marked(float(v), at_most) for v in row)]
         for n, row in zip(values["population_size"].values, values.values, strict=True)
     ]
-    return Table(["people", *labels], rows, title)
+    return Table(["people", *map(excess_rule, labels)], rows, title)
 
 
 def _marked(value: float, at_most: float | None) -> str:

@@ -11,12 +11,12 @@ import xarray as xr
 
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few
+from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few, with_origin
 from .verdicts import Row, by_design, row_amount, row_chance, rows_told, verdicts
 
 
-def comparison_report(compared: Mapping[str, Any], title: str, currency: str) -> Page:
-    """The comparison of designs at the largest population, from `comparison_json`."""
+def comparison_report(compared: Mapping[str, Any], title: str, currency: str, origin: Mapping[str, Any]) -> Page:
+    """The comparison of designs at the largest population, from `comparison_json`; `origin`: of the draws."""
     rows = rows_told(compared)
     largest = rows[0]["population_size"]
     events, bought = (
@@ -31,7 +31,8 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str) ->
         lines = [[row["design"], row_amount(row, "expected_protection_cost", currency)] for row in bought]
         parts.append(Table(["design", "a year"], lines, "Cost of protection, above the excess it is expected to pay"))
     parts.append(_notes(compared))
-    return explained(Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"])))
+    page = explained(Page(title, verdicts(compared, currency), parts, too_few(compared["replicates"])))
+    return with_origin(page, {**origin, "replicates": compared["replicates"]})
 
 
 def _parties(design: str, rows: Sequence[Row], currency: str, known: Mapping[str, Any]) -> Table:
@@ -73,7 +74,7 @@ def _notes(compared: Mapping[str, Any]) -> str:
     balance = "none" if off == 0 else f"{off:.0e} of the budget, which is rounding" if off < 1e-9 else f"{off:.1e}"
     notes = (
         f"'against first': expected surplus less that under {compared['reference']!r}, on the same draws. "
-        f"{compared['replicates']:,} synthetic populations, the same for every design. Largest imbalance of the "
+        "The synthetic populations are the same for every design. Largest imbalance of the "
         f"accounts: {balance}. Other populations stand in the JSON and the CSV."
     )
     if compared["reference"] == STATUS_QUO:

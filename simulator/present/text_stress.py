@@ -7,7 +7,17 @@ import math
 import xarray as xr
 
 from .page import Page, Table
-from .text import error_decimals, exact_chance, exact_percent, explained, people, percent, percentage, too_few
+from .text import (
+    error_decimals,
+    exact_chance,
+    exact_percent,
+    explained,
+    people,
+    percent,
+    percentage,
+    too_few,
+    with_origin,
+)
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -18,35 +28,36 @@ _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 def stress_report(answer: xr.Dataset) -> Page:
     """Change of every party's expected surplus, as a share of its revenue: a table for each design."""
     known = answer.attrs
-    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
+    size = f"{people(known['members'])} people"
     designs = [(str(name), answer.sel(design=name)) for name in answer["design"].values]
     notes = (
         "Change of the expected surplus as a share of the party's revenue as agreed, ± one paired standard error; "
         "'no change': in no population drawn.\n"
         "Losses from 0.5% ░, from 2% ▒, from 5% ▓, from 10% █."
     )
-    verdict = [_worst_sentence(name, one) for name, one in designs]
+    verdict = [worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
     page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
-    return explained(page)
+    return with_origin(explained(page), known)
 
 
-def _parties(answer: xr.Dataset) -> list[str]:
+def parties_of(answer: xr.Dataset) -> list[str]:
+    """The parties that have revenue, of which a loss is a share."""
     return [str(name) for name in answer["party"].values if float(answer["revenue"].sel(party=name)) > 0]
 
 
-def _worst_sentence(design: str, answer: xr.Dataset) -> str:
-    """Which single stress hurts whom most, and what all of them do together."""
+def worst_sentence(design: str, answer: xr.Dataset, figures: int | None = None) -> str:
+    """Which single stress hurts whom most, and what all of them do together; to so many figures at most."""
     stresses = [str(name) for name in answer["stress"].values[1:]]
     alone = [name for name in stresses if name != "all together"] or stresses
-    told = [_worst(answer, alone)]
+    told = [_worst(answer, alone, figures)]
     if alone != stresses:
-        told.append(f"all together cost {_worst(answer, ['all together'], named=False)}")
+        told.append(f"all together cost {_worst(answer, ['all together'], figures, named=False)}")
     return f"{design}: {'; '.join(told)}."
 
 
-def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
-    places = [(name, party) for name in stresses for party in _parties(answer)]
+def _worst(answer: xr.Dataset, stresses: list[str], figures: int | None, named: bool = True) -> str:
+    places = [(name, party) for name in stresses for party in parties_of(answer)]
     if not places:
         return "no party has revenue to lose"
     share = answer["surplus_difference_share"]
@@ -57,12 +68,13 @@ def _worst(answer: xr.Dataset, stresses: list[str], named: bool = True) -> str:
     )
     if not value < 0:
         return "no stress costs any party anything" if named else "nobody anything"
-    lost = f"{party} {_rounded(-value, error)} of revenue"
+    told = _rounded(-value, error) if figures is None else percent(-value, error, figures=figures)
+    lost = f"{party} {told} of revenue"
     return f"{name!r} hurts most: it costs {lost}" if named else lost
 
 
 def _stress_table(answer: xr.Dataset, design: str) -> Table:
-    parties = _parties(answer)
+    parties = parties_of(answer)
     rows = [
         [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
         for name in answer["stress"].values[1:]
@@ -86,14 +98,17 @@ def _rounded(share: float, error: float, sign: bool = False) -> str:
 
 
 def reverse_report(found: list[xr.Dataset]) -> Page:
-    """How far each input must move before a party breaks, in sentences: those that break first of all."""
+    """How far each input must move before a party breaks, those that break it first at the top."""
     told = sorted(found, key=_distance)
-    verdict = [reverse_line(one) for one in told]
     known = told[0].attrs
-    size = f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations"
-    warnings = too_few(known["replicates"])
-    title = f"Breaking point of {known['party']}: {size}"
-    return Page(title, verdict, ["± one standard error."], warnings)
+    rows = [[one.attrs["design"], one.attrs["change"].replace("_", " "), _breaking(one)] for one in told]
+    title = (
+        f"How far an input must move before {known['party']} loses {percentage(known['loss_over'])} of revenue "
+        "(± one standard error)"
+    )
+    table = Table(["design", "input", "would break at"], rows, title, labels=2)
+    heading = f"Breaking point of {known['party']}: {people(known['members'])} people"
+    return with_origin(Page(heading, [reverse_line(told[0])], [table], too_few(known["replicates"])), known)
 
 
 def _distance(found: xr.Dataset) -> float:
@@ -104,18 +119,36 @@ def _distance(found: xr.Dataset) -> float:
 
 def reverse_line(found: xr.Dataset) -> str:
     """How far one input must move before a party breaks, in a sentence."""
-    known, point, error = found.attrs, float(found["breaking_point"]), float(found["breaking_point_se"])
+    known, point = found.attrs, float(found["breaking_point"])
     who = f"{known['design']}: {known['party']}"
     limit = f"(a loss of {percentage(known['loss_over'])} of revenue)"
     what = f"of {known['change'].replace('_', ' ')}"
-    rate = known["figure"] == "per_100k"
     if math.isnan(point):
-        most = f"{known['largest']:g} per 100,000" if rate else percentage(known["largest"])
-        return f"{who} would not break {limit}, even at {most} {what}."
+        return f"{who} would not break {limit}, even at {_largest(found)} {what}."
     if point == 0:
         return f"{who} would break {limit} as agreed already."
-    at = _per_100k(point, error) if rate else percent(point, error)
-    return f"{who} would break {limit} at {at} {what}."
+    return f"{who} would break {limit} at {_point(found)} {what}."
+
+
+def _breaking(found: xr.Dataset) -> str:
+    point = float(found["breaking_point"])
+    if math.isnan(point):
+        return f"not even at {_largest(found)}"
+    return _point(found) if point else "as agreed already"
+
+
+def _point(found: xr.Dataset) -> str:
+    point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
+    return _per_100k(point, error) if _is_rate(found) else percent(point, error)
+
+
+def _largest(found: xr.Dataset) -> str:
+    most = found.attrs["largest"]
+    return f"{most:g} per 100,000" if _is_rate(found) else percentage(most)
+
+
+def _is_rate(found: xr.Dataset) -> bool:
+    return bool(found.attrs["figure"] == "per_100k")
 
 
 def _per_100k(point: float, error: float) -> str:
@@ -134,14 +167,20 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
     statistic = _statistic(answer)
     agreed = exact_chance(float(answer["as_agreed"]))
-    head = ["input", "lowest", "highest", f"{known['statistic']} at lowest", "at highest", "first order", "total"]
+    short = _SHORT[known["statistic"]]
+    head = ["input", "lowest", "highest", f"{short} at lowest", f"{short} at highest", "first order", "total"]
     title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
         f"alone; total: with the others (Sobol indices, {percentage(known['confidence'])} interval, held to 0…100%)."
     )
-    return Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
+    page = Page(title, [_input_words(cell, name) for name, cell in inputs], [table, notes])
+    return with_origin(page, known)
+
+
+_SHORT = {"p_overspend": "chance", "cv": "cv", "mean_overspend": "cost beyond the budget"}
+"""A statistic as a column's head."""
 
 
 def _statistic(answer: xr.Dataset) -> str:
@@ -175,6 +214,7 @@ def _index(cell: xr.Dataset, name: str) -> str:
 def _input_words(cell: xr.Dataset, name: str) -> str:
     low, value = float(cell["total_order_interval"].sel(bound="lower")), float(cell["total_order"])
     if not low > 0:
-        return f"{name}: its index cannot be told from zero at these many points."
+        return f"{name}: its part in the variance cannot be told from nothing with so few points."
     low, high = (float(bound) for bound in cell["total_order_interval"].values)
-    return f"{name}: takes part in {value:.0%} of the variance ({low:.0%} to {high:.0%})."
+    sure = percentage(cell.attrs["confidence"])
+    return f"{name}: bears on {value:.0%} of the variance ({sure} interval: {low:.0%} to {high:.0%})."

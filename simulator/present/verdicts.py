@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import AS_DRAWN, amount, is_as_drawn, percent, threshold_label
+from .text import AS_DRAWN, amount, excess_rule, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ _FEWEST = 10
 """Replicates below which no spread is told."""
 
 
-def verdicts(compared: Mapping[str, Any], currency: str) -> list[str]:
+def verdicts(compared: Mapping[str, Any], currency: str, figures: int | None = None) -> list[str]:
     """A sentence for each design at the largest population.
 
     Parameters
@@ -27,6 +27,8 @@ def verdicts(compared: Mapping[str, Any], currency: str) -> list[str]:
         From `comparison_json`.
     currency : str
         ISO 4217 code.
+    figures : int, optional
+        Significant figures at most; as many as the errors allow without it.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def verdicts(compared: Mapping[str, Any], currency: str) -> list[str]:
         Money per year. What is "drawn" and has no ± was the same in every draw, and need not be exact.
     """
     designs = by_design(rows_told(compared), currency)
-    return [_verdict(name, rows, currency) for name, rows in designs.items()]
+    return [_verdict(name, rows, currency, figures) for name, rows in designs.items()]
 
 
 def rows_told(compared: Mapping[str, Any]) -> list[Row]:
@@ -57,14 +59,14 @@ def number(value: Any) -> float:
     return math.nan if value is None else math.inf if value == "inf" else float(value)
 
 
-def row_amount(row: Row, name: str, currency: str) -> str:
+def row_amount(row: Row, name: str, currency: str, figures: int | None = None) -> str:
     """Money of a row with its error."""
-    return amount(number(row[name]), number(row[f"{name}_se"]), currency)
+    return amount(number(row[name]), number(row[f"{name}_se"]), currency, figures)
 
 
-def row_chance(row: Row, name: str) -> str:
+def row_chance(row: Row, name: str, figures: int | None = None) -> str:
     """A fraction of a row with its error."""
-    return percent(number(row[name]), number(row[f"{name}_se"]))
+    return percent(number(row[name]), number(row[f"{name}_se"]), figures=figures)
 
 
 def _unspread(row: Row) -> Row:
@@ -76,36 +78,36 @@ def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
     swept = len({number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
     if not swept:
         return str(row["design"])
-    return f"{row['design']}, {threshold_label(number(row['threshold']), '', currency)}"
+    return f"{row['design']}, {excess_rule(threshold_label(number(row['threshold']), '', currency))}"
 
 
-def _verdict(design: str, rows: Sequence[Row], currency: str) -> str:
+def _verdict(design: str, rows: Sequence[Row], currency: str, figures: int | None) -> str:
     carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
     if not carrying:
         unknown = any(math.isnan(number(row["risk_share"])) for row in rows)
         return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
-    told = [_carries(row, currency) for row in carrying[:_MOST_PARTIES]]
+    told = [_carries(row, currency, figures) for row in carrying[:_MOST_PARTIES]]
     rest = carrying[_MOST_PARTIES:]
     if rest:
         told.append("the rest on others")
     return f"{design}: {'; '.join(told)}."
 
 
-def _carries(row: Row, currency: str) -> str:
-    share, as_drawn = row_chance(row, "risk_share"), f" {AS_DRAWN}"
+def _carries(row: Row, currency: str, figures: int | None) -> str:
+    share, as_drawn = row_chance(row, "risk_share", figures), f" {AS_DRAWN}"
     drawn = " drawn" if share.endswith(as_drawn) else ""
     return (
         f"{share.removesuffix(as_drawn)} of the risk{drawn} is on {row['party']} (expects "
-        f"{row_amount(row, 'expected_surplus', currency)}, loses in {_losing(row)}, one year in 20 is worse than "
-        f"{row_amount(row, 'worst_0.05', currency)})"
+        f"{row_amount(row, 'expected_surplus', currency, figures)}, loses in {_losing(row, figures)}, one year in 20 "
+        f"is worse than {row_amount(row, 'worst_0.05', currency, figures)})"
     )
 
 
-def _losing(row: Row) -> str:
+def _losing(row: Row, figures: int | None) -> str:
     """In how many years; in words where every year that was drawn went the same way."""
     if is_as_drawn(number(row["p_loss_se"])):
         return "every year drawn" if number(row["p_loss"]) else "no year drawn"
-    return f"{row_chance(row, 'p_loss')} of years"
+    return f"{row_chance(row, 'p_loss', figures)} of years"
 
 
 def _risk(row: Row) -> float:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...base import SimulatorError, columns_there
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +80,7 @@ def check_header(have: Sequence[str], wanted: Iterable[str]) -> None:
         if have.count(name) > 1:
             raise SimulatorError("the costs", None, f"have column {name!r} more than once", "rename one of the two")
         if name not in have:
-            raise SimulatorError(
-                "the costs", None, f"have no column {name!r}", "check its spelling, capitals and spaces included"
-            )
+            raise SimulatorError("the costs", None, f"have no column {name!r}", columns_there(have, [name]))
 
 
 def _plain(column: Any, name: str) -> Array:

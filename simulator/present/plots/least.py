@@ -82,7 +82,7 @@ def _said(number: float, answer: xr.Dataset) -> str:
         return "not estimable"
     if math.isinf(number):
         return f"over {people(answer.attrs['largest'])}"
-    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else people(rounded(number))
+    return f"≤ {people(answer.attrs['smallest'])}" if number == 0 else people(rounded(number))
 
 
 def _note(answer: xr.Dataset, drawn: bool) -> str:

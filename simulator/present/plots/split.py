@@ -81,7 +81,7 @@ def _note(cells: xr.Dataset) -> str:
     note = f"{one_threshold(cells)}. Above the bars: standard deviation of the overspend, % of the budget. All exact."
     enough = float(cells["enough_people"])
     if np.isfinite(enough):
-        note += f" Luck falls to all the rest together at {float(f'{enough:.2g}'):,.0f} people."
+        note += f" From {float(f'{enough:.2g}'):,.0f} people on, luck is less than half of the variance."
     if cells.attrs.get("parameter_sets", 1) == 1:
         note += " The model's parameters are taken as known."
     return note

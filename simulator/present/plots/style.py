@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import Bbox
 
 from ...files import write_whole
-from ..text import money, people
+from ..text import money, people, provenance
 from .colours import GREY, WORDS
 
 MOST_SERIES = 4
@@ -69,7 +69,7 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
     _heading(ax, question, str(shown.attrs.get("title", "")) if about is None else about, left, width)
     below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown)) if text]
+    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
     _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
 
 
@@ -84,7 +84,7 @@ def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "
         As in `finish`.
     """
     width = 0.98 * 72 * figure.get_figwidth()
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown)) if text]
+    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
     figure.suptitle(question, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=_SMALL, color=GREY)
 
@@ -104,25 +104,6 @@ def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, f
         text, xy=corner, xycoords="axes fraction", xytext=offset, textcoords="offset points", fontsize=size,
         color=GREY, va=side, annotation_clip=False,
     )  # fmt: skip
-
-
-def provenance(shown: xr.Dataset) -> str:
-    """Replicates (of a fit: rows), seed, scenario and version, as far as the Dataset knows them."""
-    known = shown.attrs
-    parts = []
-    if "replicates" in known:
-        count = int(known["replicates"])
-        parts.append(f"{count:,} synthetic population{'s' if count > 1 else ''}")
-    elif "rows" in known:
-        parts.append(f"fitted to {int(known['rows']):,} rows")
-    elif "banded_people" in known:
-        parts.append(f"fitted to bands of {int(known['banded_people']):,} people")
-    elif known.get("method") == "exact":
-        parts.append("exact: no draws")
-    for key, told in (("seed", "seed {}"), ("scenario_id", "scenario {:.8}"), ("simulator_version", "simulator {}")):
-        if key in known:
-            parts.append(told.format(known[key]))
-    return " · ".join(parts)
 
 
 def _wrapped(text: str, width: float, size: float) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..text import minimum_population, people
+from ...contracts.compare import comparison_json
+from ..text import enough_already, minimum_population, people
+from ..verdicts import verdicts
 from .gather import Contents
 from .names import NO_EXCLUSION, figure, percentage
+from .rounding import FIGURES, in_words
 
 
 class Part(NamedTuple):
@@ -21,16 +24,31 @@ def answer(contents: Contents) -> tuple[Part, ...]:
     return _how_large(contents) if contents.has_sizes else _how_often(contents)
 
 
+def carried(contents: Contents) -> str:
+    """Who carries the risk under the first design that is not there to compare with; nothing without designs."""
+    if contents.compared is None:
+        return ""
+    compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
+    first = min(1, len(contents.designs) - 1)
+    chosen = compared.isel(design=[first], population_size=[-1])
+    (told,) = verdicts(comparison_json(chosen), contents.currency, FIGURES)
+    swept = not contents.designs[first].exclusion.fixed_thresholds()
+    rule = f" ({contents.thresholds[-1]})" if swept else ""
+    return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {told}"
+
+
 def answer_text(contents: Contents) -> str:
     """The answer as plain text."""
-    return "".join(part.text for part in answer(contents))
+    said = [carried(contents), "".join(part.text for part in answer(contents))]
+    return " ".join(filter(None, said))
 
 
 def how_read(contents: Contents) -> str:
     """How the figure of the answer came about."""
     drawn = f"{contents.summary.attrs['replicates']:,} synthetic populations"
     if contents.has_sizes:
-        return f"From {drawn}; intervals are rounded outwards."
+        error = " ± is one standard error;" if contents.designs else ""
+        return f"From {drawn};{error} intervals are rounded outwards."
     return f"From {drawn}; ± is one standard error."
 
 
@@ -43,14 +61,17 @@ def minimum_told(contents: Contents, margin: float, position: int) -> str:
 def _how_large(contents: Contents) -> tuple[Part, ...]:
     told = [(minimum_told(contents, contents.target.margin, at), name) for at, name in _ends(contents)]
     (first, *others), target = told, contents.target
-    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, a contract needs "
-    parts = [Part(start), *_number(*first)]
+    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, "
+    parts = [Part(start if enough_already(first[0]) else f"{start}a contract needs "), *_number(*first)]
     for one in others:
         parts += [Part("; "), *_number(*one)]
     return (*parts, Part(", as read off the simulated sizes."))
 
 
 def _number(said: str, rule: str) -> tuple[Part, ...]:
+    if enough := enough_already(said):
+        number, _, rest = enough.partition(" ")
+        return Part(number, strong=True), Part(f" {rest} {_with(rule)}")
     number, _, interval = said.partition(" (")
     bracket = f" (95% interval: {interval}" if interval else ""
     return Part(number, strong=True), Part(f" people{bracket} {_with(rule)}")
@@ -74,6 +95,7 @@ def _how_often(contents: Contents) -> tuple[Part, ...]:
     parts = [Part(f"Among {size} people, the chance of {contents.target.overspend} is ")]
     for at, rule in _ends(contents):
         parts += [Part("; ")] if len(parts) > 1 else []
-        parts += [Part(figure(cell.isel(threshold=at), "p_overspend", contents.currency), strong=True)]
+        told = in_words(figure(cell.isel(threshold=at), "p_overspend", contents.currency))
+        parts += [Part(told, strong=True)]
         parts += [Part(f" {_with(rule)}")]
-    return (*parts, Part(" (± is one standard error, < and > a 95% bound)."))
+    return (*parts, Part(" (± is one standard error, “below” and “above” give a 95% bound)."))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..text import money, people
 from .gather import Contents
-from .names import percentage
-from .tables import Table
+from .otherwise import drawn_for
+from .rounding import exact, given
+from .tables import Number, Table
+from .terms import term_tables
 
 LIMITS = (
-    "The model is the assumptions below: it says how far chance moves the cost of such a population, not whether the "
+    "The model is the assumptions above: it says how far chance moves the cost of such a population, not whether the "
     "assumptions are right. Another spread of cost among the costliest patients can change the answer twofold.",
     "Costs of people are independent given the shocks: contagion inside a practice, and who joins or leaves because of "
     "the contract, are in the figures only as far as an assumption says so.",
@@ -33,25 +36,28 @@ def assumption_tables(contents: Contents) -> Iterator[Table]:
 
 
 def _segments(contents: Contents) -> Table:
-    given = contents.scenario["population"]["segments"]
-    known = contents.described["segments"] if contents.described else [{}] * len(given)
+    segments = contents.scenario["population"]["segments"]
+    known = contents.described["segments"] if contents.described else [{}] * len(segments)
     rows = [
         [
             segment["name"],
-            percentage(segment["share"]),
-            percentage(segment.get("p_user", 1.0)),
+            given(segment["share"]),
+            given(segment.get("p_user", 1.0)),
             _money(row.get("mean"), contents.currency),
             _share(row.get("cv")),
             _share(row.get("share_of_cost")),
             _law(segment["severity"], row),
         ]
-        for segment, row in zip(given, known, strict=True)
+        for segment, row in zip(segments, known, strict=True)
     ]
     mix = contents.scenario["population"].get("membership", "fixed")
-    held = "held as it is in every population" if mix == "fixed" else "drawn anew for every population"
+    held = "the same in every population" if mix == "fixed" else "drawn anew for every population"
     head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
             "Share of cost", "Law"]  # fmt: skip
-    note = f"One person's annual cost, before shocks. Shares of people are given, the rest is exact. Case mix: {held}."
+    note = (
+        "One person's annual cost, before shocks. Shares of people are given, the rest is exact. Three figures. "
+        f"Case mix: {held}."
+    )
     return Table("Segments: who costs what", head, rows, note)
 
 
@@ -64,45 +70,59 @@ def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
 
 
 def _money(value: Any, currency: str) -> str:
-    return money(float(value), currency) if isinstance(value, int | float) else "—" if value is None else "infinite"
+    if isinstance(value, int | float):
+        return Number(money(float(value), currency), value, "money")
+    return "—" if value is None else "infinite"
 
 
 def _share(value: Any) -> str:
-    return f"{100 * value:.3g}%" if isinstance(value, int | float) else "—" if value is None else "infinite"
+    return exact(value) if isinstance(value, int | float) else "—" if value is None else "infinite"
 
 
 def _shocks(contents: Contents) -> Iterator[Table]:
+    shocks = contents.scenario.get("shocks", ())
+    told = [(key, title) for key, title in _SHOCK_FIGURES if any(key in shock for shock in shocks)]
     rows = [
-        [shock["name"], _shock_law(shock), ", ".join(shock.get("segments", ())) or "everybody"]
-        for shock in contents.scenario.get("shocks", ())
+        [
+            shock["name"],
+            *(given(shock[key]) if key in shock else "—" for key, _ in told),
+            ", ".join(shock.get("segments", ())) or "everybody",
+        ]
+        for shock in shocks
     ]
     if rows:
         note = "As given. A shock multiplies the cost of all whom it hits in a year at once; its mean is 1."
-        yield Table("Shocks: what hits many at once", ["Shock", "Size", "Hits"], rows, note)
+        head = ["Shock", *(title for _, title in told), "Hits"]
+        yield Table("Shocks: what hits many at once", head, rows, note)
 
 
-def _shock_law(shock: dict[str, Any]) -> str:
-    if "cv" in shock:
-        return f"coefficient of variation {percentage(shock['cv'])}"
-    extent = f"{percentage(abs(shock['by']))} {'less' if shock['by'] < 0 else 'more'}"
-    return f"{extent} in {percentage(shock['probability'])} of years"
+_SHOCK_FIGURES = (("cv", "Coefficient of variation"), ("by", "Changes cost by"), ("probability", "In so many years"))
+"""Figures of a shock, and what a column says of them."""
 
 
 def _thresholds(contents: Contents) -> Table:
-    rows = []
-    for at, name in enumerate(contents.thresholds):
-        amounts = contents.amounts.isel(threshold=at).values
-        low, high = _amount(float(amounts.min()), contents.currency), _amount(float(amounts.max()), contents.currency)
-        label = float(contents.summary["threshold"][at])
-        percentile = percentage(label) if contents.summary["threshold"].attrs.get("units") == "1" else "—"
-        rows.append([name, low if low == high else f"{low} to {high}", percentile])
-    head = ["Patient-level rule", "One patient's annual cost", "Percentile of patients"]
+    lowest, highest = contents.amounts.min("segment").values, contents.amounts.max("segment").values
+    ends = [lowest, *([highest] if (lowest != highest).any() else [])]
+    by_percentile = contents.summary["threshold"].attrs.get("units") == "1"
+    rows = [
+        [
+            name,
+            *(_amount(float(end[at]), contents.currency) for end in ends),
+            *([given(float(contents.summary["threshold"][at]))] if by_percentile else []),
+        ]
+        for at, name in enumerate(contents.thresholds)
+    ]
+    by_segment = [": lowest segment", ": highest segment"] if len(ends) > 1 else [""]
+    head = ["Patient-level rule", *(f"One patient's annual cost{which}" for which in by_segment)]
+    head += ["Percentile of patients"] if by_percentile else []
     note = "Exact. Of each patient's cost, what lies above is taken out of the budget."
     return Table("Thresholds: where exclusion starts", head, rows, note)
 
 
 def _amount(value: float, currency: str) -> str:
-    return "without limit" if value == float("inf") else f"{money(0, currency)[:-1]}{value:,.0f}"
+    if value == float("inf"):
+        return "without limit"
+    return Number(f"{money(0, currency)[:-1]}{value:,.0f}", value, "money")
 
 
 def _rare_services(contents: Contents) -> Iterator[Table]:
@@ -110,8 +130,8 @@ def _rare_services(contents: Contents) -> Iterator[Table]:
     rows = [
         [
             service["name"],
-            f"{service['rate_per_100k']:g}",
-            money(service["mean_price"], contents.currency),
+            Number(f"{service['rate_per_100k']:g}", service["rate_per_100k"], "number"),
+            _money(service["mean_price"], contents.currency),
             "in the budget" if service["in_scope"] else "outside the budget",
         ]
         for service in services
@@ -123,15 +143,20 @@ def _rare_services(contents: Contents) -> Iterator[Table]:
 
 def _units(contents: Contents) -> Iterator[Table]:
     units = contents.scenario["population"].get("units", ())
-    rows = [[unit["name"], people(unit["members"])] for unit in units]
+    rows = [[unit["name"], Number(people(unit["members"]), unit["members"], "people")] for unit in units]
     if rows:
         yield Table("Units, drawn together", ["Unit", "People"], rows, "As given.")
 
 
 def _designs(contents: Contents) -> Iterator[Table]:
-    rows = [[design.name, design.expresses or "—"] for design in contents.designs]
-    if rows:
-        yield Table("Designs: who pays what", ["Design", "What it expresses"], rows, "As given.", prose=True)
+    yield from term_tables(contents.designs, contents.currency)
+
+
+def _told(given: Sequence[dict[str, Any]]) -> str:
+    """The names of designs or stresses, and a hash of all that they say."""
+    names = ", ".join(str(one["name"]) for one in given)
+    said = json.dumps(given, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return f"{names} (SHA-256 {hashlib.sha256(said.encode()).hexdigest()[:16]})"
 
 
 # ── where the numbers come from ──────────────────────────────────────────────────────────────────
@@ -145,11 +170,13 @@ _STOPPED = {
 def provenance(contents: Contents) -> Table:
     """Seed, replicates, scenario, versions and the run's own check."""
     known = contents.summary.attrs
-    versions = json.loads(known.get("versions", "{}"))
+    versions, stresses = json.loads(known.get("versions", "{}")), contents.scenario.get("stresses", ())
     rows = [
-        ["Synthetic populations", f"{known['replicates']:,}"],
+        ["Synthetic populations", Number(f"{known['replicates']:,}", known["replicates"], "people")],
         ["Seed", str(known["seed"])],
-        ["Scenario", str(known["scenario_id"])],
+        ["Scenario", f"{known['scenario_id']} (SHA-256 of what affects the draws)"],
+        *([["Designs", _told(contents.scenario["designs"])]] if contents.designs else []),
+        *([["Stresses", f"{_told(contents.scenario['stresses'])}; {drawn_for(contents)}"]] if stresses else []),
         ["Tables", str(known.get("tables_hash", "—"))],
         ["Drawn at", str(known.get("created_at", "—"))],
         ["Platform", str(known.get("platform", "—"))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from ...analysis.exact_curve import exact_curve
 from ...analysis.fan import fan
 from ...runs import scenario_of
 from .. import plots
+from ..plots.style import MOST_SERIES, evenly
 from .gather import Contents
 from .pictured import fan_table, target_table
 from .sections import at_threshold, chance_table, design_tables, luck_table, removed_table
@@ -34,14 +36,24 @@ class Chart(NamedTuple):
     """The figures that are drawn."""
     is_for: Callable[[Contents], bool] = lambda _: True
     """Whether this ledger has the figures for it."""
+    draws: int | None = None
+    """How many patient-level rules are drawn at most, evenly chosen."""
 
 
 class Picture(NamedTuple):
     """A drawn chart, as the page takes it."""
 
-    chart: Chart
+    name: str
+    question: str
+    told: str
     svg: str
     tables: tuple[Table, ...]
+
+    @property
+    def wide(self) -> str:
+        """Its natural width in points, so that all pictures have letters of one size on paper."""
+        found = re.search(r'viewBox="\S+ \S+ (\S+) ', self.svg)
+        return found[1] if found else "500"
 
 
 def _with_exact_curve(contents: Contents) -> xr.Dataset:
@@ -75,6 +87,7 @@ CHARTS = (
         lambda _, shown: plots.variance_by_size(shown),
         lambda contents, _: [luck_table(contents)],
         lambda contents: contents.has_sizes,
+        MOST_SERIES,
     ),
     Chart(
         "Which sizes and thresholds are viable?",
@@ -91,6 +104,7 @@ CHARTS = (
         lambda _, shown: plots.minimum_by_target(shown),
         lambda contents, shown: [target_table(contents, shown)],
         _is_some_size_least,
+        MOST_SERIES,
     ),
     Chart(
         "Between which over- and underspends do years lie?",
@@ -108,25 +122,37 @@ CHARTS = (
         lambda contents, _: [removed_table(contents)],
         lambda contents: len(contents.thresholds) > 1,
     ),
-    Chart(
-        "Who bears what under each design?",
-        "Each party's surplus: expected, and what one of its own years in 20 is worse than.",
-        _compared,
-        lambda _, shown: plots.who_bears(shown),
-        lambda contents, _: design_tables(contents),
-        lambda contents: contents.compared is not None,
-    ),
 )
+
+BEARERS = Chart(
+    "Who bears what under each design?",
+    "Each party's surplus: expected, and what one of its own years in 20 is worse than.",
+    _compared,
+    lambda _, shown: plots.who_bears(shown),
+    lambda contents, _: design_tables(contents),
+    lambda contents: contents.compared is not None,
+)
+"""Stands with the designs, not among the pictures of luck."""
 
 
 def pictures(contents: Contents) -> Iterator[Picture]:
     """Every chart that this ledger has the figures for, drawn."""
     for number, chart in enumerate(CHARTS, start=1):
         if chart.is_for(contents):
-            yield _drawn(chart, contents, f"picture-{number}")
+            yield picture_of(chart, contents, f"picture-{number}")
 
 
-def _drawn(chart: Chart, contents: Contents, name: str) -> Picture:
-    shown = chart.shown(contents)
-    svg = inline_svg(lambda: chart.draw(contents, shown), name, chart.question, chart.told)
-    return Picture(chart, svg, tuple(chart.tables(contents, shown)))
+def picture_of(chart: Chart, contents: Contents, name: str) -> Picture:
+    """A chart, drawn; `name` begins its ids."""
+    shown, told = chart.shown(contents), f"{chart.told}{_not_drawn(chart, contents)}"
+    svg = inline_svg(lambda: chart.draw(contents, shown), name, chart.question, told)
+    return Picture(name, chart.question, told, svg, tuple(chart.tables(contents, shown)))
+
+
+def _not_drawn(chart: Chart, contents: Contents) -> str:
+    """Which rules have no line of their own, where there are too many for one picture."""
+    if chart.draws is None:
+        return ""
+    drawn = evenly(len(contents.thresholds), chart.draws)
+    missing = [name for at, name in enumerate(contents.thresholds) if at not in drawn]
+    return f" Not drawn, but in the figures behind the picture: {', '.join(missing)}." if missing else ""

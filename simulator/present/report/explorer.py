@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...contracts.design import STATUS_QUO
-from ..text import chance, exact_amount, money
+from ..text import exact_amount, money
 from .answer import minimum_told
 from .gather import Contents, Place, overspend
 from .names import figure, money_told, percentage
+from .rounding import amount, chance, in_words
 from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, party_rows, rule_of
 
-WIDTH, HEIGHT = 400, 230
+WIDTH, HEIGHT = 400, 246
 """Of the explorer's picture, in its own units."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 28, 44
 _TICKS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 _TOPS = (0.1, 0.25, 0.5, 0.6, 0.75, 1.0)
 
@@ -60,7 +61,7 @@ class Explorer(NamedTuple):
 
 def _party_rows_at(design: dict[str, Any], place: int, threshold: int) -> dict[str, Any]:
     at = threshold if len(design["rules"]) > 1 else 0
-    return {"rule": design["rules"][at], "rows": design["rows"][place][at]}
+    return {"rule": design["rules"][at], "rows": design["rows"][place][at], "budget": design["budgets"][place][at]}
 
 
 def explorer(contents: Contents) -> Explorer:
@@ -81,7 +82,9 @@ def explorer(contents: Contents) -> Explorer:
         "ground": HEIGHT - _BOTTOM,
     }
     titles = [title for _, title in FIGURES]
-    return Explorer(controls, _marks(contents), ["Budget", *titles], [title for _, title in PARTY_FIGURES], grid)
+    return Explorer(
+        controls, _marks(contents), ["Budget: the expected cost", *titles], [title for _, title in PARTY_FIGURES], grid
+    )
 
 
 def _marks(contents: Contents) -> list[str]:
@@ -106,7 +109,7 @@ def _controls(contents: Contents) -> list[Control]:
     return found
 
 
-# ── the cost that is kept ────────────────────────────────────────────────────────────────────────
+# ── the retained cost ────────────────────────────────────────────────────────────────────────
 
 
 class _Scale(NamedTuple):
@@ -135,14 +138,15 @@ def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:
         low, high = (float(bound) for bound in bounds[at])
         value = float(values[at])
         found[at[0]][at[1]] = {
-            "text": chance(value, float(errors[at]), (low, high)),
+            "text": (text := chance(value, float(errors[at]), (low, high))),
+            "told": in_words(text),
             "y": [round(scale.y(one), 1) for one in (value, low, high)],
         }
     return found
 
 
 def _figures(contents: Contents, place: Place) -> list[list[str]]:
-    """By threshold: budget, and the figures of the cost that is kept."""
+    """By threshold: budget, and the figures of the retained cost."""
     worst = level_of(place.summary)
     found = []
     for at in range(len(contents.thresholds)):
@@ -150,7 +154,7 @@ def _figures(contents: Contents, place: Place) -> list[list[str]]:
         known = math.isfinite(float(cell["exact_mean"]))
         given = float(cell["budget"])
         budget = (
-            exact_amount(given, contents.currency)
+            exact_amount(given, contents.currency, 3)
             if known
             else money_told(given, float(cell["mean_cost_se"]), contents.currency)
         )
@@ -191,4 +195,16 @@ def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
         for place in contents.places
         if place.compared is not None
     ]
-    return {"rules": rules, "own": not swept, "rows": rows}
+    budgets = [[_budget(contents, name, place, at) for at in points] for place in range(len(contents.places))]
+    return {"rules": rules, "own": not swept, "rows": rows, "budgets": budgets}
+
+
+def _budget(contents: Contents, name: str, place: int, at: int) -> str:
+    """What the design pays at a population, in words; units have no budget of their own."""
+    if contents.agreed is None or place >= contents.summary.sizes["population_size"]:
+        return ""
+    cell = contents.agreed.sel(design=name).isel(population_size=place)
+    cell = cell.isel(threshold=at) if "threshold" in cell.dims else cell
+    budget, error = float(cell["budget"]), float(cell["budget_se"])
+    told = amount(budget, error, contents.currency) if error else exact_amount(budget, contents.currency, 4)
+    return f"Budget by contract: {told}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import xarray as xr
@@ -18,7 +17,9 @@ from ...contracts.settle import settle
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ..text import people
+from .agreed import agreed_budgets
 from .names import percentage, threshold_names
+from .stressed import stressed
 
 EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
 """Margins of the explorer, besides the one that is asked for."""
@@ -74,6 +75,10 @@ class Contents(NamedTuple):
     """What `describe` gives; None where observed costs were withheld."""
     amounts: xr.DataArray
     """Each threshold in money by segment."""
+    agreed: xr.Dataset | None
+    """What `agreed_budgets` gave: each design's budget and the cost that it is for; None without designs."""
+    stressed: xr.Dataset | None
+    """What `stress` gave; None without stresses, or without a design that can be stressed."""
 
     @property
     def currency(self) -> str:
@@ -119,11 +124,13 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
     scenario = json.loads(drawn.attrs["scenario"])
     designs = _designs(scenario)
     margins = sorted({*EXPLORED_MARGINS, margin})
-    summary, compared = summarise(drawn, margins=margins), _compared(drawn, designs)
+    summary = summarise(drawn, margins=margins)
+    outcome = settle(drawn, designs) if designs else None
+    compared = None if outcome is None else compare(outcome)
     units = None
     if "unit" in drawn.dims:
         apart = by_unit(drawn)
-        units = summarise(apart, margins=margins), _compared(apart, designs)
+        units = summarise(apart, margins=margins), compare(settle(apart, designs)) if designs else None
     return Contents(
         target=Target(margin, at_most),
         ledger=drawn,
@@ -136,16 +143,14 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
         scenario=scenario,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
+        agreed=None if outcome is None else agreed_budgets(drawn, outcome, designs),
+        stressed=None if whole is None else stressed(whole),
     )
 
 
 def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
     raw = scenario.get("designs")
     return with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
-
-
-def _compared(drawn: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset | None:
-    return compare(settle(drawn, designs)) if designs else None
 
 
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:

@@ -6,9 +6,10 @@ import math
 
 import xarray as xr
 
-from ..text import DRAWN_NOTE, amount, chance, money, percent
+from ..text import DRAWN_NOTE, money
 from ..text import NO_EXCLUSION as NO_EXCLUSION
 from ..text import percentage as percentage
+from .rounding import amount, chance, percent
 
 EVERY_FIGURE = (
     f"Every figure has its error beside it, or is said to be exact or given. {DRAWN_NOTE[0].upper()}{DRAWN_NOTE[1:]}"

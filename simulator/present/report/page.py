@@ -6,19 +6,22 @@ import base64
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
-from . import sections
-from .answer import answer, how_read
+from . import otherwise, sections
+from .answer import answer, carried, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
-from .charts import pictures
+from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
 from .glossary import GLOSSARY
 from .names import EVERY_FIGURE, percentage
+from .rounding import AT_MOST, NOTE
+from .terms import budget_table
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -51,8 +54,14 @@ def html_of(contents: Contents) -> str:
         contents=contents,
         known=contents.summary.attrs,
         answer=answer(contents),
+        carried=carried(contents),
+        bearers=picture_of(BEARERS, contents, "bearers") if BEARERS.is_for(contents) else None,
+        otherwise=otherwise.said(contents) if contents.scenario.get("stresses") else [],
+        hurt=picture_of(otherwise.CHART, contents, "hurt") if otherwise.CHART.is_for(contents) else None,
+        budgets=budget_table(contents) if contents.agreed is not None else None,
         how_read=how_read(contents),
         every_figure=EVERY_FIGURE,
+        at_most=AT_MOST,
         pictures=list(pictures(contents)),
         explorer=explored,
         box=(WIDTH, HEIGHT),
@@ -63,6 +72,7 @@ def html_of(contents: Contents) -> str:
         limits=LIMITS,
         glossary=GLOSSARY,
         percentage=percentage,
+        note=NOTE,
         style=_read("report.css"),
         script=script,
         script_hash=_hash(script),
@@ -77,10 +87,17 @@ def _environment() -> Any:
         raise SimulatorError(
             "report", None, "needs jinja2, which is not installed", 'pip install "capitation-risk[report]"'
         ) from None
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+    environment.filters["unbroken"] = _unbroken
+    return environment
+
+
+def _unbroken(text: str) -> str:
+    """A sentence in which no figure is torn from its sign, or from its error."""
+    return re.sub(r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text).replace("−", "−\u2060")
 
 
 def _read(name: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import xarray as xr
 
-from ..text import minimum_population, people, percent
+from ..text import minimum_population, people
 from .gather import Contents
 from .names import percentage
+from .rounding import NOTE, percent
 from .tables import Table
 
 
@@ -38,8 +39,8 @@ def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
         for p, size in enumerate(answer["population_size"].values)
     ]
     levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
-    note = f"Cost that is kept / budget − 1, {contents.thresholds[-1]}. ± is one standard error."
-    return Table("Overspend by population", ["Population", *levels], rows, note)
+    note = f"Retained cost / budget − 1, {contents.thresholds[-1]}. {NOTE}"
+    return Table("Overspend by population", ["Population", *levels], rows, note, stacked=True)
 
 
 def _quantiles(cell: xr.Dataset) -> Iterable[str]:

@@ -10,8 +10,9 @@ import xarray as xr
 from ...analysis.statistics import MARGINS
 from ...contracts.design import STATUS_QUO
 from .answer import minimum_told
-from .gather import Contents, overspend
+from .gather import Contents, Place, overspend
 from .names import NO_EXCLUSION, figure, percentage
+from .rounding import NOTE, exact
 from .tables import Table
 
 FIGURES = (
@@ -19,7 +20,7 @@ FIGURES = (
     ("cv", "Coefficient of variation"),
     ("tvar", "Mean of the costliest 5% of years"),
 )
-"""What is told of the cost that is kept, besides the chance of an overspend."""
+"""What is told of the retained cost, besides the chance of an overspend."""
 
 WORST_LEVEL = 0.95
 """Level of the mean of the costliest 5% of years."""
@@ -33,7 +34,14 @@ PARTY_FIGURES = (
 )
 """What is told of each party."""
 
-_NOTE = "± is one standard error."
+REMOVED_FIGURES = (
+    ("cost_removed_share", "of the cost"),
+    ("patients_above_share", "of the patients"),
+    ("variance_removed_share", "of the variance of the total"),
+)
+"""What is told of what a rule takes out."""
+
+_NOTE = NOTE
 _BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or always, seen."
 
 
@@ -75,17 +83,17 @@ def figure_tables(contents: Contents) -> Iterator[Table]:
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: simulated, and exact where they are known."""
     summary = contents.summary
-    exact = summary["exact_sd"] / summary["exact_mean"]
+    exact_cv = summary["exact_sd"] / summary["exact_mean"]
     rows = []
     for p, place in enumerate(contents.places[: summary.sizes["population_size"]]):
         row = [place.label]
         for d in range(summary.sizes["threshold"]):
-            known = float(exact.isel(population_size=p, threshold=d))
+            known = float(exact_cv.isel(population_size=p, threshold=d))
             told = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(told if math.isnan(known) else f"{told} (exact: {100 * known:.4g}%)")
+            row.append(told if math.isnan(known) else f"{told} (exact: {exact(known)})")
         rows.append(row)
     return Table(
-        "Coefficient of variation of the cost that is kept",
+        "Coefficient of variation of the retained cost",
         ["Population", *contents.thresholds],
         rows,
         _NOTE,
@@ -95,24 +103,26 @@ def luck_table(contents: Contents) -> Table:
 
 def removed_table(contents: Contents) -> Table:
     """What each threshold takes out, at the largest population."""
-    size = contents.summary.sizes["population_size"]
-    place = contents.places[size - 1]
-    figures = (
-        ("cost_removed_share", "of the cost"),
-        ("patients_above_share", "of the patients"),
-        ("variance_removed_share", "of the variance of the total"),
-    )
+    place, positions = removed_at(contents)
     rows = [
-        [name, *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in figures)]
-        for at, name in enumerate(contents.thresholds)
-        if name != NO_EXCLUSION
+        [
+            contents.thresholds[at],
+            *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in REMOVED_FIGURES),
+        ]
+        for at in positions
     ]
     return Table(
         f"Share that each rule takes out, at {place.label}",
-        ["Patient-level rule", *(title for _, title in figures)],
+        ["Patient-level rule", *(title for _, title in REMOVED_FIGURES)],
         rows,
         f"{_NOTE} Of the patients: those who cost more than the threshold.",
     )
+
+
+def removed_at(contents: Contents) -> tuple[Place, list[int]]:
+    """The largest population, and the positions of the rules that take something out."""
+    place = contents.places[contents.summary.sizes["population_size"] - 1]
+    return place, [at for at, name in enumerate(contents.thresholds) if name != NO_EXCLUSION]
 
 
 def level_of(summary: xr.Dataset) -> xr.Dataset:
@@ -143,13 +153,18 @@ def party_rows(compared: xr.Dataset, currency: str) -> list[list[str]]:
         What `compare` gave, at one design, population and threshold.
     currency : str
     """
+    return [
+        [party, *(figure(cell, name, currency) for name, _ in PARTY_FIGURES)] for party, cell in parties_of(compared)
+    ]
+
+
+def parties_of(compared: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
+    """Each party that takes part in a design, and its figures."""
     worst = compared.isel(quantile_level=0)
-    rows = []
     for party in compared["party"].values:
         cell = worst.sel(party=party)
         if any(float(cell[name]) for name in ("expected_payment", "expected_cost_borne", "expected_surplus")):
-            rows.append([str(party), *(figure(cell, name, currency) for name, _ in PARTY_FIGURES)])
-    return rows
+            yield str(party), cell
 
 
 def design_tables(contents: Contents) -> Iterator[Table]:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
-from . import sections
+from ..text import SYMBOLS
 from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
+from .figures import Cell, Figure, FigureTable, figure_tables
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import EVERY_FIGURE, NO_EXCLUSION
-from .tables import Table
-from .tidy import COLUMNS, tidy
+from .long import LONG, long_rows
+from .names import EVERY_FIGURE
+from .tables import Number, Table
 
 _LONGEST = 32_767  # characters in a cell
 _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
-_FORMATS: dict[str, dict[str, Any]] = {
-    "title": {"bold": True, "font_size": 16, "font_color": "#12436D"},
+_WORDS: dict[str, dict[str, Any]] = {
+    "title": {"bold": True, "font_size": 16, "font_color": "#12436D", "text_wrap": True, "valign": "top"},
     "lead": {"font_size": 12, "text_wrap": True, "valign": "top"},
     "heading": {"bold": True, "font_size": 12, "font_color": "#12436D"},
-    "note": {"font_color": "#4A5358"},
-    "text": {"valign": "top"},
-    "wrapped": {"text_wrap": True, "valign": "top"},
-    "right": {"align": "right", "valign": "top"},
-    "people": {"num_format": "#,##0"},
-    "share": {"num_format": "0.00%"},
-    "money": {"num_format": "#,##0.00"},
-    "number": {"num_format": "0.0000"},
+    "note": {"font_color": "#4A5358", "text_wrap": True, "valign": "top"},
+    "plain note": {"font_color": "#4A5358"},
+    "label": {"valign": "top"},
+    "text": {"valign": "top", "align": "left", "indent": 1},
+    "wrapped": {"text_wrap": True, "valign": "top", "align": "left", "indent": 1},
+    "label head": {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1},
+    "head": {"bold": True, "text_wrap": True, "align": "left", "valign": "bottom", "bottom": 1, "indent": 1},
+    "number head": {"bold": True, "text_wrap": True, "align": "right", "valign": "bottom", "bottom": 1},
 }
+_PAPER_A4 = 9
+_MANY = 20
+"""Rows from which a table of the summary can be filtered."""
+
+_PENCE = 1_000
+"""Amounts below this are given to the penny."""
+
+_SUMMARY_WIDTHS = (24, 20, 14)
+_TYPE = 11
+"""Points of standard type."""
+
+_LINE = 1.36
+"""Height of a line as a multiple of its type."""
 
 
 def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
@@ -64,8 +78,10 @@ class _Workbook:
     def __init__(self, contents: Contents, made: BytesIO) -> None:
         self.contents = contents
         self.book = _xlsxwriter().Workbook(made, _OPTIONS)
-        self.formats = {name: self.book.add_format(properties) for name, properties in _FORMATS.items()}
+        self.formats = {name: self.book.add_format(properties) for name, properties in _WORDS.items()}
         self.tables = 0
+        self.widths: Sequence[int] = ()
+        """Of the columns of the sheet in the making, in characters."""
 
     def write(self) -> None:
         """Write every sheet and close the file."""
@@ -75,45 +91,72 @@ class _Workbook:
         self._summary()
         self._long()
         self._words("Scenario", list(assumption_tables(self.contents)))
-        self._words("Provenance", [provenance(self.contents), Table("Limits", ["No.", "What this cannot tell you"],
-                    [[str(k), limit] for k, limit in enumerate(LIMITS, start=1)], prose=True)])  # fmt: skip
+        limits = [[Number(str(k), k, "people"), limit] for k, limit in enumerate(LIMITS, start=1)]
+        told = Table("Limits", ["No.", "What this cannot tell you"], limits, prose=True)
+        self._words("Provenance", [provenance(self.contents), told])
         words = [[word.term, word.meaning] for word in GLOSSARY]
-        self._words("Glossary", [Table("Glossary", ["Word", "Meaning"], words, prose=True)])
+        self._words("Glossary", [Table("", ["Word", "Meaning"], words, prose=True)])
         self.book.close()
 
-    # ── sheets of words and finished cells ──
+    def _sheet(self, name: str, widths: Sequence[int], repeated: int) -> Any:
+        """A new sheet: its columns, and how it prints, with the row `repeated` on top of every page."""
+        sheet = self.book.add_worksheet(name)
+        self.widths = widths
+        for column, width in enumerate(widths):
+            sheet.set_column(column, column, width)
+        sheet.set_landscape()
+        sheet.set_paper(_PAPER_A4)
+        sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.6)
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(repeated)
+        sheet.set_footer("&L&A&RPage &P of &N")
+        return sheet
+
+    # ── the summary ──
 
     def _summary(self) -> None:
-        sheet = self.book.add_worksheet("Summary")
+        tables = list(figure_tables(self.contents))
+        widest = max(len(table.head) for table in tables)
+        sheet = self._sheet("Summary", [*_SUMMARY_WIDTHS[:widest], *[13] * (widest - len(_SUMMARY_WIDTHS))], 0)
         sheet.hide_gridlines(2)
-        sheet.set_column(0, 0, 30)
-        sheet.set_column(1, 12, 26)
-        self._text(sheet, 0, 0, str(self.contents.summary.attrs["title"]), "title")
-        sheet.merge_range(1, 0, 1, 5, "", self.formats["lead"])
-        self._text(sheet, 1, 0, answer_text(self.contents), "lead")
-        sheet.set_row(1, 50)
-        self._text(sheet, 2, 0, f"{how_read(self.contents)} {EVERY_FIGURE}", "note")
-        sheet.freeze_panes(3, 1)
-        row = 4
-        for table in self._summary_tables():
-            row = self._table(sheet, row, table)
+        said = ((str(self.contents.summary.attrs["title"]), "title"), (answer_text(self.contents), "lead"),
+                (f"{how_read(self.contents)} {EVERY_FIGURE}", "note"))  # fmt: skip
+        for row, (text, form) in enumerate(said):
+            self._line(sheet, row, widest - 1, text, form)
+        sheet.freeze_panes(1, 1)
+        row = len(said) + 1
+        for table in tables:
+            row = self._figures(sheet, row, table, widest - 1)
 
-    def _summary_tables(self) -> Iterator[Table]:
-        contents = self.contents
-        if contents.has_sizes:
-            yield sections.minimum_table(contents)
-        yield sections.chance_table(contents, contents.target.margin)
-        yield from sections.figure_tables(contents)
-        removed = sections.removed_table(contents)
-        yield from [removed] if removed.rows else []
-        yield from sections.design_tables(contents)
+    def _line(self, sheet: Any, row: int, last: int, text: str, form: str) -> None:
+        """Words across the sheet, the row as high as they need."""
+        sheet.merge_range(row, 0, row, last, "", self.formats[form])
+        self._text(sheet, row, 0, text, form)
+        size = _WORDS[form].get("font_size", _TYPE)
+        sheet.set_row(row, _LINE * size * _lines(text, sum(self.widths[: last + 1]) * _TYPE / size))
+
+    def _figures(self, sheet: Any, row: int, table: FigureTable, last: int) -> int:
+        """A table of figures with its caption; gives the row below it."""
+        self._text(sheet, row, 0, table.caption, "heading")
+        if table.note:
+            self._line(sheet, row + 1, last, table.note, "note")
+        self._named_table(sheet, row + 2, table.head, table.rows, filtered=len(table.rows) > _MANY)
+        for number, cells in enumerate(table.rows, start=row + 3):
+            for column, cell in enumerate(cells):
+                self._figure(sheet, number, column, cell)
+        return row + 3 + len(table.rows) + 1
+
+    def _figure(self, sheet: Any, row: int, column: int, cell: Cell) -> None:
+        if isinstance(cell, Figure):
+            sheet.write_number(row, column, cell.value, self._number_format(cell.form, cell.decimals))
+        elif cell:
+            self._text(sheet, row, column, cell, "text" if column else "label")
+
+    # ── sheets of words and assumptions ──
 
     def _words(self, name: str, tables: Sequence[Table]) -> None:
-        sheet = self.book.add_worksheet(name)
         prose = all(table.prose for table in tables)
-        sheet.set_column(0, 0, 30)
-        sheet.set_column(1, 1, 100 if prose else 24)
-        sheet.set_column(2, 8, 22)
+        sheet = self._sheet(name, (30, 110) if prose else (30, *[22] * 7), 0)
         self._text(sheet, 0, 0, name, "title")
         sheet.freeze_panes(1, 1)
         row = 2
@@ -121,65 +164,91 @@ class _Workbook:
             row = self._table(sheet, row, table, wrapped=prose)
 
     def _table(self, sheet: Any, row: int, table: Table, wrapped: bool = False) -> int:
-        """A table of text with its caption; gives the row below it."""
-        self._text(sheet, row, 0, table.caption, "heading")
-        if table.note:
-            self._text(sheet, row + 1, 0, table.note, "note")
-        self._named_table(sheet, row + 2, table.head, len(table.rows))
-        body = "wrapped" if wrapped else "text" if table.prose else "right"
-        for number, cells in enumerate(table.rows, start=row + 3):
+        """A table of words and given numbers with its caption; gives the row below it."""
+        for said, form in ((table.caption, "heading"), (table.note, "plain note")):
+            if said:
+                self._text(sheet, row, 0, said, form)
+                row += 1
+        self._named_table(sheet, row, table.head, table.rows, prose=wrapped)
+        for number, cells in enumerate(table.rows, start=row + 1):
             for column, cell in enumerate(cells):
-                self._text(sheet, number, column, cell, body if column else "text")
-        return row + 3 + len(table.rows) + 2
+                if isinstance(cell, Number):
+                    form = self._number_format(cell.form, _decimals(cell), "left" if wrapped else "")
+                    sheet.write_number(number, column, cell.value, form)
+                else:
+                    self._text(sheet, number, column, cell, "label" if not column else "wrapped" if wrapped else "text")
+            if wrapped:
+                sheet.set_row(number, _LINE * _TYPE * max(map(_lines, cells, self.widths)))
+        return row + 1 + len(table.rows) + 2
 
-    def _named_table(self, sheet: Any, row: int, head: Sequence[str], rows: int, name: str = "") -> None:
+    def _named_table(
+        self, sheet: Any, row: int, head: Sequence[str], rows: Sequence[Sequence[Any]], name: str = "",
+        filtered: bool = False, prose: bool = False,
+    ) -> None:  # fmt: skip
+        """An Excel table round the rows, each head set as the values below it."""
         self.tables += 1
-        columns = [{"header": _once(head, place)} for place in range(len(head))]
+        heads = [_once(head, place) for place in range(len(head))]
+        columns = [
+            {"header": one, "header_format": self.formats[form]}
+            for one, form in zip(heads, _head_forms(rows, len(heads), prose), strict=True)
+        ]
+        sheet.set_row(row, _LINE * _TYPE * max(map(_lines, heads, self.widths)))
         options = {"columns": columns, "name": name or f"{sheet.get_name()}{self.tables}",
-                   "style": "Table Style Light 1", "autofilter": bool(name)}  # fmt: skip
-        sheet.add_table(row, 0, row + rows, len(head) - 1, options)
+                   "style": "Table Style Light 1", "autofilter": filtered}  # fmt: skip
+        sheet.add_table(row, 0, row + len(rows), len(head) - 1, options)
 
     # ── every figure ──
 
     def _long(self) -> None:
-        figures = tidy(self.contents)
-        sheet = self.book.add_worksheet("Long")
+        rows = long_rows(self.contents)
+        sheet = self._sheet("Long", [width for _, width in LONG], 0)
         sheet.freeze_panes(1, 1)
-        for column, width in enumerate((24, 13, 20, 13, 24, 28, 24, 9, 9, 18, 18, 16, 14, 14, 14)):
-            sheet.set_column(column, column, width)
-        self._named_table(sheet, 0, COLUMNS, len(figures), name="LongTable")
-        for number, row in enumerate(figures.to_dict("records"), start=1):
-            for column, name in enumerate(COLUMNS):
-                self._cell(sheet, number, column, row[name], self._format(name, row))
+        self._named_table(sheet, 0, [head for head, _ in LONG], rows, name="LongTable", filtered=True)
+        for number, cells in enumerate(rows, start=1):
+            for column, cell in enumerate(cells):
+                self._figure(sheet, number, column, cell)
 
-    def _format(self, column: str, row: dict[Any, Any]) -> str:
-        if column in ("margin", "level"):
-            return "share"
-        if column in ("population", "threshold"):
-            return "share" if column == "threshold" and self._is_percentile() else "people"
-        if row["unit"] == "people":
-            return "people"
-        if row["unit"] == "1":
-            return "number" if "skewness" in row["statistic"] else "share"
-        return "money"
+    # ── cells ──
 
-    def _is_percentile(self) -> bool:
-        return self.contents.summary["threshold"].attrs.get("units") == "1"
-
-    def _cell(self, sheet: Any, row: int, column: int, value: Any, form: str) -> None:
-        if isinstance(value, str):
-            self._text(sheet, row, column, value, "text")
-        elif value is None or math.isnan(value):
-            return
-        elif math.isinf(value):
-            told = NO_EXCLUSION if COLUMNS[column] == "threshold" else "above the largest size"
-            self._text(sheet, row, column, told, "right")
-        else:
-            sheet.write_number(row, column, value, self.formats[form])
+    def _number_format(self, form: str, decimals: int, side: str = "") -> Any:
+        """The format of a number: by currency, and with so many decimals."""
+        code = _code(form, decimals, self.contents.currency)
+        if code + side not in self.formats:
+            set_to = {"align": side, "indent": 1} if side else {}
+            self.formats[code + side] = self.book.add_format({"num_format": code, "valign": "top"} | set_to)
+        return self.formats[code + side]
 
     def _text(self, sheet: Any, row: int, column: int, text: str, form: str) -> None:
         """Text as text, whatever it begins with."""
         sheet.write_string(row, column, text[:_LONGEST], self.formats[form])
+
+
+def _code(form: str, decimals: int, currency: str) -> str:
+    """Excel's code of a number format."""
+    places = f".{'0' * decimals}" if decimals else ""
+    if form == "share":
+        return f"0{places}%"
+    if form == "money":
+        symbol = SYMBOLS.get(currency, f"{currency} ").replace('"', "")
+        return f'"{symbol}"#,##0{places}'
+    return f"0{places}" if form == "number" else "#,##0"
+
+
+def _decimals(number: Number) -> int:
+    """As many decimals as the number was given with."""
+    told = number.rstrip("%kmbn")
+    return len(told.partition(".")[2]) if number.form in ("share", "number") else 2 if abs(number.value) < _PENCE else 0
+
+
+def _head_forms(rows: Sequence[Sequence[Any]], columns: int, prose: bool) -> list[str]:
+    """How each head is set: as the values below it."""
+    counts = [not prose and any(isinstance(row[k], Figure | Number) for row in rows) for k in range(columns)]
+    return ["number head" if counts[k] else "head" if k else "label head" for k in range(columns)]
+
+
+def _lines(text: str, width: float) -> int:
+    """Lines that a text takes in a column of so many characters."""
+    return max(1, len(textwrap.wrap(text, max(int(0.9 * width), 8))))
 
 
 def _xlsxwriter() -> Any:

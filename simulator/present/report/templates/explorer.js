@@ -40,7 +40,8 @@
     if (!design) return;
     const rule = design.own ? 0 : at.threshold;
     say("rule", design.rules[rule]);
-    say("own", design.own ? " (the design’s own rule)" : "");
+    say("own", design.own ? ": the design’s own rule, whatever threshold is chosen above" : "");
+    say("budget", design.budgets[at.population][rule]);
     const rows = design.rows[at.population][rule].map(([party, ...figures]) => {
       const row = document.createElement("tr");
       row.append(cell("th", party), ...figures.map((text) => cell("td", text)));
@@ -57,7 +58,9 @@
       say(control.dataset.control, text);
     }
     say("event", grid.events[at.margin]);
-    say("chance", grid.chance[at.population][at.threshold][at.margin].text);
+    const chance = grid.chance[at.population][at.threshold][at.margin];
+    say("chance", chance.text);
+    say("told", chance.told);
     if (grid.minimum.length) {
       const [people, interval] = grid.minimum[at.threshold][at.margin];
       say("minimum", people);
@@ -72,6 +75,25 @@
 
   for (const control of controls) control.addEventListener("input", show);
   show();
+
+  for (const button of document.querySelectorAll("[data-enlarge]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const large = document.getElementById(button.dataset.enlarge).classList.toggle("large");
+      button.setAttribute("aria-pressed", large);
+    });
+  }
+
+  const watched = new ResizeObserver((boxes) => {
+    for (const { target } of boxes) {
+      const box = target.closest(".scroll");
+      box.classList.toggle("over", box.scrollWidth > box.clientWidth + 1);
+    }
+  });
+  for (const box of document.querySelectorAll(".scroll")) {
+    watched.observe(box);
+    watched.observe(box.firstElementChild);
+  }
 
   let opened = [];
   addEventListener("beforeprint", () => {

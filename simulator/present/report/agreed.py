@@ -1,0 +1,56 @@
+"""What was agreed: the budget of each contract, beside the expected cost that it is for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...analysis.exactness import exact_moments
+from ...contracts.design import Design
+from ...contracts.exclusion import Cap, ExclusionRule
+from ...contracts.populations import excludes_nobody
+
+
+def agreed_budgets(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset:
+    """Each design's budget, and the exact mean of the cost that its exclusion rule keeps.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        The draws, by population size.
+    outcome : xarray.Dataset
+        What `settle` made of them under `designs`.
+    designs : sequence of Design
+
+    Returns
+    -------
+    xarray.Dataset
+        By (design, population_size), and threshold where a design is swept over the grid, money per year: ``budget``
+        with ``budget_se``, 0 where the budget is a sum agreed beforehand; ``expected_cost``, exact, NaN where the
+        ledger's scenario is not known.
+    """
+    budget = outcome["budget"]
+    fixed = budget.max("replicate") == budget.min("replicate")
+    places = budget.sizes["population_size"]
+    error = budget.std("replicate", ddof=1) / math.sqrt(budget.sizes["replicate"])
+    grid = budget.sizes.get("threshold", 1)
+    cost = np.stack([np.broadcast_to(_expected(ledger, design.exclusion), (places, grid)) for design in designs])
+    expected = xr.DataArray(cost, dims=("design", "population_size", "threshold"))
+    return xr.Dataset(
+        {
+            "budget": budget.mean("replicate"),
+            "budget_se": error.where(~fixed, 0.0),
+            "expected_cost": expected if "threshold" in budget.dims else expected.isel(threshold=0),
+        }
+    )
+
+
+def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
+    """By population and point of the grid where the rule is swept over it."""
+    if excludes_nobody(rule):
+        return exact_moments(ledger, Cap()).gross_mean[:, None]
+    return exact_moments(ledger, rule).mean

@@ -1,0 +1,33 @@
+"""What if things turn out otherwise? The scenario's own stresses, drawn anew for the report."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ...analysis.stress import stress
+from ...contracts.design import Design
+from ...scenario import Scenario
+
+MOST_REPLICATES = 1_000
+"""Synthetic populations of a stress: differences are paired, so that few will do."""
+
+
+def stressed(scenario: Scenario) -> xr.Dataset | None:
+    """What every stress of a scenario does under each of its designs, at its largest population.
+
+    Returns
+    -------
+    xarray.Dataset or None
+        What `stress` gives, of `MOST_REPLICATES` populations at most; None without stresses, or without a design that
+        has a threshold of its own.
+    """
+    chosen = stressable(scenario.designs)
+    if not (scenario.stresses and chosen):
+        return None
+    replicates = min(scenario.simulation.replicates, MOST_REPLICATES)
+    return stress(scenario, designs=chosen, replicates=replicates)
+
+
+def stressable(designs: tuple[Design, ...]) -> tuple[Design, ...]:
+    """The designs that have a threshold of their own."""
+    return tuple(design for design in designs if design.exclusion.fixed_thresholds())

@@ -1,0 +1,117 @@
+"""What every page and verb share: the last line, fractions as they are written, and the edge of the grid in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from conftest import make
+
+import simulator as sim
+from simulator.contracts.design import with_reference
+from simulator.present.cli import main
+from simulator.present.report import gather
+from simulator.present.report.answer import answer_text
+from simulator.present.text import enough_already, excess_rule, provenance, under
+from simulator.present.text_run import run_report
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+UNCERTAIN = str(CONFIGS / "uncertain.toml")
+DESIGNS = [{"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("run", lambda drawn: sim.summarise(sim.simulate(drawn, progress=False))),
+        ("exact", sim.exact),
+        ("luck", lambda drawn: sim.luck(drawn, 20_000, 0.04)),
+        ("terms", lambda drawn: sim.viable_terms(drawn, 20_000)),
+        (
+            "settle",
+            lambda drawn: sim.compare(
+                sim.settle(sim.simulate(drawn, progress=False), with_reference(drawn.designs, None))
+            ),
+        ),
+    ],
+)
+def test_every_page_ends_with_where_its_figures_come_from(name, answer) -> None:
+    drawn = make(simulation={"replicates": 40, "population_sizes": [300, 1_000]}, designs=DESIGNS)
+    last = str(sim.table(answer(drawn))).splitlines()[-1]
+    begins = "40 synthetic populations · seed" if name in ("run", "settle") else "exact: no draws"
+    assert last.startswith(begins) and f"scenario {drawn.scenario_id[:8]} · simulator " in last
+
+
+def test_the_last_line_tells_what_is_known() -> None:
+    assert provenance({"replicates": 1, "seed": 7, "scenario_id": "a" * 64}) == (
+        "1 synthetic population · seed 7 · scenario aaaaaaaa"
+    )
+
+
+@pytest.mark.parametrize(("written", "warned"), [("3", True), ("3%", False), ("0.03", False)])
+def test_a_fraction_may_be_a_percentage_and_a_whole_number_is_warned_of(written: str, warned: bool) -> None:
+    called = CliRunner().invoke(main, ["size", UNCERTAIN, "--exact", "--margin", written])
+    assert called.exit_code == 0
+    assert ("--margin: 3 means 300%; for 3% write 0.03 or 3%" in called.stderr) == warned
+    assert ("above 300% of" if warned else "above 3% of") in " ".join(called.stdout.split())
+
+
+def test_what_is_no_fraction_is_refused() -> None:
+    called = CliRunner().invoke(main, ["size", UNCERTAIN, "--margin", "x%"])
+    assert called.exit_code == 2 and "'x%' is not a number" in called.output
+
+
+def test_a_cap_has_one_name_in_tables_and_one_in_sentences() -> None:
+    assert [excess_rule(label) for label in ("£25k", "99%", "no exclusion")] == [
+        "cap £25k", "cap at percentile 99", "no exclusion",
+    ]  # fmt: skip
+    assert under("£25k") == "with each patient's cost capped at £25k"
+
+
+def test_the_smallest_size_that_is_enough_is_told_in_a_sentence() -> None:
+    assert enough_already("≤ 5,000") == "5,000 people, the smallest size simulated, are already enough"
+    assert enough_already("≤ 5,000 (up to 7,100)").endswith("are already enough (95% interval: up to 7,100)")
+    assert enough_already("12,000 (11,000 to 14,000)") == ""
+    drawn = make(simulation={"replicates": 200, "population_sizes": [200_000, 400_000]})
+    ledger = sim.simulate(drawn, progress=False)
+    said = " ".join(str(run_report(sim.summarise(ledger), 0.05, 0.05)).split())
+    assert "to 5%, 200,000 people, the smallest size simulated, are already enough without exclusion" in said
+    assert "or fewer" not in said
+    told = answer_text(gather(ledger, 0.05))
+    assert "200,000 people, the smallest size simulated, are already enough with no exclusion" in told
+    assert "needs" not in told
+
+
+def test_without_a_threshold_nothing_is_said_of_what_thresholds_remove() -> None:
+    simulation = {"replicates": 40, "population_sizes": [300, 1_000], "thresholds": [float("inf")]}
+    plain = sim.summarise(sim.simulate(make(simulation=simulation), progress=False))
+    capped = make(simulation=simulation | {"thresholds": [5_000.0, float("inf")]})
+    assert "takes out" not in str(run_report(plain, 0.03, 0.05))
+    assert "takes out" in str(run_report(sim.summarise(sim.simulate(capped, progress=False)), 0.03, 0.05))
+
+
+def test_one_law_is_told_once_with_both_its_names() -> None:
+    called = CliRunner().invoke(main, ["calibrate", "--mean", "952", "--p-user", "0.85", "--top-share", "0.05=0.514"])
+    assert "lomax (the same law as gpd)" in called.output and "gpd  " not in called.output
+    assert called.output.startswith("5 families")
+
+
+def test_a_payoff_is_in_the_currency_of_its_scenario() -> None:
+    drawn = make(designs=DESIGNS, currency="EUR")
+    assert sim.payoff(drawn.designs, scenario=drawn)["surplus"].attrs["units"] == "EUR per year"
+
+
+def test_a_fit_bounds_what_no_row_shows_and_says_what_is_of_everybody() -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"total": np.r_[rng.lognormal(6, 1, 167), rng.lognormal(6, 1, 400), np.zeros(100)]})
+    frame["band"] = ["a"] * 167 + ["b"] * 500
+    model = sim.fit(frame, cost="total", segment="band", sets=2, family="lognormal")
+    page = str(sim.table(model))
+    (line,) = [line for line in page.splitlines() if line.startswith("a ") and "lognormal" in line]
+    assert "< 2.2%" in line and "exactly" not in page  # 1 − 0.025^(1/167)
+    assert page.splitlines()[-1].startswith("fitted to 667 rows · seed 1 · simulator")
+    assert ("not told: fewer than ten" in " ".join(page.split())) == ("not told" in page.partition("not told:")[0])
+    assert "Over all segments" not in page and "f everybody, " in page
