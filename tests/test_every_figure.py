@@ -31,7 +31,7 @@ _INTERVAL = rf"(?:(?:up to|perhaps|perhaps over|at least) {NUMBER}|(?:≤ )?{NUM
 
 CARRIED = (
     rf"{FIGURE} ± (?:< )?{NUMBER}",
-    rf"[<>≤] {FIGURE}(?: \({_INTERVAL}\))?",
+    rf"(?:[<>≤]|less than|more than) {FIGURE}(?: \({_INTERVAL}\))?",
     rf"{FIGURE} (?:exactly|as drawn)",
     rf"{FIGURE} \(error unknown\)",
     rf"(?:{FIGURE}|\d+)(?: people)?(?: are enough)? \((?:95% interval: )?{_INTERVAL}[);]",

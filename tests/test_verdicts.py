@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.statistics import exact_interval
 from simulator.contracts.compare import comparison_json
 from simulator.contracts.design import Design
 from simulator.present.verdicts import verdicts
@@ -65,6 +67,15 @@ def test_a_year_that_no_draw_shows_otherwise_is_told_in_words(compared):
     rows = [row | {"p_loss": 1.0, "p_loss_se": 0.0, "worst_0.05_se": 0.0} for row in compared["rows"]]
     tariff = verdicts({**compared, "rows": rows}, "GBP")[0]
     assert "loses in every year drawn, one year in 20 is worse than −£" in tariff and tariff.endswith(" as drawn).")
+
+
+def test_a_loss_that_no_draw_shows_is_bounded_as_other_chances_are(compared):
+    replicates = compared["replicates"]
+    assert compared["unseen_bound"] == pytest.approx(exact_interval(np.array([0]), replicates)[0, 1], rel=1e-12)
+    (bound,) = {f"{100 * compared['unseen_bound']:.2g}"}
+    for seen, said in ((0.0, f"loses in less than {bound}% of years"), (1.0, "loses in more than 9")):
+        rows = [row | {"p_loss": seen, "p_loss_se": 0.01} for row in compared["rows"]]
+        assert said in verdicts({**compared, "rows": rows}, "GBP")[0]
 
 
 def test_many_parties_are_counted_and_not_listed(compared):

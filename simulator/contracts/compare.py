@@ -57,7 +57,8 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         ``expected_cost_borne``, ``expected_surplus``, ``sd_surplus``, ``p_loss``, ``p_loss_over``, ``worst_surplus``
         (quantile_level), ``risk_share`` = cov(surplus, total) / var(total), which adds to 1 over parties,
         ``surplus_difference`` and ``sd_difference`` to the first design on the same draws. Without party:
-        ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``.
+        ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``. The attribute
+        ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
     compared = xr.Dataset(attrs=outcome.attrs)
@@ -79,9 +80,15 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         _add(compared, "expected_protection_cost", *_mean(outcome["protection_cost"]))
     _drop_rounding(compared, float(abs(outcome["budget"]).max()))
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
+    replicates = surplus.sizes["replicate"]
     return compared.assign_attrs(
-        imbalance=imbalance(outcome), loss_over=loss_over, replicates=surplus.sizes["replicate"]
+        imbalance=imbalance(outcome), loss_over=loss_over, replicates=replicates, unseen_bound=_unseen_bound(replicates)
     )
+
+
+def _unseen_bound(replicates: int) -> float:
+    """Upper end of the 95% interval of a probability of which no event was seen (Clopper and Pearson)."""
+    return float(1.0 - 0.025 ** (1.0 / replicates))
 
 
 def _add(compared: xr.Dataset, name: str, estimate: xr.DataArray, error: xr.DataArray) -> None:
@@ -234,11 +241,12 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
 
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
-    """Everything that a comparison tells, as plain JSON: `imbalance`, `rows`, `triggered`, `protection`."""
+    """Everything that a comparison tells, as plain JSON."""
     return {
         "imbalance": float(compared.attrs["imbalance"]),
         "replicates": int(compared.attrs["replicates"]),
         "loss_over": float(compared.attrs["loss_over"]),
+        "unseen_bound": float(compared.attrs["unseen_bound"]),
         "reference": str(compared["design"].values[0]),
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),

@@ -148,7 +148,7 @@ def chance(value: float, se: float, interval: Iterable[float], figures: int | No
     """
     if value in (0.0, 1.0):
         low, high = (float(bound) for bound in interval)
-        return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.6g}%"
+        return f"< {100 * high:.2g}%" if value == 0 else f"> {100 * low:.{error_decimals(100 - 100 * low) + 1}f}%"
     if figures is None or is_as_drawn(se) or not math.isfinite(se):
         return percent(value, se)
     decimals = told_decimals(100 * value, 100 * se, figures), told_decimals(100 - 100 * value, 100 * se, 1)

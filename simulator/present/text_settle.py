@@ -23,7 +23,9 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str, or
         [row for row in compared[part] if row["population_size"] == largest] for part in ("triggered", "protection")
     )
     designs = by_design(rows, currency)
-    parts: list[Table | str] = [f"Each party's year at {people(largest)} people (± one standard error)"]
+    parts: list[Table | str] = [
+        f"Each party's year at {people(largest)} people (± one standard error; < and >: 95% bound)"
+    ]
     parts += [_parties(name, of, currency, compared) for name, of in designs.items()]
     if events:
         parts.append(_events(events))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import AS_DRAWN, amount, excess_rule, is_as_drawn, percent, threshold_label
+from .text import AS_DRAWN, amount, chance, excess_rule, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -18,7 +18,9 @@ _FEWEST = 10
 """Replicates below which no spread is told."""
 
 
-def verdicts(compared: Mapping[str, Any], currency: str, figures: int | None = None) -> list[str]:
+def verdicts(
+    compared: Mapping[str, Any], currency: str, figures: int | None = None, most: int = _MOST_PARTIES
+) -> list[str]:
     """A sentence for each design at the largest population.
 
     Parameters
@@ -29,6 +31,8 @@ def verdicts(compared: Mapping[str, Any], currency: str, figures: int | None = N
         ISO 4217 code.
     figures : int, optional
         Significant figures at most; as many as the errors allow without it.
+    most : int
+        Parties that are named.
 
     Returns
     -------
@@ -36,13 +40,14 @@ def verdicts(compared: Mapping[str, Any], currency: str, figures: int | None = N
         Money per year. What is "drawn" and has no ± was the same in every draw, and need not be exact.
     """
     designs = by_design(rows_told(compared), currency)
-    return [_verdict(name, rows, currency, figures) for name, rows in designs.items()]
+    return [_verdict(name, rows, currency, figures, most) for name, rows in designs.items()]
 
 
 def rows_told(compared: Mapping[str, Any]) -> list[Row]:
     """The rows at the largest population, without what too few populations cannot tell."""
     largest = max(row["population_size"] for row in compared["rows"])
-    rows = [row for row in compared["rows"] if row["population_size"] == largest]
+    bound = {"unseen_bound": compared["unseen_bound"]}
+    rows: list[Row] = [{**row, **bound} for row in compared["rows"] if row["population_size"] == largest]
     return [_unspread(row) for row in rows] if compared["replicates"] < _FEWEST else rows
 
 
@@ -65,8 +70,11 @@ def row_amount(row: Row, name: str, currency: str, figures: int | None = None) -
 
 
 def row_chance(row: Row, name: str, figures: int | None = None) -> str:
-    """A fraction of a row with its error."""
-    return percent(number(row[name]), number(row[f"{name}_se"]), figures=figures)
+    """A fraction of a row with its error; the bound of a chance that was never seen in the draws, or always."""
+    value, se = number(row[name]), number(row[f"{name}_se"])
+    if is_as_drawn(se) or not name.startswith("p_") or "unseen_bound" not in row:
+        return percent(value, se, figures=figures)
+    return chance(value, se, (1 - row["unseen_bound"], row["unseen_bound"]), figures)
 
 
 def _unspread(row: Row) -> Row:
@@ -81,14 +89,13 @@ def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
     return f"{row['design']}, {excess_rule(threshold_label(number(row['threshold']), '', currency))}"
 
 
-def _verdict(design: str, rows: Sequence[Row], currency: str, figures: int | None) -> str:
+def _verdict(design: str, rows: Sequence[Row], currency: str, figures: int | None, most: int) -> str:
     carrying = sorted((row for row in rows if abs(_risk(row)) >= LEAST_TOLD_SHARE), key=lambda row: -abs(_risk(row)))
     if not carrying:
         unknown = any(math.isnan(number(row["risk_share"])) for row in rows)
         return f"{design}: {'who carries the risk is not estimable' if unknown else 'nobody carries any risk'}."
-    told = [_carries(row, currency, figures) for row in carrying[:_MOST_PARTIES]]
-    rest = carrying[_MOST_PARTIES:]
-    if rest:
+    told = [_carries(row, currency, figures) for row in carrying[:most]]
+    if len(carrying) > most:
         told.append("the rest on others")
     return f"{design}: {'; '.join(told)}."
 
@@ -107,7 +114,8 @@ def _losing(row: Row, figures: int | None) -> str:
     """In how many years; in words where every year that was drawn went the same way."""
     if is_as_drawn(number(row["p_loss_se"])):
         return "every year drawn" if number(row["p_loss"]) else "no year drawn"
-    return f"{row_chance(row, 'p_loss', figures)} of years"
+    told = row_chance(row, "p_loss", figures).replace("< ", "less than ").replace("> ", "more than ")
+    return f"{told} of years"
 
 
 def _risk(row: Row) -> float:

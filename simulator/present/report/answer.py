@@ -31,7 +31,7 @@ def carried(contents: Contents) -> str:
     compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
     first = min(1, len(contents.designs) - 1)
     chosen = compared.isel(design=[first], population_size=[-1])
-    (told,) = verdicts(comparison_json(chosen), contents.currency, FIGURES)
+    (told,) = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2)
     swept = not contents.designs[first].exclusion.fixed_thresholds()
     rule = f" ({contents.thresholds[-1]})" if swept else ""
     return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {told}"

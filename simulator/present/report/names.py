@@ -6,7 +6,7 @@ import math
 
 import xarray as xr
 
-from ..text import DRAWN_NOTE, money
+from ..text import DRAWN_NOTE, is_as_drawn, money
 from ..text import NO_EXCLUSION as NO_EXCLUSION
 from ..text import percentage as percentage
 from .rounding import amount, chance, percent
@@ -50,6 +50,8 @@ def figure(cell: xr.Dataset, name: str, currency: str) -> str:
     value, se = float(cell[name]), float(cell[f"{name}_se"])
     if name == "p_overspend":
         return chance(value, se, cell["p_overspend_interval"].values)
+    if name.startswith("p_") and not is_as_drawn(se):
+        return chance(value, se, (1 - cell.attrs["unseen_bound"], cell.attrs["unseen_bound"]))
     if cell[name].attrs.get("units") == "1":
         return percent(value, se)
     return money_told(value, se, currency)

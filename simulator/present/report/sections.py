@@ -177,7 +177,9 @@ def design_tables(contents: Contents) -> Iterator[Table]:
         rows = party_rows(compared.sel(design=design.name), contents.currency)
         rule = rule_of(contents, design.name, -1)
         caption = f"{design.name}: each party’s year among {place.label}, {rule}"
-        yield Table(caption, ["Party", *(title for _, title in PARTY_FIGURES)], rows, _NOTE)
+        bounded = any(cell.startswith(("<", ">")) for row in rows for cell in row[1:])
+        head = ["Party", *(title for _, title in PARTY_FIGURES)]
+        yield Table(caption, head, rows, _BOUND_NOTE if bounded else _NOTE)
 
 
 def at_threshold(compared: xr.Dataset, position: int) -> xr.Dataset:

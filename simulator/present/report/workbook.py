@@ -43,7 +43,7 @@ _MANY = 20
 _PENCE = 1_000
 """Amounts below this are given to the penny."""
 
-_SUMMARY_WIDTHS = (24, 20, 14)
+_SUMMARY_WIDTHS = (26, 22, 26)
 _TYPE = 11
 """Points of standard type."""
 
