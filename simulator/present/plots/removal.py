@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from ..text import NO_EXCLUSION, error_decimals, people
 from .colours import SERIES
 from .names import threshold_names
-from .style import evenly, finish, house_axes, percent_axis, words
+from .style import evenly, finish, house_axes, left_out, percent_axis, words
 from .wanted import made_by
 
 DRAWN = tuple(
@@ -45,8 +45,8 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
     """
     cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
     names = threshold_names(summary)
-    finite = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
-    finite = [finite[k] for k in evenly(len(finite), _MOST)]
+    every = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
+    finite = [every[k] for k in evenly(len(every), _MOST)]
     with house_axes(ax, (7.0, 1.9 + 0.62 * max(len(finite), 3))) as axes:
         for part, (said, colour) in enumerate(zip(_SAID, _COLOURS, strict=True)):
             value, error = (cells[DRAWN[2 * part + k]].values[finite] for k in (0, 1))
@@ -71,7 +71,12 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
         percent_axis(axes.xaxis)
         axes.set_xlabel(f"share that is removed, {people(float(cells['population_size']))} people for one year")
         axes.set_ylabel("one patient's annual cost")
-        finish(axes, summary, "What does a threshold take out of the budget?", _NOTE)
+        finish(
+            axes,
+            summary,
+            "What does a threshold take out of the budget?",
+            _NOTE + left_out([names[k] for k in every], _MOST),
+        )
     return axes
 
 

@@ -241,6 +241,12 @@ def evenly(count: int, most: int = MOST_SERIES) -> list[int]:
     return [round(step * (count - 1) / (most - 1)) for step in range(most)]
 
 
+def left_out(names: Sequence[str], most: int = MOST_SERIES) -> str:
+    """The series that `evenly` leaves out, as the end of a note; nothing where all are drawn."""
+    missing = [name for at, name in enumerate(names) if at not in evenly(len(names), most)]
+    return f" Not drawn: {', '.join(missing)}." if missing else ""
+
+
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .colours import GREY
 from .names import threshold_names
-from .style import evenly, finish, house_axes, label_ends, people_axis, percentage
+from .style import evenly, finish, house_axes, label_ends, left_out, people_axis, percentage
 from .wanted import made_by
 
 DRAWN = ("minimum_population", "minimum_population_interval")
@@ -79,7 +79,7 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float
             "How large must the population be, for each target?",
             " ".join(
                 [
-                    _note(answer, least[:, shown], endless),
+                    _note(answer, least[:, shown], endless) + left_out(names),
                     *(f"Dotted: the target of {percentage(target)}." for target in marked),
                 ]
             ),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..text import SYMBOLS
 from .colours import INK
 from .names import threshold_names
-from .style import evenly, finish, house_axes, label_ends, log_percent_axis, people_axis
+from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
 from .wanted import made_by
 
 DRAWN = ("cv", "cv_se", "exact_cv")
@@ -61,7 +61,9 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
         log_percent_axis(axes.yaxis)
         axes.set_xlim(float(sizes[0]), float(sizes[-1]))
         label_ends(axes, ends)
-        finish(axes, summary, title or "How does luck shrink as the population grows?", _note(summary))
+        finish(
+            axes, summary, title or "How does luck shrink as the population grows?", _note(summary) + left_out(names)
+        )
     return axes
 
 

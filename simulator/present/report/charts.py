@@ -15,7 +15,6 @@ from ...analysis.exact_curve import exact_curve
 from ...analysis.fan import fan
 from ...runs import scenario_of
 from .. import plots
-from ..plots.style import MOST_SERIES, evenly
 from .gather import Contents
 from .pictured import fan_table, target_table
 from .sections import at_threshold, chance_table, design_tables, luck_table, removed_table
@@ -36,8 +35,6 @@ class Chart(NamedTuple):
     """The figures that are drawn."""
     is_for: Callable[[Contents], bool] = lambda _: True
     """Whether this ledger has the figures for it."""
-    draws: int | None = None
-    """How many patient-level rules are drawn at most, evenly chosen."""
 
 
 class Picture(NamedTuple):
@@ -87,7 +84,6 @@ CHARTS = (
         lambda _, shown: plots.variance_by_size(shown),
         lambda contents, _: [luck_table(contents)],
         lambda contents: contents.has_sizes,
-        MOST_SERIES,
     ),
     Chart(
         "Which sizes and thresholds are viable?",
@@ -104,7 +100,6 @@ CHARTS = (
         lambda _, shown: plots.minimum_by_target(shown),
         lambda contents, shown: [target_table(contents, shown)],
         _is_some_size_least,
-        MOST_SERIES,
     ),
     Chart(
         "Between which over- and underspends do years lie?",
@@ -144,15 +139,6 @@ def pictures(contents: Contents) -> Iterator[Picture]:
 
 def picture_of(chart: Chart, contents: Contents, name: str) -> Picture:
     """A chart, drawn; `name` begins its ids."""
-    shown, told = chart.shown(contents), f"{chart.told}{_not_drawn(chart, contents)}"
-    svg = inline_svg(lambda: chart.draw(contents, shown), name, chart.question, told)
-    return Picture(name, chart.question, told, svg, tuple(chart.tables(contents, shown)))
-
-
-def _not_drawn(chart: Chart, contents: Contents) -> str:
-    """Which rules have no line of their own, where there are too many for one picture."""
-    if chart.draws is None:
-        return ""
-    drawn = evenly(len(contents.thresholds), chart.draws)
-    missing = [name for at, name in enumerate(contents.thresholds) if at not in drawn]
-    return f" Not drawn, but in the figures behind the picture: {', '.join(missing)}." if missing else ""
+    shown = chart.shown(contents)
+    svg = inline_svg(lambda: chart.draw(contents, shown), name, chart.question, chart.told)
+    return Picture(name, chart.question, chart.told, svg, tuple(chart.tables(contents, shown)))
