@@ -58,6 +58,7 @@ GIVEN = (
     r"held to 0…100%",
     r"Draw 1,000 or more",
     rf"capitation {FIGURE} a head",
+    rf"\(cap {FIGURE}\)",
 )
 """What was asked for or given, in the words that say so."""
 

@@ -20,6 +20,7 @@ from simulator.contracts.design import with_reference
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text, carried
 from simulator.present.report.assumptions import assumption_tables, provenance
+from simulator.present.report.explorer import explorer
 from simulator.present.report.gather import Contents
 from simulator.present.report.otherwise import said, stress_tables
 from simulator.present.report.page import html_of
@@ -88,6 +89,14 @@ def test_a_swept_design_says_under_which_rule() -> None:
     swept = gather(drawn(designs=[{"name": "swept", "exclusion": {"kind": "cap"}}], stresses=[]))
     assert carried(swept).startswith("Who carries the risk, among 4,000 people (no exclusion)? swept: ")
     assert carried(gather(drawn(designs=[], stresses=[]))) == ""
+
+
+def test_the_answer_speaks_of_every_design_and_the_explorer_opens_at_the_contracts_own_case() -> None:
+    several = gather(drawn(designs=[SHARED, SHARED | {"name": "later", "year": 1}], stresses=[]))
+    told = carried(several)
+    assert "shared: " in told and " later: " in told and told.count("of the risk") == 2
+    at = {control.name: control.options[control.at] for control in explorer(several).controls}
+    assert (at["population"], at["threshold"], at["design"]) == ("4,000 people", "cap £5k", "shared")
 
 
 def test_the_smallest_size_is_said_to_be_enough() -> None:

@@ -18,6 +18,7 @@ from simulator.present.text import (
     percent,
     threshold_label,
 )
+from simulator.present.text_stress import _hurt
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,17 @@ def test_a_minimum_is_rounded_and_its_interval_outwards() -> None:
         "over 100,000 (at least 88,000)",
         "over 100,000",
     ]
+
+
+@pytest.mark.parametrize(
+    ("share", "error", "shown"),
+    [
+        (-0.00513, 0.000032, "−0.513% ± 0.003"),
+        (-0.01596, 0.000016, "−1.596% ± 0.002"),
+        (-0.01596, 0.000004, "−1.596% ± < 0.001"),
+        (-0.105572, 0.000161, "−10.557% ± 0.016"),
+    ],
+)
+def test_an_error_of_a_stress_is_told_or_truly_bounded(share: float, error: float, shown: str) -> None:
+    cell = xr.Dataset({"surplus_difference_share": share, "surplus_difference_share_se": error})
+    assert _hurt(cell).rstrip(" █▓▒░") == shown

@@ -157,13 +157,13 @@ _NO_SHARES = {"gain_share": None, "loss_share": None, "influence": None}
 
 
 def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
-    """Tariff and block: acute care paid as it is done, community and mental health care a fixed sum.
+    """Tariff and block: a part of the care is paid as it is done, the rest by a fixed sum, for every provider alike.
 
     Half of the money in blocks is assumed.
     """
     return Design(
         name=STATUS_QUO,
-        expresses="Acute care is paid by tariff, community and mental health care by block: nobody shares anything.",
+        expresses="Half of every provider's budget is a block, the rest is paid by tariff: nobody shares anything.",
         terms=(TariffAndBlock(block_share=0.5),),
         parties=tuple(party.model_copy(update=_NO_SHARES) for party in parties),
         split="by_budget",

@@ -9,6 +9,7 @@ import xarray as xr
 from .page import Page, Table
 from .text import (
     error_decimals,
+    error_told,
     exact_chance,
     exact_percent,
     explained,
@@ -18,6 +19,9 @@ from .text import (
     too_few,
     with_origin,
 )
+
+_DECIMALS = 3
+"""Of a per cent of revenue, at most."""
 
 _SHADES = ((0.10, "█"), (0.05, "▓"), (0.02, "▒"), (0.005, "░"))
 
@@ -92,8 +96,8 @@ def _hurt(cell: xr.Dataset) -> str:
 
 def _rounded(share: float, error: float, sign: bool = False) -> str:
     """As `percent`, but never finer than a thousandth of a per cent."""
-    if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > 3:
-        return f"{exact_percent(share, 3, sign)} ± < 0.001"
+    if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > _DECIMALS:
+        return f"{exact_percent(share, _DECIMALS, sign)} {error_told(100 * error, _DECIMALS)}"
     return percent(share, error, sign)
 
 

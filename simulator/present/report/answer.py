@@ -11,6 +11,9 @@ from .gather import Contents
 from .names import NO_EXCLUSION, figure, percentage
 from .rounding import FIGURES, in_words
 
+_MOST_DESIGNS = 3
+"""Designs of which the answer speaks."""
+
 
 class Part(NamedTuple):
     """A piece of the sentence; the figures of it are strong."""
@@ -25,16 +28,17 @@ def answer(contents: Contents) -> tuple[Part, ...]:
 
 
 def carried(contents: Contents) -> str:
-    """Who carries the risk under the first design that is not there to compare with; nothing without designs."""
+    """Who carries the risk under the designs that are not there to compare with; nothing without designs."""
     if contents.compared is None:
         return ""
     compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
     first = min(1, len(contents.designs) - 1)
-    chosen = compared.isel(design=[first], population_size=[-1])
-    (told,) = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2)
-    swept = not contents.designs[first].exclusion.fixed_thresholds()
+    here = slice(first, first + _MOST_DESIGNS)
+    chosen = compared.isel(design=here, population_size=[-1])
+    told = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2 if chosen.sizes["design"] == 1 else 1)
+    swept = any(not design.exclusion.fixed_thresholds() for design in contents.designs[here])
     rule = f" ({contents.thresholds[-1]})" if swept else ""
-    return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {told}"
+    return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {' '.join(told)}"
 
 
 def answer_text(contents: Contents) -> str:

@@ -96,17 +96,29 @@ def _marks(contents: Contents) -> list[str]:
 def _controls(contents: Contents) -> list[Control]:
     margins = contents.margins
     largest = contents.summary.sizes["population_size"] - 1
+    size = largest if contents.designs else largest // 2
     found = [
-        Control("population", "Population", [place.label for place in contents.places], largest // 2),
-        Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds),
-                len(contents.thresholds) - 1),
+        Control("population", "Population", [place.label for place in contents.places], size),
+        Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds), _own_threshold(contents)),
         Control("margin", "Margin above the budget", [percentage(m) for m in margins],
                 margins.index(contents.target.margin)),
     ]  # fmt: skip
     if contents.designs:
         names = [design.name for design in contents.designs]
-        found.append(Control("design", "Design", names, 1 if names[0] == STATUS_QUO and len(names) > 1 else 0))
+        found.append(Control("design", "Design", names, _first_design(contents)))
     return found
+
+
+def _first_design(contents: Contents) -> int:
+    """The first design that is not there to compare with."""
+    return 1 if contents.designs[0].name == STATUS_QUO and len(contents.designs) > 1 else 0
+
+
+def _own_threshold(contents: Contents) -> int:
+    """Where the first design's own threshold stands among those of the run; else the last of these."""
+    own = contents.designs[_first_design(contents)].exclusion.fixed_thresholds() if contents.designs else ()
+    known = contents.summary["threshold"].values.tolist()
+    return known.index(own[-1]) if own and own[-1] in known else len(known) - 1
 
 
 # ── the retained cost ────────────────────────────────────────────────────────────────────────
@@ -154,7 +166,7 @@ def _figures(contents: Contents, place: Place) -> list[list[str]]:
         known = math.isfinite(float(cell["exact_mean"]))
         given = float(cell["budget"])
         budget = (
-            exact_amount(given, contents.currency, 3)
+            exact_amount(given, contents.currency)
             if known
             else money_told(given, float(cell["mean_cost_se"]), contents.currency)
         )
@@ -206,5 +218,5 @@ def _budget(contents: Contents, name: str, place: int, at: int) -> str:
     cell = contents.agreed.sel(design=name).isel(population_size=place)
     cell = cell.isel(threshold=at) if "threshold" in cell.dims else cell
     budget, error = float(cell["budget"]), float(cell["budget_se"])
-    told = amount(budget, error, contents.currency) if error else exact_amount(budget, contents.currency, 4)
+    told = amount(budget, error, contents.currency) if error else exact_amount(budget, contents.currency)
     return f"Budget by contract: {told}."

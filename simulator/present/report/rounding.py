@@ -13,7 +13,7 @@ FIGURES = 3
 
 NOTE = "± is one standard error."
 
-AT_MOST = "Figures have three digits at most: ± < 0.1 says that the error is smaller than the last of them."
+AT_MOST = "Estimates in tables have three digits or so: ± < 0.1 says that the error is smaller than the last of them."
 """What is said once, at the head."""
 
 

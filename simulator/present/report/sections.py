@@ -42,6 +42,10 @@ REMOVED_FIGURES = (
 """What is told of what a rule takes out."""
 
 _NOTE = NOTE
+_NOT_REACHED = (
+    " “Over” the largest size simulated: it is not enough, and where what hits everybody at once exceeds the "
+    "target, no size is."
+)
 _BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or always, seen."
 
 
@@ -57,7 +61,8 @@ def minimum_table(contents: Contents) -> Table:
         f"Smallest population at which an overspend has a chance of at most {percentage(contents.target.at_most)}",
         ["Patient-level rule", *(f"above {percentage(margin)}" for margin in margins)],
         rows,
-        "People; 95% interval in brackets, rounded outwards. Read off the simulated sizes.",
+        "People; 95% interval in brackets, rounded outwards. Read off the simulated sizes."
+        + (_NOT_REACHED if any(cell.startswith("over ") for row in rows for cell in row) else ""),
         stacked=True,
     )
 

@@ -46,8 +46,10 @@ def budget_table(contents: Contents) -> Table:
     ]
     note = (
         "A year. Exact, but for a budget that varies from year to year: its mean ± one standard error. Budget by "
-        "contract: what is paid for the cost that the rule keeps, loading and discount included, and where the amount "
-        "is for all cost, less what the rule is expected to take out. Expected cost: the mean of what the rule keeps."
+        "contract: what is set for the cost that the rule keeps, loading and discount included, and where the amount "
+        "is for all cost, less what the rule is expected to take out. It is not what providers receive in the end: "
+        "shares, limits and outcomes move money between the parties, as the picture and the tables below show. "
+        "Expected cost: the mean of what the rule keeps."
     )
     return Table(f"Budget by contract and expected cost, at {people(size)} people", head, rows, note)
 
