@@ -172,7 +172,7 @@ def _place(number: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.
 
 def _note(drawn: bool, line: _Line | None) -> str:
     note = "Chance in % ± one standard error; < and >: 95% bound." if drawn else "Chance in %, exact."
-    if line is None:
+    if line is None or ((line.least == line.interval).all() and np.isin(line.least, (0, np.inf)).all()):
         return note
     target, bars = percentage(line.at_most), "95% intervals" if drawn else "the two sizes between which it lies"
     note += f" Line: where it is {target}, read off between the sizes; bars: {bars}."

@@ -69,7 +69,8 @@ def _how_large(contents: Contents) -> tuple[Part, ...]:
     parts = [Part(start if enough_already(first[0]) else f"{start}a contract needs "), *_number(*first)]
     for one in others:
         parts += [Part("; "), *_number(*one)]
-    return (*parts, Part(", as read off the simulated sizes."))
+    budget = "; its budget is the expected cost, whatever a design sets" if contents.designs else ""
+    return (*parts, Part(f", as read off the simulated sizes{budget}."))
 
 
 def _number(said: str, rule: str) -> tuple[Part, ...]:
