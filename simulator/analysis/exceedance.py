@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..base import SimulatorError
+from ..contracts.compare import unseen_bound
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..ledger import describe_variable
 from ..runs import scenario_of
@@ -21,8 +22,6 @@ from .statistics import summarise
 Array = NDArray[np.float64]
 
 _POINTS = 40  # of each population's own curve
-_NEVER = 0.025
-"""Chance that no year is drawn beyond the upper end of a 95% interval: of rarer years the largest drawn is no limit."""
 
 
 def exceedance(
@@ -69,7 +68,7 @@ def exceedance(
     ).assign_attrs(summary.attrs)
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
-    answer.attrs["rarest"] = 1 - _NEVER ** (1 / ledger.sizes["replicate"])
+    answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
     describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
     describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
     describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")

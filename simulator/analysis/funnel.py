@@ -140,12 +140,12 @@ def _ratio(cost: Array, expected: Array) -> Array:
 
 def _described(answer: xr.Dataset, scenario: Scenario, practices: xr.Dataset | pd.DataFrame) -> xr.Dataset:
     sentences = {
-        "ratio": ("1", "cost / expected cost, all practices together 1"),
+        "ratio": ("1", "cost / expected cost, all practices together 1, of the year shown: exact"),
         "members": ("people", "people on the practice's list, for one year"),
         "practice_limit": ("1", "ratio within which luck leaves the practice with this chance, exact"),
         "limit": ("1", "the same by people, where all have one case mix, exact"),
-        "outside": ("practices", "practices beyond the limit"),
-        "expected_outside": ("practices", "practices that luck alone would put there"),
+        "outside": ("practices", "practices beyond the limit in the year shown, exact"),
+        "expected_outside": ("practices", "practices that luck alone would put there, exact"),
     }
     for name in sentences.keys() & answer.keys():
         unit, sentence = sentences[name]

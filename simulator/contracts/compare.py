@@ -82,11 +82,11 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
     replicates = surplus.sizes["replicate"]
     return compared.assign_attrs(
-        imbalance=imbalance(outcome), loss_over=loss_over, replicates=replicates, unseen_bound=_unseen_bound(replicates)
+        imbalance=imbalance(outcome), loss_over=loss_over, replicates=replicates, unseen_bound=unseen_bound(replicates)
     )
 
 
-def _unseen_bound(replicates: int) -> float:
+def unseen_bound(replicates: int) -> float:
     """Upper end of the 95% interval of a probability of which no event was seen (Clopper and Pearson)."""
     return float(1.0 - 0.025 ** (1.0 / replicates))
 

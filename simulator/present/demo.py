@@ -5,7 +5,6 @@ Luck alone beside luck and a common shock, and light, central and heavy tails th
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +15,7 @@ import click
 import xarray as xr
 
 from ..base import SimulatorError
-from .shell import Verb, clear_errors
+from .shell import Verb, clear_errors, note
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
@@ -88,8 +87,7 @@ def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenar
     scenarios = [load(configs / case.file) for case in CASES]
     if replicates is not None:
         scenarios = [with_simulation(scenario, replicates=replicates) for scenario in scenarios]
-    if sys.stderr.isatty():
-        click.echo(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} synthetic populations …", err=True)
+    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} synthetic populations …")
     ahead = ThreadPoolExecutor(1)
     try:
         yield from zip(CASES, scenarios, ahead.map(partial(simulate, progress=False), scenarios), strict=True)

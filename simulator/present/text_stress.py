@@ -72,7 +72,7 @@ def _worst(answer: xr.Dataset, stresses: list[str], figures: int | None, named: 
     )
     if not value < 0:
         return "no stress costs any party anything" if named else "nobody anything"
-    told = _rounded(-value, error) if figures is None else percent(-value, error, figures=figures)
+    told = share_lost(-value, error) if figures is None else percent(-value, error, figures=figures)
     lost = f"{party} {told} of revenue"
     return f"{name!r} hurts most: it costs {lost}" if named else lost
 
@@ -91,13 +91,13 @@ def _hurt(cell: xr.Dataset) -> str:
     if share == error == 0:
         return "no change  "
     shade = next((mark for bound, mark in _SHADES if share <= -bound), " ")
-    return f"{_rounded(share, error, sign=True)} {shade}"
+    return f"{share_lost(share, error, sign=True)} {shade}"
 
 
-def _rounded(share: float, error: float, sign: bool = False) -> str:
-    """As `percent`, but never finer than a thousandth of a per cent."""
-    if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > _DECIMALS:
-        return f"{exact_percent(share, _DECIMALS, sign)} {error_told(100 * error, _DECIMALS)}"
+def share_lost(share: float, error: float, sign: bool = False, decimals: int = _DECIMALS) -> str:
+    """As `percent`, but never finer than so many decimals."""
+    if math.isfinite(error) and error >= 1e-9 and error_decimals(100 * error) > decimals:
+        return f"{exact_percent(share, decimals, sign)} {error_told(100 * error, decimals)}"
     return percent(share, error, sign)
 
 

@@ -32,8 +32,7 @@ def carried(contents: Contents) -> str:
     if contents.compared is None:
         return ""
     compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
-    first = min(1, len(contents.designs) - 1)
-    here = slice(first, first + _MOST_DESIGNS)
+    here = slice(contents.own_design, contents.own_design + _MOST_DESIGNS)
     chosen = compared.isel(design=here, population_size=[-1])
     told = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2 if chosen.sizes["design"] == 1 else 1)
     swept = any(not design.exclusion.fixed_thresholds() for design in contents.designs[here])

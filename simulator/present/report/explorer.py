@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...contracts.design import STATUS_QUO
 from ..text import exact_amount, money
 from .answer import minimum_told
 from .gather import Contents, Place, overspend
@@ -105,18 +104,13 @@ def _controls(contents: Contents) -> list[Control]:
     ]  # fmt: skip
     if contents.designs:
         names = [design.name for design in contents.designs]
-        found.append(Control("design", "Design", names, _first_design(contents)))
+        found.append(Control("design", "Design", names, contents.own_design))
     return found
-
-
-def _first_design(contents: Contents) -> int:
-    """The first design that is not there to compare with."""
-    return 1 if contents.designs[0].name == STATUS_QUO and len(contents.designs) > 1 else 0
 
 
 def _own_threshold(contents: Contents) -> int:
     """Where the first design's own threshold stands among those of the run; else the last of these."""
-    own = contents.designs[_first_design(contents)].exclusion.fixed_thresholds() if contents.designs else ()
+    own = contents.designs[contents.own_design].exclusion.fixed_thresholds() if contents.designs else ()
     known = contents.summary["threshold"].values.tolist()
     return known.index(own[-1]) if own and own[-1] in known else len(known) - 1
 

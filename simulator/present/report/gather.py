@@ -95,6 +95,11 @@ class Contents(NamedTuple):
         """Whether there are several sizes, so that a smallest one can be read off."""
         return self.summary.sizes["population_size"] > 1
 
+    @property
+    def own_design(self) -> int:
+        """Position of the first design that is not there to compare with."""
+        return min(1, len(self.designs) - 1)
+
     def minimum(self, margin: float) -> xr.Dataset:
         """The smallest population for a margin, read off the simulated sizes."""
         return minimum_on_grid(self.summary, "p_overspend", self.target.at_most, margin=margin)

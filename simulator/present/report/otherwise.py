@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import xarray as xr
 
 from .. import plots
-from ..text import error_decimals, error_told, exact_percent, people
-from ..text_stress import parties_of, worst_sentence
+from ..text import people
+from ..text_stress import parties_of, share_lost, worst_sentence
 from .charts import Chart
 from .gather import Contents
-from .rounding import FIGURES, NOTE, percent
+from .rounding import FIGURES, NOTE
 from .stressed import stressable
 from .tables import Table
 
@@ -85,6 +85,4 @@ def _hurt(cell: xr.Dataset) -> str:
     share, error = float(cell["surplus_difference_share"]), float(cell["surplus_difference_share_se"])
     if share == error == 0:
         return "no change"
-    if error_decimals(100 * error) < _DECIMALS:
-        return percent(share, error, sign=True)
-    return f"{exact_percent(share, _DECIMALS, sign=True)} {error_told(100 * error, _DECIMALS)}"
+    return share_lost(share, error, sign=True, decimals=_DECIMALS)
