@@ -151,8 +151,8 @@ def test_cost_scales_with_the_mean(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_breaks_lie_inside_and_the_quantile_is_smooth_between(name):
     severity = family(name)
-    inside = severity.breaks[(severity.breaks > 0) & (severity.breaks < 1)]
-    edges = np.unique(np.concatenate([[1e-3], inside[inside > 1e-3], [1 - 1e-3]]))
+    inside = severity.breaks[(severity.breaks > 1e-3) & (severity.breaks < 1 - 1e-3)]
+    edges = np.unique(np.concatenate([[1e-3], inside, [1 - 1e-3]]))
     for low, high in itertools.pairwise(edges):
         middle = low + (high - low) * np.array([0.2, 0.4, 0.6, 0.8])
         steps = [np.abs(severity.isf(middle * (1 + h)) - severity.isf(middle * (1 - h))) for h in (1e-6, 1e-8)]

@@ -2,19 +2,19 @@
 
 With Q(s) the cost exceeded with probability s, E[g(X)] = ∫₀¹ g(Q(s)) ds. The mesh is uniform in −log s towards the
 large costs and in −log(1 − s) towards the small ones, so that power-law ends are integrated to rounding error; kinks
-and jumps of Q lie on its nodes' edges.
+and jumps of Q lie on its nodes' edges. A family that is composed of others is integrated part by part.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from .severity import Severity
+from .severity import Part, Severity
 
 Array = NDArray[np.float64]
 
@@ -104,6 +104,24 @@ def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: floa
     most : float
         One of the kinks, or infinity.
     """
+    if len(severity.parts) == 1:
+        return _smooth_nodes(severity, kinks, frequency, most)
+    found = [_part_nodes(part, kinks, frequency, most) for part in severity.parts]
+    cost, weight, averaged = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    order = np.argsort(cost, kind="stable")
+    return TurningNodes(cost[order], weight[order], averaged[order])
+
+
+def _part_nodes(part: Part, kinks: Array, frequency: float, most: float) -> TurningNodes:
+    """Nodes of one part of a family."""
+    own = np.append(kinks - part.shift, [end for end in (part.low, part.high) if np.isfinite(end)])
+    nodes = _smooth_nodes(part.law, own, frequency, max(min(part.high, most - part.shift), part.low))
+    kept = (nodes.cost > part.low) & (nodes.cost <= part.high)
+    return TurningNodes(nodes.cost[kept] + part.shift, nodes.weight[kept] * part.weight, nodes.averaged[kept])
+
+
+def _smooth_nodes(severity: Severity, kinks: Array, frequency: float, most: float) -> TurningNodes:
+    """Nodes of a family whose quantile function is smooth between its breaks."""
     least = max(float(severity.sf(most)) if np.isfinite(most) else 0.0, _COARSE_EDGES[-1])
     edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks)), [least]])
     edges = np.unique(edges[(edges >= least) & (edges <= 1)])[::-1]
@@ -169,6 +187,48 @@ class Moments:
 
     def __init__(self, severity: Severity) -> None:
         self.severity = severity
+        self._parts = [(part, _SmoothMoments(part.law)) for part in severity.parts]
+
+    @cached_property
+    def raw(self) -> Array:
+        """E[Xᵏ], k = 0 … 4; infinite from the tail index on."""
+        return self.below(np.inf)
+
+    def below(self, cost: ArrayLike) -> Array:
+        """E[Xᵏ; X ≤ cost], shape (5, …); cost may be infinite."""
+        cost = np.asarray(cost, float)
+        if len(self._parts) == 1:
+            return self._parts[0][1].below(cost)
+        return self._summed(np.full_like(cost, -np.inf), cost)
+
+    def above(self, cost: ArrayLike) -> Array:
+        """E[Xᵏ; X > cost], shape (5, …); cost may be infinite."""
+        cost = np.asarray(cost, float)
+        if len(self._parts) == 1:
+            return self._parts[0][1].above(cost)
+        return self._summed(cost, np.full_like(cost, np.inf))
+
+    def _summed(self, low: Array, high: Array) -> Array:
+        """E[Xᵏ; low < X ≤ high], part by part."""
+        total = np.zeros((ORDERS.size, *low.shape))
+        for part, moments in self._parts:
+            own_low, own_high = np.maximum(low - part.shift, part.low), np.minimum(high - part.shift, part.high)
+            total += part.weight * _shifted(moments.between(own_low, np.maximum(own_high, own_low)), part.shift)
+        return total
+
+
+def _shifted(moments: Array, shift: float) -> Array:
+    """E[(Y + shift)ᵏ] of a measure from its own moments, k along the first axis."""
+    if not shift:
+        return moments
+    return np.stack([sum(special.comb(k, j) * shift ** (k - j) * moments[j] for j in range(k + 1)) for k in ORDERS])
+
+
+class _SmoothMoments:
+    """Partial moments of a family whose quantile function is smooth between its breaks."""
+
+    def __init__(self, severity: Severity) -> None:
+        self.severity = severity
         breaks = severity.breaks
         edges = np.unique(np.concatenate([_EDGES, breaks[(breaks > _EDGES[-1]) & (breaks < 1)]]))[::-1]
         panels = panel_moments(severity, edges[:-1], edges[1:])
@@ -193,9 +253,17 @@ class Moments:
         """E[Xᵏ; X > cost], shape (5, …); cost may be infinite."""
         return self._at(np.asarray(cost, float), self._beyond, -1.0, np.zeros(ORDERS.size))
 
+    def between(self, low: Array, high: Array) -> Array:
+        """E[Xᵏ; low < X ≤ high] for low ≤ high, from whichever end loses fewer digits."""
+        finite = (self.severity.tail_index > ORDERS).reshape(-1, *[1] * low.ndim)
+        with np.errstate(invalid="ignore"):
+            from_above, from_below = self.above(low) - self.above(high), self.below(high) - self.below(low)
+        found = np.where(finite & (self.severity.sf(low) <= 0.5), from_above, from_below)
+        return np.where(low < high, np.maximum(found, 0.0), 0.0)
+
     def _at(self, cost: Array, sums: Array, sign: float, at_infinity: Array) -> Array:
         shape, flat = cost.shape, np.atleast_1d(cost).ravel()
-        infinite = np.isinf(flat)
+        infinite = np.isposinf(flat)
         survival = np.clip(self.severity.sf(np.where(infinite, 0.0, flat)), self._edges[-1], 1.0)
         panel = np.clip(np.searchsorted(-self._edges, -survival, side="right") - 1, 0, self._edges.size - 2)
         start = self._edges[panel]

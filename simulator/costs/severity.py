@@ -2,7 +2,8 @@
 
 A family says how likely a cost above x is (`sf`) and which cost is exceeded with probability s (`isf`). Moments,
 limited means, tables and concentration shares of every family follow from `isf` alone (`quadrature.py`), so a new
-family is one class here and its place in the union at the end.
+family is one class here and its place in the union at the end. A family that is composed of others names its `parts`:
+integrals are then sums of theirs, since its own quantile function may have steps, flats and steep pieces.
 
 Costs are money per year of a person who has any cost; s is a survival probability in (0, 1].
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
     from .quadrature import Moments
 
 Array = NDArray[np.float64]
+
+
+_MESH = np.concatenate([-np.expm1(-np.arange(50, 1, -1) * math.log(2)), np.exp2(-np.arange(1.0, 61))])
+"""Survival probabilities between which the quantile function of a family that is not composed is nearly straight."""
+
+
+class Part(NamedTuple):
+    """One of the laws of which a family is composed: E[g(X)] = Σ weight · E[g(Y + shift); low < Y ≤ high]."""
+
+    law: Severity
+    """Of Y; its `isf` is smooth between its `breaks`."""
+    weight: float = 1.0
+    low: float = -math.inf
+    high: float = math.inf
+    shift: float = 0.0
 
 
 class Severity(Term):
@@ -42,6 +58,11 @@ class Severity(Term):
     def breaks(self) -> Array:
         """Survival probabilities at which `isf` has a kink or a jump."""
         return np.empty(0)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The laws of which it is composed; itself alone where `isf` is smooth between `breaks`."""
+        return (Part(self),)
 
     @cached_property
     def moments(self) -> Moments:
@@ -548,12 +569,35 @@ class Spliced(Severity):
     def has_atoms(self) -> bool:
         return self.body.has_atoms or self._above.has_atoms
 
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        if self._is_smooth:
+            return (Part(self),)
+        body = [part._replace(high=min(part.high, self.at - part.shift)) for part in self.body.parts]
+        if self._is_excess:
+            tail = [Part(self._above, self._weight, shift=self.at)]
+        else:
+            scale = self._weight / float(self._above.sf(self.at))
+            tail = [
+                part._replace(weight=part.weight * scale, low=max(part.low, self.at - part.shift))
+                for part in self._above.parts
+            ]
+        return tuple(part for part in (*body, *tail) if part.low < part.high)
+
     @property
+    def _is_smooth(self) -> bool:
+        """Whether `isf` is smooth between `breaks`: a power law is so from the splice on, as an excess is."""
+        one = all(len(law.parts) == 1 for law in (self.body, self._above))
+        return one and isinstance(self.tail, GeneralizedPareto | Lomax | Pareto | ParetoTail)
+
+    @cached_property
     def breaks(self) -> Array:
         inside = self.body.breaks[self.body.breaks > self._weight]
         reached = 1.0 if self._is_excess else float(self._above.sf(self.at))
         beyond = self._above.breaks[self._above.breaks < reached] / reached * self._weight
-        return np.concatenate([inside, [self._weight], beyond])
+        # another tail may rise steeply where it starts
+        steep = np.empty(0) if self._is_smooth else _MESH[_MESH > 0.5] * self._weight
+        return np.concatenate([inside, [self._weight], beyond, steep])
 
     def sf(self, x: ArrayLike) -> Array:
         x = np.asarray(x, float)
@@ -606,10 +650,21 @@ class Mixture(Severity):
         return any(part.severity.has_atoms for part in self.components)
 
     @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        return tuple(
+            part._replace(weight=part.weight * component.weight)
+            for component in self.components
+            for part in component.severity.parts
+        )
+
+    @cached_property
     def breaks(self) -> Array:
-        # where a component starts or ends, the others go on
+        # where a component starts or ends, the others go on; between them the cost rises steeply
         with np.errstate(all="ignore"):
-            at = [part.severity.isf(np.concatenate([[1.0], part.severity.breaks, [0.0]])) for part in self.components]
+            at = [
+                part.severity.isf(np.concatenate([[1.0], _MESH, part.severity.breaks, [0.0]]))
+                for part in self.components
+            ]
         costs = np.unique(np.concatenate(at))
         costs = costs[(costs > 0) & np.isfinite(costs)]
         return np.unique(np.concatenate([self.sf(costs), self.sf(np.nextafter(costs, 0))]))
