@@ -15,7 +15,7 @@ from scipy import special
 from .. import runs
 from ..contracts.exclusion import Cap
 from ..costs.model import Unit
-from ..engine.exact import Law
+from ..engine.law import Law
 from ..engine.mixed_law import MixedLaw
 from ..engine.transforms import Transforms
 from ..scenario import Scenario, scenario_from

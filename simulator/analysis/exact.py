@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
-from ..engine.exact import Law, law
+from ..engine.exact import law
+from ..engine.law import Law
 from ..engine.mixed_law import mixed
 from ..engine.simulate import cores
 from ..engine.transforms import Rule, Step, Transforms
@@ -50,7 +51,8 @@ def exact(
     -------
     xarray.Dataset
         Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
-        ``probability_error``, a bound on the error of every probability (of a total beyond the series' range).
+        ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
+        narrow to be resolved, as where a few patients all cost nearly the same.
         ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of random sums has no series.
 
     Examples
@@ -84,14 +86,15 @@ def exact(
         figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
             1 - levels
         )
-        figures["p_overspend"][at] = [
+        chances = [
             _overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
             for m in margins
         ]
+        figures["p_overspend"][at] = [chance for chance, _ in chances]
         figures["expected_overspend"][at] = (
             np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
         )
-        figures["probability_error"][at] = found.beyond
+        figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
     return _dataset(scenario, points, figures, margins, quantiles)
 
 
@@ -174,15 +177,16 @@ def _overspends(
     budget: float,
     margin: float,
     transforms: Sequence[Transforms],
-) -> float:
-    """P(retained > (1 + margin) × budget)."""
+) -> tuple[float, float]:
+    """P(retained > (1 + margin) × budget), and a bound on its error."""
     if not _moves_capitation(rule, point):
-        return float(1 - found.cdf((1 + margin) * budget))
+        allowed = (1 + margin) * budget
+        return float(1 - found.cdf(allowed)), float(found.error(allowed))
     # each patient who is carved out takes the capitation along: move it to the side of the cost
     people = float(cells.people[at[0]])
     capitation = (1 + margin) * budget / (people - float(cells.n_above[at]))
     joint = law_of(scenario, rule, point, at[0], cells, capitation, transforms)
-    return float(1 - joint.cdf(capitation * people))
+    return float(1 - joint.cdf(capitation * people)), float(joint.error(capitation * people))
 
 
 def _moves_capitation(rule: ExclusionRule, point: float) -> bool:

@@ -13,7 +13,7 @@ from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut
 from ..contracts.payoff import payoff
 from ..contracts.populations import excludes_nobody
-from ..engine.exact import Law
+from ..engine.law import Law
 from ..ledger import describe_variable
 from ..scenario import Scenario
 from .exact import law_of, points_of

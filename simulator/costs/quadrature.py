@@ -33,7 +33,9 @@ _TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
 _FADE, _SURE = 0.7, 6.5  # the middle of the fading in logarithms of the cost, and normal scores from there to its end
 _MOST_CUTS = 160  # of all panels together, the cheapest first
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
-_COARSE_EDGES = np.concatenate([[1.0], -np.expm1(-np.arange(24, 1, -2) * _LN2), np.exp(-np.arange(1, 60) * _LN2)])
+_COARSE_EDGES = np.concatenate(
+    [[1.0], -np.expm1(-np.array([52, 42, 33, *range(24, 1, -2)]) * _LN2), np.exp(-np.arange(1, 60) * _LN2)]
+)
 
 
 @cache

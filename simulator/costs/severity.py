@@ -72,9 +72,14 @@ class Severity(Term):
         return Moments(self)
 
     @property
+    def atoms(self) -> tuple[Array, Array]:
+        """Single costs that have a chance of their own, and that chance; of a family that is not composed."""
+        return np.empty(0), np.empty(0)
+
+    @property
     def has_atoms(self) -> bool:
         """Whether some single cost has a chance of its own."""
-        return False
+        return any(part.law.atoms[0].size > 0 for part in self.parts)
 
     def sf(self, x: ArrayLike) -> Array:
         """P(X > x)."""
@@ -565,10 +570,6 @@ class Spliced(Severity):
     def tail_index(self) -> float:
         return self._above.tail_index
 
-    @property
-    def has_atoms(self) -> bool:
-        return self.body.has_atoms or self._above.has_atoms
-
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         if self._is_smooth:
@@ -587,7 +588,7 @@ class Spliced(Severity):
     @property
     def _is_smooth(self) -> bool:
         """Whether `isf` is smooth between `breaks`: a power law is so from the splice on, as an excess is."""
-        one = all(len(law.parts) == 1 for law in (self.body, self._above))
+        one = all(len(law.parts) == 1 and not law.has_atoms for law in (self.body, self._above))
         return one and isinstance(self.tail, GeneralizedPareto | Lomax | Pareto | ParetoTail)
 
     @cached_property
@@ -644,10 +645,6 @@ class Mixture(Severity):
     @property
     def tail_index(self) -> float:
         return min(part.severity.tail_index for part in self.components)
-
-    @property
-    def has_atoms(self) -> bool:
-        return any(part.severity.has_atoms for part in self.components)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -752,9 +749,14 @@ class Empirical(Severity):
     def breaks(self) -> Array:
         return self._steps[1][:-1] if self.values is not None else self._line[0][1:-1]
 
-    @property
-    def has_atoms(self) -> bool:
-        return self.values is not None or bool(np.any(np.diff(self._line[1]) == 0))
+    @cached_property
+    def atoms(self) -> tuple[Array, Array]:
+        if self.values is not None:
+            costs, place = np.unique(self._steps[0], return_inverse=True)
+            return costs, np.bincount(place, -np.diff(np.append(1.0, self._steps[1])))
+        survival, costs = self._line
+        flat = np.diff(costs) == 0
+        return costs[1:][flat], -np.diff(survival)[flat]
 
     def sf(self, x: ArrayLike) -> Array:
         x = np.asarray(x, float)

@@ -12,16 +12,17 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..costs.shock_nodes import ShockNodes, factor_range, joint_nodes
 from ..costs.shocks import JointShocks
+from .lattice import lattice_of
+from .law import Law
+from .steps import Steps
 from .transforms import Rule, Step, Transforms, to_terms
 
 Array = NDArray[np.float64]
@@ -35,65 +36,9 @@ _GONE = 2e-9  # of a block of frequencies after which nothing is left; a truncat
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
+_LONGEST, _LONGEST_SHOCKED = 1 << 16, 1 << 12  # terms of a law that has steps
+_LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK = 16  # frequencies that share their nodes
-
-
-@dataclass(frozen=True)
-class Law:
-    """The distribution of one total.
-
-    Attributes
-    ----------
-    low, high : float
-        Range of the series, money.
-    terms : ndarray, shape (term,)
-        Coefficients of the cosine series of the density.
-    mean : float
-        Exact, money.
-    beyond : float
-        Error of every probability read off: what may lie outside the range, and what the series leaves out.
-    """
-
-    low: float
-    high: float
-    terms: Array
-    mean: float
-    beyond: float
-
-    def cdf(self, x: ArrayLike) -> Array:
-        """P(total ≤ x)."""
-        z, frequency = self._at(x)
-        rest = np.sin(z[..., None] * frequency[1:]) / frequency[1:] @ self.terms[1:]
-        return np.asarray(np.clip(self.terms[0] * z + rest, 0.0, 1.0))
-
-    def shortfall(self, x: ArrayLike) -> Array:
-        """E[max(x − total, 0)], money."""
-        z, frequency = self._at(x)
-        rest = (1 - np.cos(z[..., None] * frequency[1:])) / frequency[1:] ** 2 @ self.terms[1:]
-        return (self.terms[0] * z**2 / 2 + rest) * (self.high - self.low) + np.maximum(np.asarray(x) - self.high, 0.0)
-
-    def stop_loss(self, x: ArrayLike) -> Array:
-        """E[max(total − x, 0)], money; from the exact mean, so that nothing beyond the range is missed."""
-        return np.maximum(self.mean - np.asarray(x) + self.shortfall(x), 0.0)
-
-    def quantile(self, p: ArrayLike) -> Array:
-        """The total that is not exceeded with probability p."""
-        p = np.asarray(p, float)
-        low, high = np.full(p.shape, self.low), np.full(p.shape, self.high)
-        for _ in range(64):
-            middle = (low + high) / 2
-            below = self.cdf(middle) < p
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return (low + high) / 2
-
-    def expect(self, payoff: Callable[[Array], Array], points: int = 20_001) -> float:
-        """E[payoff(total)] for any payoff of the total; what lies outside the range is left out."""
-        edges = np.linspace(self.low, self.high, points)
-        return float(payoff((edges[:-1] + edges[1:]) / 2) @ np.diff(self.cdf(edges)))
-
-    def _at(self, x: ArrayLike) -> tuple[Array, Array]:
-        z = np.clip((np.asarray(x, float) - self.low) / (self.high - self.low), 0.0, 1.0)
-        return z, np.pi * np.arange(self.terms.size, dtype=float)
 
 
 def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float, sd: float) -> Law:
@@ -110,6 +55,8 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         Exact moments of the total, money.
     """
     total = _Total(transforms, heads, rule, mean)
+    if math.isinf(total.steps.fades_from):
+        return _stepped_law(total, mean, sd)
     low, high, beyond = total.range(mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
     while True:
@@ -120,8 +67,26 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         if unfaded < _FADED or count >= _MOST_TERMS:
             break
         count = min(2 * count, _MOST_TERMS)
+    if unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1])):
+        return _stepped_law(total, mean, sd)
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
     return Law(low, high, terms, mean, max(beyond, unfaded, error))
+
+
+def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
+    """A law that is a lattice, or nearly one: its steps are taken out, and a long series left for what is smooth."""
+    low, high, beyond = total.range(mean, sd, few=True)
+    on_lattice, unit = total.steps.lattice(high - low)
+    lattice = lattice_of(on_lattice, unit, low, high)
+    longest = _LONGEST_SHOCKED if total.has_shocks else _LONGEST
+    until, left_out = total.steps.needed(_LEFT_OUT, longest * np.pi / (high - low))
+    count = int(np.clip(math.ceil(until * (high - low) / np.pi) + 1, 64, longest))
+    frequency = np.pi * np.arange(1, count, dtype=float) / (high - low)
+    characteristic, error = total.characteristic(frequency, to_the_end=True)
+    smooth = characteristic - on_lattice(frequency)
+    terms = np.append(1.0 - lattice.chances.sum(), 2 * np.real(smooth * np.exp(-1j * frequency * low)))
+    tapered = left_out > _BEARABLE
+    return Law(low, high, terms, mean, max(beyond, error, 0.0 if tapered else left_out), lattice, tapered)
 
 
 class _Total:
@@ -139,10 +104,12 @@ class _Total:
         self._mixes = model.case_mixes(heads) if model.sampled else []
         self._kept_share = min(mean / self._gross.sum(), 1.0)
         self._degree = 0
+        self.has_shocks = bool(model.shocks)
+        self.steps = Steps(transforms, heads, rule, self._expected)
 
-    def range(self, mean: float, sd: float) -> tuple[float, float, float]:
-        """Bounds of the series and the chance of a total outside them."""
-        low, high = max(mean - _REACH * sd, 0.0), mean + _REACH * sd
+    def range(self, mean: float, sd: float, few: bool = False) -> tuple[float, float, float]:
+        """Bounds of the series and the chance of a total outside them, where there may be few users too."""
+        low, high, luck, most = max(mean - _REACH * sd, 0.0), mean + _REACH * sd, sd, 0.0
         if self._model.shocks:
             nodes = joint_nodes(self._model.joint_shocks, pull=self._gross / self._gross.sum())
             apart, least, most = _extremes(nodes, self._gross)
@@ -154,7 +121,12 @@ class _Total:
         # one patient far beyond all others is how a heavy tail reaches far: a total beyond needs one of that size
         while self._beyond(reach - half) > TAIL_MASS and reach < 2_000 * sd:
             reach *= 1.15
-        return low, mean + reach, max(self._beyond(reach - half), 1e-12)
+        if few:
+            # Bennett: many patients of the largest size that is expected at all
+            size = self.steps.largest(TAIL_MASS)
+            while _bennett(reach - most, luck**2, size) > TAIL_MASS / 10 and reach < 2_000 * sd:
+                reach *= 1.15
+        return low, mean + reach, max(self._beyond(reach - half), TAIL_MASS / 10 if few else 1e-12)
 
     def _beyond(self, excess: float) -> float:
         """Expected patients of whom the rule keeps more than this."""
@@ -164,7 +136,12 @@ class _Total:
                 chance += self._expected[s] * float(stream.severity.sf(excess / self._model.largest_factors[s]))
         return chance
 
-    def characteristic(self, frequency: Array) -> tuple[Complex, float]:
+    def amplitude(self, frequency: Array) -> Array:
+        """Logarithm of the size of E[exp(i·t·total)] at frequencies above 0, without shocks."""
+        carrier = _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))
+        return np.asarray(self._exponent(frequency, carrier).real.ravel())
+
+    def characteristic(self, frequency: Array, to_the_end: bool = False) -> tuple[Complex, float]:
         """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it."""
         if not self._model.shocks:
             return np.exp(
@@ -177,7 +154,7 @@ class _Total:
             found[start : start + _BLOCK], error = self._over_shocks(block, nodes)
             worst = max(worst, error)
             left = float(np.abs(found[start : start + _BLOCK]).max())
-            if left < _GONE:
+            if left < _GONE and not to_the_end:
                 return found, max(worst, left)
         return found, worst
 
@@ -258,6 +235,12 @@ class _Carrier:
         terms = to_terms @ values
         self.left_out = self.left_out + weight * np.abs(terms[-2:]).sum(axis=0)
         return np.asarray(carried @ terms)
+
+
+def _bennett(reach: float, variance: float, largest: float) -> float:
+    """Bound on the chance of a total so far above its mean (Bennett 1962, JASA 57:33)."""
+    u = max(reach, 0.0) * largest / variance
+    return math.exp(-variance / largest**2 * ((1 + u) * math.log1p(u) - u))
 
 
 def _continued_log1p(change: Complex) -> Complex:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .exact import Law
+from .law import Law
 
 Array = NDArray[np.float64]
 
@@ -22,11 +22,15 @@ class MixedLaw(Law):
     laws : tuple of Law
     """
 
-    laws: tuple[Law, ...]
+    laws: tuple[Law, ...] = ()
 
     def cdf(self, x: ArrayLike) -> Array:
         """P(total ≤ x)."""
         return np.asarray(np.mean([law.cdf(x) for law in self.laws], axis=0))
+
+    def error(self, x: ArrayLike) -> Array:
+        """Bound on the error of `cdf`."""
+        return np.asarray(np.mean([law.error(x) for law in self.laws], axis=0))
 
     def shortfall(self, x: ArrayLike) -> Array:
         """E[max(x − total, 0)], money."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..costs.model import CostModel
 from ..costs.quadrature import Moments, turning_nodes
 from ..costs.severity import Severity
+from .spread import Spread, spread_of
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -28,6 +29,8 @@ FADED = 2e-13
 """Of a polynomial's last terms, relative to its largest: what the interpolation in frequency leaves out."""
 _CHUNK = 1 << 20  # complex numbers held at a time
 _LENGTHS = (24, 64, 192, 768)
+_BELOW, _ABOVE = 20, 60  # octaves of frequency on either side of a turn for the dearest stream's mean cost
+_EVEN = 512  # evenly spaced frequencies from which on their turns are made of products
 _FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
 
 
@@ -86,7 +89,12 @@ class Octaves:
         terms = self._terms[octave]
         if terms is None:
             return self._function(frequency)
-        return np.asarray(chebyshev.chebvander(4 * mantissa - 3, terms.shape[0] - 1) @ terms)
+        step = max(1, _CHUNK // terms.shape[0])
+        parts = [
+            chebyshev.chebvander(4 * mantissa[start : start + step] - 3, terms.shape[0] - 1) @ terms
+            for start in range(0, frequency.size, step)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _fitted(self, octave: int, wanted: int) -> Complex | None:
         for length in _LENGTHS:
@@ -115,9 +123,12 @@ class Transforms:
         self.model = model
         self.means = np.array([Moments(stream.severity).raw[1] for stream in model.streams])
         """Expected cost of a user, or of an event, before shocks."""
+        self.grid = np.exp2(np.arange(-_BELOW, _ABOVE, 0.5)) / self.means.max()
+        """Frequencies at which bounds on transforms are known."""
         self._thresholds = [np.unique(row[np.isfinite(row)]) for row in thresholds]
         self._partial: dict[tuple[int, bytes], _Partial] = {}
         self._changes: dict[tuple[int, bytes, tuple[Step, ...]], Octaves] = {}
+        self._spreads: dict[tuple[int, tuple[Step, ...], float], Spread] = {}
 
     def change(self, stream: int, steps: tuple[Step, ...], factors: Array, frequency: Array) -> Complex:
         """E[exp(i·t·kept(λX))] − 1 of one user.
@@ -140,6 +151,23 @@ class Transforms:
             partial = self._partial_of(stream, factors)
             self._changes[key] = Octaves(lambda t: _change(partial, steps, factors, t))
         return self._changes[key](frequency)
+
+    def spread(self, stream: int, steps: tuple[Step, ...], factor: float) -> Spread:
+        """How the rule leaves the cost of one user spread."""
+        key = stream, steps, factor
+        if key not in self._spreads:
+            edges, slopes, intercepts = _pieces(steps)
+            costs = np.concatenate([[-np.inf], edges / factor, [np.inf]])
+            severity = self.model.streams[stream].severity
+            self._spreads[key] = spread_of(severity, costs, slopes, intercepts, factor, self.grid)
+        return self._spreads[key]
+
+    @staticmethod
+    def kept(steps: tuple[Step, ...], cost: Array) -> Array:
+        """What the rule keeps of patients' costs, after shocks."""
+        edges, slopes, intercepts = _pieces(steps)
+        piece = np.searchsorted(edges, cost)
+        return np.asarray(intercepts[piece] + slopes[piece] * cost)
 
     def _partial_of(self, stream: int, factors: Array) -> _Partial:
         key = stream, factors.tobytes()
@@ -172,6 +200,8 @@ class _Partial:
         weights = nodes.weight[:, None] * (nodes.cost[:, None] <= self._ends)
         averaged, here = nodes.averaged @ weights, nodes.averaged < 1
         cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
+        if frequency.size >= _EVEN and np.ptp(np.diff(frequency)) <= 1e-9 * np.diff(frequency).min():
+            return _evenly(frequency, cost, weights) - weights.sum(axis=0) - averaged
         found = np.empty((frequency.size, self._ends.size), complex)
         step = max(1, _CHUNK // max(cost.size, 1))
         for start in range(0, frequency.size, step):
@@ -182,12 +212,32 @@ class _Partial:
         return found
 
 
+def _evenly(frequency: Array, cost: Array, weights: Array) -> Complex:
+    """Σ weight·exp(i·frequency·cost), shape (f, column), at even frequencies: each turn is a far one and a near one."""
+    near = math.isqrt(frequency.size - 1) + 1
+    far = -(-frequency.size // near)
+    step = (frequency[-1] - frequency[0]) / (frequency.size - 1)
+    first = np.exp(1j * np.outer(frequency[0] + step * near * np.arange(far), cost))
+    second = np.exp(1j * step * np.outer(cost, np.arange(near)))
+    columns = [((first * weight) @ second).ravel()[: frequency.size] for weight in weights.T]
+    return np.stack(columns, axis=1)
+
+
+def _pieces(steps: Sequence[Step]) -> tuple[Array, Array, Array]:
+    """Thresholds, and slope and intercept of what is kept on the pieces between them."""
+    slopes, intercepts = [1.0], [0.0]
+    for step in steps:
+        slope = slopes[-1] - step.excess_share - step.whole_share
+        slopes.append(0.0 if abs(slope) < 1e-12 else slope)
+        intercepts.append(intercepts[-1] + step.excess_share * step.at + step.charge)
+    return np.array([step.at for step in steps]), np.array(slopes), np.array(intercepts)
+
+
 def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency: Array) -> Complex:
     """E[exp(i·t·kept(λX))] − 1, shape (f, factor): kept is linear on the pieces between thresholds."""
     found = np.zeros((frequency.size, factors.size), complex)
     edges = [np.zeros(factors.size), *(step.at / factors for step in steps), np.full(factors.size, np.inf)]
-    slope, intercept = 1.0, 0.0
-    for piece in range(len(steps) + 1):
+    for piece, (slope, intercept) in enumerate(zip(*_pieces(steps)[1:], strict=True)):
         low, high = partial.column(edges[piece]), partial.column(edges[piece + 1])
         turn = np.exp(1j * frequency * intercept)
         if slope:
@@ -200,9 +250,4 @@ def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency:
             mass = partial.mass[high] - (partial.mass[low] if piece else 0.0)
             moved = -2 * np.sin(frequency * intercept / 2) ** 2 + 1j * np.sin(frequency * intercept)
             found += moved[:, None] * mass
-        if piece < len(steps):
-            step = steps[piece]
-            slope -= step.excess_share + step.whole_share
-            slope = 0.0 if abs(slope) < 1e-12 else slope
-            intercept += step.excess_share * step.at + step.charge
     return found
