@@ -93,7 +93,9 @@ class TurningNodes(NamedTuple):
     """Share of g at each node that averages out to 0, as it turns so often there; rises smoothly; shape (node,)."""
 
 
-def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: float = np.inf) -> TurningNodes:
+def turning_nodes(
+    severity: Severity, kinks: Array, frequency: float, most: float = np.inf, order: int = 16
+) -> TurningNodes:
     """Nodes up to a cost, for any g that is smooth but at `kinks`.
 
     Parameters
@@ -105,32 +107,34 @@ def turning_nodes(severity: Severity, kinks: Array, frequency: float, most: floa
         Radians for each unit of money by which g turns at most: panels in which it turns far are cut.
     most : float
         One of the kinks, or infinity.
+    order : int
+        Gauss-Legendre nodes a panel.
     """
     if len(severity.parts) == 1:
-        return _smooth_nodes(severity, kinks, frequency, most)
-    found = [_part_nodes(part, kinks, frequency, most) for part in severity.parts]
+        return _smooth_nodes(severity, kinks, frequency, most, order)
+    found = [_part_nodes(part, kinks, frequency, most, order) for part in severity.parts]
     cost, weight, averaged = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     order = np.argsort(cost, kind="stable")
     return TurningNodes(cost[order], weight[order], averaged[order])
 
 
-def _part_nodes(part: Part, kinks: Array, frequency: float, most: float) -> TurningNodes:
+def _part_nodes(part: Part, kinks: Array, frequency: float, most: float, order: int) -> TurningNodes:
     """Nodes of one part of a family."""
     own = np.append(kinks - part.shift, [end for end in (part.low, part.high) if np.isfinite(end)])
-    nodes = _smooth_nodes(part.law, own, frequency, max(min(part.high, most - part.shift), part.low))
+    nodes = _smooth_nodes(part.law, own, frequency, max(min(part.high, most - part.shift), part.low), order)
     kept = (nodes.cost > part.low) & (nodes.cost <= part.high)
     return TurningNodes(nodes.cost[kept] + part.shift, nodes.weight[kept] * part.weight, nodes.averaged[kept])
 
 
-def _smooth_nodes(severity: Severity, kinks: Array, frequency: float, most: float) -> TurningNodes:
+def _smooth_nodes(severity: Severity, kinks: Array, frequency: float, most: float, order: int) -> TurningNodes:
     """Nodes of a family whose quantile function is smooth between its breaks."""
     least = max(float(severity.sf(most)) if np.isfinite(most) else 0.0, _COARSE_EDGES[-1])
     edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks)), [least]])
     edges = np.unique(edges[(edges >= least) & (edges <= 1)])[::-1]
     edges, uncut = _cut_where_it_turns(severity, edges, frequency)
-    cost, weight = (part.T.ravel() for part in _panel_nodes(severity, edges[:-1], edges[1:], order=16))
-    order = np.argsort(cost, kind="stable")
-    cost, weight, uncut = cost[order], weight[order], np.repeat(uncut, 16)[order]
+    cost, weight = (part.T.ravel() for part in _panel_nodes(severity, edges[:-1], edges[1:], order))
+    ascending = np.argsort(cost, kind="stable")
+    cost, weight, uncut = cost[ascending], weight[ascending], np.repeat(uncut, order)[ascending]
     averaged = np.zeros(cost.size)
     if uncut.any():
         # a sharp end would turn by itself, a smooth one leaves next to nothing

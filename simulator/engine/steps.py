@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ..costs.shock_nodes import ShockNodes, joint_nodes
 from .lattice import unit_of
 from .spread import Spread
-from .transforms import Rule, Transforms
+from .transforms import LOOKS, Rule, Transforms
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -25,6 +26,7 @@ _USUAL = 5e-4  # chance on either side of the factors that are looked at
 _STEP = 0.5  # radians that the costliest usual patient turns between two frequencies that are looked at
 _MOST_LOOKS = 20_000
 _ZOOMS = 4
+_SEEN_TO = 5e-3
 _CHUNK = 1 << 20  # complex numbers held at a time
 
 
@@ -51,7 +53,7 @@ class Steps:
         ]
         self._left: Array | None = None
 
-    @property
+    @cached_property
     def fades_from(self) -> float:
         """The frequency from which on the transform is surely nothing; infinity where there is none."""
         whole = [self._log_product(lambda s, at=at: at[s].chances.sum() + at[s].unsmoothed) for at in self._spreads]
@@ -75,7 +77,7 @@ class Steps:
         start, step = max(faded, math.pi / largest), _STEP / largest
         if until > start + _MOST_LOOKS * step:
             return True
-        if until <= start:
+        if until <= start or self._surely_gone(start, until):
             return False
         at = np.append(np.arange(start, until, step), until)
         found = amplitude(at)
@@ -87,6 +89,29 @@ class Steps:
             peaks, step = near[np.arange(peaks.size), values.argmax(axis=1)], step / 8
             found = np.append(found, values.max(axis=1))
         return float(found.max()) > math.log(_NOTHING)
+
+    def _surely_gone(self, start: float, until: float) -> bool:
+        """Whether the transform is nothing between two frequencies, by a few looks.
+
+        Of independent copies Y and Y' of one person's cost, 1 − |φ(t)|² = ½E|exp(itY) − exp(itY')|²: its root changes
+        by at most the standard deviation of Y for a unit of frequency.
+        """
+        looks = self._transforms.looks
+        here = slice(max(int(np.searchsorted(looks, start)) - 1, 0), int(np.searchsorted(looks, until)) + 1)
+        if start < looks[0] or until > looks[-1]:
+            return False
+        reach = (2 ** (0.5 / LOOKS) - 1) * 2 ** (0.5 / LOOKS) * looks[here]
+        glimpses = {int(s): self._transforms.glimpse(int(s), self._rule[s]) for s in self._streams}
+        total = np.zeros(reach.size)
+        mixes = self._mixes or [(np.eye(self._heads.size)[s], heads) for s, heads in enumerate(self._heads)]
+        for shares, people in mixes:
+            rates = {s: shares[s] * self._model.streams[s].rate for s in glimpses if s < shares.size and shares[s]}
+            change = sum((rate * (glimpses[s].transform[here] - 1) for s, rate in rates.items()), np.zeros(reach.size))
+            square = sum(rate * glimpses[s].mean_square for s, rate in rates.items())
+            sd = math.sqrt(max(square - sum(rate * glimpses[s].mean for s, rate in rates.items()) ** 2, 0.0))
+            apart = np.sqrt(np.maximum(1 - np.abs(1 + change) ** 2, 0.0)) - sd * reach - _SEEN_TO
+            total += people / 2 * np.log1p(-(np.clip(apart, 0.0, 0.999) ** 2))
+        return bool(total.max() <= math.log(_NOTHING))
 
     def largest(self, expected: float) -> float:
         """The most that the rule keeps of a patient, but for so many who cost more."""

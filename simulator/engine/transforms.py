@@ -30,6 +30,7 @@ FADED = 2e-13
 _CHUNK = 1 << 20  # complex numbers held at a time
 _LENGTHS = (24, 64, 192, 768)
 _BELOW, _ABOVE = 20, 60  # octaves of frequency on either side of a turn for the dearest stream's mean cost
+_RARE, _LOOKED, LOOKS = 1e-5, 9, 32  # from half a turn of so rare a patient on, octaves that are looked at, looks in each
 _EVEN = 512  # evenly spaced frequencies from which on their turns are made of products
 _FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
 
@@ -49,6 +50,14 @@ class Step(NamedTuple):
 
 Rule = tuple[tuple[Step, ...], ...]
 """The steps of each stream, ascending."""
+
+
+class Glimpse(NamedTuple):
+    """One user's kept cost without shocks, at the frequencies of `looks`."""
+
+    transform: Complex
+    mean: float
+    mean_square: float
 
 
 @cache
@@ -128,6 +137,11 @@ class Transforms:
         self._thresholds = [np.unique(row[np.isfinite(row)]) for row in thresholds]
         self._partial: dict[tuple[int, bytes], _Partial] = {}
         self._changes: dict[tuple[int, bytes, tuple[Step, ...]], Octaves] = {}
+        finite = [float(row[-1]) for row in self._thresholds if row.size]
+        dearest = max([*finite, *(float(stream.severity.isf(_RARE)) for stream in model.streams)])
+        self.looks = np.exp2(np.arange(0, _LOOKED, 1 / LOOKS)) * np.pi / dearest
+        """Frequencies at which transforms are looked at, to see whether they come back."""
+        self._glimpses: dict[tuple[int, tuple[Step, ...]], Glimpse] = {}
         self._spreads: dict[tuple[int, tuple[Step, ...], float], Spread] = {}
 
     def change(self, stream: int, steps: tuple[Step, ...], factors: Array, frequency: Array) -> Complex:
@@ -161,6 +175,21 @@ class Transforms:
             severity = self.model.streams[stream].severity
             self._spreads[key] = spread_of(severity, costs, slopes, intercepts, factor, self.grid)
         return self._spreads[key]
+
+    def glimpse(self, stream: int, steps: tuple[Step, ...]) -> Glimpse:
+        """The transform of one user's kept cost where it may come back, without shocks, to some 1e-3."""
+        key = stream, steps
+        if key not in self._glimpses:
+            severity = self.model.streams[stream].severity
+            edges = np.array([step.at for step in steps])
+            nodes = turning_nodes(severity, edges, 0.0, order=6)
+            kept, back = np.unique(self.kept(steps, nodes.cost), return_inverse=True)
+            weights = np.bincount(back, nodes.weight)
+            # single precision is ten times as fast, and enough
+            turns, few = np.outer(self.looks, kept).astype(np.float32), weights.astype(np.float32)
+            seen = (np.cos(turns) @ few) + 1j * (np.sin(turns) @ few)
+            self._glimpses[key] = Glimpse(seen, float(weights @ kept), float(weights @ kept**2))
+        return self._glimpses[key]
 
     @staticmethod
     def kept(steps: tuple[Step, ...], cost: Array) -> Array:
