@@ -38,7 +38,7 @@ _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from fe
 _CARRIED = 1e-10  # its error that is aimed at
 _LONGEST, _LONGEST_SHOCKED = 1 << 16, 1 << 12  # terms of a law that has steps
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
-_BLOCK = 16  # frequencies that share their nodes
+_BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
 
 def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float, sd: float) -> Law:
@@ -109,7 +109,7 @@ class _Total:
 
     def range(self, mean: float, sd: float, few: bool = False) -> tuple[float, float, float]:
         """Bounds of the series and the chance of a total outside them, where there may be few users too."""
-        low, high, luck, most = max(mean - _REACH * sd, 0.0), mean + _REACH * sd, sd, 0.0
+        low, high, most = max(mean - _REACH * sd, 0.0), mean + _REACH * sd, 0.0
         if self._model.shocks:
             nodes = joint_nodes(self._model.joint_shocks, pull=self._gross / self._gross.sum())
             apart, least, most = _extremes(nodes, self._gross)
@@ -124,7 +124,7 @@ class _Total:
         if few:
             # Bennett: many patients of the largest size that is expected at all
             size = self.steps.largest(TAIL_MASS)
-            while _bennett(reach - most, luck**2, size) > TAIL_MASS / 10 and reach < 2_000 * sd:
+            while _bennett(reach - most, sd**2, size) > TAIL_MASS / 10 and reach < 2_000 * sd:
                 reach *= 1.15
         return low, mean + reach, max(self._beyond(reach - half), TAIL_MASS / 10 if few else 1e-12)
 
@@ -148,12 +148,14 @@ class _Total:
                 self._exponent(frequency, _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))).ravel()
             ), 0.0
         found, worst = np.zeros(frequency.size, complex), 0.0
-        for start in range(0, frequency.size, _BLOCK):
-            block = frequency[start : start + _BLOCK]
-            nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * self._kept_share * self._gross)
-            found[start : start + _BLOCK], error = self._over_shocks(block, nodes)
+        pull = self.steps.pull if to_the_end else self._kept_share * self._gross
+        size = _LARGE_BLOCK if to_the_end else _BLOCK
+        for start in range(0, frequency.size, size):
+            block = frequency[start : start + size]
+            nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * pull)
+            found[start : start + size], error = self._over_shocks(block, nodes)
             worst = max(worst, error)
-            left = float(np.abs(found[start : start + _BLOCK]).max())
+            left = float(np.abs(found[start : start + size]).max())
             if left < _GONE and not to_the_end:
                 return found, max(worst, left)
         return found, worst

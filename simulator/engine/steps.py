@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..costs.shock_nodes import ShockNodes, joint_nodes
 from .lattice import unit_of
 from .spread import Spread
-from .transforms import LOOKS, Rule, Transforms
+from .transforms import LOOKS, Rule, Transforms, pieces
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -59,6 +59,17 @@ class Steps:
         whole = [self._log_product(lambda s, at=at: at[s].chances.sum() + at[s].unsmoothed) for at in self._spreads]
         return self._first(np.max(np.exp(whole), axis=0) <= _NOTHING)
 
+    @property
+    def pull(self) -> Array:
+        """Money by which the kept total moves with the logarithm of each stream's factor, at least by one patient's."""
+        found = np.zeros(self._expected.size)
+        for s in self._streams:
+            law = self._model.streams[s].severity.moments
+            edges, slopes, _ = pieces(self._rule[s])
+            cost = np.diff(np.concatenate([[0.0], law.below(edges)[1], [law.raw[1]]]))
+            found[s] = max(self._expected[s] * float(slopes @ cost), self.largest(0.1) if slopes.any() else 0.0)
+        return found
+
     def may_return(self, amplitude: Callable[[Array], Array], faded: float) -> bool:
         """Whether a transform that has faded at one frequency may come back beyond it, as that of a lattice does.
 
@@ -81,6 +92,8 @@ class Steps:
             return False
         at = np.append(np.arange(start, until, step), until)
         found = amplitude(at)
+        first = _fallen(found)
+        at, found, start = at[first:], found[first:], float(at[first])
         inner = np.flatnonzero((found[1:-1] >= found[:-2]) & (found[1:-1] >= found[2:])) + 1
         peaks = np.append(at[inner], [start, until])
         for _ in range(_ZOOMS):
@@ -102,16 +115,17 @@ class Steps:
             return False
         reach = (2 ** (0.5 / LOOKS) - 1) * 2 ** (0.5 / LOOKS) * looks[here]
         glimpses = {int(s): self._transforms.glimpse(int(s), self._rule[s]) for s in self._streams}
-        total = np.zeros(reach.size)
+        seen, bound = np.zeros(reach.size), np.zeros(reach.size)
         mixes = self._mixes or [(np.eye(self._heads.size)[s], heads) for s, heads in enumerate(self._heads)]
         for shares, people in mixes:
             rates = {s: shares[s] * self._model.streams[s].rate for s in glimpses if s < shares.size and shares[s]}
             change = sum((rate * (glimpses[s].transform[here] - 1) for s, rate in rates.items()), np.zeros(reach.size))
             square = sum(rate * glimpses[s].mean_square for s, rate in rates.items())
             sd = math.sqrt(max(square - sum(rate * glimpses[s].mean for s, rate in rates.items()) ** 2, 0.0))
-            apart = np.sqrt(np.maximum(1 - np.abs(1 + change) ** 2, 0.0)) - sd * reach - _SEEN_TO
-            total += people / 2 * np.log1p(-(np.clip(apart, 0.0, 0.999) ** 2))
-        return bool(total.max() <= math.log(_NOTHING))
+            apart = np.sqrt(np.maximum(1 - np.abs(1 + change) ** 2, 0.0))
+            seen += people / 2 * np.log1p(-(np.clip(apart, 0.0, 0.999) ** 2))
+            bound += people / 2 * np.log1p(-(np.clip(apart - sd * reach - _SEEN_TO, 0.0, 0.999) ** 2))
+        return bool(bound[_fallen(seen) :].max() <= math.log(_NOTHING))
 
     def largest(self, expected: float) -> float:
         """The most that the rule keeps of a patient, but for so many who cost more."""
@@ -225,6 +239,13 @@ class Steps:
 
 _NOTHING = 2e-9
 """Of a transform, what counts as nothing."""
+
+
+def _fallen(amplitude: Array) -> int:
+    """Where a transform that shocks have made fade is gone without them too, if until there it but falls."""
+    gone = np.flatnonzero(amplitude <= 1.5 * math.log(_NOTHING))
+    first = int(gone[0]) if gone.size else 0
+    return first if (np.diff(amplitude[: first + 1]) < 0).all() else 0
 
 
 def _log(values: NDArray[np.inexact]) -> NDArray[np.inexact]:

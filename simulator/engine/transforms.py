@@ -30,8 +30,8 @@ FADED = 2e-13
 _CHUNK = 1 << 20  # complex numbers held at a time
 _LENGTHS = (24, 64, 192, 768)
 _BELOW, _ABOVE = 20, 60  # octaves of frequency on either side of a turn for the dearest stream's mean cost
-_RARE, _LOOKED, LOOKS = 1e-5, 9, 32  # from half a turn of so rare a patient on, octaves that are looked at, looks in each
-_EVEN = 512  # evenly spaced frequencies from which on their turns are made of products
+_RARE, _LOOKED, LOOKS = 1e-5, 9, 32  # octaves beyond half a turn of so rare a patient that are looked at, looks in each
+_EVEN = 256  # evenly spaced frequencies from which on their turns are made of products
 _FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
 
 
@@ -139,7 +139,7 @@ class Transforms:
         self._changes: dict[tuple[int, bytes, tuple[Step, ...]], Octaves] = {}
         finite = [float(row[-1]) for row in self._thresholds if row.size]
         dearest = max([*finite, *(float(stream.severity.isf(_RARE)) for stream in model.streams)])
-        self.looks = np.exp2(np.arange(0, _LOOKED, 1 / LOOKS)) * np.pi / dearest
+        self.looks = np.exp2(np.arange(-3, _LOOKED, 1 / LOOKS)) * np.pi / dearest
         """Frequencies at which transforms are looked at, to see whether they come back."""
         self._glimpses: dict[tuple[int, tuple[Step, ...]], Glimpse] = {}
         self._spreads: dict[tuple[int, tuple[Step, ...], float], Spread] = {}
@@ -170,7 +170,7 @@ class Transforms:
         """How the rule leaves the cost of one user spread."""
         key = stream, steps, factor
         if key not in self._spreads:
-            edges, slopes, intercepts = _pieces(steps)
+            edges, slopes, intercepts = pieces(steps)
             costs = np.concatenate([[-np.inf], edges / factor, [np.inf]])
             severity = self.model.streams[stream].severity
             self._spreads[key] = spread_of(severity, costs, slopes, intercepts, factor, self.grid)
@@ -194,7 +194,7 @@ class Transforms:
     @staticmethod
     def kept(steps: tuple[Step, ...], cost: Array) -> Array:
         """What the rule keeps of patients' costs, after shocks."""
-        edges, slopes, intercepts = _pieces(steps)
+        edges, slopes, intercepts = pieces(steps)
         piece = np.searchsorted(edges, cost)
         return np.asarray(intercepts[piece] + slopes[piece] * cost)
 
@@ -252,7 +252,7 @@ def _evenly(frequency: Array, cost: Array, weights: Array) -> Complex:
     return np.stack(columns, axis=1)
 
 
-def _pieces(steps: Sequence[Step]) -> tuple[Array, Array, Array]:
+def pieces(steps: Sequence[Step]) -> tuple[Array, Array, Array]:
     """Thresholds, and slope and intercept of what is kept on the pieces between them."""
     slopes, intercepts = [1.0], [0.0]
     for step in steps:
@@ -266,7 +266,7 @@ def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency:
     """E[exp(i·t·kept(λX))] − 1, shape (f, factor): kept is linear on the pieces between thresholds."""
     found = np.zeros((frequency.size, factors.size), complex)
     edges = [np.zeros(factors.size), *(step.at / factors for step in steps), np.full(factors.size, np.inf)]
-    for piece, (slope, intercept) in enumerate(zip(*_pieces(steps)[1:], strict=True)):
+    for piece, (slope, intercept) in enumerate(zip(*pieces(steps)[1:], strict=True)):
         low, high = partial.column(edges[piece]), partial.column(edges[piece + 1])
         turn = np.exp(1j * frequency * intercept)
         if slope:
