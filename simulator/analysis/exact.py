@@ -52,7 +52,8 @@ def exact(
     xarray.Dataset
         Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
         ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
-        narrow to be resolved, as where a few patients all cost nearly the same.
+        narrow to be resolved, as where a few patients all cost nearly the same. Where it is above 0.001, or that of a
+        quantile is, the attribute ``doubt`` says so.
         ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of random sums has no series.
 
     Examples
@@ -77,25 +78,32 @@ def exact(
     by_level, by_margin = (*shape, len(quantiles)), (*shape, len(margins))
     figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
     figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
-    levels = np.asarray(quantiles, float)
+    levels, errors = np.asarray(quantiles, float), [0.0]
     transforms = transforms_of(scenario)
     for place, column in np.ndindex(shape):
         at = (place, column)
         found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
         figures["quantile_cost"][at] = found.quantile(levels)
+        errors.append(float(np.max(found.error(figures["quantile_cost"][at]), initial=0.0)))
         figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
             1 - levels
         )
         chances = [
-            _overspends(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
+            chance_over(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
             for m in margins
         ]
         figures["p_overspend"][at] = [chance for chance, _ in chances]
         figures["expected_overspend"][at] = (
-            np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+            np.nan if moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
         )
         figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
-    return _dataset(scenario, points, figures, margins, quantiles)
+    said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
+    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs({"doubt": said} if said else {})
+
+
+def doubt_of(answer: xr.Dataset) -> dict[str, str]:
+    """The attribute that says that an exact answer is not, where it is not."""
+    return {"doubt": answer.attrs["doubt"]} if answer.attrs.get("doubt") else {}
 
 
 def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
@@ -167,7 +175,7 @@ def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: 
     )
 
 
-def _overspends(
+def chance_over(
     scenario: Scenario,
     rule: ExclusionRule,
     point: float,
@@ -179,7 +187,7 @@ def _overspends(
     transforms: Sequence[Transforms],
 ) -> tuple[float, float]:
     """P(retained > (1 + margin) × budget), and a bound on its error."""
-    if not _moves_capitation(rule, point):
+    if not moves_capitation(rule, point):
         allowed = (1 + margin) * budget
         return float(1 - found.cdf(allowed)), float(found.error(allowed))
     # each patient who is carved out takes the capitation along: move it to the side of the cost
@@ -189,7 +197,7 @@ def _overspends(
     return float(1 - joint.cdf(capitation * people)), float(joint.error(capitation * people))
 
 
-def _moves_capitation(rule: ExclusionRule, point: float) -> bool:
+def moves_capitation(rule: ExclusionRule, point: float) -> bool:
     """Whether the budget varies with the number of patients who are carved out."""
     return isinstance(rule, CarveOut) and not rule.keep_capitation and bool(np.isfinite(point))
 

@@ -13,7 +13,7 @@ from .. import runs
 from ..contracts.exclusion import ExclusionRule
 from ..scenario import Scenario
 from . import exactness
-from .exact import exact
+from .exact import doubt_of, exact
 from .limiting import ENDLESS, with_sizes
 from .sizing import SCALES, crossing
 from .targets import Target
@@ -44,6 +44,18 @@ def exact_statistic(
         return np.asarray((answer["tvar"][:, 0, 0] / answer["budget"][:, 0] - 1).values)
     values = answer[target.statistic]
     return np.asarray((values[:, 0, 0] if target.statistic == "p_overspend" else values[:, 0]).values)
+
+
+def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: Budget) -> str:
+    """What is to be said of a smallest population that is not exact; empty where it is."""
+    if target.statistic == "cv" or not 0 < size < math.inf:
+        return ""
+    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
+    asked = with_sizes(scenario, (round(size),))
+    level = target.level or 0.0
+    margins, levels = ((0.0,), (level,)) if target.statistic == "tvar" else ((level,), (0.5,))
+    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    return doubt_of(answer).get("doubt", "")
 
 
 def exact_minimum(

@@ -28,6 +28,20 @@ FEWEST_EVENTS = 400
 """Patients expected above a threshold, over all replicates, below which their number is not judged."""
 
 
+TRUSTED = 0.001
+"""Error of a probability above which the exact engine's figure gives way to the simulated one."""
+
+
+def doubt(error: float) -> str:
+    """What every page says of chances that are not exact; empty where they are."""
+    if error <= TRUSTED:
+        return ""
+    return (
+        "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too "
+        f"narrow to resolve. They may be wrong by {100 * error:.2g} percentage points; prefer the simulated ones."
+    )
+
+
 class ExactCells(NamedTuple):
     """Exact moments by place and threshold; NaN where the scenario is not known."""
 

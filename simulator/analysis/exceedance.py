@@ -14,8 +14,8 @@ from ..contracts.exclusion import Cap, ExclusionRule
 from ..ledger import describe_variable
 from ..runs import scenario_of
 from ..scenario import Scenario
-from .exact import exact
 from .exact_curve import describe_thresholds
+from .exact_tail import exact_exceedance
 from .limiting import with_sizes
 from .statistics import summarise
 
@@ -50,7 +50,8 @@ def exceedance(
     -------
     xarray.Dataset
         By ``population_size`` and ``overspend`` (retained cost / expected − 1): ``p_exceed``, its ``p_exceed_interval``
-        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld. The attribute
+        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld
+        or the total moves in steps too narrow for the exact engine. The attribute
         ``rarest`` is the chance below which the overspend has no upper limit at 95%, since too few years were drawn.
 
     Raises
@@ -108,5 +109,4 @@ def _exactly(
     if scenario is None:
         return np.full(like["p_exceed"].shape, np.nan)
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    found = exact(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends, (0.5,))
-    return np.asarray(found["p_overspend"].isel(threshold=0).values)
+    return exact_exceedance(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends)

@@ -14,7 +14,7 @@ from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario, scenario_from
 from .checks import check_fraction, check_members
-from .exact import exact
+from .exact import doubt_of, exact
 from .limiting import overspend_of, with_sizes
 
 RISKS = ("luck", "luck and shocks")
@@ -73,13 +73,14 @@ def luck(
     """
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
-    parts = []
+    parts, doubts = [], {}
     risks = by_risk(scenario)
     for truth in risks.values():
         asked = with_sizes(truth, (members,), **_replicates(replicates))
-        cell = exact(
+        found = exact(
             asked, rule, (overspend,), (tail, 1 - tail), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis
-        ).isel(population_size=0, margin=0, drop=True)
+        )
+        cell, doubts = found.isel(population_size=0, margin=0, drop=True), doubts | doubt_of(found)
         parts.append(_part(cell))
         if replicates:
             drawn = overspend_of(runs.simulate(asked, progress=False), rule, asked, capitation_pmpy, budget_basis)
@@ -90,7 +91,7 @@ def luck(
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
-    known |= runs.exact_origin(scenario)
+    known |= runs.exact_origin(scenario) | doubts
     return answer.assign_attrs(known)
 
 

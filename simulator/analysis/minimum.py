@@ -23,7 +23,7 @@ from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario
 from .exact import points_of
-from .exact_minimum import exact_minimum
+from .exact_minimum import doubt_at, exact_minimum
 from .limiting import with_sizes
 from .questions import Question, is_exact, question_of
 from .sizing import SCALES, crossing
@@ -138,6 +138,9 @@ def minimum_population(
         for column, point in enumerate(points_of(scenario, rule)):
             ends = (float(near[column]), float(limit[column]))
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
+            if said := doubt_at(scenario, target, rule, point, exact[column], budget):
+                origin |= {"doubt": said}
+                exact[column] = exact[column] if exactly else np.nan
     if found is None:
         found = np.stack([exact] * 3)
     return _answer(scenario, question, target, sizes, found, exact, limit, coarse).assign_attrs(origin)

@@ -19,7 +19,7 @@ from ..base import SimulatorError
 from ..contracts.exclusion import Banded, Cap, ExclusionRule
 from ..scenario import Scenario
 from .checks import check_fraction, check_members
-from .exact import exact
+from .exact import doubt_of, exact
 from .exact_minimum import exact_statistic
 from .limiting import with_sizes
 from .targets import Target, target_of
@@ -186,4 +186,4 @@ def viable_terms(
         made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
     )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | runs.exact_origin(scenario))
+    return made.assign_attrs(known | runs.exact_origin(scenario) | doubt_of(answer))

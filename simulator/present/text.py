@@ -213,8 +213,9 @@ def provenance(known: Mapping[str, Any]) -> str:
 
 
 def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
-    """A page whose last line says where its figures come from."""
-    return replace(page, parts=[*page.parts, provenance(known)])
+    """A page whose last line says where its figures come from, and whose first where they are not exact after all."""
+    doubts = [str(known["doubt"])] if known.get("doubt") else []
+    return replace(page, parts=[*page.parts, provenance(known)], warnings=[*doubts, *page.warnings])
 
 
 def columns(summary: xr.Dataset) -> list[str]:
