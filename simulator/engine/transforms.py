@@ -32,6 +32,7 @@ _LENGTHS = (24, 64, 192, 768)
 _BELOW, _ABOVE = 20, 60  # octaves of frequency on either side of a turn for the dearest stream's mean cost
 _RARE, _LOOKED, LOOKS = 1e-5, 9, 32  # octaves beyond half a turn of so rare a patient that are looked at, looks in each
 _EVEN = 256  # evenly spaced frequencies from which on their turns are made of products
+_MANY = 2_048  # frequencies of one octave that are worked out sooner than a polynomial for them
 _FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
 
 
@@ -106,6 +107,8 @@ class Octaves:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _fitted(self, octave: int, wanted: int) -> Complex | None:
+        if wanted >= _MANY:
+            return None
         for length in _LENGTHS:
             if length > max(wanted, _LENGTHS[-2]):
                 return None
