@@ -13,9 +13,9 @@ from scipy import special
 from .. import runs
 from ..contracts.exclusion import ExclusionRule
 from ..costs.moments import Exact, TotalMoments, mixture
-from ..ledger import sweep
+from ..ledger import expected_means, retained_cost, sweep
 from ..scenario import Scenario
-from .strata import sample_moments
+from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -79,19 +79,40 @@ def exact_moments(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | 
 def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> CellsBySet:
     """The same under each parameter set of the scenario."""
     place = "unit" if "population_size" not in ledger.dims else "population_size"
-    people, replicates = people_of(ledger, place), float(ledger.sizes["replicate"])
+    people = people_of(ledger, place)
     points = sweep(ledger, rule)
     scenario = scenario or runs.scenario_of(ledger)
     if scenario is None:
-        unknown = [TotalMoments(*[np.full((people.size, len(points)), np.nan)] * 4)]
-        gross = [TotalMoments(*[np.full(people.size, np.nan)] * 4)]
-        return CellsBySet(gross, unknown, unknown, np.array([replicates]), people)
+        return _means_alone(ledger, rule, points, people)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
     found = cells_by_set(scenario, rule, points, heads)
+    return found._replace(counts=_counts(ledger, len(found.gross)))
+
+
+def _counts(ledger: xr.Dataset, sets: int) -> Array:
+    """Replicates that were drawn under each parameter set."""
     if "parameter_draw" not in ledger.coords:
-        return found._replace(counts=np.full(len(found.gross), replicates / len(found.gross)))
-    counts = np.bincount(ledger["parameter_draw"].values, minlength=len(found.gross)).astype(float)
-    return found._replace(counts=counts)
+        return np.full(sets, ledger.sizes["replicate"] / sets)
+    return np.bincount(ledger["parameter_draw"].values, minlength=sets).astype(float)
+
+
+def _means_alone(ledger: xr.Dataset, rule: ExclusionRule, points: list[float], people: Array) -> CellsBySet:
+    """The exact means that a ledger keeps of a scenario that was withheld, or nothing but NaN."""
+    kept = expected_means(ledger)
+    if kept is None:
+        unknown = np.full((people.size, len(points)), np.nan)
+        nothing = [_mean_alone(unknown)]
+        return CellsBySet([_mean_alone(unknown[:, 0])], nothing, nothing, np.array([ledger.sizes["replicate"]]), people)
+    retained, above = retained_cost(kept, rule), kept["n_above"].sel(threshold=points)
+    gross, cost, number = (
+        [_mean_alone(one) for one in mean.transpose("parameter_set", ...).values]
+        for mean in (kept["gross_cost"], retained, above)
+    )
+    return CellsBySet(gross, cost, number, _counts(ledger, len(gross)), people)
+
+
+def _mean_alone(mean: Array) -> TotalMoments:
+    return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
 
 
 def amounts_of(scenario: Scenario) -> dict[float, Array]:
