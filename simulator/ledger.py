@@ -276,7 +276,7 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
 def expected_means(ledger: xr.Dataset) -> xr.Dataset | None:
     """The exact means that a ledger keeps, under the names of what they are means of; None where it keeps none.
 
-    The dim ``parameter_set`` takes the place of ``replicate``: `retained_cost` of it is what a rule is expected to keep.
+    The dim ``parameter_set`` stands for ``replicate``: `retained_cost` of it is what a rule is expected to keep.
     """
     kept = {name: f"expected_{name}" for name in EXPECTED if f"expected_{name}" in ledger}
     if not kept:

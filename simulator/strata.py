@@ -11,6 +11,7 @@ can take the difference between sets for luck.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -122,6 +123,12 @@ def error_of_mean(values: xr.DataArray) -> xr.DataArray:
 def share_and_error(happened: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Share of the replicates in which something happened, and its standard error, which is never 0."""
     return happened.mean("replicate"), _reduced(happened, share_error(_first(happened), strata_of(happened)))
+
+
+def with_errors(estimates: Mapping[str, tuple[xr.DataArray, xr.DataArray]]) -> xr.Dataset:
+    """Estimates with their standard errors as the siblings ``…_se``."""
+    named = {name: {name: value, f"{name}_se": error} for name, (value, error) in estimates.items()}
+    return xr.Dataset({key: part for pair in named.values() for key, part in pair.items()})
 
 
 def _first(values: xr.DataArray) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""What is exactly to be expected of a sample that takes parameter sets in turn: its mean, its variance, their errors."""
+"""What is exactly to be expected of a sample that takes parameter sets in turn: of its mean and its variance."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class StandardErrors(Term):
 
     The error is that of the luck of the baseline's own people, so that the loading a head depends on their number and
     not on the size of the population that is paid for. Where a scenario carries parameter sets it is the mean over
-    them of the error under each; how far the sets lie apart is doubt that no larger baseline removes, and no part of it.
+    them of the error under each; how far the sets lie apart is doubt that no larger baseline removes: no part of it.
     """
 
     k: NonNegative
@@ -224,7 +224,9 @@ class PastYears(_Adjusted):
     """A benchmark from weighted past years of the same people, with the luck of those years in it.
 
     Past years were drawn under the same parameters as this one, so that doubt about them moves both alike and is no
-    error of the benchmark. The error is normal, with Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
+    error of the benchmark. The error is normal, with
+
+    Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
     """
 
     kind: Literal["past_years"] = "past_years"

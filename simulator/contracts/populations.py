@@ -15,7 +15,7 @@ from .. import runs
 from ..base import SimulatorError
 from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
-from ..costs.moments import Exact, Layer
+from ..costs.moments import Exact, Layer, removed_layers
 from ..engine import kernels
 from ..ledger import check_draws, expected_means, retained_cost
 from ..scenario import Scenario
@@ -158,6 +158,15 @@ class Populations:
         if wanted not in self._means:
             self._means[wanted] = self._mean_of_each(wanted)
         return self._means[wanted]
+
+    def removed_moments(self, rule: ExclusionRule | None) -> Array:
+        """Exact mean, sd, skewness and excess kurtosis of what a rule removes; without a rule of the gross cost.
+
+        Shape (moment, parameter set, place).
+        """
+        layers = removed_layers(self._layers(rule))
+        by_set = [exact.total(self._heads, layers) for exact in self._exact_with_shocks]
+        return np.stack([np.stack(moment) for moment in zip(*by_set, strict=True)])
 
     def _mean_of_each(self, rule: ExclusionRule | None) -> Array:
         if self.scenario is not None:
