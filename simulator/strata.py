@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -131,7 +132,7 @@ def with_errors(estimates: Mapping[str, tuple[xr.DataArray, xr.DataArray]]) -> x
     return xr.Dataset({key: part for pair in named.values() for key, part in pair.items()})
 
 
-def _first(values: xr.DataArray) -> NDArray[np.generic]:
+def _first(values: xr.DataArray) -> NDArray[Any]:
     return np.asarray(values.transpose("replicate", ...).values)
 
 

@@ -16,6 +16,7 @@ from ..base import SimulatorError
 from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
+from ..costs.shock_nodes import quasi_random_uniforms
 from ..engine import kernels
 from ..ledger import check_draws, expected_means, retained_cost
 from ..scenario import Scenario
@@ -117,9 +118,16 @@ class Populations:
     def deviates(self, purpose: int, count: int) -> Array:
         """Standard normal deviates, shape (replicate, count): the same for every design, and for a longer ledger."""
         if (purpose, count) not in self._drawn:
-            seed = int(self.ledger.attrs["seed"])
-            self._drawn[purpose, count] = ndtri(kernels.uniforms(seed, purpose, 0, self.replicates, count))
+            self._drawn[purpose, count] = ndtri(self._uniforms(purpose, count))
         return self._drawn[purpose, count]
+
+    def _uniforms(self, purpose: int, count: int) -> Array:
+        """Drawn; but spread evenly where the ledger itself holds equally likely years and no draws."""
+        n = self.replicates.size
+        if self.ledger.attrs.get("method") != "exact":
+            return kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
+        even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
+        return np.random.default_rng(purpose).permutation(even)
 
     def by_replicate(self, values: Array) -> Array:
         """One value a replicate, to broadcast against money."""
