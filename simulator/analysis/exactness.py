@@ -28,6 +28,9 @@ FEWEST_EVENTS = 400
 """Patients expected above a threshold, over all replicates, below which their number is not judged."""
 
 
+_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
+
+
 class ExactCells(NamedTuple):
     """Exact moments by place and threshold; NaN where the scenario is not known."""
 
@@ -167,8 +170,23 @@ def compare(
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
-def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, str | int | float]:
-    """The run's own check in figures and in a sentence."""
+def impossible(ledger: xr.Dataset) -> str:
+    """What no draw can have come to: costs, counts or factors below 0 or without an end; empty where there are none."""
+    for name, values in ledger.data_vars.items():
+        if not {"replicate", "parameter_set"} & set(values.dims):
+            continue
+        wrong = ~(np.isfinite(values.values) & (values.values >= 0))
+        if wrong.any():
+            return f"{name} holds {int(wrong.sum()):,} of {wrong.size:,} figures that are below 0 or no number"
+    return ""
+
+
+def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = "") -> dict[str, str | int | float]:
+    """The run's own check in figures and in a sentence; `wrong` is what is impossible about its ledger."""
+    if wrong:
+        sentence = f"{_FAILED}: self-check: {wrong}"
+        logger.error(sentence)
+        return {"check": "failed", "check_sentence": sentence}
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
     z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
@@ -194,7 +212,7 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, 
         sentence += f"; {counts.size} parameter sets, given which the errors are"
         sentence += f" ({undrawn} of them not drawn)" if undrawn else ""
     if not passed:
-        sentence = f"THIS RUN FAILED ITS OWN CHECK, do not use it: {sentence}"
+        sentence = f"{_FAILED}: {sentence}"
         logger.error(sentence)
     return {
         "check": "passed" if passed else "failed",

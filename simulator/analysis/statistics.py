@@ -90,13 +90,30 @@ def summarise(
         For levels or margins out of range, and thresholds off the grid.
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    wrong = exactness.impossible(ledger)
+    with np.errstate(**({"invalid": "ignore"} if wrong else {})):
+        summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
+    summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
+    return summary
+
+
+def _summary(
+    ledger: xr.Dataset,
+    rule: ExclusionRule,
+    margins: Sequence[float],
+    quantiles: Sequence[float],
+    capitation: float | None,
+    basis: str,
+    scenario: Scenario | None,
+) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
+    """The summary without its verdict, exact moments, and replicates by parameter set."""
     retained = books.retained_cost(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")
     kept = retained.values
     by_set = exactness.moments_by_set(ledger, rule, scenario)
     exact, strata = by_set.mixed(), strata_of(ledger)
-    budget = _budget(ledger, rule, retained, exact, capitation_pmpy, budget_basis)
+    budget = _budget(ledger, rule, retained, exact, capitation, basis)
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells: tuple[str, ...] = (place, "threshold")
@@ -130,10 +147,9 @@ def summarise(
     summary.attrs |= {
         "replicates": kept.shape[0],
         "rule": rule.model_dump_json(exclude_none=True),
-        "budget_basis": budget_basis,
+        "budget_basis": basis,
     }
-    summary.attrs |= exactness.verdict(summary, exact, by_set.counts)
-    return summary
+    return summary, exact, by_set.counts
 
 
 def check_arguments(margins: Sequence[float], quantiles: Sequence[float], capitation: float | None, basis: str) -> None:

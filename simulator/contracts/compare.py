@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..ledger import describe_variable
-from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of
+from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, with_errors
 from .sd_errors import spread_of
 
 Array = NDArray[np.float64]
@@ -67,30 +67,28 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
-    compared = xr.Dataset(attrs=outcome.attrs)
-    for name in ("payment", "cost_borne", "surplus"):
-        _add(compared, f"expected_{name}", *mean_and_error(outcome[name]))
-    spread = spread_of(surplus, outcome)
-    _add(compared, "sd_surplus", spread.sd, spread.sd_se)
+    replicates = surplus.sizes["replicate"]
     rounding = ROUNDING * abs(outcome["budget"])
     lost = surplus < -rounding
     luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
-    _add(compared, "p_loss", *_probability(lost, luckless))
-    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless))
-    _add(compared, "worst_surplus", *_quantiles(surplus, levels))
-    _add(compared, "risk_share", *_risk_share(surplus))
-    difference = surplus - surplus.isel(design=0, drop=True)
-    _add(compared, "surplus_difference", *mean_and_error(difference))
-    _add(compared, "sd_difference", spread.difference, spread.difference_se)
-    replicates = surplus.sizes["replicate"]
-    _add(compared, "p_triggered", outcome["triggered"] / replicates, outcome["triggered_se"] / replicates)
+    spread = spread_of(surplus, outcome)
+    estimates = {f"expected_{name}": mean_and_error(outcome[name]) for name in ("payment", "cost_borne", "surplus")}
+    estimates |= {
+        "sd_surplus": (spread.sd, spread.sd_se),
+        "p_loss": _probability(lost, luckless),
+        "p_loss_over": _probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless),
+        "worst_surplus": _quantiles(surplus, levels),
+        "risk_share": _risk_share(surplus),
+        "surplus_difference": mean_and_error(surplus - surplus.isel(design=0, drop=True)),
+        "sd_difference": (spread.difference, spread.difference_se),
+        "p_triggered": (outcome["triggered"] / replicates, outcome["triggered_se"] / replicates),
+    }
     if "protection_cost" in outcome:
-        _add(compared, "expected_protection_cost", *mean_and_error(outcome["protection_cost"]))
-    _drop_rounding(compared, float(abs(outcome["budget"]).max()))
+        estimates["expected_protection_cost"] = mean_and_error(outcome["protection_cost"])
+    compared = _without_rounding(with_errors(estimates), float(abs(outcome["budget"]).max()))
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
-    return compared.assign_attrs(
-        imbalance=imbalance(outcome), loss_over=loss_over, replicates=replicates, unseen_bound=unseen_bound(replicates)
-    )
+    known = {"imbalance": imbalance(outcome), "loss_over": loss_over, "replicates": replicates}
+    return compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
 
 
 def unseen_bound(replicates: int) -> float:
@@ -98,15 +96,13 @@ def unseen_bound(replicates: int) -> float:
     return float(1.0 - 0.025 ** (1.0 / replicates))
 
 
-def _add(compared: xr.Dataset, name: str, estimate: xr.DataArray, error: xr.DataArray) -> None:
-    compared[name], compared[f"{name}_se"] = estimate, error
-
-
-def _drop_rounding(compared: xr.Dataset, budget: float) -> None:
-    """Set to nothing what only the rounding of floating point keeps from it."""
-    for name in compared.data_vars:
+def _without_rounding(compared: xr.Dataset, budget: float) -> xr.Dataset:
+    """With nothing in the place of what only the rounding of floating point keeps from it."""
+    kept = {}
+    for name, found in compared.data_vars.items():
         least = _NOTHING * (1.0 if str(name).removesuffix("_se") in _FRACTIONS else budget)
-        compared[name] = compared[name].where(~(abs(compared[name]) < least), 0.0)
+        kept[name] = found.copy(data=np.where(np.abs(found.values) < least, 0.0, found.values))
+    return compared.assign(kept)
 
 
 def _probability(event: xr.DataArray, certain: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
