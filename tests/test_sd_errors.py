@@ -1,4 +1,4 @@
-"""Errors of standard deviations where rare costly patients decide: coverage over many runs, and exact fourth moments."""
+"""Errors of standard deviations where rare costly patients decide: coverage over many runs, exact fourth moments."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ DESIGNS = (
     sim.Design.model_validate({"name": "unequal", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.3}]}),
     sim.Design.model_validate({"name": "limit", "terms": [{"kind": "loss_limit", "of_budget": 0.05}]}),
     sim.Design.model_validate(
-        {"name": "capped", "exclusion": {"kind": "cap", "at": CAP}, "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}]}
+        {
+            "name": "capped",
+            "exclusion": {"kind": "cap", "at": CAP},
+            "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}],
+        }
     ),
-)  # fmt: skip
+)
 RUNS, REPLICATES = 40, 1_000
 
 
@@ -78,7 +82,7 @@ def test_the_twin_a_samples_own_fourth_moment_does_not(runs: list[xr.Dataset], o
 
 def test_full_risk_has_the_error_of_the_cost_itself() -> None:
     """As `summarise` states it, from the exact fourth moment; with sets too."""
-    sets = {"parameter_sets": [{"segment": "everyone", "mean": [900.0, 1_100.0]}]}
+    sets = {"parameter_sets": [{"segment": "all", "mean": [900.0, 1_100.0]}]}
     for whole in (skewed(), skewed(population=sets)):
         ledger = sim.simulate(whole, progress=False)
         known = sim.summarise(ledger).sel(population_size=1_000, threshold=np.inf)

@@ -182,7 +182,7 @@ def _above_per_head(exact: Exact, amount: Array, factors: Array, gross: Array) -
 def _carried(nodes: Array, values: Array, points: Array) -> Array:
     """Values (…, node) carried to points of the factor's logarithm by a polynomial, shape (point, …)."""
     if nodes.size == 1:
-        return np.asarray(values[..., 0])[None]
+        return np.repeat(np.asarray(values[..., 0])[None], points.size, axis=0)
     carried = BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
     return np.asarray(carried)
 
