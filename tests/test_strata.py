@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import simulator as sim
+from simulator.analysis.precision import Target
 from simulator.contracts.context import Array
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, counted_error, mean_and_error, share_and_error, share_error
@@ -259,3 +260,12 @@ def test_exact_settlements_are_the_mean_of_those_of_each_set() -> None:
     for name in ("expected_payment", "expected_surplus", "expected_cost_borne"):
         expected = sum(each[name] for each in alone) / len(alone)
         np.testing.assert_allclose(found[name], expected, atol=1e-4 * 30_000, rtol=1e-6)
+
+
+def test_drawing_on_until_a_chance_is_known_stops_as_soon_as_its_stratified_error_says() -> None:
+    summary = sim.summarise(sim.simulate(WIDE, progress=False), margins=(0.02,))
+    at = {"threshold": np.inf, "margin": 0.02, "population_size": 4_000}
+    chance, error = (summary[name].sel(at).item() for name in ("p_overspend", "p_overspend_se"))
+    found = Target("p_overspend", 0.02, 0.01).half_widths(summary).sel(threshold=np.inf, population_size=4_000).item()
+    assert found == pytest.approx(1.96 * error, rel=0.1)
+    assert found < 0.7 * 1.96 * np.sqrt(chance * (1 - chance) / 1_200)

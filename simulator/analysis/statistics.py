@@ -91,7 +91,7 @@ def summarise(
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
     wrong = exactness.impossible(ledger)
-    with np.errstate(**({"invalid": "ignore"} if wrong else {})):
+    with np.errstate(invalid="ignore" if wrong else None):
         summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
     return summary
