@@ -27,7 +27,7 @@ from ..strata import Strata, jackknife, mean_error, strata_of
 Array = NDArray[np.float64]
 
 MOMENTS = ("mean", "sd", "skewness", "excess_kurtosis")
-"""Exact moments of the gross cost that an outcome carries, along its dim ``moment``."""
+"""Exact moments of each reference cost of an outcome, along its dim ``moment``."""
 _TAIL = 0.01  # share of the replicates, the costliest, that tell what lies beyond them
 _FEWEST = 20  # replicates that such a tail has
 _FOLLOWED = 0.5  # share of the tail's variation that a line must explain
@@ -56,12 +56,11 @@ def spread_of(surplus: xr.DataArray, outcome: xr.Dataset) -> Spread:
 
 def _spread(centred: Array, strata: Strata | None, known: Sequence[_Reference]) -> tuple[Array, Array, Array, Array]:
     """From deviations (replicate, place, design, …)."""
-    n = len(centred)
+    n, squares = len(centred), centred**2
+    sd = np.sqrt(squares.sum(axis=0) / (n - 1)) if n > 1 else np.full(centred.shape[1:], np.nan)
     if n < 3:
-        nothing = np.full(centred.shape[1:], np.nan)
-        return nothing, nothing, nothing, nothing
-    squares = centred**2
-    sd = np.sqrt(squares.sum(axis=0) / (n - 1))
+        nothing = np.full(sd.shape, np.nan)
+        return sd, nothing, _against_first(sd, 1), nothing
     left_out = np.sqrt(np.maximum(squares.sum(axis=0) - squares * (n / (n - 1)), 0.0) / (n - 2))
     lines = [reference.line(centred) for reference in known]
     means = [reference.mean_shift(line.parabola) for reference, line in zip(known, lines, strict=True)]
