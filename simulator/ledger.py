@@ -7,6 +7,7 @@ Near the ground of the package (it imports `base` and `files` only), and the onl
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ _PATIENT_LEVEL = ("replicate", "population_size", "threshold")
 _UNIT = ("replicate", "unit")
 _UNIT_PATIENT_LEVEL = ("replicate", "unit", "threshold")
 
-VARIABLES: Mapping[str, Variable] = {
+_DRAWN: Mapping[str, Variable] = {
     "gross_cost": Variable(_POPULATION, MONEY, "cost of everybody before exclusions"),
     "excess_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ max(x − threshold, 0) over patients"),
     "above_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ x over patients who cost more than the threshold"),
@@ -52,11 +53,27 @@ VARIABLES: Mapping[str, Variable] = {
     "threshold_amount": Variable(("segment", "threshold"), MONEY, "a patient's annual cost at which exclusion starts"),
     "cut": Variable(("segment",), MONEY, "cost before shocks above which a patient is drawn one by one"),
 }
+EXPECTED = ("gross_cost", "excess_cost", "above_cost", "n_above")
+"""Variables whose exact means stand in a ledger that does not carry its whole scenario."""
+
+
+def _expected_variables() -> dict[str, Variable]:
+    """`expected_…` of the populations and `unit_expected_…` of the units."""
+    found = {}
+    for prefix, name in itertools.product(("", "unit_"), EXPECTED):
+        drawn = _DRAWN[f"{prefix}{name}"]
+        told = f"exact mean of {prefix}{name}, where observed costs are withheld"
+        found[f"{prefix}expected_{name}"] = Variable(("parameter_set", *drawn.dims[1:]), drawn.unit, told)
+    return found
+
+
+VARIABLES: Mapping[str, Variable] = {**_DRAWN, **_expected_variables()}
 """Every variable of a ledger. Those with a dim that a scenario does not use are absent."""
 
 COORDINATES: Mapping[str, Variable] = {
     "replicate": Variable(("replicate",), "1", "number of the synthetic population, one for each contract year"),
     "parameter_draw": Variable(("replicate",), "1", "number of the parameter set that the replicate is drawn under"),
+    "parameter_set": Variable(("parameter_set",), "1", "number of the parameter set, 0 alone without sets"),
     "population_size": Variable(("population_size",), "people", "people in the population, for one year"),
     "threshold": Variable(("threshold",), MONEY, "one patient's annual cost at which exclusion starts"),
     "percentile": Variable(("threshold",), "1", "percentile of patients' annual cost, people without cost included"),
@@ -256,6 +273,17 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
     return retained.rename("retained_cost")
 
 
+def expected_means(ledger: xr.Dataset) -> xr.Dataset | None:
+    """The exact means that a ledger keeps, under the names of what they are means of; None where it keeps none.
+
+    The dim ``parameter_set`` stands for ``replicate``: `retained_cost` of it is what a rule is expected to keep.
+    """
+    kept = {name: f"expected_{name}" for name in EXPECTED if f"expected_{name}" in ledger}
+    if not kept:
+        return None
+    return ledger[list(kept.values())].rename({long: name for name, long in kept.items()}).reset_coords(drop=True)
+
+
 def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
     """The points of the threshold grid at which a rule is applied.
 
@@ -300,10 +328,12 @@ def by_unit(ledger: xr.Dataset) -> xr.Dataset:
 
 
 def fingerprint(ledger: xr.Dataset) -> str:
-    """SHA-256 of every number in a ledger, whatever machine, threads or chunks drew it."""
+    """SHA-256 of every number that was drawn into a ledger, whatever machine, threads or chunks drew it."""
     digest = hashlib.sha256()
     ledger = draws_of(ledger)
     for name in sorted(str(name) for name in ledger.variables):
+        if "parameter_set" in ledger[name].dims:  # what was not drawn
+            continue
         values = ledger[name].values
         digest.update(f"{name}{ledger[name].dims}{values.shape}".encode())
         digest.update(

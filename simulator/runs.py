@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import ledger as books
 from .base import SimulatorError
+from .costs.expected import expected_draws
 from .costs.model import Percentiles, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
@@ -198,12 +199,26 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
         coordinates |= {"unit": [unit.name for unit in units], "unit_size": [unit.members for unit in units]}
     if scenario.shocks:
         coordinates["shock"] = [shock.name for shock in scenario.shocks]
+    if _has_withheld(json.loads(kept_json(scenario))):
+        means = expected_means(scenario)
+        arrays |= means
+        coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
     if isinstance(scenario.simulation.thresholds, Percentiles):
         books.describe_variable(
             ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
         )
     return ledger
+
+
+def expected_means(scenario: Scenario) -> dict[str, NDArray[np.float64]]:
+    """The exact means that a ledger keeps where observed costs are withheld from it: a mean tells of no patient."""
+    model, amounts = scenario.cost_model, scenario.threshold_amounts
+    found = {f"expected_{name}": m for name, m in expected_draws(model, heads(scenario), amounts).items()}
+    if scenario.population.units:
+        own = expected_draws(model, increments(scenario), amounts)
+        found |= {f"unit_expected_{name}": mean for name, mean in own.items()}
+    return found
 
 
 def _is_used(name: str, scenario: Scenario) -> bool:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import simulator as sim
 from simulator.analysis.exactness import cells_of
 from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.strata import Strata, leading, sample_moments, strata_of
+from simulator.analysis.sample_moments import leading, sample_moments
 from simulator.analysis.stressed import truth_of
 from simulator.costs.fit import FittedModel, fit
 from simulator.costs.model import CostModel, Population
@@ -27,6 +27,7 @@ from simulator.present.cli import main
 from simulator.present.text_check import check_table
 from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
+from simulator.strata import Strata, strata_of
 from simulator.stresses import Inflation, MeanCost, NewTreatment, Prevalence, Range, Stress, TailIndex
 
 SETS = [

@@ -227,6 +227,33 @@ def test_a_wrong_run_fails_its_own_check_loudly(
     assert "FAILED" in caplog.text
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0], ids=str)
+@pytest.mark.parametrize("variable", ["gross_cost", "excess_cost", "above_cost", "n_above", "shock_factor"])
+def test_one_impossible_figure_fails_the_check_loudly(
+    variable: str, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = SCENARIO | {"shocks": [{"name": "prices", "cv": 0.02}]}
+    wrong = sim.simulate(sim.Scenario.model_validate(raw), progress=False).copy(deep=True)
+    wrong[variable] = wrong[variable].astype(float)
+    wrong[variable].values.flat[7] = value
+    with caplog.at_level(logging.ERROR):
+        known = sim.summarise(wrong).attrs
+    assert known["check"] == "failed"
+    assert f"{variable} holds 1 of" in known["check_sentence"] and "FAILED ITS OWN CHECK" in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["gross_cost", "members"])
+def test_an_impossible_unit_or_member_fails_it_too(variable: str) -> None:
+    units = [{"name": "north", "members": 700}, {"name": "south", "members": 1_300}]
+    raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units, "membership": "sampled"}}
+    raw["simulation"] = {key: value for key, value in SCENARIO["simulation"].items() if key != "population_sizes"}
+    ledger = sim.simulate(sim.Scenario.model_validate(raw), progress=False)
+    assert sim.summarise(ledger).attrs["check"] == sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
+    wrong = ledger.assign({f"unit_{variable}": ledger[f"unit_{variable}"].astype(float)}).copy(deep=True)
+    wrong[f"unit_{variable}"].values.flat[3] = np.nan
+    assert sim.summarise(sim.by_unit(wrong)).attrs["check"] == "failed"
+
+
 def test_units_are_summarised_like_populations() -> None:
     units = [{"name": "north", "members": 700}, {"name": "south", "members": 1_300}]
     raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-import numpy as np
 import xarray as xr
 
 from .. import ledger as books
@@ -13,6 +12,7 @@ from ..base import SimulatorError
 from ..contracts.design import Design
 from ..contracts.settle import settle
 from ..scenario import Scenario
+from ..strata import mean_and_error, share_and_error, with_errors
 from ..stresses import MeanCost
 from .limiting import with_sizes
 from .losses import designs_of
@@ -89,17 +89,8 @@ def detection(
 
 def _row(outcome: xr.Dataset) -> xr.Dataset:
     share = (outcome["settlement"] / outcome["budget"]).transpose("replicate", "population_size", ...)
-    n = share.sizes["replicate"]
-    paid = (share > _ROUNDING).sum("replicate")
-    adjusted = (paid + 2) / (n + 4)
-    return xr.Dataset(
-        {
-            "p_paid": paid / n,
-            "p_paid_se": np.sqrt(adjusted * (1 - adjusted) / (n + 4)),
-            "expected_settlement": share.mean("replicate"),
-            "expected_settlement_se": share.std("replicate", ddof=1) / np.sqrt(n),
-        }
-    )
+    estimates = {"p_paid": share_and_error(share > _ROUNDING), "expected_settlement": mean_and_error(share)}
+    return with_errors(estimates)
 
 
 def _described(table: xr.Dataset, assumed: Scenario) -> xr.Dataset:

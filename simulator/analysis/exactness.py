@@ -13,9 +13,9 @@ from scipy import special
 from .. import runs
 from ..contracts.exclusion import ExclusionRule
 from ..costs.moments import Exact, TotalMoments, mixture
-from ..ledger import sweep
+from ..ledger import expected_means, retained_cost, sweep
 from ..scenario import Scenario
-from .strata import sample_moments
+from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -40,6 +40,9 @@ def doubt(error: float) -> str:
         "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too "
         f"narrow to resolve. They may be wrong by {100 * error:.2g} percentage points; prefer the simulated ones."
     )
+
+
+_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 
 
 class ExactCells(NamedTuple):
@@ -93,19 +96,40 @@ def exact_moments(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | 
 def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> CellsBySet:
     """The same under each parameter set of the scenario."""
     place = "unit" if "population_size" not in ledger.dims else "population_size"
-    people, replicates = people_of(ledger, place), float(ledger.sizes["replicate"])
+    people = people_of(ledger, place)
     points = sweep(ledger, rule)
     scenario = scenario or runs.scenario_of(ledger)
     if scenario is None:
-        unknown = [TotalMoments(*[np.full((people.size, len(points)), np.nan)] * 4)]
-        gross = [TotalMoments(*[np.full(people.size, np.nan)] * 4)]
-        return CellsBySet(gross, unknown, unknown, np.array([replicates]), people)
+        return _means_alone(ledger, rule, points, people)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
     found = cells_by_set(scenario, rule, points, heads)
+    return found._replace(counts=_counts(ledger, len(found.gross)))
+
+
+def _counts(ledger: xr.Dataset, sets: int) -> Array:
+    """Replicates that were drawn under each parameter set."""
     if "parameter_draw" not in ledger.coords:
-        return found._replace(counts=np.full(len(found.gross), replicates / len(found.gross)))
-    counts = np.bincount(ledger["parameter_draw"].values, minlength=len(found.gross)).astype(float)
-    return found._replace(counts=counts)
+        return np.full(sets, ledger.sizes["replicate"] / sets)
+    return np.bincount(ledger["parameter_draw"].values, minlength=sets).astype(float)
+
+
+def _means_alone(ledger: xr.Dataset, rule: ExclusionRule, points: list[float], people: Array) -> CellsBySet:
+    """The exact means that a ledger keeps of a scenario that was withheld, or nothing but NaN."""
+    kept = expected_means(ledger)
+    if kept is None:
+        unknown = np.full((people.size, len(points)), np.nan)
+        nothing = [_mean_alone(unknown)]
+        return CellsBySet([_mean_alone(unknown[:, 0])], nothing, nothing, np.array([ledger.sizes["replicate"]]), people)
+    retained, above = retained_cost(kept, rule), kept["n_above"].sel(threshold=points)
+    gross, cost, number = (
+        [_mean_alone(one) for one in mean.transpose("parameter_set", ...).values]
+        for mean in (kept["gross_cost"], retained, above)
+    )
+    return CellsBySet(gross, cost, number, _counts(ledger, len(gross)), people)
+
+
+def _mean_alone(mean: Array) -> TotalMoments:
+    return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
 
 
 def amounts_of(scenario: Scenario) -> dict[float, Array]:
@@ -160,8 +184,23 @@ def compare(
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
-def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, str | int | float]:
-    """The run's own check in figures and in a sentence."""
+def impossible(ledger: xr.Dataset) -> str:
+    """What no draw can have come to: costs, counts or factors below 0 or without an end; empty where there are none."""
+    for name, values in ledger.data_vars.items():
+        if not {"replicate", "parameter_set"} & set(values.dims):
+            continue
+        wrong = ~(np.isfinite(values.values) & (values.values >= 0))
+        if wrong.any():
+            return f"{name} holds {int(wrong.sum()):,} of {wrong.size:,} figures that are below 0 or no number"
+    return ""
+
+
+def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = "") -> dict[str, str | int | float]:
+    """The run's own check in figures and in a sentence; `wrong` is what is impossible about its ledger."""
+    if wrong:
+        sentence = f"{_FAILED}: self-check: {wrong}"
+        logger.error(sentence)
+        return {"check": "failed", "check_sentence": sentence}
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
     z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
@@ -187,7 +226,7 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array) -> dict[str, 
         sentence += f"; {counts.size} parameter sets, given which the errors are"
         sentence += f" ({undrawn} of them not drawn)" if undrawn else ""
     if not passed:
-        sentence = f"THIS RUN FAILED ITS OWN CHECK, do not use it: {sentence}"
+        sentence = f"{_FAILED}: {sentence}"
         logger.error(sentence)
     return {
         "check": "passed" if passed else "failed",

@@ -15,6 +15,7 @@ from ..contracts.compare import ROUNDING
 from ..contracts.design import Design
 from ..contracts.exclusion import Banded
 from ..contracts.settle import settle
+from ..strata import Strata, mean_error, strata_of
 from .losses import check_thresholds
 
 Array = NDArray[np.float64]
@@ -69,7 +70,8 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     cost = outcome["system_cost"].values
     worst, edge = _worst(cost)
     years = [np.ones(cost.size, bool), worst]
-    figures = [[_mean(step.amount, year, edge) for step in steps] for year in years]
+    strata = strata_of(outcome)
+    figures = [[_mean(step.amount, year, edge, strata) for step in steps] for year in years]
     answer = xr.Dataset(
         {
             "amount": (("year", "step"), np.array(figures)[..., 0]),
@@ -141,11 +143,10 @@ def _worst(cost: Array) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     return cost >= cost[order[start]], order[max(start - near, 0) : start + near]
 
 
-def _mean(amount: Array, year: NDArray[np.bool_], edge: NDArray[np.intp]) -> tuple[float, float]:
+def _mean(amount: Array, year: NDArray[np.bool_], edge: NDArray[np.intp], strata: Strata | None) -> tuple[float, float]:
     """The mean over the chosen years, with an error that knows that other draws would choose other years.
 
     As of a tail mean, it is that of the mean of what lies beyond the layer's value where the choice begins.
     """
     beyond = np.where(year, amount - amount[edge].mean(), 0.0) / year.mean()
-    spread = beyond.std(ddof=1) if amount.size > 1 else math.nan
-    return float(amount[year].mean()), float(spread / math.sqrt(amount.size))
+    return float(amount[year].mean()), float(mean_error(beyond, strata))

@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 ENDLESS = 1_000_000_000
 """People of the population that stands for one without end: luck moves it by a millionth of its cost."""
 _POINTS = 20_000
+_POINTS_OF_SETS = 1 << 16  # quasi-random points of all parameter sets together
+_FEWEST_OF_A_SET = 1 << 11
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact means
 
@@ -41,8 +43,14 @@ def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) ->
     return scenario_from(scenario.model_dump() | {"population": population, "simulation": simulation, "designs": ()})
 
 
-def equally_likely(joint: JointShocks) -> tuple[Array, Array]:
+def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[Array, Array]:
     """Factors of streams and of shocks in equally likely years; those of streams have mean 1.
+
+    Parameters
+    ----------
+    joint : JointShocks
+    part, parts : int
+        The years of one parameter set of several; those of each are spread over all shocks evenly.
 
     Returns
     -------
@@ -62,18 +70,33 @@ def equally_likely(joint: JointShocks) -> tuple[Array, Array]:
         factor = np.exp(sigma * score)
         factor /= factor.mean()
         by_shock = np.stack([factor, *[np.ones(_POINTS)] * (len(yearly) - 1)], axis=1)
-        return np.where(joint.hits[0], factor[:, None], 1.0), by_shock
-    by_shock = joint.factors(quasi_random_uniforms(len(joint.shocks), QUASI_RANDOM_POINTS))
+        here = slice(_turns(parts)[part], None, parts)
+        return np.where(joint.hits[0], factor[here, None], 1.0), by_shock[here]
+    by_shock = joint.factors(quasi_random_uniforms(len(joint.shocks), _points_of_each(parts), part))
     by_stream = joint.by_stream(by_shock)
     return by_stream / by_stream.mean(axis=0), by_shock
 
 
-def limit_ledger(scenario: Scenario) -> xr.Dataset:
+def _turns(parts: int) -> NDArray[np.intp]:
+    """Where each part begins among ascending years: which years a set gets must not go with its number."""
+    return np.argsort(np.arange(parts) * _GOLDEN % 1)
+
+
+def _points_of_each(parts: int) -> int:
+    """Quasi-random points of each of several parts, a power of 2."""
+    if parts == 1:
+        return QUASI_RANDOM_POINTS
+    return max(_FEWEST_OF_A_SET, 1 << round(math.log2(_POINTS_OF_SETS / parts)))
+
+
+def limit_ledger(scenario: Scenario, fewest: int = 1) -> xr.Dataset:
     """A ledger of a population so large that only the common shocks still move its cost a head.
 
     Parameters
     ----------
     scenario : Scenario
+    fewest : int
+        Years that there are at least: more than one where a contract draws something of its own in each.
 
     Returns
     -------
@@ -82,18 +105,15 @@ def limit_ledger(scenario: Scenario) -> xr.Dataset:
         equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
     """
     asked = with_sizes(scenario, (ENDLESS,))
-    return _over_sets(asked) if asked.population.n_sets else _limit_of(asked)
+    return _over_sets(asked, fewest) if asked.population.n_sets else _limit_of(asked, fewest)
 
 
-def _over_sets(asked: Scenario) -> xr.Dataset:
+def _over_sets(asked: Scenario, fewest: int) -> xr.Dataset:
     """Under every parameter set, each with its share of the equally likely shocks."""
     n = asked.population.n_sets
-    # which shocks a set gets must not go with its number
-    turns = np.argsort(np.arange(n) * _GOLDEN % 1)
     parts = []
-    for b, (truth, turn) in enumerate(zip(asked.truths, turns, strict=True)):
-        whole = _limit_of(truth)
-        part = whole if whole.sizes["replicate"] == 1 else whole.isel(replicate=slice(int(turn), None, n))
+    for b, truth in enumerate(asked.truths):
+        part = _limit_of(truth, math.ceil(fewest / n), b, n)
         parts.append(part.assign_coords(parameter_draw=("replicate", np.full(part.sizes["replicate"], b))))
     joined = xr.concat(
         parts, dim="replicate", data_vars="minimal", coords="minimal", compat="override", join="override",
@@ -103,9 +123,11 @@ def _over_sets(asked: Scenario) -> xr.Dataset:
     return joined.assign_coords(replicate=np.arange(joined.sizes["replicate"])).assign_attrs(known)
 
 
-def _limit_of(asked: Scenario) -> xr.Dataset:
+def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr.Dataset:
     model = asked.cost_model
-    factors, by_shock = equally_likely(model.joint_shocks)
+    factors, by_shock = equally_likely(model.joint_shocks, part, parts)
+    times = math.ceil(fewest / len(factors))
+    factors, by_shock = np.tile(factors, (times, 1)), np.tile(by_shock, (times, 1))
     arrays, years = _means_given(asked, factors), factors.shape[0]
     segments = [segment.name for segment in asked.population.segments]
     coordinates = {"replicate": np.arange(years), "population_size": np.array([ENDLESS])}
@@ -160,7 +182,7 @@ def _above_per_head(exact: Exact, amount: Array, factors: Array, gross: Array) -
 def _carried(nodes: Array, values: Array, points: Array) -> Array:
     """Values (…, node) carried to points of the factor's logarithm by a polynomial, shape (point, …)."""
     if nodes.size == 1:
-        return np.asarray(values[..., 0])[None]
+        return np.repeat(np.asarray(values[..., 0])[None], points.size, axis=0)
     carried = BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
     return np.asarray(carried)
 

@@ -13,6 +13,7 @@ from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario, scenario_from
+from ..strata import share_and_error, with_errors
 from .checks import check_fraction, check_members
 from .exact import doubt_of, exact
 from .limiting import overspend_of, with_sizes
@@ -84,10 +85,8 @@ def luck(
         parts.append(_part(cell))
         if replicates:
             drawn = overspend_of(runs.simulate(asked, progress=False), rule, asked, capitation_pmpy, budget_basis)
-            share = (drawn.isel(population_size=0, drop=True) <= overspend).mean("replicate")
-            parts[-1]["drawn_percentile"] = share
-            adjusted = (share * replicates + 2) / (replicates + 4)
-            parts[-1]["drawn_percentile_se"] = np.sqrt(adjusted * (1 - adjusted) / (replicates + 4))
+            below = drawn.isel(population_size=0, drop=True) <= overspend
+            parts[-1] = parts[-1].assign(with_errors({"drawn_percentile": share_and_error(below)}))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}

@@ -22,6 +22,7 @@ from ..base import MOST_PEOPLE, SimulatorError
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..scenario import Scenario
+from ..strata import Strata, strata_of
 from .exact import points_of
 from .exact_minimum import doubt_at, exact_minimum
 from .limiting import with_sizes
@@ -100,7 +101,7 @@ def minimum_population(
         By ``threshold`` or ``design``: ``minimum_population`` in people, 0 where the smallest size of the grid meets
         the target already, infinity where the largest does not; ``minimum_population_interval`` (bound);
         ``exact_minimum_population`` (NaN where the exact engine has no answer), infinity where no population is large
-        enough; ``systematic_alone``, the statistic of a population without end, exact but for 1/20,000; and
+        enough; ``systematic_alone``, the statistic of a population without end, exact but for some 1e-4; and
         ``curve`` with ``curve_interval`` (population_size), the coarse pass or the exact curve.
 
     Raises
@@ -174,15 +175,16 @@ def _simulated(
 ) -> tuple[Measured, Array]:
     """The coarse curve, and the answer with its interval, shape (3, column)."""
     few = max(replicates // _COARSE_SHARE, 40)
-    coarse_excess = _draw(scenario, question, sizes, few, 0, executor)
-    coarse = measure(coarse_excess, target)
-    ranges = _close_ranges(measure(coarse_excess, target, _SURE), sizes, target.at_most)
+    excess, strata = _draw(scenario, question, sizes, few, 0, executor)
+    coarse = measure(excess, target, strata=strata)
+    ranges = _close_ranges(measure(excess, target, _SURE, strata), sizes, target.at_most)
     wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
     if not wanted:
         decided = [math.inf if low == sizes[-1] else 0.0 for low, _ in ranges]
         return coarse, np.tile(decided, (3, 1))
     close_sizes = np.unique(np.concatenate(wanted))
-    close = measure(_draw(scenario, question, close_sizes, replicates, few, executor), target)
+    excess, strata = _draw(scenario, question, close_sizes, replicates, few, executor)
+    close = measure(excess, target, strata=strata)
     found = np.empty((3, len(ranges)))
     for column, (low, high) in enumerate(ranges):
         outside = (sizes < low) | (sizes > high) | (low == high)
@@ -197,9 +199,10 @@ def _simulated(
 
 def _draw(
     scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
-) -> Array:
+) -> tuple[Array, Strata | None]:
     asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
-    return question.excess(runs.simulate(asked, executor, False, first_replicate=first))
+    ledger = runs.simulate(asked, executor, False, first_replicate=first)
+    return question.excess(ledger), strata_of(ledger)
 
 
 def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[int, int]]:

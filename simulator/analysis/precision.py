@@ -38,12 +38,16 @@ class Target(NamedTuple):
         return bool((self.half_widths(summary) <= self.half_width).all())
 
     def half_widths(self, summary: xr.Dataset) -> xr.DataArray:
-        """Half-width of the 95% interval in every cell: Wilson's for a probability, ± 1.96 se elsewhere."""
+        """Half-width of the 95% interval in every cell: Wilson's for a probability, ± 1.96 se elsewhere.
+
+        Under parameter sets a probability has the variance within sets in the place of p (1 − p).
+        """
         at = {} if self.level is None else {_WITH_LEVEL[self.statistic]: self.level}
         if self.statistic != "p_overspend":
             return _Z95 * summary[f"{self.statistic}_se"].sel(at)
         p, n, z2 = summary["p_overspend"].sel(at), summary.attrs["replicates"], _Z95**2
-        return np.sqrt(p * (1 - p) / n + z2 / (4 * n**2)) * _Z95 / (1 + z2 / n)
+        variance = np.minimum(p * (1 - p) / n, summary["p_overspend_se"].sel(at) ** 2)
+        return np.sqrt(variance + z2 / (4 * n**2)) * _Z95 / (1 + z2 / n)
 
 
 def parse_target(text: str) -> Target:

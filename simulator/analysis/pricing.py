@@ -20,7 +20,7 @@ from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..contracts.exclusion import Layer as RuleLayer
 from ..costs.model import CostModel, head_counts
-from ..costs.moments import Exact, Layer
+from ..costs.moments import Exact, Layer, removed_layers
 from ..scenario import Scenario
 from .checks import check_members
 from .exact import points_of
@@ -121,14 +121,6 @@ def _refuse_infinite(points: Sequence[float], sd: Array) -> None:
 
 def _placed(layers: Sequence[RuleLayer], amounts: dict[float, Array]) -> list[Layer]:
     return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in layers]
-
-
-def removed_layers(layers: Sequence[Layer]) -> list[Layer]:
-    """Layers that keep what a rule removes: everything goes at 0, and what the rule takes comes back."""
-    if not layers:
-        return []
-    nothing_kept: Layer = (np.zeros_like(layers[0][0]), 1.0, 0.0)
-    return [nothing_kept, *((at, -excess, -whole) for at, excess, whole in layers)]
 
 
 # ── rules side by side ───────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,8 @@ from .targets import PROBABILITIES, Target, measure
 Array = NDArray[np.float64]
 
 _ROUNDING = 1e-9
+_LUCK = 1e-6  # share of its cost by which luck still moves a population that stands for one without end
+_YEARS = 1 << 16  # of a population without end, where a design draws something of its own
 
 
 class Question(NamedTuple):
@@ -30,16 +32,24 @@ class Question(NamedTuple):
     labels: Sequence[float] | Sequence[str]
     excess: Callable[[xr.Dataset], Array]
     """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
+    draws: bool = False
+    """Whether a design draws something of its own in every year: quality, or where patients go."""
 
     def limit(self, scenario: Scenario, target: Target) -> Array:
         """The target's statistic of a population without end, for each column."""
-        excess = self.excess(limit_ledger(scenario))
-        value = measure(excess, target).value[0]
-        if excess.shape[0] > 1 or target.statistic not in PROBABILITIES:
-            return value
-        # without shocks a cost that tends to the very bound is beyond it half of the time
-        on_the_bound = np.abs(excess[0, 0] - (target.level or 0.0)) < _ROUNDING
-        return np.where(on_the_bound, 0.5, value)
+        ledger = limit_ledger(scenario, _YEARS if self.draws else 1)
+        excess = self.excess(ledger)
+        on_the_bound = np.abs(excess - (target.level or 0.0)) < _ROUNDING
+        if target.statistic not in PROBABILITIES or not on_the_bound.any():
+            return measure(excess, target).value[0]
+        # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
+        either = [measure(self.excess(_with_luck(ledger, luck)), target).value[0] for luck in (-_LUCK, _LUCK)]
+        return np.asarray(np.mean(either, axis=0))
+
+
+def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
+    """The ledger with every cost a little off what it tends to."""
+    return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
 
 
 def question_of(
@@ -55,7 +65,8 @@ def question_of(
     if target.statistic == "p_loss":
         chosen = designs_of(scenario, designs)
         check_party(chosen, party)
-        return Question("design", [each.name for each in chosen], lambda ledger: loss_of(ledger, chosen, party))
+        names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
+        return Question("design", names, lambda ledger: loss_of(ledger, chosen, party), draws)
     if designs:
         chosen = designs_of(scenario, designs)
         return Question("design", [each.name for each in chosen], lambda ledger: overspend_by_design(ledger, chosen))

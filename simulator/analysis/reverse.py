@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy import optimize
 
 from .. import ledger as books
@@ -16,12 +14,11 @@ from .. import runs
 from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..scenario import Scenario
+from ..strata import mean_and_error, share_and_error
 from ..stresses import Change
 from .losses import check_party, designs_of
 from .stress import assumed_for, settle_truth, surplus_of
 from .stressed import with_agreed_budgets
-
-Array = NDArray[np.float64]
 
 
 def reverse_stress(
@@ -74,9 +71,9 @@ def reverse_stress(
     revenue = float(revenue_of(base).sel(party=party).item())
     kept = with_agreed_budgets([design], base)
 
-    def loss(figure: float) -> Array:
+    def loss(figure: float) -> xr.DataArray:
         outcome = base if figure == 0 else settle_truth(assumed, (change.at(figure),), kept, executor)
-        return np.asarray(-surplus_of(outcome).sel(party=party).isel(design=0).values / revenue)
+        return -surplus_of(outcome).sel(party=party).isel(design=0) / revenue
 
     judged = _judge(loss_over, at_most)
     ends = [judged(loss(0.0)), judged(loss(top))]
@@ -108,16 +105,12 @@ def reverse_stress(
 _Judged = tuple[float, float]
 
 
-def _judge(loss_over: float, at_most: float | None) -> Callable[[Array], _Judged]:
-    def mean(loss: Array) -> _Judged:
-        return float(loss.mean()), float(loss.std(ddof=1) / math.sqrt(loss.size))
+def _judge(loss_over: float, at_most: float | None) -> Callable[[xr.DataArray], _Judged]:
+    def judged(loss: xr.DataArray) -> _Judged:
+        value, error = mean_and_error(loss) if at_most is None else share_and_error(loss > loss_over + 1e-9)
+        return float(value), float(error)
 
-    def chance(loss: Array) -> _Judged:
-        lost = float((loss > loss_over + 1e-9).sum())
-        adjusted = (lost + 2) / (loss.size + 4)
-        return lost / loss.size, math.sqrt(adjusted * (1 - adjusted) / (loss.size + 4))
-
-    return mean if at_most is None else chance
+    return judged
 
 
 def _root(judged: Callable[[float], _Judged], bound: float, top: float, ends: Sequence[_Judged]) -> _Judged:

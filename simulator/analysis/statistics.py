@@ -28,8 +28,9 @@ from .. import ledger as books
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, CarveOut, ExclusionRule
 from ..scenario import Scenario
+from ..strata import Strata, jackknife, mean_error, strata_of
 from . import exactness
-from .strata import Leading, Strata, leading, strata_of
+from .sample_moments import Leading, leading
 
 Array = NDArray[np.float64]
 
@@ -89,13 +90,30 @@ def summarise(
         For levels or margins out of range, and thresholds off the grid.
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    wrong = exactness.impossible(ledger)
+    with np.errstate(invalid="ignore" if wrong else None):
+        summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
+    summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
+    return summary
+
+
+def _summary(
+    ledger: xr.Dataset,
+    rule: ExclusionRule,
+    margins: Sequence[float],
+    quantiles: Sequence[float],
+    capitation: float | None,
+    basis: str,
+    scenario: Scenario | None,
+) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
+    """The summary without its verdict, exact moments, and replicates by parameter set."""
     retained = books.retained_cost(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")
     kept = retained.values
     by_set = exactness.moments_by_set(ledger, rule, scenario)
     exact, strata = by_set.mixed(), strata_of(ledger)
-    budget = _budget(ledger, rule, retained, exact, capitation_pmpy, budget_basis)
+    budget = _budget(ledger, rule, retained, exact, capitation, basis)
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells: tuple[str, ...] = (place, "threshold")
@@ -129,10 +147,9 @@ def summarise(
     summary.attrs |= {
         "replicates": kept.shape[0],
         "rule": rule.model_dump_json(exclude_none=True),
-        "budget_basis": budget_basis,
+        "budget_basis": basis,
     }
-    summary.attrs |= exactness.verdict(summary, exact, by_set.counts)
-    return summary
+    return summary, exact, by_set.counts
 
 
 def check_arguments(margins: Sequence[float], quantiles: Sequence[float], capitation: float | None, basis: str) -> None:
@@ -186,12 +203,7 @@ def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str)
 
 
 def _mean(values: Array, strata: Strata | None) -> Estimate:
-    return Estimate(values.mean(axis=0), _mean_error(values, strata))
-
-
-def _mean_error(values: Array, strata: Strata | None) -> Array:
-    sd = strata.sd(values) if strata else _sd(values)
-    return sd / math.sqrt(values.shape[0])
+    return Estimate(values.mean(axis=0), mean_error(values, strata))
 
 
 def _sd(values: Array) -> Array:
@@ -208,10 +220,10 @@ def _moments(values: Array, exact: Leading, strata: Strata | None) -> dict[str, 
     with np.errstate(invalid="ignore", divide="ignore"):
         cv = sd / mean.value
         sd_relative = (kurtosis + 2) / (4 * n)
-        sd_se = np.where(np.isfinite(kurtosis), sd * np.sqrt(sd_relative), _jackknife(left_out.sd, strata))
+        sd_se = np.where(np.isfinite(kurtosis), sd * np.sqrt(sd_relative), jackknife(left_out.sd, strata))
         cv_relative = np.maximum(sd_relative - skewness * cv / n + cv**2 * exact.within / n, 0.0)
         ratios = left_out.sd / left_out.mean
-        cv_se = np.where(np.isfinite(kurtosis), cv * np.sqrt(cv_relative), _jackknife(ratios, strata))
+        cv_se = np.where(np.isfinite(kurtosis), cv * np.sqrt(cv_relative), jackknife(ratios, strata))
     centred = values - mean.value
     with np.errstate(invalid="ignore", divide="ignore"):
         skew = (centred**3).mean(axis=0) / (centred**2).mean(axis=0) ** 1.5
@@ -219,7 +231,7 @@ def _moments(values: Array, exact: Leading, strata: Strata | None) -> dict[str, 
         "mean_cost": mean,
         "sd_cost": Estimate(sd, sd_se),
         "cv": Estimate(cv, cv_se),
-        "skewness_cost": Estimate(skew, _jackknife(left_out.skewness, strata)),
+        "skewness_cost": Estimate(skew, jackknife(left_out.skewness, strata)),
     }
 
 
@@ -245,20 +257,13 @@ def _left_out(values: Array) -> _LeftOut:
     return _LeftOut(centre + m1, np.sqrt(variance * (n - 1) / (n - 2)), skewness)
 
 
-def _jackknife(left_out: Array, strata: Strata | None) -> Array:
-    if strata:
-        return strata.jackknife(left_out)
-    n = left_out.shape[0]
-    return np.asarray(np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)))
-
-
 def _quantiles(values: Array, levels: Sequence[float], strata: Strata | None) -> Estimate:
     n, ordered = values.shape[0], np.sort(values, axis=0)
     level = np.broadcast_to(np.asarray(levels), (*values.shape[1:], len(levels)))
     value = _at(ordered, level)
     spread = np.sqrt(level * (1 - level) / n)
     if strata:
-        below = [_mean_error((values <= value[..., k]).astype(float), strata) for k in range(len(levels))]
+        below = [mean_error((values <= value[..., k]).astype(float), strata) for k in range(len(levels))]
         spread = np.stack(below, axis=-1)
     high, low = _at(ordered, np.minimum(level + spread, 1.0)), _at(ordered, np.maximum(level - spread, 0.0))
     # a level so close to an end that the sample does not reach one sigma beyond it has no finite error
@@ -289,7 +294,7 @@ def _exceedance(overspend: Array, margins: Sequence[float], strata: Strata | Non
     chance = np.stack([(overspend > margin).mean(axis=0) for margin in margins], axis=-1)
     error = np.sqrt(chance * (1 - chance) / n)
     if strata:
-        error = np.stack([_mean_error((overspend > margin).astype(float), strata) for margin in margins], axis=-1)
+        error = np.stack([mean_error((overspend > margin).astype(float), strata) for margin in margins], axis=-1)
     # no event seen, or none missing, within any stratum says little of its chance
     return Estimate(chance, np.where(error == 0, 1 - _ONE_SIGMA ** (1 / n), error))
 
@@ -313,13 +318,13 @@ def _ratio(part: Array, whole: Array, strata: Strata | None) -> Estimate:
     """Σ part / Σ whole, with the error of a ratio of paired means."""
     with np.errstate(invalid="ignore", divide="ignore"):
         share = part.mean(axis=0) / whole.mean(axis=0)
-        return Estimate(share, _mean_error(part - share * whole, strata) / whole.mean(axis=0))
+        return Estimate(share, mean_error(part - share * whole, strata) / whole.mean(axis=0))
 
 
 def _variance_removed(kept: Array, gross: Array, strata: Strata | None) -> Estimate:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 - (_sd(kept) / _sd(gross)) ** 2
-        return Estimate(share, _jackknife(1 - (_left_out(kept).sd / _left_out(gross).sd) ** 2, strata))
+        return Estimate(share, jackknife(1 - (_left_out(kept).sd / _left_out(gross).sd) ** 2, strata))
 
 
 def _patients_above(ledger: xr.Dataset, retained: xr.DataArray, place: str, strata: Strata | None) -> Estimate:

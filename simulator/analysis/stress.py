@@ -19,6 +19,7 @@ from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..contracts.settle import settle
 from ..scenario import Scenario
+from ..strata import mean_and_error, share_and_error, with_errors
 from ..stresses import Change, Stress
 from .limiting import with_sizes
 from .losses import designs_of
@@ -126,19 +127,11 @@ def surplus_of(outcome: xr.Dataset) -> xr.DataArray:
 
 
 def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, loss_over: float) -> xr.Dataset:
-    n = surplus.sizes["replicate"]
-    difference = surplus - agreed
-    lost = (surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)).sum("replicate")
-    adjusted = (lost + 2) / (n + 4)
-    root = math.sqrt(n)
-    row = xr.Dataset(
+    row = with_errors(
         {
-            "expected_surplus": surplus.mean("replicate"),
-            "expected_surplus_se": surplus.std("replicate", ddof=1) / root,
-            "surplus_difference": difference.mean("replicate"),
-            "surplus_difference_se": difference.std("replicate", ddof=1) / root,
-            "p_loss_over": lost / n,
-            "p_loss_over_se": np.sqrt(adjusted * (1 - adjusted) / (n + 4)),
+            "expected_surplus": mean_and_error(surplus),
+            "surplus_difference": mean_and_error(surplus - agreed),
+            "p_loss_over": share_and_error(surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)),
         }
     )
     for name in ("", "_se"):

@@ -83,7 +83,15 @@ def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor 
     }
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)
     drawn = _recorded(drawn, truth_of(assumed, others), others)
+    drawn = _expected_as_agreed(drawn, assumed)
     return drawn.assign_attrs(scenario=runs.kept_json(assumed), scenario_id=assumed.scenario_id)
+
+
+def _expected_as_agreed(ledger: xr.Dataset, assumed: Scenario) -> xr.Dataset:
+    """The ledger with the exact means of what was assumed, where it keeps any."""
+    if "parameter_set" not in ledger.dims:
+        return ledger
+    return ledger.assign({name: ledger[name].copy(data=mean) for name, mean in runs.expected_means(assumed).items()})
 
 
 def _truth_in(

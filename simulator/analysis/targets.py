@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ..base import SimulatorError
+from ..strata import Strata, mean_error
 from .checks import check_fraction
 from .statistics import exact_interval
 
@@ -93,7 +94,7 @@ class Measured(NamedTuple):
     upper: Array
 
 
-def measure(excess: Array, target: Target, confidence: float | None = None) -> Measured:
+def measure(excess: Array, target: Target, confidence: float | None = None, strata: Strata | None = None) -> Measured:
     """The statistic over the first axis, with an interval.
 
     Parameters
@@ -103,10 +104,13 @@ def measure(excess: Array, target: Target, confidence: float | None = None) -> M
     target : Target
     confidence : float, optional
         That of the target without it.
+    strata : Strata, optional
+        Of the replicates, where they were drawn under parameter sets.
 
     Notes
     -----
-    Probabilities have Clopper and Pearson's interval, the others ± z standard errors by the delta method.
+    Probabilities have Clopper and Pearson's interval, which holds for strata too (Hoeffding 1956), the others ± z
+    standard errors by the delta method.
     """
     confidence = confidence or target.confidence
     n = excess.shape[0]
@@ -115,7 +119,7 @@ def measure(excess: Array, target: Target, confidence: float | None = None) -> M
         bounds = exact_interval(events, n, confidence)
         return Measured(events / n, bounds[..., 0], bounds[..., 1])
     value, influence = _with_influence(excess, target)
-    error = special.ndtri((1 + confidence) / 2) * influence.std(axis=0) / math.sqrt(n)
+    error = special.ndtri((1 + confidence) / 2) * mean_error(influence, strata)
     return Measured(value, value - error, value + error)
 
 

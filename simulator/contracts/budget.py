@@ -26,11 +26,13 @@ class Expectations:
     members : array
         People, for one year.
     gross, removed : array
-        Expected gross cost, and the part of it that the exclusion rule removes; money per year.
+        Expected gross cost, and the part of it that the exclusion rule removes; money per year. Of a budget from past
+        years under the parameter set of the replicate, under which those years were drawn too; of others over all sets.
     sd : array
-        Standard deviation of the retained cost of the whole population; money per year.
+        Standard deviation of the retained cost of the whole population by luck alone, neither by common shocks nor by
+        doubt about parameters; money per year.
     luck : array
-        The replicate's retained cost less its mean, in standard deviations.
+        The replicate's retained cost less its mean given shocks and parameters, in standard deviations.
     baseline : array
         Standard normal deviates, one a replicate, for the error of a baseline.
     segment_members, usual_members : mapping of str to array
@@ -88,7 +90,12 @@ def year_correlation(correlation: tuple[float, ...], lag: Array) -> Array:
 
 
 class StandardErrors(Term):
-    """A loading for the error of the estimate: k standard errors of a baseline's mean."""
+    """A loading for the error of the estimate: k standard errors of a baseline's mean.
+
+    The error is that of the luck of the baseline's own people, so that the loading a head depends on their number and
+    not on the size of the population that is paid for. Where a scenario carries parameter sets it is the mean over
+    them of the error under each; how far the sets lie apart is doubt that no larger baseline removes: no part of it.
+    """
 
     k: NonNegative
     """Number of standard errors that are added."""
@@ -105,7 +112,7 @@ class StandardErrors(Term):
         return self
 
     def per_head(self, person_sd: Array) -> Array:
-        """Money per member per year. Example: σ = 3,000, 10,000 people, one year, k = 2 → 60."""
+        """Money per member per year. Example: σ = 3,000, a baseline of 10,000 people, one year, k = 2 → 60."""
         weights = np.full(self.years, 1.0 / self.years)
         return np.asarray(
             self.k * person_sd * np.sqrt(_baseline_variance(weights, self.correlation or (0.0,)) / self.members)
@@ -216,7 +223,10 @@ class BySegment(_Adjusted):
 class PastYears(_Adjusted):
     """A benchmark from weighted past years of the same people, with the luck of those years in it.
 
-    The error is normal, with Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
+    Past years were drawn under the same parameters as this one, so that doubt about them moves both alike and is no
+    error of the benchmark. The error is normal, with
+
+    Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
     """
 
     kind: Literal["past_years"] = "past_years"

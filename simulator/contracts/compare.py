@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..ledger import describe_variable
+from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, with_errors
+from .sd_errors import spread_of
+
+Array = NDArray[np.float64]
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
@@ -56,34 +61,34 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         Over (population_size, design, party), each with its Monte Carlo standard error ``…_se``: ``expected_payment``,
         ``expected_cost_borne``, ``expected_surplus``, ``sd_surplus``, ``p_loss``, ``p_loss_over``, ``worst_surplus``
         (quantile_level), ``risk_share`` = cov(surplus, total) / var(total), which adds to 1 over parties,
-        ``surplus_difference`` and ``sd_difference`` to the first design on the same draws. Without party:
+        ``surplus_difference`` and ``sd_difference`` to the first design on the same draws. Errors are those of luck
+        within parameter sets. Without party:
         ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``. The attribute
         ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
-    compared = xr.Dataset(attrs=outcome.attrs)
-    for name in ("payment", "cost_borne", "surplus"):
-        _add(compared, f"expected_{name}", *_mean(outcome[name]))
-    _add(compared, "sd_surplus", *_sd(surplus))
+    replicates = surplus.sizes["replicate"]
     rounding = ROUNDING * abs(outcome["budget"])
     lost = surplus < -rounding
     luckless = (surplus.max("replicate") - surplus.min("replicate")) <= rounding.max("replicate")
-    _add(compared, "p_loss", *_probability(lost, luckless))
-    _add(compared, "p_loss_over", *_probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless))
-    _add(compared, "worst_surplus", *_quantiles(surplus, levels))
-    _add(compared, "risk_share", *_risk_share(surplus))
-    difference = surplus - surplus.isel(design=0, drop=True)
-    _add(compared, "surplus_difference", *_mean(difference))
-    _add(compared, "sd_difference", *_sd_difference(surplus))
-    _add(compared, "p_triggered", *_proportion(outcome["triggered"], surplus.sizes["replicate"]))
+    spread = spread_of(surplus, outcome)
+    estimates = {f"expected_{name}": mean_and_error(outcome[name]) for name in ("payment", "cost_borne", "surplus")}
+    estimates |= {
+        "sd_surplus": (spread.sd, spread.sd_se),
+        "p_loss": _probability(lost, luckless),
+        "p_loss_over": _probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless),
+        "worst_surplus": _quantiles(surplus, levels),
+        "risk_share": _risk_share(surplus),
+        "surplus_difference": mean_and_error(surplus - surplus.isel(design=0, drop=True)),
+        "sd_difference": (spread.difference, spread.difference_se),
+        "p_triggered": (outcome["triggered"] / replicates, outcome["triggered_se"] / replicates),
+    }
     if "protection_cost" in outcome:
-        _add(compared, "expected_protection_cost", *_mean(outcome["protection_cost"]))
-    _drop_rounding(compared, float(abs(outcome["budget"]).max()))
+        estimates["expected_protection_cost"] = mean_and_error(outcome["protection_cost"])
+    compared = _without_rounding(with_errors(estimates), float(abs(outcome["budget"]).max()))
     _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
-    replicates = surplus.sizes["replicate"]
-    return compared.assign_attrs(
-        imbalance=imbalance(outcome), loss_over=loss_over, replicates=replicates, unseen_bound=unseen_bound(replicates)
-    )
+    known = {"imbalance": imbalance(outcome), "loss_over": loss_over, "replicates": replicates}
+    return compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
 
 
 def unseen_bound(replicates: int) -> float:
@@ -91,47 +96,19 @@ def unseen_bound(replicates: int) -> float:
     return float(1.0 - 0.025 ** (1.0 / replicates))
 
 
-def _add(compared: xr.Dataset, name: str, estimate: xr.DataArray, error: xr.DataArray) -> None:
-    compared[name], compared[f"{name}_se"] = estimate, error
-
-
-def _drop_rounding(compared: xr.Dataset, budget: float) -> None:
-    """Set to nothing what only the rounding of floating point keeps from it."""
-    for name in compared.data_vars:
+def _without_rounding(compared: xr.Dataset, budget: float) -> xr.Dataset:
+    """With nothing in the place of what only the rounding of floating point keeps from it."""
+    kept = {}
+    for name, found in compared.data_vars.items():
         least = _NOTHING * (1.0 if str(name).removesuffix("_se") in _FRACTIONS else budget)
-        compared[name] = compared[name].where(~(abs(compared[name]) < least), 0.0)
-
-
-def _mean(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    return values.mean("replicate"), values.std("replicate", ddof=1) / math.sqrt(values.sizes["replicate"])
-
-
-def _sd(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Standard deviation, and its error from the fourth moment of the draws."""
-    squares = (values - values.mean("replicate")) ** 2
-    sd, spread = values.std("replicate", ddof=1), squares.std("replicate", ddof=1)
-    error = spread / (2.0 * sd.where(sd > 0) * math.sqrt(values.sizes["replicate"]))
-    return sd, error.fillna(0.0)
-
-
-def _sd_difference(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Change of the standard deviation against the first design, its error from paired influences."""
-    sd = surplus.std("replicate", ddof=1)
-    influence = (surplus - surplus.mean("replicate")) ** 2 / (2.0 * sd.where(sd > 0))
-    paired = influence.fillna(0.0) - influence.fillna(0.0).isel(design=0, drop=True)
-    return sd - sd.isel(design=0, drop=True), _mean(paired)[1]
+        kept[name] = found.copy(data=np.where(np.abs(found.values) < least, 0.0, found.values))
+    return compared.assign(kept)
 
 
 def _probability(event: xr.DataArray, certain: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Share of replicates in which something happened; exact where nothing is left to luck."""
-    share, error = _proportion(event.sum("replicate"), event.sizes["replicate"])
+    share, error = share_and_error(event)
     return share, error.where(~certain, 0.0)
-
-
-def _proportion(count: xr.DataArray, replicates: int) -> tuple[xr.DataArray, xr.DataArray]:
-    """`count` of `replicates`, with an error that is never 0 (two more of either outcome: Agresti and Coull 1998)."""
-    adjusted = (count + 2.0) / (replicates + 4.0)
-    return count / replicates, (adjusted * (1.0 - adjusted) / (replicates + 4.0)) ** 0.5
 
 
 def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
@@ -141,35 +118,39 @@ def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
 
 
 def _quantiles(surplus: xr.DataArray, levels: Sequence[float]) -> tuple[xr.DataArray, xr.DataArray]:
-    """Quantiles (numpy linear), errors from the order statistics one binomial standard deviation to either side."""
-    replicates = surplus.sizes["replicate"]
+    """Quantiles (numpy linear), errors from the order statistics one standard error of the chance to either side."""
+    ordered, strata = surplus.transpose("replicate", ...), strata_of(surplus)
+    values = ordered.values
+    like, sorted_values = ordered.isel(replicate=0, drop=True), np.sort(values, axis=0)
     quantiles, errors = [], []
-    ordered = np.sort(surplus.values, axis=surplus.get_axis_num("replicate"))
-    ordered_array = surplus.copy(data=ordered)
     for level in levels:
-        half = math.sqrt(level * (1.0 - level) / replicates)
-        around = [np.clip(at, 0.0, 1.0) * (replicates - 1) for at in (level - half, level, level + half)]
-        low, middle, high = (_interpolated(ordered_array, position) for position in around)
-        quantiles.append(middle)
-        errors.append((high - low) / 2.0)
+        middle = _interpolated(sorted_values, np.full(like.shape, level))
+        half = np.full(like.shape, math.sqrt(level * (1.0 - level) / len(values)))
+        if strata:
+            half = mean_error((values <= middle).astype(float), strata)
+        low, high = (_interpolated(sorted_values, np.clip(level + side * half, 0.0, 1.0)) for side in (-1, 1))
+        quantiles.append(like.copy(data=middle))
+        errors.append(like.copy(data=(high - low) / 2.0))
     level_dim = xr.DataArray(list(levels), dims="quantile_level", name="quantile_level")
     return xr.concat(quantiles, level_dim), xr.concat(errors, level_dim)
 
 
-def _interpolated(ordered: xr.DataArray, position: float) -> xr.DataArray:
-    below = math.floor(position)
-    above, part = min(below + 1, ordered.sizes["replicate"] - 1), position - below
-    return (1.0 - part) * ordered.isel(replicate=below, drop=True) + part * ordered.isel(replicate=above, drop=True)
+def _interpolated(ordered: Array, level: Array) -> Array:
+    """Quantiles of ascending values (replicate, …) at levels (…)."""
+    position = level * (len(ordered) - 1)
+    below = np.floor(position).astype(int)
+    above, part = np.minimum(below + 1, len(ordered) - 1), position - below
+    low, high = (np.take_along_axis(ordered, place[None], axis=0)[0] for place in (below, above))
+    return np.asarray((1.0 - part) * low + part * high)
 
 
 def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Regression of a party's surplus on the total, with a standard error that allows for unequal spread."""
     centred = surplus - surplus.mean("replicate")
     total = centred.sum("party")
-    power = (total**2).sum("replicate")
-    slope = (centred * total).sum("replicate") / power.where(power > 0)
-    residual = centred - slope * total
-    return slope, ((residual * total) ** 2).sum("replicate") ** 0.5 / power.where(power > 0)
+    power = (total**2).mean("replicate")
+    slope = (centred * total).mean("replicate") / power.where(power > 0)
+    return slope, error_of_mean((centred - slope * total) * total) / power.where(power > 0)
 
 
 def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:

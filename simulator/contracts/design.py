@@ -73,6 +73,11 @@ class Design(Term):
         return next((transfer for transfer in self.transfers if isinstance(transfer, FollowPatients)), None)
 
     @property
+    def draws(self) -> bool:
+        """Whether it draws something of its own in every year: quality, or where patients go."""
+        return self.follows_patients is not None or bool(self.quality and self.quality.draws)
+
+    @property
     def excess_bearers(self) -> tuple[str, ...]:
         """Those on whom the excess falls."""
         return tuple(self.funders) if self.protection is None else (self.protection.payer,)

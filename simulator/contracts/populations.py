@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from .. import runs
 from ..base import SimulatorError
 from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
-from ..costs.moments import Exact, Layer
+from ..costs.moments import Exact, Layer, removed_layers
+from ..costs.shock_nodes import quasi_random_uniforms
 from ..engine import kernels
-from ..ledger import check_draws, retained_cost
+from ..ledger import check_draws, expected_means, retained_cost
 from ..scenario import Scenario
+from ..strata import strata_of
 from .context import Array
 from .exclusion import ExclusionRule
 
@@ -24,8 +28,11 @@ from .exclusion import ExclusionRule
 class Populations:
     """The populations of a ledger; every array has the dims (replicate, others …), length 1 where it does not vary.
 
-    Expectations are exact where the ledger carries its whole scenario; where observed costs were withheld from it,
-    they are means over replicates.
+    Expectations are exact: from the scenario that the ledger carries or, where observed costs were withheld from it,
+    from the means that it keeps. Only of a ledger without either they are means over replicates.
+
+    Where there are parameter sets, what is expected is the mean over them, for nobody knows which one holds; what is
+    known *of the truth* is that of the set under which a replicate was drawn.
     """
 
     def __init__(self, ledger: xr.Dataset) -> None:
@@ -38,7 +45,8 @@ class Populations:
         self.members = self.plain(ledger["unit_size" if self.place == "unit" else self.place].astype(float))
         self._drawn: dict[tuple[int, int], Array] = {}
         self._retained: dict[ExclusionRule, Array] = {}
-        self._known: dict[tuple[ExclusionRule | None, bool], tuple[Array, Array]] = {}
+        self._means: dict[ExclusionRule | None, Array] = {}
+        self._sds: dict[ExclusionRule | None, Array] = {}
 
     # what was drawn
 
@@ -64,27 +72,39 @@ class Populations:
         return self.plain(self.ledger["n_above"].sel(threshold=threshold, drop=True))
 
     def luck(self, rule: ExclusionRule) -> Array:
-        """Cost that the rule keeps, less its mean given the replicate's common shocks."""
+        """Cost that the rule keeps, less its mean given the replicate's common shocks and parameter set."""
         return self.retained(rule) - self.mean_given_shocks(rule)
 
     def mean_given_shocks(self, rule: ExclusionRule) -> Array:
-        """Mean of the cost that the rule keeps, given the common shocks of each replicate; over all parameter sets."""
+        """Mean of the cost that the rule keeps, given the common shocks and the parameter set of each replicate."""
         if "shock_factor" not in self.ledger:
-            return self.expected_retained(rule)
+            return self.retained_of_truth(rule)
         if self.scenario is None:
-            return self._fitted_to_shocks(self.retained(rule))
+            return self._fitted_to_shocks(self.retained(rule), self.retained_of_truth(rule))
         model = self.scenario.cost_model
         factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
         layers = self._layers(rule)
-        means = np.mean([kept_means(truth, self._heads, layers, factors) for truth in model.truths], axis=0)
+        means = np.empty((self.replicates.size, len(self._heads)))
+        for truth, here in zip(model.truths, self._replicates_of_sets(len(model.truths)), strict=True):
+            if here.size:
+                means[here] = kept_means(truth, self._heads, layers, factors[here])
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
 
-    def _fitted_to_shocks(self, cost: Array) -> Array:
-        """Cost fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
+    def _replicates_of_sets(self, sets: int) -> list[NDArray[np.intp]]:
+        """Places of the replicates that were drawn under each parameter set."""
+        return [np.flatnonzero(self._set_of_replicate(sets) == b) for b in range(sets)]
+
+    def _set_of_replicate(self, sets: int) -> NDArray[np.int64]:
+        if "parameter_draw" in self.ledger.coords:
+            return np.asarray(self.ledger["parameter_draw"].values)
+        return np.asarray(self.replicates % sets)
+
+    def _fitted_to_shocks(self, cost: Array, mean: Array) -> Array:
+        """Cost over its mean fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
         logs = np.log(self.ledger["shock_factor"].transpose("replicate", "shock").values)
         columns = np.column_stack([np.ones(len(logs)), logs, logs**2])
-        by_replicate = cost.reshape(len(logs), -1)
-        return np.asarray(columns @ np.linalg.lstsq(columns, by_replicate, rcond=None)[0]).reshape(cost.shape)
+        ratio = (cost / mean).reshape(len(logs), -1)
+        return np.asarray(columns @ np.linalg.lstsq(columns, ratio, rcond=None)[0]).reshape(cost.shape) * mean
 
     def segment_members(self) -> dict[str, Array]:
         """People by segment."""
@@ -98,9 +118,16 @@ class Populations:
     def deviates(self, purpose: int, count: int) -> Array:
         """Standard normal deviates, shape (replicate, count): the same for every design, and for a longer ledger."""
         if (purpose, count) not in self._drawn:
-            seed = int(self.ledger.attrs["seed"])
-            self._drawn[purpose, count] = ndtri(kernels.uniforms(seed, purpose, 0, self.replicates, count))
+            self._drawn[purpose, count] = ndtri(self._uniforms(purpose, count))
         return self._drawn[purpose, count]
+
+    def _uniforms(self, purpose: int, count: int) -> Array:
+        """Drawn; but spread evenly where the ledger itself holds equally likely years and no draws."""
+        n = self.replicates.size
+        if self.ledger.attrs.get("method") != "exact":
+            return kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
+        even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
+        return np.random.default_rng(purpose).permutation(even)
 
     def by_replicate(self, values: Array) -> Array:
         """One value a replicate, to broadcast against money."""
@@ -116,29 +143,104 @@ class Populations:
     @cached_property
     def expected_gross(self) -> Array:
         """Expected gross cost."""
-        return self._exact_moments(None)[0] if self.scenario else self.gross.mean(axis=0, keepdims=True)
+        return self._over_sets(self.means_by_set(None))
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps."""
-        if excludes_nobody(rule):
-            return self.expected_gross
-        return (
-            self._exact_moments(rule)[0]
-            if self.scenario
-            else np.asarray(self.retained(rule).mean(axis=0, keepdims=True))
-        )
+        return self.expected_gross if excludes_nobody(rule) else self._over_sets(self.means_by_set(rule))
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
-        """Standard deviation of the cost that the rule keeps, common shocks apart."""
-        if self.scenario:
-            return self._exact_moments(rule, shocks=False)[1]
-        return np.asarray(self.luck(rule).std(axis=0, keepdims=True))
+        """Standard deviation of the cost that the rule keeps, common shocks apart, as it is expected.
+
+        That is the mean over parameter sets of the standard deviation under each: their difference is no luck.
+        """
+        return self._over_sets(self._sds_by_set(rule))
 
     def expected_above(self, threshold: float) -> Array:
         """Expected patients above a threshold."""
-        if not self.scenario:
-            return np.asarray(self.above(threshold).mean(axis=0, keepdims=True))
-        return self._placed(self._exact().n_above(self._heads, self._amounts(threshold))[0])
+        return self._over_sets(self._above_by_set(threshold))
+
+    def means_by_set(self, rule: ExclusionRule | None) -> Array:
+        """Expected cost that a rule keeps under each parameter set, or gross; shape (set, others …)."""
+        wanted = None if rule is None or excludes_nobody(rule) else rule
+        if wanted not in self._means:
+            self._means[wanted] = self._mean_of_each(wanted)
+        return self._means[wanted]
+
+    def removed_moments(self, rule: ExclusionRule | None) -> Array:
+        """Exact mean, sd, skewness and excess kurtosis of what a rule removes; without a rule of the gross cost.
+
+        Shape (moment, parameter set, place).
+        """
+        layers = removed_layers(self._layers(rule))
+        by_set = [exact.total(self._heads, layers) for exact in self._exact_with_shocks]
+        return np.stack([np.stack(moment) for moment in zip(*by_set, strict=True)])
+
+    def _mean_of_each(self, rule: ExclusionRule | None) -> Array:
+        if self.scenario is not None:
+            return self._by_set(
+                [exact.total(self._heads, self._layers(rule)).mean for exact in self._exact_with_shocks]
+            )
+        if self._kept is not None:
+            mean = self._kept["gross_cost"] if rule is None else retained_cost(self._kept, rule).squeeze("threshold")
+            return self._plain_by_set(mean)
+        cost = self.gross if rule is None else self.retained(rule)
+        return cost.mean(axis=0, keepdims=True)
+
+    def _sds_by_set(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of luck under each parameter set, shape (set, others …); within sets where not known."""
+        if rule not in self._sds:
+            if self.scenario is not None:
+                layers = self._layers(rule)
+                self._sds[rule] = self._by_set([e.total(self._heads, layers).sd for e in self._exact_without_shocks])
+            else:
+                luck, strata = self.luck(rule), strata_of(self.ledger)
+                self._sds[rule] = (strata.sd(luck) if strata else luck.std(axis=0))[None]
+        return self._sds[rule]
+
+    def _above_by_set(self, threshold: float) -> Array:
+        if self.scenario is not None:
+            amounts = self._amounts(threshold)
+            return self._by_set([exact.n_above(self._heads, amounts)[0] for exact in self._exact_with_shocks])
+        if self._kept is not None:
+            return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
+        return self.above(threshold).mean(axis=0, keepdims=True)
+
+    # what is known of the truth
+
+    def gross_of_truth(self) -> Array:
+        """Expected gross cost under each replicate's own parameter set."""
+        return self._of_truth(self.means_by_set(None))
+
+    def retained_of_truth(self, rule: ExclusionRule) -> Array:
+        """Expected cost that the rule keeps under each replicate's own parameter set."""
+        return self._of_truth(self.means_by_set(rule))
+
+    def luck_sd_of_truth(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of the cost that the rule keeps, common shocks apart, under each replicate's own set."""
+        return self._of_truth(self._sds_by_set(rule))
+
+    def above_of_truth(self, threshold: float) -> Array:
+        """Expected patients above a threshold under each replicate's own parameter set."""
+        return self._of_truth(self._above_by_set(threshold))
+
+    def _over_sets(self, by_set: Array) -> Array:
+        return np.asarray(by_set.mean(axis=0, keepdims=True))
+
+    def _of_truth(self, by_set: Array) -> Array:
+        return by_set if len(by_set) == 1 else by_set[self._set_of_replicate(len(by_set))]
+
+    def _by_set(self, found: Sequence[Array]) -> Array:
+        """From one array of (place,) for each parameter set."""
+        return self._plain_by_set(xr.DataArray(np.stack(found), dims=("parameter_set", self.place)))
+
+    def _plain_by_set(self, values: xr.DataArray) -> Array:
+        return self.plain(values.rename(parameter_set="replicate"))
+
+    @cached_property
+    def _kept(self) -> xr.Dataset | None:
+        """The exact means that the ledger itself keeps."""
+        return expected_means(self.ledger)
 
     def usual_members(self) -> dict[str, Array]:
         """People by segment as expected."""
@@ -173,32 +275,18 @@ class Populations:
             return runs.heads(self.scenario)
         return np.stack([head_counts(int(size), model.shares) for size in self.ledger["population_size"].values])
 
-    def _exact(self, shocks: bool = True) -> Exact:
+    @cached_property
+    def _exact_with_shocks(self) -> tuple[Exact, ...]:
+        """Of each parameter set."""
         assert self.scenario is not None
-        model = self.scenario.cost_model
-        if not (shocks and model.shocks):
-            return self._exact_without_shocks
-        return self._exact_with_shocks
+        return tuple(Exact(truth) for truth in self.scenario.cost_model.truths)
 
     @cached_property
-    def _exact_with_shocks(self) -> Exact:
+    def _exact_without_shocks(self) -> tuple[Exact, ...]:
         assert self.scenario is not None
-        return Exact(self.scenario.cost_model)
-
-    @cached_property
-    def _exact_without_shocks(self) -> Exact:
-        assert self.scenario is not None
-        return Exact(CostModel(population=self.scenario.population))
-
-    def _exact_moments(self, rule: ExclusionRule | None, shocks: bool = True) -> tuple[Array, Array]:
-        """Exact mean and standard deviation of the cost that a rule keeps."""
-        if (rule, shocks) not in self._known:
-            self._known[rule, shocks] = self._total_of(rule, shocks)
-        return self._known[rule, shocks]
-
-    def _total_of(self, rule: ExclusionRule | None, shocks: bool) -> tuple[Array, Array]:
-        total = self._exact(shocks).total(self._heads, self._layers(rule))
-        return self._placed(total.mean), self._placed(total.sd)
+        if not self.scenario.shocks:
+            return self._exact_with_shocks
+        return tuple(Exact(truth) for truth in CostModel(population=self.scenario.population).truths)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
         fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])

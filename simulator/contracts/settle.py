@@ -12,11 +12,13 @@ import xarray as xr
 
 from ..base import SimulatorError
 from ..ledger import describe_variable, sweep
+from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
 from .context import Array
 from .design import Design
 from .exclusion import Cap, ExclusionRule
 from .populations import Populations, excludes_nobody
+from .sd_errors import MOMENTS
 from .year import ContractYear
 
 MONEY_BY_PARTY = {
@@ -51,7 +53,9 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     xarray.Dataset
         ``payment``, ``funding``, ``cost_borne`` and ``surplus`` over (replicate, population_size, design, party), money
         per year, a party absent from a design 0; ``budget``, ``settlement`` and ``system_cost`` without party;
-        ``triggered`` (event, population_size, design), a count of replicates; what pools took in and paid out. A rule
+        ``triggered`` (event, population_size, design), a count of replicates, with ``triggered_se``; what pools took in
+        and paid out; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
+        carries its scenario. A rule
         without a threshold of its own is swept, which adds the dim ``threshold``; other designs do not vary along it.
 
     Raises
@@ -68,7 +72,9 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     table = _Table(ledger, chosen)
     for number, design in enumerate(chosen):
         for place, point in table.points_of(design):
-            table.enter(number, place, ContractYear(table.populations, design, _at(design.exclusion, point)).clear())
+            rule = _at(design.exclusion, point)
+            table.rules.append(rule)
+            table.enter(number, place, ContractYear(table.populations, design, rule).clear())
     return table.outcome()
 
 
@@ -129,7 +135,10 @@ class _Table:
         self.funding = _Growing(leading, self.shape)
         self.budget, self.own_cost = (_Growing(self.places, self.shape) for _ in range(2))
         self.memos: dict[str, Array] = {}
+        self.rules: list[ExclusionRule] = []
         self.counts: dict[str, Array] = {}
+        self.count_errors: dict[str, Array] = {}
+        self.strata = strata_of(ledger)
 
     def points_of(self, design: Design) -> list[tuple[Any, float | None]]:
         """Places along the grid, and the point at which a swept rule is applied there."""
@@ -154,9 +163,13 @@ class _Table:
         self.settlement[design, place] = cleared.settlement
         for name, amount in accounts.memo.items():
             self.memos.setdefault(name, np.zeros(self.settlement.shape))[design, place] = amount
+        n = self.shape[0]
         for event, where in accounts.events.items():
+            happened = np.broadcast_to(where, self.shape)
             counts = self.counts.setdefault(event, np.zeros((*self.places, *self.shape[1:]), dtype=int))
-            counts[design, place] = where.sum(axis=0)
+            counts[design, place] = happened.sum(axis=0)
+            errors = self.count_errors.setdefault(event, np.full(counts.shape, n * counted_error(np.zeros(1), n)[0]))
+            errors[design, place] = n * share_error(happened, self.strata)
 
     def outcome(self) -> xr.Dataset:
         """The Dataset, its dims in the order that the documentation gives."""
@@ -164,14 +177,36 @@ class _Table:
         by_party = {**self.moved, "funding": self.funding.values}
         variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
         variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
-        counts = np.array(list(self.counts.values()), dtype=int).reshape(-1, *self.places, *self.shape[1:])
-        variables["triggered"] = (("event", "design", "threshold", *self.populations.others), counts)
+        variables |= self._of_events() | self._of_references()
         outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
         _describe(outcome, self.ledger.attrs.get("currency", "money"), self.ledger["threshold"].attrs.get("units", ""))
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
+
+    def _of_events(self) -> dict[str, Any]:
+        """How often each event occurred, and the standard error of that number."""
+        dims = ("event", "design", "threshold", *self.populations.others)
+        shape = (-1, *self.places, *self.shape[1:])
+        return {
+            "triggered": (dims, np.array(list(self.counts.values()), dtype=int).reshape(shape)),
+            "triggered_se": (dims, np.array(list(self.count_errors.values()), dtype=float).reshape(shape)),
+        }
+
+    def _of_references(self) -> dict[str, Any]:
+        """Costs of which every moment is exact, from which the error of a standard deviation is told."""
+        populations = self.populations
+        if populations.scenario is None or populations.others != (populations.place,):
+            return {}
+        rules = [None, *dict.fromkeys(rule for rule in self.rules if not excludes_nobody(rule))]
+        costs = [populations.gross if rule is None else populations.excess(rule) for rule in rules]
+        moments = [populations.removed_moments(rule) for rule in rules]
+        others = populations.others
+        return {
+            "reference_cost": (("reference", "replicate", *others), np.stack(costs)),
+            "reference_moment": (("reference", "moment", "parameter_set", *others), np.stack(moments)),
+        }
 
     def _money(self) -> dict[str, Array]:
         gross, own = self.populations.gross, self.own_cost
@@ -190,6 +225,7 @@ class _Table:
             "party": self.parties,
             "threshold": self.ledger["threshold"] if self.swept else self.grid,
             "event": list(self.counts),
+            "moment": list(MOMENTS),
             "design_threshold": ("design", [threshold[0] for threshold in own]),
         }
 
@@ -199,4 +235,11 @@ def _describe(outcome: xr.Dataset, currency: str, threshold_unit: str) -> None:
     for name in sentences.keys() & set(outcome.data_vars):
         describe_variable(outcome[name], f"{currency} per year", sentences[str(name)])
     describe_variable(outcome["triggered"], "replicates", "replicates in which the event occurred")
+    describe_variable(outcome["triggered_se"], "replicates", "Monte Carlo standard error of triggered")
+    if "reference_cost" in outcome:
+        describe_variable(
+            outcome["reference_cost"], f"{currency} per year", "the gross cost, then what each rule removes"
+        )
+        told = "exact mean and standard deviation (money per year), skewness and excess kurtosis"
+        describe_variable(outcome["reference_moment"], "1", f"{told} of reference_cost, by parameter set")
     describe_variable(outcome["design_threshold"], threshold_unit, "the design's own threshold; NaN where it is swept")

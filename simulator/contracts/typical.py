@@ -43,17 +43,22 @@ class Typical(Populations):
     @property
     def expected_gross(self) -> Array:
         """Expected gross cost."""
-        return self._cost if self._scenario is None else self._exact_moments(None)[0]
+        return self._cost if self._scenario is None else self._over_sets(self.means_by_set(None))
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps; a rule without a threshold of its own excludes nobody."""
         if self._scenario is None or excludes_nobody(rule) or not rule.fixed_thresholds():
             return self.expected_gross
-        return self._exact_moments(rule)[0]
+        return self._over_sets(self.means_by_set(rule))
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
         """Standard deviation of the cost that the rule keeps; 0 where there is no scenario to tell it."""
-        return np.zeros(1) if self._scenario is None else self._exact_moments(rule, shocks=False)[1]
+        return np.zeros(1) if self._scenario is None else self._over_sets(self._sds_by_set(rule))
+
+    # no set is that of the truth here: the mean over them stands for it
+
+    def _of_truth(self, by_set: Array) -> Array:
+        return self._over_sets(by_set)
 
     # what was drawn elsewhere
 

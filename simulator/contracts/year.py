@@ -52,32 +52,51 @@ class ContractYear:
         """Budget of every replicate, money per year."""
         budget = self.design.budget.evaluate(self._expectations()) * np.ones_like(self.expected_cost)
         if isinstance(self.rule, CarveOut) and not self.rule.keep_capitation:
-            threshold, members = self.rule.fixed_thresholds()[0], self.populations.members
-            left = members - self.populations.above(threshold)
-            budget = budget * left / (members - self.populations.expected_above(threshold))
+            threshold, populations = self.rule.fixed_thresholds()[0], self.populations
+            known = populations.above_of_truth if self._follows_truth else populations.expected_above
+            left = populations.members - populations.above(threshold)
+            budget = budget * left / (populations.members - known(threshold))
         return np.asarray(budget)
+
+    @property
+    def _follows_truth(self) -> bool:
+        """Whether the budget comes from years that were drawn under the same parameter set as this one."""
+        return self.design.budget.kind == "past_years"
 
     def _expectations(self) -> Expectations:
         populations, design = self.populations, self.design
-        kind = design.budget.kind
-        luck, baseline, sd = np.zeros(1), np.zeros(1), np.zeros(1)
-        if kind == "past_years" or not isinstance(design.budget.loading, int | float):
-            sd = populations.luck_sd(self.rule)
-        if kind == "past_years":
-            luck = populations.luck(self.rule) / np.where(sd > 0, sd, 1.0)
-            baseline = populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0])
-        segments = kind == "by_segment"
+        segments = design.budget.kind == "by_segment"
+        known = self._of_past_years() if self._follows_truth else self._of_all_sets()
         return Expectations(
             members=populations.members,
-            gross=self.expected_cost + self.expected_excess,
-            removed=self.expected_excess + self._excess_of_case_mix(),
-            sd=sd,
-            luck=luck,
-            baseline=baseline,
+            **known,
             segment_members=populations.segment_members() if segments else {},
             usual_members=populations.usual_members() if segments else {},
             year=design.year,
         )
+
+    def _of_all_sets(self) -> dict[str, Array]:
+        """What is expected of a year of which nobody knows the parameter set."""
+        loaded = not isinstance(self.design.budget.loading, int | float)
+        return {
+            "gross": self.expected_cost + self.expected_excess,
+            "removed": self.expected_excess + self._excess_of_case_mix(),
+            "sd": self.populations.luck_sd(self.rule) if loaded else np.zeros(1),
+            "luck": np.zeros(1),
+            "baseline": np.zeros(1),
+        }
+
+    def _of_past_years(self) -> dict[str, Array]:
+        """What past years tell of this one, as they were drawn under the same parameter set."""
+        populations, rule = self.populations, self.rule
+        gross, sd = populations.gross_of_truth(), populations.luck_sd_of_truth(rule)
+        return {
+            "gross": gross,
+            "removed": gross - populations.retained_of_truth(rule),
+            "sd": sd,
+            "luck": populations.luck(rule) / np.where(sd > 0, sd, 1.0),
+            "baseline": populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0]),
+        }
 
     def _excess_of_case_mix(self) -> Array:
         budget = self.design.budget

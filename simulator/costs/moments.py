@@ -154,6 +154,14 @@ def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> Total
     return _over_shocks(np.moveaxis(given, 1, -1), weight)
 
 
+def removed_layers(layers: Sequence[Layer]) -> list[Layer]:
+    """Layers that keep what a rule removes: everything goes at 0, and what the rule takes comes back."""
+    if not layers:
+        return []
+    nothing_kept: Layer = (np.zeros_like(layers[0][0]), 1.0, 0.0)
+    return [nothing_kept, *((at, -excess, -whole) for at, excess, whole in layers)]
+
+
 def gross_per_head(model: CostModel) -> Array:
     """Expected cost in scope of each stream for one head of the population, money; shape (stream,)."""
     heads = np.array([*model.shares, *[1.0] * (len(model.streams) - model.shares.size)])

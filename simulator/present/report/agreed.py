@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from ...analysis.exactness import exact_moments
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...contracts.populations import excludes_nobody
+from ...strata import error_of_mean
 
 
 def agreed_budgets(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset:
@@ -36,7 +36,7 @@ def agreed_budgets(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[De
     budget = outcome["budget"]
     fixed = budget.max("replicate") == budget.min("replicate")
     places = budget.sizes["population_size"]
-    error = budget.std("replicate", ddof=1) / math.sqrt(budget.sizes["replicate"])
+    error = error_of_mean(budget)
     grid = budget.sizes.get("threshold", 1)
     cost = np.stack([np.broadcast_to(_expected(ledger, design.exclusion), (places, grid)) for design in designs])
     expected = xr.DataArray(cost, dims=("design", "population_size", "threshold"))

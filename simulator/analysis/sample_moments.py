@@ -1,9 +1,4 @@
-"""Replicates that share a parameter set are a stratum: means, errors and exact moments of a sample drawn that way.
-
-Sets are not drawn but taken in turn, each for its share of the replicates. So which sets there are adds nothing to the
-error of a run: standard errors are those of the luck within sets, given the sets. That the fit rests on finitely many
-rows is in the sets themselves and so in the spread of the costs; that the sets are finitely many is not told.
-"""
+"""What is exactly to be expected of a sample that takes parameter sets in turn: of its mean and its variance."""
 
 from __future__ import annotations
 
@@ -11,60 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from ..costs.moments import TotalMoments
 
 Array = NDArray[np.float64]
-
-
-class Strata:
-    """Which replicates were drawn under the same parameter set.
-
-    Parameters
-    ----------
-    labels : array of int, shape (replicate,)
-    """
-
-    def __init__(self, labels: NDArray[np.int64]) -> None:
-        self.sets, self.labels, self.counts = np.unique(labels, return_inverse=True, return_counts=True)
-        self._order = np.argsort(self.labels, kind="stable")
-        self._starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
-
-    def squares_within(self, values: Array) -> Array:
-        """Sum of squared deviations from the stratum's own mean, shape (stratum, …)."""
-        counts = self.counts.reshape(-1, *[1] * (values.ndim - 1))
-        mean = self._sums(values) / counts
-        return self._sums((values - mean[self.labels]) ** 2)
-
-    def _sums(self, values: Array) -> Array:
-        return np.asarray(np.add.reduceat(values[self._order], self._starts, axis=0))
-
-    def weigh(self, by_stratum: Array, weight: Array) -> Array:
-        """Σ weight × value over strata."""
-        return np.asarray(np.tensordot(weight, by_stratum, axes=1))
-
-    def sd(self, values: Array) -> Array:
-        """Standard deviation of the values for the error of their mean: that within strata, weighted by their size."""
-        return np.asarray(
-            np.sqrt(self.weigh(self.squares_within(values), self.counts / (self.counts - 1) / self.counts.sum()))
-        )
-
-    def jackknife(self, left_out: Array) -> Array:
-        """Standard error of a statistic from its values without each replicate in turn."""
-        return np.asarray(np.sqrt(self.weigh(self.squares_within(left_out), (self.counts - 1) / self.counts)))
-
-
-def strata_of(ledger: xr.Dataset) -> Strata | None:
-    """The strata of a ledger; None without parameter sets, and where some set was drawn only once.
-
-    A sample of sets drawn once each is taken as one without strata, which errs to the wide side.
-    """
-    if "parameter_draw" not in ledger.coords:
-        return None
-    found = Strata(ledger["parameter_draw"].values)
-    return found if found.counts.min() > 1 else None
 
 
 class SampleMoments(NamedTuple):

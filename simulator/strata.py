@@ -1,0 +1,142 @@
+"""Replicates that share a parameter set are a stratum: the one home of standard errors over replicates.
+
+Sets are not drawn but taken in turn, each for its share of the replicates. So which sets there are adds nothing to the
+error of a run: standard errors are those of the luck within sets, given the sets. That the fit rests on finitely many
+rows is in the sets themselves and so in the spread of the costs; that the sets are finitely many is not told.
+
+Every mean, share, difference and influence has its error from here, whatever it is a figure of, so that none of them
+can take the difference between sets for luck.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Strata:
+    """Which replicates were drawn under the same parameter set.
+
+    Parameters
+    ----------
+    labels : array of int, shape (replicate,)
+    """
+
+    def __init__(self, labels: NDArray[np.int64]) -> None:
+        self.sets, self.labels, self.counts = np.unique(labels, return_inverse=True, return_counts=True)
+        self._order = np.argsort(self.labels, kind="stable")
+        self._starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+
+    def squares_within(self, values: Array) -> Array:
+        """Sum of squared deviations from the stratum's own mean, shape (stratum, …)."""
+        counts = self.counts.reshape(-1, *[1] * (values.ndim - 1))
+        mean = self._sums(values) / counts
+        return self._sums((values - mean[self.labels]) ** 2)
+
+    def _sums(self, values: Array) -> Array:
+        return np.asarray(np.add.reduceat(values[self._order], self._starts, axis=0))
+
+    def weigh(self, by_stratum: Array, weight: Array) -> Array:
+        """Σ weight × value over strata."""
+        return np.asarray(np.tensordot(weight, by_stratum, axes=1))
+
+    def sd(self, values: Array) -> Array:
+        """Standard deviation of the values for the error of their mean: that within strata, weighted by their size."""
+        return np.asarray(
+            np.sqrt(self.weigh(self.squares_within(values), self.counts / (self.counts - 1) / self.counts.sum()))
+        )
+
+    def jackknife(self, left_out: Array) -> Array:
+        """Standard error of a statistic from its values without each replicate in turn."""
+        return np.asarray(np.sqrt(self.weigh(self.squares_within(left_out), (self.counts - 1) / self.counts)))
+
+
+def strata_of(drawn: xr.Dataset | xr.DataArray) -> Strata | None:
+    """The strata of what has replicates; None without parameter sets, and where some set was drawn only once.
+
+    A sample of sets drawn once each is taken as one without strata, which errs to the wide side.
+    """
+    if "parameter_draw" not in drawn.coords:
+        return None
+    found = Strata(drawn["parameter_draw"].values)
+    return found if found.counts.min() > 1 else None
+
+
+# ── plain arrays, replicates first ───────────────────────────────────────────────────────────────
+
+
+def mean_error(values: Array, strata: Strata | None) -> Array:
+    """Standard error of the mean over replicates; NaN of a single one."""
+    n = values.shape[0]
+    if n < 2:
+        return np.full(values.shape[1:], np.nan)
+    sd = strata.sd(values) if strata else values.std(axis=0, ddof=1)
+    return np.asarray(sd / math.sqrt(n))
+
+
+def share_error(happened: NDArray[np.bool_], strata: Strata | None) -> Array:
+    """Standard error of the share of replicates in which something happened; never 0.
+
+    Two more of either outcome are counted (Agresti and Coull 1998). Under strata the variance is that within them, and
+    at least the one that this gives to a thing that was never seen.
+    """
+    n = happened.shape[0]
+    if strata is None:
+        return counted_error(happened.sum(axis=0), n)
+    within = strata.sd(happened.astype(float)) ** 2
+    return np.asarray(np.maximum(np.sqrt(within / (n + 4)), counted_error(np.zeros(1), n)[0]))
+
+
+def counted_error(count: Array, n: int) -> Array:
+    """The same of a count alone, of `n` replicates without strata."""
+    adjusted = (np.asarray(count) + 2) / (n + 4)
+    return np.asarray(np.sqrt(adjusted * (1 - adjusted) / (n + 4)))
+
+
+def jackknife(left_out: Array, strata: Strata | None) -> Array:
+    """Standard error of a statistic from its values without each replicate in turn."""
+    if strata:
+        return strata.jackknife(left_out)
+    n = left_out.shape[0]
+    return np.asarray(np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)))
+
+
+# ── labelled arrays: the strata are those of their own coordinate ────────────────────────────────
+
+
+def mean_and_error(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean over replicates, and its standard error."""
+    return values.mean("replicate"), error_of_mean(values)
+
+
+def error_of_mean(values: xr.DataArray) -> xr.DataArray:
+    """Standard error of the mean over replicates."""
+    return _reduced(values, mean_error(_first(values), strata_of(values)))
+
+
+def share_and_error(happened: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Share of the replicates in which something happened, and its standard error, which is never 0."""
+    return happened.mean("replicate"), _reduced(happened, share_error(_first(happened), strata_of(happened)))
+
+
+def with_errors(estimates: Mapping[str, tuple[xr.DataArray, xr.DataArray]]) -> xr.Dataset:
+    """Estimates with their standard errors as the siblings ``…_se``."""
+    named = {name: {name: value, f"{name}_se": error} for name, (value, error) in estimates.items()}
+    return xr.Dataset({key: part for pair in named.values() for key, part in pair.items()})
+
+
+def _first(values: xr.DataArray) -> NDArray[Any]:
+    return np.asarray(values.transpose("replicate", ...).values)
+
+
+def _reduced(values: xr.DataArray, errors: Array) -> xr.DataArray:
+    """Errors with the dims of what they are errors of, the replicates gone."""
+    like = values.transpose("replicate", ...).isel(replicate=0, drop=True)
+    return xr.DataArray(errors, dims=like.dims, coords=like.coords)
