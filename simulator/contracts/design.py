@@ -152,20 +152,21 @@ def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
 
 STATUS_QUO = "status quo"
 
-
-_NO_SHARES = {"gain_share": None, "loss_share": None, "influence": None}
+_WHO_IT_IS = ("name", "funds", "delivers", "variable_share")
 
 
 def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
     """Tariff and block: a part of the care is paid as it is done, the rest by a fixed sum, for every provider alike.
 
-    Half of the money in blocks is assumed.
+    Of each party it keeps who it is: what it funds and delivers, and how much of its cost varies. What a proposal agrees
+    with it, such as shares, limits or a contract's value, is no part of the status quo. Half of the money in blocks is
+    assumed.
     """
     return Design(
         name=STATUS_QUO,
         expresses="Half of every provider's budget is a block, the rest is paid by tariff: nobody shares anything.",
         terms=(TariffAndBlock(block_share=0.5),),
-        parties=tuple(party.model_copy(update=_NO_SHARES) for party in parties),
+        parties=tuple(Party(**{name: getattr(party, name) for name in _WHO_IT_IS}) for party in parties),
         split="by_budget",
     )
 
