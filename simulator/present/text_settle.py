@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -110,6 +111,10 @@ def payoff_report(payoffs: xr.Dataset) -> Page:
 
 
 _NOBODY = "nobody here"
+_ROUNDING_OF_ROWS = 1.0
+"""Money below which a settlement of real rows is what the rounding of their figures leaves."""
+_ROUNDING_OF_BUDGET = 1e-6
+"""The same as a share of the budget, for rows of small sums."""
 _EXACT = (
     "Exact: no draws; the budget, quality and each party's part of the activity are as expected. What moves them, such "
     "as the luck of past years in a budget, is in the shares of risk that drawing gives."
@@ -156,15 +161,36 @@ def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
         for index in settled.index
     ]
     head = ["row", *map(str, names), *(str(name).replace("_", " ") for name in figures)]
+    tables = [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]
+    return Page("", [_actuals_sentence(settled, currency)], tables, _other_year(settled))
+
+
+def _actuals_sentence(settled: pd.DataFrame, currency: str) -> str:
+    """Who is paid and who pays back, but for what rounding left: figures of rows are rounded to the unit of money."""
     paid = settled["settlement"]
+    told = np.minimum(_ROUNDING_OF_ROWS, _ROUNDING_OF_BUDGET * settled["budget"])
+    gains, losses = paid >= told, paid <= -told
     total = f"{SYMBOLS.get(currency, '')}{abs(paid.sum()):,.0f}"
-    verdict = (
-        f"{len(settled):,} rows settled: {int((paid > 0).sum()):,} are paid, {int((paid < 0).sum()):,} pay back, "
-        f"{int((paid == 0).sum()):,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
+    sentence = (
+        f"{len(settled):,} rows settled: {gains.sum():,} are paid, {losses.sum():,} pay back, "
+        f"{(~(gains | losses)).sum():,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
     )
-    return Page(
-        "", [verdict], [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]
-    )
+    unknown = int((losses & settled["revenue_unknown"]).sum()) if "revenue_unknown" in settled else 0
+    return sentence if not unknown else f"{sentence} {_without_revenue(unknown)}"
+
+
+def _without_revenue(rows: int) -> str:
+    who = "1 row that pays back has" if rows == 1 else f"{rows:,} rows that pay back have"
+    return f"{who} no known revenue, which might limit the loss further: give it in the column revenue."
+
+
+def _other_year(settled: pd.DataFrame) -> list[str]:
+    """A warning about rows of another year than the rules."""
+    other = int(settled["other_year"].sum()) if "other_year" in settled else 0
+    if not other:
+        return []
+    rows = "1 row is" if other == 1 else f"{other:,} rows are"
+    return [f"{rows} of another year than the rules, and may settle wrongly: use the file of that year."]
 
 
 def _figure(value: Any, name: Any) -> str:
