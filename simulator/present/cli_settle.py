@@ -53,7 +53,8 @@ def settle(
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
-    expenditure); as the terms ask, also members, revenue, quality, met_standard, minimum_rate, adjustment and, where
+    expenditure); as the terms ask, also members, minimum_rate (blank where it follows size), final_share, quality,
+    met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
     SOURCE has several designs, design. Money is per year, shares are fractions.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
