@@ -106,8 +106,8 @@ def _unknown(design: Design, sizes: list[int]) -> xr.DataArray:
 
 
 def _check(answer: xr.Dataset) -> float:
-    off = np.abs(answer["expected_surplus"] - answer["exact_surplus"])
+    off = abs(answer["expected_surplus"] - answer["exact_surplus"])
     error = answer["expected_surplus_se"]
-    least = _NOTHING * float(np.abs(answer["expected_payment"]).max())
+    least = _NOTHING * float(abs(answer["expected_payment"]).max())
     scores = (off / error.where(error > least)).values
     return float(np.nanmax(scores)) if np.isfinite(scores).any() else math.nan

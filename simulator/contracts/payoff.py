@@ -133,8 +133,9 @@ class _Payoff:
     def shares(self, ratios: Array) -> Array:
         """Surplus of each party, settlement and own cost, shares of the budget; (ratio, figure)."""
         one = self.at(ratios)
-        money = [one["surplus"].transpose("cost_ratio", "party").values, one["settlement"], one["own_cost"]]
-        return np.column_stack(money) / float(np.ravel(self.budget)[0])
+        surplus = one["surplus"].transpose("cost_ratio", "party").values
+        money = np.column_stack([surplus, one["settlement"].values, one["own_cost"].values])
+        return money / float(np.ravel(self.budget)[0])
 
 
 def _points(payoffs: Iterable[_Payoff], between: tuple[float, float]) -> Array:

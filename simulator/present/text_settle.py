@@ -222,7 +222,10 @@ def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
         for index in settled.index
     ]
     head = ["row", *map(str, names), *(str(name).replace("_", " ") for name in figures)]
-    tables = [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]
+    tables: list[Table | str] = [
+        Table(head, rows, labels=1 + len(names)),
+        "Exact: nothing is drawn. Money as in the rows.",
+    ]
     return Page("", [_actuals_sentence(settled, currency)], tables, _other_year(settled))
 
 
