@@ -200,6 +200,8 @@ def test_rows_of_another_year_are_warned_of(tmp_path) -> None:
     )
     assert told.output.startswith("1 row is of another year than the rules, and may settle wrongly"), told.output
     assert not actuals_report(settle_actuals(designs(2022), rows[:1])).warnings
+    table = actuals_report(settled.reset_index(drop=True)).parts[0]
+    assert [row[table.head.index("other year")] for row in table.rows] == ["no", "yes", "no"]
     assert "other_year" not in settle_actuals(designs(2022), rows.drop(columns="performance_year"))
 
 

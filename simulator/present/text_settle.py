@@ -258,6 +258,10 @@ def _other_year(settled: pd.DataFrame) -> list[str]:
 
 
 def _figure(value: Any, name: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     if isinstance(value, float) and not math.isfinite(value):
         return "none"
-    return exact_percent(float(value), sign=True) if name == "savings_rate" else f"{float(value):,.2f}"
+    return (
+        exact_percent(float(value), sign=True) if name == "savings_rate" else f"{float(value):,.2f}".replace("-", "−")
+    )
