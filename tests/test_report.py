@@ -174,9 +174,9 @@ def asked_of(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
     found["Mean cost of a year, after exclusion"] = grid(worst, "mean_cost")
     found["Coefficient of variation, after exclusion"] = grid(worst, "cv")
     found["Mean of the costliest 5% of years, after exclusion"] = grid(worst, "tvar")
-    with_exact = summary.assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
+    beside = summary.assign(exact_cv=summary["exact_sd"] / summary["exact_mean"])
     found["Coefficient of variation of the retained cost"] = [
-        [cell(one := with_exact.isel(population_size=p, threshold=t), "cv", exact=one["exact_cv"]) for t in thresholds]
+        [cell(one := beside.isel(population_size=p, threshold=t), "cv", exact=one["exact_cv"]) for t in thresholds]
         for p in sizes
     ]
     removed = [f"{part}_share" for part in ("cost_removed", "patients_above", "variance_removed")]
