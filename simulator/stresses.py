@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -103,6 +104,12 @@ class Change(Term):
     def strength(self) -> float:
         """The leading figure."""
         return float(getattr(self, self.figure))
+
+    @property
+    def moves(self) -> tuple[Any, ...]:
+        """What is moved, and in which direction: everything but how far."""
+        others = self.model_dump(exclude={self.figure})
+        return (*sorted((name, str(value)) for name, value in others.items()), self.strength < 0)
 
 
 class MeanCost(Change):
@@ -353,6 +360,30 @@ class Stress(Term):
     expresses: str = ""
     """What it expresses and where it comes from, in a sentence."""
     changes: Annotated[tuple[AnyChange, ...], Field(min_length=1)]
+
+
+def at_once(stresses: Sequence[Stress]) -> tuple[AnyChange, ...]:
+    """The changes of several stresses at once, in their order.
+
+    A combination names inputs that other stresses may move too: each input is then moved once, by the stresses that
+    consist of it alone or by the combination that moves it furthest.
+
+    Examples
+    --------
+    >>> prices, demand = Inflation(by=0.02), MeanCost(by=0.03)
+    >>> both = Stress(name="both", changes=(prices, demand))
+    >>> len(at_once([Stress(name="prices", changes=(prices,)), Stress(name="demand", changes=(demand,)), both]))
+    2
+    """
+    claims: dict[tuple[Any, ...], dict[str, list[AnyChange]]] = {}
+    for number, stress in enumerate(stresses):
+        claimant = "alone" if len(stress.changes) == 1 else f"combination {number}"
+        for change in stress.changes:
+            claims.setdefault(change.moves, {}).setdefault(claimant, []).append(change)
+    furthest = (
+        max(by.values(), key=lambda changes: sum(abs(change.strength) for change in changes)) for by in claims.values()
+    )
+    return tuple(change for changes in furthest for change in changes)
 
 
 class Range(Term):

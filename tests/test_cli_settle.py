@@ -68,6 +68,14 @@ def test_payoff_needs_no_draws_and_draws_a_picture(tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_payoff_covers_what_is_asked() -> None:
+    assert "at a cost of 110% of the budget" in " ".join(call(WHITTINGTON, "--payoff")[1].split())
+    code, text = call(WHITTINGTON, "--payoff", "--between", "70%", "130%")
+    assert code == 0 and "at a cost of 130% of the budget" in " ".join(text.split())
+    code, said = call(WHITTINGTON, "--between", "0.7", "0.9")
+    assert code == 2 and "--between: is of the payoff alone; add --payoff" in said
+
+
 def test_actuals_settle_real_rows(tmp_path: Path) -> None:
     design, rows, out = tmp_path / "design.toml", tmp_path / "rows.csv", tmp_path / "settled.csv"
     design.write_text(AXENE)

@@ -7,12 +7,13 @@ import math
 
 import pytest
 from conftest import make
-from ladders import surplus
+from ladders import cleared, surplus
 from pydantic import ValidationError
 
 from simulator.base import SimulatorError
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import Design, designs_from, mistakes_against, status_quo, with_reference
+from simulator.contracts.parties import Party
 
 PARTIES = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
 POOL = {"kind": "risk_pool", "pool": "pool", "protects": ["provider"]}
@@ -248,6 +249,25 @@ def test_status_quo_goes_first_with_the_same_parties():
     assert (first.name, second.name) == ("status quo", "new")
     assert [party.name for party in first.parties] == ["payer", "trust"]
     assert surplus(first, "trust", (0.9, 1.1)) == [50, -50]
+
+
+AGREED = {
+    "gain_share": 0.5, "loss_share": 0.5, "gain_limit": 0.01, "loss_limit": 0.01, "contract_value": 0.9,
+}  # fmt: skip
+
+
+def test_the_status_quo_carries_nothing_that_a_proposal_agrees_with_a_party():
+    """A new field of `Party` that is not said to be one of the two kinds fails here."""
+    facts = {"name", "funds", "delivers", "variable_share"}
+    assert set(Party.model_fields) == facts | set(AGREED) | {"influence"}
+    parties = [PARTIES[0], *({"name": name, "delivers": 0.5, "variable_share": 0.8} | AGREED for name in "ab")]
+    proposal = Design(name="alliance", parties=parties)
+    first, _ = with_reference([proposal])
+    assert not any(getattr(party, name) is not None for party in first.parties for name in (*AGREED, "influence"))
+    # of 40% too much, half of the half of each is a block, and 20% of its own cost is fixed
+    assert surplus(first, "a", (0.6, 1.4)) == [60, -60]
+    assert "party_limit_bound" not in cleared(first).accounts.events
+    assert "party_limit_bound" in cleared(proposal).accounts.events  # the control: it limits what it agreed to limit
 
 
 def test_another_reference_can_be_named():

@@ -11,6 +11,8 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
+from simulator.contracts.rows import COLUMNS
+from simulator.present.cli_settle import settle as settle_verb
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
 
@@ -26,6 +28,15 @@ def test_every_public_name_has_a_group_and_a_page() -> None:
     assert sorted(name for names in grouped.values() for name in names) == sorted(sim.__all__)
     index = written_python.python_pages()["python/index.md"]
     assert [name for name in sim.__all__ if f"`{name} <" not in index] == []
+
+
+def test_the_how_to_names_every_column_of_real_rows() -> None:
+    page = (ROOT / "docs" / "howto" / "share.md").read_text(encoding="utf-8")
+    rows = {frozenset(re.findall(r"`(\w+)`", row.rpartition("|")[0].rpartition("|")[0])) for row in page.splitlines()}
+    assert [names for names in COLUMNS.values() if frozenset(names) not in rows] == []
+    help_ = settle_verb.help or ""
+    missing = [m for m, names in COLUMNS.items() if not any(name in help_ for name in names)]
+    assert missing == []
 
 
 def test_groups_list_no_name_that_is_gone() -> None:

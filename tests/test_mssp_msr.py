@@ -24,6 +24,12 @@ def test_the_corners_are_those_of_the_table_in_use():
     assert size_based_rate(np.array(sizes)) == pytest.approx([corner.rate for corner in RULE.corners])
 
 
+def test_below_the_table_the_rate_goes_on_as_the_rule():
+    people = np.array([1, 50, 137, 400, 499])
+    assert size_based_rate(people) == pytest.approx(RULE.rate(people), rel=1e-12)
+    assert size_based_rate(people)[0] > size_based_rate(np.array([500]))  # no longer the rate of 500
+
+
 def test_the_scores_are_one_sided_confidences():
     assert [score.z for score in RULE.scores] == pytest.approx(stats.norm.isf([0.10, 0.05, 0.01]), abs=5e-5)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from conftest import ROOT, UNITS, make
@@ -33,8 +35,10 @@ def test_payoff_is_the_ladder():
 def test_payoff_covers_the_usual_range_and_parties_of_all_designs():
     curves = payoff([SHARED, AQC])
     assert curves["surplus"].dims == ("cost_ratio", "design", "party")
-    assert float(curves["cost_ratio"].min()) == 0.70
-    assert float(curves["cost_ratio"].max()) == 1.30
+    assert float(curves["cost_ratio"].min()) == 0.90
+    assert float(curves["cost_ratio"].max()) == 1.10
+    wide = payoff([SHARED, AQC], between=(0.7, 1.305))["cost_ratio"].values
+    assert (wide[0], wide[-1]) == (0.7, 1.305) and set(np.round(np.arange(70, 131) / 100, 2)) <= set(wide)
     assert float(abs(curves["payment"].sum("party")).max()) < 1e-9 * 1e8
     assert not curves["surplus"].sel(design="shared", party="group").any()
 
@@ -78,6 +82,89 @@ def test_a_scenario_tells_what_is_expected():
     assert (curve.attrs["expected"], curve.attrs["members"]) == (EXPECTED, 185)
     with pytest.raises(SimulatorError, match="must be 185, the people of all units"):
         payoff(design, scenario=scenario, members=100)
+
+
+# ── straight lines between its points are the payoff itself ──────────────────────────────────────
+
+BETWEEN = (0.85, 1.15)
+GRID = np.round(np.arange(85, 116) / 100, 2)
+
+
+def gap(designs, curve_ratios, **known):
+    """Largest error of straight lines between the points of a payoff, a share of the budget."""
+    rng = np.random.default_rng(2)
+    told = payoff(designs, curve_ratios, between=BETWEEN, **known)
+    points = told["cost_ratio"].values
+    tried = np.unique(np.concatenate([rng.uniform(*BETWEEN, 4_000), np.round(rng.uniform(*BETWEEN, 300), 3)]))
+    tried = tried[np.abs(tried[:, None] - points[None, :]).min(axis=1) > 1e-7]  # jumps are as wide as their two sides
+    there = payoff(designs, tried, **known)
+    return max(
+        float((abs(told[name].interp(cost_ratio=tried) - there[name]) / there["budget"]).max())
+        for name in ("surplus", "settlement", "payment", "own_cost")
+    )
+
+
+GATE = {"kind": "minimum_rate", "rate": 0.02}
+BENT = {
+    "gate": [GATE, {"kind": "share", "gain": 0.5, "loss": 0.5}],
+    "gate at 2.37%": [
+        {"kind": "minimum_rate", "rate": 0.0237, "loss_rate": 0.0111},
+        {"kind": "share", "gain": 0.5, "loss": 0.5},
+    ],
+    "half if missed": [GATE | {"share_if_missed": 0.5}, {"kind": "share", "gain": 0.3, "loss": 0.3}],
+    "beyond the gate": [GATE | {"first_dollar": False, "rate": 0.0233}],
+    "bands": [
+        {
+            "kind": "bands",
+            "gains": [{"upto": 0.0123, "rate": 0.2}, {"upto": 0.0456, "rate": 0.5}, {"upto": 1.0, "rate": 0.1}],
+        }
+    ],
+    "close together": [
+        {
+            "kind": "bands",
+            "gains": [{"upto": 0.0200, "rate": 0.0}, {"upto": 0.0203, "rate": 1.0}, {"upto": 1.0, "rate": 0.0}],
+        }
+    ],
+    "limits": [{"kind": "gain_cap", "of_budget": 0.0333}, {"kind": "loss_limit", "of_budget": 0.0222}],
+    "stop-loss": [{"kind": "aggregate_stop_loss", "attachment": 0.0177, "share_above": 0.1, "limit": 0.05}],
+    "cost and volume": [{"kind": "cost_and_volume", "threshold": 0.987, "ceiling": 1.0432, "marginal_price": 0.4}],
+    "everything": [
+        GATE,
+        {"kind": "share", "gain": 0.5, "loss": 0.6},
+        {"kind": "haircut", "keep": 0.98},
+        {"kind": "gain_cap", "of_budget": 0.041},
+        {"kind": "loss_limit", "of_budget": 0.037},
+    ],
+}
+
+
+@pytest.mark.parametrize("terms", BENT.values(), ids=BENT)
+def test_a_payoff_has_a_point_at_every_kink_and_jump(terms):
+    design = Design(name="bent", terms=terms)
+    assert gap(design, None) < 1e-7
+    assert gap(design, GRID) > 1e-4  # the control: whole per cents alone are not enough
+
+
+def test_a_gate_is_no_ramp():
+    """At 98% half of the saving is paid, and nothing at 98.5%: whole per cents alone drew a ramp from 98% to 99%."""
+    curve = payoff(Design(name="gate", terms=BENT["gate"]))["settlement"].squeeze("design") / 1e8
+    ratios = curve["cost_ratio"].values
+    (side,) = ratios[(ratios > 0.98) & (ratios < 0.99)]
+    assert 0.98 < side < 0.98 + 1e-7
+    assert curve.sel(cost_ratio=[0.98, side, 0.99]).values == pytest.approx([0.01, 0.0, 0.0])
+    (side,) = ratios[(ratios > 1.01) & (ratios < 1.02)]
+    assert curve.sel(cost_ratio=[side, 1.02]).values == pytest.approx([0.0, -0.01])
+
+
+def test_points_are_round_where_the_contract_is():
+    limits = payoff(Design(name="limits", terms=BENT["limits"]))["cost_ratio"].values
+    assert {0.9667, 1.0222} <= set(limits) and limits.size == 21 + 2
+
+
+@pytest.mark.parametrize("between", [(1.1, 0.9), (0.0, 1.0), (1.0, 1.0), (0.9, math.inf)])
+def test_a_range_without_room_is_refused(between):
+    with pytest.raises(SimulatorError, match="between"):
+        payoff(SHARED, between=between)
 
 
 # ── every arrangement: the payoff is what `settle` gives to a replicate of that cost ─────────────
@@ -140,6 +227,12 @@ def differences(scenario, designs):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_straight_lines_are_the_payoff_of_every_arrangement(file):
+    scenario = sim.load(file)
+    assert gap(scenario.designs, None, scenario=scenario) < 1e-6
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_payoff_is_what_settle_gives_at_that_cost(file, monkeypatch):
     scenario = sim.load(file)
     by_cost = [design for design in scenario.designs if moved_by_cost_alone(design)]
@@ -186,3 +279,14 @@ def test_the_payoff_page_has_a_column_for_what_nobody_bears_where_there_is_any()
     ]
     assert "nobody here −4.00%" in fixed.verdict[0] and "each row adds up" in fixed.parts[-1]
     assert "nobody" not in str(free)
+
+
+def test_the_page_has_a_row_for_either_side_of_a_gate_and_none_for_another_designs():
+    gate, plain = (Design(name=name, terms=BENT[name][k:]) for name, k in (("gate at 2.37%", 0), ("gate", 1)))
+    page = payoff_report(payoff([gate, plain]))
+    first, second = (part for part in page.parts if not isinstance(part, str))
+    labels = [row[0] for row in first.rows]
+    assert labels.index("just above 97.63%") == labels.index("97.63%") + 1
+    assert labels.index("just below 101.11%") == labels.index("101.11%") - 1
+    assert {row[0]: row[1] for row in first.rows}["just above 97.63%"] == "0.00%"
+    assert [row[0] for row in second.rows] == [f"{ratio}%" for ratio in range(90, 111, 2)]

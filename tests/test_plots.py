@@ -534,6 +534,17 @@ def test_parties_that_share_alike_have_one_line() -> None:
     assert [line.get_label() for line in ax.lines][:1] == ["p0 = p1 = p2 = p3"]
 
 
+def test_a_payoff_draws_a_gate_upright_and_ticks_are_not_rounded() -> None:
+    terms = [{"kind": "minimum_rate", "rate": 0.02}, {"kind": "share", "gain": 0.5, "loss": 0.5}]
+    ax = sim.plots.payoff_diagram(sim.payoff(sim.Design.model_validate({"name": "gate", "terms": terms})))
+    line = next(line for line in ax.get_lines() if line.get_label() == "provider")
+    drawn = np.interp([0.979, 0.981, 0.985], np.asarray(line.get_xdata()), np.asarray(line.get_ydata()))
+    assert drawn == pytest.approx([0.0105, 0.0, 0.0], abs=1e-6)
+    assert ax.get_xlim() == (0.9, 1.1)
+    told = [ax.xaxis.get_major_formatter()(tick, 0) for tick in (0.9, 0.975, 1.0, 1.025, 1.1)]
+    assert told == ["90%", "97.5%", "100%", "102.5%", "110%"]
+
+
 def test_a_payoff_says_what_nobody_bears_whose_line_it_is_and_where_it_is_from() -> None:
     parties = [{"name": "payer", "funds": 1.0}, {"name": "trust", "delivers": 1.0, "variable_share": 0.6}]
     half = sim.Design.model_validate(
@@ -541,8 +552,8 @@ def test_a_payoff_says_what_nobody_bears_whose_line_it_is_and_where_it_is_from()
     )
     scenario = make(title="a place")
     told = said(sim.plots.payoff_diagram(sim.payoff(half, scenario=scenario)))
-    assert "payer = trust −9%" in told and "half · a place" in told
-    assert "At 130%, 12% of the budget is borne by nobody" in told
+    assert "payer = trust −3%" in told and "half · a place" in told
+    assert "At 110%, 4% of the budget is borne by nobody" in told
     assert told.lower().count("no draws") == 1 and f"scenario {scenario.scenario_id[:8]}" in told
     parties[1].pop("variable_share")
     whole = sim.Design.model_validate({"name": "whole", "parties": parties})

@@ -16,6 +16,7 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.exact_comparison import with_exact
 from simulator.contracts.design import with_reference
 from simulator.present.report import gather, write_html
 from simulator.present.report.names import figure
@@ -111,7 +112,7 @@ def test_each_slider_moves_by_keyboard_to_the_datasets_figures(opened: Opened, l
     margins = [float(one.rstrip("%")) / 100 for one in json.loads(page.text_content("#grid"))["options"]["margin"]]
     summary = sim.summarise(ledger, margins=margins)
     designs = with_reference(sim.Scenario.model_validate(json.loads(ledger.attrs["scenario"])).designs)
-    compared = sim.compare(sim.settle(ledger, designs))
+    compared = with_exact(sim.compare(sim.settle(ledger, designs)))
     at = {"population": 2, "threshold": 2, "margin": margins.index(0.03), "design": 1}
     moves = [
         ("population", "ArrowLeft", 1), ("threshold", "ArrowLeft", 1), ("margin", "ArrowRight", at["margin"] + 1),

@@ -161,7 +161,10 @@ def test_gate_judges_the_result_not_what_earlier_terms_left():
         (59_999, 0.02),
         (60_000, 0.02),
         (500_000, 0.02),
-        (100, 0.122),
+        (499, 0.122490),
+        (400, 0.136811),
+        (100, 0.273622),
+        (1, 2.736216),
     ],
 )
 def test_size_based_rate(members, rate):

@@ -31,6 +31,7 @@ from simulator.stresses import (
     Stress,
     TailIndex,
     UpCoding,
+    at_once,
     load_stresses,
     scaled,
 )
@@ -210,6 +211,48 @@ def test_together_they_compound(answer):
     assert answer["p_loss_over"].sel(stress="dearer", design="full risk", party="provider") > answer["p_loss_over"].sel(
         stress=BASE, design="full risk", party="provider"
     )
+
+
+PRICES, DEMAND = Inflation(by=0.02), MeanCost(by=0.03)
+
+
+def named(**changes):
+    return [Stress(name=name, changes=of if isinstance(of, tuple) else (of,)) for name, of in changes.items()]
+
+
+def test_all_together_counts_a_combination_once():
+    stresses = named(prices=PRICES, demand=DEMAND, both=(PRICES, DEMAND))
+    answer = stress(BOOK, stresses, [FULL], replicates=200).sel(design="full risk", party="provider")
+    together, both, apart = (
+        answer["surplus_difference"].sel(stress=name).item() for name in (TOGETHER, "both", "prices")
+    )
+    assert together == both
+    assert together < 2 * apart  # the control: it is more than one of its parts
+
+
+@pytest.mark.parametrize(
+    ("stresses", "expected"),
+    [
+        (named(prices=PRICES, demand=DEMAND), [PRICES, DEMAND]),
+        (named(prices=PRICES, wages=PRICES), [PRICES, PRICES]),  # two stresses that happen to be alike
+        (named(prices=PRICES, more=Inflation(by=0.03)), [PRICES, Inflation(by=0.03)]),
+        (named(both=(PRICES, DEMAND), prices=PRICES), [PRICES, DEMAND]),
+        (named(one=(PRICES, DEMAND), other=(DEMAND, CostShift(share=0.1))), [PRICES, DEMAND, CostShift(share=0.1)]),
+        (named(prices=PRICES, bad=(Inflation(by=0.05), DEMAND)), [Inflation(by=0.05), DEMAND]),  # moved furthest
+        (named(prices=PRICES, mild=(Inflation(by=0.01), DEMAND)), [PRICES, DEMAND]),
+        (named(prices=PRICES, relief=(Inflation(by=-0.05), DEMAND)), [PRICES, Inflation(by=-0.05), DEMAND]),
+        (
+            named(a=MeanCost(by=0.1, segment="well"), b=(MeanCost(by=0.1, segment="ill"), PRICES)),
+            [MeanCost(by=0.1, segment="well"), MeanCost(by=0.1, segment="ill"), PRICES],
+        ),
+        (
+            named(rare=Epidemic(probability=0.1, by=0.05), both=(Epidemic(probability=0.2, by=0.05), PRICES)),
+            [Epidemic(probability=0.1, by=0.05), Epidemic(probability=0.2, by=0.05), PRICES],
+        ),
+    ],
+)
+def test_at_once_each_input_is_moved_once(stresses, expected):
+    assert list(at_once(stresses)) == expected
 
 
 # ── how far until somebody breaks ────────────────────────────────────────────────────────────────

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from .. import runs
+from ..contracts.bends import Curves, follow, turns_of
 from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut
 from ..contracts.payoff import payoff
@@ -21,17 +22,12 @@ from .exactness import cells_of
 from .losses import designs_of
 
 Array = NDArray[np.float64]
-Curves = Callable[[Array], Array]
-"""Several payoffs, (point, curve), at each total, (point,)."""
-
 MONEY = ("payment", "cost_borne", "surplus")
 _POINTS = 513
-_FINER = 17  # points into which an interval with a kink or a jump is cut, again and again
-_CLOSE = 1e-9  # of the range: how closely kinks and jumps are found
 _BENT = 1e-9  # of the largest payoff: where a payoff is no longer taken for straight
 
 
-def exact_settlement(scenario: Scenario, designs: Sequence[Design] = ()) -> xr.Dataset:
+def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, sizes: Sequence[int] = ()) -> xr.Dataset:
     """Expected payments, cost and surplus of every party, exactly.
 
     Parameters
@@ -39,6 +35,8 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = ()) -> xr.D
     scenario : Scenario
     designs : sequence of Design
         The scenario's by default; a threshold must be the design's own.
+    sizes : sequence of int
+        Of the scenario's population sizes; all of them by default.
 
     Returns
     -------
@@ -46,7 +44,8 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = ()) -> xr.D
         By (population_size, design, party), money per year and with the names of `compare`, so that the two can be
         subtracted: ``expected_payment``, ``expected_cost_borne``, ``expected_surplus``; an absent party is 0. NaN for
         designs that look at more than the retained cost, with the reason in the coordinate ``needs_draws`` (empty
-        elsewhere).
+        elsewhere). ``probability_error`` by (population_size, design) bounds the error of every probability that the
+        payoff was weighed with.
 
     Raises
     ------
@@ -58,18 +57,20 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = ()) -> xr.D
     A provider at full risk, with the expected cost as his budget, may expect a surplus of 0.
     """
     chosen = designs_of(scenario, designs)
-    places = range(len(scenario.population_sizes))
+    chosen_sizes = [size for size in scenario.population_sizes if not sizes or size in sizes]
+    places = [scenario.population_sizes.index(size) for size in chosen_sizes]
     parts = [
         xr.concat([_expected(scenario, design, place) for place in places], dim="population_size") for design in chosen
     ]
     answer = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     answer = answer.assign_coords(
-        population_size=list(scenario.population_sizes),
+        population_size=chosen_sizes,
         needs_draws=("design", [needs_draws(scenario, design) for design in chosen]),
     )
     answer = answer.where(answer["needs_draws"] == "")
     for name in MONEY:
         describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
+    describe_variable(answer["probability_error"], "1", "bound on the error of every probability")
     return answer.assign_attrs(title=scenario.title, currency=scenario.currency, method="exact")
 
 
@@ -106,7 +107,7 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
     parties = typical["party"].values
     if needs_draws(scenario, design):
         nothing = {f"expected_{name}": ("party", np.full(parties.size, np.nan)) for name in MONEY}
-        return xr.Dataset(nothing, coords={"party": parties, "design": design.name})
+        return xr.Dataset(nothing | {"probability_error": np.nan}, coords={"party": parties, "design": design.name})
     law, budget = _law(scenario, design, place), float(typical["budget"])
 
     def curves(total: Array) -> Array:
@@ -115,7 +116,7 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
 
     found = expectation(law, curves).reshape(len(MONEY), -1)
     expected = {f"expected_{name}": ("party", row) for name, row in zip(MONEY, found, strict=True)}
-    return xr.Dataset(expected, coords={"party": parties, "design": design.name})
+    return xr.Dataset(expected | {"probability_error": law.beyond}, coords={"party": parties, "design": design.name})
 
 
 def _law(scenario: Scenario, design: Design, place: int) -> Law:
@@ -130,17 +131,7 @@ def expectation(law: Law, curves: Curves) -> Array:
     Points are added where a curve bends or jumps; between them it is straight, so that the chance of each interval and
     the expected way into it are all that is needed. Beyond the law's range it goes on as it was.
     """
-    total = np.linspace(law.low, law.high, _POINTS)
-    values = curves(total)
-    while True:
-        bent = _bent(total, values) & (np.diff(total) > _CLOSE * (law.high - law.low))
-        if not bent.any():
-            break
-        inner = np.arange(1, _FINER) / _FINER
-        new = (total[:-1][bent, None] + inner * np.diff(total)[bent, None]).ravel()
-        order = np.argsort(np.concatenate([total, new]), kind="stable")
-        total, values = np.concatenate([total, new])[order], np.concatenate([values, curves(new)])[order]
-    return _weighed(law, total, values)
+    return _weighed(law, *follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn))
 
 
 def _weighed(law: Law, total: Array, values: Array) -> Array:
@@ -153,9 +144,7 @@ def _weighed(law: Law, total: Array, values: Array) -> Array:
     return np.asarray((1 - above[0]) * values[0] + chance @ values[:-1] + way @ rise + beyond)
 
 
-def _bent(total: Array, values: Array) -> NDArray[np.bool_]:
-    """Intervals in or beside which a curve has a kink or a jump."""
-    slopes = np.diff(values, axis=0) / np.diff(total)[:, None]
-    width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])[:, None]
-    turns = (np.abs(np.diff(slopes, axis=0)) * width > _BENT * max(float(np.abs(values).max()), 1.0)).any(axis=1)
-    return np.concatenate([turns, [False]]) | np.concatenate([[False], turns])
+def _is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
+    """Where a payoff is no longer taken for straight."""
+    width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
+    return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))

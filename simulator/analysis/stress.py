@@ -20,7 +20,7 @@ from ..contracts.design import Design
 from ..contracts.settle import settle
 from ..scenario import Scenario
 from ..strata import mean_and_error, share_and_error, with_errors
-from ..stresses import Change, Stress
+from ..stresses import Change, Stress, at_once
 from .limiting import with_sizes
 from .losses import designs_of
 from .stressed import draw_truth, with_agreed_budgets
@@ -57,7 +57,7 @@ def stress(
     loss_over : float
         Loss, as a share of the party's revenue as agreed, of which the chance is told.
     together : bool
-        Whether all stresses come at once in a last row.
+        Whether all stresses come at once in a last row; what a combination shares with another stress comes once.
 
     Returns
     -------
@@ -92,8 +92,7 @@ def _stresses(scenario: Scenario, stresses: Sequence[Stress], together: bool) ->
     if not chosen:
         raise SimulatorError("stresses", None, "are none", "add [[stresses]] to the scenario, or give some")
     if together and len(chosen) > 1:
-        everything = tuple(change for one in chosen for change in one.changes)
-        chosen += (Stress(name=TOGETHER, expresses="every stress at once", changes=everything),)
+        chosen += (Stress(name=TOGETHER, expresses="every stress at once", changes=at_once(chosen)),)
     return chosen
 
 

@@ -12,9 +12,10 @@ from ..base import SimulatorError, read_toml
 from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
-from .design import Design, designs_from
+from .design import Design
 from .limits import GainCap, LossLimit
-from .rows import columns_of, context_of, numbers, with_scores_as_fractions
+from .rows import columns_of, context_of, figures_of, of_another_year, with_scores_as_fractions
+from .shared_designs import load_designs as load_designs
 from .sharing import MinimumRate
 
 
@@ -35,7 +36,8 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     pandas.DataFrame
         The index of `frame`; `design`, `budget`, `cost`, `savings_rate`, `settlement` (money per year, positive to the
         provider, not rounded), a true/false column for each event, and `payment_…` and `surplus_…` for each party.
-        `revenue_unknown` is true where a row's revenue might have limited it more than the other limits did.
+        `revenue_unknown` is true where a row's revenue might have limited it more than the other limits did, and
+        `other_year` where a row's calendar year is not that of the design's rules.
 
     Raises
     ------
@@ -62,17 +64,6 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
     return _in_order(parts, frame)
-
-
-def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
-    """The designs of a TOML file: a whole scenario, or nothing but `[[designs]]`.
-
-    Raises
-    ------
-    SimulatorError
-        Listing every mistake.
-    """
-    return designs_from(read_toml(path).get("designs", ()), str(path))
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
@@ -126,7 +117,9 @@ def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapp
 
 
 def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str], rows: Array) -> pd.DataFrame:
-    figures = {meaning: numbers(frame[name][rows]) for meaning, name in columns.items() if meaning != "design"}
+    figures = {
+        meaning: figures_of(meaning, frame[name][rows]) for meaning, name in columns.items() if meaning != "design"
+    }
     context = context_of(design, figures)
     cleared = clear(design, context, expected_cost=context.budget)
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
@@ -144,6 +137,8 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
     }  # fmt: skip
     if _limited_by_revenue(design):
         settled["revenue_unknown"] = _unknown(context.revenue, context) & (cleared.settlement < 0)
+    if (other := of_another_year(design, figures)) is not None:
+        settled["other_year"] = other
     for name in cleared.accounts.payment:
         settled[f"payment_{name}"] = cleared.accounts.payment[name]
         settled[f"surplus_{name}"] = cleared.accounts.surplus(name)
@@ -172,11 +167,16 @@ def _rests_on_revenue(design: Design) -> bool:
 def _lacking(design: Design, context: Context, row: int) -> list[str]:
     """What the design looks at and the row does not say."""
     by_quality = any(getattr(step, "needs_quality", False) for step in (*design.terms, *design.transfers))
-    by_size = any(isinstance(term, MinimumRate) and term.rate is None for term in design.terms)
+    gates = [term for term in design.terms if isinstance(term, MinimumRate)]
+    by_size = any(term.rate is None for term in gates)
+    by_revenue = any(term.if_missed_revenue_below is not None for term in gates)
+    from_size = any(term.if_missed_from > 1 for term in gates)
     asked = {
         "quality score": by_quality and _unknown(context.quality, context)[row],
         "quality standard": by_quality and _unknown(context.met_standard, context)[row],
         "revenue": _rests_on_revenue(design) and _unknown(context.revenue, context)[row],
-        "members": by_size and _unknown(context.members, context)[row] and _unknown(context.minimum_rate, context)[row],
+        "members": _unknown(context.members, context)[row]
+        and (from_size or (by_size and _unknown(context.minimum_rate, context)[row])),
+        "revenue category": by_revenue and _unknown(context.low_revenue, context)[row],
     }
     return [name for name, lacks in asked.items() if lacks] or ["figures"]

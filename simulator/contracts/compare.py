@@ -177,6 +177,9 @@ FIGURES = (
 )  # fmt: skip
 """What a row tells, each with `_se`; besides them `worst_…` for each quantile level."""
 
+EXACT_FIGURES = ("exact_surplus", "exact_difference")
+"""What a row tells besides, without `_se`, where it was added."""
+
 
 def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     """The comparison as plain rows, one for each design, population (and threshold) and party.
@@ -184,6 +187,7 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     A party that is absent from a design, with nothing to its name, has no row.
     """
     names = [name for figure in FIGURES for name in (figure, f"{figure}_se")]
+    names += [name for name in EXACT_FIGURES if name in compared]
     dims = [str(dim) for dim in compared["expected_surplus"].dims]
     order = ["design", *(dim for dim in dims if dim not in ("design", "party")), "party"]
     columns = {name: compared[name].transpose(*order).values for name in names}
@@ -229,6 +233,7 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "loss_over": float(compared.attrs["loss_over"]),
         "unseen_bound": float(compared.attrs["unseen_bound"]),
         "reference": str(compared["design"].values[0]),
+        "exact_check": _plain(float(compared.attrs.get("exact_check", math.nan))),
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),

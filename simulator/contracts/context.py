@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -29,6 +30,31 @@ _Years = Annotated[tuple[Fraction, ...], Field(min_length=1)]
 ByYear = Annotated[Fraction | _Years, number_or(Fraction, _Years)]
 """A fraction, or one for each contract year; the last holds for all later years."""
 
+FIRST_CALENDAR_YEAR = 1900
+"""Years below it are contract years."""
+
+CalendarYear = Annotated[int, Field(ge=FIRST_CALENDAR_YEAR, le=9_999)]
+_FractionsFrom = Annotated[dict[CalendarYear, Fraction], Field(min_length=1)]
+
+
+def _by_form(value: Any, handler: Any) -> Any:
+    return _BY_FORM[isinstance(value, Mapping)].validate_python(value)
+
+
+ByAnyYear = Annotated[ByYear | _FractionsFrom, WrapValidator(_by_form)]
+"""The same, or a table of calendar years from which a fraction holds, by the rule year of the design."""
+
+_BY_FORM: dict[bool, TypeAdapter[Any]] = {False: TypeAdapter(ByYear), True: TypeAdapter(_FractionsFrom)}
+
+Switch = bool | Annotated[dict[CalendarYear, bool], Field(min_length=1)]
+"""Yes or no, or a table of calendar years from which it is so."""
+
+
+def calendar_years(values: Any) -> tuple[int, ...]:
+    """The years of a table by calendar year, ascending; none of anything else."""
+    years = tuple(values) if isinstance(values, Mapping) else ()
+    return tuple(sorted(years)) if all(isinstance(year, int) for year in years) else ()
+
 
 @dataclass(frozen=True)
 class Context:
@@ -42,12 +68,18 @@ class Context:
         People in the population, for one year.
     year : array or int
         Contract year, 1 for the first.
+    rule_year : int or None
+        Calendar year of the rules; needed by figures by calendar year.
     revenue : array or None
         The provider's own revenue, money per year; NaN where it is not known, infinite where it limits nothing.
     quality : array or None
         Quality score, 0 to 1; NaN where it is not known.
     met_standard : array or None
         Whether the quality standard is met, 1 or 0; NaN where it is not known.
+    met_alternative : array or None
+        Whether the alternative standard is met, 1 or 0; NaN where it is not known, which counts as not met.
+    low_revenue : array or None
+        Whether the provider counts as one of low revenue, 1 or 0; NaN where it is not known.
     minimum_rate, final_share, adjustment, relief : array or None
         What real rows say themselves; each goes before the figure of the term, NaN where a row is silent.
     """
@@ -56,9 +88,12 @@ class Context:
     cost: Array
     members: Array
     year: Array | int = 1
+    rule_year: int | None = None
     revenue: Array | None = None
     quality: Array | None = None
     met_standard: Array | None = None
+    met_alternative: Array | None = None
+    low_revenue: Array | None = None
     minimum_rate: Array | None = None
     final_share: Array | None = None
     adjustment: Array | None = None
@@ -69,8 +104,11 @@ class Context:
         """(budget − cost) / budget, not rounded; positive when less was spent than budgeted."""
         return np.asarray((self.budget - self.cost) / self.budget)
 
-    def this_year(self, values: float | tuple[float, ...]) -> Array:
-        """The figure of the contract year, of a list with one figure a year."""
+    def this_year(self, values: float | tuple[float, ...] | Mapping[int, float]) -> Array:
+        """The figure of the contract year, of a list with one a year; of a table by calendar year that of the rules."""
+        if isinstance(values, Mapping):
+            begun = [year for year in values if self.rule_year is None or year <= self.rule_year]
+            return np.asarray(values[max(begun)], dtype=float)
         table = np.atleast_1d(np.asarray(values, dtype=float))
         return np.asarray(table[np.clip(np.asarray(self.year) - 1, 0, table.size - 1)])
 

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
+from .context import CalendarYear, calendar_years
 from .exclusion import Cap, ExclusionRule
 from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
 from .quality import Quality
@@ -54,6 +55,8 @@ class Design(Term):
     """The provider's own revenue as a share of the budget; needed by limits of revenue."""
     year: Count = 1
     """Contract year, 1 for the first: terms with a figure for each year take the one of this year."""
+    rule_year: CalendarYear | None = None
+    """Calendar year of the rules: terms with figures by calendar year take those that hold in it."""
 
     @property
     def split_by(self) -> SplitName:
@@ -113,6 +116,7 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
         if party not in names:
             yield _absent(party, names)
     yield from _repeats(step)
+    yield from _years_amiss(step, design.rule_year)
     if isinstance(step, FollowPatients):
         for party in (party for party in design.parties if party.name in step.providers and not party.delivers):
             yield mistake(
@@ -124,14 +128,39 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
         yield mistake(
             f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
         )
-    if design.revenue is None and (
-        getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue"
-    ):
+    if design.revenue is None and (how := _goes_by_revenue(step)):
         yield mistake(
-            f"({step.kind}) is limited by revenue, which the design does not give",
+            f"({step.kind}) {how} revenue, which the design does not give",
             "add revenue = share of the budget",
             value=None,
         )
+
+
+def _goes_by_revenue(step: Any) -> str:
+    """In which way a step needs the provider's revenue, in words; nothing where it does not."""
+    if getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue":
+        return "is limited by"
+    return "goes by" if getattr(step, "if_missed_revenue_below", None) is not None else ""
+
+
+def _years_amiss(step: Any, rule_year: int | None) -> Iterable[PydanticCustomError]:
+    """Figures by calendar year of which none holds in the design's rule year."""
+    for name in type(step).model_fields:
+        years = calendar_years(getattr(step, name))
+        if not years:
+            continue
+        if rule_year is None:
+            yield mistake(
+                f"({step.kind}) gives {name} by calendar year, and the design has no rule_year",
+                f"add rule_year = {years[-1]}",
+                value=None,
+            )
+        elif rule_year < years[0]:
+            yield mistake(
+                f"({step.kind}) gives {name} from {years[0]} on, after the design's rule_year {rule_year}",
+                "begin it earlier, or name a later rule_year",
+                value=None,
+            )
 
 
 def _repeats(step: Any) -> Iterable[PydanticCustomError]:
@@ -157,20 +186,21 @@ def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
 
 STATUS_QUO = "status quo"
 
-
-_NO_SHARES = {"gain_share": None, "loss_share": None, "influence": None}
+_WHO_IT_IS = ("name", "funds", "delivers", "variable_share")
 
 
 def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
     """Tariff and block: a part of the care is paid as it is done, the rest by a fixed sum, for every provider alike.
 
-    Half of the money in blocks is assumed.
+    Of each party it keeps who it is: what it funds and delivers, and how much of its cost varies. What a proposal
+    agrees with it, such as shares, limits or a contract's value, is no part of the status quo. Half of the money in
+    blocks is assumed.
     """
     return Design(
         name=STATUS_QUO,
         expresses="Half of every provider's budget is a block, the rest is paid by tariff: nobody shares anything.",
         terms=(TariffAndBlock(block_share=0.5),),
-        parties=tuple(party.model_copy(update=_NO_SHARES) for party in parties),
+        parties=tuple(Party(**{name: getattr(party, name) for name in _WHO_IT_IS}) for party in parties),
         split="by_budget",
     )
 

@@ -8,16 +8,16 @@ import numpy as np
 from pydantic import model_validator
 
 from ..base import Fraction, NonNegative, Number, mistake
-from .context import Array, ByYear, Context
+from .context import Array, ByAnyYear, Context
 from .mitigation import Mitigation
 
 
 class _Ceiling(Mitigation):
     """The least of the limits that are given."""
 
-    of_budget: ByYear | None = None
+    of_budget: ByAnyYear | None = None
     """Limit as a share of the budget (benchmark), or one for each contract year."""
-    of_revenue: ByYear | None = None
+    of_revenue: ByAnyYear | None = None
     """Limit as a share of the provider's own revenue; where a row does not know it, the other limits hold."""
     cash: NonNegative | None = None
     """Limit as money per year."""
@@ -121,7 +121,7 @@ class AggregateStopLoss(Mitigation):
     """The payer takes over the loss beyond the attachment point, which may widen from contract year to year."""
 
     kind: Literal["aggregate_stop_loss"] = "aggregate_stop_loss"
-    attachment: ByYear
+    attachment: ByAnyYear
     """Loss at which the payer steps in, as a share of the budget, or one for each contract year."""
     share_above: Fraction = 0.0
     """The provider's share of the loss beyond the attachment."""

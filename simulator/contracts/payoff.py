@@ -14,6 +14,7 @@ from ..base import SimulatorError
 from ..ledger import describe_variable
 from ..runs import exact_origin
 from ..scenario import Scenario
+from .bends import nodes
 from .budget import Expectations, PerHead, Waterfall
 from .clearing import Cleared
 from .context import Array
@@ -22,8 +23,10 @@ from .exclusion import ExclusionRule
 from .typical import Typical, members_of
 from .year import ContractYear
 
-RATIOS = tuple(round(0.70 + 0.01 * step, 2) for step in range(61))
-"""Cost as a share of the budget, 0.70 to 1.30."""
+BETWEEN = (0.90, 1.10)
+"""Cost as a share of the budget, from and to, where nothing else is asked: most years of most contracts."""
+
+_STEP = 0.01
 
 EXPECTED = (
     "as expected: the budget, the case mix, the excess, the attainment of every quality measure and every provider's "
@@ -34,8 +37,9 @@ EXPECTED = (
 
 def payoff(
     designs: Design | Iterable[Design],
-    ratios: Iterable[float] = RATIOS,
+    ratios: Iterable[float] | None = None,
     *,
+    between: tuple[float, float] = BETWEEN,
     scenario: Scenario | None = None,
     members: int | None = None,
     capitation: float = 1_000.0,
@@ -49,8 +53,12 @@ def payoff(
     Parameters
     ----------
     designs : Design or iterable of Design
-    ratios : iterable of float
-        Retained cost as a share of the budget.
+    ratios : iterable of float, optional
+        Retained cost as a share of the budget: these and no others. Without it whole per cents, and every ratio at
+        which a payoff has a kink or a jump, so that straight lines between the points are the payoff itself; at a jump
+        there are two ratios close to each other, one for either side.
+    between : (float, float)
+        The least and the greatest ratio where `ratios` are not given.
     scenario : Scenario, optional
         What cost is expected, and what the exclusion rule is expected to remove. Without it the expected cost is the
         one that the design's budget is made for, nothing is excluded, and a loading by standard errors is 0.
@@ -72,13 +80,27 @@ def payoff(
     Raises
     ------
     SimulatorError
-        Where there are no designs, or another number of people is asked of a scenario with units.
+        Where there are no designs, `between` has no room, or another number of people is asked of a scenario with
+        units.
+
+    Examples
+    --------
+    Half of a saving of 2% or more is paid: nothing up to 98% of the budget.
+
+    >>> import simulator as sim
+    >>> gate = {"kind": "minimum_rate", "rate": 0.02}
+    >>> half = sim.Design(name="half", terms=(gate, {"kind": "share", "gain": 0.5, "loss": 0.5}))
+    >>> curve = sim.payoff(half, members=1, capitation=100.0)["settlement"].squeeze("design")
+    >>> [round(float(paid), 4) for paid in curve.interp(cost_ratio=[0.97, 0.98, 0.985, 0.99])]
+    [1.5, 1.0, 0.0, 0.0]
     """
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     if not chosen:
         raise SimulatorError("designs", None, "are none", "give at least one design")
-    points, people = np.asarray(list(ratios), dtype=float), members_of(scenario, members)
-    parts = [_one(design, points, people, scenario, capitation, score) for design in chosen]
+    people = members_of(scenario, members)
+    payoffs = [_Payoff(design, people, scenario, capitation, score) for design in chosen]
+    points = _points(payoffs, between) if ratios is None else np.asarray(list(ratios), dtype=float)
+    parts = [one.at(points) for one in payoffs]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     currency = "money" if scenario is None else scenario.currency
     for name in together.data_vars:
@@ -91,15 +113,39 @@ def payoff(
     return together.transpose("cost_ratio", "design", "party")
 
 
-def _one(
-    design: Design, points: Array, members: int, scenario: Scenario | None, capitation: float, score: float | None
-) -> xr.Dataset:
-    nominal = _nominal(design, capitation)
-    typical = Typical(points.size, members, scenario, nominal.cost * members)
-    year = ContractYear(typical, design, _unswept(design.exclusion))
-    budget = year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
-    cleared = year.clear_at(points[:, None] * budget, budget, score)
-    return _as_dataset(cleared, design.name, points, float(np.ravel(budget)[0]))
+class _Payoff:
+    """One design, its budget, and what is settled at any cost."""
+
+    def __init__(
+        self, design: Design, members: int, scenario: Scenario | None, capitation: float, score: float | None
+    ) -> None:
+        nominal = _nominal(design, capitation)
+        typical = Typical(1, members, scenario, nominal.cost * members)
+        self.design, self.score = design, score
+        self.year = ContractYear(typical, design, _unswept(design.exclusion))
+        self.budget = self.year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
+
+    def at(self, ratios: Array) -> xr.Dataset:
+        """What each party has at each ratio."""
+        cleared = self.year.clear_at(ratios[:, None] * self.budget, self.budget, self.score)
+        return _as_dataset(cleared, self.design.name, ratios, float(np.ravel(self.budget)[0]))
+
+    def shares(self, ratios: Array) -> Array:
+        """Surplus of each party, settlement and own cost, shares of the budget; (ratio, figure)."""
+        one = self.at(ratios)
+        surplus = one["surplus"].transpose("cost_ratio", "party").values
+        money = np.column_stack([surplus, one["settlement"].values, one["own_cost"].values])
+        return money / float(np.ravel(self.budget)[0])
+
+
+def _points(payoffs: Iterable[_Payoff], between: tuple[float, float]) -> Array:
+    """Whole per cents, both ends, and the kinks and jumps of every payoff."""
+    low, high = (float(end) for end in between)
+    if not 0 < low < high < math.inf:
+        raise SimulatorError("between", between, "must rise from above 0", "give two ratios, such as 0.9 and 1.1")
+    whole = np.round(np.arange(math.ceil(low / _STEP - 1e-9), math.floor(high / _STEP + 1e-9) + 1) * _STEP, 2)
+    bends = [nodes(one.shares, low, high) for one in payoffs]
+    return np.unique(np.concatenate([[low, high], whole, *bends]))
 
 
 def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake
-from .context import Array, ByYear, Context, apply_by_sign, first_known
+from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12
 """Share of a target by which it may be missed and still count as met."""
@@ -121,11 +121,13 @@ class Quality(Term):
 def _quality(context: Context) -> tuple[Array, Array]:
     """Score, and 1 where the standard is met, 0 where it is failed; NaN where either is not known.
 
-    With a score, a standard that nobody set counts as met.
+    With a score, a standard that nobody set counts as met; so does one that a row's own final share shows to be met,
+    whatever its flag says.
     """
     score = np.asarray(np.nan if context.quality is None else context.quality, dtype=float)
     said = np.asarray(np.nan if context.met_standard is None else context.met_standard, dtype=float)
-    return score, np.where(np.isnan(said), np.where(np.isnan(score), np.nan, 1.0), said)
+    met = np.where(np.isnan(said), np.where(np.isnan(score), np.nan, 1.0), said)
+    return score, np.where(first_known(context.final_share, np.nan) > 0, 1.0, met)
 
 
 class QualityGate(Term):
@@ -154,15 +156,20 @@ class QualityMultiplier(Term):
 class QualityShare(Term):
     """Shares that follow quality: gain share × score; loss share 1 − gain share × score, between floor and ceiling.
 
-    Where the standard is failed there is no gain, and the loss share is at its ceiling (42 CFR 425.605, 425.610).
+    Where the standard is failed there is no gain, and the loss share is at its ceiling (42 CFR 425.605, 425.610);
+    where an alternative standard is met in its place, both shares follow the score.
     """
 
     kind: Literal["quality_share"] = "quality_share"
-    gain: ByYear
+    gain: ByAnyYear
     """Greatest share of a saving, 0 to 1; a row's own `final_share` goes before it and before the score."""
-    gain_follows_score: bool = True
-    """Whether the gain share is multiplied by the score, or paid in full where the standard is met."""
-    loss: ByYear | None = None
+    gain_follows_score: Switch = True
+    """Whether the gain share is multiplied by the score, or paid in full where the standard is met; or a table of
+    calendar years from which it is so."""
+    alternative: Switch = False
+    """Whether a row's `met_alternative` makes good a failed standard: the gain share is then multiplied by the score;
+    or a table of calendar years from which it does."""
+    loss: ByAnyYear | None = None
     """Share of an overspend, where it does not follow quality; 0 for a one-sided arrangement."""
     loss_floor: Fraction = 0.0
     """Least share of an overspend, where it follows quality."""
@@ -181,18 +188,26 @@ class QualityShare(Term):
     def apply(self, settlement: Array, context: Context) -> Array:
         """Gain and loss, each times its share of this row."""
         score, met = _quality(context)
-        most = context.this_year(self.gain)
-        earned = most * score if self.gain_follows_score else most * np.where(np.isnan(met), np.nan, 1.0)
-        gain = np.where(met == 0, 0.0, first_known(context.final_share, earned))
-        return apply_by_sign(settlement, gain, self._loss_share(context, most, score, met))
+        by_score = context.this_year(self.gain) * score
+        full = np.where(np.isnan(met), np.nan, context.this_year(self.gain))
+        made_good = (met == 0) & self._made_good(context)
+        earned = np.where(context.this_year(self.gain_follows_score) + made_good > 0, by_score, full)
+        failed = (met == 0) & ~made_good
+        gain = first_known(context.final_share, np.where(failed, 0.0, earned))
+        return apply_by_sign(settlement, gain, self._loss_share(context, by_score, failed))
 
-    def _loss_share(self, context: Context, most: Array, score: Array, met: Array) -> Array:
+    def _made_good(self, context: Context) -> Array:
+        return (first_known(context.met_alternative, 0.0) > 0) & (context.this_year(self.alternative) > 0)
+
+    def _loss_share(self, context: Context, by_score: Array, failed: Array) -> Array:
         if self.loss is not None:
             return context.this_year(self.loss)
-        by_score, published = most * score, first_known(context.final_share, np.nan)
-        preferred, otherwise = (published, by_score) if self.gain_follows_score else (by_score, published)
+        published = first_known(context.final_share, np.nan)
+        published_first = context.this_year(self.gain_follows_score) > 0
+        preferred = np.where(published_first, published, by_score)
+        otherwise = np.where(published_first, by_score, published)
         complement = 1.0 - np.where(np.isnan(preferred), otherwise, preferred)
-        return np.where(met == 0, self.loss_ceiling, np.clip(complement, self.loss_floor, self.loss_ceiling))
+        return np.where(failed, self.loss_ceiling, np.clip(complement, self.loss_floor, self.loss_ceiling))
 
 
 class Level(Term):
@@ -245,7 +260,7 @@ class Withhold(Term):
     """A part of the budget is withheld and earned back with the quality score."""
 
     kind: Literal["withhold"] = "withhold"
-    share: ByYear
+    share: ByAnyYear
     """Share of the budget withheld, or one for each contract year."""
     earned_by: Literal["score", "standard"] = "score"
     """Earned back in proportion to the score, or in full where the standard is met and not at all elsewhere."""

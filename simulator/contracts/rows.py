@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..base import SimulatorError, columns_there
-from .context import Array, Context
+from .context import FIRST_CALENDAR_YEAR, Array, Context
 from .design import Design
+from .quality import QualityShare
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "budget": ("budget", "benchmark"),
@@ -19,6 +20,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "revenue_limited": ("revenue_limited", "revenue_loss_limit"),
     "quality": ("quality", "quality_score"),
     "met_standard": ("met_standard", "met_quality_standard"),
+    "met_alternative": ("met_alternative", "met_alternative_standard"),
+    "low_revenue": ("low_revenue", "revenue_category"),
     "final_share": ("final_share",),
     "minimum_rate": ("minimum_rate", "minimum_savings_rate"),
     "adjustment": ("adjustment",),
@@ -28,9 +31,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
 
-`revenue_limited` says in which rows a limit of revenue holds (0: it does not). `relief` reduces a loss, whatever its
-sign. `design` names the row's design where several are given. All shares are fractions; only quality scores may
-be percentages where rows have final shares of their own. Capitals in a column's name do not matter.
+`revenue_limited` says in which rows a limit of revenue holds (0: it does not). `low_revenue` is 1 or 0, or a category
+that begins with "low" or "high". `relief` reduces a loss, whatever its sign. `year` is a contract year; a calendar year
+only tells rows of another year than the rules. `design` names the row's design where several are given. All shares are
+fractions; only quality scores may be percentages where rows have final shares of their own. Capitals in a column's name
+do not matter.
 """
 
 
@@ -86,6 +91,26 @@ def numbers(column: pd.Series) -> Array:
         ) from None
 
 
+def figures_of(meaning: str, column: pd.Series) -> Array:
+    """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high.
+
+    Raises
+    ------
+    SimulatorError
+        Where it holds anything else.
+    """
+    if meaning != "low_revenue" or column.dtype.kind in "fiub":
+        return numbers(column)
+    said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
+    low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
+    if not (low | high | blank).all():
+        raise SimulatorError(
+            str(column.name), str(column[~(low | high | blank)].iloc[0]), "is no category of revenue",
+            "write low or high, or 1 or 0",
+        )  # fmt: skip
+    return np.where(blank, np.nan, low.astype(float))
+
+
 def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
     """What the terms of a design may look at in some rows.
 
@@ -116,17 +141,29 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
         cost=figures["cost"],
         members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
         year=design.year if year is None else _contract_years(year, design.year),
+        rule_year=design.rule_year,
         revenue=revenue,
         quality=figures.get("quality"),
         met_standard=_standard(design, figures),
+        met_alternative=figures.get("met_alternative"),
+        low_revenue=figures.get("low_revenue"),
         minimum_rate=figures.get("minimum_rate"),
-        final_share=figures.get("final_share"),
+        final_share=figures.get("final_share") if _goes_by_final_share(design) else None,
         adjustment=figures.get("adjustment"),
         relief=figures.get("relief"),
     )
 
 
-_FIRST_CALENDAR_YEAR = 1900
+def _goes_by_final_share(design: Design) -> bool:
+    return any(isinstance(term, QualityShare) for term in design.terms)
+
+
+def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | None:
+    """Rows whose calendar year is not that of the design's rules; None where either is not told."""
+    year = figures.get("year")
+    if year is None or design.rule_year is None:
+        return None
+    return (year >= FIRST_CALENDAR_YEAR) & (year != design.rule_year)
 
 
 def _check_ranges(figures: Mapping[str, Array]) -> None:
@@ -136,11 +173,16 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
         outside = known[(known < 0) | (known > 1)]
         if outside.size:
             raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
+    members = figures.get("members", np.empty(0))
+    if (members < 1).any():
+        raise SimulatorError(
+            "members", float(np.nanmin(members)), "must be at least 1", "give people, or leave it blank"
+        )
     revenue = figures.get("revenue", np.empty(0))
     if (revenue < 0).any():
         raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
     year = figures.get("year", np.empty(0))
-    year = year[year < _FIRST_CALENDAR_YEAR]
+    year = year[year < FIRST_CALENDAR_YEAR]
     wrong = year[(year < 1) | (year != np.round(year))]
     if wrong.size:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
@@ -148,7 +190,7 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
 
 def _contract_years(year: Array, own: int) -> Array:
     """Years counted from 1; a calendar year, or none, leaves the design's own."""
-    known = (year >= 1) & (year < _FIRST_CALENDAR_YEAR)
+    known = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
     return np.where(known, np.nan_to_num(year), own).astype(int)
 
 

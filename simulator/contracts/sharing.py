@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Number, Term, Threshold, also, mistake
+from ..base import Count, Fraction, Number, Term, Threshold, also, mistake
 from .activity import ActivityTerm
-from .context import Array, ByYear, Context, apply_by_sign, first_known
+from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm
 from .quality import QualityTerm
 
@@ -44,9 +44,9 @@ class Share(Term):
     """The provider keeps a share of a saving and bears a share of an overspend, each with its own rate."""
 
     kind: Literal["share"] = "share"
-    gain: ByYear
+    gain: ByAnyYear
     """Share of a saving that goes to the provider, 0 to 1, or one for each contract year."""
-    loss: ByYear
+    loss: ByAnyYear
     """Share of an overspend that the provider bears, 0 to 1, or one for each contract year."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
@@ -62,6 +62,9 @@ MSSP_RATES: tuple[tuple[int, float], ...] = (
 )  # fmt: skip
 """Minimum savings rate by number of people, linear between the points (42 CFR 425.604(b), 425.605(b))."""
 
+_SCALE, _SCORE = 2.135, 1.2816
+"""Below the table the rate is scale × score / √people, as at its small end (`configs/published/mssp_msr.toml`)."""
+
 
 def size_based_rate(members: Array) -> Array:
     """The Medicare Shared Savings Program's minimum savings rate for a number of people.
@@ -69,15 +72,17 @@ def size_based_rate(members: Array) -> Array:
     Parameters
     ----------
     members : array
-        People; below 500 the rate of 500 holds, above 60,000 that of 60,000.
+        People; below 500, where the table ends, the rate goes on as 2.736 / √people; above 60,000 that of 60,000 holds.
 
     Returns
     -------
     array
-        Fraction of the benchmark. Example: 10,000 people → 0.030, 605 people → 0.1146.
+        Fraction of the benchmark. Example: 10,000 people → 0.030, 605 people → 0.1146, 400 people → 0.1368.
     """
     sizes, rates = zip(*MSSP_RATES, strict=True)
-    return np.asarray(np.interp(np.asarray(members, dtype=float), sizes, rates))
+    people = np.asarray(members, dtype=float)
+    small = _SCALE * _SCORE / np.sqrt(np.minimum(people, sizes[0]))
+    return np.asarray(np.where(people < sizes[0], small, np.interp(people, sizes, rates)))
 
 
 class MinimumRate(Term):
@@ -92,8 +97,14 @@ class MinimumRate(Term):
     """Which results must pass the gate; the other side is left as it is."""
     first_dollar: bool = True
     """Once passed, the whole result is settled; if false, only what lies beyond the minimum."""
-    share_if_missed: Fraction = 0.0
-    """What remains of a positive result that misses the minimum (0.5: settled at half the rate)."""
+    share_if_missed: ByAnyYear = 0.0
+    """What remains of a positive result that misses the minimum (0.5: settled at half the rate); a row's own
+    `final_share`, where a term goes by it, is the share after that."""
+    if_missed_from: Count = 1
+    """People from which on `share_if_missed` holds."""
+    if_missed_revenue_below: Fraction | None = None
+    """Provider's own revenue, as a share of the budget, below which alone `share_if_missed` holds; a row's own
+    `low_revenue` goes before it."""
     event: ClassVar[str] = "gate_missed"
 
     @model_validator(mode="after")
@@ -113,12 +124,29 @@ class MinimumRate(Term):
         gain = np.where(
             saved >= minimum_gain - ROUNDING,
             np.maximum(settlement - beyond * minimum_gain, 0.0),
-            self.share_if_missed * settlement,
+            self._kept_if_missed(context) * settlement,
         )
         loss = np.where(saved <= ROUNDING - minimum_loss, np.minimum(settlement + beyond * minimum_loss, 0.0), 0.0)
         gain = settlement if self.sides == "losses" else gain
         loss = settlement if self.sides == "gains" else loss
         return np.where(np.isnan(minimum_gain), np.nan, np.where(settlement > 0, gain, loss))
+
+    def _kept_if_missed(self, context: Context) -> Array:
+        """The share that holds for a population of this size and revenue; NaN where either is not known."""
+        share = context.this_year(self.share_if_missed)
+        if not share.any():
+            return share
+        holds = np.where(np.isnan(context.members), np.nan, context.members >= self.if_missed_from)
+        if self.if_missed_revenue_below is not None:
+            holds = np.where(holds == 0, 0.0, holds * self._is_low(context, self.if_missed_revenue_below))
+        kept = np.where(np.isnan(first_known(context.final_share, np.nan)), share, 1.0)
+        return np.where(holds == 0, 0.0, holds * kept)
+
+    @staticmethod
+    def _is_low(context: Context, below: float) -> Array:
+        revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
+        by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
+        return first_known(context.low_revenue, by_revenue)
 
     def minimum(self, context: Context) -> tuple[Array, Array]:
         """Minimum savings and loss rate: the row's own, else the elected one or that of the size."""
@@ -184,14 +212,15 @@ class Haircut(Term):
     """A scalar reduction of what is paid out, such as the 2% sequestration of the Medicare programme."""
 
     kind: Literal["haircut"] = "haircut"
-    keep: Fraction
-    """What remains, 0 to 1."""
+    keep: ByAnyYear
+    """What remains, 0 to 1, or one for each contract year, or a table of calendar years from which it holds."""
     losses_too: bool = False
     """Whether losses are reduced as well."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The gain times `keep`."""
-        return apply_by_sign(settlement, self.keep, self.keep if self.losses_too else 1.0)
+        keep = context.this_year(self.keep)
+        return apply_by_sign(settlement, keep, keep if self.losses_too else 1.0)
 
 
 class Adjustment(Term):

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from ..base import Fraction, Name, NonNegative, Number, Positive, Term, mistake
 from .accounts import Accounts
-from .context import Array, ByYear, Context
+from .context import Array, ByAnyYear, Context
 from .mitigation import Mitigation
 from .parties import Party
 
@@ -217,7 +217,7 @@ class OutcomesPayment(Term):
     """Each partner's outcomes payment, a share of its contract value: all or nothing for all of them, or by score."""
 
     kind: Literal["outcomes_payment"] = "outcomes_payment"
-    share: ByYear
+    share: ByAnyYear
     """Share of each partner's contract value at stake, or one for each contract year."""
     all_or_nothing: bool = False
     """Paid in full where every measure is met, and to nobody elsewhere; else in proportion to the score."""

@@ -34,6 +34,7 @@ class ContractYear:
             cost=cost,
             members=self.populations.members,
             year=self.design.year,
+            rule_year=self.design.rule_year,
             revenue=None if self.design.revenue is None else self.design.revenue * budget,
             quality=score,
             met_standard=met,

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     help="Loss as a share of own revenue to warn of.",
 )
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
+@click.option(
+    "--between",
+    type=(Fraction(0, min_open=True), Fraction(0, min_open=True)),
+    metavar="LOW HIGH",
+    help="With --payoff: cost / budget from and to, such as 70% 130%; 90% to 110% by default.",
+)
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
 @click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
@@ -44,6 +50,7 @@ def settle(
     reference: str | None,
     loss_over: float,
     payoff: bool,
+    between: tuple[float, float] | None,
     plot: str | None,
     actuals: str | None,
     out: str | None,
@@ -53,14 +60,15 @@ def settle(
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
-    expenditure); as the terms ask, also members, revenue, quality, met_standard, minimum_rate, adjustment and, where
+    expenditure); as the terms ask, also members, minimum_rate (blank where it follows size), final_share, quality,
+    met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
     SOURCE has several designs, design. Money is per year, shares are fractions.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     with clear_errors():
-        _refuse_idle(source, {"--payoff": payoff, "--actuals": actuals, "--plot": plot, "--out": out,
-                              "--replicates": replicates, "--seed": seed})  # fmt: skip
+        _refuse_idle(source, {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot,
+                              "--out": out, "--replicates": replicates, "--seed": seed})  # fmt: skip
         for read in filter(None, (source, actuals)):
             check_told(as_json, csv, read)
             check_output("--out", out, read)
@@ -69,7 +77,7 @@ def settle(
         if actuals is not None:
             told = _actuals(source, actuals, out)
         elif payoff:
-            told = _payoff(source, plot)
+            told = _payoff(source, plot, between)
         else:
             told = _settle_draws(source, replicates, seed, reference, loss_over, out)
         tell(told, as_json, csv)
@@ -92,8 +100,9 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
     for pair, mend in _IDLE:
         if given.issuperset(pair):
             raise SimulatorError(pair[1], None, f"does nothing beside {pair[0]}", mend)
-    if "--plot" in given and "--payoff" not in given:
-        raise SimulatorError("--plot", None, "draws the payoff alone", "add --payoff")
+    for alone, does in (("--plot", "draws the payoff alone"), ("--between", "is of the payoff alone")):
+        if alone in given and "--payoff" not in given:
+            raise SimulatorError(alone, None, does, "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
         raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
 
@@ -106,6 +115,7 @@ def _settle_draws(
     loss_over: float,
     out: str | None,
 ) -> Told:
+    from ..analysis.exact_comparison import with_exact
     from ..contracts.compare import compare, comparison_json
     from ..contracts.design import with_reference
     from ..contracts.settle import settle as settle_designs
@@ -115,7 +125,7 @@ def _settle_draws(
 
     ledger, designs = _ledger(source, replicates, seed)
     outcome = settle_designs(ledger, with_reference(designs, reference))
-    compared = compare(outcome, loss_over=loss_over)
+    compared = with_exact(compare(outcome, loss_over=loss_over))
     if out:
         save(outcome, out)
     known = ledger.attrs
@@ -137,13 +147,14 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
     return simulate(scenario) if drawn is None else drawn, scenario.designs
 
 
-def _payoff(source: str, plot: str | None) -> Told:
+def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Told:
     from ..contracts.actuals import load_designs, load_scenario
-    from ..contracts.payoff import payoff
+    from ..contracts.payoff import BETWEEN, payoff
     from .shell import without_display, write_picture
     from .text_settle import payoff_report
 
-    payoffs = payoff(load_designs(source), scenario=load_scenario(source)).assign_attrs(method="exact")
+    scenario = load_scenario(source)
+    payoffs = payoff(load_designs(source), between=between or BETWEEN, scenario=scenario).assign_attrs(method="exact")
     if plot:
         without_display()
         from .plots import payoff_diagram

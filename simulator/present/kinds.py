@@ -145,6 +145,7 @@ def _payoff(asked: Asked) -> xr.Dataset:
 
 
 def _bearers(asked: Asked) -> xr.Dataset:
+    from ..analysis.exact_comparison import with_exact
     from ..contracts.compare import compare
     from ..contracts.design import with_reference
     from ..contracts.settle import settle
@@ -152,7 +153,7 @@ def _bearers(asked: Asked) -> xr.Dataset:
     outcome = asked.found if "payment" in asked.found else settle(asked.ledger, with_reference(asked.designs))
     if "threshold" in outcome["surplus"].dims:
         outcome = outcome.isel(threshold=-1) if asked.threshold is None else outcome.sel(threshold=asked.threshold)
-    return compare(outcome)
+    return with_exact(compare(outcome))
 
 
 def _layers(asked: Asked) -> xr.Dataset:

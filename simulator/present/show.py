@@ -79,11 +79,12 @@ def _page_of(answer: xr.Dataset, margin: float | None, at_most: float) -> Page:
 
 
 def _comparison(compared: xr.Dataset) -> Page:
+    from ..analysis.exact_comparison import with_exact
     from ..contracts.compare import comparison_json
 
     known = compared.attrs
     return text_settle.comparison_report(
-        comparison_json(compared), known.get("title", ""), known.get("currency", ""), known
+        comparison_json(with_exact(compared)), known.get("title", ""), known.get("currency", ""), known
     )
 
 

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import AS_DRAWN, amount, chance, excess_rule, is_as_drawn, percent, threshold_label
+from .text import AS_DRAWN, amount, chance, exact_amount, excess_rule, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
 LEAST_TOLD_SHARE = 0.005
 """Share of the risk from which a verdict mentions a party."""
+
+FIGURES_OF_EXACT = 4
+"""Significant figures of an exact sum on a page."""
 
 _MOST_PARTIES = 3
 _FEWEST = 10
@@ -69,6 +72,22 @@ def row_amount(row: Row, name: str, currency: str, figures: int | None = None) -
     return amount(number(row[name]), number(row[f"{name}_se"]), currency, figures)
 
 
+def row_expected(row: Row, currency: str, figures: int | None = None) -> str:
+    """A party's expected surplus: exact where that is known, else simulated."""
+    known = number(row.get("exact_surplus"))
+    if math.isnan(known):
+        return row_amount(row, "expected_surplus", currency, figures)
+    return exact_amount(known, currency, figures or FIGURES_OF_EXACT)
+
+
+def row_difference(row: Row, currency: str) -> str:
+    """The same less that of the first design."""
+    known = number(row.get("exact_difference"))
+    if math.isnan(known):
+        return row_amount(row, "surplus_difference", currency)
+    return exact_amount(known, currency, FIGURES_OF_EXACT)
+
+
 def row_chance(row: Row, name: str, figures: int | None = None) -> str:
     """A fraction of a row with its error; the bound of a chance that was never seen in the draws, or always."""
     value, se = number(row[name]), number(row[f"{name}_se"])
@@ -105,7 +124,7 @@ def _carries(row: Row, currency: str, figures: int | None) -> str:
     drawn = " drawn" if share.endswith(as_drawn) else ""
     return (
         f"{share.removesuffix(as_drawn)} of the risk{drawn} is on {row['party']} (expects "
-        f"{row_amount(row, 'expected_surplus', currency, figures)}, loses in {_losing(row, figures)}, one year in 20 "
+        f"{row_expected(row, currency, figures)}, loses in {_losing(row, figures)}, one year in 20 "
         f"is worse than {row_amount(row, 'worst_0.05', currency, figures)})"
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import amount, people
+from ..text import amount, exact_amount, people
 from .colours import GREY, SERIES
 from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
 from .wanted import made_by
@@ -15,7 +16,7 @@ from .wanted import made_by
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
     "Ordinary: expected surplus. 1-in-{}: where the party's own worst {} of years begin, not their mean. "
-    "± one standard error (as drawn: all draws alike); bars: 95% intervals."
+    "± one standard error (as drawn: all draws alike; exactly: without draws); bars: 95% intervals."
 )
 _HEAD = -0.9  # row of the columns' heads
 _COLUMN = 92.0  # points from one column of figures to the next
@@ -26,6 +27,11 @@ class _Figure(NamedTuple):
 
     value: float
     se: float
+    is_exact: bool = False
+
+    def told(self, currency: str) -> str:
+        """With its error, or the word that it has none."""
+        return exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
 
 
 class _Row(NamedTuple):
@@ -82,10 +88,16 @@ def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
         rows.append(_Row(str(design)))
         for party in chosen["party"].values:
             cell = chosen.sel(design=design, party=party)
-            usual, worst = _figure(cell, "expected_surplus"), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            usual, worst = _usual(cell), _figure(cell.sel(quantile_level=level), "worst_surplus")
             if usual.value or worst.value or float(cell["expected_payment"]):
                 rows.append(_Row(str(design), str(party), usual, worst))
     return rows
+
+
+def _usual(cell: xr.Dataset) -> _Figure:
+    """The expected surplus, exact where that is known."""
+    known = float(cell.get("exact_surplus", math.nan))
+    return _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(known, 0.0, True)
 
 
 def _figure(cell: xr.Dataset, name: str) -> _Figure:
@@ -102,8 +114,8 @@ def _draw(axes: Axes, y: int, row: _Row, currency: str) -> None:
     axes.plot([row.usual.value, row.worst.value], [y, y], color=SERIES[2], lw=1, ls=":")
     _mark(axes, y, row.usual, SERIES[0], "o", "white")
     _mark(axes, y, row.worst, SERIES[2], "D", SERIES[2])
-    beside_row(axes, y, amount(*row.usual, currency), SERIES[0], _COLUMN, 7.5, ha="right")
-    beside_row(axes, y, amount(*row.worst, currency), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, row.usual.told(currency), SERIES[0], _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, row.worst.told(currency), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
 
 
 def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str) -> None:

@@ -262,9 +262,12 @@ def people_axis(axis: Axis, least: float, most: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda n, _: people(n)))
 
 
+_OF_A_TICK = 5  # figures: a tick is a round number, and 102.5% is not 102%
+
+
 def percent_axis(axis: Axis, signed: bool = False) -> None:
     """Fractions as percentages, with a sign where below and above zero mean different things."""
-    axis.set_major_formatter(FuncFormatter(lambda share, _: percentage(share, signed)))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: percentage(share, signed, figures=_OF_A_TICK)))
 
 
 def log_percent_axis(axis: Axis) -> None:
@@ -288,7 +291,8 @@ def percentage(share: float, signed: bool = False, figures: int = 3) -> str:
         return "0%"
     if abs(value) < 0.01:
         return "above −0.01%" if value < 0 else "below 0.01%"
-    told = f"{abs(value):.{figures}g}" if abs(value) < 100 else f"{abs(value):,.0f}"
+    told = f"{abs(value):.{figures}g}" if abs(value) < 100 else f"{abs(value):,.{max(figures - 3, 0)}f}"
+    told = told.rstrip("0").rstrip(".") if "." in told else told
     sign = "−" if value < 0 else "+" if signed else ""
     return f"{sign}{told}%"
 

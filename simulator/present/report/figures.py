@@ -209,12 +209,18 @@ def design_figures(contents: Contents) -> FigureTable:
     head = ["Design", "Patient-level rule", "Party"]
     for name, title in PARTY_FIGURES:
         head += _heads(title, _unit(contents, name))
+    exact = "exact_surplus" in compared
+    if exact:
+        head.insert(3, f"Expected surplus, exact ({contents.currency})")
     rows = []
     for design in contents.designs:
         for party, cell in parties_of(compared.sel(design=design.name)):
             told: list[Any] = [part for name, _ in PARTY_FIGURES for part in _pair(cell, name)]
-            rows.append([design.name, rule_of(contents, design.name, -1), party, *told])
+            known = [amount(float(cell["exact_surplus"]))] if exact else []
+            rows.append([design.name, rule_of(contents, design.name, -1), party, *known, *told])
     note = "Where no standard error stands, every draw that bears on the figure is the same."
+    if exact:
+        note += " An exact expected surplus is worked out without draws, and goes before the simulated one."
     return FigureTable(f"Each party’s year among {place.label}", head, rows, note)
 
 

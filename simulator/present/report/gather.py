@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from ...analysis.describe import describe
+from ...analysis.exact_comparison import with_exact
 from ...analysis.sizing import minimum_on_grid
 from ...analysis.statistics import MARGINS, summarise
 from ...base import SimulatorError
@@ -131,7 +132,7 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary = summarise(drawn, margins=margins)
     outcome = settle(drawn, designs) if designs else None
-    compared = None if outcome is None else compare(outcome)
+    compared = None if outcome is None else with_exact(compare(outcome))
     units = None
     if "unit" in drawn.dims:
         apart = by_unit(drawn)

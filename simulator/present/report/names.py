@@ -6,10 +6,10 @@ import math
 
 import xarray as xr
 
-from ..text import DRAWN_NOTE, is_as_drawn, money
+from ..text import DRAWN_NOTE, exact_amount, is_as_drawn, money
 from ..text import NO_EXCLUSION as NO_EXCLUSION
 from ..text import percentage as percentage
-from .rounding import amount, chance, percent
+from .rounding import FIGURES, amount, chance, percent
 
 EVERY_FIGURE = (
     f"Every figure has its error beside it, or is said to be exact or given. {DRAWN_NOTE[0].upper()}{DRAWN_NOTE[1:]}"
@@ -39,6 +39,8 @@ def _threshold_name(threshold: float, unit: str, currency: str, amounts: xr.Data
 def figure(cell: xr.Dataset, name: str, currency: str) -> str:
     """One figure of a summary or comparison with its standard error, as a percentage or as money.
 
+    An expected surplus that is known exactly goes before the simulated one.
+
     Parameters
     ----------
     cell : xarray.Dataset
@@ -48,6 +50,8 @@ def figure(cell: xr.Dataset, name: str, currency: str) -> str:
     currency : str
     """
     value, se = float(cell[name]), float(cell[f"{name}_se"])
+    if name == "expected_surplus" and math.isfinite(known := float(cell.get("exact_surplus", math.nan))):
+        return f"{exact_amount(known, currency, FIGURES)} (simulated: {amount(value, se, currency)})"
     if name == "p_overspend":
         return chance(value, se, cell["p_overspend_interval"].values)
     if name.startswith("p_") and not is_as_drawn(se):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ...contracts.compare import EXACT_FIGURES as COMPARED_EXACTLY
 from ..text import AS_DRAWN
 from .gather import Contents
 from .names import NO_EXCLUSION
@@ -67,8 +68,8 @@ def _summary_rows(contents: Contents, summary: xr.Dataset) -> Iterator[dict[str,
 
 def _design_rows(contents: Contents, compared: xr.Dataset) -> Iterator[dict[str, Any]]:
     for name in compared.data_vars:
-        if f"{name}_se" in compared:
-            yield from _rows(contents, compared[str(name)], compared[f"{name}_se"])
+        if f"{name}_se" in compared or name in COMPARED_EXACTLY:
+            yield from _rows(contents, compared[str(name)], compared.get(f"{name}_se"))
 
 
 def _minimum_rows(contents: Contents) -> Iterator[dict[str, Any]]:
