@@ -89,7 +89,7 @@ def exact(
             for m in margins
         ]
         figures["expected_overspend"][at] = (
-            np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+            np.nan if _moves_capitation(scenario, rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
         )
         figures["probability_error"][at] = found.beyond
     return _dataset(scenario, points, figures, margins, quantiles)
@@ -99,7 +99,7 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     """The points of the threshold grid at which a rule is applied."""
     grid = scenario.threshold_labels.tolist()
     for threshold in rule.fixed_thresholds():
-        if threshold not in grid:
+        if threshold not in grid and not np.isinf(threshold):
             raise SimulatorError(
                 "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
             )
@@ -176,7 +176,7 @@ def _overspends(
     transforms: Sequence[Transforms],
 ) -> float:
     """P(retained > (1 + margin) × budget)."""
-    if not _moves_capitation(rule, point):
+    if not _moves_capitation(scenario, rule, point):
         return float(1 - found.cdf((1 + margin) * budget))
     # each patient who is carved out takes the capitation along: move it to the side of the cost
     people = float(cells.people[at[0]])
@@ -185,9 +185,10 @@ def _overspends(
     return float(1 - joint.cdf(capitation * people))
 
 
-def _moves_capitation(rule: ExclusionRule, point: float) -> bool:
+def _moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> bool:
     """Whether the budget varies with the number of patients who are carved out."""
-    return isinstance(rule, CarveOut) and not rule.keep_capitation and bool(np.isfinite(point))
+    moves = isinstance(rule, CarveOut) and not rule.keep_capitation
+    return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
 
 
 def _dataset(

@@ -89,6 +89,7 @@ def summarise(
         For levels or margins out of range, and thresholds off the grid.
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")

@@ -100,6 +100,21 @@ class Asked:
             raise SimulatorError("--design", self.design, f"is not in {self.path} ({names})", "name one of these")
         return (*first, *(one for one in designs if one.name != self.design))
 
+    @property
+    def placed(self) -> tuple[Design, ...]:
+        """Those of the designs that have a threshold of their own, the one asked for first."""
+        from ..analysis.losses import on_grid
+
+        designs = on_grid(self.designs, self.scenario.threshold_labels)
+        own = tuple(design for design in designs if design.exclusion.fixed_thresholds())
+        if not own:
+            raise self.refusal("has no design with a threshold of its own", "give one `at`, and run it again")
+        if self.design is not None and own[0].name != self.design:
+            raise SimulatorError(
+                "--design", self.design, "has no threshold of its own", "name another, or give it `at`"
+            )
+        return own
+
     def check(self, dim: str, wanted: float | None) -> None:
         """Refuse a size or threshold that the file does not hold."""
         if wanted is not None and dim in self.found.coords and wanted not in self.found[dim].values:
