@@ -20,11 +20,6 @@ Raw = dict[str, Any]
 Level = Callable[[Raw], None] | None
 
 
-def lognormal(mean: float, cv: float) -> Raw:
-    """A severity."""
-    return {"family": "lognormal", "mean": mean, "cv": cv}
-
-
 BASE: Raw = {
     "title": "where features meet",
     "currency": "GBP",
@@ -34,8 +29,8 @@ BASE: Raw = {
     "population": {
         "membership": "fixed",
         "segments": [
-            {"name": "well", "share": 0.7, "p_user": 0.6, "severity": lognormal(1_000.0, 2.0)},
-            {"name": "complex", "share": 0.3, "severity": lognormal(4_000.0, 1.5)},
+            {"name": "well", "share": 0.7, "p_user": 0.6, "severity": {"family": "lognormal", "mean": 1_000.0, "cv": 1.5}},
+            {"name": "complex", "share": 0.3, "severity": {"family": "lomax", "scale": 20_000.0, "alpha": 6.0}},
         ],
     },
     "designs": [{"name": "asked"}],
@@ -117,7 +112,7 @@ THREE = [
 ]
 MEASURES = [{"name": f"measure {k}", "target": 0.75, "mean": 0.8, "sd": 0.05} for k in (1, 2)]
 UNITS = [{"name": "north", "members": 8_000}, {"name": "south", "members": 12_000}]
-RARE = {"name": "transplants", "rate_per_100k": 80.0, "price": {"family": "gamma", "mean": 30_000.0, "cv": 0.4}}
+RARE = {"name": "transplants", "rate_per_100k": 200.0, "price": {"family": "gamma", "mean": 12_000.0, "cv": 0.4}}
 MIXTURE = [
     {"weight": 0.9, "severity": {"family": "gamma", "mean": 700.0, "cv": 1.2}},
     {"weight": 0.1, "severity": {"family": "lomax", "mean": 5_000.0, "cv": 1.3}},
@@ -177,7 +172,7 @@ FEATURES: dict[str, dict[str, Level]] = {
     "parameter sets": {
         "none": None,
         "two": peopled(parameter_sets=[
-            {"segment": "well", "p_user": [0.55, 0.65]}, {"segment": "complex", "mean": [3_800.0, 4_300.0]},
+            {"segment": "well", "p_user": [0.55, 0.65]}, {"segment": "complex", "scale": [19_000.0, 21_500.0]},
         ]),
     },
     "rule": {
@@ -304,3 +299,87 @@ def _toml(value: Any) -> str:
     if isinstance(value, float):
         return "inf" if math.isinf(value) else repr(value)
     return json.dumps(value)
+
+
+# ── the same question, asked otherwise ───────────────────────────────────────────────────────────
+
+_MONEY = ("mean", "scale", "at", "amount", "price")
+
+
+def in_quarters(raw: Raw) -> Raw:
+    """The same money in a unit of which four make one: every amount is four times as large."""
+    made = copy.deepcopy(raw)
+    thresholds = made["simulation"]["thresholds"]
+    if isinstance(thresholds, list):
+        made["simulation"]["thresholds"] = [4 * amount for amount in thresholds]
+    for segment in made["population"]["segments"]:
+        segment["severity"] = _quartered(segment["severity"])
+    for service in made["population"].get("rare_services", ()):
+        service["price"] = _quartered(service["price"])
+    for drawn in made["population"].get("parameter_sets", ()):
+        drawn.update({name: [4 * value for value in drawn[name]] for name in drawn.keys() & set(_MONEY)})
+    for design in made["designs"]:
+        _quarter_design(design, isinstance(thresholds, list))
+    return made
+
+
+def _quartered(severity: Raw) -> Raw:
+    made: Raw = {}
+    for name, value in severity.items():
+        if name in _MONEY:
+            made[name] = 4 * value
+        elif name == "values":
+            made[name] = [4 * cost for cost in value]
+        elif name == "quantiles":
+            made[name] = {level: 4 * cost for level, cost in value.items()}
+        elif name in ("body", "tail", "calibrate", "severity"):
+            made[name] = _quartered(value) if isinstance(value, dict) else value
+        elif name == "components":
+            made[name] = [_quartered(part) for part in value]
+        else:
+            made[name] = value
+    return made
+
+
+def _quarter_design(design: Raw, in_money: bool) -> None:
+    rule, budget = design.get("exclusion", {}), design.get("budget", {})
+    for step in [rule, *rule.get("bands", ())] if in_money else ():
+        step.update({"at": 4 * step["at"]} if "at" in step else {})
+    for step in (budget, *design.get("terms", ())):
+        step.update({"amount": 4 * step["amount"]} if "amount" in step else {})
+    if "amounts" in budget:
+        budget["amounts"] = {name: 4 * amount for name, amount in budget["amounts"].items()}
+
+
+def halved(raw: Raw) -> Raw:
+    """The segment "complex" as two halves with the same cost."""
+    made = copy.deepcopy(raw)
+    population = made["population"]
+    (own,) = [segment for segment in population["segments"] if segment["name"] == "complex"]
+    own["share"] /= 2
+    population["segments"].append(own | {"name": "other half"})
+    for unit in population.get("units", ()):
+        if "shares" in unit:
+            unit["shares"]["complex"] /= 2
+            unit["shares"]["other half"] = unit["shares"]["complex"]
+    sets = population.get("parameter_sets", [])
+    sets += [part | {"segment": "other half"} for part in sets if part["segment"] == "complex"]
+    for shock in made.get("shocks", ()):
+        shock["segments"] = [*shock.get("segments", []), *["other half"] * ("complex" in shock.get("segments", []))]
+    for design in made["designs"]:
+        amounts = design.get("budget", {}).get("amounts")
+        if amounts:
+            amounts["other half"] = amounts["complex"]
+    return made
+
+
+def turned(raw: Raw) -> Raw:
+    """Segments, units, designs and parties in the opposite order."""
+    made = copy.deepcopy(raw)
+    for holder, name in ((made["population"], "segments"), (made["population"], "units"), (made, "designs")):
+        if name in holder:
+            holder[name] = holder[name][::-1]
+    for design in made["designs"]:
+        if "parties" in design:
+            design["parties"] = design["parties"][::-1]
+    return made
