@@ -29,7 +29,10 @@ BASE: Raw = {
     "population": {
         "membership": "fixed",
         "segments": [
-            {"name": "well", "share": 0.7, "p_user": 0.6, "severity": {"family": "lognormal", "mean": 1_000.0, "cv": 1.5}},
+            {
+                "name": "well", "share": 0.7, "p_user": 0.6,
+                "severity": {"family": "lognormal", "mean": 1_000.0, "cv": 1.5},
+            },
             {"name": "complex", "share": 0.3, "severity": {"family": "lomax", "scale": 20_000.0, "alpha": 6.0}},
         ],
     },
