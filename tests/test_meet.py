@@ -318,6 +318,9 @@ def test_a_grid_of_one_point_leaves_nothing_to_sweep():
     assert stressed["expected_surplus"].notnull().all()
 
 
+OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold-effect", "who-bears"}
+
+
 @pytest.mark.parametrize("designs", [(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)],
                          ids=["beside", "alone", "none"])  # fmt: skip
 @pytest.mark.parametrize("grid", GRIDS)
