@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import ledger as books
 from .base import SimulatorError
+from .contracts.design import Design, designs_from
 from .costs.model import Percentiles, Population, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
@@ -268,6 +269,12 @@ def scenario_of(ledger: xr.Dataset) -> Scenario | None:
             "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
         ) from None
     return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
+
+
+def designs_of(ledger: xr.Dataset) -> tuple[Design, ...]:
+    """The designs of the scenario that a ledger was drawn from; they hold no observed cost."""
+    designs = json.loads(ledger.attrs["scenario"]).get("designs")
+    return designs_from(designs, "ledger") if designs else ()
 
 
 def population_of(ledger: xr.Dataset) -> Population:

@@ -341,3 +341,15 @@ def test_the_waterfall_is_of_the_first_design_that_has_a_threshold(tmp_path):
     )
     assert refused.exit_code == 2 and "has no threshold of its own" in refused.stderr
     assert STATUS_QUO not in asked.placed
+
+
+def test_a_run_of_observed_costs_is_settled_and_drawn_by_its_designs(tmp_path):
+    """The file withholds the costs, and nothing else: designs are told, and budgets that need no law."""
+    segments = [SEGMENTS[0] | {"severity": FAMILIES["empirical"]}, SEGMENTS[1]]
+    designs = ({"name": "by need", "budget": {"kind": "by_segment", "amounts": {"well": 700.0, "complex": 4_000.0}}},)
+    _, ledger = written(tmp_path, *designs, population={"segments": segments})
+    settled = CliRunner().invoke(main, ["settle", ledger])
+    assert settled.exit_code == 0 and "by need" in settled.stdout
+    named = drawable(Asked(ledger, open_any(ledger)))
+    assert {"who-bears", "layer-waterfall"} <= set(named)
+    assert not {"payoff-diagram", "stress-heat-map", "risk-split"} & set(named)  # these need the law

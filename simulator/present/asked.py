@@ -89,7 +89,11 @@ class Asked:
     @property
     def designs(self) -> tuple[Design, ...]:
         """The scenario's designs, the one asked for first."""
-        designs = self.scenario.designs
+        from ..runs import designs_of
+
+        if "scenario" not in self.found.attrs:
+            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        designs = designs_of(self.found)
         if not designs:
             raise self.refusal("has no designs", "add [[designs]] to the scenario and run it again")
         if self.design is None:
@@ -105,7 +109,8 @@ class Asked:
         """Those of the designs that have a threshold of their own, the one asked for first."""
         from ..analysis.losses import on_grid
 
-        designs = on_grid(self.designs, self.scenario.threshold_labels)
+        labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
+        designs = on_grid(self.designs, labels)
         own = tuple(design for design in designs if design.exclusion.fixed_thresholds())
         if not own:
             raise self.refusal("has no design with a threshold of its own", "give one `at`, and run it again")
