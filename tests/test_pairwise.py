@@ -109,6 +109,19 @@ def same_figures(raw, _):
             np.testing.assert_allclose(value, right, rtol=2e-9, atol=within, err_msg=name)
 
 
+def fair_game(raw, _):
+    """Full risk for the expected cost is worth nothing to anybody, exactly."""
+    scenario = scenario_of(raw)
+    design = sim.Design(name="fair", exclusion=sim.Cap(at=scenario.threshold_labels[0]))
+    try:
+        surplus = sim.exact_settlement(scenario, [design])["expected_surplus"]
+    except sim.SimulatorError as refused:
+        assert any(part in str(refused) for part in NEEDED), refused
+        return
+    cost = sim.describe(scenario)["mean"] * surplus["population_size"]
+    assert (abs(surplus) < 1e-6 * cost).all()
+
+
 def same_draws(raw, _):
     """Replicates drawn in two parts, the later first, are those drawn at once."""
     scenario = scenario_of(raw)
@@ -162,6 +175,16 @@ def _is_idle(scenario, stress):
     return same and not any(change.kind in ("up_coding", "epidemic") for change in stress.changes)
 
 
+def relations(*holds):
+    """Each of these relations holds."""
+
+    def ask(raw, folder):
+        for one in holds:
+            one(raw, folder)
+
+    return ask
+
+
 # ── the design ───────────────────────────────────────────────────────────────────────────────────
 
 SIZE = "size S --margin 0.1 --at-most 0.2 --largest 50000 --replicates 40"
@@ -173,8 +196,8 @@ QUESTIONS = {
     "size": verbs(SIZE, f"{SIZE} --statistic p_loss --loss-over 0.1".replace("--margin 0.1 ", "")),
     "exact": verbs("run S --exact", "luck S --members 20000 --overspend 0.04", "size S --members 20000"),
     "report": verbs("run S --out N", "settle N", "report N -o H --xlsx X"),
-    "figures": same_figures,
-    "draws": lambda raw, folder: (same_draws(raw, folder), sound_draws(raw, folder)),
+    "figures": relations(same_figures, fair_game),
+    "draws": relations(same_draws, sound_draws),
     "agreement": same_agreement,
 }  # fmt: skip
 """What is asked of a row: verbs and relations, together in one question where they cost little."""
