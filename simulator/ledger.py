@@ -250,14 +250,14 @@ def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
     ----------
     ledger : xarray.Dataset
     rule : exclusion rule
-        Swept over the ledger's thresholds, or with thresholds of its own that must be on the grid.
+        Swept over the ledger's thresholds, or with thresholds of its own that must be on the grid or infinite.
 
     Returns
     -------
     xarray.DataArray
         Money per year, dims of `gross_cost` and ``threshold`` (length 1 where the rule fixes its own).
     """
-    kept = []
+    kept, ledger = [], reaching(ledger, rule)
     for point in sweep(ledger, rule):
         cost = ledger["gross_cost"]
         for threshold, excess_share, whole_share in rule.layers(point):
@@ -296,12 +296,22 @@ def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
     grid = [float(threshold) for threshold in ledger["threshold"].values]
     fixed = rule.fixed_thresholds()
     for threshold in fixed:
-        if threshold not in grid:
+        if threshold not in grid and not np.isinf(threshold):
             raise SimulatorError(
                 "threshold", threshold, f"is not on the ledger's grid ({', '.join(f'{d:g}' for d in grid)})",
                 "add it to [simulation] thresholds",
             )  # fmt: skip
     return list(fixed[-1:]) or grid
+
+
+def reaching(ledger: xr.Dataset, rule: Rule) -> xr.Dataset:
+    """The ledger, with "no exclusion" as a last point of its grid where a rule asks for it: nobody costs more."""
+    check_draws(ledger)
+    if not np.isinf(rule.fixed_thresholds()).any() or np.isinf(ledger["threshold"].values).any():
+        return ledger
+    fill = dict.fromkeys(map(str, ledger.data_vars), 0.0) | {"threshold_amount": np.inf}
+    grid = ("threshold", [*ledger["threshold"].values, np.inf], ledger["threshold"].attrs)
+    return ledger.reindex(threshold=grid[1], fill_value=fill).assign_coords(threshold=grid)
 
 
 def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from . import ledger as books
 from .base import SimulatorError
+from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
-from .costs.model import Percentiles, head_counts
+from .costs.model import Percentiles, Population, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
 from .scenario import Scenario, scenario_from
@@ -283,6 +284,32 @@ def scenario_of(ledger: xr.Dataset) -> Scenario | None:
             "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
         ) from None
     return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
+
+
+def designs_of(ledger: xr.Dataset) -> tuple[Design, ...]:
+    """The designs of the scenario that a ledger was drawn from; they hold no observed cost."""
+    designs = json.loads(ledger.attrs["scenario"]).get("designs")
+    return designs_from(designs, "ledger") if designs else ()
+
+
+def population_of(ledger: xr.Dataset) -> Population:
+    """Who is covered, as the ledger's scenario says; where observed costs were withheld, with stand-ins for them."""
+    scenario = scenario_of(ledger)
+    if scenario is not None:
+        return scenario.population
+    raw = json.loads(ledger.attrs["scenario"])["population"] | {"parameter_sets": None}
+    return Population.model_validate(_stood_in(raw))
+
+
+def _stood_in(part: Any) -> Any:
+    """A part of a scenario, any cost in the place of those that were withheld."""
+    if isinstance(part, list):
+        return [_stood_in(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "withheld" in part:
+        return {"family": "lognormal", "mean": 1.0, "cv": 1.0}
+    return {key: _stood_in(value) for key, value in part.items()}
 
 
 def _has_withheld(part: Any) -> bool:

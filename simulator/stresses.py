@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistakes_in, read_toml
+from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistake, mistakes_in, read_toml
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""
@@ -22,6 +22,7 @@ Raw = dict[str, Any]
 Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
 
 _MONEY = ("mean", "scale", "at")
+_NOBODY = 1e-9  # what rounding leaves of a share of nobody
 
 
 def scaled(severity: Raw, factor: float) -> Raw:
@@ -226,7 +227,10 @@ def _with_index_of_sets(drawn: Raw, severity: Raw, factor: float, inside: str = 
 
 
 class Prevalence(Change):
-    """A segment is larger or smaller than assumed, at the expense of the others in proportion."""
+    """A segment is larger or smaller than assumed, at the expense of the others in proportion; so in every unit.
+
+    A unit that has nobody in the segment, or nobody else, stays as it is.
+    """
 
     kind: Literal["prevalence"] = "prevalence"
     figure: ClassVar[str] = "by"
@@ -236,14 +240,28 @@ class Prevalence(Change):
 
     def apply(self, raw: Raw) -> None:
         """Move people into the segment."""
-        (chosen,) = _of_segments(raw, self.segment)
-        before, after = chosen["share"], chosen["share"] * (1 + self.by)
+        _of_segments(raw, self.segment)
+        segments, units = raw["population"]["segments"], raw["population"]["units"]
+        shares = self._moved({segment["name"]: segment["share"] for segment in segments}, "")
+        for segment in segments:
+            segment["share"] = shares[segment["name"]]
+        raw["population"]["units"] = [
+            unit | ({"shares": self._moved(unit["shares"], f" in {unit['name']!r}")} if unit.get("shares") else {})
+            for unit in units
+        ]
+
+    def _moved(self, shares: dict[str, float], where: str) -> dict[str, float]:
+        """Shares with more or fewer in the segment."""
+        before, others = shares.get(self.segment, 0.0), sum(shares.values()) - shares.get(self.segment, 0.0)
+        after = before * (1 + self.by)
+        if where and not (before > 0 and others > _NOBODY):
+            return shares
         if not 0 < after < 1:
             raise SimulatorError(
-                f"stress: share of {self.segment!r}", round(after, 6), "must lie between 0 and 1", "change it by less"
-            )
-        for segment in raw["population"]["segments"]:
-            segment["share"] = after if segment is chosen else segment["share"] * (1 - after) / (1 - before)
+                f"stress: share of {self.segment!r}{where}", round(after, 6), "must lie between 0 and 1",
+                "change it by less",
+            )  # fmt: skip
+        return {name: after if name == self.segment else share * (1 - after) / others for name, share in shares.items()}
 
 
 class Epidemic(Change):
@@ -288,6 +306,12 @@ class UpCoding(Change):
     """Segment in which they are counted."""
     share: Fraction
     """Share of the people of `source`."""
+
+    @model_validator(mode="after")
+    def _names_two(self) -> UpCoding:
+        if self.source == self.recorded_as:
+            raise mistake(f"records people of {self.source!r} as what they are", "name two segments", value=None)
+        return self
 
     def apply(self, raw: Raw) -> None:
         """Nothing but the names is looked at: costs stay as they are."""

@@ -15,7 +15,7 @@ from ..scenario import Scenario
 from ..strata import mean_and_error, share_and_error, with_errors
 from ..stresses import MeanCost
 from .limiting import with_sizes
-from .losses import designs_of
+from .losses import designs_of, left_out
 from .stressed import draw_truth, with_agreed_budgets
 
 SAVINGS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
@@ -41,7 +41,7 @@ def detection(
     ----------
     scenario : Scenario
     designs : sequence of Design
-        The scenario's by default.
+        As in `stress`.
     savings : sequence of float
         True savings as shares of the expected cost; 0 is always among them.
     population_sizes : sequence of int, optional
@@ -84,7 +84,7 @@ def detection(
         table[f"share_of_saving{name}"] = (table[f"expected_settlement{name}"] / table["saving"].where(real)).where(
             real
         )
-    return _described(table, assumed)
+    return _described(table, assumed).assign_attrs({} if designs else left_out(scenario, chosen))
 
 
 def _row(outcome: xr.Dataset) -> xr.Dataset:

@@ -94,7 +94,7 @@ def exact(
         ]
         figures["p_overspend"][at] = [chance for chance, _ in chances]
         figures["expected_overspend"][at] = (
-            np.nan if moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+            np.nan if moves_capitation(scenario, rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
         )
         figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
     said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
@@ -110,7 +110,7 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     """The points of the threshold grid at which a rule is applied."""
     grid = scenario.threshold_labels.tolist()
     for threshold in rule.fixed_thresholds():
-        if threshold not in grid:
+        if threshold not in grid and not np.isinf(threshold):
             raise SimulatorError(
                 "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
             )
@@ -187,7 +187,7 @@ def chance_over(
     transforms: Sequence[Transforms],
 ) -> tuple[float, float]:
     """P(retained > (1 + margin) × budget), and a bound on its error."""
-    if not moves_capitation(rule, point):
+    if not moves_capitation(scenario, rule, point):
         allowed = (1 + margin) * budget
         return float(1 - found.cdf(allowed)), float(found.error(allowed))
     # each patient who is carved out takes the capitation along: move it to the side of the cost
@@ -197,9 +197,10 @@ def chance_over(
     return float(1 - joint.cdf(capitation * people)), float(joint.error(capitation * people))
 
 
-def moves_capitation(rule: ExclusionRule, point: float) -> bool:
+def moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> bool:
     """Whether the budget varies with the number of patients who are carved out."""
-    return isinstance(rule, CarveOut) and not rule.keep_capitation and bool(np.isfinite(point))
+    moves = isinstance(rule, CarveOut) and not rule.keep_capitation
+    return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
 
 
 def _dataset(

@@ -13,13 +13,12 @@ from ..contracts.bends import Curves, follow, turns_of
 from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut
 from ..contracts.payoff import payoff
-from ..contracts.populations import excludes_nobody
 from ..engine.law import Law
 from ..ledger import describe_variable
 from ..scenario import Scenario
 from .exact import law_of, points_of
-from .exactness import cells_of
-from .losses import designs_of
+from .exactness import cells_of, removes_nothing
+from .losses import designs_of, left_out
 
 Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
@@ -34,7 +33,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     ----------
     scenario : Scenario
     designs : sequence of Design
-        The scenario's by default; a threshold must be the design's own.
+        As in `stress`.
     sizes : sequence of int
         Of the scenario's population sizes; all of them by default.
 
@@ -71,7 +70,8 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     for name in MONEY:
         describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
     describe_variable(answer["probability_error"], "1", "bound on the error of every probability")
-    return answer.assign_attrs(title=scenario.title, currency=scenario.currency, method="exact")
+    known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
+    return answer.assign_attrs(known | ({} if designs else left_out(scenario, chosen)))
 
 
 def needs_draws(scenario: Scenario, design: Design) -> str:
@@ -80,19 +80,19 @@ def needs_draws(scenario: Scenario, design: Design) -> str:
         return "its budget comes from past years"
     if design.budget.kind == "by_segment" and scenario.population.membership == "sampled":
         return "its budget follows the case mix that is drawn"
-    if isinstance(design.exclusion, CarveOut) and not design.exclusion.keep_capitation:
+    nobody_leaves = removes_nothing(scenario, design.exclusion)
+    if isinstance(design.exclusion, CarveOut) and not (design.exclusion.keep_capitation or nobody_leaves):
         return "capitation leaves with the patients"
     if design.quality is not None and design.quality.draws:
         return "quality is drawn"
     if design.follows_patients is not None:
         return "activity is drawn"
-    return f"a transfer follows the excess that {name!r} bears" if (name := _watched_bearer(design)) else ""
+    name = "" if nobody_leaves else _watched_bearer(design)
+    return f"a transfer follows the excess that {name!r} bears" if name else ""
 
 
 def _watched_bearer(design: Design) -> str:
     """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
-    if excludes_nobody(design.exclusion):
-        return ""
     watched = [name for step in design.transfers if hasattr(step, "parties_watched") for name in step.parties_watched()]
     return next((name for name in design.excess_bearers if name in watched), "")
 

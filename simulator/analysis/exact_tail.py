@@ -47,7 +47,7 @@ def exact_exceedance(scenario: Scenario, rule: ExclusionRule, overspends: Sequen
     for place in range(len(found)):
         at = (place, 0)
         law = law_of(scenario, rule, point, place, cells, transforms=transforms)
-        if not moves_capitation(rule, point):
+        if not moves_capitation(scenario, rule, point):
             allowed = (1 + asked) * budget[at]
             found[place] = np.where(law.error(allowed) <= TRUSTED, 1 - law.cdf(allowed), np.nan)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -133,8 +134,17 @@ def _mean_alone(mean: Array) -> TotalMoments:
 
 
 def amounts_of(scenario: Scenario) -> dict[float, Array]:
-    """Money of each stream by the threshold's label on the grid."""
-    return dict(zip(scenario.threshold_labels.tolist(), scenario.threshold_amounts.T, strict=True))
+    """Money of each stream by the threshold's label on the grid; no exclusion is always there."""
+    amounts = scenario.threshold_amounts
+    nobody = {math.inf: np.full(amounts.shape[0], math.inf)}
+    return nobody | dict(zip(scenario.threshold_labels.tolist(), amounts.T, strict=True))
+
+
+def removes_nothing(scenario: Scenario, rule: ExclusionRule) -> bool:
+    """Whether nobody can cost more than the rule's own thresholds; a rule that is swept has none of its own."""
+    amounts = amounts_of(scenario)
+    fixed = rule.fixed_thresholds()
+    return bool(fixed) and all(np.isinf(amounts[threshold]).all() for threshold in fixed)
 
 
 def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> ExactCells:

@@ -11,12 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .. import ledger as books
+from ..base import SimulatorError
 from ..contracts.compare import ROUNDING
 from ..contracts.design import Design
 from ..contracts.exclusion import Banded
 from ..contracts.settle import settle
 from ..strata import Strata, mean_error, strata_of
-from .losses import check_thresholds
+from .losses import on_grid
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,9 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     --------
     Of £100 with £3 above the threshold, £97 are left for care; a provider whose care costs £99 is lacking £2.
     """
-    check_thresholds((design,))
+    (design,) = on_grid((design,), ledger["threshold"].values)
+    if not design.exclusion.fixed_thresholds():
+        raise SimulatorError(f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`")
     size = ledger["population_size"].values[-1] if members is None else members
     outcome = settle(ledger, design).isel(design=0).sel(population_size=size)
     steps = list(_steps(ledger.sel(population_size=size), design, outcome))

@@ -37,10 +37,16 @@ _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact
 
 
 def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) -> Scenario:
-    """The scenario with other population sizes, without units and without designs, which may be bound to thresholds."""
-    population = scenario.population.model_dump() | {"units": ()}
+    """The scenario with other population sizes, and without designs, which may be bound to thresholds.
+
+    Units stay where it is all of their people that are asked for. Any other number of people has the case mix of all
+    units together.
+    """
+    keeps_units = scenario.population.units and tuple(sizes) == scenario.population_sizes
+    population = scenario.population if keeps_units else scenario.population.as_one
     simulation = scenario.simulation.model_dump() | {"population_sizes": sizes} | changes
-    return scenario_from(scenario.model_dump() | {"population": population, "simulation": simulation, "designs": ()})
+    raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
+    return scenario_from(scenario.model_dump() | raw)
 
 
 def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[Array, Array]:
@@ -191,6 +197,7 @@ def overspend_of(
     ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario, capitation: float | None = None, basis: str = "gross"
 ) -> xr.DataArray:
     """Retained cost / budget − 1 of every replicate, with the budget of `summarise`; dims of `retained_cost`."""
+    ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
     cells = exactness.exact_moments(ledger, rule, scenario)
     budget = budget_of(cells, capitation, basis)

@@ -67,9 +67,9 @@ def fair_price(
     SimulatorError
         For arguments out of range, and where what is removed has an infinite variance.
     """
-    heads = _heads(scenario.cost_model, pool_members, k)
+    model = scenario.cost_model.as_one
+    heads, exact = _heads(model, pool_members, k), Exact(model)
     points, amounts = points_of(scenario, rule), amounts_of(scenario)
-    exact = Exact(scenario.cost_model)
     totals = [exact.total(heads, removed_layers(_placed(rule.layers(point), amounts))) for point in points]
     expected = np.array([float(total.mean[0]) for total in totals]) / pool_members
     sd = np.array([float(total.sd[0]) for total in totals]) / pool_members
@@ -126,6 +126,13 @@ def _placed(layers: Sequence[RuleLayer], amounts: dict[float, Array]) -> list[La
 # ── rules side by side ───────────────────────────────────────────────────────────────────────────
 
 
+ALIKE = 0.01
+"""How far a rule may miss what it is asked to remove, as a share of it, and still be compared."""
+_CLOSE = 1e-6  # of what is asked: a larger miss is that of a jump
+_FIGURES = 3  # of a threshold beside a jump
+_STRIDE = 2.0  # by which the logarithm of the highest threshold grows until it removes too little
+
+
 class _Form(NamedTuple):
     """A rule with one free amount, at which its layers are placed."""
 
@@ -175,14 +182,15 @@ def compare_rules(
         four times as much on, "carve-out" of whole patients, and each rare service in scope out of it, which removes
         what it costs, not what is asked), exact: ``rule_threshold`` (NaN for a service), ``removed_pmpy``,
         ``sd_retained_pmpy``, ``cv_retained``, ``variance_removed_share``, ``sd_excess_pmpy`` of the pool and
-        ``price_pmpy``. A rule that cannot remove as much has NaN.
+        ``price_pmpy``. A rule that cannot remove as much, to 1% of it, has NaN: a carve-out where costs were observed
+        takes one of them whole or not at all.
 
     Raises
     ------
     SimulatorError
         For arguments out of range.
     """
-    model = scenario.cost_model
+    model = scenario.cost_model.as_one
     heads, pool = _heads(model, members, k), _heads(model, pool_members or members, k)
     exact = Exact(model)
     gross = exact.total(heads, [])
@@ -224,11 +232,26 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
     def surplus(log_threshold: float) -> float:
         return _removed(exact, heads, layers(math.exp(log_threshold))) - wanted
 
-    low, high = math.log(1e-6), math.log(exact.model.person_isf(1e-12))
+    low, high = math.log(1e-6), math.log(exact.model.person_isf(1e-6))
     if surplus(low) < 0:
         return [math.nan] * 5
+    while surplus(high) > 0:
+        high += _STRIDE
     threshold = math.exp(float(optimize.brentq(surplus, low, high, xtol=1e-10)))
+    if abs(surplus(math.log(threshold))) > _CLOSE * wanted:
+        threshold = _beside_jump(threshold, lambda at: abs(surplus(math.log(at))))
+    if abs(surplus(math.log(threshold))) > ALIKE * wanted:
+        return [math.nan] * 5
     return [threshold, *_row(exact, layers(threshold), heads, pool, k)]
+
+
+def _beside_jump(threshold: float, miss: Callable[[float], float]) -> float:
+    """A round amount beside a cost that many patients have alike, where what is removed jumps; on the better side.
+
+    It is round, so that it tells of no patient whose cost was observed.
+    """
+    unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
+    return min((unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)), key=miss)
 
 
 def _removed(exact: Exact, heads: Heads, layers: list[Layer]) -> float:

@@ -11,6 +11,7 @@ from scipy import optimize
 
 from .. import ledger as books
 from .. import runs
+from ..base import SimulatorError
 from ..contracts.compare import revenue_of
 from ..contracts.design import Design
 from ..scenario import Scenario
@@ -18,7 +19,9 @@ from ..strata import mean_and_error, share_and_error
 from ..stresses import Change
 from .losses import check_party, designs_of
 from .stress import assumed_for, settle_truth, surplus_of
-from .stressed import with_agreed_budgets
+from .stressed import truth_of, with_agreed_budgets
+
+_HALVINGS = 10
 
 
 def reverse_stress(
@@ -50,7 +53,8 @@ def reverse_stress(
     members, replicates : int, optional
         As in `stress`.
     largest : float, optional
-        How far the figure is moved at most; the change's own largest by default.
+        How far the figure is moved at most; by default the change's own largest, or a half, a quarter … of it that the
+        scenario allows.
 
     Returns
     -------
@@ -64,9 +68,10 @@ def reverse_stress(
     SimulatorError
         As in `stress`, and for an unknown party.
     """
-    check_party(designs_of(scenario, [design]), party)
+    (design,) = designs_of(scenario, [design])
+    check_party([design], party)
     assumed = assumed_for(scenario, members, replicates)
-    top = type(change).largest if largest is None else largest
+    top = _reach(assumed, change) if largest is None else largest
     base = settle_truth(assumed, (), [design], executor)
     revenue = float(revenue_of(base).sel(party=party).item())
     kept = with_agreed_budgets([design], base)
@@ -100,6 +105,18 @@ def reverse_stress(
         | known
         | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
     )
+
+
+def _reach(assumed: Scenario, change: Change) -> float:
+    """The change's own largest figure, halved until the scenario allows it: no segment is larger than all people."""
+    reach = type(change).largest
+    for _ in range(_HALVINGS):
+        try:
+            truth_of(assumed, [change.at(reach)])
+            return reach
+        except SimulatorError:
+            reach /= 2
+    return type(change).largest
 
 
 _Judged = tuple[float, float]

@@ -81,12 +81,7 @@ def sensitivity(
         For no ranges, parameter sets, an epidemic (which only draws can show), or a point at which the model is
         invalid.
     """
-    chosen = _ranges(scenario, ranges)
-    if scenario.population.n_sets:
-        raise SimulatorError(
-            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
-            "leave parameter_uncertainty out, or ask variance_by_source",
-        )  # fmt: skip
+    chosen = ranges_of(scenario, ranges)
     _check(statistic, points, confidence)
     value = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
     tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
@@ -150,7 +145,14 @@ def _bootstrap(evaluated: _Evaluated, confidence: float, seed: int) -> Array:
     return np.moveaxis(np.quantile(resampled, [tail, 1 - tail], axis=0), 0, -1)
 
 
-def _ranges(scenario: Scenario, ranges: Sequence[Range]) -> tuple[Range, ...]:
+def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, ...]:
+    """The ranges that are asked about, the scenario's by default.
+
+    Raises
+    ------
+    SimulatorError
+        Where they cannot be asked about, or an end of one makes the model invalid.
+    """
     chosen = tuple(ranges) or scenario.ranges
     if not chosen:
         raise SimulatorError("ranges", None, "are none", "add [[ranges]] to the scenario, or give some")
@@ -167,6 +169,14 @@ def _ranges(scenario: Scenario, ranges: Sequence[Range]) -> tuple[Range, ...]:
             raise SimulatorError(
                 f"ranges: {one.name}: low", one.low, f"must be below high, {one.high:g}", "widen the range"
             )
+    if scenario.population.n_sets:
+        raise SimulatorError(
+            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
+            "leave parameter_uncertainty out, or ask variance_by_source",
+        )  # fmt: skip
+    for one in chosen:
+        for end in (one.low, one.high):
+            truth_of(scenario, [one.change.at(end)])
     return chosen
 
 

@@ -107,6 +107,7 @@ def _summary(
     scenario: Scenario | None,
 ) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
     """The summary without its verdict, exact moments, and replicates by parameter set."""
+    ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = retained.transpose("replicate", place, "threshold")

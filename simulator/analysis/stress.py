@@ -22,8 +22,8 @@ from ..scenario import Scenario
 from ..strata import mean_and_error, share_and_error, with_errors
 from ..stresses import Change, Stress, at_once
 from .limiting import with_sizes
-from .losses import designs_of
-from .stressed import draw_truth, with_agreed_budgets
+from .losses import designs_of, left_out
+from .stressed import draw_truth, truth_of, with_agreed_budgets
 
 BASE = "as agreed"
 TOGETHER = "all together"
@@ -49,7 +49,8 @@ def stress(
     stresses : sequence of Stress
         The scenario's by default.
     designs : sequence of Design
-        The scenario's by default; a threshold must be the design's own.
+        The scenario's by default, but for those whose threshold is swept (the attribute ``left_out`` names them). Of
+        those given, a threshold must be the design's own.
     members : int, optional
         People; the scenario's largest population by default.
     replicates : int, optional
@@ -71,7 +72,7 @@ def stress(
     SimulatorError
         For no stresses or designs, and a stress that makes the model invalid.
     """
-    chosen, wanted = designs_of(scenario, designs), _stresses(scenario, stresses, together)
+    chosen, wanted = designs_of(scenario, designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
     base = settle_truth(assumed, (), chosen, executor)
     revenue = revenue_of(base).isel(population_size=0, drop=True)
@@ -84,15 +85,25 @@ def stress(
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
-    return _described(answer, assumed, loss_over).assign_attrs(runs.origin(scenario))
+    known = runs.origin(scenario) | ({} if designs else left_out(scenario, chosen))
+    return _described(answer, assumed, loss_over).assign_attrs(known)
 
 
-def _stresses(scenario: Scenario, stresses: Sequence[Stress], together: bool) -> tuple[Stress, ...]:
+def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: bool = True) -> tuple[Stress, ...]:
+    """The stresses that are asked about, the scenario's by default, and all of them at once.
+
+    Raises
+    ------
+    SimulatorError
+        For none, and one that makes the model invalid.
+    """
     chosen = tuple(stresses) or scenario.stresses
     if not chosen:
         raise SimulatorError("stresses", None, "are none", "add [[stresses]] to the scenario, or give some")
     if together and len(chosen) > 1:
         chosen += (Stress(name=TOGETHER, expresses="every stress at once", changes=at_once(chosen)),)
+    for one in chosen:
+        truth_of(scenario, one.changes)
     return chosen
 
 

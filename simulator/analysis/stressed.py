@@ -133,7 +133,8 @@ def _recorded(ledger: xr.Dataset, truth: Scenario, changes: Sequence[Change]) ->
     else:
         heads = runs.heads(truth).astype(float)
         drawn = xr.DataArray(heads, dims=("population_size", "segment")).expand_dims(replicate=ledger["replicate"])
-    members: dict[str, Any] = {str(name): drawn.isel(segment=k) for k, name in enumerate(ledger["segment"].values)}
+    names = [str(name) for name in ledger["segment"].values]
+    members: dict[str, Any] = {name: drawn.isel(segment=k, drop=True) for k, name in enumerate(names)}
     for change in changes:
         members = change.recorded(members)
     recorded = xr.concat(list(members.values()), dim="segment").transpose("replicate", "population_size", "segment")

@@ -38,7 +38,7 @@ def mistakes_of_amounts(
         layers = _lowest(design, labels, amounts)
         if not layers or not _may_run_out(design, model):
             continue
-        exact = exact or Exact(model)
+        exact = exact or Exact(model.as_one)
         left = _budget_a_head(design, exact, layers)
         if left <= 0:
             yield mistake(

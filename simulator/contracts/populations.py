@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from .. import runs
 from ..base import SimulatorError
 from ..costs.conditional import kept_means
-from ..costs.model import CostModel, head_counts
+from ..costs.model import CostModel, Population, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
 from ..costs.shock_nodes import quasi_random_uniforms
 from ..engine import kernels
@@ -245,10 +245,6 @@ class Populations:
     def usual_members(self) -> dict[str, Array]:
         """People by segment as expected."""
         names = [str(name) for name in self.ledger["segment"].values]
-        if self.scenario is None:
-            raise SimulatorError(
-                "ledger", None, "does not carry its scenario, which holds observed costs", "budget per head"
-            )
         return {name: self._placed(self._heads[:, k].astype(float)) for k, name in enumerate(names)}
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
@@ -265,15 +261,19 @@ class Populations:
     @cached_property
     def _heads(self) -> Array:
         """People, shape (population or unit, segment)."""
-        assert self.scenario is not None
-        model = self.scenario.cost_model
+        covered = self.scenario.population if self.scenario else self._covered()
+        by_unit = {unit.name: head_counts(unit.members, covered.shares_of(unit)) for unit in covered.units}
         if self.place == "unit":
-            units = {unit.name: unit for unit in self.scenario.population.units}
-            chosen = [units[str(name)] for name in self.ledger["unit"].values]
-            return np.stack([head_counts(unit.members, model.unit_shares(unit)) for unit in chosen])
-        if self.scenario.population.units:
-            return runs.heads(self.scenario)
-        return np.stack([head_counts(int(size), model.shares) for size in self.ledger["population_size"].values])
+            return np.stack([by_unit[str(name)] for name in self.ledger["unit"].values])
+        if by_unit:
+            return np.sum(list(by_unit.values()), axis=0)[None, :]
+        return np.stack([head_counts(int(size), covered.shares) for size in self.ledger["population_size"].values])
+
+    def _covered(self) -> Population:
+        """Who is covered, where the ledger withholds observed costs of its scenario."""
+        if "scenario" not in self.ledger.attrs:
+            raise SimulatorError("ledger", None, "does not carry its scenario", "give what `simulate` drew")
+        return runs.population_of(self.ledger)
 
     @cached_property
     def _exact_with_shocks(self) -> tuple[Exact, ...]:
@@ -295,6 +295,8 @@ class Populations:
     def _amounts(self, label: float) -> Array:
         """The money of each stream at a point of the grid."""
         assert self.scenario is not None
+        if math.isinf(label):
+            return np.full(self.scenario.threshold_amounts.shape[0], math.inf)
         return np.asarray(self.scenario.threshold_amounts[:, self.scenario.threshold_labels.tolist().index(label)])
 
     def _placed(self, values: Array) -> Array:

@@ -20,6 +20,7 @@ from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 Array = NDArray[np.float64]
 
 _ALMOST_ONE = 1 - 1e-12
+_NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has
 
 
 def _severity_kind(raw: Any) -> str:
@@ -38,7 +39,7 @@ class Segment(Term):
 
     name: Name
     share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
-    """Share of the population; the shares of all segments add up to 1."""
+    """Share of the population, or of each unit that gives no shares of its own; those of all segments add up to 1."""
     p_user: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 1.0
     """Chance that a person has any cost in the year."""
     severity: GivenSeverity
@@ -90,7 +91,7 @@ class Unit(Term):
     members: People
     """People in the unit, for one year."""
     shares: dict[str, Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]] | None = None
-    """Share of each segment in this unit; those of the whole population where absent."""
+    """Share of each segment in this unit; those that the segments give where absent."""
 
 
 def names_differ(raw: Any) -> Iterator[Any]:
@@ -156,6 +157,38 @@ class Population(Term):
             check_names(self.parameter_sets, self.segments)
             segments_of_sets(self.segments, self.parameter_sets)
         return self
+
+    @cached_property
+    def shares(self) -> Array:
+        """Shares of the segments among all who are covered, adding up to 1; over all units where these have own."""
+        if all(unit.shares is None for unit in self.units):
+            return self._given_shares
+        members = np.array([unit.members for unit in self.units], float)
+        return np.asarray(members @ np.stack([self.shares_of(unit) for unit in self.units]) / members.sum())
+
+    def shares_of(self, unit: Unit) -> Array:
+        """Shares of the segments in one unit."""
+        if unit.shares is None:
+            return self._given_shares
+        shares = np.array([unit.shares.get(segment.name, 0.0) for segment in self.segments])
+        return shares / shares.sum()
+
+    @cached_property
+    def _given_shares(self) -> Array:
+        """The segments' own shares, scaled to add up to 1 exactly."""
+        shares = np.array([segment.share for segment in self.segments])
+        return shares / shares.sum()
+
+    @property
+    def as_one(self) -> Population:
+        """Everybody as one population without units, with the case mix of all units together."""
+        if all(unit.shares is None for unit in self.units):
+            return self.model_copy(update={"units": ()})
+        segments = tuple(
+            segment.model_copy(update={"share": max(float(share), _NOBODY)})
+            for segment, share in zip(self.segments, self.shares, strict=True)
+        )
+        return self.model_copy(update={"segments": segments, "units": ()})
 
     @property
     def n_sets(self) -> int:
@@ -233,11 +266,15 @@ class CostModel(Term):
         """Whether the case mix is drawn."""
         return self.population.membership == "sampled"
 
-    @cached_property
+    @property
     def shares(self) -> Array:
-        """Shares of the segments, scaled to add up to 1 exactly."""
-        shares = np.array([segment.share for segment in self.population.segments])
-        return shares / shares.sum()
+        """Shares of the segments among all who are covered, adding up to 1."""
+        return self.population.shares
+
+    @property
+    def as_one(self) -> CostModel:
+        """The same people without units, so that any number of them may be asked about."""
+        return self.model_copy(update={"population": self.population.as_one})
 
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
@@ -260,10 +297,7 @@ class CostModel(Term):
 
     def unit_shares(self, unit: Unit) -> Array:
         """Shares of the segments in one unit."""
-        if unit.shares is None:
-            return self.shares
-        shares = np.array([unit.shares.get(segment.name, 0.0) for segment in self.population.segments])
-        return shares / shares.sum()
+        return self.population.shares_of(unit)
 
     def case_mixes(self, heads: NDArray[np.int64]) -> list[tuple[Array, float]]:
         """Where the case mix is drawn: shares of the segments, and how many people are drawn by them.

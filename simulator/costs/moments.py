@@ -218,7 +218,7 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
     mean = k1 @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
         apart = np.where(np.isinf(k1), 0.0, k1 - mean[..., None])
-        variance = (k2 + apart**2) @ weights
+        variance = np.maximum((k2 + apart**2) @ weights, 0.0)  # rounding may leave less than nothing
         third = (k3 + 3 * k2 * apart + apart**3) @ weights
         fourth = (k4 + 3 * k2**2 + 4 * k3 * apart + 6 * k2 * apart**2 + apart**4) @ weights
         skewness = np.where(np.isfinite(third), third / variance**1.5, np.inf)

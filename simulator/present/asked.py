@@ -89,7 +89,11 @@ class Asked:
     @property
     def designs(self) -> tuple[Design, ...]:
         """The scenario's designs, the one asked for first."""
-        designs = self.scenario.designs
+        from ..runs import designs_of
+
+        if "scenario" not in self.found.attrs:
+            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        designs = designs_of(self.found)
         if not designs:
             raise self.refusal("has no designs", "add [[designs]] to the scenario and run it again")
         if self.design is None:
@@ -99,6 +103,22 @@ class Asked:
         if not first:
             raise SimulatorError("--design", self.design, f"is not in {self.path} ({names})", "name one of these")
         return (*first, *(one for one in designs if one.name != self.design))
+
+    @property
+    def placed(self) -> tuple[Design, ...]:
+        """Those of the designs that have a threshold of their own, the one asked for first."""
+        from ..analysis.losses import on_grid
+
+        labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
+        designs = on_grid(self.designs, labels)
+        own = tuple(design for design in designs if design.exclusion.fixed_thresholds())
+        if not own:
+            raise self.refusal("has no design with a threshold of its own", "give one `at`, and run it again")
+        if self.design is not None and own[0].name != self.design:
+            raise SimulatorError(
+                "--design", self.design, "has no threshold of its own", "name another, or give it `at`"
+            )
+        return own
 
     def check(self, dim: str, wanted: float | None) -> None:
         """Refuse a size or threshold that the file does not hold."""

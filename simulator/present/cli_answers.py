@@ -169,6 +169,7 @@ def _tell_reverse(
     as_json: bool,
     csv: str | None,
 ) -> None:
+    from ..analysis.losses import designs_of
     from ..analysis.reverse import reverse_stress
     from ..base import SimulatorError
     from .text_stress import reverse_report
@@ -180,7 +181,7 @@ def _tell_reverse(
     found = [
         reverse_stress(asked, change, design, party=party, loss_over=loss_over, members=members)
         for change in changes
-        for design in asked.designs
+        for design in designs_of(asked)
     ]
     told = Told(
         lambda: reverse_report(found),

@@ -138,13 +138,17 @@ def _settle_draws(
 
 def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
     from ..ledger import draws_of, open_ledger
-    from ..runs import scenario_of, simulate
+    from ..runs import designs_of, simulate
 
-    drawn = draws_of(open_ledger(source)) if source.endswith(".nc") else None
-    scenario = load_with(source, replicates, seed) if drawn is None else scenario_of(drawn)
-    if scenario is None or not scenario.designs:
+    if source.endswith(".nc"):
+        drawn = draws_of(open_ledger(source))
+        designs = designs_of(drawn)
+    else:
+        scenario = load_with(source, replicates, seed)
+        designs = scenario.designs
+    if not designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
-    return simulate(scenario) if drawn is None else drawn, scenario.designs
+    return drawn if source.endswith(".nc") else simulate(scenario), designs
 
 
 def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Told:

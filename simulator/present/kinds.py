@@ -159,7 +159,7 @@ def _bearers(asked: Asked) -> xr.Dataset:
 def _layers(asked: Asked) -> xr.Dataset:
     from ..analysis.layers import layers
 
-    return layers(asked.ledger, asked.designs[0], members=asked.members)
+    return layers(asked.ledger, asked.placed[0], members=asked.members)
 
 
 def _split(asked: Asked) -> xr.Dataset:
@@ -181,7 +181,7 @@ def _stress(asked: Asked) -> xr.Dataset:
         return asked.found
     from ..analysis.stress import stress
 
-    return stress(asked.scenario, designs=asked.designs, members=asked.members)
+    return stress(asked.scenario, designs=asked.placed, members=asked.members)
 
 
 def _as_it_is(asked: Asked) -> xr.Dataset:
@@ -220,10 +220,11 @@ KINDS = {
         Kind("funnel", "practices", "run --out, of a scenario with units", _funnel,
              (needs.draws, needs.units, needs.scenario), ("threshold",)),
         Kind("threshold_effect", "removal", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
-        Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff, (needs.designs,), ("design",)),
+        Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff,
+             (needs.scenario, needs.designs), ("design",)),
         Kind("who_bears", "bearers", f"{_DESIGNS}; settle --out", _bearers, (needs.settled,),
              ("members", "threshold"), _members),
-        Kind("layer_waterfall", "waterfall", _DESIGNS, _layers, (needs.draws, needs.designs), ("members", "design")),
+        Kind("layer_waterfall", "waterfall", _DESIGNS, _layers, (needs.draws, needs.placed), ("members", "design")),
         Kind("risk_split", "split", _SCENARIO, _split, (needs.scenario,), ("threshold",), _threshold),
         Kind("tornado", "assumptions", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (needs.ranges,),
              ("members", "threshold", "margin")),

@@ -26,6 +26,11 @@ def designs(asked: Asked) -> None:
     asked.designs  # noqa: B018 - refuses a scenario without
 
 
+def placed(asked: Asked) -> None:
+    """A design with a threshold of its own: the one that was asked for, or any."""
+    asked.placed  # noqa: B018 - refuses a scenario without
+
+
 def sizes(asked: Asked) -> None:
     """Several population sizes, without which there is no curve."""
     if asked.found.sizes.get("population_size", 0) < 2:
@@ -55,8 +60,12 @@ def ranges(asked: Asked) -> None:
     """What `sensitivity` found, or the ranges to ask it about."""
     if "tornado" in asked.found:
         asked.fixed()
-    elif not asked.scenario.ranges:
+        return
+    if not asked.scenario.ranges:
         raise asked.refusal("has no ranges", "add [[ranges]] to the scenario, or name what `sensitivity --out` wrote")
+    from ..analysis.sensitivity import ranges_of
+
+    ranges_of(asked.scenario)
 
 
 def stresses(asked: Asked) -> None:
@@ -66,7 +75,10 @@ def stresses(asked: Asked) -> None:
         return
     if not asked.scenario.stresses:
         raise asked.refusal("has no stresses", "add [[stresses]] to the scenario, or name what `stress --out` wrote")
-    designs(asked)
+    placed(asked)
+    from ..analysis.stress import stresses_of
+
+    stresses_of(asked.scenario)
 
 
 def curves(asked: Asked) -> None:

@@ -67,7 +67,7 @@ def explained(page: Page) -> Page:
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
     """A threshold as a column's head: money, or a percentile."""
-    if threshold == (1 if unit == "1" else math.inf):
+    if math.isinf(threshold) or (unit == "1" and threshold == 1):
         return NO_EXCLUSION
     return f"{100 * threshold:.6g}%" if unit == "1" else money(threshold, currency)
 

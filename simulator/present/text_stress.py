@@ -41,8 +41,14 @@ def stress_report(answer: xr.Dataset) -> Page:
     )
     verdict = [worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
-    page = Page(f"What a stress costs each party: {size}", verdict, [notes, *tables], too_few(known["replicates"]))
+    parts: list[Table | str] = [notes, *tables, *not_asked(known.get("left_out", ""))]
+    page = Page(f"What a stress costs each party: {size}", verdict, parts, too_few(known["replicates"]))
     return with_origin(explained(page), known)
+
+
+def not_asked(names: str) -> list[str]:
+    """A note on the designs that an answer is not about; none where it is about all."""
+    return [f"Left out, for want of a threshold of their own: {names}. Give each `at`."] if names else []
 
 
 def parties_of(answer: xr.Dataset) -> list[str]:
