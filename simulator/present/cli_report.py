@@ -73,7 +73,10 @@ def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
     from .report.answer import answer_text
 
     summary = contents.summary
-    keep = ("title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version")
+    keep = (
+        "title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version",
+        "draws_version",
+    )  # fmt: skip
     return {
         "written": files,
         "answer": answer_text(contents),

@@ -198,7 +198,7 @@ def summary_rows(summary: xr.Dataset) -> dict[str, Any]:
     place = "unit" if "unit" in summary.dims else "population_size"
     keep = (
         "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
-        "simulator_version", "tables_hash",
+        "simulator_version", "draws_version", "tables_hash",
     )  # fmt: skip
     told = {key: summary.attrs[key] for key in keep if key in summary.attrs}
     return told | {"cells": cells(summary, (place, "threshold"))}

@@ -177,6 +177,7 @@ def provenance(contents: Contents) -> Table:
         ["Scenario", f"{known['scenario_id']} (SHA-256 of what affects the draws)"],
         *([["Designs", _told(contents.scenario["designs"])]] if contents.designs else []),
         *([["Stresses", f"{_told(contents.scenario['stresses'])}; {drawn_for(contents)}"]] if stresses else []),
+        ["Version of the draws", str(known.get("draws_version", 1))],
         ["Tables", str(known.get("tables_hash", "—"))],
         ["Drawn at", str(known.get("created_at", "—"))],
         ["Platform", str(known.get("platform", "—"))],
