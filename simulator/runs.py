@@ -235,7 +235,7 @@ def _attrs(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str | int | f
 
 
 def origin(scenario: Scenario) -> dict[str, str | int | float]:
-    """What every answer from draws says of where it comes from: title, currency, scenario, versions, method and seed."""
+    """What every answer from draws says of where it comes from: title, currency, scenario, versions and seed."""
     return {
         "title": scenario.title,
         "currency": scenario.currency,

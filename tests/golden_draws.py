@@ -1,7 +1,7 @@
 """The draws of small scenarios, and the file that keeps them by version of the draws.
 
-`python tests/golden_draws.py` records what the file lacks, and everything anew once `DRAWS_VERSION` in `simulator/base.py`
-was raised; it never changes what is recorded of the present version.
+`python tests/golden_draws.py` records what the file lacks, and everything anew once `DRAWS_VERSION` in
+`simulator/base.py` was raised; it never changes what is recorded of the present version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import xarray as xr
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import FAMILIES, KINDS, LOGNORMAL, RARE, SETS, SHOCKS, UNITS, alone, make
+from conftest import FAMILIES, KINDS, LOGNORMAL, RARE, SETS, UNITS, alone, make
 
 import simulator as sim
 from simulator.base import DRAWS_VERSION
@@ -62,7 +62,7 @@ def _small(change: dict[str, Any]) -> dict[str, Any]:
 
 
 def drawn(scenario: sim.Scenario) -> dict[str, Any]:
-    """What is kept of a scenario's draws: tables and bits by hash, and of each variable a sum in which places differ."""
+    """What is kept of a scenario's draws: tables and bits by hash, and of each variable a sum that knows its places."""
     ledger = sim.simulate(scenario, progress=False)
     kept = {"tables": ledger.attrs["tables_hash"], "bits": fingerprint(ledger)}
     return kept | {"sums": {str(name): _sum(ledger[name]) for name in ledger.data_vars if str(name) in VARIABLES}}

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ..base import SimulatorError
+from .given import Amount, Fraction, Whole
 from .shell import (
     Told,
     Verb,
@@ -23,7 +24,6 @@ from .shell import (
     write_picture,
     written,
 )
-from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 @click.argument("source", required=False)
 @click.option("--kind", required=True, help="Which picture; `--kind list` shows all, or those of SOURCE.")
 @click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
-@click.option("--members", type=click.IntRange(min=1), help="People of the population drawn; the largest by default.")
-@click.option("--threshold", type=float, help="A threshold of the file; the last by default.")
+@click.option("--members", type=Whole(min=1), help="People of the population drawn; the largest by default.")
+@click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
               help="Tolerance of the overspend.")  # fmt: skip
 @click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
+from .given import Fraction
 from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
-from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -36,6 +36,17 @@ def clear_errors() -> Iterator[None]:
         raise Sentence(str(error)) from None
 
 
+@contextmanager
+def about(name: str, source: str | None) -> Iterator[None]:
+    """Say what is wrong with an argument of a function by the name of the file that it was read from."""
+    try:
+        yield
+    except SimulatorError as error:
+        if source is None or error.path.partition(":")[0] != name:
+            raise
+        raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
+
+
 def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     """A scenario file with some of its figures replaced by options."""
     from ..runs import with_simulation

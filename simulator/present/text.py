@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from ..numerals import SYMBOLS as SYMBOLS
 from .page import Page, Table
 
 UNKNOWN = "not estimable"
@@ -25,8 +26,6 @@ DRAWN_NOTE = f"{AS_DRAWN}: every draw that bears on the figure is the same; its 
 NO_EXCLUSION = "no exclusion"
 
 _FEW = 100
-
-SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 
 
 def money(amount: float, currency: str, figures: int = 3) -> str:
