@@ -1,4 +1,4 @@
-"""Numbers as people write them: 1,500, 25k, £1.5m, 3%. The one reader of numbers that are not in a file.
+"""Numbers as text: as people write them (1,500, 25k, £1.5m, 3%), and as JSON holds infinity and what is not known.
 
 A number has a decimal point, and commas, spaces or underscores between thousands only. What could be read in two ways
 is refused. Near the ground of the package: it imports nothing of it.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
 """Signs of currencies; any other is written as its three letters."""
@@ -71,6 +72,24 @@ def number(text: str, *, money: bool = False, fraction: bool = False, endless: b
     if math.isinf(float(value)):
         raise NumeralError("is too large for a number")
     return -value if "-" in (found["sign"], found["minus"]) else value
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: infinity as the text "inf" or "-inf", what is not known as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """What `plain` made of a number, as the number again."""
+    return math.nan if value is None else float(value) if value in ("inf", "-inf") else value
 
 
 def _why_not(plain: str) -> str:

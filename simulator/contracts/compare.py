@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ..ledger import describe_variable
+from ..numerals import plain
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
@@ -210,10 +211,10 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     worst_se = compared["worst_surplus_se"].transpose("quantile_level", *order).values
     rows = []
     for place in np.ndindex(*(compared.sizes[dim] for dim in order)):
-        row = {dim: _plain(compared[dim].values[at]) for dim, at in zip(order, place, strict=True)}
-        row |= {name: _plain(column[place]) for name, column in columns.items()}
+        row = {dim: plain(compared[dim].values[at]) for dim, at in zip(order, place, strict=True)}
+        row |= {name: plain(column[place]) for name, column in columns.items()}
         for k, level in enumerate(compared["quantile_level"].values):
-            row |= {f"worst_{level:g}": _plain(worst[k][place]), f"worst_{level:g}_se": _plain(worst_se[k][place])}
+            row |= {f"worst_{level:g}": plain(worst[k][place]), f"worst_{level:g}_se": plain(worst_se[k][place])}
         if row["expected_payment"] or row["expected_cost_borne"] or row["expected_surplus"] or row["sd_surplus"]:
             rows.append(row)
     return rows
@@ -235,8 +236,8 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
     error = compared[f"{name}_se"].transpose(*found.dims)
     rows = []
     for place in np.argwhere(found.values > 0):
-        row = {str(dim): _plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
-        rows.append(row | {name: _plain(found.values[tuple(place)]), f"{name}_se": _plain(error.values[tuple(place)])})
+        row = {str(dim): plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
+        rows.append(row | {name: plain(found.values[tuple(place)]), f"{name}_se": plain(error.values[tuple(place)])})
     return rows
 
 
@@ -252,10 +253,3 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),
     }
-
-
-def _plain(value: Any) -> Any:
-    plain = value.item() if hasattr(value, "item") else value
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return None if math.isnan(plain) else "inf"
-    return plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -116,5 +117,6 @@ def _frame_page(rows: pd.DataFrame) -> Page:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "" if value != value else "no limit" if abs(value) == float("inf") else f"{value:,.6g}"
+        endless = {math.inf: "no limit", -math.inf: "−infinite"}
+        return "" if math.isnan(value) else endless.get(value) or f"{value:,.6g}"
     return str(value)

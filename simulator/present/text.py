@@ -27,16 +27,32 @@ NO_EXCLUSION = "no exclusion"
 
 _FEW = 100
 
+_UNITS = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
+
+
+def sign_of(currency: str) -> str:
+    """What stands before an amount: £, or three letters and a space."""
+    return SYMBOLS.get(currency, f"{currency} " if currency else "")
+
+
+def signed(told: str, value: float, currency: str) -> str:
+    """An amount without its sign, with it: −£1.50, and never −£0."""
+    nothing = not any(digit in told for digit in "123456789∞")
+    return f"{'−' if value < 0 and not nothing else ''}{sign_of(currency)}{told}"
+
 
 def money(amount: float, currency: str, figures: int = 3) -> str:
-    """£25k, £1.5m, £935: three figures at most, or as many as asked for."""
-    symbol = ("−" if amount < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
+    """£25k, £1.5m, −£935: three figures at most, or as many as asked for."""
     if math.isinf(amount):
-        return "none"
-    for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(amount) >= size:
-            return f"{symbol}{abs(amount) / size:.{figures}g}{letter}"
-    return f"{symbol}{abs(amount):.{figures}g}"
+        return "none" if amount > 0 else signed("∞", amount, currency)
+    short = rounded(abs(amount), figures)
+    size, letter = next((unit for unit in _UNITS if short >= unit[0]), _UNITS[-1])
+    return signed(f"{short / size:.{figures}g}{letter}", amount, currency)
+
+
+def full_money(value: float, currency: str, decimals: int = 0) -> str:
+    """Money with every digit: £1,234, −£1.50."""
+    return signed("∞" if math.isinf(value) else f"{abs(value):,.{decimals}f}", value, currency)
 
 
 def amount(value: float, se: float, currency: str, figures: int | None = None) -> str:
@@ -46,11 +62,10 @@ def amount(value: float, se: float, currency: str, figures: int | None = None) -
     value = value if abs(value) >= 0.005 else 0.0
     if se <= 1e-9 * max(abs(value), 1.0):
         return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
-    units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
-    size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
+    size, letter = next((unit for unit in _UNITS if abs(value) >= unit[0] or se >= unit[0]), _UNITS[-1])
     decimals = told_decimals(value / size, se / size, figures)
-    symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} {error_told(se / size, decimals)}{letter}"
+    told = signed(f"{abs(value) / size:,.{decimals}f}{letter}", value, currency)
+    return f"{told} {error_told(se / size, decimals)}{letter}"
 
 
 def exact_amount(value: float, currency: str, figures: int = 5) -> str:

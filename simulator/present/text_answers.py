@@ -13,6 +13,7 @@ from .text import (
     exact_percent,
     excess_rule,
     explained,
+    full_money,
     money,
     people,
     percent,
@@ -165,7 +166,7 @@ def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currenc
 
 def pence(number: float, currency: str) -> str:
     """Money a head, to the penny."""
-    return f"{money(0, currency)[:-1]}{number:,.2f}"
+    return full_money(number, currency, 2)
 
 
 def _cells(answer: xr.Dataset, dim: str) -> list[xr.Dataset]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few, with_origin
+from .text import exact_percent, explained, full_money, people, percentage, too_few, with_origin
 from .verdicts import Row, by_design, row_amount, row_chance, rows_told, verdicts
 
 
@@ -157,10 +157,9 @@ def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
     ]
     head = ["row", *map(str, names), *(str(name).replace("_", " ") for name in figures)]
     paid = settled["settlement"]
-    total = f"{SYMBOLS.get(currency, '')}{abs(paid.sum()):,.0f}"
     verdict = (
         f"{len(settled):,} rows settled: {int((paid > 0).sum()):,} are paid, {int((paid < 0).sum()):,} pay back, "
-        f"{int((paid == 0).sum()):,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
+        f"{int((paid == 0).sum()):,} neither; in all {full_money(paid.sum(), currency)} to providers."
     )
     return Page(
         "", [verdict], [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]

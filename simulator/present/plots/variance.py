@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS
+from ..text import full_money
 from .colours import INK
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
@@ -87,7 +87,7 @@ def _note(summary: xr.Dataset) -> str:
     mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
     note = _DRAWN if drawn else "Exact: closed forms, nothing was drawn."
-    return f"{note} Mean {SYMBOLS.get(currency, f'{currency} ')}{mean:,.0f} a head." if np.isfinite(mean) else note
+    return f"{note} Mean {full_money(mean, currency)} a head." if np.isfinite(mean) else note
 
 
 def plotted(summary: xr.Dataset) -> pd.DataFrame:
