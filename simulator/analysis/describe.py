@@ -20,10 +20,10 @@ from ..costs.model import CostModel, Percentiles, Population, Segment, Threshold
 from ..costs.moments import gross_per_head
 from ..costs.quadrature import Moments
 from ..costs.shock_nodes import joint_nodes
+from ..numerals import plain
 
 if TYPE_CHECKING:
-from ..numerals import plain
-from ..scenario import Scenario
+    from ..scenario import Scenario
 
 Array = NDArray[np.float64]
 
