@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import runs
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
+from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
 from ..engine.exact import Law, law
 from ..engine.mixed_law import mixed
 from ..engine.simulate import cores
@@ -92,7 +92,7 @@ def exact(
             np.nan if _moves_capitation(rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
         )
         figures["probability_error"][at] = found.beyond
-    return _dataset(scenario, points, figures, margins, quantiles)
+    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(as_attribute(rule))
 
 
 def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -249,7 +250,14 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "loss_over": float(compared.attrs["loss_over"]),
         "unseen_bound": float(compared.attrs["unseen_bound"]),
         "reference": str(compared["design"].values[0]),
+        "exclusions": {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))},
+        "threshold_unit": _threshold_unit(compared),
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),
     }
+
+
+def _threshold_unit(compared: xr.Dataset) -> str:
+    """Money, or 1 for percentiles; empty where no design is swept over thresholds."""
+    return str(compared["threshold"].attrs.get("units", "")) if "threshold" in compared.coords else ""

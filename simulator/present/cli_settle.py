@@ -18,6 +18,7 @@ from .shell import (
     clear_errors,
     load_with,
     outputs,
+    read_rows,
     tell,
     written,
 )
@@ -171,12 +172,7 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
     from .text_settle import actuals_report
 
     designs = load_designs(source)
-    try:
-        frame = pd.read_csv(rows)
-    except FileNotFoundError:
-        raise SimulatorError(rows, None, "does not exist", "check the name") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
+    frame = read_rows(rows)
     with about("frame", rows):
         settled = settle_actuals(designs, frame)
     known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]

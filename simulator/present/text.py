@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
+from ..contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
+from ..contracts.exclusion import rule_of
 from ..numerals import SYMBOLS as SYMBOLS
 from .page import Page, Table
 
@@ -22,8 +24,6 @@ EXACTLY = "exactly"
 """In place of an error where there is none: the figure was worked out, or is so by definition."""
 
 DRAWN_NOTE = f"{AS_DRAWN}: every draw that bears on the figure is the same; its error is not known, and may not be 0."
-
-NO_EXCLUSION = "no exclusion"
 
 _FEW = 100
 
@@ -60,7 +60,7 @@ def amount(value: float, se: float, currency: str, figures: int | None = None) -
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
-    if se <= 1e-9 * max(abs(value), 1.0):
+    if is_as_drawn(se, value):
         return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
     size, letter = next((unit for unit in _UNITS if abs(value) >= unit[0] or se >= unit[0]), _UNITS[-1])
     decimals = told_decimals(value / size, se / size, figures)
@@ -80,24 +80,10 @@ def explained(page: Page) -> Page:
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
-    """A threshold as a column's head: money, or a percentile."""
-    if threshold == (1 if unit == "1" else math.inf):
+    """A threshold: money, or a percentile."""
+    if threshold in (math.inf, 1 if unit == "1" else math.inf):
         return NO_EXCLUSION
-    return f"{100 * threshold:.6g}%" if unit == "1" else money(threshold, currency)
-
-
-def excess_rule(label: str) -> str:
-    """What is done at a threshold, in words."""
-    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {'at ' if label.endswith('%') else ''}{_at(label)}"
-
-
-def under(label: str) -> str:
-    """A threshold as part of a sentence."""
-    return "without exclusion" if label == NO_EXCLUSION else f"with each patient's cost capped at {_at(label)}"
-
-
-def _at(label: str) -> str:
-    return f"percentile {label[:-1]}" if label.endswith("%") else label
+    return f"percentile {100 * threshold:.6g}" if unit == "1" else money(threshold, currency)
 
 
 def people(number: float) -> str:
@@ -134,9 +120,9 @@ def error_told(se: float, decimals: int) -> str:
     return f"± {se:,.{decimals}f}" if se >= 0.5 * last else f"± < {last:.{decimals}f}"
 
 
-def is_as_drawn(se: float) -> bool:
-    """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
-    return se < 1e-9
+def is_as_drawn(se: float, value: float = 0.0) -> bool:
+    """Whether an error is that of draws that do not differ, give or take rounding: of a fraction, or beside money."""
+    return se <= 1e-9 * max(abs(value), 1.0)
 
 
 def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
@@ -231,15 +217,29 @@ def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
     return replace(page, parts=[*page.parts, provenance(known)])
 
 
-def columns(summary: xr.Dataset) -> list[str]:
-    """The thresholds of a Dataset: money, or percentiles."""
-    unit = summary["threshold"].attrs.get("units", "")
-    return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
+class RuleName(NamedTuple):
+    """What is done at one threshold, in the words of the rule itself."""
+
+    label: str
+    """cap £25k"""
+    sentence: str
+    """with each patient's cost capped at £25k"""
 
 
-def rules(summary: xr.Dataset) -> list[str]:
+def rule_names(answer: xr.Dataset) -> list[RuleName]:
+    """What is done at each threshold of a Dataset, under the rule that it holds for."""
+    rule, unit, currency = rule_of(answer.attrs), answer["threshold"].attrs.get("units", ""), answer.attrs["currency"]
+
+    def told(threshold: float) -> str:
+        return threshold_label(threshold, unit, currency)
+
+    thresholds = [float(one) for one in answer["threshold"].values.ravel()]
+    return [RuleName(rule.label(one, told), rule.sentence(one, told)) for one in thresholds]
+
+
+def rules(answer: xr.Dataset) -> list[str]:
     """What is done at each threshold of a Dataset: heads of columns."""
-    return [excess_rule(label) for label in columns(summary)]
+    return [name.label for name in rule_names(answer)]
 
 
 def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Table:

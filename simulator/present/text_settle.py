@@ -22,7 +22,7 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str, or
     events, bought = (
         [row for row in compared[part] if row["population_size"] == largest] for part in ("triggered", "protection")
     )
-    designs = by_design(rows, currency)
+    designs = by_design(compared, rows, currency)
     parts: list[Table | str] = [
         f"Each party's year at {people(largest)} people (± one standard error; < and >: 95% bound)"
     ]

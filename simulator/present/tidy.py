@@ -87,7 +87,11 @@ def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
     if sentence.startswith("exact") or sentence.endswith(_EXACT):
         return "exact"
     if "error" in long:
-        return ["as drawn" if error == 0 else "estimated" for error in long["error"]]
+        from .text import is_as_drawn
+
+        sizes = [1.0] * len(long) if long["unit"].eq("1").all() or "value" not in long else long["value"]
+        alike = [is_as_drawn(error, size) for error, size in zip(long["error"], sizes, strict=True)]
+        return ["as drawn" if one else "estimated" for one in alike]
     if "lower" in long:
         return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
     return "exact" if answer.attrs.get("method") == "exact" else ""

@@ -15,7 +15,6 @@ from ...contracts.parties import Party
 from ..text import full_money, money, people
 from .gather import Contents
 from .rounding import amount, exact, given, percent
-from .sections import rule_of
 from .tables import Table
 
 _APART = ("name", "expresses", "parties")
@@ -32,7 +31,7 @@ def budget_table(contents: Contents) -> Table:
     size = float(contents.summary["population_size"][-1])
     found = contents.agreed.isel({dim: -1 for dim in ("population_size", "threshold") if dim in contents.agreed.dims})
     rows = [
-        [design.name, rule_of(contents, design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
+        [design.name, contents.rule_of(design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
         for design in contents.designs
     ]
     head = [
