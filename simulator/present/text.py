@@ -43,6 +43,8 @@ def signed(told: str, value: float, currency: str) -> str:
 
 def money(amount: float, currency: str, figures: int = 3) -> str:
     """£25k, £1.5m, −£935: three figures at most, or as many as asked for."""
+    if math.isnan(amount):
+        return UNKNOWN
     if math.isinf(amount):
         return "none" if amount > 0 else signed("∞", amount, currency)
     short = rounded(abs(amount), figures)
@@ -52,6 +54,8 @@ def money(amount: float, currency: str, figures: int = 3) -> str:
 
 def full_money(value: float, currency: str, decimals: int = 0) -> str:
     """Money with every digit: £1,234, −£1.50."""
+    if math.isnan(value):
+        return UNKNOWN
     return signed("∞" if math.isinf(value) else f"{abs(value):,.{decimals}f}", value, currency)
 
 

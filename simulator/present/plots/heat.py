@@ -31,7 +31,7 @@ class _Line(NamedTuple):
     interval: NDArray[np.float64]
 
 
-@made_by("summarise", "p_overspend")
+@made_by("summarise", "p_overspend", "population_size threshold margin")
 def heat_map(
     summary: xr.Dataset, ax: Axes | None = None, margin: float | None = None, at_most: float | None = None
 ) -> Axes:

@@ -24,7 +24,7 @@ _ROOM = 1.25  # factor of people left free beside the first and the last
 _APART = 1.06  # factor of people by which those of one size are drawn apart
 
 
-@made_by("funnel", "ratio")
+@made_by("funnel", "ratio", "practice level", "population_size")
 def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each unit's cost over the expected against its people, between the limits of luck.
 

@@ -17,9 +17,10 @@ from .wanted import made_by
 
 DRAWN = ("cv", "cv_se", "exact_cv")
 _DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
+_ALONE = "Broad lines: simulated, with 95% bands. Sizes are nested: neighbours move together."
 
 
-@made_by("summarise", "cv")
+@made_by("summarise", "cv", "threshold", "population_size curve_size")
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 
@@ -86,7 +87,11 @@ def _note(summary: xr.Dataset) -> str:
     drawn = "cv_se" in summary
     mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
-    note = _DRAWN if drawn else "Exact: closed forms, nothing was drawn."
+    note = (
+        (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE)
+        if drawn
+        else "Exact: closed forms, nothing was drawn."
+    )
     return f"{note} Mean {full_money(mean, currency)} a head." if np.isfinite(mean) else note
 
 

@@ -23,7 +23,7 @@ _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn
 _NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
 
 
-@made_by("layers", "amount")
+@made_by("layers", "amount", "year step")
 def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "costliest 5%") -> Axes:
     """From the capitation, layer by layer, to what each party is left with.
 
