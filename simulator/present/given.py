@@ -72,7 +72,7 @@ class Whole(click.IntRange):
         return super().convert(value, param, ctx)
 
 
-class Several(click.ParamType):
+class Several(click.ParamType):  # type: ignore[type-arg]
     """Several numbers of one kind: 1000,10000, or with thousands 1,000; 10,000."""
 
     def __init__(self, one: Whole | Amount) -> None:
@@ -92,7 +92,7 @@ class Several(click.ParamType):
         return tuple(self.one.convert(one, param, ctx) for one in read)
 
 
-class Shares(click.ParamType):
+class Shares(click.ParamType):  # type: ignore[type-arg]
     """One share of people and its share of cost: 0.05=0.514, or 5%=51.4%."""
 
     name = "people=cost"
@@ -108,12 +108,12 @@ class Shares(click.ParamType):
         return tuple(self.one.convert(part, param, ctx) for part in parts)
 
 
-def _read(kind: click.ParamType, value: Any, param: Any, ctx: Any, **wanted: bool) -> Any:
+def _read(kind: click.ParamType[Any], value: Any, param: Any, ctx: Any, **wanted: bool) -> Any:
     """A float from a text; what is no text is left as it is."""
     return float(_decimal(kind, value, param, ctx, **wanted)) if isinstance(value, str) else value
 
 
-def _decimal(kind: click.ParamType, text: str, param: Any, ctx: Any, **wanted: bool) -> Decimal:
+def _decimal(kind: click.ParamType[Any], text: str, param: Any, ctx: Any, **wanted: bool) -> Decimal:
     try:
         return number(text, **wanted)
     except NumeralError as error:
@@ -121,7 +121,7 @@ def _decimal(kind: click.ParamType, text: str, param: Any, ctx: Any, **wanted: b
         kind.fail(f"{text!r} is not a valid number" if plain else f"{text!r} {error}", param, ctx)
 
 
-def _whole(found: Decimal, text: str, kind: click.ParamType, param: Any, ctx: Any) -> int:
+def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ctx: Any) -> int:
     if found != found.to_integral_value():
         kind.fail(f"{text!r} is not a valid integer", param, ctx)
     return int(found)
