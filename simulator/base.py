@@ -28,6 +28,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 SCHEMA_VERSION = 1
+
+DRAWS_VERSION = 1
+"""Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
 """Version of scenario files, model files and ledgers that this package writes and reads."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -16,10 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
-from .base import SCHEMA_VERSION, SimulatorError
+from .base import DRAWS_VERSION, SCHEMA_VERSION, SimulatorError
 from .files import write_whole
-
-logger = logging.getLogger(__name__)
 
 
 class Variable(NamedTuple):
@@ -234,6 +231,24 @@ def check_version(version: Any, source: str) -> None:
         )
 
 
+def check_draws_version(ledger: xr.Dataset, source: str = "ledger") -> None:
+    """Refuse to draw on from what another version of the draws gave."""
+    found = draws_version(ledger)
+    if found != DRAWS_VERSION:
+        raise SimulatorError(
+            f"{source}: draws_version", found, f"is not {DRAWS_VERSION}, which this version of the program draws",
+            "run the scenario afresh, or go on with the version of the program that wrote the file",
+        )  # fmt: skip
+
+
+def draws_version(ledger: xr.Dataset) -> Any:
+    """The version of a ledger's draws; files from before there was one hold version 1."""
+    return ledger.attrs.get("draws_version", _FIRST_DRAWS)
+
+
+_FIRST_DRAWS = 1
+
+
 def check_draws(ledger: xr.Dataset) -> None:
     """Refuse what is no ledger, such as a summary of one."""
     if not isinstance(ledger, xr.Dataset) or "gross_cost" not in ledger:
@@ -366,7 +381,8 @@ def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     SimulatorError
-        Where ids, thresholds or lists of sizes do not fit, or replicates overlap in part.
+        Where ids, versions of the draws, cost tables, thresholds or lists of sizes do not fit, or replicates overlap in
+        part.
     """
     if not ledgers:
         raise SimulatorError("ledgers", None, "is empty", "give at least one ledger")
@@ -404,15 +420,27 @@ def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
 
 
 def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+    ours, theirs = draws_version(first), draws_version(second)
+    if ours != theirs:
+        raise SimulatorError(
+            "ledgers: draws_version", None, f"is {ours} in one and {theirs} in another",
+            "draw all parts with the same version of the program",
+        )  # fmt: skip
     for key in ("scenario_id", "seed"):
         if first.attrs[key] != second.attrs[key]:
             raise SimulatorError(f"ledgers: {key}", None, "differs", "only parts of one scenario can be merged")
     if not (first["threshold"].equals(second["threshold"]) and _same_amounts(first, second)):
         raise SimulatorError("ledgers: threshold", None, "differs", "draw them with the same thresholds")
-    if first.attrs.get("tables_hash") != second.attrs.get("tables_hash"):
-        logger.warning(
-            "the two ledgers were drawn from tables that differ in their last digits (another machine or scipy)"
-        )
+    check_tables(second, first.attrs.get("tables_hash"), "ledgers")
+
+
+def check_tables(ledger: xr.Dataset, tables_hash: Any, source: str = "ledger") -> None:
+    """Refuse draws from other cost tables: they are other draws, if only in the last digits."""
+    if ledger.attrs.get("tables_hash") != tables_hash:
+        raise SimulatorError(
+            f"{source}: tables_hash", None, "differs: another processor, numpy or scipy made other cost tables",
+            "draw all parts on one kind of machine with the same packages, or run the scenario afresh",
+        )  # fmt: skip
 
 
 def _same_amounts(first: xr.Dataset, second: xr.Dataset) -> bool:

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from . import ledger as books
-from .base import SimulatorError
+from .base import DRAWS_VERSION, SimulatorError
 from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
 from .costs.model import Percentiles, Population, head_counts
@@ -72,9 +72,7 @@ def simulate(
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
     check_memory(scenario)
-    plans = make_plans(
-        scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
-    )
+    plans = _plans(scenario)
     shown = _progress(progress, plans[0], scenario.simulation.replicates)
     try:
         drawn = draw_all(plans, first_replicate, scenario.simulation.replicates, executor, shown)
@@ -98,8 +96,10 @@ def extend(
     Raises
     ------
     SimulatorError
-        Where the ledger is another scenario's, or has other thresholds or sizes.
+        Where the ledger is another scenario's, was drawn by another version of the draws or from other cost tables, or
+        has other thresholds or sizes.
     """
+    books.check_draws_version(ledger)
     if ledger.attrs["scenario_id"] != scenario.scenario_id:
         raise SimulatorError("ledger: scenario_id", None, "is that of another scenario", "name another file")
     if not np.array_equal(ledger["threshold"].values, scenario.threshold_labels):
@@ -109,6 +109,9 @@ def extend(
         raise SimulatorError("ledger: population_size", None, "does not begin the scenario's list", "name another file")
     numbers, wanted = ledger["replicate"].values, scenario.simulation.replicates
     drawn = numbers.size
+    if sizes == have and wanted <= drawn and np.array_equal(numbers, np.arange(drawn)):
+        return ledger
+    books.check_tables(ledger, tables_hash(_plans(scenario)))
     if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
         wanted = max(wanted, int(numbers.max()) + 1)
         try:
@@ -116,13 +119,17 @@ def extend(
         except RunInterrupted as stop:  # what was there is not given up for fewer replicates
             fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
             raise RunInterrupted(ledger if fewer else stop.ledger) from None
-    if wanted <= drawn:
-        return ledger
     try:
         more = simulate(with_simulation(scenario, replicates=wanted - drawn), executor, progress, first_replicate=drawn)
     except RunInterrupted as stop:
         raise RunInterrupted(ledger if stop.ledger is None else books.merge([ledger, stop.ledger])) from None
     return books.merge([ledger, more]).assign_attrs(scenario=kept_json(scenario))
+
+
+def _plans(scenario: Scenario) -> tuple[Plan, ...]:
+    return make_plans(
+        scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
+    )
 
 
 def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
@@ -244,12 +251,13 @@ def _attrs(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str | int | f
 
 
 def origin(scenario: Scenario) -> dict[str, str | int | float]:
-    """What every answer from draws says of where it comes from: title, currency, scenario, version, method and seed."""
+    """What every answer from draws says of where it comes from: title, currency, scenario, versions and seed."""
     return {
         "title": scenario.title,
         "currency": scenario.currency,
         "scenario_id": scenario.scenario_id,
         "seed": scenario.simulation.seed,
+        "draws_version": DRAWS_VERSION,
         "simulator_version": metadata.version("capitation-risk"),
         "method": "simulated",
     }
@@ -257,7 +265,8 @@ def origin(scenario: Scenario) -> dict[str, str | int | float]:
 
 def exact_origin(scenario: Scenario) -> dict[str, str | int | float]:
     """The same of an answer that draws nothing."""
-    return {key: value for key, value in origin(scenario).items() if key != "seed"} | {"method": "exact"}
+    drawn = ("seed", "draws_version")
+    return {key: value for key, value in origin(scenario).items() if key not in drawn} | {"method": "exact"}
 
 
 def kept_json(scenario: Scenario) -> str:

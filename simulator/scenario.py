@@ -16,7 +16,20 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .base import SCHEMA_VERSION, Count, Name, People, Positive, Term, Threshold, also, mistake, mistakes_in, read_toml
+from .base import (
+    DRAWS_VERSION,
+    SCHEMA_VERSION,
+    Count,
+    Name,
+    People,
+    Positive,
+    Term,
+    Threshold,
+    also,
+    mistake,
+    mistakes_in,
+    read_toml,
+)
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, Stream, names_differ
@@ -210,7 +223,7 @@ class Scenario(Term):
 
     @cached_property
     def scenario_id(self) -> str:
-        """SHA-256 of all that affects the draws: cost model, membership, shocks, seed and cut.
+        """SHA-256 of all that affects the draws: cost model, membership, shocks, seed, cut and version of the draws.
 
         Not of replicates, sizes, thresholds or title: runs that differ in these alone share their draws.
         """
@@ -219,6 +232,8 @@ class Scenario(Term):
             "seed": self.simulation.seed,
             "cut": [cut.hex() for cut in self.cuts.tolist()],
         }
+        if DRAWS_VERSION > 1:  # files of version 1 were written before it had a name, and keep their ids
+            drawn["draws_version"] = DRAWS_VERSION
         return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
 
     def canonical_json(self) -> str:

@@ -245,7 +245,7 @@ MISTAKES = {
     "out of range": ("run SMALL --at-most 2", ["--at-most: 2", "above 0 and below 1"]),
     "too few": ("run SMALL --replicates 1", ["--replicates: 1 is out of range", "at least 2"]),
     "bad choice": ("fit COSTS --negative maybe", ["--negative: 'maybe' must be one of refuse, zero, net"]),
-    "bad pair": ("calibrate --mean 9 --top-share x", ["--top-share: write it as people=cost"]),
+    "bad pair": ("calibrate --mean 9 --top-share x", ["--top-share: 'x' is no pair; write it as people=cost"]),
     "no such file": ("check absent.toml", ["absent.toml: does not exist"]),
     "no such folder": ("run SMALL --out /no/such/dir/x.nc", ["--out /no/such/dir/x.nc", "make /no/such/dir first"]),
     "a folder": ("size SMALL --out /tmp", ["--out /tmp: is a folder"]),

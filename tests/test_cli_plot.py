@@ -290,3 +290,84 @@ def test_files_that_are_none_and_places_that_will_not_do_are_refused(files: dict
         code, said = call(source, "--kind", "heat-map", "-o", tmp_path / out)
         assert (code, word in said) == (2, True), said
     assert call("--kind", "heat-map")[0] == 2
+
+
+# ── a funnel of real rows, and of a simulated year ───────────────────────────────────────────────
+
+ROWS = "practice,members,cost\nElm Road,8000,8100000\nHigh Street,12000,10900000\nRiverside,5500,9900000\n"
+
+
+def funnel_of(tmp_path: Path, rows: str, *more: object) -> tuple[int, str]:
+    asked, real = tmp_path / "asked.toml", tmp_path / "rows.csv"
+    asked.write_text(FUNNEL)
+    real.write_text(rows)
+    words = ["plot", asked, "--kind", "funnel", "--actuals", real, "-o", tmp_path / "out.svg", *more]
+    called = CliRunner().invoke(main, [str(word) for word in words])
+    return called.exit_code, called.output
+
+
+FUNNEL = """
+title = "practices"
+[simulation]
+population_sizes = [10_000]
+thresholds = [20_000]
+[population]
+[[population.segments]]
+name = "all"
+share = 1.0
+p_user = 0.8
+severity = { family = "lognormal", mean = 1_200.0, cv = 2.0 }
+"""
+
+
+def test_real_rows_are_drawn_from_the_shell_and_said_to_be_real(tmp_path: Path) -> None:
+    code, said = funnel_of(tmp_path, ROWS)
+    assert code == 0, said
+    rows = pd.read_csv(tmp_path / "out.csv")
+    ratio = rows[rows["figure"] == "ratio"].set_index("practice")["value"]
+    together = (8.1e6 + 10.9e6 + 9.9e6) / 25_500
+    assert ratio["Riverside"] == pytest.approx(1_800 / together) and len(ratio) == 3
+    asked = Asked(str(tmp_path / "asked.toml"), xr.Dataset(), actuals=str(tmp_path / "rows.csv"))
+    words = drawn_words(KINDS["funnel"].draw(KINDS["funnel"].make(asked), asked))
+    assert "Real rows: each practice" in words and "imulated" not in words and "Beyond the widest: " in words
+    assert "Riverside" in words
+
+
+def drawn_words(axes: plt.Axes) -> str:
+    words = " ".join(" ".join(text.get_text() for text in axes.figure.findobj(plt.Text)).split())
+    plt.close(axes.figure)
+    return words
+
+
+def test_a_simulated_year_says_so_in_the_title_and_below() -> None:
+    ledger = sim.simulate(make(simulation={"replicates": 2}, population={"units": UNITS}), progress=False)
+    axes = sim.plots.funnel(sim.funnel(ledger))
+    assert axes.get_title(loc="left").startswith("One simulated year") or "One simulated year" in drawn_words(axes)
+    words = drawn_words(sim.plots.funnel(sim.funnel(ledger)))
+    assert "A simulated year, not real results" in words and "Real rows" not in words
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("practice,cost\na,1\n", "rows.csv: has no column members"),
+        ("practice,members,cost\n", "rows.csv: holds no rows"),
+        ("practice,members,cost\na,x,1\n", "rows.csv: members: holds figures that are not above 0"),
+        ("practice,members,cost\na,10,-1\n", "rows.csv: cost: holds figures that are not above 0"),
+        ("practice,members,cost,expected\na,10,5,0\n", "rows.csv: expected: holds figures that are not above 0"),
+        ("", "rows.csv: is not a CSV file"),
+    ],
+)
+def test_rows_that_cannot_be_drawn_are_refused_by_the_name_of_their_file(tmp_path: Path, rows: str, said: str) -> None:
+    code, told = funnel_of(tmp_path, rows)
+    assert code == 2 and said in told and told.count("\n") == 1 and not (tmp_path / "out.svg").exists()
+
+
+def test_real_rows_are_for_the_funnel_alone_and_never_written_over(tmp_path: Path, files: dict[str, Path]) -> None:
+    code, told = funnel_of(tmp_path, ROWS, "-o", tmp_path / "rows.svg")
+    assert code == 2 and "names the file that is read" in told and (tmp_path / "rows.csv").read_text() == ROWS
+    words = ["plot", files["plain"], "--kind", "heat-map", "--actuals", tmp_path / "rows.csv", "-o", tmp_path / "h.png"]
+    called = CliRunner().invoke(main, [str(word) for word in words])
+    assert called.exit_code == 2 and "--actuals: does nothing for heat-map" in called.output
+    called = CliRunner().invoke(main, ["plot", str(tmp_path / "asked.toml"), "--kind", "funnel", "-o", "x.png"])
+    assert called.exit_code == 2 and "run it first" in called.output

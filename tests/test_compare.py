@@ -143,6 +143,12 @@ def test_units_are_compared_one_by_one():
     assert len(rows) == 2 * 3 * 2
 
 
+def test_a_loss_without_limit_keeps_its_sign(compared):
+    endless = compared.assign(expected_surplus=compared["expected_surplus"] * 0 - np.inf)
+    told = {row["expected_surplus"] for row in comparison_json(endless)["rows"]}
+    assert "-inf" in told and "inf" not in told
+
+
 def test_rows_are_plain_and_leave_absent_parties_out(compared):
     rows = comparison_rows(compared)
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
-    ("base",),
+    ("base", "numerals"),
     ("files", "stresses"),
     ("ledger", "strata"),
     ("costs",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import struct
 
@@ -396,12 +395,6 @@ def test_percentiles_of_segments_and_of_the_population_are_not_merged():
 def test_nothing_to_merge_is_told():
     with pytest.raises(sim.SimulatorError, match="is empty"):
         sim.merge([])
-
-
-def test_tables_of_another_machine_are_merged_with_a_warning(caplog):
-    with caplog.at_level(logging.WARNING, "simulator"):
-        merged = sim.merge([part(0, 5), part(5, 5).assign_attrs(tables_hash="another")])
-    assert merged.sizes["replicate"] == 10 and "tables that differ" in caplog.text
 
 
 def test_merged_variables_keep_their_units_and_constants():

@@ -692,3 +692,63 @@ def test_the_two_shares_of_variance_are_told_apart(summary: xr.Dataset, scenario
     assert "one person's" in " ".join(one_persons.split()) and "variance of their total removed" in of_the_total
     told = said(sim.plots.threshold_effect(summary))
     assert "of the total's variance" in told and "not of one person's cost" in told
+
+
+# ── odd parts of an answer ───────────────────────────────────────────────────────────────────────
+
+OWN = [kind for kind in KINDS if kind != "fit_diagnostics"]
+"""Pictures of answers; a fit's own come with their own checks."""
+
+
+def odd_parts(dataset: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
+    """One place, a single one without its dim, or none, of each dim; figures none of which is known; nothing."""
+    for dim in (dim for dim, size in dataset.sizes.items() if dim != "bound" and size):
+        yield f"first {dim}", dataset.isel({dim: [0]})
+        yield f"scalar {dim}", dataset.isel({dim: 0})
+        yield f"no {dim}", dataset.isel({dim: []})
+    yield "unknown", dataset.map(lambda one: one * np.nan if one.dtype.kind == "f" else one, keep_attrs=True)
+    yield "nothing", xr.Dataset(attrs=dataset.attrs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OWN)
+def test_an_odd_part_gives_a_picture_or_one_sentence(shown: dict[str, xr.Dataset], name: str) -> None:
+    refused = []
+    for part, dataset in odd_parts(shown[name]):
+        try:
+            axes = getattr(sim.plots, name)(dataset)
+        except sim.SimulatorError as error:
+            refused.append(part)
+            assert str(error).startswith(f"{name}: ") and len(str(error)) < 200 and "\n" not in str(error), (
+                part,
+                error,
+            )
+            continue
+        assert axes.has_data(), part
+        plt.close(axes.figure)
+    assert {"unknown", "nothing"} <= set(refused) and len(refused) < len(list(odd_parts(shown[name])))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_odd_part_gives_a_table_or_one_sentence(shown: dict[str, xr.Dataset], name: str) -> None:
+    for part, dataset in odd_parts(shown[name]):
+        try:
+            said = str(sim.table(dataset))
+        except sim.SimulatorError as error:
+            assert len(str(error)) < 200, part
+            continue
+        assert said.strip() and "nan" not in said.split() and "£nan" not in said, (part, said)
+
+
+def test_a_figure_that_is_not_drawn_is_not_told_in_the_footer(summary: xr.Dataset) -> None:
+    unknown = summary.assign(exact_sd=summary["exact_sd"] * np.nan)
+    words = [text.get_text() for text in sim.plots.variance_by_size(unknown).figure.findobj(Text)]
+    assert not any("thin dark lines" in word for word in words)
+    words = [text.get_text() for text in sim.plots.variance_by_size(summary).figure.findobj(Text)]
+    assert any("thin dark lines" in word for word in words)
+    plt.close("all")
+
+
+def test_a_threshold_that_excludes_nobody_has_no_effect_to_draw(summary: xr.Dataset) -> None:
+    with pytest.raises(sim.SimulatorError, match="no threshold that excludes anybody"):
+        sim.plots.threshold_effect(summary.isel(threshold=[-1]))

@@ -15,7 +15,7 @@ from simulator.contracts.design import with_reference
 from simulator.present.cli import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
-from simulator.present.text import enough_already, excess_rule, provenance, under
+from simulator.present.text import enough_already, provenance
 from simulator.present.text_run import run_report
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -62,13 +62,6 @@ def test_a_fraction_may_be_a_percentage_and_a_whole_number_is_warned_of(written:
 def test_what_is_no_fraction_is_refused() -> None:
     called = CliRunner().invoke(main, ["size", UNCERTAIN, "--margin", "x%"])
     assert called.exit_code == 2 and "'x%' is not a number" in called.output
-
-
-def test_a_cap_has_one_name_in_tables_and_one_in_sentences() -> None:
-    assert [excess_rule(label) for label in ("£25k", "99%", "no exclusion")] == [
-        "cap £25k", "cap at percentile 99", "no exclusion",
-    ]  # fmt: skip
-    assert under("£25k") == "with each patient's cost capped at £25k"
 
 
 def test_the_smallest_size_that_is_enough_is_told_in_a_sentence() -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import xarray as xr
+from conftest import ROOT, make
 
+import simulator as sim
 from simulator.present.page import Page, Table
 from simulator.present.text import (
     DRAWN_NOTE,
     amount,
     exact_amount,
     explained,
+    full_money,
     minimum_population,
     money,
     percent,
     threshold_label,
 )
+from simulator.present.text_check import _figure, _Money
 from simulator.present.text_stress import _hurt
 
 
@@ -31,10 +36,44 @@ from simulator.present.text_stress import _hurt
         (487, "£487"),
         (-30e6, "−£30m"),
         (math.inf, "none"),
+        (-math.inf, "−£∞"),
+        (-1.5, "−£1.5"),
+        (-0.0, "£0"),
+        (999.6, "£1k"),
+        (999_700, "£1m"),
+        (-999_600_000, "−£1bn"),
     ],
 )
 def test_money(amount: float, shown: str) -> None:
     assert money(amount, "GBP") == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [
+        (-1.5, 2, "−£1.50"),
+        (-1_234.4, 0, "−£1,234"),
+        (1_234_567.891, 2, "£1,234,567.89"),
+        (-0.001, 2, "£0.00"),
+        (-math.inf, 2, "−£∞"),
+    ],
+)
+def test_money_in_full_has_its_sign_first(value: float, decimals: int, shown: str) -> None:
+    assert full_money(value, "GBP", decimals) == shown
+
+
+def test_money_has_its_sign_before_the_currency_wherever_it_is_made() -> None:
+    """Nobody but the two that say how money is written puts a currency before a number."""
+    home = {"numerals.py": "SYMBOLS", "text.py": "SYMBOLS"}
+    for path in (ROOT / "simulator").rglob("*.py"):
+        found = path.read_text(encoding="utf-8")
+        assert "SYMBOLS" not in found or path.name in home, path
+        assert path.name == "text.py" or not re.search(r"[£$€]\{|sign_of\([a-z.]*\)\}\{", found), path
+    assert re.search(r"[£$€]\{", "£{value:.2f}"), "the check must be able to fail"
+    described = sim.describe(make())
+    below = described | {"mean": -1.5, "cv": "-inf"}
+    assert "−£1.50" in _Money("GBP").show(-1.5, 2) and "£-" not in str(sim.table(below))
+    assert _figure("-inf") == "−infinite" and _figure(None) == "not estimable"
 
 
 def test_money_of_other_currencies() -> None:

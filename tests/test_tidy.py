@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from conftest import ROOT
 
+from simulator.numerals import from_plain
 from simulator.present.tidy import LAST, as_csv, as_json, cells, dataset_json, stacked, tidy, tidy_records
 
 ANSWER = xr.Dataset(
@@ -46,6 +50,20 @@ def test_each_figure_and_place_is_a_row_with_its_own_error() -> None:
 def test_a_figure_that_every_draw_gives_alike_is_told_from_an_estimate() -> None:
     rows = tidy(xr.Dataset({"a": ("p", [1.0, 2.0]), "a_se": ("p", [0.0, 0.1])}, {"p": ["payer", "provider"]}))
     assert rows["basis"].tolist() == ["as drawn", "estimated"]
+
+
+def test_what_is_infinite_keeps_its_sign_in_json_and_back() -> None:
+    told = json.loads(as_json({"a": [-np.inf, np.float64(np.inf), float("nan"), 1.5], "b": xr.DataArray(-np.inf)}))
+    assert told == {"a": ["-inf", "inf", None, 1.5], "b": "-inf"}
+    assert [from_plain(one) for one in told["a"][:2]] == [-np.inf, np.inf] and np.isnan(from_plain(None))
+    rows = tidy_records([{"name": "x", "mean": "-inf", "cv": "inf"}], ["name"], lambda _: "1")
+    assert rows["value"].tolist() == [-np.inf, np.inf]
+
+
+def test_nothing_else_turns_infinity_into_text() -> None:
+    """Thresholds, which are never below 0, have a home of their own, and a TOML file writes infinity in its own way."""
+    made = [path.name for path in (ROOT / "simulator").rglob("*.py") if re.search(r'"inf" if', path.read_text("utf-8"))]
+    assert sorted(made) == ["base.py", "model_file.py", "numerals.py"]
 
 
 def test_csv_keeps_whole_numbers_infinity_and_what_is_unknown() -> None:

@@ -15,8 +15,9 @@ from conftest import make
 
 import simulator as sim
 from simulator.present.report import gather, write_workbook
-from simulator.present.report.figures import Figure, amount, minimum_note, share
+from simulator.present.report.figures import SE, Figure, _pair, amount, figure_tables, minimum_note, share
 from simulator.present.report.gather import Contents
+from simulator.present.report.long import LONG, long_rows
 from simulator.present.report.workbook import _code
 
 pytest.importorskip("python_calamine")
@@ -146,6 +147,38 @@ def test_a_share_has_the_decimals_that_its_error_asks(value: float, error: float
     if error > 0:
         assert f"{100 * error:.{shown.decimals}f}".strip("0.")  # the error is not rounded to nothing
     assert _code("share", decimals, "GBP") == code
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-17, 4e-13, math.nan])
+@pytest.mark.parametrize(("value", "decimals"), [(0.10004245769, 2), (0.1, 2), (0.00012345, 4), (0.0, 2), (-0.025, 2)])
+def test_a_share_without_an_error_has_three_figures_and_not_nine_decimals(
+    value: float, decimals: int, error: float
+) -> None:
+    shown = share(value, error)
+    assert shown is not None and shown.decimals == decimals
+
+
+def test_an_error_that_is_rounding_is_not_told(contents: Contents) -> None:
+    summary = contents.summary.isel(population_size=0, threshold=0)
+    for name, value, error in (("cv", 0.10004245769, 1e-17), ("mean_cost", 1e8, 1e-3), ("cv", 0.1, 0.0)):
+        cell = summary.assign({name: summary[name] * 0 + value, f"{name}_se": summary[f"{name}_se"] * 0 + error})
+        cell[name].attrs = summary[name].attrs
+        assert _pair(cell, name)[1] is None
+        assert _pair(cell.assign({f"{name}_se": cell[f"{name}_se"] + 0.01 * value}), name)[1] is not None
+
+
+def test_no_cell_of_the_workbook_shows_an_error_of_nothing(contents: Contents) -> None:
+    nearly = {name: contents.summary[name] * 0 + 1e-17 for name in ("cv_se", "p_overspend_se")}
+    alike = contents._replace(summary=contents.summary.assign(nearly))
+    for one in (contents, alike):
+        heads = [head for head, _ in LONG]
+        tables = [(heads, long_rows(one)), *((table.head, table.rows) for table in figure_tables(one))]
+        errors = [row[at] for head, rows in tables for row in rows for at, name in enumerate(head) if SE in name]
+        told = [error for error in errors if isinstance(error, Figure)]
+        assert len(told) > 50
+        for error in told:
+            places = error.decimals + 2 * (error.form == "share")
+            assert round(error.value, places) > 0 and error.decimals <= 7, error
 
 
 def test_money_is_told_in_its_currency() -> None:

@@ -20,6 +20,7 @@ from ..costs.model import CostModel, Percentiles, Population, Segment, Threshold
 from ..costs.moments import gross_per_head
 from ..costs.quadrature import Moments
 from ..costs.shock_nodes import joint_nodes
+from ..numerals import plain
 
 if TYPE_CHECKING:
     from ..scenario import Scenario
@@ -107,8 +108,8 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
         "shock_cv": shock_cv(model),
         **_rare_services(model),
     }
-    plain: dict[str, Any] = _plain(described)
-    return plain
+    told: dict[str, Any] = plain(described)
+    return told
 
 
 def shock_cv(model: CostModel) -> float:
@@ -261,15 +262,6 @@ def _rare_services(model: CostModel) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    """As JSON can hold it: infinity as text."""
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return "inf" if isinstance(value, float) and math.isinf(value) else value
-
-
 # ── calibrations side by side ────────────────────────────────────────────────────────────────────
 
 
@@ -316,8 +308,8 @@ def describe_calibration(
         "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
         "segment": describe_model(model, tuple(thresholds)),
     }
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    told: dict[str, Any] = plain(found)
+    return told
 
 
 def compare_families(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import runs
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer
+from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
 from ..engine.exact import law
 from ..engine.law import Law
 from ..engine.mixed_law import mixed
@@ -98,7 +98,8 @@ def exact(
         )
         figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
     said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
-    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs({"doubt": said} if said else {})
+    known = as_attribute(rule) | ({"doubt": said} if said else {})
+    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(known)
 
 
 def doubt_of(answer: xr.Dataset) -> dict[str, str]:

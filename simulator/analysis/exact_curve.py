@@ -9,7 +9,7 @@ import xarray as xr
 
 from .. import ledger as books
 from .. import runs
-from ..contracts.exclusion import Cap, ExclusionRule
+from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..costs.model import Percentiles
 from ..scenario import Scenario
 from .exact import points_of
@@ -51,7 +51,7 @@ def exact_curve(
     curve = xr.Dataset(
         {"exact_cv": (("curve_size", "threshold"), cells.sd / cells.mean)},
         coords={"curve_size": list(asked.population_sizes), "threshold": points},
-        attrs=runs.exact_origin(scenario) | {"rule": rule.model_dump_json(exclude_none=True)},
+        attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
     books.describe_variable(curve["exact_cv"], "1", "coefficient of variation of the retained cost, exact")
     books.describe_variable(curve["curve_size"], "people", "people in the population, for one year")

@@ -73,7 +73,8 @@ def funnel(
         else _observed(practices, scenario)
     )
     point = truth.threshold_labels.tolist()[-1] if threshold is None else threshold
-    calm, shared = without_shocks(truth), _shares_one_mix(truth)
+    drawn = isinstance(practices, xr.Dataset)
+    calm, shared = without_shocks(truth), not drawn or _shares_one_mix(truth)
     sizes, limit = _by_size(calm, members, point, levels) if shared else (np.empty(0), np.empty((len(levels), 2, 0)))
     own = between_sizes(limit, sizes, members, members.sum()) if shared else limits_of_units(calm, point, levels)
     standing = members.size if members.size > 1 else 0  # one alone is what it is measured by
@@ -121,17 +122,29 @@ def _drawn(
 
 
 def _observed(rows: pd.DataFrame, scenario: Scenario | None) -> tuple[list[str], Array, Array, Scenario]:
-    for column in ("members", "cost"):
-        if column not in rows:
-            raise SimulatorError("practices", None, f"has no column {column}", "give members and cost a year")
-        if not np.isfinite(rows[column].to_numpy(float)).all() or (rows[column].to_numpy(float) <= 0).any():
-            raise SimulatorError(f"practices: {column}", None, "holds figures that are not above 0", "leave them out")
     if scenario is None:
         raise SimulatorError("scenario", None, "is missing", "give the scenario whose people the limits are for")
-    members, cost = rows["members"].to_numpy(float), rows["cost"].to_numpy(float)
-    expected = rows["expected"].to_numpy(float) if "expected" in rows else members
-    names = rows["practice"] if "practice" in rows else pd.Series(np.arange(1, len(rows) + 1))
-    return [str(name) for name in names], members, _ratio(cost, expected), scenario
+    if not len(rows):
+        raise SimulatorError("practices", None, "holds no rows", "give one row a practice")
+    members, cost = _column(rows, "members"), _column(rows, "cost")
+    expected = _column(rows, "expected") if "expected" in rows else members
+    return _names(rows), members, _ratio(cost, expected), scenario
+
+
+def _column(rows: pd.DataFrame, name: str) -> Array:
+    """Figures of a column, all above 0."""
+    if name not in rows:
+        raise SimulatorError("practices", None, f"has no column {name}", "give members and cost a year")
+    found = pd.to_numeric(rows[name], errors="coerce").to_numpy(float)
+    if not (np.isfinite(found) & (found > 0)).all():
+        raise SimulatorError(f"practices: {name}", None, "holds figures that are not above 0", "leave these rows out")
+    return np.asarray(found)
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """What the practices are called: by ``practice``, else by the first column of words, else by their row."""
+    words = ["practice"] if "practice" in rows else [name for name in rows if rows[name].dtype.kind not in "fiub"]
+    return [str(name) for name in (rows[words[0]] if words else range(1, len(rows) + 1))]
 
 
 def _ratio(cost: Array, expected: Array) -> Array:

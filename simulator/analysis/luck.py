@@ -11,7 +11,7 @@ import xarray as xr
 from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, ExclusionRule
+from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..scenario import Scenario, scenario_from
 from ..strata import share_and_error, with_errors
 from .checks import check_fraction, check_members
@@ -91,7 +91,7 @@ def luck(
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
     known |= runs.exact_origin(scenario) | doubts
-    return answer.assign_attrs(known)
+    return answer.assign_attrs(known | as_attribute(rule))
 
 
 def by_risk(scenario: Scenario) -> dict[str, Scenario]:

@@ -20,7 +20,7 @@ from .. import ledger as books
 from .. import runs
 from ..base import MOST_PEOPLE, SimulatorError
 from ..contracts.design import Design
-from ..contracts.exclusion import Cap, ExclusionRule
+from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..scenario import Scenario
 from ..strata import Strata, strata_of
 from .exact import points_of
@@ -144,7 +144,8 @@ def minimum_population(
                 exact[column] = exact[column] if exactly else np.nan
     if found is None:
         found = np.stack([exact] * 3)
-    return _answer(scenario, question, target, sizes, found, exact, limit, coarse).assign_attrs(origin)
+    answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
+    return answer.assign_attrs(origin | as_attribute(rule))
 
 
 # ── what is drawn ────────────────────────────────────────────────────────────────────────────────

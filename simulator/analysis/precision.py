@@ -13,16 +13,16 @@ import xarray as xr
 
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule
+from ..numerals import NumeralError, number
 from ..runs import RunInterrupted, extend, simulate, with_simulation
 from ..scenario import Scenario
 from .statistics import summarise
 
 BLOCK = 1_000
-_FORM = re.compile(
-    r"^\s*(?P<name>[a-z_]+)\s*(\(\s*(?P<level>[0-9.eE-]+)\s*\))?\s*(±|\+-|\+/-)\s*(?P<width>[0-9.eE-]+)\s*$"
-)
+_FORM = re.compile(r"^\s*(?P<name>[a-z_]+)\s*(\((?P<level>[^()]*)\))?\s*(±|\+-|\+/-)\s*(?P<width>.*?)\s*$")
 _WITH_LEVEL = {"p_overspend": "margin", "quantile_cost": "quantile_level", "tvar": "quantile_level"}
 _WITHOUT_LEVEL = ("mean_cost", "sd_cost", "cv", "expected_overspend")
+_MONEY = ("mean_cost", "sd_cost", "quantile_cost", "tvar")
 _Z95 = 1.959963984540054
 
 
@@ -51,7 +51,7 @@ class Target(NamedTuple):
 
 
 def parse_target(text: str) -> Target:
-    """Read "p_overspend(0.03) ± 0.002"; "+-" will do for "±".
+    """Read "p_overspend(0.03) ± 0.002" or "p_overspend(3%) ± 0.2%"; "+-" will do for "±".
 
     Raises
     ------
@@ -72,15 +72,24 @@ def parse_target(text: str) -> Target:
     if (name in _WITH_LEVEL) != (level is not None):
         needs = f"needs its {_WITH_LEVEL[name]} in brackets" if name in _WITH_LEVEL else "takes no level"
         raise SimulatorError("--until", name, needs, "write it so")
-    try:
-        target = Target(name, None if level is None else float(level), float(found["width"]))
-    except ValueError:
-        raise SimulatorError(
-            "--until", text, "holds a figure that is not a number", 'write "p_overspend(0.03) ± 0.002"'
-        ) from None
+    at = None if level is None else _given(level, fraction=True)
+    target = Target(name, at, _given(found["width"], **_unit(name)))
     if not target.half_width > 0:
         raise SimulatorError("--until", target.half_width, "must be above 0", "give a half-width such as 0.002")
     return target
+
+
+def _unit(statistic: str) -> dict[str, bool]:
+    """How the half-width of a statistic may be written."""
+    return {"money": True} if statistic in _MONEY else {"fraction": True}
+
+
+def _given(text: str, **wanted: bool) -> float:
+    try:
+        return float(number(text, **wanted))
+    except NumeralError as error:
+        mend = "" if ";" in str(error) else 'write "p_overspend(0.03) ± 0.002"'
+        raise SimulatorError("--until", text, str(error), mend) from None
 
 
 def simulate_until(

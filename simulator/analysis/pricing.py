@@ -17,7 +17,7 @@ from scipy import optimize
 
 from .. import ledger as books
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, ExclusionRule
+from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..contracts.exclusion import Layer as RuleLayer
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
@@ -87,7 +87,7 @@ def fair_price(
     for name, sentence in sentences.items():
         books.describe_variable(answer[name], "1" if name == "loading" else _money(scenario), sentence)
     _describe_threshold(answer, scenario)
-    known = {"pool_members": pool_members, "k": k, "rule": rule.model_dump_json(exclude_none=True), "method": "exact"}
+    known = {"pool_members": pool_members, "k": k, "method": "exact"} | as_attribute(rule)
     return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
 
 

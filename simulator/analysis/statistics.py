@@ -26,7 +26,7 @@ from scipy import special
 
 from .. import ledger as books
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, CarveOut, ExclusionRule
+from ..contracts.exclusion import Cap, CarveOut, ExclusionRule, as_attribute
 from ..scenario import Scenario
 from ..strata import Strata, jackknife, mean_error, strata_of
 from . import exactness
@@ -147,7 +147,7 @@ def _summary(
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
     summary.attrs |= {
         "replicates": kept.shape[0],
-        "rule": rule.model_dump_json(exclude_none=True),
+        **as_attribute(rule),
         "budget_basis": basis,
     }
     return summary, exact, by_set.counts

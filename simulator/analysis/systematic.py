@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
-from ..contracts.exclusion import Cap, ExclusionRule
+from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..costs.model import CostModel
 from ..costs.moments import Exact
 from ..scenario import Scenario
@@ -93,7 +93,7 @@ def variance_by_source(
     variance = np.stack([process, systematic, parameter]) / mean**2
     if not np.isfinite(variance).all():
         raise SimulatorError("threshold", None, "leaves an infinite variance", "use finite thresholds")
-    return _dataset(scenario, points, variance, len(sets))
+    return _dataset(scenario, points, variance, len(sets)).assign_attrs(as_attribute(rule))
 
 
 def _chances(sets: int, weights: Sequence[float] | None) -> Array:

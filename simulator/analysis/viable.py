@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import ledger as books
 from .. import runs
 from ..base import SimulatorError
-from ..contracts.exclusion import Banded, Cap, ExclusionRule
+from ..contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
 from ..scenario import Scenario
 from .checks import check_fraction, check_members
 from .exact import doubt_of, exact
@@ -186,4 +186,4 @@ def viable_terms(
         made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
     )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | runs.exact_origin(scenario) | doubt_of(answer))
+    return made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))

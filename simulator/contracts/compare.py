@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..ledger import describe_variable
+from ..numerals import plain
 from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, with_errors
 from .sd_errors import spread_of
 
@@ -195,10 +197,10 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     worst_se = compared["worst_surplus_se"].transpose("quantile_level", *order).values
     rows = []
     for place in np.ndindex(*(compared.sizes[dim] for dim in order)):
-        row = {dim: _plain(compared[dim].values[at]) for dim, at in zip(order, place, strict=True)}
-        row |= {name: _plain(column[place]) for name, column in columns.items()}
+        row = {dim: plain(compared[dim].values[at]) for dim, at in zip(order, place, strict=True)}
+        row |= {name: plain(column[place]) for name, column in columns.items()}
         for k, level in enumerate(compared["quantile_level"].values):
-            row |= {f"worst_{level:g}": _plain(worst[k][place]), f"worst_{level:g}_se": _plain(worst_se[k][place])}
+            row |= {f"worst_{level:g}": plain(worst[k][place]), f"worst_{level:g}_se": plain(worst_se[k][place])}
         if row["expected_payment"] or row["expected_cost_borne"] or row["expected_surplus"] or row["sd_surplus"]:
             rows.append(row)
     return rows
@@ -220,8 +222,8 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
     error = compared[f"{name}_se"].transpose(*found.dims)
     rows = []
     for place in np.argwhere(found.values > 0):
-        row = {str(dim): _plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
-        rows.append(row | {name: _plain(found.values[tuple(place)]), f"{name}_se": _plain(error.values[tuple(place)])})
+        row = {str(dim): plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
+        rows.append(row | {name: plain(found.values[tuple(place)]), f"{name}_se": plain(error.values[tuple(place)])})
     return rows
 
 
@@ -233,15 +235,15 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "loss_over": float(compared.attrs["loss_over"]),
         "unseen_bound": float(compared.attrs["unseen_bound"]),
         "reference": str(compared["design"].values[0]),
-        "exact_check": _plain(float(compared.attrs.get("exact_check", math.nan))),
+        "exact_check": plain(float(compared.attrs.get("exact_check", math.nan))),
+        "exclusions": {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))},
+        "threshold_unit": _threshold_unit(compared),
         "rows": comparison_rows(compared),
         "triggered": triggered_rows(compared),
         "protection": protection_rows(compared),
     }
 
 
-def _plain(value: Any) -> Any:
-    plain = value.item() if hasattr(value, "item") else value
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return None if math.isnan(plain) else "inf"
-    return plain
+def _threshold_unit(compared: xr.Dataset) -> str:
+    """Money, or 1 for percentiles; empty where no design is swept over thresholds."""
+    return str(compared["threshold"].attrs.get("units", "")) if "threshold" in compared.coords else ""

@@ -4,15 +4,16 @@ Every rule removes, from a patient who costs x, a sum over its *layers* of
 
     excess_share · max(x − threshold, 0)  +  whole_share · x · 1{x > threshold}
 
-so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_cost`), and needs no second draw.
+so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_cost`), and needs no second draw. Each
+says what it is called: `label` in tables and pictures, `sentence` in sentences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from ..base import Fraction, Term, Threshold, also, mistake
 from .mitigation import Mitigation
@@ -26,7 +27,41 @@ class Layer(NamedTuple):
     whole_share: float
 
 
-class _Swept(Mitigation):
+NO_EXCLUSION = "no exclusion"
+"""What a rule is called where its threshold excludes nobody."""
+
+Told = Callable[[float], str]
+"""How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""
+
+
+class _Named(Mitigation):
+    """A rule that says what it is called."""
+
+    def starts(self, threshold: float) -> float:
+        """Where exclusion starts, the rule being applied at this point of the grid."""
+        return threshold
+
+    def label(self, threshold: float, told: Told) -> str:
+        """The rule at a threshold, as the head of a column or the name of a line: cap £25k."""
+        return self._said(threshold, told, self._label)
+
+    def sentence(self, threshold: float, told: Told) -> str:
+        """The rule at a threshold, as part of a sentence: with each patient's cost capped at £25k."""
+        at = self._said(threshold, told, self._sentence)
+        return "without exclusion" if at == NO_EXCLUSION else at
+
+    def _said(self, threshold: float, told: Told, name: Callable[[str], str]) -> str:
+        at = told(self.starts(threshold))
+        return NO_EXCLUSION if at == NO_EXCLUSION else name(at)
+
+    def _label(self, at: str) -> str:
+        raise NotImplementedError
+
+    def _sentence(self, at: str) -> str:
+        raise NotImplementedError
+
+
+class _Swept(_Named):
     """A rule with a single threshold, its own or each point of the grid."""
 
     at: Threshold | None = None
@@ -46,6 +81,12 @@ class Cap(_Swept):
         """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, 1.0, 0.0),)
 
+    def _label(self, at: str) -> str:
+        return f"cap {'at ' if at.startswith('percentile') else ''}{at}"
+
+    def _sentence(self, at: str) -> str:
+        return f"with each patient's cost capped at {at}"
+
 
 class Coinsure(_Swept):
     """A share of the excess over the threshold is removed; the rest of it stays with the budget holder."""
@@ -58,6 +99,12 @@ class Coinsure(_Swept):
         """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, self.share, 0.0),)
 
+    def _label(self, at: str) -> str:
+        return f"{100 * self.share:.6g}% out above {at}"
+
+    def _sentence(self, at: str) -> str:
+        return f"with {100 * self.share:.6g}% of each patient's cost above {at} taken out"
+
 
 class CarveOut(_Swept):
     """A patient who costs more than the threshold leaves the budget with all of his cost."""
@@ -69,6 +116,12 @@ class CarveOut(_Swept):
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, 0.0, 1.0),)
+
+    def _label(self, at: str) -> str:
+        return f"carve-out above {at}"
+
+    def _sentence(self, at: str) -> str:
+        return f"with patients who cost more than {at} carved out"
 
 
 class Step(Term):
@@ -89,7 +142,7 @@ def _bands_ascend(raw: Any) -> Iterator[Any]:
         yield mistake("bands must start one above the other", "sort them by `at`, without repeats")
 
 
-class Banded(Mitigation):
+class Banded(_Named):
     """Each band of a patient's cost has its own share removed (layers of stop-loss)."""
 
     kind: Literal["banded"] = "banded"
@@ -99,6 +152,16 @@ class Banded(Mitigation):
     def fixed_thresholds(self) -> tuple[float, ...]:
         """The thresholds that the rule fixes itself."""
         return tuple(band.at for band in self.bands)
+
+    def starts(self, threshold: float) -> float:
+        """Where the first band starts."""
+        return self.bands[0].at
+
+    def _label(self, at: str) -> str:
+        return f"bands from {at}"
+
+    def _sentence(self, at: str) -> str:
+        return f"with bands of each patient's cost above {at} taken out"
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers; `threshold` is not used, since the bands fix their own."""
@@ -110,3 +173,20 @@ class Banded(Mitigation):
 
 
 ExclusionRule = Annotated[Cap | Coinsure | CarveOut | Banded, Field(discriminator="kind")]
+
+_ANY: TypeAdapter[ExclusionRule] = TypeAdapter(ExclusionRule)
+
+
+def as_attribute(rule: ExclusionRule) -> dict[str, str]:
+    """The attribute by which an answer says under which rule it holds."""
+    return {"rule": rule.model_dump_json(exclude_none=True)}
+
+
+def rule_of(attributes: Mapping[Any, Any]) -> ExclusionRule:
+    """The rule under which an answer holds; a cap where it does not say."""
+    return _ANY.validate_json(attributes["rule"]) if "rule" in attributes else Cap()
+
+
+def rule_from(raw: Mapping[str, Any]) -> ExclusionRule:
+    """A rule from its JSON."""
+    return _ANY.validate_python(raw)

@@ -36,6 +36,8 @@ class Asked:
         Largest tolerated chance of an overspend above the margin.
     design : str or None
         Name of the design that is drawn; the first without it.
+    actuals : str or None
+        A CSV file of real rows, which are drawn in place of a simulated year.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Asked:
     margin: float = 0.03
     at_most: float = 0.05
     design: str | None = None
+    actuals: str | None = None
 
     @cached_property
     def ledger(self) -> xr.Dataset:
@@ -59,7 +62,10 @@ class Asked:
     def scenario(self) -> Scenario:
         """The scenario that was drawn, or answered exactly."""
         from ..runs import scenario_of
+        from ..scenario import load
 
+        if self.path.endswith(".toml"):
+            return load(self.path)
         if "scenario" not in self.found.attrs:
             raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
         scenario = scenario_of(self.found)

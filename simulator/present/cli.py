@@ -16,8 +16,10 @@ from .cli_fit import fit
 from .cli_plot import plot as plot_verb
 from .cli_report import report
 from .cli_settle import settle
+from .given import Amount, Fraction, Ratio, Shares, Whole
 from .shell import (
     Told,
+    about,
     check_output,
     check_picture,
     check_told,
@@ -29,7 +31,7 @@ from .shell import (
     written,
 )
 from .tidy import tidy
-from .voice import Fraction, Stopped, Verbs
+from .voice import Stopped, Verbs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,7 +50,7 @@ def main() -> None:
     simulator calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514
 
     \b
-    Fractions, such as a margin, are written as 0.03 or as 3%.
+    Fractions, such as a margin, are written as 0.03 or as 3%; other numbers as 1500, 1,500 or 1.5k.
     """  # noqa: D301 - click takes this backslash for "do not wrap"
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
 
@@ -71,22 +73,34 @@ def check(scenario: str, as_json: bool, csv: str | None) -> None:
         tell(Told(lambda: check_table(described), lambda: described, lambda: check_rows(described)), as_json, csv)
 
 
-def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[float, float]:
-    try:
-        pairs = [text.split("=") for text in given]
-        return {float(people): float(cost) for people, cost in pairs}
-    except ValueError:
-        raise click.BadParameter("write it as people=cost, such as 0.05=0.514") from None
+def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, float], ...]) -> dict[float, float]:
+    return dict(given)
 
 
 @main.command()
 @click.option(
     "--family", default=None, help="lognormal, gamma, weibull, pareto, lomax, gpd or burr; all side by side without it."
 )
-@click.option("--mean", type=float, required=True, help="Mean annual cost a head, people without cost included.")
-@click.option("--p-user", type=float, default=1.0, show_default=True, help="Share of people with any cost.")
-@click.option("--cv", type=float, default=None, help="Coefficient of variation of a person's annual cost.")
-@click.option("--top-share", multiple=True, callback=_share, help="Share of cost of the costliest people: 0.05=0.514.")
+@click.option(
+    "--mean", type=Amount(above=0), required=True, help="Mean annual cost a head, people without cost included."
+)
+@click.option(
+    "--p-user",
+    type=Fraction(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of people with any cost.",
+)
+@click.option(
+    "--cv", type=Ratio(min=0, min_open=True), default=None, help="Coefficient of variation of a person's annual cost."
+)
+@click.option(
+    "--top-share",
+    type=Shares(),
+    multiple=True,
+    callback=_share,
+    help="Share of cost of the costliest people: 0.05=0.514.",
+)
 @click.option("--currency", default="GBP", show_default=True)
 @outputs
 def calibrate(
@@ -121,9 +135,9 @@ def calibrate(
 
 
 _run_options: list[Callable[..., Any]] = [
-    click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default."),
-    click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
-    click.option("--threads", type=click.IntRange(min=1), help="Threads; all cores by default."),
+    click.option("--replicates", type=Whole(min=2), help="Synthetic populations; the scenario's by default."),
+    click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
+    click.option("--threads", type=Whole(min=1), help="Threads; all cores by default."),
     click.option(
         "--margin",
         type=Fraction(-1, 10, min_open=True),
@@ -139,9 +153,7 @@ _run_options: list[Callable[..., Any]] = [
         help="Largest tolerated overspend probability.",
     ),
     click.option("--until", help='Draw on until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).'),
-    click.option(
-        "--max-replicates", type=click.IntRange(min=1), default=100_000, show_default=True, help="Limit of --until."
-    ),
+    click.option("--max-replicates", type=Whole(min=1), default=100_000, show_default=True, help="Limit of --until."),
     click.option("--out", type=click.Path(), help="Write draws and summary to this netCDF file."),
     click.option("--resume", is_flag=True, help="Go on from what --out holds already."),
     click.option(
@@ -244,9 +256,10 @@ def _drawn(
     begun = open_ledger(out) if resume and out is not None else None
     executor = ThreadPoolExecutor(threads) if threads else None
     try:
-        if target is not None:
-            return simulate_until(scenario, target, most, executor=executor, ledger=begun)
-        return simulate(scenario, executor) if begun is None else extend(begun, scenario, executor)
+        with about("ledger", out):
+            if target is not None:
+                return simulate_until(scenario, target, most, executor=executor, ledger=begun)
+            return simulate(scenario, executor) if begun is None else extend(begun, scenario, executor)
     finally:
         if executor is not None:
             executor.shutdown()

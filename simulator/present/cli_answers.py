@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .given import Amount, Fraction, Whole
 from .shell import Told, Verb, check_output, check_told, clear_errors, load_with, outputs, tell, written
 from .tidy import dataset_json, stacked, tidy
-from .voice import Fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,12 +57,10 @@ def _check(scenario: str, out: str | None, as_json: bool, csv: str | None) -> No
 )
 @click.option("--loss-over", type=Fraction(), help="With p_loss: the loss, as a share of the party's own revenue.")
 @click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
-@click.option(
-    "--members", type=click.IntRange(min=1), help="Ask what makes so many people viable, not how many are needed."
-)
-@click.option("--largest", type=click.IntRange(min=2), help="Largest population that is tried.")
-@click.option("--replicates", type=click.IntRange(min=40), help="Synthetic populations; the scenario's by default.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--members", type=Whole(min=1), help="Ask what makes so many people viable, not how many are needed.")
+@click.option("--largest", type=Whole(min=2), help="Largest population that is tried.")
+@click.option("--replicates", type=Whole(min=40), help="Synthetic populations; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--exact", is_flag=True, help="Draw nothing: the exact engine's answer alone.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
@@ -97,7 +95,7 @@ def size(
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option("--members", type=click.IntRange(min=1), required=True, help="People, for one year.")
+@click.option("--members", type=Whole(min=1), required=True, help="People, for one year.")
 @click.option("--overspend", type=Fraction(), required=True, help="Observed cost / budget − 1, such as 0.04.")
 @click.option(
     "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of the years in the usual range."
@@ -125,9 +123,9 @@ def luck(
 @click.option(
     "--stresses", multiple=True, type=click.Path(), help="Files of [[stresses]]; the scenario's own by default."
 )
-@click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
-@click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--members", type=Whole(min=1), help="People; the scenario's largest population by default.")
+@click.option("--replicates", type=Whole(min=2), help="Synthetic populations; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option(
     "--loss-over", type=Fraction(), default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
 )
@@ -194,10 +192,12 @@ def _tell_reverse(
 @click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
-@click.option("--members", type=click.IntRange(min=1), help="People; the scenario's largest population by default.")
-@click.option("--threshold", type=float, help="A point of the scenario's grid; the last by default.")
+@click.option("--members", type=Whole(min=1), help="People; the scenario's largest population by default.")
+@click.option(
+    "--threshold", type=Amount(is_threshold=True), help="A point of the scenario's grid; the last by default."
+)
 @click.option("--margin", type=Fraction(), default=0.05, show_default=True, help="Tolerance of p_overspend.")
-@click.option("--points", type=click.IntRange(min=4), default=64, show_default=True, help="A power of 2.")
+@click.option("--points", type=Whole(min=4), default=64, show_default=True, help="A power of 2.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def sensitivity(

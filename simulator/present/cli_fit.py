@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
+from .given import Amount, Fraction, Several, Whole
 from .shell import (
     Told,
     Verb,
@@ -26,22 +27,6 @@ if TYPE_CHECKING:
     from ..costs.fit import FittedModel
 
 
-def _amounts(_: click.Context, __: click.Parameter, given: str | None) -> tuple[float, ...] | None:
-    if given is None:
-        return None
-    try:
-        return tuple(float(part.replace("_", "")) for part in given.split(","))
-    except ValueError:
-        raise click.BadParameter("write amounts with commas, such as 25000,50000") from None
-
-
-def _sizes(context: click.Context, parameter: click.Parameter, given: str | None) -> tuple[int, ...] | None:
-    found = _amounts(context, parameter, given)
-    if found is not None and any(size < 1 or size != int(size) for size in found):
-        raise click.BadParameter("write whole numbers of people, such as 1000,10000")
-    return None if found is None else tuple(int(size) for size in found)
-
-
 @click.command(cls=Verb)
 @click.argument("costs", type=click.Path())
 @click.option("--cost", help="Column of cost, or several with commas, which are added up.")
@@ -51,7 +36,10 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option("--exposure", help="Column of the part of the year covered.")
 @click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
 @click.option(
-    "--minimum-exposure", type=float, default=0.0, help="Drop rows covered for less than this fraction of a year."
+    "--minimum-exposure",
+    type=Fraction(0, 1),
+    default=0.0,
+    help="Drop rows covered for less than this fraction of a year.",
 )
 @click.option("--person", help="Column of ids, to keep a person's years together; not kept.")
 @click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
@@ -63,21 +51,23 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
     show_default=True,
     help="auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.",
 )
-@click.option("--tail-above", type=float, help="Cost at which the tail starts; chosen by segment without it.")
-@click.option("--thresholds", callback=_amounts, help="Costs at which the fit is judged: 25000,50000.")
+@click.option("--tail-above", type=Amount(above=0), help="Cost at which the tail starts; chosen by segment without it.")
+@click.option("--thresholds", type=Several(Amount()), help="Costs at which the fit is judged: 25000,50000.")
 @click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)
 @click.option("--currency", default="GBP", show_default=True)
-@click.option("--sets", type=int, default=100, show_default=True, help="Parameter sets, to tell doubt from luck.")
 @click.option(
-    "--smallest-count", type=int, default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
+    "--sets", type=Whole(min=0), default=100, show_default=True, help="Parameter sets, to tell doubt from luck."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option(
+    "--smallest-count", type=Whole(), default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
+)
+@click.option("--seed", type=Whole(min=0), default=1, show_default=True)
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
 @click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
 @click.option(
     "--parameter-uncertainty", is_flag=True, help="The scenario refers to the model of --out and draws under its sets."
 )
-@click.option("--size", callback=_sizes, help="Population sizes of the scenario: 1000,10000.")
+@click.option("--size", type=Several(Whole(min=1)), help="Population sizes of the scenario: 1000,10000.")
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
 @click.option("--curves", type=click.Path(), help="Write what these pictures show to this netCDF file, for `plot`.")
 @outputs

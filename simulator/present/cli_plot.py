@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ..base import SimulatorError
+from .given import Amount, Fraction, Whole
 from .shell import (
     Told,
     Verb,
@@ -23,7 +24,6 @@ from .shell import (
     write_picture,
     written,
 )
-from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,13 +36,16 @@ if TYPE_CHECKING:
 @click.argument("source", required=False)
 @click.option("--kind", required=True, help="Which picture; `--kind list` shows all, or those of SOURCE.")
 @click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
-@click.option("--members", type=click.IntRange(min=1), help="People of the population drawn; the largest by default.")
-@click.option("--threshold", type=float, help="A threshold of the file; the last by default.")
+@click.option("--members", type=Whole(min=1), help="People of the population drawn; the largest by default.")
+@click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
               help="Tolerance of the overspend.")  # fmt: skip
 @click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Largest tolerated overspend probability.")  # fmt: skip
 @click.option("--design", help="The design drawn; the first by default.")
+@click.option(
+    "--actuals", type=click.Path(), help="Funnel: draw real rows from this CSV file; SOURCE may be a scenario."
+)
 @outputs
 @click.pass_context
 def plot(
@@ -55,14 +58,20 @@ def plot(
     margin: float,
     at_most: float,
     design: str | None,
+    actuals: str | None,
     as_json: bool,
     csv: str | None,
 ) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
+    --actuals reads one row a practice, with the columns members and cost (a year) and, where known, expected (cost) and
+    practice (its name).
+
     Example: simulator plot results/es.nc --kind heat-map -o heat.png
     """
     with clear_errors():
+        import xarray as xr
+
         from .asked import Asked, open_any
         from .kinds import KINDS, drawable, kind_of
 
@@ -74,8 +83,11 @@ def plot(
             raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
         check_told(as_json, csv, source)
         figures = _check_places(out, source, csv)
+        for place in (out, str(figures), csv):
+            check_output("--out", place if place != "-" else None, actuals)
         _refuse_idle(context, chosen)
-        asked = Asked(source, open_any(source), members, threshold, margin, at_most, design)
+        found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
+        asked = Asked(source, found, members, threshold, margin, at_most, design, actuals)
         asked.check("population_size", members)
         asked.check("threshold", threshold)
         chosen.check(asked)
@@ -113,7 +125,7 @@ def _check_places(out: str, source: str, csv: str | None) -> Path:
 
 def _refuse_idle(context: click.Context, chosen: Kind) -> None:
     """Refuse options that the picture would not heed."""
-    for name in ("members", "threshold", "margin", "at_most", "design"):
+    for name in ("members", "threshold", "margin", "at_most", "design", "actuals"):
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and name not in chosen.takes:
             option = f"--{name.replace('_', '-')}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
+from .given import Fraction
 from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
-from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,10 @@ def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
     from .report.answer import answer_text
 
     summary = contents.summary
-    keep = ("title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version")
+    keep = (
+        "title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version",
+        "draws_version",
+    )  # fmt: skip
     return {
         "written": files,
         "answer": answer_text(contents),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from ..base import SimulatorError
-from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
+from .given import Fraction, Whole
+from .shell import (
+    Told,
+    Verb,
+    about,
+    check_output,
+    check_picture,
+    check_told,
+    clear_errors,
+    load_with,
+    outputs,
+    read_rows,
+    tell,
+    written,
+)
 from .tidy import LAST, dataset_json, tidy
-from .voice import Fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +33,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 @click.argument("source")
-@click.option("--replicates", type=click.IntRange(min=2), help="Synthetic populations; the scenario's by default.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--replicates", type=Whole(min=2), help="Synthetic populations; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @click.option(
     "--loss-over",
@@ -176,13 +187,8 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
     from .text_settle import actuals_report
 
     designs = load_designs(source)
-    try:
-        frame = pd.read_csv(rows)
-    except FileNotFoundError:
-        raise SimulatorError(rows, None, "does not exist", "check the name") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
-    with _about(rows):
+    frame = read_rows(rows)
+    with about("frame", rows):
         settled = settle_actuals(designs, frame)
     known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
     settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
@@ -193,17 +199,6 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
         lambda: settled.astype(object).to_dict("records"),
         lambda: _long_rows(settled),
     )
-
-
-@contextmanager
-def _about(rows: str) -> Iterator[None]:
-    """Say what is wrong with a table by the name of its file."""
-    try:
-        yield
-    except SimulatorError as error:
-        if error.path != "frame":
-            raise
-        raise SimulatorError(rows, error.value, error.bound, error.mend) from None
 
 
 def _long_rows(settled: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import click
 import xarray as xr
 
 from ..base import SimulatorError
+from .given import Whole
 from .shell import Verb, clear_errors, note
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ CASES = (
 @click.command(cls=Verb)
 @click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
-@click.option("--replicates", type=click.IntRange(min=2), default=None, help="Synthetic populations of each case.")
+@click.option("--replicates", type=Whole(min=2), default=None, help="Synthetic populations of each case.")
 def main(configs: Path, results: Path, replicates: int | None) -> None:
     """Run the four East Sussex scenarios and print how large is large enough."""
     with clear_errors():

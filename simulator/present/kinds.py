@@ -130,8 +130,12 @@ def _fan(asked: Asked) -> xr.Dataset:
 
 def _funnel(asked: Asked) -> xr.Dataset:
     from ..analysis.funnel import funnel
+    from .shell import about, read_rows
 
-    return funnel(asked.ledger, asked.scenario, threshold=asked.threshold)
+    if asked.actuals is None:
+        return funnel(asked.ledger, asked.scenario, threshold=asked.threshold)
+    with about("practices", asked.actuals):
+        return funnel(read_rows(asked.actuals), asked.scenario, threshold=asked.threshold)
 
 
 def _summary(asked: Asked) -> xr.Dataset:
@@ -217,8 +221,8 @@ KINDS = {
         Kind("minimum_population", "least", "size --out", _as_it_is, (needs.minimum,)),
         Kind("exceedance_curve", "exceed", _RUN, _exceedance, (needs.draws,), ("members", "threshold")),
         Kind("fan_by_size", "fan", _RUN, _fan, (needs.draws, needs.sizes), ("threshold",), _threshold),
-        Kind("funnel", "practices", "run --out, of a scenario with units", _funnel,
-             (needs.draws, needs.units, needs.scenario), ("threshold",)),
+        Kind("funnel", "practices", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
+             (needs.practices,), ("threshold", "actuals")),
         Kind("threshold_effect", "removal", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
         Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff,
              (needs.scenario, needs.designs), ("design",)),

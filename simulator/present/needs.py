@@ -49,6 +49,14 @@ def units(asked: Asked) -> None:
         raise asked.refusal("has no units", "add [[population.units]] to the scenario and run it again")
 
 
+def practices(asked: Asked) -> None:
+    """The scenario whose luck the limits are for, and real rows or units that were drawn."""
+    if asked.actuals is None:
+        draws(asked)
+        units(asked)
+    scenario(asked)
+
+
 def settled(asked: Asked) -> None:
     """A settlement, or draws and the designs to settle them by."""
     if "payment" not in asked.found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,13 @@ def table(answer: Any, *, margin: float | None = None, at_most: float = 0.05) ->
     import xarray as xr
 
     if isinstance(answer, xr.Dataset):
-        return _page_of(answer, margin, at_most)
+        _refuse_empty(answer)
+        try:
+            return _page_of(answer, margin, at_most)
+        except SimulatorError:
+            raise
+        except (IndexError, KeyError, TypeError, ValueError):  # a part of an answer has no page of its own
+            return _frame_page(tidy(answer))
     if isinstance(answer, pd.DataFrame):
         return text_settle.actuals_report(answer) if "settlement" in answer else _frame_page(answer)
     if isinstance(answer, Mapping) and "top_share" in answer:
@@ -76,6 +83,12 @@ def _page_of(answer: xr.Dataset, margin: float | None, at_most: float) -> Page:
         return report(answer, chosen, at_most)
     known = next((page for name, page in _PAGES.items() if name in answer), None)
     return _frame_page(tidy(answer)) if known is None else known(answer)
+
+
+def _refuse_empty(answer: xr.Dataset) -> None:
+    """Refuse what holds no figure at all."""
+    if not any(answer[name].size for name in answer.data_vars):
+        raise SimulatorError("answer", None, "holds no figures", "select at least one of each dim")
 
 
 def _comparison(compared: xr.Dataset) -> Page:
@@ -117,5 +130,6 @@ def _frame_page(rows: pd.DataFrame) -> Page:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return "" if value != value else "no limit" if abs(value) == float("inf") else f"{value:,.6g}"
+        endless = {math.inf: "no limit", -math.inf: "−infinite"}
+        return "" if math.isnan(value) else endless.get(value) or f"{value:,.6g}"
     return str(value)

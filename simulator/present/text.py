@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
+from ..contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
+from ..contracts.exclusion import rule_of
+from ..numerals import SYMBOLS as SYMBOLS
 from .page import Page, Table
 
 UNKNOWN = "not estimable"
@@ -22,22 +25,38 @@ EXACTLY = "exactly"
 
 DRAWN_NOTE = f"{AS_DRAWN}: every draw that bears on the figure is the same; its error is not known, and may not be 0."
 
-NO_EXCLUSION = "no exclusion"
-
 _FEW = 100
 
-SYMBOLS = {"GBP": "£", "USD": "$", "EUR": "€"}
+_UNITS = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
+
+
+def sign_of(currency: str) -> str:
+    """What stands before an amount: £, or three letters and a space."""
+    return SYMBOLS.get(currency, f"{currency} " if currency else "")
+
+
+def signed(told: str, value: float, currency: str) -> str:
+    """An amount without its sign, with it: −£1.50, and never −£0."""
+    nothing = not any(digit in told for digit in "123456789∞")
+    return f"{'−' if value < 0 and not nothing else ''}{sign_of(currency)}{told}"
 
 
 def money(amount: float, currency: str, figures: int = 3) -> str:
-    """£25k, £1.5m, £935: three figures at most, or as many as asked for."""
-    symbol = ("−" if amount < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
+    """£25k, £1.5m, −£935: three figures at most, or as many as asked for."""
+    if math.isnan(amount):
+        return UNKNOWN
     if math.isinf(amount):
-        return "none"
-    for size, letter in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(amount) >= size:
-            return f"{symbol}{abs(amount) / size:.{figures}g}{letter}"
-    return f"{symbol}{abs(amount):.{figures}g}"
+        return "none" if amount > 0 else signed("∞", amount, currency)
+    short = rounded(abs(amount), figures)
+    size, letter = next((unit for unit in _UNITS if short >= unit[0]), _UNITS[-1])
+    return signed(f"{short / size:.{figures}g}{letter}", amount, currency)
+
+
+def full_money(value: float, currency: str, decimals: int = 0) -> str:
+    """Money with every digit: £1,234, −£1.50."""
+    if math.isnan(value):
+        return UNKNOWN
+    return signed("∞" if math.isinf(value) else f"{abs(value):,.{decimals}f}", value, currency)
 
 
 def amount(value: float, se: float, currency: str, figures: int | None = None) -> str:
@@ -45,13 +64,12 @@ def amount(value: float, se: float, currency: str, figures: int | None = None) -
     if not (math.isfinite(value) and math.isfinite(se)):
         return UNKNOWN
     value = value if abs(value) >= 0.005 else 0.0
-    if se <= 1e-9 * max(abs(value), 1.0):
+    if is_as_drawn(se, value):
         return f"{money(value, currency, figures=figures or 5)} {AS_DRAWN}"
-    units = ((1e9, "bn"), (1e6, "m"), (1e3, "k"), (1.0, ""))
-    size, letter = next((unit for unit in units if abs(value) >= unit[0] or se >= unit[0]), units[-1])
+    size, letter = next((unit for unit in _UNITS if abs(value) >= unit[0] or se >= unit[0]), _UNITS[-1])
     decimals = told_decimals(value / size, se / size, figures)
-    symbol = ("−" if value < 0 else "") + SYMBOLS.get(currency, f"{currency} ")
-    return f"{symbol}{abs(value) / size:,.{decimals}f}{letter} {error_told(se / size, decimals)}{letter}"
+    told = signed(f"{abs(value) / size:,.{decimals}f}{letter}", value, currency)
+    return f"{told} {error_told(se / size, decimals)}{letter}"
 
 
 def exact_amount(value: float, currency: str, figures: int = 5) -> str:
@@ -66,24 +84,10 @@ def explained(page: Page) -> Page:
 
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
-    """A threshold as a column's head: money, or a percentile."""
-    if math.isinf(threshold) or (unit == "1" and threshold == 1):
+    """A threshold: money, or a percentile."""
+    if threshold in (math.inf, 1 if unit == "1" else math.inf):
         return NO_EXCLUSION
-    return f"{100 * threshold:.6g}%" if unit == "1" else money(threshold, currency)
-
-
-def excess_rule(label: str) -> str:
-    """What is done at a threshold, in words."""
-    return NO_EXCLUSION if label == NO_EXCLUSION else f"cap {'at ' if label.endswith('%') else ''}{_at(label)}"
-
-
-def under(label: str) -> str:
-    """A threshold as part of a sentence."""
-    return "without exclusion" if label == NO_EXCLUSION else f"with each patient's cost capped at {_at(label)}"
-
-
-def _at(label: str) -> str:
-    return f"percentile {label[:-1]}" if label.endswith("%") else label
+    return f"percentile {100 * threshold:.6g}" if unit == "1" else money(threshold, currency)
 
 
 def people(number: float) -> str:
@@ -120,9 +124,9 @@ def error_told(se: float, decimals: int) -> str:
     return f"± {se:,.{decimals}f}" if se >= 0.5 * last else f"± < {last:.{decimals}f}"
 
 
-def is_as_drawn(se: float) -> bool:
-    """Whether the error of a fraction is that of draws that do not differ, give or take rounding."""
-    return se < 1e-9
+def is_as_drawn(se: float, value: float = 0.0) -> bool:
+    """Whether an error is that of draws that do not differ, give or take rounding: of a fraction, or beside money."""
+    return se <= 1e-9 * max(abs(value), 1.0)
 
 
 def percent(value: float, se: float, sign: bool = False, figures: int | None = None) -> str:
@@ -218,15 +222,29 @@ def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
     return replace(page, parts=[*page.parts, provenance(known)], warnings=[*doubts, *page.warnings])
 
 
-def columns(summary: xr.Dataset) -> list[str]:
-    """The thresholds of a Dataset: money, or percentiles."""
-    unit = summary["threshold"].attrs.get("units", "")
-    return [threshold_label(float(d), unit, summary.attrs["currency"]) for d in summary["threshold"].values]
+class RuleName(NamedTuple):
+    """What is done at one threshold, in the words of the rule itself."""
+
+    label: str
+    """cap £25k"""
+    sentence: str
+    """with each patient's cost capped at £25k"""
 
 
-def rules(summary: xr.Dataset) -> list[str]:
+def rule_names(answer: xr.Dataset) -> list[RuleName]:
+    """What is done at each threshold of a Dataset, under the rule that it holds for."""
+    rule, unit, currency = rule_of(answer.attrs), answer["threshold"].attrs.get("units", ""), answer.attrs["currency"]
+
+    def told(threshold: float) -> str:
+        return threshold_label(threshold, unit, currency)
+
+    thresholds = [float(one) for one in answer["threshold"].values.ravel()]
+    return [RuleName(rule.label(one, told), rule.sentence(one, told)) for one in thresholds]
+
+
+def rules(answer: xr.Dataset) -> list[str]:
     """What is done at each threshold of a Dataset: heads of columns."""
-    return [excess_rule(label) for label in columns(summary)]
+    return [name.label for name in rule_names(answer)]
 
 
 def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Table:

@@ -9,16 +9,17 @@ import xarray as xr
 from .page import Page, Table
 from .text import (
     UNKNOWN,
-    columns,
+    RuleName,
     exact_percent,
-    excess_rule,
     explained,
+    full_money,
     money,
     people,
     percent,
     percentage,
     rounded,
-    under,
+    rule_names,
+    rules,
     with_origin,
 )
 
@@ -28,19 +29,19 @@ from .text import (
 def size_report(answer: xr.Dataset) -> Page:
     """The smallest population for each threshold or design, its interval and the exact engine's answer."""
     dim = "threshold" if "threshold" in answer.dims else "design"
-    labels = columns(answer) if dim == "threshold" else [str(name) for name in answer[dim].values]
+    names = rule_names(answer) if dim == "threshold" else [_of_design(str(name)) for name in answer[dim].values]
     simulated = answer.attrs["method"] == "simulated"
-    found = list(zip(labels, _cells(answer, dim), strict=True))
+    found = list(zip(names, _cells(answer, dim), strict=True))
     checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
-    rows = [[_row_label(label, dim), *_size_row(cell, simulated, checked)] for label, cell in found]
+    rows = [[name.label, *_size_row(cell, simulated, checked)] for name, cell in found]
     interval = [f"{percentage(answer.attrs['confidence'])} interval"] if simulated else []
     interval += ["exact engine"] if checked else []
     head = [{"threshold": "patient-level rule"}.get(dim, dim), "people", *interval, "systematic risk alone (exact)"]
     how = "drawn, beside the exact engine" if checked else "drawn" if simulated else "exact, nothing drawn"
     ends = found if dim == "design" else [found[-1], *found[:1]][: len(found)]
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
-    impossible = [_impossible(label, cell, dim) for label, cell in found if _never(cell)]
-    verdict = [*impossible, *(_size_sentence(label, cell, dim) for label, cell in ends if not _never(cell))]
+    impossible = [_impossible(name, cell) for name, cell in found if _never(cell)]
+    verdict = [*impossible, *(_size_sentence(name, cell) for name, cell in ends if not _never(cell))]
     return with_origin(Page(str(answer.attrs.get("title", "")), verdict, [told]), answer.attrs)
 
 
@@ -57,13 +58,13 @@ def asked(answer: xr.Dataset) -> str:
     }[known["statistic"]] + f" of at most {percentage(known['at_most'])}"
 
 
-def _row_label(label: str, dim: str) -> str:
-    return excess_rule(label) if dim == "threshold" else label
+def _of_design(name: str) -> RuleName:
+    """What a design is called, in tables and in sentences."""
+    return RuleName(name, f"under {name!r}")
 
 
-def _where(label: str, dim: str) -> str:
-    said = under(label) if dim == "threshold" else f"under {label!r}"
-    return said[:1].upper() + said[1:]
+def _where(name: RuleName) -> str:
+    return name.sentence[:1].upper() + name.sentence[1:]
 
 
 def _never(cell: xr.Dataset) -> bool:
@@ -71,30 +72,28 @@ def _never(cell: xr.Dataset) -> bool:
     return float(cell["systematic_alone"]) > float(cell.attrs["at_most"])
 
 
-def _impossible(label: str, cell: xr.Dataset, dim: str) -> str:
+def _impossible(name: RuleName, cell: xr.Dataset) -> str:
     alone = exact_percent(float(cell["systematic_alone"]), 1)
-    return f"{_where(label, dim)}: no population is large enough: systematic risk alone gives {alone} (exact)."
+    return f"{_where(name)}: no population is large enough: systematic risk alone gives {alone} (exact)."
 
 
-def _size_sentence(label: str, cell: xr.Dataset, dim: str) -> str:
-    number, exact = (float(cell[name]) for name in ("minimum_population", "exact_minimum_population"))
+def _size_sentence(name: RuleName, cell: xr.Dataset) -> str:
+    number, exact = (float(cell[figure]) for figure in ("minimum_population", "exact_minimum_population"))
     if math.isinf(number):
         most = people(cell.attrs["largest"])
-        return f"{_where(label, dim)}, not even {most} people, the most that were tried, are enough."
+        return f"{_where(name)}, not even {most} people, the most that were tried, are enough."
     if number == 0:
-        return _least_sentence(label, cell, dim, exact)
+        return _least_sentence(name, cell, exact)
     if cell.attrs["method"] != "simulated":
-        return f"{_where(label, dim)}, {_size(number, cell)} people are enough, exactly."
+        return f"{_where(name)}, {_size(number, cell)} people are enough, exactly."
     beside = "" if math.isnan(exact) else f"; the exact engine says {_size(exact, cell, exact=True)}"
     sure = percentage(cell.attrs["confidence"])
-    return (
-        f"{_where(label, dim)}, {_size(number, cell)} people are enough ({sure} interval: {_interval(cell)}{beside})."
-    )
+    return f"{_where(name)}, {_size(number, cell)} people are enough ({sure} interval: {_interval(cell)}{beside})."
 
 
-def _least_sentence(label: str, cell: xr.Dataset, dim: str, exact: float) -> str:
+def _least_sentence(name: RuleName, cell: xr.Dataset, exact: float) -> str:
     """That the smallest population that was tried is enough already."""
-    where, least = _where(label, dim), people(cell.attrs["smallest"])
+    where, least = _where(name), people(cell.attrs["smallest"])
     said = f"{where}, {least} people, the smallest size tried, are already enough"
     if cell.attrs["method"] != "simulated":
         return f"{said}, exactly."
@@ -128,21 +127,21 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> str:
 def terms_report(terms: xr.Dataset) -> Page:
     """What makes a given population viable: margin, reserve and share by threshold."""
     known = terms.attrs
-    currency, found = known["currency"], list(zip(columns(terms), _cells(terms, "threshold"), strict=True))
+    currency, found = known["currency"], list(zip(rule_names(terms), _cells(terms, "threshold"), strict=True))
     rows = [
         [
-            excess_rule(label),
+            name.label,
             exact_percent(float(cell["margin"])),
             money(float(cell["reserve"]), currency),
             pence(float(cell["reserve_pmpy"]), currency),
             exact_percent(float(cell["provider_share"]), 1),
         ]
-        for label, cell in found
+        for name, cell in found
     ]
     often, lost = percentage(known["at_most"]), percentage(known["loss_over"])
     size = people(known["members"])
     ends = [found[-1], *found[:1]][: len(found)]
-    verdict = [_terms_sentence(label, cell, size, often, currency) for label, cell in ends]
+    verdict = [_terms_sentence(name, cell, size, often, currency) for name, cell in ends]
     head = ["patient-level rule", "margin", "reserve a year", "reserve a head", "provider's largest share"]
     notes = (
         f"Exact, nothing drawn. Margin and reserve are exceeded in {often} of years. The provider's share of an "
@@ -152,12 +151,12 @@ def terms_report(terms: xr.Dataset) -> Page:
     return with_origin(Page(str(known.get("title", "")), verdict, [told, notes]), known)
 
 
-def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currency: str) -> str:
+def _terms_sentence(name: RuleName, cell: xr.Dataset, size: str, often: str, currency: str) -> str:
     reserve, margin = float(cell["reserve"]), float(cell["margin"])
     if margin <= 0:
-        return f"{_where(label, 'threshold')}, {size} people need no reserve to be safe in all but {often} of years."
+        return f"{_where(name)}, {size} people need no reserve to be safe in all but {often} of years."
     return (
-        f"{_where(label, 'threshold')}, {size} people need a margin of {exact_percent(margin)}, a reserve of "
+        f"{_where(name)}, {size} people need a margin of {exact_percent(margin)}, a reserve of "
         f"{money(reserve, currency)}, to be safe in all but {often} of years "
         "(exact)."
     )
@@ -165,7 +164,7 @@ def _terms_sentence(label: str, cell: xr.Dataset, size: str, often: str, currenc
 
 def pence(number: float, currency: str) -> str:
     """Money a head, to the penny."""
-    return f"{money(0, currency)[:-1]}{number:,.2f}"
+    return full_money(number, currency, 2)
 
 
 def _cells(answer: xr.Dataset, dim: str) -> list[xr.Dataset]:
@@ -177,19 +176,18 @@ def _cells(answer: xr.Dataset, dim: str) -> list[xr.Dataset]:
 
 def luck_report(answer: xr.Dataset) -> Page:
     """Where an observed overspend stands, in a sentence for each risk, and a table."""
-    labels, known = columns(answer), answer.attrs
+    names, known = rule_names(answer), answer.attrs
     overspend = exact_percent(known["overspend"], sign=True)
     title = f"Was it luck? Observed: {overspend} of the budget, {people(known['members'])} people"
     rows = [
-        [excess_rule(label), str(risk), *_luck_row(answer.isel(threshold=position).sel(risk=risk))]
-        for position, label in enumerate(labels)
+        [name.label, str(risk), *_luck_row(answer.isel(threshold=position).sel(risk=risk))]
+        for position, name in enumerate(names)
         for risk in answer["risk"].values
     ]
     head = ["patient-level rule", "risk", "years no costlier", "years as far out, either way",
             f"range of {percentage(known['confidence'])} of years"]  # fmt: skip
     told = [
-        _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), labels[-1])
-        for risk in answer["risk"].values
+        _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), names[-1]) for risk in answer["risk"].values
     ]
     return with_origin(Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."]), known)
 
@@ -204,14 +202,14 @@ def _range(cell: xr.Dataset) -> str:
     return f"{low} to {high}"
 
 
-def _luck_sentence(cell: xr.Dataset, risk: str, label: str) -> str:
+def _luck_sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     p = float(cell["p_two_sided"])
     low, high = (float(bound) for bound in cell["expected_range"].values)
     inside = low <= cell.attrs["overspend"] <= high
     often = f"one year in {1 / p:,.0f} lies as far out" if p > 1e-6 else "hardly any year lies as far out"
     can = f"{risk} alone can explain it" if risk == "luck" else f"{risk} can explain it"
     verdict = can if inside else can.replace(" can ", " can hardly ")
-    return f"{_where(label, 'threshold')}, {verdict}: {often}, and {_range(cell)} is the usual range (exact)."
+    return f"{_where(name)}, {verdict}: {often}, and {_range(cell)} is the usual range (exact)."
 
 
 # ── prices, power and sources of variance ────────────────────────────────────────────────────────
@@ -222,11 +220,11 @@ def price_report(price: xr.Dataset) -> Page:
     known, currency = price.attrs, price.attrs["currency"]
     rows = [
         [
-            excess_rule(label),
+            label,
             *(pence(float(cell[n]), currency) for n in ("expected_excess_pmpy", "sd_excess_pmpy", "price_pmpy")),
             "none" if math.isnan(float(cell["loading"])) else exact_percent(float(cell["loading"]), 1),
         ]
-        for label, cell in zip(columns(price), _cells(price, "threshold"), strict=True)
+        for label, cell in zip(rules(price), _cells(price, "threshold"), strict=True)
     ]
     pool = f"a pool of {people(known['pool_members'])} people, k = {known['k']:g} standard deviations"
     title = f"Fair price of the excess, a head and year: {pool} (exact)"
@@ -256,7 +254,7 @@ def _chance(cell: xr.Dataset) -> str:
 
 def sources_report(split: xr.Dataset) -> Page:
     """How much of the variance luck makes, by population size, and where a larger population stops helping."""
-    labels = columns(split)
+    names = rule_names(split)
     rows = [
         [
             people(n),
@@ -266,7 +264,7 @@ def sources_report(split: xr.Dataset) -> Page:
     ]
     enough = [people(rounded(float(n), 2)) if math.isfinite(n) else "never" for n in split["enough_people"].values]
     rows.append(["luck is half at", *enough])
-    where = _where(labels[-1], "threshold")
+    where = _where(names[-1])
     verdict = (
         f"{where}, luck is more than half of the variance at every size: a larger population always helps."
         if enough[-1] == "never"
@@ -274,4 +272,4 @@ def sources_report(split: xr.Dataset) -> Page:
         "(exact)."
     )
     title = "Share of the variance that is luck; the rest hits everybody at once, or is doubt (exact)"
-    return Page("", [verdict], [Table(["people", *map(excess_rule, labels)], rows, title)])
+    return Page("", [verdict], [Table(["people", *(name.label for name in names)], rows, title)])

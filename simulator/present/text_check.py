@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .page import Code, Page, Table
-from .text import NO_EXCLUSION, SYMBOLS, exact_percent
+from .text import NO_EXCLUSION, UNKNOWN, exact_percent, full_money
 from .tidy import stacked, tidy_records
 
 if TYPE_CHECKING:
@@ -364,19 +364,25 @@ class _Money:
     """Money in one currency."""
 
     def __init__(self, currency: str) -> None:
-        self.symbol = SYMBOLS.get(currency, f"{currency} " if currency else "")
+        self.currency = currency
         self.unit = currency or "the scenario's currency"
 
-    def show(self, value: float | str, digits: int = 0) -> str:
-        return "infinite" if isinstance(value, str) else f"{self.symbol}{value:,.{digits}f}"
+    def show(self, value: float | str | None, digits: int = 0) -> str:
+        if value is None or isinstance(value, str):
+            return _unbounded(value)
+        return full_money(value, self.currency, digits)
 
 
 def _percent(value: float, digits: int = 1) -> str:
     return exact_percent(value, digits)
 
 
-def _figure(value: float | str) -> str:
-    return "infinite" if isinstance(value, str) else f"{value:.3f}"
+def _figure(value: float | str | None) -> str:
+    return _unbounded(value) if value is None or isinstance(value, str) else f"{value:.3f}".replace("-", "−")
+
+
+def _unbounded(value: str | None) -> str:
+    return UNKNOWN if value is None else "−infinite" if value == "-inf" else "infinite"
 
 
 def _toml(calibration: Mapping[str, Any]) -> str:

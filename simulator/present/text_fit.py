@@ -10,7 +10,7 @@ import numpy as np
 
 from ..analysis.statistics import exact_interval
 from .page import Page, Table
-from .text import SYMBOLS, chance, error_decimals, exact_percent, money, percent, with_origin
+from .text import chance, error_decimals, exact_percent, full_money, money, percent, with_origin
 from .tidy import plain, tidy
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
     if _unit(measure) == "share":
         return percent(seen, error)
     decimals = error_decimals(error) if error < 1 else 0
-    symbol = SYMBOLS.get(model.currency, "") if _unit(measure) == "money" else ""
-    return f"{symbol}{seen:,.{decimals}f} ± {error:,.{decimals}f}"
+    currency = model.currency if _unit(measure) == "money" else ""
+    return f"{full_money(seen, currency, decimals)} ± {error:,.{decimals}f}"
 
 
 def _fitted(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
@@ -289,7 +289,7 @@ def _figure(measure: str, number: float, model: FittedModel) -> str:
     if math.isinf(number):
         return "infinite"
     if _unit(measure) == "money":
-        return f"{SYMBOLS.get(model.currency, '')}{number:,.0f}"
+        return full_money(number, model.currency)
     return f"{number:.3f}" if measure == "cv" else exact_percent(number, 3)
 
 

@@ -11,10 +11,9 @@ from ..analysis.sizing import minimum_on_grid
 from .page import Page, Table
 from .text import (
     NO_EXCLUSION,
-    columns,
+    RuleName,
     enough_already,
     exact_percent,
-    excess_rule,
     explained,
     figure_table,
     minimum_population,
@@ -23,9 +22,9 @@ from .text import (
     percent,
     percentage,
     provenance,
+    rule_names,
     rules,
     too_few,
-    under,
     with_origin,
 )
 from .tidy import cells
@@ -37,7 +36,7 @@ def run_report(summary: xr.Dataset, margin: float, at_most: float) -> Page:
     tables = [
         figure_table(summary, "cv", "Coefficient of variation of the retained cost"),
         figure_table(summary, "p_overspend", overspend, margin=margin),
-        *([removed_table(summary)] if set(columns(summary)) != {NO_EXCLUSION} else []),
+        *([removed_table(summary)] if set(rules(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     answers = [answer_table(summary, margin, at_most)] if sized and seen else []
@@ -59,9 +58,9 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     """How many people are needed, without exclusion and with the most of it."""
     said = _minima(summary, margin, at_most)
     ends = [said[-1], *([said[0]] if len(said) > 1 else [])]
-    needs = " and ".join(f"{number} people {under(label)}" for label, number in ends if not enough_already(number))
+    needs = " and ".join(f"{number} people {name.sentence}" for name, number in ends if not enough_already(number))
     told = [f"a population needs {needs} (95% interval in brackets)"] if needs else []
-    told += [f"{enough_already(number)} {under(label)}" for label, number in ends if enough_already(number)]
+    told += [f"{enough_already(number)} {name.sentence}" for name, number in ends if enough_already(number)]
     asked = f"To hold the chance of an overspend above {percentage(margin)} of the budget to {percentage(at_most)}"
     return f"{asked}, {'; '.join(told)}."
 
@@ -73,12 +72,12 @@ def _unseen(at_most: float) -> str:
     )
 
 
-def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[str, str]]:
+def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[RuleName, str]]:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
     return [
-        (label, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
-        for position, label in enumerate(columns(summary))
+        (name, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
+        for position, name in enumerate(rule_names(summary))
     ]
 
 
@@ -94,12 +93,12 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
     who = f"At {people(float(names[0]))} people" if place == "population_size" else f"In {names[0]}"
     told = f"{who}, an overspend above {percentage(margin)} of the budget has a chance of {least}"
     more = "" if order.size == 1 else f"; in {names[1]}, of {most}"
-    return f"{told}{more} ({under(columns(summary)[-1])}; ± one standard error)."
+    return f"{told}{more} ({rule_names(summary)[-1].sentence}; ± one standard error)."
 
 
 def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
     """How large the population must be, for each threshold."""
-    rows = [[excess_rule(label), number] for label, number in _minima(summary, margin, at_most)]
+    rows = [[name.label, number] for name, number in _minima(summary, margin, at_most)]
     question = (
         f"Smallest population at which an overspend above {percentage(margin)} has a chance of at most "
         f"{percentage(at_most)} (95% interval)"
@@ -117,7 +116,7 @@ def removed_table(summary: xr.Dataset) -> Table:
         ("variance of their total removed", "variance_removed_share"),
     )
     rows = [
-        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(columns(summary)))]
+        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(rules(summary)))]
         for name, key in figures
     ]
     largest = summary[place].values[-1]
@@ -148,31 +147,31 @@ def _provenance(summary: xr.Dataset) -> str:
 
 def exact_report(answer: xr.Dataset, margin: float, at_most: float) -> Page:
     """What `simulator run --exact` prints: the tables of a run, without draws and without standard errors."""
-    cells_, labels = answer.transpose("population_size", "threshold", ...), columns(answer)
+    cells_, names = answer.transpose("population_size", "threshold", ...), rule_names(answer)
     over = cells_["p_overspend"].sel(margin=margin)
     worst = cells_["quantile_cost"].sel(quantile_level=0.95) / cells_["budget"] - 1
     chance = f"Chance of an overspend above {percentage(margin)} of the budget"
     tables = [
-        _exact_table(cells_["cv"], labels, "Coefficient of variation of the retained cost (exact)"),
-        _exact_table(over, labels, f"{chance} (exact; ▪: at most {percentage(at_most)})", at_most),
-        _exact_table(worst, labels, "95th percentile of the overspend, share of the budget (exact)"),
+        _exact_table(cells_["cv"], names, "Coefficient of variation of the retained cost (exact)"),
+        _exact_table(over, names, f"{chance} (exact; ▪: at most {percentage(at_most)})", at_most),
+        _exact_table(worst, names, "95th percentile of the overspend, share of the budget (exact)"),
     ]
     error = float(answer["probability_error"].max())
     how = f"Exact: nothing was drawn. Probabilities are right to {error:.1g}; means and sd are closed forms."
-    verdict = [_exact_verdict(over, label, chance, at_most, d) for d, label in _ends(labels)]
+    verdict = [_exact_verdict(over, name, chance, at_most, d) for d, name in _ends(names)]
     page = Page(str(answer.attrs.get("title", "")), verdict, [*tables, how])
     return with_origin(page, answer.attrs)
 
 
-def _ends(labels: list[str]) -> list[tuple[int, str]]:
-    last = len(labels) - 1
-    return [(last, labels[last]), *([(0, labels[0])] if last else [])]
+def _ends(names: list[RuleName]) -> list[tuple[int, RuleName]]:
+    last = len(names) - 1
+    return [(last, names[last]), *([(0, names[0])] if last else [])]
 
 
-def _exact_verdict(over: xr.DataArray, label: str, chance: str, at_most: float, column: int) -> str:
+def _exact_verdict(over: xr.DataArray, name: RuleName, chance: str, at_most: float, column: int) -> str:
     sizes, values = over["population_size"].values, over.isel(threshold=column).values
     missed = np.flatnonzero(~(values <= at_most))
-    said = f"{under(label)[:1].upper()}{under(label)[1:]}, the {chance[:1].lower()}{chance[1:]}"
+    said = f"{name.sentence[:1].upper()}{name.sentence[1:]}, the {chance[:1].lower()}{chance[1:]}"
     if missed.size and missed[-1] == sizes.size - 1:
         most = people(sizes[-1])
         return f"{said} is still {exact_percent(float(values[-1]))} (exact) at {most} people, the largest asked."
@@ -180,12 +179,12 @@ def _exact_verdict(over: xr.DataArray, label: str, chance: str, at_most: float, 
     return f"{said} is at most {percentage(at_most)} from {people(first)} people on (exact, of the sizes asked)."
 
 
-def _exact_table(values: xr.DataArray, labels: list[str], title: str, at_most: float | None = None) -> Table:
+def _exact_table(values: xr.DataArray, names: list[RuleName], title: str, at_most: float | None = None) -> Table:
     rows = [
         [people(n), *(_marked(float(v), at_most) for v in row)]
         for n, row in zip(values["population_size"].values, values.values, strict=True)
     ]
-    return Table(["people", *map(excess_rule, labels)], rows, title)
+    return Table(["people", *(name.label for name in names)], rows, title)
 
 
 def _marked(value: float, at_most: float | None) -> str:
@@ -198,7 +197,7 @@ def summary_rows(summary: xr.Dataset) -> dict[str, Any]:
     place = "unit" if "unit" in summary.dims else "population_size"
     keep = (
         "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
-        "simulator_version", "tables_hash",
+        "simulator_version", "draws_version", "tables_hash",
     )  # fmt: skip
     told = {key: summary.attrs[key] for key in keep if key in summary.attrs}
     return told | {"cells": cells(summary, (place, "threshold"))}

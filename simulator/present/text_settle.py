@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..contracts.design import STATUS_QUO
 from .page import Page, Table
-from .text import SYMBOLS, exact_percent, explained, people, percentage, too_few, with_origin
+from .text import exact_percent, explained, full_money, people, percentage, too_few, with_origin
 from .verdicts import (
     Row,
     by_design,
@@ -33,7 +33,7 @@ def comparison_report(compared: Mapping[str, Any], title: str, currency: str, or
     events, bought = (
         [row for row in compared[part] if row["population_size"] == largest] for part in ("triggered", "protection")
     )
-    designs = by_design(rows, currency)
+    designs = by_design(compared, rows, currency)
     parts: list[Table | str] = [
         f"Each party's year at {people(largest)} people (± one standard error; < and >: 95% bound)"
     ]
@@ -234,10 +234,9 @@ def _actuals_sentence(settled: pd.DataFrame, currency: str) -> str:
     paid = settled["settlement"]
     told = np.minimum(_ROUNDING_OF_ROWS, _ROUNDING_OF_BUDGET * settled["budget"])
     gains, losses = paid >= told, paid <= -told
-    total = f"{SYMBOLS.get(currency, '')}{abs(paid.sum()):,.0f}"
     sentence = (
         f"{len(settled):,} rows settled: {gains.sum():,} are paid, {losses.sum():,} pay back, "
-        f"{(~(gains | losses)).sum():,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
+        f"{(~(gains | losses)).sum():,} neither; in all {full_money(paid.sum(), currency)} to providers."
     )
     unknown = int((losses & settled["revenue_unknown"]).sum()) if "revenue_unknown" in settled else 0
     return sentence if not unknown else f"{sentence} {_without_revenue(unknown)}"

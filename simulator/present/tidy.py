@@ -1,14 +1,16 @@
 """From a Dataset to what other programs read: tidy rows (a long table, for CSV) and JSON. The one home of both.
 
-Infinity is "inf" and what is not known is null in JSON, empty in CSV; a standard error ends in ``_se``.
+Infinity is "inf" or "-inf", and what is not known is null in JSON, empty in CSV; a standard error ends in ``_se``.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from ..numerals import from_plain
+from ..numerals import plain as plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +87,11 @@ def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
     if sentence.startswith("exact") or sentence.endswith(_EXACT):
         return "exact"
     if "error" in long:
-        return ["as drawn" if error == 0 else "estimated" for error in long["error"]]
+        from .text import is_as_drawn
+
+        sizes = [1.0] * len(long) if long["unit"].eq("1").all() or "value" not in long else long["value"]
+        alike = [is_as_drawn(error, size) for error, size in zip(long["error"], sizes, strict=True)]
+        return ["as drawn" if one else "estimated" for one in alike]
     if "lower" in long:
         return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
     return "exact" if answer.attrs.get("method") == "exact" else ""
@@ -110,17 +116,13 @@ def tidy_records(
     import pandas as pd
 
     rows = [
-        {"figure": key, **known, **{name: record.get(name) for name in names}, "value": _number(value),
+        {"figure": key, **known, **{name: record.get(name) for name in names}, "value": from_plain(value),
          "error": 0.0, "unit": unit(key), "basis": "exact"}
         for record in records
         for key, value in record.items()
         if key not in names and isinstance(value, int | float | str)
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["figure", *known, *names, *LAST])
-
-
-def _number(value: Any) -> Any:
-    return math.inf if value == "inf" else value
 
 
 def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -138,19 +140,6 @@ def as_csv(rows: pd.DataFrame) -> str:
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON can hold it: infinity as text, what is not known as null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def as_json(value: Any) -> str:

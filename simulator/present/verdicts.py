@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .text import AS_DRAWN, amount, chance, exact_amount, excess_rule, is_as_drawn, percent, threshold_label
+from ..contracts.exclusion import rule_from
+from .text import AS_DRAWN, amount, chance, exact_amount, is_as_drawn, percent, threshold_label
 
 Row = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def verdicts(
     list of str
         Money per year. What is "drawn" and has no ± was the same in every draw, and need not be exact.
     """
-    designs = by_design(rows_told(compared), currency)
+    designs = by_design(compared, rows_told(compared), currency)
     return [_verdict(name, rows, currency, figures, most) for name, rows in designs.items()]
 
 
@@ -54,11 +55,11 @@ def rows_told(compared: Mapping[str, Any]) -> list[Row]:
     return [_unspread(row) for row in rows] if compared["replicates"] < _FEWEST else rows
 
 
-def by_design(rows: Sequence[Row], currency: str) -> dict[str, list[Row]]:
-    """Rows by the name of their design, with its threshold where it was swept over several."""
+def by_design(compared: Mapping[str, Any], rows: Sequence[Row], currency: str) -> dict[str, list[Row]]:
+    """Rows by the name of their design, with its rule at each threshold where it was swept over several."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(_design(row, rows, currency), []).append(row)
+        found.setdefault(_design(compared, row, rows, currency), []).append(row)
     return found
 
 
@@ -101,11 +102,13 @@ def _unspread(row: Row) -> Row:
     return {name: math.nan if name.startswith(("sd_", "worst_", "risk_")) else value for name, value in row.items()}
 
 
-def _design(row: Row, rows: Sequence[Row], currency: str) -> str:
+def _design(compared: Mapping[str, Any], row: Row, rows: Sequence[Row], currency: str) -> str:
     swept = len({number(each.get("threshold")) for each in rows if each["design"] == row["design"]}) > 1
     if not swept:
         return str(row["design"])
-    return f"{row['design']}, {excess_rule(threshold_label(number(row['threshold']), '', currency))}"
+    rule, unit = rule_from(compared["exclusions"][row["design"]]), compared["threshold_unit"]
+    label = rule.label(number(row["threshold"]), lambda one: threshold_label(one, unit, currency))
+    return f"{row['design']}, {label}"
 
 
 def _verdict(design: str, rows: Sequence[Row], currency: str, figures: int | None, most: int) -> str:

@@ -124,6 +124,7 @@ def _example(error: click.MissingParameter) -> str:
 def _wrong(error: click.BadParameter) -> str:
     """Click's finding in our words, for the kinds that it has."""
     message, kind = error.message.rstrip("."), getattr(error.param, "type", None)
+    kind = getattr(kind, "one", kind)  # of several numbers each has the bounds of one
     given = message.split("'")[1] if message.startswith("'") and message.count("'") >= 2 else None
     if isinstance(kind, click.Choice):
         return f"{_shown(given)}must be one of {', '.join(map(str, kind.choices))}; choose one of these"
@@ -163,30 +164,6 @@ def _ending(message: str, option: str) -> str:
 
 def _did_you_mean(names: Sequence[str]) -> str:
     return f"did you mean {names[0]}?" if names else ""
-
-
-class Fraction(click.FloatRange):
-    """A fraction: 0.03, or 3%. What is written as 3 is taken as 300%, with a word of warning."""
-
-    name = "fraction"
-
-    def _describe_range(self) -> str:
-        return "" if self.min is None and self.max is None else super()._describe_range()
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A number; the percent sign divides it by 100."""
-        text = value.strip() if isinstance(value, str) else ""
-        if text.endswith("%"):
-            try:
-                value = float(text[:-1]) / 100
-            except ValueError:
-                self.fail(f"{value!r} is not a valid number", param, ctx)
-        found = super().convert(value, param, ctx)
-        if text and not text.endswith("%") and abs(found) >= 1:
-            option = param.opts[0] if param else ""
-            said = f"{found:g} means {100 * found:g}%; for {found:g}% write {found / 100:g} or {found:g}%"
-            click.echo(f"simulator: {option}: {said}", err=True)
-        return found
 
 
 class _Speaking(click.Command):

@@ -15,7 +15,7 @@ _NOTE = "Green: input at its low end; blue: at its high end, the others as agree
 DRAWN = ("tornado", "as_agreed")
 
 
-@made_by("sensitivity", "tornado")
+@made_by("sensitivity", "tornado", "input bound end")
 def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """A statistic with each input at the ends of its range, the widest on top.
 

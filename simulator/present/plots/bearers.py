@@ -41,7 +41,7 @@ class _Row(NamedTuple):
     worst: _Figure = _Figure(0.0, 0.0)
 
 
-@made_by("compare", "expected_surplus")
+@made_by("compare", "expected_surplus", "population_size design party quantile_level")
 def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None = None, level: float = 0.05) -> Axes:
     """Each party's surplus under each design: expected, and in its own 1-in-20 year.
 

@@ -20,7 +20,7 @@ _FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
 """Where the axis goes on beyond one year in a thousand: the others would touch."""
 
 
-@made_by("exceedance", "p_exceed")
+@made_by("exceedance", "p_exceed", "population_size", "overspend")
 def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Overspend that is exceeded in one year in N, one line a population size.
 

@@ -13,7 +13,7 @@ from .wanted import made_by
 DRAWN = ("overspend", "overspend_se")
 
 
-@made_by("fan", "overspend")
+@made_by("fan", "overspend", "threshold quantile_level", "population_size")
 def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Ranges of the overspend by population size: half of the years, nine in ten, 98 in 100.
 

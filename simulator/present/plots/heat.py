@@ -12,8 +12,9 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
-from ..text import columns, error_decimals, exact_percent, people
+from ..text import error_decimals, exact_percent, people
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
+from .names import threshold_names
 from .style import finish, house_axes, percentage, words
 from .wanted import made_by
 
@@ -30,7 +31,7 @@ class _Line(NamedTuple):
     interval: NDArray[np.float64]
 
 
-@made_by("summarise", "p_overspend")
+@made_by("summarise", "p_overspend", "population_size threshold margin")
 def heat_map(
     summary: xr.Dataset, ax: Axes | None = None, margin: float | None = None, at_most: float | None = None
 ) -> Axes:
@@ -78,13 +79,13 @@ def heat_map(
         if line is not None:
             _draw(axes, summary["population_size"].values, line)
         axes.set_xticks(np.arange(len(sizes)) + 0.5, sizes)
-        axes.set_yticks(np.arange(rows) + 0.5, columns(summary))
+        axes.set_yticks(np.arange(rows) + 0.5, threshold_names(summary))
         axes.set(xlim=(0, len(sizes)), ylim=(0, rows + _STRIP * (line is not None)))
         axes.spines["left"].set_bounds(0, rows)
         axes.tick_params(length=0)
         axes.grid(False)
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("exclusion threshold,\none patient's annual cost")
+        axes.set_ylabel("patient-level rule,\none patient's annual cost")
         asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
         about = f"{asked} · {summary.attrs.get('title', '')}".removesuffix(" · ")
         finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)

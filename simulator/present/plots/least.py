@@ -18,7 +18,7 @@ from .wanted import made_by
 DRAWN = ("minimum_population", "minimum_population_interval", "exact_minimum_population", "systematic_alone")
 
 
-@made_by("minimum_population", "exact_minimum_population")
+@made_by("minimum_population", "exact_minimum_population", "threshold design")
 def minimum_population(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Minimum viable population under each threshold or design, beside what the exact engine says.
 

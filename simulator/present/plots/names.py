@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import xarray as xr
 
-from ..text import NO_EXCLUSION, columns
-
-_RULES = {"cap": "cap", "coinsure": "share above", "carve_out": "out above", "banded": "bands from"}
-
-
-def threshold_names(shown: xr.Dataset) -> list[str]:
-    """A name each threshold, such as "cap £50k" or "no exclusion"."""
-    kind = _RULES.get(json.loads(shown.attrs.get("rule", "{}")).get("kind", "cap"), "cap")
-    return [label if label == NO_EXCLUSION else f"{kind} {label}" for label in columns(shown)]
+from ..text import rules as threshold_names
 
 
 def one_threshold(cells: xr.Dataset) -> str:

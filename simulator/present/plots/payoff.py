@@ -14,7 +14,7 @@ from .wanted import made_by
 DRAWN = ("surplus", "own_cost", "budget")
 
 
-@made_by("payoff", "surplus")
+@made_by("payoff", "surplus", "design party", "cost_ratio")
 def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | None = None) -> Axes:
     """Each party's surplus against cost, both as a share of the budget.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .colours import GREY, INK, SERIES
 from .names import one_threshold
-from .style import finish, house_axes, label_ends, people_axis, percentage
+from .style import cut, finish, house_axes, label_ends, people_axis, percentage
 from .wanted import made_by
 
 Array = NDArray[np.float64]
@@ -18,11 +18,13 @@ DRAWN = ("ratio", "members", "practice_limit", "limit", "outside", "expected_out
 _LINES = ("--", "-")
 _WIDTHS = (4.5, 1.2)
 _MOST_NAMES = 12
+_MOST_TOLD = 4
+"""Names in the footer; the figures hold them all."""
 _ROOM = 1.25  # factor of people left free beside the first and the last
 _APART = 1.06  # factor of people by which those of one size are drawn apart
 
 
-@made_by("funnel", "ratio")
+@made_by("funnel", "ratio", "practice level", "population_size")
 def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each unit's cost over the expected against its people, between the limits of luck.
 
@@ -58,12 +60,23 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         label_ends(axes, ends)
         if not shared and places.size <= _MOST_NAMES:
             _names(axes, places, own[-1, 1], answer["practice"].values)
-        finish(axes, answer, "Who lies beyond what luck explains?", _note(answer, levels, units, shared))
+        finish(axes, answer, _title(answer), _note(answer, levels, units, shared))
     return axes
 
 
+def _title(answer: xr.Dataset) -> str:
+    """The question; of a simulated year it cannot be asked, but shows what luck alone may look like."""
+    if _is_simulated(answer):
+        return "One simulated year: who lies beyond what luck explains?"
+    return "Who lies beyond what luck explains?"
+
+
+def _is_simulated(answer: xr.Dataset) -> bool:
+    return bool(answer.attrs["practices"] == "simulated")
+
+
 def _word(answer: xr.Dataset) -> str:
-    return "practices" if answer.attrs["practices"] == "observed" else "units"
+    return "units" if _is_simulated(answer) else "practices"
 
 
 def _curves(axes: Axes, answer: xr.Dataset) -> list[tuple[float, float, str, str]]:
@@ -106,9 +119,21 @@ def _note(answer: xr.Dataset, levels: Array, units: str, shared: bool) -> str:
         f"Beyond {100 * level:g}%: {int(n)} of {count} (luck alone: {expected:.2g})."
         for level, n, expected in zip(levels, answer["outside"].values, answer["expected_outside"].values, strict=True)
     )
-    which = f"{answer.attrs['practices'].capitalize()} {units}, each against what all cost together"
+    what = "A simulated year, not real results: each unit" if _is_simulated(answer) else "Real rows: each practice"
+    which = f"{what} against what all cost together"
     bars = ", ".join(f"{'thin' if k % 2 else 'thick'} bar {100 * level:g}%" for k, level in enumerate(levels))
     drawn = "Limits are exact, for luck alone, and allow for that" if shared else (
         f"Each has its own limits ({bars}): exact, for luck alone, with its own case mix, allowing for that"
     )  # fmt: skip
-    return f"{which}. {one_threshold(answer)}. {drawn}. {told}"
+    return f"{which}. {one_threshold(answer)}. {drawn}. {told}{_who(answer, shared)}"
+
+
+def _who(answer: xr.Dataset, shared: bool) -> str:
+    """Names of those beyond the widest limit, where the picture has no room for names."""
+    own = answer["practice_limit"].transpose("level", "bound", "practice").values[-1]
+    ratio = answer["ratio"].values
+    names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
+    if not names or not shared:
+        return ""
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return f" Beyond the widest: {', '.join(names[:_MOST_TOLD])}{more}."

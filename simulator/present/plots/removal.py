@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ...base import SimulatorError
 from ..text import NO_EXCLUSION, error_decimals, people
 from .colours import SERIES
 from .names import threshold_names
@@ -26,7 +27,7 @@ _NOTE = (
 )
 
 
-@made_by("summarise", "cost_removed_share")
+@made_by("summarise", "cost_removed_share", "population_size threshold")
 def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int | None = None) -> Axes:
     """Shares of patients, of cost and of variance that each threshold removes.
 
@@ -46,6 +47,8 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
     cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
     names = threshold_names(summary)
     every = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
+    if not every:
+        raise SimulatorError("threshold_effect", None, "is given no threshold that excludes anybody", "add a lower one")
     finite = [every[k] for k in evenly(len(every), _MOST)]
     with house_axes(ax, (7.0, 1.9 + 0.62 * max(len(finite), 3))) as axes:
         for part, (said, colour) in enumerate(zip(_SAID, _COLOURS, strict=True)):

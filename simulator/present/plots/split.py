@@ -17,7 +17,7 @@ _SAID = {"process": "luck", "systematic": "what hits everybody", "parameter": "d
 _COLOURS = {"process": SERIES[0], "systematic": SERIES[3], "parameter": SERIES[1]}
 
 
-@made_by("variance_by_source", "sd_overspend")
+@made_by("variance_by_source", "sd_overspend", "source population_size threshold")
 def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Shares of the overspend's variance from luck, doubt and common shocks, by population size.
 

@@ -24,7 +24,7 @@ _NOTE = (
 Array = NDArray[np.float64]
 
 
-@made_by("stress", "surplus_difference_share")
+@made_by("stress", "surplus_difference_share", "stress design party")
 def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """What each stress does to each party under each design, as a share of the party's revenue as agreed.
 

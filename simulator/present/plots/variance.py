@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS
+from ..text import full_money
 from .colours import INK
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
@@ -17,9 +17,10 @@ from .wanted import made_by
 
 DRAWN = ("cv", "cv_se", "exact_cv")
 _DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
+_ALONE = "Broad lines: simulated, with 95% bands. Sizes are nested: neighbours move together."
 
 
-@made_by("summarise", "cv")
+@made_by("summarise", "cv", "threshold", "population_size curve_size")
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 
@@ -86,8 +87,12 @@ def _note(summary: xr.Dataset) -> str:
     drawn = "cv_se" in summary
     mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
-    note = _DRAWN if drawn else "Exact: closed forms, nothing was drawn."
-    return f"{note} Mean {SYMBOLS.get(currency, f'{currency} ')}{mean:,.0f} a head." if np.isfinite(mean) else note
+    note = (
+        (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE)
+        if drawn
+        else "Exact: closed forms, nothing was drawn."
+    )
+    return f"{note} Mean {full_money(mean, currency)} a head." if np.isfinite(mean) else note
 
 
 def plotted(summary: xr.Dataset) -> pd.DataFrame:

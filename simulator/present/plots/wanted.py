@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
@@ -14,17 +15,66 @@ from ...base import SimulatorError
 Options = ParamSpec("Options")
 Picture = Callable[Concatenate[xr.Dataset, Options], Axes]
 
+_LISTED = "select with a list, such as .isel({}=[0])"
 
-def made_by(maker: str, needed: str) -> Callable[[Picture[Options]], Picture[Options]]:
-    """A picture that refuses a Dataset without the figure `needed`, and names the function that makes one."""
+
+def made_by(
+    maker: str, needed: str, along: str = "", curve: str = ""
+) -> Callable[[Picture[Options]], Picture[Options]]:
+    """A picture that refuses a Dataset it cannot be drawn from, and says why in one sentence.
+
+    Parameters
+    ----------
+    maker : str
+        The function that makes such a Dataset.
+    needed : str
+        A figure that it must have.
+    along : str
+        Dims that must each have a place at least, where the Dataset knows them.
+    curve : str
+        Dims that a line runs along: two places or more.
+    """
 
     def checked(draw: Picture[Options]) -> Picture[Options]:
+        name = draw.__name__
+
         @wraps(draw)
         def drawn(shown: xr.Dataset, /, *args: Options.args, **kwargs: Options.kwargs) -> Axes:
             if not isinstance(shown, xr.Dataset) or needed not in shown:
-                raise SimulatorError(draw.__name__, None, f"is given no {needed}", f"give what `{maker}` gave")
-            return draw(shown, *args, **kwargs)
+                raise SimulatorError(name, None, f"is given no {needed}", f"give what `{maker}` gave")
+            for dim in (*along.split(), *curve.split()):
+                _check_dim(name, shown, dim, 2 if dim in curve.split() else 1)
+            _check_known(name, shown, draw.__globals__["DRAWN"])
+            try:
+                return draw(shown, *args, **kwargs)
+            except SimulatorError:
+                raise
+            except (IndexError, KeyError, ValueError) as error:  # whatever else a selection has left out
+                raise SimulatorError(
+                    name, None, "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
+                ) from error
 
         return drawn
 
     return checked
+
+
+def _check_dim(name: str, shown: xr.Dataset, dim: str, least: int) -> None:
+    """Refuse a dim that was selected away, is empty, or is too short for a line."""
+    if dim not in shown.dims:
+        if dim in shown.coords:
+            raise SimulatorError(name, None, f"is given a single {dim} without its dim", _LISTED.format(dim))
+        return
+    if shown.sizes[dim] < least:
+        has = f"one {dim}, and draws a line along several" if shown.sizes[dim] else f"no {dim}"
+        raise SimulatorError(name, None, f"is given {has}", f"select {'two' if least > 1 else 'one'} or more")
+
+
+def _check_known(name: str, shown: xr.Dataset, figures: tuple[str, ...]) -> None:
+    """Refuse figures none of which is known."""
+    values: list[Any] = [
+        shown[one].values for one in figures if one in shown and not one.endswith(("_se", "_interval"))
+    ]
+    numbers = [one for one in values if one.dtype.kind == "f"]
+    if numbers and all(np.isnan(one).all() for one in numbers):
+        raise SimulatorError(name, None, "is given figures of which none is known", "draw more, or choose another part")

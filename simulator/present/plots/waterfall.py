@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import SYMBOLS, amount, exact_percent, people
+from ..text import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, cut, finish, house_axes, money_axis, room_for
 from .wanted import made_by
@@ -23,7 +23,7 @@ _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn
 _NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
 
 
-@made_by("layers", "amount")
+@made_by("layers", "amount", "year step")
 def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "costliest 5%") -> Axes:
     """From the capitation, layer by layer, to what each party is left with.
 
@@ -48,8 +48,7 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     last = _last_rows(amount, starts, kinds)
     rows = np.arange(len(steps), dtype=float)
     rows[last] += 1.2  # room for the ticks of the enlarged part
-    symbol = SYMBOLS.get(currency, f"{currency} ")
-    names = [cut(step.replace(f"{currency} ", symbol)) for step in steps]
+    names = [cut(step.replace(f"{currency} ", sign_of(currency))) for step in steps]
     with house_axes(ax, (7.4 + room_for(names), 2.1 + 0.27 * (rows[-1] + 1))) as axes:
         _bars(axes, amount, starts, kinds, rows)
         for y, value, se in zip(rows, amount, error, strict=True):

@@ -8,7 +8,7 @@ from ...contracts.compare import comparison_json
 from ..text import enough_already, minimum_population, people
 from ..verdicts import verdicts
 from .gather import Contents
-from .names import NO_EXCLUSION, figure, percentage
+from .names import figure, percentage, threshold_sentences
 from .rounding import FIGURES, in_words
 
 _MOST_DESIGNS = 3
@@ -35,8 +35,9 @@ def carried(contents: Contents) -> str:
     here = slice(contents.own_design, contents.own_design + _MOST_DESIGNS)
     chosen = compared.isel(design=here, population_size=[-1])
     told = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2 if chosen.sizes["design"] == 1 else 1)
-    swept = any(not design.exclusion.fixed_thresholds() for design in contents.designs[here])
-    rule = f" ({contents.thresholds[-1]})" if swept else ""
+    swept = [design.name for design in contents.designs[here] if not design.exclusion.fixed_thresholds()]
+    rules = dict.fromkeys(contents.rule_of(name, -1) for name in swept)
+    rule = f" ({', '.join(rules)})" if rules else ""
     return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {' '.join(told)}"
 
 
@@ -75,22 +76,17 @@ def _how_large(contents: Contents) -> tuple[Part, ...]:
 def _number(said: str, rule: str) -> tuple[Part, ...]:
     if enough := enough_already(said):
         number, _, rest = enough.partition(" ")
-        return Part(number, strong=True), Part(f" {rest} {_with(rule)}")
+        return Part(number, strong=True), Part(f" {rest} {rule}")
     number, _, interval = said.partition(" (")
     bracket = f" (95% interval: {interval}" if interval else ""
-    return Part(number, strong=True), Part(f" people{bracket} {_with(rule)}")
-
-
-def _with(rule: str) -> str:
-    if rule == NO_EXCLUSION:
-        return f"with {rule}"
-    return f"with each patient’s cost capped at {rule.removeprefix('cap ').removeprefix('at ')}"
+    return Part(number, strong=True), Part(f" people{bracket} {rule}")
 
 
 def _ends(contents: Contents) -> list[tuple[int, str]]:
-    """The highest threshold, and the lowest where that is another one."""
+    """The highest threshold in words, and the lowest where that is another one."""
     last = len(contents.thresholds) - 1
-    return [(at, contents.thresholds[at]) for at in dict.fromkeys((last, 0))]
+    said = threshold_sentences(contents.ledger)
+    return [(at, said[at]) for at in dict.fromkeys((last, 0))]
 
 
 def _how_often(contents: Contents) -> tuple[Part, ...]:
@@ -101,5 +97,5 @@ def _how_often(contents: Contents) -> tuple[Part, ...]:
         parts += [Part("; ")] if len(parts) > 1 else []
         told = in_words(figure(cell.isel(threshold=at), "p_overspend", contents.currency))
         parts += [Part(told, strong=True)]
-        parts += [Part(f" {_with(rule)}")]
+        parts += [Part(f" {rule}")]
     return (*parts, Part(" (± is one standard error, “below” and “above” give a 95% bound)."))

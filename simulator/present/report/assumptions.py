@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..text import money, people
+from ..text import full_money, money, people
 from .gather import Contents
 from .otherwise import drawn_for
 from .rounding import exact, given
@@ -122,7 +122,7 @@ def _thresholds(contents: Contents) -> Table:
 def _amount(value: float, currency: str) -> str:
     if value == float("inf"):
         return "without limit"
-    return Number(f"{money(0, currency)[:-1]}{value:,.0f}", value, "money")
+    return Number(full_money(value, currency), value, "money")
 
 
 def _rare_services(contents: Contents) -> Iterator[Table]:
@@ -177,6 +177,7 @@ def provenance(contents: Contents) -> Table:
         ["Scenario", f"{known['scenario_id']} (SHA-256 of what affects the draws)"],
         *([["Designs", _told(contents.scenario["designs"])]] if contents.designs else []),
         *([["Stresses", f"{_told(contents.scenario['stresses'])}; {drawn_for(contents)}"]] if stresses else []),
+        ["Version of the draws", str(known.get("draws_version", 1))],
         ["Tables", str(known.get("tables_hash", "—"))],
         ["Drawn at", str(known.get("created_at", "—"))],
         ["Platform", str(known.get("platform", "—"))],

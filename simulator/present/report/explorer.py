@@ -12,7 +12,7 @@ from .answer import minimum_told
 from .gather import Contents, Place, overspend
 from .names import figure, money_told, percentage
 from .rounding import amount, chance, in_words
-from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, party_rows, rule_of
+from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, party_rows
 
 WIDTH, HEIGHT = 400, 246
 """Of the explorer's picture, in its own units."""
@@ -195,7 +195,7 @@ def _designs(contents: Contents) -> list[dict[str, Any]]:
 
 def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
     points = range(len(contents.thresholds)) if swept else range(1)
-    rules = [rule_of(contents, name, at) for at in points]
+    rules = [contents.rule_of(name, at) for at in points]
     rows = [
         [party_rows(at_threshold(place.compared.sel(design=name), at), contents.currency) for at in points]
         for place in contents.places

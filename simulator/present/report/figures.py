@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from ...analysis.statistics import MARGINS
-from ..text import error_decimals, people
+from ..text import error_decimals, is_as_drawn, people
 from ..text_stress import parties_of as stressed_parties
 from .gather import Contents, Place
 from .names import percentage
+from .rounding import FIGURES as DIGITS
 from .sections import (
     FIGURES,
     PARTY_FIGURES,
@@ -21,7 +22,6 @@ from .sections import (
     level_of,
     parties_of,
     removed_at,
-    rule_of,
 )
 
 SE = "± s.e."
@@ -67,13 +67,27 @@ def figure_tables(contents: Contents) -> Iterator[FigureTable]:
 
 
 def share(value: float, error: float = math.nan) -> Figure | None:
-    """A fraction, with as many decimals of a percentage as its error asks."""
-    return _known(value, "share", max(error_decimals(100 * error), 2) if error > 0 else 2)
+    """A fraction, with as many decimals of a percentage as its error asks; without one, of three figures at least."""
+    decimals = error_decimals(100 * error) if varies(error) else _shown_decimals(100 * value)
+    return _known(value, "share", max(decimals, 2))
+
+
+def _shown_decimals(percent: float) -> int:
+    """Decimals that show three figures of a percentage without an error, and no more than six."""
+    if not math.isfinite(percent) or abs(percent) < 1e-7:
+        return 0
+    told = f"{abs(percent):.{DIGITS}g}"  # 2.5 keeps its own figures
+    return min(len(f"{float(told):.9f}".rstrip("0").partition(".")[2]), 6)
+
+
+def varies(error: float, value: float = 0.0) -> bool:
+    """Whether there is an error to tell: none is known of what is exact or given, or of draws that are all alike."""
+    return math.isfinite(error) and not is_as_drawn(error, value)
 
 
 def amount(value: float, error: float = math.nan) -> Figure | None:
     """Money, in pence where its error, or without one the amount itself, is small."""
-    small = error < 35 if error > 0 else abs(value) < 1_000
+    small = error < 35 if varies(error, value) else abs(value) < 1_000
     return _known(value, "money", 2 if small else 0)
 
 
@@ -85,7 +99,12 @@ def _pair(cell: xr.Dataset, name: str) -> list[Cell]:
     """A figure and its standard error; none where every draw is the same."""
     value, error = float(cell[name]), float(cell[f"{name}_se"])
     told = share if cell[name].attrs.get("units") == "1" else amount
-    return [told(value, error), told(error, error) if error > 0 else None]
+    return [told(value, error), told(error, error) if varies(error, _size(cell[name])) else None]
+
+
+def _size(figure: xr.DataArray) -> float:
+    """What an error is small beside: an amount, or of a fraction the whole."""
+    return 1.0 if figure.attrs.get("units") == "1" else float(figure)
 
 
 def _heads(title: str, unit: str = "") -> list[str]:
@@ -217,7 +236,7 @@ def design_figures(contents: Contents) -> FigureTable:
         for party, cell in parties_of(compared.sel(design=design.name)):
             told: list[Any] = [part for name, _ in PARTY_FIGURES for part in _pair(cell, name)]
             known = [amount(float(cell["exact_surplus"]))] if exact else []
-            rows.append([design.name, rule_of(contents, design.name, -1), party, *known, *told])
+            rows.append([design.name, contents.rule_of(design.name, -1), party, *known, *told])
     note = "Where no standard error stands, every draw that bears on the figure is the same."
     if exact:
         note += " An exact expected surplus is worked out without draws, and goes before the simulated one."

@@ -19,7 +19,7 @@ from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ..text import people
 from .agreed import agreed_budgets
-from .names import percentage, threshold_names
+from .names import percentage, teller, threshold_names
 from .stressed import stressed
 
 EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
@@ -100,6 +100,13 @@ class Contents(NamedTuple):
     def own_design(self) -> int:
         """Position of the first design that is not there to compare with."""
         return min(1, len(self.designs) - 1)
+
+    def rule_of(self, design: str, position: int) -> str:
+        """Which patient-level rule a design was settled with, at a point of the grid if it is swept over it."""
+        rule = next(one for one in self.designs if one.name == design).exclusion
+        own = rule.fixed_thresholds()
+        at = own[-1] if own else float(self.ledger["threshold"][position])
+        return rule.label(at, teller(self.ledger))
 
     def minimum(self, margin: float) -> xr.Dataset:
         """The smallest population for a margin, read off the simulated sizes."""

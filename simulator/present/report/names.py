@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import xarray as xr
 
-from ..text import DRAWN_NOTE, exact_amount, is_as_drawn, money
+from ...contracts.exclusion import Cap, ExclusionRule
+from ..text import DRAWN_NOTE, exact_amount, is_as_drawn, money, threshold_label
 from ..text import NO_EXCLUSION as NO_EXCLUSION
 from ..text import percentage as percentage
 from .rounding import FIGURES, amount, chance, percent
@@ -17,23 +19,30 @@ EVERY_FIGURE = (
 """What stands at the head of a report and of its workbook."""
 
 
-def threshold_names(ledger: xr.Dataset) -> list[str]:
-    """What each threshold of the ledger does to one patient's cost: cap £50k, no exclusion."""
+def threshold_names(ledger: xr.Dataset, rule: ExclusionRule = Cap()) -> list[str]:  # noqa: B008 - frozen
+    """What a rule does to one patient's cost at each threshold of the ledger: cap £50k, no exclusion."""
+    return [rule.label(float(one), teller(ledger)) for one in ledger["threshold"].values]
+
+
+def threshold_sentences(ledger: xr.Dataset) -> list[str]:
+    """The same of a cap, as part of a sentence: with each patient’s cost capped at £50k."""
+    said = [Cap().sentence(float(one), teller(ledger)) for one in ledger["threshold"].values]
+    return [one.replace("'", "’") for one in said]
+
+
+def teller(ledger: xr.Dataset) -> Callable[[float], str]:
+    """How a threshold of the ledger is told; of a percentile also the amounts."""
     unit, currency = ledger["threshold"].attrs.get("units", ""), ledger.attrs["currency"]
-    amounts = ledger["threshold_amount"]
-    return [
-        _threshold_name(float(d), unit, currency, amounts.isel(threshold=position))
-        for position, d in enumerate(ledger["threshold"].values)
-    ]
 
+    def told(threshold: float) -> str:
+        label = threshold_label(threshold, unit, currency)
+        if unit != "1" or label == NO_EXCLUSION:
+            return label
+        amounts = ledger["threshold_amount"].sel(threshold=threshold)
+        low, high = money(float(amounts.min()), currency), money(float(amounts.max()), currency)
+        return f"{label} ({low if low == high else f'{low} to {high} by segment'})"
 
-def _threshold_name(threshold: float, unit: str, currency: str, amounts: xr.DataArray) -> str:
-    if math.isinf(threshold) or (unit == "1" and threshold == 1):
-        return NO_EXCLUSION
-    if unit != "1":
-        return f"cap {money(threshold, currency)}"
-    low, high = money(float(amounts.min()), currency), money(float(amounts.max()), currency)
-    return f"cap at percentile {100 * threshold:.6g} ({low if low == high else f'{low} to {high} by segment'})"
+    return told
 
 
 def figure(cell: xr.Dataset, name: str, currency: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
+from ...numerals import plain
 from . import otherwise, sections
 from .answer import answer, carried, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
@@ -106,7 +107,7 @@ def _read(name: str) -> str:
 
 def _json(grid: dict[str, Any]) -> str:
     """JSON that cannot end the element it stands in."""
-    text = json.dumps(grid, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(plain(grid), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

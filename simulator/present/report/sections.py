@@ -180,7 +180,7 @@ def design_tables(contents: Contents) -> Iterator[Table]:
     compared = at_threshold(place.compared, -1)
     for design in contents.designs:
         rows = party_rows(compared.sel(design=design.name), contents.currency)
-        rule = rule_of(contents, design.name, -1)
+        rule = contents.rule_of(design.name, -1)
         caption = f"{design.name}: each party’s year among {place.label}, {rule}"
         bounded = any(cell.startswith(("<", ">")) for row in rows for cell in row[1:])
         head = ["Party", *(title for _, title in PARTY_FIGURES)]
@@ -190,19 +190,6 @@ def design_tables(contents: Contents) -> Iterator[Table]:
 def at_threshold(compared: xr.Dataset, position: int) -> xr.Dataset:
     """A comparison at one point of the grid, where it varies along the grid."""
     return compared.isel(threshold=position) if "threshold" in compared["expected_surplus"].dims else compared
-
-
-def rule_of(contents: Contents, design: str, position: int) -> str:
-    """Which patient-level rule a design was settled with."""
-    rule = next(one for one in contents.designs if one.name == design).exclusion
-    own = rule.fixed_thresholds()
-    if not own:
-        return contents.thresholds[position]
-    if own == (float("inf"),):
-        return NO_EXCLUSION
-    labels = contents.summary["threshold"].values.tolist()
-    named = [contents.thresholds[labels.index(at)] for at in own if at in labels]
-    return f"{rule.kind.replace('_', ' ')}: {', '.join(named)}" if rule.kind != "cap" else named[-1]
 
 
 def reference_note(contents: Contents) -> str:

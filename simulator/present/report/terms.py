@@ -12,10 +12,9 @@ import xarray as xr
 from ...base import Term, fields_of
 from ...contracts.design import Design
 from ...contracts.parties import Party
-from ..text import SYMBOLS, money, people
+from ..text import full_money, money, people
 from .gather import Contents
 from .rounding import amount, exact, given, percent
-from .sections import rule_of
 from .tables import Table
 
 _APART = ("name", "expresses", "parties")
@@ -32,7 +31,7 @@ def budget_table(contents: Contents) -> Table:
     size = float(contents.summary["population_size"][-1])
     found = contents.agreed.isel({dim: -1 for dim in ("population_size", "threshold") if dim in contents.agreed.dims})
     rows = [
-        [design.name, rule_of(contents, design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
+        [design.name, contents.rule_of(design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
         for design in contents.designs
     ]
     head = [
@@ -58,17 +57,12 @@ def _budget_row(cell: xr.Dataset, size: float, contents: Contents) -> list[str]:
     budget, error, cost = (float(cell[name]) for name in ("budget", "budget_se", "expected_cost"))
     varies = error > 0
     told = amount(budget, error, contents.currency) if varies else money(budget, contents.currency, figures=4)
-    head = (
-        amount(budget / size, error / size, contents.currency) if varies else _pence(budget / size, contents.currency)
-    )
+    a_head, currency = budget / size, contents.currency
+    head = amount(a_head, error / size, currency) if varies else full_money(a_head, currency, 2)
     if not math.isfinite(cost):
         return [told, head, "—", "—", "—"]
     above = percent(budget / cost - 1, error / cost, sign=True) if varies else exact(budget / cost - 1, sign=True)
-    return [told, head, money(cost, contents.currency, figures=4), _pence(cost / size, contents.currency), above]
-
-
-def _pence(value: float, currency: str) -> str:
-    return f"{'−' if value < 0 else ''}{SYMBOLS.get(currency, f'{currency} ')}{abs(value):,.2f}"
+    return [told, head, money(cost, contents.currency, figures=4), full_money(cost / size, contents.currency, 2), above]
 
 
 def term_tables(designs: Sequence[Design], currency: str) -> Iterator[Table]:
@@ -151,8 +145,7 @@ def _number(value: float, meaning: str, currency: str) -> str:
     if _MONEY.search(meaning) and "annual cost" in meaning and value <= 1:
         return f"percentile {100 * value:g}"
     if _MONEY.search(meaning):
-        symbol = SYMBOLS.get(currency, f"{currency} ")
-        return f"{'−' if value < 0 else ''}{symbol}{abs(value):,.{0 if value == round(value) else 2}f}"
+        return full_money(value, currency, 0 if value == round(value) else 2)
     return given(value) if _SHARE.search(meaning) else f"{value:,.10g}".replace("-", "−")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from ...contracts.compare import EXACT_FIGURES as COMPARED_EXACTLY
-from ..text import AS_DRAWN
+from ..text import AS_DRAWN, is_as_drawn
 from .gather import Contents
 from .names import NO_EXCLUSION
 
@@ -80,10 +80,10 @@ def _minimum_rows(contents: Contents) -> Iterator[dict[str, Any]]:
 
 
 def _rows(
-    contents: Contents, figure: xr.DataArray, error: xr.DataArray | None, interval: xr.DataArray | None = None
+    contents: Contents, figure: xr.DataArray, errors_of: xr.DataArray | None, interval: xr.DataArray | None = None
 ) -> Iterator[dict[str, Any]]:
     """A row for each value of a figure that is known."""
-    errors = None if error is None else error.transpose(*figure.dims).values
+    errors = None if errors_of is None else errors_of.transpose(*figure.dims).values
     bounds = None if interval is None else interval.transpose(*figure.dims, "bound").values
     known = _coordinates(contents, figure)
     empty: dict[str, Any] = dict.fromkeys(COLUMNS)
@@ -92,15 +92,18 @@ def _rows(
         if math.isnan(value):
             continue
         row = empty | {column: values[at[axis]] for column, axis, values in known}
-        row |= {"value": float(value), "error": EXACT if errors is None else _error(float(errors[at]), row)}
+        if row["design"] and "threshold" in figure.dims:  # a design has a rule of its own
+            row["rule"] = contents.rule_of(row["design"], at[figure.dims.index("threshold")])
+        error = EXACT if errors is None else _error(float(errors[at]), float(value), row)
+        row |= {"value": float(value), "error": error}
         if bounds is not None:
             row |= {"lower 95%": float(bounds[at][0]), "upper 95%": float(bounds[at][1])}
         yield row
 
 
-def _error(error: float, row: dict[str, Any]) -> float | str:
+def _error(error: float, value: float, row: dict[str, Any]) -> float | str:
     """A standard error, or what stands in its place."""
-    if error != 0:
+    if not is_as_drawn(error, 1.0 if row["unit"] == "1" else value):
         return error
     return EXACT if row["statistic"] in _REMOVED and row["rule"] == NO_EXCLUSION else AS_DRAWN
 

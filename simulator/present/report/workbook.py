@@ -11,7 +11,7 @@ from typing import Any
 
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
-from ..text import SYMBOLS
+from ..text import sign_of
 from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
 from .figures import Cell, Figure, FigureTable, figure_tables
@@ -229,8 +229,7 @@ def _code(form: str, decimals: int, currency: str) -> str:
     if form == "share":
         return f"0{places}%"
     if form == "money":
-        symbol = SYMBOLS.get(currency, f"{currency} ").replace('"', "")
-        return f'"{symbol}"#,##0{places}'
+        return f'"{sign_of(currency)}"#,##0{places}'
     return f"0{places}" if form == "number" else "#,##0"
 
 
