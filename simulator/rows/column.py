@@ -1,0 +1,284 @@
+"""One column: numbers, moments, or text by its distinct levels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .numbers import number_of, numbers_of
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_NESTED = (list, tuple, set, dict, np.ndarray, bytes)
+
+
+class NestedError(TypeError):
+    """A column that holds lists or records."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers, true or false, or moments, shape (row,); or the distinct texts, where `codes` are given.
+    codes : ndarray of int, optional
+        Position of each row's text among `values`; −1 where it has none.
+    typed : bool
+        Whether the table said that it is text; in a CSV file it may as well be a number.
+    odd : Counter
+        Of a column that was read as numbers: rows in which something else stood, by kind.
+    """
+
+    values: NDArray[Any]
+    codes: NDArray[np.int64] | None = None
+    typed: bool = True
+    odd: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        return int(self.values.size if self.codes is None else self.codes.size)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds text."""
+        return self.codes is not None
+
+    @property
+    def is_dates(self) -> bool:
+        """Whether it holds moments."""
+        return self.values.dtype.kind == "M"
+
+    @property
+    def is_truths(self) -> bool:
+        """Whether it holds true and false and nothing else."""
+        return self.values.dtype.kind == "b"
+
+    @cached_property
+    def missing(self) -> Mask:
+        """Where nothing is."""
+        if self.codes is not None:
+            return np.asarray(self.codes < 0)
+        if self.is_dates:
+            return np.asarray(np.isnat(self.values))
+        return np.isnan(self.values) if self.values.dtype.kind == "f" else np.zeros(self.size, bool)
+
+    @cached_property
+    def numbers(self) -> tuple[Array, Counter[str]]:
+        """As numbers, nan where there is none, and in how many rows something else stands, by kind."""
+        if self.codes is None:
+            if self.is_dates:
+                return np.full(self.size, np.nan), Counter(text=int((~self.missing).sum()))
+            truths = Counter(truth=self.size) if self.is_truths and self.size else Counter[str]()
+            return np.asarray(self.values, np.float64), self.odd + truths
+        rows = np.bincount(self.codes[self.codes >= 0], minlength=self.values.size)
+        values, kinds = numbers_of(self.values, rows)
+        return np.append(values, np.nan)[self.codes], kinds
+
+    @cached_property
+    def by_level(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Codes of the rows and their distinct values, whatever they are; −1 where nothing is."""
+        if self.codes is not None:
+            return self.codes, self.values
+        import pandas as pd
+
+        codes, levels = pd.factorize(self.values)
+        codes = np.asarray(codes, np.int64)
+        codes[self.missing] = -1
+        return codes, np.asarray(levels)
+
+    def without(self, marks: Sequence[str]) -> Column:
+        """With the cells missing that hold one of these marks."""
+        if self.codes is not None:
+            gone = np.flatnonzero([str(level).strip() in marks for level in self.values])
+            return replace(self, codes=np.where(np.isin(self.codes, gone), -1, self.codes))
+        if self.values.dtype.kind not in "iuf":
+            return self
+        numbers = [value for value, kind in map(number_of, marks) if kind == "number"]
+        gone = np.isin(self.values, numbers)
+        return replace(self, values=np.where(gone, np.nan, self.values)) if gone.any() else self
+
+    def blank_as_zero(self) -> Column:
+        """With 0 where nothing is."""
+        if not self.missing.any():
+            return self
+        if self.codes is None:
+            return replace(self, values=np.where(self.missing, 0.0, self.values)) if not self.is_dates else self
+        return replace(
+            self, values=np.append(self.values, "0"), codes=np.where(self.missing, self.values.size, self.codes)
+        )
+
+    def rows(self, kept: Any) -> Column:
+        """Some of the rows, by mask or slice."""
+        if self.codes is None:
+            return replace(self, values=self.values[kept])
+        return replace(self, codes=self.codes[kept])
+
+
+def text_column(texts: Any, typed: bool = True) -> Column:
+    """A column of texts; nothing is where there is None or an empty text."""
+    import pandas as pd
+
+    codes, levels = pd.factorize(texts)
+    return of_levels(np.asarray(codes, np.int64), np.asarray(levels, object), typed)
+
+
+def of_levels(codes: NDArray[np.int64], levels: NDArray[Any], typed: bool = True) -> Column:
+    """A column of texts from the code of each row; an empty text is no text."""
+    empty = np.flatnonzero(levels == "")
+    return Column(levels, np.where(np.isin(codes, empty), -1, codes) if empty.size else codes, typed)
+
+
+def column_of(given: Any) -> Column:
+    """A column from a Series, an array or a list.
+
+    Raises
+    ------
+    NestedError
+        Where it holds lists or records.
+    """
+    import pandas as pd
+
+    series = given if isinstance(given, pd.Series) else pd.Series(_array(given))
+    kind = series.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _of_categories(series)
+    if isinstance(kind, pd.DatetimeTZDtype):
+        series = series.dt.tz_localize(None)
+        kind = series.dtype
+    if pd.api.types.is_datetime64_dtype(kind):
+        return Column(np.asarray(series.to_numpy(dtype="datetime64[us]")))
+    if pd.api.types.is_bool_dtype(kind) and not series.isna().any():
+        return Column(series.to_numpy(dtype=bool))
+    if pd.api.types.is_complex_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind):
+        return text_column(series.astype(str).to_numpy(dtype=object))
+    if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
+        whole = pd.api.types.is_integer_dtype(kind) and not series.isna().any()
+        return Column(series.to_numpy() if whole else series.to_numpy(dtype=float, na_value=np.nan))
+    if isinstance(kind, pd.StringDtype):
+        return text_column(series)
+    return _of_objects(np.asarray(series.to_numpy(dtype=object, na_value=None)))
+
+
+def _array(given: Any) -> NDArray[Any]:
+    """An array of one dimension; what cannot be one is kept cell by cell."""
+    try:
+        found = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        found = np.empty(0)
+    if found.ndim == 1:
+        return found
+    cells = np.empty(len(given), object)
+    cells[:] = list(given)
+    return cells
+
+
+def _of_categories(series: Any) -> Column:
+    levels = np.asarray(series.cat.categories)
+    codes = np.asarray(series.cat.codes, np.int64)
+    if levels.dtype.kind in "iufM" or not all(isinstance(level, str) for level in levels):
+        inner = column_of(levels)
+        if inner.codes is None and inner.values.dtype.kind in "iuf":
+            return Column(np.append(inner.values.astype(float), np.nan)[codes])
+        if inner.codes is None and inner.is_dates:
+            return Column(np.append(inner.values, np.datetime64("NaT"))[codes])
+        levels = np.asarray([_as_text(level) for level in levels], object)
+    return of_levels(codes, np.asarray(levels, object))
+
+
+def _of_objects(values: NDArray[Any]) -> Column:
+    """Cells of any type: numbers, truths or moments where all are, text otherwise."""
+    import pandas as pd
+
+    if pd.api.types.infer_dtype(values, skipna=True) == "string":
+        return text_column(values)
+    there = [value for value in values if not _is_missing(value)]
+    if any(isinstance(value, _NESTED) for value in there):
+        raise NestedError
+    if not there:
+        return Column(np.full(values.size, np.nan))
+    kinds = set(map(type, there))
+    if kinds <= {bool, np.bool_} and len(there) == values.size:
+        return Column(values.astype(bool))
+    if all(issubclass(kind, int | float | Decimal | np.number) and kind is not bool for kind in kinds):
+        return Column(np.array([np.nan if _is_missing(value) else _as_float(value) for value in values]))
+    if all(issubclass(kind, dt.date | np.datetime64) for kind in kinds):
+        return _of_moments(values)
+    texts = np.array([None if _is_missing(value) else _as_text(value) for value in values], object)
+    return text_column(texts, typed=False)
+
+
+def _of_moments(values: NDArray[Any]) -> Column:
+    try:
+        plain = [None if _is_missing(value) else np.datetime64(_naive(value), "us") for value in values]
+    except (ValueError, OverflowError):
+        return text_column(np.array([None if _is_missing(value) else str(value) for value in values], object))
+    return Column(np.array([np.datetime64("NaT") if value is None else value for value in plain], "datetime64[us]"))
+
+
+def _naive(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether nothing is there: None, nan, NaT, pandas' NA, or an empty text."""
+    if value is None or (isinstance(value, str) and not value):
+        return True
+    if isinstance(value, _NESTED):
+        return False
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas' NA is neither true nor false
+        return True
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return np.inf if value > 0 else -np.inf
+
+
+def _as_text(value: Any) -> str:
+    """A cell of a column of text, as people write it: 3.0 is 3, and a moment without a time a date."""
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
+    return str(value)
+
+
+def plain_numbers(levels: Sequence[str]) -> bool:
+    """Whether texts are whole or decimal numbers as a program writes them, so that nothing is lost by reading them so.
+
+    Examples
+    --------
+    >>> plain_numbers(["1", "20", "-3.5"]), plain_numbers(["01001"]), plain_numbers(["1", "1.0"])
+    (True, False, False)
+    """
+    found = set()
+    for level in levels:
+        text = level.strip()
+        digits = text.removeprefix("-")
+        if not digits.isascii() or not digits.replace(".", "", 1).isdigit() or len(digits) > 15:
+            return False
+        if (
+            digits.startswith(".")
+            or digits.endswith(".")
+            or (len(digits) > 1 and digits[0] == "0" and digits[1] != ".")
+        ):
+            return False
+        found.add(float(text))
+    return len(found) == len(levels)

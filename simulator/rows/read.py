@@ -1,0 +1,56 @@
+"""The one reader of rows: from a file or a frame to the columns that are wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .arrow import read_parquet
+from .frame import read_memory
+from .layout import Layout
+from .names import Said
+from .sheet import read_sheet
+from .source import Kind, kind_of
+from .table import Choose, Table
+from .text import read_text
+from .totals import without_total
+
+_READERS: dict[Kind, Callable[[Path, Layout, Choose, Said], Table]] = {
+    "text": read_text, "parquet": read_parquet, "sheet": read_sheet,
+}  # fmt: skip
+
+
+def read(source: Any, choose: Choose, layout: Layout, said: Said, amounts: Sequence[str] = ()) -> Table:
+    """The columns of a file, or of a frame, that are wanted.
+
+    Parameters
+    ----------
+    source : path-like, DataFrame, Arrow table or mapping of str to array
+    choose : callable
+        From the headers to the columns.
+    layout : Layout
+    said : Said
+        What sentences call the table.
+    amounts : sequence of str
+        Columns that a total adds up, by the names that `choose` gives them; without any no row is taken for a total.
+
+    Raises
+    ------
+    SimulatorError
+        One sentence for whatever is wrong with the file or the table.
+    """
+    if isinstance(source, str | os.PathLike):
+        table = _READERS[kind_of(source, said)](Path(source), layout, choose, said)
+    else:
+        table = read_memory(source, layout, choose, said)
+    if table.size == 0:
+        raise said.of_rows(f"{said.holds} no rows", "check that the file was written in full")
+    if layout.blank_as_zero:
+        table.columns |= {name: table.columns[name].blank_as_zero() for name in amounts if name in table.columns}
+    if layout.missing:
+        table.columns = {name: column.without(layout.missing) for name, column in table.columns.items()}
+    if amounts:
+        without_total(table, amounts, said)
+    return table
