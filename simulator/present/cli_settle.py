@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..base import SimulatorError
+from .cli_rows import NAMES, layout_of, row_options
 from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
 from .tidy import LAST, dataset_json, tidy
 from .voice import Fraction
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ..contracts.design import Design
+    from ..rows.layout import LayoutOptions
 
 
 @click.command(cls=Verb)
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 )
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
-@click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
+@click.option(
+    "--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV, Parquet or Excel file, not draws."
+)
+@row_options
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
 def settle(
@@ -49,25 +54,27 @@ def settle(
     out: str | None,
     as_json: bool,
     csv: str | None,
+    **rows: Any,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
     expenditure); as the terms ask, also members, revenue, quality, met_standard, minimum_rate, adjustment and, where
-    SOURCE has several designs, design. Money is per year, shares are fractions.
+    SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
+    Medicare Shared Savings Program are known; --columns names others.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     with clear_errors():
         _refuse_idle(source, {"--payoff": payoff, "--actuals": actuals, "--plot": plot, "--out": out,
-                              "--replicates": replicates, "--seed": seed})  # fmt: skip
+                              "--replicates": replicates, "--seed": seed, **_options_of(rows)})  # fmt: skip
         for read in filter(None, (source, actuals)):
             check_told(as_json, csv, read)
             check_output("--out", out, read)
         if plot is not None:
             check_picture(plot, source)
         if actuals is not None:
-            told = _actuals(source, actuals, out)
+            told = _actuals(source, actuals, layout_of(rows), out)
         elif payoff:
             told = _payoff(source, plot)
         else:
@@ -88,14 +95,22 @@ _IDLE = (
 
 def _refuse_idle(source: str, options: dict[str, object]) -> None:
     """Refuse options that would be ignored."""
-    given = {name for name, value in options.items() if value not in (None, False)}
+    given = {name for name, value in options.items() if value not in (None, False, "")}
     for pair, mend in _IDLE:
         if given.issuperset(pair):
             raise SimulatorError(pair[1], None, f"does nothing beside {pair[0]}", mend)
+    idle = sorted(given & set(_options_of(dict.fromkeys(NAMES))))
+    if idle and "--actuals" not in given:
+        raise SimulatorError(idle[0], None, "is about real rows alone", "add --actuals")
     if "--plot" in given and "--payoff" not in given:
         raise SimulatorError("--plot", None, "draws the payoff alone", "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
         raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
+
+
+def _options_of(rows: dict[str, Any]) -> dict[str, object]:
+    """Options of the layout of rows, as they are written."""
+    return {f"--{name.replace('_', '-')}": value for name, value in rows.items()}
 
 
 def _settle_draws(
@@ -153,24 +168,22 @@ def _payoff(source: str, plot: str | None) -> Told:
     return Told(lambda: payoff_report(payoffs), lambda: dataset_json(payoffs, over), lambda: tidy(payoffs))
 
 
-def _actuals(source: str, rows: str, out: str | None) -> Told:
+def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None) -> Told:
     import pandas as pd
 
-    from ..contracts.actuals import load_designs, settle_actuals
+    from ..contracts.actuals import load_designs, settle_rows
+    from ..contracts.reading import year_end_rows
     from ..files import write_whole
     from .text_settle import actuals_report
 
     designs = load_designs(source)
-    try:
-        frame = pd.read_csv(rows)
-    except FileNotFoundError:
-        raise SimulatorError(rows, None, "does not exist", "check the name") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise SimulatorError(rows, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
     with _about(rows):
-        settled = settle_actuals(designs, frame)
-    known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
-    settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
+        frame = year_end_rows(rows, **layout)
+        settled = settle_rows(designs, frame)
+    notes = frame.attrs["notes"]
+    known = [at for at, name in enumerate(frame) if frame.iloc[:, at].dtype.kind not in "fiub" and name not in settled]
+    settled = pd.concat([frame.iloc[:, known[:1]], settled], axis=1)  # the column that says whose row it is
+    settled.attrs["notes"] = notes
     if out:
         write_whole(out, lambda partial: settled.to_csv(partial, index=False))
     return Told(

@@ -114,7 +114,7 @@ def columns_of_arrow(
     except (pa.ArrowException, ValueError, OverflowError):
         raise said.of_rows(f"{said.has} a column that cannot be read", "write the table afresh") from None
     places = {at: last[name] for at, name in enumerate(headers.names) if name in last}
-    return Table(headers, columns, tuple({at: texts[k] for at, texts in places.items()} for k in (0, 1)))  # type: ignore[arg-type]
+    return Table(headers, columns, picks, tuple({at: texts[k] for at, texts in places.items()} for k in (0, 1)))  # type: ignore[arg-type]
 
 
 def _column(values: Any) -> Column:

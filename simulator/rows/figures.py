@@ -19,7 +19,9 @@ _WORDS = {
 _NUMBERS_ONLY = "leave only numbers there, such as 1,234.50 or £1,234.50"
 
 
-def figures_of(table: Table, names: Sequence[str], said: Said, shares: Iterable[str] = ()) -> dict[str, Array]:
+def figures_of(
+    table: Table, names: Sequence[str], said: Said, shares: Iterable[str] = (), flags: Iterable[str] = ()
+) -> dict[str, Array]:
     """Columns as numbers, nan where a cell is blank, missing or suppressed.
 
     Parameters
@@ -30,30 +32,33 @@ def figures_of(table: Table, names: Sequence[str], said: Said, shares: Iterable[
     said : Said
     shares : iterable of str
         Columns of fractions, in which a percentage is understood.
+    flags : iterable of str
+        Columns of 1 and 0, in which TRUE, FALSE, yes and no are understood.
 
     Raises
     ------
     SimulatorError
         One for all columns that hold text, TRUE or FALSE, or percentages where there should be amounts.
     """
-    shares, found, wrong = set(shares), {}, {}
+    understood = {**dict.fromkeys(shares, "percentage"), **dict.fromkeys(flags, "truth")}
+    headers = {pick.name: table.headers.names[pick.position] for pick in table.picks}
+    found: dict[str, Array] = {}
+    wrong: dict[str, Counter[str]] = {}
     for name in dict.fromkeys(names):
-        found[name], kinds = table.columns[name].numbers
-        kinds = Counter(kinds)
-        if suppressed := kinds.pop("suppressed", 0):
-            _note(table, name, suppressed, said)
-        if name in shares:
-            kinds.pop("percentage", 0)
+        found[name], odd = table.columns[name].numbers
+        if odd["suppressed"]:
+            _note(table, headers[name], odd["suppressed"], said)
+        kinds = Counter({kind: n for kind, n in odd.items() if kind not in ("suppressed", understood.get(name))})
         if kinds:
-            wrong[name] = kinds
+            wrong[headers[name]] = kinds
     if wrong:
         raise _refusal(wrong, said)
     return found
 
 
 def _note(table: Table, name: str, rows: int, said: Said) -> None:
-    many = "" if said.private else f" in {rows:,} rows"
-    note = f"Figures of column {name!r} are suppressed (*){many} and were taken as missing."
+    many = "Some figures" if said.private else "One figure" if rows == 1 else f"{rows:,} figures"
+    note = f"{many} of column {name!r} {'is' if many.startswith('One') else 'are'} suppressed (*) and taken as missing."
     if note not in table.notes:
         table.notes.append(note)
 

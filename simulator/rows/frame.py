@@ -35,8 +35,9 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     if names is None:
         raise said.of_rows(f"{'are' if said.many else 'is'} neither a file nor a table", "give a path or a DataFrame")
     headers = Headers(names, layout.columns)
-    columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in choose(headers)}
-    return _even(Table(headers, columns), said)
+    picks = choose(headers)
+    columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in picks}
+    return _even(Table(headers, columns, picks), said)
 
 
 def _names(source: Any) -> Sequence[Any] | None:
@@ -54,7 +55,7 @@ def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     picks = choose(headers)
     columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
     last = tuple(_texts(frame, at) for at in (1, 2))
-    return Table(headers, columns, (last[0], last[1]), index=frame.index)
+    return Table(headers, columns, picks, (last[0], last[1]), index=frame.index)
 
 
 def _flat(name: Any) -> str:
@@ -84,11 +85,8 @@ def _even(table: Table, said: Said) -> Table:
     return table
 
 
-def columns_from_cells(rows: list[list[Any]], at: Sequence[int], names: Sequence[object], said: Said) -> list[Column]:
-    """Columns of a list of rows, at some positions."""
-    found = []
-    for position, name in zip(at, names, strict=True):
-        cells = np.empty(len(rows), object)
-        cells[:] = [row[position] if position < len(row) else None for row in rows]
-        found.append(_column(cells, name, said))
-    return found
+def column_from_cells(rows: list[list[Any]], position: int, name: object, said: Said) -> Column:
+    """A column of a list of rows."""
+    cells = np.empty(len(rows), object)
+    cells[:] = [row[position] if position < len(row) else None for row in rows]
+    return _column(cells, name, said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ _READERS: dict[Kind, Callable[[Path, Layout, Choose, Said], Table]] = {
 }  # fmt: skip
 
 
-def read(source: Any, choose: Choose, layout: Layout, said: Said, amounts: Sequence[str] = ()) -> Table:
+def read(source: Any, choose: Choose, layout: Layout, said: Said) -> Table:
     """The columns of a file, or of a frame, that are wanted.
 
     Parameters
@@ -33,8 +33,6 @@ def read(source: Any, choose: Choose, layout: Layout, said: Said, amounts: Seque
     layout : Layout
     said : Said
         What sentences call the table.
-    amounts : sequence of str
-        Columns that a total adds up, by the names that `choose` gives them; without any no row is taken for a total.
 
     Raises
     ------
@@ -48,9 +46,9 @@ def read(source: Any, choose: Choose, layout: Layout, said: Said, amounts: Seque
     if table.size == 0:
         raise said.of_rows(f"{said.holds} no rows", "check that the file was written in full")
     if layout.blank_as_zero:
-        table.columns |= {name: table.columns[name].blank_as_zero() for name in amounts if name in table.columns}
+        zeros = [pick.name for pick in table.picks if pick.may_be_zero]
+        table.columns |= {name: table.columns[name].blank_as_zero() for name in zeros}
     if layout.missing:
         table.columns = {name: column.without(layout.missing) for name, column in table.columns.items()}
-    if amounts:
-        without_total(table, amounts, said)
+    without_total(table, said)
     return table

@@ -13,7 +13,7 @@ from typing import Any
 from ..base import SimulatorError
 from . import sheet_worker
 from .arrow import needs
-from .frame import columns_from_cells
+from .frame import column_from_cells
 from .headers import Headers
 from .layout import Layout
 from .names import Said
@@ -66,11 +66,9 @@ def _table(rows: list[list[Any]], layout: Layout, choose: Choose, said: Said) ->
         raise said.of_rows(f"{said.holds} no rows", "check that the sheet and its header row are the right ones")
     headers = Headers(rows[top - 1], layout.columns)
     picks = choose(headers)
-    columns = columns_from_cells(
-        body, [pick.position for pick in picks], [headers.names[pick.position] for pick in picks], said
-    )
+    columns = {pick.name: column_from_cells(body, pick.position, headers.names[pick.position], said) for pick in picks}
     last = [_texts(body[-at]) if len(body) >= at else {} for at in (1, 2)]
-    return Table(headers, dict(zip((pick.name for pick in picks), columns, strict=True)), (last[0], last[1]))
+    return Table(headers, columns, picks, (last[0], last[1]))
 
 
 def _texts(row: list[Any]) -> dict[int, str]:

@@ -21,6 +21,10 @@ class Pick(NamedTuple):
     position: int
     number: bool = False
     """Whether nothing but numbers is wanted of it."""
+    adds_up: bool = False
+    """Whether a row of totals holds its sum."""
+    may_be_zero: bool = False
+    """Whether a blank may stand for 0."""
 
 
 Choose = Callable[[Headers], list[Pick]]
@@ -33,6 +37,7 @@ class Table:
 
     headers: Headers
     columns: dict[str, Column]
+    picks: list[Pick]
     last: tuple[dict[int, str], dict[int, str]] = field(default_factory=lambda: ({}, {}))
     """Texts of the last row and of the one before it, by position."""
     notes: list[str] = field(default_factory=list)

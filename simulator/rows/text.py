@@ -239,7 +239,7 @@ def _gathered(chunks: Iterator[pd.DataFrame], headers: Headers, picks: list[Pick
     columns = {
         pick.name: _joined(numbers[pick.position]) if pick.number else texts[pick.position].column() for pick in picks
     }
-    return Table(headers, columns, (tail[1], tail[0]))
+    return Table(headers, columns, picks, (tail[1], tail[0]))
 
 
 def _too_many(said: Said) -> SimulatorError:

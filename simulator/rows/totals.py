@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +12,13 @@ _LABELS = {"total", "totals", "grand total", "all", "sum"}
 _TOLERANCE = 0.005
 
 
-def without_total(table: Table, amounts: Sequence[str], said: Said) -> None:
+def without_total(table: Table, said: Said) -> None:
     """Leave out a last row that is labelled as a total and is one; ask about one that is only labelled so.
 
     Parameters
     ----------
     table : Table
-    amounts : sequence of str
-        Columns, by the names that were wanted, that a total adds up.
+    said : Said
 
     Raises
     ------
@@ -30,7 +27,7 @@ def without_total(table: Table, amounts: Sequence[str], said: Said) -> None:
     """
     if table.size < 2 or not _labelled(table):
         return
-    sums = [_is_sum(table.columns[name].numbers[0]) for name in amounts if name in table.columns]
+    sums = [_is_sum(table.columns[pick.name].numbers[0]) for pick in table.picks if pick.adds_up]
     if not sums or not all(sums):
         raise said.of_rows(
             f"{said.has} a last row that is called a total and is not the sum of the rows above",
@@ -42,7 +39,7 @@ def without_total(table: Table, amounts: Sequence[str], said: Said) -> None:
 
 def _labelled(table: Table) -> bool:
     """Whether the last row alone has the name of a total in some column."""
-    chosen = {at: column for name, column in table.columns.items() for at in table.headers.positions(name)[:1]}
+    chosen = {pick.position: table.columns[pick.name] for pick in table.picks}
     last, before = table.last
     for at, text in last.items():
         column = chosen.get(at)

@@ -77,10 +77,10 @@ def read_bands(source: Any, segment: str | None, smallest: int, layout: Layout) 
     rule = parse_rule(segment)
 
     def choose(headers: Headers) -> list[Pick]:
-        numbers = [Pick(name, headers.only(name, SAID), number=True) for name in COLUMNS]
+        numbers = [Pick(name, headers.only(name, SAID), True, name in ("n", "total")) for name in COLUMNS]
         return [*numbers, *([Pick(rule.column, headers.only(rule.column, SAID))] if rule.column else [])]
 
-    table = read(source, choose, layout, SAID, amounts=("n", "total"))
+    table = read(source, choose, layout, SAID)
     columns = figures_of(table, COLUMNS, SAID)
     codes, names = assign(rule, table.columns, table.size)
     return names, [_bands(columns, codes == code, smallest) for code in range(len(names))]

@@ -151,8 +151,8 @@ class Rows:
     names: tuple[str, ...]
     fold: NDArray[np.int8]
     """Shape (row,): 0 or 1, a person's rows together."""
-    person: NDArray[np.int64]
-    """Shape (row,): a number for each person: each row its own where no ids were given."""
+    person: NDArray[np.int64] | None = None
+    """Shape (row,): whose row it is, as a number; None where each row is a person."""
     report: dict[str, Any] = field(default_factory=dict)
     """What was read, dropped and changed, by count and share of cost; small counts are None."""
 
@@ -200,7 +200,7 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     SimulatorError
         One sentence; it never repeats a cell.
     """
-    table = read(source, _choose(how), how.layout, COSTS, how.money)
+    table = read(source, _choose(how), how.layout, COSTS)
     numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]
     amounts = figures_of(table, numeric, COSTS, [name for name in (how.exposure,) if name])
     for name in numeric:
@@ -219,14 +219,17 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     exposure, weight = _exposure(amounts, how, tally), _weight(amounts, how, tally)
     cost, negative = _not_negative(parts, len(taken), how, tally.left)
     left = tally.left
-    person = _persons(table.columns.get(how.person or ""), table.size)
-    fold = _folds(person, seed)
+    person = _numbered(table.columns[how.person]) if how.person else None
+    fold = _folds(person, table.size, seed)
     _refuse_empty(cost[left], how.smallest_count)
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
     weight = exposure * weight
     report["member_years"] = round(float(weight[left].sum()), -1)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
-    return Rows(cost[left] / exposure[left], weight[left], code[left], tuple(names), fold[left], person[left], report)
+    return Rows(
+        cost[left] / exposure[left], weight[left], code[left], tuple(names), fold[left],
+        None if person is None else person[left], report,
+    )  # fmt: skip
 
 
 _UNASKED = "\0person"
@@ -237,7 +240,11 @@ def _choose(how: Reading) -> Choose:
     """The columns that a fit wants of a table, and one that looks like a person's id where none is named."""
 
     def choose(headers: Headers) -> list[Pick]:
-        picks = [Pick(name, headers.only(name, COSTS), name not in how.texts) for name in how.columns]
+        money, texts = set(how.money), how.texts
+        picks = [
+            Pick(name, headers.only(name, COSTS), name not in texts, name in money, name in money)
+            for name in how.columns
+        ]
         looks_like = person_like(headers) if how.person is None else None
         known = {pick.position for pick in picks}
         return picks if looks_like is None or looks_like in known else [*picks, Pick(_UNASKED, looks_like)]
@@ -340,27 +347,24 @@ def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_
     return cost, {"policy": how.negative, "rows": None if np.isnan(counted) else rows, "change_of_cost": change}
 
 
-def _persons(column: Column | None, rows: int) -> NDArray[np.int64]:
-    """A number for each row's person, in their order.
-
-    All rows without an id are taken for one person's, so that they do not pass for many.
-    """
-    if column is None:
-        return np.arange(rows)
+def _numbered(column: Column) -> NDArray[np.int64]:
+    """Ids as numbers, in their order; rows without one are taken for one person's: they must not pass for many."""
     import pandas as pd
 
     codes, _ = column.by_level
     known = codes >= 0
     numbers, persons = pd.factorize(codes[known])
-    found = np.full(rows, len(persons))
+    found = np.full(codes.size, len(persons))
     found[known] = numbers
     return found
 
 
-def _folds(person: NDArray[np.int64], seed: int) -> NDArray[np.int8]:
+def _folds(person: NDArray[np.int64] | None, rows: int, seed: int) -> NDArray[np.int8]:
     """A half for each person, at random."""
     random = np.random.default_rng(seed)
-    return random.integers(0, 2, int(person.max(initial=0)) + 1, dtype=np.int8)[person]
+    if person is None:
+        return random.integers(0, 2, rows, dtype=np.int8)
+    return random.integers(0, 2, int(person.max(initial=0)) + 2, dtype=np.int8)[person]
 
 
 def _refuse_empty(cost: Array, smallest: int) -> None:

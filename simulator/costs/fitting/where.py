@@ -46,10 +46,12 @@ class Condition(NamedTuple):
     text: str
     """As it may be told: quoted texts and numbers of five digits or more, which may be somebody's, left out."""
     columns: frozenset[str]
-    texts: frozenset[str]
-    """The columns among them that are compared with a quoted text."""
     holds: Callable[[Columns], Mask]
     """Where it is met; a missing value meets no comparison."""
+    numbers: frozenset[float] = frozenset()
+    """What it compares with."""
+    texts: frozenset[str] = frozenset()
+    """The columns among `columns` that are compared with a quoted text."""
 
 
 def parse(text: str, dates: DayOrder | None = None) -> tuple[Condition, ...]:
@@ -140,8 +142,9 @@ class _Filter(NamedTuple):
         return Condition(
             f"{name} {_SIGNS[kind]} {_told(value)}",
             frozenset([name]),
-            frozenset([name] if isinstance(value, str) else []),
             lambda c: _compared(c[name], compare, value, name, dates),
+            _numbers(value),
+            frozenset([name] if isinstance(value, str) else []),
         )
 
     def _membership(self, left: ast.expr, sign: ast.In | ast.NotIn, right: ast.expr) -> Condition:
@@ -158,7 +161,7 @@ class _Filter(NamedTuple):
 
         text = f"{name} {_SIGNS[type(sign)]} ({', '.join(_told(value) for value in values)})"
         texts = frozenset([name] if any(isinstance(value, str) for value in values) else [])
-        return Condition(text, frozenset([name]), texts, holds)
+        return Condition(text, frozenset([name]), holds, _numbers(*values), texts)
 
     def _is_column(self, node: ast.expr, other: ast.expr) -> bool:
         """Whether a side names the column: a name, or a quoted text beside something that is no name."""
@@ -182,9 +185,14 @@ def _joined(parts: Sequence[Condition], word: str, both: bool, form: str) -> Con
     return Condition(
         form.format(word.join(part.text for part in parts)),
         frozenset().union(*(part.columns for part in parts)),
-        frozenset().union(*(part.texts for part in parts)),
         lambda c: join.reduce([part.holds(c) for part in parts]),
+        frozenset().union(*(part.numbers for part in parts)),
+        frozenset().union(*(part.texts for part in parts)),
     )
+
+
+def _numbers(*values: float | str) -> frozenset[float]:
+    return frozenset(value for value in values if not isinstance(value, str))
 
 
 def _literal(node: ast.expr) -> float | str:
