@@ -64,7 +64,7 @@ def _last_group(file: Any) -> Any:
     """The text columns of the last rows of a Parquet file."""
     import pyarrow as pa
 
-    names = [field.name for field in file.schema_arrow if pa.types.is_string(_inner(field.type))]
+    names = [field.name for field in file.schema_arrow if _is_text(_inner(field.type))]
     return file.read_row_group(file.metadata.num_row_groups - 1, columns=names) if names else pa.table({})
 
 
@@ -72,6 +72,12 @@ def _inner(kind: Any) -> Any:
     import pyarrow as pa
 
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _last_texts(table: Any) -> dict[str, tuple[str, str]]:
@@ -122,7 +128,7 @@ def _column(values: Any) -> Column:
 
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.large_string())
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+    if _is_text(values.type):
         values = values.dictionary_encode()
     return column_of(values.to_pandas(date_as_object=False))
 

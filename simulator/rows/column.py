@@ -83,15 +83,16 @@ class Column:
                 return np.full(self.size, np.nan), Counter(text=int((~self.missing).sum()))
             truths = Counter(truth=self.size) if self.is_truths and self.size else Counter[str]()
             return np.asarray(self.values, np.float64), self.odd + truths
-        rows = np.bincount(self.codes[self.codes >= 0], minlength=self.values.size)
-        values, kinds = numbers_of(self.values, rows)
-        return np.append(values, np.nan)[self.codes], kinds
+        codes, levels = self.by_level
+        values, kinds = numbers_of(levels, np.bincount(codes[codes >= 0]))
+        return np.append(values, np.nan)[codes], kinds
 
     @cached_property
     def by_level(self) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Codes of the rows and their distinct values, whatever they are; −1 where nothing is."""
+        """Codes of the rows and their distinct values, whatever they are, none without rows; −1 where nothing is."""
         if self.codes is not None:
-            return self.codes, self.values
+            used = np.bincount(self.codes + 1, minlength=self.values.size + 1)[1:] > 0
+            return np.append(np.cumsum(used) - 1, -1)[self.codes], self.values[used]
         import pandas as pd
 
         codes, levels = pd.factorize(self.values)

@@ -58,13 +58,12 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
-def _table(rows: list[list[Any]], layout: Layout, choose: Choose, said: Said) -> Table:
-    filled = [number for number, row in enumerate(rows, start=1) if any(cell != "" for cell in row)]
-    top = layout.header_row or (filled[0] if filled else 1)
-    body = [rows[number - 1] for number in filled if number > top]
-    if top > len(rows) or not body:
+def _table(rows: list[tuple[int, list[Any]]], layout: Layout, choose: Choose, said: Said) -> Table:
+    top = layout.header_row or (rows[0][0] if rows else 1)
+    body = [row for number, row in rows if number > top]
+    if not body:
         raise said.of_rows(f"{said.holds} no rows", "check that the sheet and its header row are the right ones")
-    headers = Headers(rows[top - 1], layout.columns)
+    headers = Headers(dict(rows).get(top, []), layout.columns)
     picks = choose(headers)
     columns = {pick.name: column_from_cells(body, pick.position, headers.names[pick.position], said) for pick in picks}
     last = [_texts(body[-at]) if len(body) >= at else {} for at in (1, 2)]

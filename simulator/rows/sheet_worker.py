@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def read(path: str, wanted: "str | int | None") -> tuple[object, ...]:
-    """The rows of a sheet, by name, by number from 1, or the first."""
+    """The rows of a sheet that are not blank, with their numbers; by its name, by its number from 1, or the first."""
     try:
         import python_calamine
     except ImportError:
@@ -42,7 +42,8 @@ def read(path: str, wanted: "str | int | None") -> tuple[object, ...]:
     sheet = book.get_sheet_by_name(names[number - 1])
     if sheet.total_height * sheet.total_width > MOST_CELLS:
         return ("too wide", names)
-    return ("rows", names, list(sheet.iter_rows()))
+    filled = [(number, row) for number, row in enumerate(sheet.iter_rows(), start=1) if any(cell != "" for cell in row)]
+    return ("rows", names, filled)
 
 
 if __name__ == "__main__":

@@ -202,7 +202,7 @@ def _chunks(
     try:
         reader = pd.read_csv(
             text, sep=file.separator, header=None, names=range(width + 1), index_col=False,
-            dtype={pick.position: "category" for pick in picks if not pick.number},
+            dtype={pick.position: str for pick in picks if not pick.number},
             keep_default_na=False, na_values=_missing(layout, width, picks), low_memory=False,
             chunksize=max(min(_MOST_CELLS // (width + 1), 250_000), 256),
         )  # fmt: skip
@@ -282,8 +282,11 @@ class _Texts:
         self._codes: list[Any] = []
 
     def add(self, part: pd.Series) -> None:
-        place = np.array([self._known.setdefault(str(level), len(self._known)) for level in part.cat.categories] + [-1])
-        self._codes.append(place[part.cat.codes.to_numpy()])
+        import pandas as pd
+
+        codes, levels = pd.factorize(part)
+        place = np.array([*(self._known.setdefault(str(level), len(self._known)) for level in levels), -1])
+        self._codes.append(place[codes])
 
     def column(self) -> Column:
         codes = np.concatenate(self._codes) if self._codes else np.empty(0, np.int64)
