@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from .column import Column
 from .headers import Headers
 
@@ -32,12 +30,11 @@ def person_like(headers: Headers) -> int | None:
 
 def repeated(column: Column, name: str) -> str | None:
     """A sentence where rows far outnumber the persons that a column names."""
-    codes, _ = column.by_level
-    known = codes[codes >= 0]
-    persons = np.unique(known).size
-    if not persons or known.size < _FAR * persons:
+    codes, persons = column.by_level
+    rows = int((codes >= 0).sum())
+    if rows < _FAR * len(persons) or not rows:
         return None
     return (
-        f"There are {known.size / persons:.1f} rows for each value of {name!r}. If it is a person's id, name it with "
+        f"There are {rows / len(persons):.1f} rows for each value of {name!r}. If it is a person's id, name it with "
         "person (--person): without it rows are counted as patients."
     )

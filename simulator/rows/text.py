@@ -285,7 +285,8 @@ class _Texts:
         import pandas as pd
 
         codes, levels = pd.factorize(part)
-        place = np.array([*(self._known.setdefault(str(level), len(self._known)) for level in levels), -1])
+        texts = np.asarray(levels, object).tolist()
+        place = np.array([*(self._known.setdefault(text, len(self._known)) for text in texts), -1])
         self._codes.append(place[codes])
 
     def column(self) -> Column:
