@@ -119,6 +119,16 @@ def test_a_column_named_twice_is_refused() -> None:
     assert reading(cost='"cost, all",total').cost == ("cost, all", "total")
 
 
+def test_other_separators_are_told(tmp_path: Path) -> None:
+    for sign, said in (
+        (";", "by semicolons; save it with commas"),
+        ("\t", "by tabs; name it .tsv"),
+        ("|", "vertical bars"),
+    ):
+        with pytest.raises(SimulatorError, match=said):
+            cleaned(wrote(tmp_path, lines().replace(",", sign)))
+
+
 # ── missing cells ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -450,6 +460,11 @@ def test_a_label_alone_is_asked_about(tmp_path: Path, kind: str) -> None:
         cleaned(source)
 
 
+def test_a_total_may_stand_in_a_column_of_numbers(tmp_path: Path) -> None:
+    path = wrote(tmp_path, "age,total\n" + "5,1\n70,2\n" * 12 + "Total,36\n")
+    assert cleaned(path, segment="age:0,65").cost.sum() == cleaned(path, where="age < 99").cost.sum() == 36
+
+
 def test_a_segment_may_be_called_all(tmp_path: Path) -> None:
     assert cleaned(wrote(tmp_path, lines("All,5", "a,5", "All,5", n=20)), segment="band").names == ("All", "a")
 
@@ -522,6 +537,19 @@ def test_rows_that_far_outnumber_persons_are_warned_of(name: str) -> None:
     assert cleaned(frame, person=name).report["notes"] == []
     assert cleaned(frame.assign(**{name: range(80)})).report["notes"] == []
     assert cleaned(frame.rename(columns={name: "practice"})).report["notes"] == []
+
+
+@pytest.mark.parametrize("kind", ["csv", "frame", "arrow"])
+def test_long_ids_stay_apart(tmp_path: Path, kind: str) -> None:
+    ids = [2**53 + 1, 2**53, None] * 12
+    frame: Any = pd.DataFrame({"who": pd.array(ids, "Int64"), "total": 5.0})
+    if kind == "csv":
+        frame.to_csv(tmp_path / "rows.csv", index=False)
+        frame = tmp_path / "rows.csv"
+    if kind == "arrow":
+        frame = pytest.importorskip("pyarrow").table({"who": ids, "total": [5.0] * 36})
+    person = cleaned(frame, person="who").person
+    assert person is not None and person[:3].tolist() == [0, 1, 2]
 
 
 def test_persons_are_numbered_for_whoever_counts_them() -> None:

@@ -162,8 +162,9 @@ def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
         f"{len(settled):,} rows settled: {int((paid > 0).sum()):,} are paid, {int((paid < 0).sum()):,} pay back, "
         f"{int((paid == 0).sum()):,} neither; in all {'−' if paid.sum() < 0 else ''}{total} to providers."
     )
-    parts = [Table(head, rows, labels=1 + len(names)), "Exact: nothing is drawn. Money as in the rows."]
-    return Page("", [verdict], parts, list(settled.attrs.get("notes", ())))
+    table = Table(head, rows, labels=1 + len(names))
+    notes = list(settled.attrs.get("notes", ()))
+    return Page("", [verdict], [table, "Exact: nothing is drawn. Money as in the rows."], notes)
 
 
 def _figure(value: Any, name: Any) -> str:

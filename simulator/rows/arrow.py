@@ -130,6 +130,10 @@ def _column(values: Any) -> Column:
         values = values.cast(pa.large_string())
     if _is_text(values.type):
         values = values.dictionary_encode()
+    if pa.types.is_integer(values.type) and values.null_count and values.type != pa.uint64():
+        import pandas as pd
+
+        return column_of(pd.Series(values.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)))
     return column_of(values.to_pandas(date_as_object=False))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,8 @@ from .numbers import number_of, numbers_of
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_MOST_EXACT = 2**53
+"""Whole numbers beyond this are not all different as floating numbers."""
 _NESTED = (list, tuple, set, dict, np.ndarray, bytes)
 
 
@@ -37,14 +39,11 @@ class Column:
         Position of each row's text among `values`; −1 where it has none.
     typed : bool
         Whether the table said that it is text; in a CSV file it may as well be a number.
-    odd : Counter
-        Of a column that was read as numbers: rows in which something else stood, by kind.
     """
 
     values: NDArray[Any]
     codes: NDArray[np.int64] | None = None
     typed: bool = True
-    odd: Counter[str] = field(default_factory=Counter)
 
     @property
     def size(self) -> int:
@@ -82,9 +81,9 @@ class Column:
             if self.is_dates:
                 return np.full(self.size, np.nan), Counter(text=int((~self.missing).sum()))
             truths = Counter(truth=self.size) if self.is_truths and self.size else Counter[str]()
-            return np.asarray(self.values, np.float64), self.odd + truths
+            return np.asarray(self.values, np.float64), truths
         codes, levels = self.by_level
-        values, kinds = numbers_of(levels, np.bincount(codes[codes >= 0]))
+        values, kinds = numbers_of(levels.tolist(), np.bincount(codes[codes >= 0]))
         return np.append(values, np.nan)[codes], kinds
 
     @cached_property
@@ -103,8 +102,8 @@ class Column:
     def without(self, marks: Sequence[str]) -> Column:
         """With the cells missing that hold one of these marks."""
         if self.codes is not None:
-            gone = np.flatnonzero([str(level).strip() in marks for level in self.values])
-            return replace(self, codes=np.where(np.isin(self.codes, gone), -1, self.codes))
+            marked = np.flatnonzero([str(level).strip() in marks for level in self.values])
+            return replace(self, codes=np.where(np.isin(self.codes, marked), -1, self.codes))
         if self.values.dtype.kind not in "iuf":
             return self
         numbers = [value for value, kind in map(number_of, marks) if kind == "number"]
@@ -152,7 +151,7 @@ def column_of(given: Any) -> Column:
     """
     import pandas as pd
 
-    series = given if isinstance(given, pd.Series) else pd.Series(_array(given))
+    series: Any = given if isinstance(given, pd.Series) else pd.Series(_array(given))
     kind = series.dtype
     if isinstance(kind, pd.CategoricalDtype):
         return _of_categories(series)
@@ -166,8 +165,12 @@ def column_of(given: Any) -> Column:
     if pd.api.types.is_complex_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind):
         return text_column(series.astype(str).to_numpy(dtype=object))
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
-        whole = pd.api.types.is_integer_dtype(kind) and not series.isna().any()
-        return Column(series.to_numpy() if whole else series.to_numpy(dtype=float, na_value=np.nan))
+        if pd.api.types.is_integer_dtype(kind):
+            if not series.isna().any():
+                return Column(series.to_numpy())
+            if series.abs().max() > _MOST_EXACT:  # ids, which must not become each other
+                return text_column(series.astype("string"), typed=False)
+        return Column(series.to_numpy(dtype=float, na_value=np.nan))
     if isinstance(kind, pd.StringDtype):
         return text_column(series)
     return _of_objects(np.asarray(series.to_numpy(dtype=object, na_value=None)))
@@ -195,7 +198,7 @@ def _of_categories(series: Any) -> Column:
             return Column(np.append(inner.values.astype(float), np.nan)[codes])
         if inner.codes is None and inner.is_dates:
             return Column(np.append(inner.values, np.datetime64("NaT"))[codes])
-        levels = np.asarray([_as_text(level) for level in levels], object)
+        levels = np.asarray([as_text(level) for level in levels], object)
     return of_levels(codes, np.asarray(levels, object))
 
 
@@ -217,7 +220,7 @@ def _of_objects(values: NDArray[Any]) -> Column:
         return Column(np.array([np.nan if _is_missing(value) else _as_float(value) for value in values]))
     if all(issubclass(kind, dt.date | np.datetime64) for kind in kinds):
         return _of_moments(values)
-    texts = np.array([None if _is_missing(value) else _as_text(value) for value in values], object)
+    texts = np.array([None if _is_missing(value) else as_text(value) for value in values], object)
     return text_column(texts, typed=False)
 
 
@@ -252,9 +255,9 @@ def _as_float(value: Any) -> float:
         return np.inf if value > 0 else -np.inf
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A cell of a column of text, as people write it: 3.0 is 3, and a moment without a time a date."""
-    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(value) < 1e15:
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) < 1e15:
         return str(int(value))
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()

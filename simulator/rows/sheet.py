@@ -13,6 +13,7 @@ from typing import Any
 from ..base import SimulatorError
 from . import sheet_worker
 from .arrow import needs
+from .column import as_text
 from .frame import column_from_cells
 from .headers import Headers
 from .layout import Layout
@@ -63,7 +64,7 @@ def _table(rows: list[tuple[int, list[Any]]], layout: Layout, choose: Choose, sa
     body = [row for number, row in rows if number > top]
     if not body:
         raise said.of_rows(f"{said.holds} no rows", "check that the sheet and its header row are the right ones")
-    headers = Headers(dict(rows).get(top, []), layout.columns)
+    headers = Headers([as_text(cell) for cell in dict(rows).get(top, [])], layout.columns)
     picks = choose(headers)
     columns = {pick.name: column_from_cells(body, pick.position, headers.names[pick.position], said) for pick in picks}
     last = [_texts(body[-at]) if len(body) >= at else {} for at in (1, 2)]

@@ -9,7 +9,6 @@ import io
 import re
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ from .column import Column, of_levels
 from .headers import Headers
 from .layout import Layout
 from .names import Said
-from .numbers import numbers_of
 from .source import MOST_COLUMNS, MOST_ROWS, check_text
 from .table import Choose, Pick, Table
 
@@ -188,9 +186,16 @@ def _header(text: io.TextIOWrapper, file: _File, layout: Layout) -> list[str]:
             )
     except csv.Error:
         raise file.said.of_file("has a header that cannot be read", "check its first line") from None
+    other = next((sign for sign in "\t;|" if len(row) == 1 and sign in row[0]), None)
+    if other is not None:
+        mend = "name it .tsv" if other == "\t" else "save it with commas, and points for decimals"
+        raise file.said.of_file(f"separates its fields by {_SIGNS[other]}", mend)
     if len(row) > MOST_COLUMNS:
         raise file.said.of_file(f"has more than {MOST_COLUMNS:,} columns", "save those that are needed")
     return row
+
+
+_SIGNS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
 def _chunks(
@@ -212,7 +217,7 @@ def _chunks(
         yield from reader
 
 
-def _missing(layout: Layout, width: int, picks: list[Pick]) -> dict[int, list[str]]:
+def _missing(layout: Layout, width: int, picks: list[Pick]) -> Any:
     """What is missing in each column; in one of text it is told later from what is blank."""
     texts = {pick.position for pick in picks if not pick.number}
     return {at: [""] if at in texts else ["", *layout.missing] for at in range(width + 1)}
@@ -220,7 +225,7 @@ def _missing(layout: Layout, width: int, picks: list[Pick]) -> dict[int, list[st
 
 def _gathered(chunks: Iterator[pd.DataFrame], headers: Headers, picks: list[Pick], file: _File) -> Table:
     beyond = len(headers.names)
-    numbers: dict[int, list[Column]] = {pick.position: [] for pick in picks if pick.number}
+    numbers: dict[int, list[pd.Series]] = {pick.position: [] for pick in picks if pick.number}
     texts: dict[int, _Texts] = {pick.position: _Texts() for pick in picks if not pick.number}
     tail: list[dict[int, str]] = [{}, {}]
     rows = 0
@@ -232,7 +237,7 @@ def _gathered(chunks: Iterator[pd.DataFrame], headers: Headers, picks: list[Pick
         if rows > MOST_ROWS:
             raise _too_many(file.said)
         for position, parts in numbers.items():
-            parts.append(_as_numbers(chunk[position]))
+            parts.append(chunk[position])
         for position, found in texts.items():
             found.add(chunk[position])
         tail = [*tail, *(_cells(chunk.iloc[at]) for at in range(max(len(chunk) - 2, 0), len(chunk)))][-2:]
@@ -250,28 +255,17 @@ def _cells(row: pd.Series) -> dict[int, str]:
     return {int(position): cell.strip() for position, cell in row.items() if isinstance(cell, str)}  # type: ignore[call-overload]
 
 
-def _as_numbers(part: pd.Series) -> Column:
-    if part.dtype.kind in "iuf":
-        return Column(part.to_numpy())
-    if part.dtype.kind == "b":
-        return Column(part.to_numpy(dtype=bool))
-    import pandas as pd
-
-    codes, levels = pd.factorize(part)
-    words = np.asarray([str(level) for level in levels], object)
-    rows = np.bincount(codes[codes >= 0], minlength=len(levels))
-    values, odd = numbers_of(words, rows)
-    return Column(np.append(values, np.nan)[codes], odd=odd)
-
-
-def _joined(parts: list[Column]) -> Column:
-    """Parts of a column of numbers as one."""
+def _joined(parts: list[pd.Series]) -> Column:
+    """Parts of a column of numbers as one; as its texts where some part holds anything else."""
     if not parts:
         return Column(np.empty(0))
-    if all(part.is_truths for part in parts) or all(part.values.dtype.kind in "iu" for part in parts):
-        return Column(np.concatenate([part.values for part in parts]))
-    found = [part.numbers for part in parts]
-    return Column(np.concatenate([values for values, _ in found]), odd=sum((odd for _, odd in found), Counter[str]()))
+    kinds = {part.dtype.kind for part in parts}
+    if kinds == {"b"} or kinds <= set("iuf"):
+        return Column(np.concatenate([part.to_numpy() for part in parts]))
+    texts = _Texts()
+    for part in parts:
+        texts.add(part)
+    return texts.column()
 
 
 class _Texts:
@@ -285,7 +279,7 @@ class _Texts:
         import pandas as pd
 
         codes, levels = pd.factorize(part)
-        texts = np.asarray(levels, object).tolist()
+        texts = [str(level) for level in np.asarray(levels, object).tolist()]
         place = np.array([*(self._known.setdefault(text, len(self._known)) for text in texts), -1])
         self._codes.append(place[codes])
 

@@ -66,7 +66,7 @@ def assign(rule: SegmentRule, columns: Mapping[str, Column], rows: int) -> tuple
         return _by_cuts(rule, column)
     codes, levels = column.by_level
     _refuse_many(len(levels))
-    if column.is_text and (column.typed or not plain_numbers(levels)):
+    if column.is_text and (column.typed or not plain_numbers(levels.tolist())):
         return _by_text(codes, [str(level).strip() for level in levels])
     return _by_number(rule.column, codes, levels, column)
 
@@ -113,7 +113,7 @@ def _written(level: Any) -> str:
     if isinstance(level, np.datetime64):
         return str(level.astype("datetime64[D]"))
     if isinstance(level, float | np.floating):
-        return str(int(level)) if float(level).is_integer() and abs(level) < 1e15 else f"{level:.12g}"
+        return str(int(level)) if float(level).is_integer() and abs(float(level)) < 1e15 else f"{level:.12g}"
     return str(level)
 
 
