@@ -300,6 +300,10 @@ def test_an_ambiguous_date_is_asked_about(tmp_path: Path) -> None:
         kept(both, "to <= '2019-02-15'")
     with pytest.raises(SimulatorError, match="two digits"):
         kept(wrote(tmp_path, "to,total\n" + "31/01/19,1\n" * 12), "to <= '2019-02-15'")
+    unknown = wrote(tmp_path, "to,total\n" + "2019-01-31,1\nunknown,2\n" * 12)
+    with pytest.raises(SimulatorError, match=r"dates beside other text; name what stands for no date"):
+        kept(unknown, "to <= '2019-02-15'")
+    assert kept(unknown, "to <= '2019-02-15'", missing="unknown") == 12
     with pytest.raises(SimulatorError, match="does not exist"):
         kept(wrote(tmp_path, "to,total\n" + "2019-02-31,1\n" * 12), "to <= '2019-02-15'")
 

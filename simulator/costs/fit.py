@@ -185,7 +185,7 @@ def fit_bands(
         Where the bands overlap, hold too few people, or a total that cannot be.
     """
     _check("auto", None, None, sets, currency)
-    names, bands = read_bands(frame, segment, check_smallest(smallest_count), layout(**rows))
+    names, bands, notes = read_bands(frame, segment, check_smallest(smallest_count), layout(**rows))
     fits = [fit_bands_of(name, part, smallest_count) for name, part in zip(names, bands, strict=True)]
     edges = np.unique(np.concatenate([part.low for part in bands]))
     edges = np.array([d for d in edges if d > 0 and all(d in part.low or d > part.low[-1] for part in bands)])
@@ -195,6 +195,7 @@ def fit_bands(
         "rows_read": people,
         "rows_kept": people,
         "dropped": [],
+        "notes": notes,
         "smallest_count": smallest_count,
         "binned_segments": [],
         "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0},

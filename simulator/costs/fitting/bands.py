@@ -56,8 +56,10 @@ class Bands(NamedTuple):
         return Sample(self.total / self.n, self.n, self.n, self.n, self.zero, self.zero, self.zero)
 
 
-def read_bands(source: Any, segment: str | None, smallest: int, layout: Layout) -> tuple[list[str], list[Bands]]:
-    """Bands of each segment.
+def read_bands(
+    source: Any, segment: str | None, smallest: int, layout: Layout
+) -> tuple[list[str], list[Bands], list[str]]:
+    """Names of the segments, the bands of each, and what was done to the rows.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def read_bands(source: Any, segment: str | None, smallest: int, layout: Layout) 
     table = read(source, choose, layout, SAID)
     columns = figures_of(table, COLUMNS, SAID)
     codes, names = assign(rule, table.columns, table.size)
-    return names, [_bands(columns, codes == code, smallest) for code in range(len(names))]
+    return names, [_bands(columns, codes == code, smallest) for code in range(len(names))], table.notes
 
 
 def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: int) -> Bands:

@@ -242,14 +242,15 @@ def _with_text(column: Column, compare: Compare, value: str, name: str, dates: D
         return _at_times(np.asarray(column.values, "datetime64[us]"), compare, value, name, dates) & ~column.missing
     if column.codes is None:
         raise _other_kind(name, "numbers", "write the value with no quotes")
-    levels = [str(level).strip() for level in column.values]
+    codes, values = column.by_level
+    levels = [str(level).strip() for level in values]
     if looks_like_date(value) and any(map(looks_like_date, levels)):
         hit = _at_times(moments(levels, dates, name, [value]), compare, value, name, dates, levels)
     else:
         if compare not in (np.equal, np.not_equal) and not column.typed and plain_numbers(levels):
             raise _other_kind(name, "numbers", "write the value with no quotes")
-        hit = np.asarray([compare(level, value) for level in np.asarray(column.values, str)], bool)
-    return np.asarray(np.append(hit, False)[column.codes])
+        hit = np.asarray([compare(str(level), value) for level in values], bool)
+    return np.asarray(np.append(hit, False)[codes])
 
 
 def _at_times(
