@@ -74,7 +74,7 @@ def settle(
         if plot is not None:
             check_picture(plot, source)
         if actuals is not None:
-            told = _actuals(source, actuals, layout_of(rows), out)
+            told = _actuals(source, actuals, layout_of(rows), out, aside=bool(as_json or csv))
         elif payoff:
             told = _payoff(source, plot)
         else:
@@ -168,7 +168,8 @@ def _payoff(source: str, plot: str | None) -> Told:
     return Told(lambda: payoff_report(payoffs), lambda: dataset_json(payoffs, over), lambda: tidy(payoffs))
 
 
-def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None) -> Told:
+def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, aside: bool) -> Told:
+    """Real rows, settled; what was done to them is told `aside` where the answer has no room for it."""
     import pandas as pd
 
     from ..contracts.actuals import load_designs, settle_rows
@@ -184,6 +185,8 @@ def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None) -> 
     known = [at for at, name in enumerate(frame) if frame.iloc[:, at].dtype.kind not in "fiub" and name not in settled]
     settled = pd.concat([frame.iloc[:, known[:1]], settled], axis=1)  # the column that says whose row it is
     settled.attrs["notes"] = notes
+    for note in notes if aside else ():
+        click.echo(f"simulator: {note}", err=True)
     if out:
         write_whole(out, lambda partial: settled.to_csv(partial, index=False))
     return Told(
