@@ -421,6 +421,13 @@ def test_a_header_row_below_a_title(tmp_path: Path) -> None:
     assert cleaned(wrote(tmp_path, "\n\n" + lines())).cost.sum() == 200
 
 
+def test_what_would_be_ignored_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SimulatorError, match="sheet: 2 is of workbooks alone"):
+        cleaned(wrote(tmp_path, lines()), rows={"sheet": 2})
+    with pytest.raises(SimulatorError, match="header_row: 2 is of text files and workbooks alone"):
+        cleaned({"total": [5.0] * 12}, rows={"header_row": 2})
+
+
 @pytest.mark.parametrize("far", ["XFD1048576", "A1048576", "XFD1", "Z1000000"])
 def test_one_far_cell_of_a_sheet_does_not_fill_the_memory(tmp_path: Path, far: str) -> None:
     path = workbook(tmp_path, {"Data": TABLE}, far)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base import SimulatorError
 from .arrow import read_parquet
 from .frame import read_memory
 from .layout import Layout
@@ -39,10 +40,13 @@ def read(source: Any, choose: Choose, layout: Layout, said: Said) -> Table:
     SimulatorError
         One sentence for whatever is wrong with the file or the table.
     """
-    if isinstance(source, str | os.PathLike):
-        table = _READERS[kind_of(source, said)](Path(source), layout, choose, said)
-    else:
-        table = read_memory(source, layout, choose, said)
+    kind = kind_of(source, said) if isinstance(source, str | os.PathLike) else None
+    _refuse_idle(layout, kind)
+    table = (
+        read_memory(source, layout, choose, said)
+        if kind is None
+        else _READERS[kind](Path(source), layout, choose, said)
+    )
     if table.size == 0:
         raise said.of_rows(f"{said.holds} no rows", "check that the file was written in full")
     if layout.blank_as_zero:
@@ -52,3 +56,11 @@ def read(source: Any, choose: Choose, layout: Layout, said: Said) -> Table:
         table.columns = {name: column.without(layout.missing) for name, column in table.columns.items()}
     without_total(table, said)
     return table
+
+
+def _refuse_idle(layout: Layout, kind: Kind | None) -> None:
+    """Refuse what would be ignored in a table of this kind."""
+    if layout.sheet is not None and kind != "sheet":
+        raise SimulatorError("sheet", layout.sheet, "is of workbooks alone", "leave it out")
+    if layout.header_row is not None and kind not in ("sheet", "text"):
+        raise SimulatorError("header_row", layout.header_row, "is of text files and workbooks alone", "leave it out")
