@@ -5,7 +5,7 @@ import pytest
 
 from simulator.base import SimulatorError
 from simulator.costs.fitting.where import parse
-from simulator.rows.column import column_of
+from simulator.rows.cells import column_of
 
 COLUMNS = {
     "months": column_of([12.0, 11.0, 12.0, np.nan]),

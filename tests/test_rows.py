@@ -22,7 +22,8 @@ from simulator.contracts.actuals import settle_actuals
 from simulator.contracts.design import Design
 from simulator.contracts.reading import PUBLIC, year_end_rows
 from simulator.costs.fitting.rows import Rows, clean, reading
-from simulator.rows.column import column_of, plain_numbers
+from simulator.rows.cells import column_of
+from simulator.rows.column import plain_numbers
 from simulator.rows.numbers import number_of
 from simulator.rows.source import MOST_ROWS
 
@@ -610,7 +611,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_of_another_kind_is_refused(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.rows.text._SMALL", 1 << 21)
+    monkeypatch.setattr("simulator.rows.stream._SMALL", 1 << 21)
     name, content, sentence = REFUSED[case]
     path = wrote(tmp_path, content, name)
     for ask in (lambda: cleaned(path), lambda: settled(path)):
@@ -657,7 +658,7 @@ def test_rows_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_line_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.rows.text._LONGEST_LINE", 1 << 19)
+    monkeypatch.setattr("simulator.rows.stream._LONGEST_LINE", 1 << 19)
     path = wrote(tmp_path, lines() + "a" * (1 << 20))
     with pytest.raises(SimulatorError, match="a line of more than"):
         cleaned(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base import SimulatorError
-from .column import Column, column_of
+from .cells import column_of
+from .column import Column
 from .headers import Headers
 from .layout import Layout
 from .names import Said

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .arrow import nested, read_frame
-from .column import Column, NestedError, column_of
+from .cells import NestedError, column_of
+from .column import Column
 from .headers import Headers
 from .layout import Layout
 from .names import Said

@@ -13,7 +13,7 @@ from typing import Any
 from ..base import SimulatorError
 from . import sheet_worker
 from .arrow import needs
-from .column import as_text
+from .cells import as_text
 from .frame import column_from_cells
 from .headers import Headers
 from .layout import Layout
