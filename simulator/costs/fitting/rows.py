@@ -223,11 +223,10 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     fold = _folds(person, table.size, seed)
     _refuse_empty(cost[left], how.smallest_count)
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
-    weight = exposure * weight
-    report["member_years"] = round(float(weight[left].sum()), -1)
+    report["member_years"] = round(float((exposure * weight)[left].sum()), -1)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
     return Rows(
-        cost[left] / exposure[left], weight[left], code[left], tuple(names), fold[left],
+        cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
         None if person is None else person[left], report,
     )  # fmt: skip
 
