@@ -163,7 +163,7 @@ def test_own_adjustment_of_a_row():
         ({"budget": [1.0], "benchmark": [1.0], "cost": [1.0]}, "has both 'budget' and 'benchmark'"),
         ({"budget": [1.0, None], "cost": [1.0, 1.0]}, "budget: is missing in a row"),
         ({"budget": [0.0], "cost": [1.0]}, "must be above 0"),
-        ({"budget": ["1,000"], "cost": [1.0]}, "budget: is not a column of numbers"),
+        ({"budget": ["1.000,50"], "cost": [1.0]}, "has text in column 'budget'"),
     ],
 )
 def test_bad_rows_are_refused(frame, sentence):

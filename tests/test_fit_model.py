@@ -254,7 +254,7 @@ def test_bands_by_segment_and_a_closed_top() -> None:
         (lambda b: b.assign(total=b["total"] * 1_000), "cannot have"),
         (lambda b: b.assign(n=b["n"] + 0.5), "no count"),
         (lambda b: b.assign(total=-b["total"]), "cannot have|no amount"),
-        (lambda b: b.assign(n="many"), "text where numbers"),
+        (lambda b: b.assign(n="many"), "text in column 'n'"),
         (lambda b: b.head(2), "fewer than two"),
         (lambda b: b.drop(columns="total"), "no column 'total'"),
     ],

@@ -5,11 +5,12 @@ import pytest
 
 from simulator.base import SimulatorError
 from simulator.costs.fitting.where import parse
+from simulator.rows.cells import column_of
 
 COLUMNS = {
-    "months": np.array([12.0, 11.0, 12.0, np.nan]),
-    "died": np.array([0, 0, 1, 0]),
-    "band": np.array(["a", "b", None, "c"], dtype=object),
+    "months": column_of([12.0, 11.0, 12.0, np.nan]),
+    "died": column_of([0, 0, 1, 0]),
+    "band": column_of(np.array(["a", "b", None, "c"], dtype=object)),
 }
 
 

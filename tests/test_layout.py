@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "simulator"
 FLOORS = (
     ("base", "numerals"),
     ("files", "stresses"),
+    ("rows",),
     ("ledger", "strata"),
     ("costs",),
     ("engine",),

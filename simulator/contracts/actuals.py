@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 
 from ..base import SimulatorError, read_toml
+from ..rows.layout import LayoutOptions
 from ..scenario import Scenario, load
 from .clearing import clear
 from .context import Array, Context
 from .design import Design
 from .limits import GainCap, LossLimit
+from .reading import year_end_rows
 from .rows import columns_of, context_of, figures_of, of_another_year, with_scores_as_fractions
 from .shared_designs import load_designs as load_designs
 from .sharing import MinimumRate
 
 
-def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
+def settle_actuals(design: Design | Sequence[Design], frame: Any, **rows: Unpack[LayoutOptions]) -> pd.DataFrame:
     """Settle actual figures.
 
     Parameters
@@ -28,8 +31,13 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
         With several, the column `design` (or `track`) says which one holds for a row, by its name or one of its labels,
         whatever the case and the punctuation. A single design without labels is a proposal, and settles every row
         whatever the column says; one with labels refuses rows of another design.
-    frame : pandas.DataFrame
-        One row an organisation and year; columns as in `rows.COLUMNS`, money per year in one currency.
+    frame : path-like or DataFrame
+        One row an organisation and year, from a file (CSV, Parquet, Excel) or a frame; columns as in `rows.COLUMNS`, or
+        as in the public files of the Medicare Shared Savings Program. Money per year in one currency.
+    **rows
+        How the table is laid out: `missing`, texts that stand for a missing value besides the empty cell; `sheet`, by
+        name or number from 1; `header_row`, the row that names the columns, from 1; `columns`, other names for them
+        ("benchmark=Budget 2023"); `blank_as_zero`, whether a blank cost, adjustment or relief is 0.
 
     Returns
     -------
@@ -57,13 +65,20 @@ def settle_actuals(design: Design | Sequence[Design], frame: pd.DataFrame) -> pd
     designs = (design,) if isinstance(design, Design) else tuple(design)
     if not designs:
         raise SimulatorError("designs", None, "are none", "give at least one design")
-    if frame.empty:
+    if isinstance(frame, pd.DataFrame) and frame.empty:
         raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
+    return settle_rows(designs, year_end_rows(frame, **rows))
+
+
+def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
+    """`settle_actuals` of rows that `year_end_rows` gave."""
     columns = columns_of(frame)
     frame = with_scores_as_fractions(frame, columns)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
-    return _in_order(parts, frame)
+    settled = _in_order(parts, frame)
+    settled.attrs["notes"] = frame.attrs["notes"]
+    return settled
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base import SCHEMA_VERSION, SimulatorError
+from ..rows.layout import LayoutOptions, layout
 from .fitting import goodness as shown
 from .fitting import parameter_sets
 from .fitting.bands import fit_bands_of, read_bands
@@ -51,13 +52,14 @@ def fit(
     sets: int = 100,
     smallest_count: int = SMALLEST_COUNT,
     seed: int = 1,
+    **rows: Unpack[LayoutOptions],
 ) -> FittedModel:
     """Fit a cost model to rows, one a patient-year.
 
     Parameters
     ----------
     frame : path-like or DataFrame
-        CSV, Parquet, Excel; or anything that has `columns` and gives one by its name.
+        CSV, Parquet, Excel; a frame of pandas, polars or Arrow; or anything that has `columns` and gives one by name.
     cost : str or sequence of str
         Columns of cost, added up; money a year. A text may list them with commas.
     segment : str, optional
@@ -96,6 +98,11 @@ def fit(
         Fewer patients are never told apart: 10, or more.
     seed : int
         Of the halves and parameter sets.
+    **rows
+        How the table is laid out: `missing`, texts that stand for a missing value besides the empty cell; `sheet`, by
+        name or number from 1; `header_row`, the row that names the columns, from 1; `columns`, other names for them
+        ("total=Annual cost"); `blank_as_zero`, whether a blank cost is 0; `dates`, what 01/02/2019 means in `where`:
+        "day-first" or "month-first".
 
     Returns
     -------
@@ -131,15 +138,15 @@ def fit(
     how = reading(
         cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
         minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,
-        negative=negative, smallest_count=smallest_count,
+        negative=negative, smallest_count=smallest_count, rows=rows,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
-    rows = clean(frame, how, seed)
-    names, samples, halves = _samples(rows, smallest_count)
+    cleaned = clean(frame, how, seed)
+    names, samples, halves = _samples(cleaned, smallest_count)
     judged = _nobodys(thresholds, samples) if thresholds is not None else default_thresholds(samples)
     options = Options(family, tail_above, judged, smallest_count, seed)
-    report = {**rows.report, "binned_segments": [n for n, s in zip(names, samples, strict=True) if s.binned]}
-    del rows
+    report = {**cleaned.report, "binned_segments": [n for n, s in zip(names, samples, strict=True) if s.binned]}
+    del cleaned
     fits = fit_segments(names, samples, halves, options)
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
 
@@ -153,6 +160,7 @@ def fit_bands(
     sets: int = 100,
     smallest_count: int = SMALLEST_COUNT,
     seed: int = 1,
+    **rows: Unpack[LayoutOptions],
 ) -> FittedModel:
     """Fit a cost model to banded counts and totals, where rows are not to be had.
 
@@ -163,7 +171,7 @@ def fit_bands(
         stand in a band from 0 to 0.
     segment : str, optional
         Column of segments.
-    membership, currency, sets, smallest_count, seed
+    membership, currency, sets, smallest_count, seed, **rows
         As in `fit`.
 
     Returns
@@ -177,7 +185,7 @@ def fit_bands(
         Where the bands overlap, hold too few people, or a total that cannot be.
     """
     _check("auto", None, None, sets, currency)
-    names, bands = read_bands(frame, segment, check_smallest(smallest_count))
+    names, bands, notes = read_bands(frame, segment, check_smallest(smallest_count), layout(**rows))
     fits = [fit_bands_of(name, part, smallest_count) for name, part in zip(names, bands, strict=True)]
     edges = np.unique(np.concatenate([part.low for part in bands]))
     edges = np.array([d for d in edges if d > 0 and all(d in part.low or d > part.low[-1] for part in bands)])
@@ -187,6 +195,7 @@ def fit_bands(
         "rows_read": people,
         "rows_kept": people,
         "dropped": [],
+        "notes": notes,
         "smallest_count": smallest_count,
         "binned_segments": [],
         "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0},

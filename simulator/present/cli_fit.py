@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..base import SimulatorError
+from .cli_rows import layout_of, row_options
 from .given import Amount, Fraction, Several, Whole
 from .shell import (
     Told,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     "--smallest-count", type=Whole(), default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
 )
 @click.option("--seed", type=Whole(min=0), default=1, show_default=True)
+@row_options
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
 @click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
 @click.option(
@@ -135,12 +137,13 @@ def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
     from ..costs.fit import fit as fit_rows
     from ..costs.fit import fit_bands
 
+    rows = layout_of(options)
     if bands:
         kept = ("segment", "membership", "currency", "sets", "smallest_count", "seed")
-        return fit_bands(costs, **{name: options[name] for name in kept})
+        return fit_bands(costs, **{name: options[name] for name in kept}, **rows)
     if not options["cost"]:
         raise SimulatorError("--cost", None, "is missing", "name the columns of cost: --cost total")
-    return fit_rows(costs, **options)
+    return fit_rows(costs, **options, **rows)
 
 
 def _write_plot(model: FittedModel, path: str) -> None:

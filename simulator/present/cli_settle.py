@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..base import SimulatorError
+from .cli_rows import NAMES, layout_of, row_options
 from .given import Fraction, Whole
 from .shell import (
     Told,
@@ -18,7 +19,6 @@ from .shell import (
     clear_errors,
     load_with,
     outputs,
-    read_rows,
     tell,
     written,
 )
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ..contracts.design import Design
+    from ..rows.layout import LayoutOptions
 
 
 @click.command(cls=Verb)
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
     help="With --payoff: cost / budget from and to, such as 70% 130%; 90% to 110% by default.",
 )
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
-@click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV file instead of draws.")
+@click.option(
+    "--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV, Parquet or Excel file, not draws."
+)
+@row_options
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
 def settle(
@@ -67,26 +71,28 @@ def settle(
     out: str | None,
     as_json: bool,
     csv: str | None,
+    **rows: Any,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
     expenditure); as the terms ask, also members, minimum_rate (blank where it follows size), final_share, quality,
     met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
-    SOURCE has several designs, design. Money is per year, shares are fractions.
+    SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
+    Medicare Shared Savings Program are known; --columns names others.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     with clear_errors():
         _refuse_idle(source, {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot,
-                              "--out": out, "--replicates": replicates, "--seed": seed})  # fmt: skip
+                              "--out": out, "--replicates": replicates, "--seed": seed, **_options_of(rows)})  # fmt: skip
         for read in filter(None, (source, actuals)):
             check_told(as_json, csv, read)
             check_output("--out", out, read)
         if plot is not None:
             check_picture(plot, source)
         if actuals is not None:
-            told = _actuals(source, actuals, out)
+            told = _actuals(source, actuals, layout_of(rows), out, aside=bool(as_json or csv))
         elif payoff:
             told = _payoff(source, plot, between)
         else:
@@ -107,15 +113,23 @@ _IDLE = (
 
 def _refuse_idle(source: str, options: dict[str, object]) -> None:
     """Refuse options that would be ignored."""
-    given = {name for name, value in options.items() if value not in (None, False)}
+    given = {name for name, value in options.items() if value not in (None, False, "")}
     for pair, mend in _IDLE:
         if given.issuperset(pair):
             raise SimulatorError(pair[1], None, f"does nothing beside {pair[0]}", mend)
+    idle = sorted(given & set(_options_of(dict.fromkeys(NAMES))))
+    if idle and "--actuals" not in given:
+        raise SimulatorError(idle[0], None, "is about real rows alone", "add --actuals")
     for alone, does in (("--plot", "draws the payoff alone"), ("--between", "is of the payoff alone")):
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
         raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
+
+
+def _options_of(rows: dict[str, Any]) -> dict[str, object]:
+    """Options of the layout of rows, as they are written."""
+    return {f"--{name.replace('_', '-')}": value for name, value in rows.items()}
 
 
 def _settle_draws(
@@ -179,19 +193,25 @@ def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) 
     return Told(lambda: payoff_report(payoffs), lambda: dataset_json(payoffs, over), lambda: tidy(payoffs))
 
 
-def _actuals(source: str, rows: str, out: str | None) -> Told:
+def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, aside: bool) -> Told:
+    """Real rows, settled; what was done to them is told `aside` where the answer has no room for it."""
     import pandas as pd
 
-    from ..contracts.actuals import load_designs, settle_actuals
+    from ..contracts.actuals import load_designs, settle_rows
+    from ..contracts.reading import year_end_rows
     from ..files import write_whole
     from .text_settle import actuals_report
 
     designs = load_designs(source)
-    frame = read_rows(rows)
     with about("frame", rows):
-        settled = settle_actuals(designs, frame)
-    known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
-    settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
+        frame = year_end_rows(rows, **layout)
+        settled = settle_rows(designs, frame)
+    notes = frame.attrs["notes"]
+    known = [at for at, name in enumerate(frame) if frame.iloc[:, at].dtype.kind not in "fiub" and name not in settled]
+    settled = pd.concat([frame.iloc[:, known[:1]], settled], axis=1)  # the column that says whose row it is
+    settled.attrs["notes"] = notes
+    for note in notes if aside else ():
+        click.echo(f"simulator: {note}", err=True)
     if out:
         write_whole(out, lambda partial: settled.to_csv(partial, index=False))
     return Told(

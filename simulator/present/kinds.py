@@ -130,12 +130,13 @@ def _fan(asked: Asked) -> xr.Dataset:
 
 def _funnel(asked: Asked) -> xr.Dataset:
     from ..analysis.funnel import funnel
-    from .shell import about, read_rows
+    from ..rows.whole import whole_frame
+    from .shell import about
 
     if asked.actuals is None:
         return funnel(asked.ledger, asked.scenario, threshold=asked.threshold)
     with about("practices", asked.actuals):
-        return funnel(read_rows(asked.actuals), asked.scenario, threshold=asked.threshold)
+        return funnel(whole_frame(asked.actuals), asked.scenario, threshold=asked.threshold)
 
 
 def _summary(asked: Asked) -> xr.Dataset:

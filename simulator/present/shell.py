@@ -47,18 +47,6 @@ def about(name: str, source: str | None) -> Iterator[None]:
         raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
 
 
-def read_rows(path: str) -> pd.DataFrame:
-    """Real rows from a CSV file."""
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise SimulatorError(path, None, "does not exist", "check the name") from None
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise SimulatorError(path, None, f"is not a CSV file ({type(error).__name__})", "save it as CSV") from None
-
-
 def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     """A scenario file with some of its figures replaced by options."""
     from ..runs import with_simulation

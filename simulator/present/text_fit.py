@@ -191,7 +191,8 @@ def verdicts(model: FittedModel) -> list[str]:
 
 def _warnings(model: FittedModel) -> list[str]:
     """What may make the fit unfit for its use."""
-    return [*_mean_sentences(model), *_infinite_sentences(model), *_missed_sentences(model)]
+    read = model.report.get("notes", [])
+    return [*_mean_sentences(model), *_infinite_sentences(model), *_missed_sentences(model), *read]
 
 
 def _law_sentences(model: FittedModel) -> list[str]:

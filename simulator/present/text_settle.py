@@ -226,7 +226,8 @@ def actuals_report(settled: pd.DataFrame, currency: str = "") -> Page:
         Table(head, rows, labels=1 + len(names)),
         "Exact: nothing is drawn. Money as in the rows.",
     ]
-    return Page("", [_actuals_sentence(settled, currency)], tables, _other_year(settled))
+    warnings = [*_other_year(settled), *settled.attrs.get("notes", ())]
+    return Page("", [_actuals_sentence(settled, currency)], tables, warnings)
 
 
 def _actuals_sentence(settled: pd.DataFrame, currency: str) -> str:

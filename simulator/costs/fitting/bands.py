@@ -14,17 +14,23 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from ...base import SimulatorError
+from ...rows.figures import figures_of
+from ...rows.headers import Headers
+from ...rows.layout import Layout
+from ...rows.names import Said
+from ...rows.read import read
+from ...rows.table import Pick
 from ..severity import Empirical, Severity
 from .choose import SegmentFit, p_user_told
 from .disclosure import figures
 from .empirical import with_tail
-from .files import columns_of
 from .sample import Sample
 from .segments import assign, parse_rule
 from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 
 Array = NDArray[np.float64]
 
+SAID = Said("the file of costs", "the bands", many=True)
 COLUMNS = ("band_low", "band_high", "n", "total")
 _TAIL_BANDS = 3
 """The tail starts at the highest edge above which there are so many bands."""
@@ -50,8 +56,10 @@ class Bands(NamedTuple):
         return Sample(self.total / self.n, self.n, self.n, self.n, self.zero, self.zero, self.zero)
 
 
-def read_bands(source: Any, segment: str | None, smallest: int) -> tuple[list[str], list[Bands]]:
-    """Bands of each segment.
+def read_bands(
+    source: Any, segment: str | None, smallest: int, layout: Layout
+) -> tuple[list[str], list[Bands], list[str]]:
+    """Names of the segments, the bands of each, and what was done to the rows.
 
     Parameters
     ----------
@@ -61,6 +69,7 @@ def read_bands(source: Any, segment: str | None, smallest: int) -> tuple[list[st
         Column of segments.
     smallest : int
         Fewest people a band.
+    layout : Layout
 
     Raises
     ------
@@ -68,13 +77,15 @@ def read_bands(source: Any, segment: str | None, smallest: int) -> tuple[list[st
         Where bands overlap, leave gaps, hold too few people or a total that cannot be.
     """
     rule = parse_rule(segment)
-    columns = columns_of(source, [*COLUMNS, *([rule.column] if rule.column else [])])
-    if any(columns[name].dtype.kind not in "fiu" for name in COLUMNS):
-        raise SimulatorError(
-            "the bands", None, "have text where numbers belong", "leave only numbers; an open top band has inf"
-        )
-    codes, names = assign(rule, columns, columns["n"].size)
-    return names, [_bands(columns, codes == code, smallest) for code in range(len(names))]
+
+    def choose(headers: Headers) -> list[Pick]:
+        numbers = [Pick(name, headers.only(name, SAID), True, name in ("n", "total")) for name in COLUMNS]
+        return [*numbers, *([Pick(rule.column, headers.only(rule.column, SAID))] if rule.column else [])]
+
+    table = read(source, choose, layout, SAID)
+    columns = figures_of(table, COLUMNS, SAID)
+    codes, names = assign(rule, table.columns, table.size)
+    return names, [_bands(columns, codes == code, smallest) for code in range(len(names))], table.notes
 
 
 def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: int) -> Bands:

@@ -6,17 +6,23 @@ cost / e, and weighs e, as the US programmes do (42 CFR 425.604), so that cost a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
+from ...rows.column import Column
+from ...rows.figures import figures_of
+from ...rows.headers import Headers
+from ...rows.layout import Layout, LayoutOptions, layout, listed
+from ...rows.names import COSTS, plain_name
+from ...rows.persons import person_like, repeated
+from ...rows.read import read
+from ...rows.table import Choose, Pick, Table
 from .disclosure import SMALLEST_COUNT, check_names, check_smallest, figures, kept_count, safe_totals
-from .files import columns_of
 from .segments import SegmentRule, assign, parse_rule
 from .where import Condition, parse
 
@@ -53,6 +59,8 @@ class Reading:
         Of negative amounts: refuse the file; set each to 0; or net them within the row's person, no lower than 0.
     smallest_count : int
         Fewer patients are not told apart.
+    layout : Layout
+        Which cells are missing, and where the table stands in its file.
     """
 
     cost: tuple[str, ...]
@@ -66,13 +74,26 @@ class Reading:
     where: tuple[Condition, ...] = ()
     negative: NegativePolicy = "refuse"
     smallest_count: int = SMALLEST_COUNT
+    layout: Layout = field(default_factory=Layout)
 
     @property
     def columns(self) -> list[str]:
-        """Every column that is read."""
+        """Every column that is read, once."""
         single = [self.weight, self.exposure, self.person, self.segment.column]
         filtered = sorted(set().union(*(condition.columns for condition in self.where)))
-        return [*self.cost, *self.exclude_service, *(name for name in single if name), *filtered]
+        return list(dict.fromkeys([*self.money, *(name for name in single if name), *filtered]))
+
+    @property
+    def money(self) -> list[str]:
+        """Columns of amounts."""
+        return list(dict.fromkeys([*self.cost, *self.exclude_service]))
+
+    @property
+    def texts(self) -> set[str]:
+        """Columns that are read as they are written, and not as numbers."""
+        labels = {self.person, None if self.segment.cuts else self.segment.column}
+        filtered = set().union(*(condition.texts for condition in self.where))
+        return {name for name in labels if name} | filtered | set(self.money if self.layout.blank_as_zero else ())
 
 
 def reading(
@@ -80,12 +101,17 @@ def reading(
     segment: str | None = None,
     exclude_service: str | Sequence[str] = (),
     where: str | None = None,
+    rows: LayoutOptions | None = None,
     **options: Any,
 ) -> Reading:
     """A `Reading` from what a person writes: lists with commas, a filter and cuts as text."""
+    laid_out = layout(**(rows or {}))
+    for name in ("weight", "exposure", "person"):
+        options[name] = plain_name(options[name]) if options.get(name) else None
     found = Reading(
-        cost=_listed(cost), segment=parse_rule(segment), exclude_service=_listed(exclude_service),
-        where=parse(where) if where else (), **options,
+        cost=_listed(cost, "cost"), segment=parse_rule(segment),
+        exclude_service=_listed(exclude_service, "exclude_service"),
+        where=parse(where, laid_out.dates) if where else (), layout=laid_out, **options,
     )  # fmt: skip
     check_smallest(found.smallest_count)
     if not found.cost:
@@ -105,9 +131,12 @@ def _masked(condition: Condition, how: Reading) -> Condition:
     return condition._replace(text=f"a condition on {', '.join(sorted(condition.columns))}") if told else condition
 
 
-def _listed(given: str | Sequence[str]) -> tuple[str, ...]:
-    parts = given.split(",") if isinstance(given, str) else list(given)
-    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+def _listed(given: str | Sequence[str], option: str) -> tuple[str, ...]:
+    names = [plain_name(part) for part in listed(given, option)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SimulatorError(option, None, f"names column {twice!r} twice", "name each column once")
+    return tuple(names)
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +151,8 @@ class Rows:
     names: tuple[str, ...]
     fold: NDArray[np.int8]
     """Shape (row,): 0 or 1, a person's rows together."""
+    person: NDArray[np.int64] | None = None
+    """Shape (row,): whose row it is, as a number; None where each row is a person."""
     report: dict[str, Any] = field(default_factory=dict)
     """What was read, dropped and changed, by count and share of cost; small counts are None."""
 
@@ -169,67 +200,79 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     SimulatorError
         One sentence; it never repeats a cell.
     """
-    columns = columns_of(source, how.columns)
-    parts = np.stack(
-        [_money(columns[name], name) for name in how.cost if name not in how.exclude_service]
-        or [np.zeros(_size(columns))]
-    )
-    taken = [_money(columns[name], name) for name in how.exclude_service if name not in how.cost]
+    table = read(source, _choose(how), how.layout, COSTS)
+    numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]
+    amounts = figures_of(table, numeric, COSTS, [name for name in (how.exposure,) if name])
+    for name in numeric:
+        _check_size(amounts[name], name)
+    parts = np.stack([amounts[name] for name in how.cost if name not in how.exclude_service] or [np.zeros(table.size)])
+    taken = [amounts[name] for name in how.exclude_service if name not in how.cost]
     tally = _Tally(parts.sum(axis=0), how.smallest_count)
     for condition in how.where:
-        tally.drop(~condition.holds(columns), f"not {condition.text}", always=True)
-    excluded = _excluded_share(columns, how, tally.left)
-    code, names = assign(how.segment, columns, tally.left.size)
+        tally.drop(~condition.holds(table.columns), f"not {condition.text}", always=True)
+    excluded = _excluded_share(amounts, how, tally.left)
+    code, names = assign(how.segment, table.columns, table.size)
     tally.drop(code < 0, "no segment")
     parts = np.concatenate([parts, -np.stack(taken)]) if taken else parts
     tally.drop(np.any(np.isnan(parts), axis=0), "cost is missing")
     tally.drop(np.any(np.isinf(parts), axis=0), "cost is infinite")
-    exposure, weight = _exposure(columns, how, tally), _weight(columns, how, tally)
+    exposure, weight = _exposure(amounts, how, tally), _weight(amounts, how, tally)
     cost, negative = _not_negative(parts, len(taken), how, tally.left)
-    fold = _folds(columns[how.person] if how.person else None, tally.left.size, seed)
     left = tally.left
+    person = _numbered(table.columns[how.person]) if how.person else None
+    fold = _folds(person, table.size, seed)
     _refuse_empty(cost[left], how.smallest_count)
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
     report["member_years"] = round(float((exposure * weight)[left].sum()), -1)
-    return Rows(cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left], report)
+    report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
+    return Rows(
+        cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
+        None if person is None else person[left], report,
+    )  # fmt: skip
 
 
-def _size(columns: dict[str, NDArray[Any]]) -> int:
-    return next(iter(columns.values())).size
+_UNASKED = "\0person"
+"""Key of a column that looks like a person's id, though none was named."""
 
 
-def _money(column: NDArray[Any], name: str) -> Array:
-    """A column as numbers; text in it is counted, not shown."""
-    numbers: Array = np.asarray(column, np.float64) if column.dtype.kind in "fiu" else _numbers_of(column, name)
+def _choose(how: Reading) -> Choose:
+    """The columns that a fit wants of a table, and one that looks like a person's id where none is named."""
+
+    def choose(headers: Headers) -> list[Pick]:
+        money, texts = set(how.money), how.texts
+        picks = [
+            Pick(name, headers.only(name, COSTS), name not in texts, name in money, name in money)
+            for name in how.columns
+        ]
+        looks_like = person_like(headers) if how.person is None else None
+        known = {pick.position for pick in picks}
+        return picks if looks_like is None or looks_like in known else [*picks, Pick(_UNASKED, looks_like)]
+
+    return choose
+
+
+def _unnamed_persons(table: Table, how: Reading) -> list[str]:
+    """A warning where rows far outnumber the persons of a column that was not named."""
+    if how.person is not None or _UNASKED not in table.columns:
+        return []
+    name = table.headers.names[person_like(table.headers) or 0]
+    said = repeated(table.columns[_UNASKED], name)
+    return [said] if said else []
+
+
+def _check_size(numbers: Array, name: str) -> None:
     if bool(np.any(np.isfinite(numbers) & (np.abs(numbers) > _LARGEST))):
         raise SimulatorError(
             "the costs", None, f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit"
         )
-    return numbers
 
 
-def _numbers_of(column: NDArray[Any], name: str) -> Array:
-    import pandas as pd
-
-    missing = np.array([value is None or value != value or value == "" for value in column], bool)
-    plain = [value if isinstance(value, str | int | float | Decimal | np.number) else None for value in column]
-    numbers: Array = np.asarray(pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce"), np.float64)
-    if bool((np.isnan(numbers) & ~missing).any()):
-        raise SimulatorError(
-            "the costs",
-            None,
-            f"have text in column {name!r}",
-            "leave only numbers there, without currency signs, spaces or formulas",
-        )
-    return numbers
-
-
-def _excluded_share(columns: dict[str, NDArray[Any]], how: Reading, left: NDArray[np.bool_]) -> float | None:
+def _excluded_share(amounts: Mapping[str, Array], how: Reading, left: NDArray[np.bool_]) -> float | None:
     """Share of cost that the excluded services hold; None where there are none, or too few patients have them."""
     if not how.exclude_service:
         return None
-    every = sum(np.nansum(_money(columns[name], name)[left]) for name in how.cost)
-    parts = [np.nan_to_num(_money(columns[name], name)[left]) for name in how.exclude_service]
+    every = sum(np.nansum(amounts[name][left]) for name in how.cost)
+    parts = [np.nan_to_num(amounts[name][left]) for name in how.exclude_service]
     held = np.sum(parts, axis=0)
     users = int(np.any([part != 0 for part in parts], axis=0).sum())
     told = every != 0 and (users == 0 or (users >= how.smallest_count and not _one_outweighs(np.abs(held))))
@@ -241,10 +284,10 @@ def _one_outweighs(amounts: Array) -> bool:
     return bool(amounts.size) and float(amounts.max()) > float(amounts.sum()) / 2
 
 
-def _exposure(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Array:
+def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:
     if how.exposure is None:
         return np.ones(tally.left.size)
-    exposure = _money(columns[how.exposure], how.exposure) / (12 if how.exposure_unit == "months" else 1)
+    exposure = amounts[how.exposure] / (12 if how.exposure_unit == "months" else 1)
     if np.nanmax(exposure[tally.left], initial=0.0) > 1 + _MOST_ROUNDING:
         unit = "12 months" if how.exposure_unit == "months" else "1 year"
         raise SimulatorError(
@@ -264,10 +307,10 @@ def _exposure(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> 
     return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
 
 
-def _weight(columns: dict[str, NDArray[Any]], how: Reading, tally: _Tally) -> Array:
+def _weight(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:
     if how.weight is None:
         return np.ones(tally.left.size)
-    weight = _money(columns[how.weight], how.weight)
+    weight = amounts[how.weight]
     if np.nanmin(weight[tally.left], initial=0.0) < 0:
         raise SimulatorError("weight", None, "is below 0 in some rows", "give weights of 0 or more")
     tally.drop(~(np.isfinite(weight) & (weight > 0)), "weight is missing or 0")
@@ -303,14 +346,24 @@ def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_
     return cost, {"policy": how.negative, "rows": None if np.isnan(counted) else rows, "change_of_cost": change}
 
 
-def _folds(person: NDArray[Any] | None, rows: int, seed: int) -> NDArray[np.int8]:
+def _numbered(column: Column) -> NDArray[np.int64]:
+    """Ids as numbers, in their order; rows without one are taken for one person's: they must not pass for many."""
+    import pandas as pd
+
+    codes, _ = column.by_level
+    known = codes >= 0
+    numbers, persons = pd.factorize(codes[known])
+    found = np.full(codes.size, len(persons))
+    found[known] = numbers
+    return found
+
+
+def _folds(person: NDArray[np.int64] | None, rows: int, seed: int) -> NDArray[np.int8]:
+    """A half for each person, at random."""
     random = np.random.default_rng(seed)
     if person is None:
         return random.integers(0, 2, rows, dtype=np.int8)
-    import pandas as pd
-
-    codes, levels = pd.factorize(person)
-    return random.integers(0, 2, len(levels) + 1, dtype=np.int8)[codes]
+    return random.integers(0, 2, int(person.max(initial=0)) + 2, dtype=np.int8)[person]
 
 
 def _refuse_empty(cost: Array, smallest: int) -> None:

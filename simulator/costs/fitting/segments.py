@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
+from ...rows.column import Column, plain_numbers
+from ...rows.names import plain_name
 from .disclosure import MOST_SEGMENTS, check_names
 
 Array = NDArray[Any]
@@ -44,30 +47,38 @@ def parse_rule(text: str | None) -> SegmentRule:
     if not column.strip():
         raise SimulatorError("segment", None, "names no column", "write it like band or age:0,18,65")
     if not colon:
-        return SegmentRule(column.strip())
+        return SegmentRule(plain_name(column))
     try:
         cuts = tuple(float(cut) for cut in listed.split(","))
     except ValueError:
         raise SimulatorError("segment", None, "has cuts that are no numbers", "write it like age:0,18,65") from None
     if not np.isfinite(cuts).all() or any(b <= a for a, b in pairwise(cuts)):
         raise SimulatorError("segment", None, "has cuts that do not ascend", "sort them")
-    return SegmentRule(column.strip(), cuts)
+    return SegmentRule(plain_name(column), cuts)
 
 
-def assign(rule: SegmentRule, columns: dict[str, Array], rows: int) -> tuple[NDArray[np.int64], list[str]]:
+def assign(rule: SegmentRule, columns: Mapping[str, Column], rows: int) -> tuple[NDArray[np.int64], list[str]]:
     """The segment of each row, −1 where it has none, and the names of the segments in order."""
     if rule.column is None:
         return np.zeros(rows, np.int64), [EVERYBODY]
-    values = columns[rule.column]
+    column = columns[rule.column]
     if rule.cuts:
-        return _by_cuts(rule, values)
-    if values.dtype.kind in "fiu":
-        return _by_number(rule.column, values)
-    return _by_text(values)
+        return _by_cuts(rule, column)
+    codes, levels = column.by_level
+    _refuse_many(len(levels))
+    if column.is_text and (column.typed or not plain_numbers(levels.tolist())):
+        return _by_text(codes, [str(level).strip() for level in levels])
+    return _by_number(rule.column, codes, levels, column)
 
 
-def _by_cuts(rule: SegmentRule, values: Array) -> tuple[NDArray[np.int64], list[str]]:
-    if values.dtype.kind not in "fiu":
+def _by_cuts(rule: SegmentRule, column: Column) -> tuple[NDArray[np.int64], list[str]]:
+    values, odd = column.numbers
+    if "open age" in odd:
+        mend = "write the age alone in the table (90 for 90+), or leave the cuts out where the column holds bands"
+        raise SimulatorError(
+            "segment", None, f'cuts column {rule.column!r}, which holds an open age such as "90+"', mend
+        )
+    if set(odd) - {"suppressed"} or (column.is_text and column.typed):
         raise SimulatorError(
             "segment", None, f"cuts column {rule.column!r}, which holds text", "cut a column of numbers"
         )
@@ -88,25 +99,28 @@ def _cut_name(rule: SegmentRule, position: int, whole: bool) -> str:
     return f"{rule.column} {low:g} to below {high:g}"
 
 
-def _by_number(column: str, values: Array) -> tuple[NDArray[np.int64], list[str]]:
-    known = ~np.isnan(values)
-    levels, code = np.unique(values[known], return_inverse=True)
-    _refuse_many(levels.size)
-    codes = np.full(values.size, -1, np.int64)
-    codes[known] = code
-    return codes, [f"{column} {level:g}" for level in levels]
+def _by_number(
+    name: str, codes: NDArray[np.int64], levels: Array, column: Column
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Segments of numbers, ascending, each by the column's name and its number as it is written."""
+    order = np.argsort(np.asarray(levels, float) if not column.is_dates else levels, kind="stable")
+    place = np.append(np.argsort(order), -1)
+    return place[codes], [f"{name} {_written(levels[at])}" for at in order]
 
 
-def _by_text(values: Array) -> tuple[NDArray[np.int64], list[str]]:
-    import pandas as pd
+def _written(level: Any) -> str:
+    """A number with all its digits, or a day."""
+    if isinstance(level, np.datetime64):
+        return str(level.astype("datetime64[D]"))
+    if isinstance(level, float | np.floating):
+        return str(int(level)) if float(level).is_integer() and abs(float(level)) < 1e15 else f"{level:.12g}"
+    return str(level)
 
-    codes, levels = pd.factorize(values)
-    _refuse_many(len(levels))
-    named = np.array([str(level).strip() for level in levels], dtype=object)
-    names, merged = np.unique(named.astype(str), return_inverse=True)
-    check_names(list(names), "segment")
-    codes = np.asarray(codes, np.int64)
-    return np.where(codes >= 0, merged[codes] if merged.size else -1, -1), [str(name) for name in names]
+
+def _by_text(codes: NDArray[np.int64], labels: list[str]) -> tuple[NDArray[np.int64], list[str]]:
+    names, merged = np.unique(np.asarray(labels, str), return_inverse=True)
+    check_names(list(map(str, names)), "segment")
+    return np.append(merged, -1)[codes], [str(name) for name in names]
 
 
 def _refuse_many(levels: int) -> None:

@@ -1,0 +1,93 @@
+"""Frames in memory: pandas, a mapping, Arrow's kin, or anything that has `columns` and gives one by its name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .arrow import nested, read_frame
+from .cells import NestedError, column_of
+from .column import Column
+from .headers import Headers
+from .layout import Layout
+from .names import Said
+from .table import Choose, Table
+
+
+def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
+    """The chosen columns of a frame.
+
+    Raises
+    ------
+    SimulatorError
+        Where it is no frame, or its columns have different lengths.
+    """
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        return _read_pandas(source, layout, choose, said)
+    if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):
+        raise said.of_rows(f"{'are' if said.many else 'is'} a lazy frame", "collect it first: frame.collect()")
+    if hasattr(source, "__arrow_c_stream__"):
+        return read_frame(source, layout, choose, said)
+    names = _names(source)
+    if names is None:
+        raise said.of_rows(f"{'are' if said.many else 'is'} neither a file nor a table", "give a path or a DataFrame")
+    headers = Headers(names, layout.columns)
+    picks = choose(headers)
+    columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in picks}
+    return _even(Table(headers, columns, picks), said)
+
+
+def _names(source: Any) -> Sequence[Any] | None:
+    if isinstance(source, Mapping):
+        return list(source)
+    for attribute in ("column_names", "columns"):
+        found = getattr(source, attribute, None)
+        if found is not None and not callable(found):
+            return list(found)
+    return None
+
+
+def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Table:
+    headers = Headers([_flat(name) for name in frame.columns], layout.columns)
+    picks = choose(headers)
+    columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
+    last = tuple(_texts(frame, at) for at in (1, 2))
+    return Table(headers, columns, picks, (last[0], last[1]), index=frame.index)
+
+
+def _flat(name: Any) -> str:
+    """A name of several levels as one."""
+    return " ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name)
+
+
+def _texts(frame: Any, from_end: int) -> dict[int, str]:
+    if len(frame) < from_end:
+        return {}
+    row = [frame.iat[len(frame) - from_end, at] for at in range(frame.shape[1])]
+    return {at: cell.strip() for at, cell in enumerate(row) if isinstance(cell, str)}
+
+
+def _column(given: Any, name: object, said: Said) -> Column:
+    try:
+        return column_of(given)
+    except NestedError:
+        raise nested(name, said) from None
+    except (TypeError, ValueError, OverflowError):
+        raise said.of_rows(f"{said.has} a column {str(name)!r} that cannot be read", "give numbers or texts") from None
+
+
+def _even(table: Table, said: Said) -> Table:
+    if len({column.size for column in table.columns.values()}) > 1:
+        raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
+    return table
+
+
+def column_from_cells(rows: list[list[Any]], position: int, name: object, said: Said) -> Column:
+    """A column of a list of rows."""
+    cells = np.empty(len(rows), object)
+    cells[:] = [row[position] if position < len(row) else None for row in rows]
+    return _column(cells, name, said)

@@ -1,0 +1,55 @@
+"""What columns and tables are called: names as people read them, and the subject of a sentence."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from ..base import SimulatorError
+
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
+
+
+def plain_name(name: object) -> str:
+    r"""A name in composed form, with line breaks and runs of blanks as one blank and none at its ends.
+
+    Examples
+    --------
+    >>> plain_name(" annual\n  total ")
+    'annual total'
+    """
+    return " ".join(unicodedata.normalize("NFC", str(name)).translate(_INVISIBLE).split())
+
+
+@dataclass(frozen=True)
+class Said:
+    """What sentences call a table and its file, and whether they may repeat a cell."""
+
+    file: str
+    rows: str
+    many: bool = False
+    """Whether `rows` is a plural."""
+    private: bool = True
+    """Whether cells may be a patient's."""
+
+    @property
+    def has(self) -> str:
+        """The verb."""
+        return "have" if self.many else "has"
+
+    @property
+    def holds(self) -> str:
+        """The verb."""
+        return "hold" if self.many else "holds"
+
+    def of_file(self, bound: str, mend: str) -> SimulatorError:
+        """An error about the file."""
+        return SimulatorError(self.file, None, bound, mend)
+
+    def of_rows(self, bound: str, mend: str) -> SimulatorError:
+        """An error about the rows."""
+        return SimulatorError(self.rows, None, bound, mend)
+
+
+COSTS = Said("the file of costs", "the costs", many=True)
+"""Patients' rows: neither the path nor a cell is repeated, since both may name a patient."""
