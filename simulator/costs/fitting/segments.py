@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...base import SimulatorError
 from .disclosure import MOST_SEGMENTS, check_names
+from .where import Condition
 
 Array = NDArray[Any]
 
@@ -64,6 +66,21 @@ def assign(rule: SegmentRule, columns: dict[str, Array], rows: int) -> tuple[NDA
     if values.dtype.kind in "fiu":
         return _by_number(rule.column, values)
     return _by_text(values)
+
+
+def levels_of(rule: SegmentRule, values: Array, conditions: Sequence[Condition]) -> list[Array]:
+    """Values of the column that each segment of `assign` may have, one for every answer that the conditions can give."""
+    if not rule.cuts:
+        levels = np.unique(values[~np.isnan(values)]) if values.dtype.kind in "fiu" else _labels(values)
+        return [np.array([level]) for level in levels]
+    ends = np.array([*rule.cuts, np.inf])
+    named = np.array(sorted(set().union(*(condition.numbers for condition in conditions))), float)
+    tried = np.unique(np.concatenate([ends, named, np.nextafter(named, -np.inf), np.nextafter(named, np.inf)]))
+    return [tried[(tried >= low) & (tried < high)] for low, high in pairwise(ends)]
+
+
+def _labels(values: Array) -> list[str]:
+    return sorted({str(value).strip() for value in values if value is not None and value == value})
 
 
 def _by_cuts(rule: SegmentRule, values: Array) -> tuple[NDArray[np.int64], list[str]]:

@@ -7,7 +7,7 @@ joined by `and`, `or`, `not` and brackets. Nothing else exists here: no calls, a
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,8 @@ class Condition(NamedTuple):
     columns: frozenset[str]
     holds: Callable[[Columns], Mask]
     """Where it is met; a missing value meets no comparison."""
+    numbers: frozenset[float] = frozenset()
+    """What it compares with."""
 
 
 def parse(text: str) -> tuple[Condition, ...]:
@@ -84,12 +86,10 @@ def _condition(node: ast.expr) -> Condition:
         both = isinstance(node.op, ast.And)
         text = "(" + (" and " if both else " or ").join(part.text for part in parts) + ")"
         join = np.logical_and if both else np.logical_or
-        return Condition(
-            text, frozenset().union(*(p.columns for p in parts)), lambda c: join.reduce([p.holds(c) for p in parts])
-        )
+        return _joined(text, parts, lambda c: join.reduce([p.holds(c) for p in parts]))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         inner = _condition(node.operand)
-        return Condition(f"not {inner.text}", inner.columns, lambda c: ~inner.holds(c))
+        return inner._replace(text=f"not {inner.text}", holds=lambda c: ~inner.holds(c))
     if isinstance(node, ast.Compare):
         return _comparisons(node)
     raise _refusal("holds something that is no comparison")
@@ -101,8 +101,16 @@ def _comparisons(node: ast.Compare) -> Condition:
     if len(pieces) == 1:
         return pieces[0]
     text = " and ".join(piece.text for piece in pieces)
-    columns = frozenset().union(*(piece.columns for piece in pieces))
-    return Condition(text, columns, lambda c: np.logical_and.reduce([piece.holds(c) for piece in pieces]))
+    return _joined(text, pieces, lambda c: np.logical_and.reduce([piece.holds(c) for piece in pieces]))
+
+
+def _joined(text: str, parts: Sequence[Condition], holds: Callable[[Columns], Mask]) -> Condition:
+    columns, numbers = (frozenset().union(*sets) for sets in zip(*((p.columns, p.numbers) for p in parts), strict=True))
+    return Condition(text, columns, holds, numbers)
+
+
+def _numbers(*values: float | str) -> frozenset[float]:
+    return frozenset(value for value in values if not isinstance(value, str))
 
 
 def _comparison(left: ast.expr, sign: ast.cmpop, right: ast.expr) -> Condition:
@@ -118,7 +126,10 @@ def _comparison(left: ast.expr, sign: ast.cmpop, right: ast.expr) -> Condition:
         raise _refusal("compares something other than a column with a number or a quoted text")
     name, value, compare = left.id, _literal(right), _COMPARE[kind]
     return Condition(
-        f"{name} {_SIGNS[kind]} {_told(value)}", frozenset([name]), lambda c: _compared(c[name], compare, value, name)
+        f"{name} {_SIGNS[kind]} {_told(value)}",
+        frozenset([name]),
+        lambda c: _compared(c[name], compare, value, name),
+        _numbers(value),
     )
 
 
@@ -132,7 +143,7 @@ def _membership(left: ast.expr, sign: ast.cmpop, right: ast.expr) -> Condition:
         found = np.logical_or.reduce([_compared(columns[name], np.equal, value, name) for value in values])
         return np.asarray(found if inside else ~found & ~_missing(columns[name]))
 
-    return Condition(text, frozenset([name]), holds)
+    return Condition(text, frozenset([name]), holds, _numbers(*values))
 
 
 def _literal(node: ast.expr) -> float | str:
