@@ -135,9 +135,16 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     ends = [users.size - above for above in users.above[::-1]]
     n = np.diff(ends)
     cost, weight = np.diff(users.cost[ends]), np.diff(users.weight[ends])
-    told = n.copy()
-    told[n % COUNTED_BY != 0] += rounded_count(users.size) - users.size
-    mean = cost / weight
+    mean, told = cost / weight, n.copy()
+    odd = n % COUNTED_BY != 0
+    if odd.any() and n.size > 1:
+        # the one group of another size takes the rounding, with a mean that leaves everybody's as it is
+        told[odd] += rounded_count(users.size) - users.size
+        member_years = told * (weight / n)
+        left = cost.sum() / weight.sum() * member_years.sum() - float((member_years * mean)[~odd].sum())
+        mean[odd] = left / member_years[odd]
+    elif odd.any():
+        told[:] = rounded_count(users.size)
     between = [taken.get(users.size - end, math.sqrt(a * b)) for end, a, b in zip(ends[1:], mean, mean[1:], strict=False)]
     spread = users.spread(ends)
     low, high = _spans(between, mean, spread)

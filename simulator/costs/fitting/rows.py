@@ -378,7 +378,7 @@ def _not_negative(parts: Array, taken: int, how: Reading, tally: _Tally) -> tupl
     # what is left where amounts cancel is rounding
     cost = np.where(cost < _MOST_ROUNDING, 0.0, cost)
     before = float(net[left].sum())
-    changed = by_person(np.abs(cost - net)[left], None if ids is None else ids[left])
+    changed = by_person(np.abs(cost[left] - net[left]), None if ids is None else ids[left])
     enough = int((changed > 0).sum()) >= how.smallest_count and not dominated(changed)
     change = figures(float(cost[left].sum()) / before - 1, 4) if enough and before > 0 else None
     if how.negative == "refuse":
