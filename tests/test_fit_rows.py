@@ -225,7 +225,9 @@ def test_a_small_count_is_not_told_nor_to_be_had_by_subtraction() -> None:
     table = frame(407)
     table.loc[:2, "inpatient"] = np.nan
     report = cleaned(table).report
-    assert report["dropped"] == [{"why": "cost is missing", "rows": None, "share_of_cost": None}]
+    assert report["dropped"] == []
+    filtered = cleaned(table.assign(age=np.r_[90, 91, table["age"][2:]]), where="age < 90").report
+    assert filtered["dropped"] == [{"why": "not age < 90", "rows": None, "share_of_cost": None}]
     # what was read is told as the sum of what is told: its own number less the others would tell the small one
     assert (report["rows_read"], report["rows_kept"]) == (405, 405)
 

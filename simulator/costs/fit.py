@@ -186,7 +186,7 @@ def fit_bands(
     """
     _check("auto", None, None, sets, currency)
     names, bands = read_bands(frame, segment, check_smallest(smallest_count))
-    fits = [fit_bands_of(name, part, smallest_count) for name, part in zip(names, bands, strict=True)]
+    fits = [fit_bands_of(name, part) for name, part in zip(names, bands, strict=True)]
     edges = np.unique(np.concatenate([part.low for part in bands]))
     edges = np.array([d for d in edges if d > 0 and all(d in part.low or d > part.low[-1] for part in bands)])
     options = Options("bands", None, tuple(edges.tolist()), smallest_count, seed)

@@ -71,6 +71,12 @@ def _sizes(context: click.Context, parameter: click.Parameter, given: str | None
 @click.option(
     "--smallest-count", type=int, default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
 )
+@click.option(
+    "--allow-identifying",
+    is_flag=True,
+    help="Let --where and --segment go by ids, costs or near-unique columns: asked again and again, that finds single "
+    "patients.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
 @click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
@@ -96,7 +102,7 @@ def fit(
 ) -> None:
     """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
 
-    No patient's cost, id or count below ten is printed or written.
+    No patient's cost, id or count below ten is printed or written; counts are to the nearest five.
 
     Example: simulator fit costs.csv --cost total --segment band --out model.toml
     """

@@ -99,10 +99,8 @@ class SegmentFit:
         return math.sqrt(self.p_user * (1 - self.p_user) / self.sample.effective)
 
 
-def p_user_told(sample: Sample, smallest: int) -> float:
-    """Share of users; where only a few have no cost, they count as half of `smallest`."""
-    if 0 < sample.zero_count < smallest:
-        return figures(1 - smallest / 2 / sample.rows)
+def p_user_told(sample: Sample) -> float:
+    """Share of users."""
     return min(figures(sample.p_user), 1.0)
 
 
@@ -162,7 +160,7 @@ def _own_tail(sample: Sample, how: Options) -> Tail | None:
 
 
 def _fit_one(name: str, sample: Sample, halves: tuple[Sample, Sample], tail: Tail | None, how: Options) -> SegmentFit:
-    p_user = p_user_told(sample, how.smallest)
+    p_user = p_user_told(sample)
     if how.family == "resample":
         return SegmentFit(name, sample, resampled(sample), p_user, "resample", None, None)
     if how.family != "auto":

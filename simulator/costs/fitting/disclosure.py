@@ -23,8 +23,9 @@ MOST_OF_ONE = 0.5
 NEAREST_GUESS = 0.10
 """The p% rule: whoever knows the second largest cost of a sum cannot tell the largest to within this of itself."""
 
-LEAST_STEP = 1.10
-"""Means of neighbouring groups differ by this ratio or more, so that no group tells its members' costs closely."""
+LEAST_STEP = 1.25
+"""Means of neighbouring groups differ by this ratio or more, and a mean and an amount where groups meet by its root: no
+order of costs narrows a patient's to less than a tenth of itself."""
 
 MOST_SEGMENTS = 60
 

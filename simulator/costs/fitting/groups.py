@@ -6,16 +6,17 @@ nothing that is told, and no combination of it, rests on a smaller group. A grou
 
 - ten persons or more are in it (`smallest`);
 - none of them makes more than half of its cost, and the largest cannot be told to within 10% by the second largest;
-- its mean differs from those of its neighbours by a tenth or more.
+- its mean differs from those of its neighbours by a quarter or more, and from an amount at its edge by half as much.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,10 +129,12 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     Groups
     """
     users = _Users(sample, smallest)
-    asked = [(users.counted(int(sample.n_above(d))), float(d)) for d in dict.fromkeys(sample.cuts)]
-    taken = {above: amount for above, amount in asked if users.cut(above, amount)}
+    for amount in dict.fromkeys(sample.cuts):
+        if min(sample.persons_above(amount), sample.users - sample.n_above(amount)) >= smallest:
+            users.cut(users.counted(int(sample.n_above(amount))), float(amount))
     for above in _places(users.size):
         users.cut(users.counted(above))
+    taken = users.amounts
     ends = [users.size - above for above in users.above[::-1]]
     n = np.diff(ends)
     cost, weight = np.diff(users.cost[ends]), np.diff(users.weight[ends])
@@ -173,6 +176,14 @@ def _places(size: int) -> list[int]:
     return [round(_TOP_STEP**step) for step in steps] + [round(size * cell / MOST_CELLS) for cell in range(1, MOST_CELLS)]
 
 
+def _apart(ends: Sequence[int], means: Sequence[float], amounts: Mapping[int, float]) -> bool:
+    """Whether descending means are far enough from each other and from amounts where their groups meet."""
+    steps = all(a >= LEAST_STEP * b for a, b in pairwise(means))
+    half = math.sqrt(LEAST_STEP)
+    met = [(a, amounts[end], b) for end, a, b in zip(ends[1:-1], means[:-1], means[1:], strict=True) if end in amounts]
+    return steps and all(a >= half * amount and amount >= half * b for a, amount, b in met)
+
+
 class _Users:
     """Users one by one, ascending by cost, and the cuts that were taken, by the number of users above."""
 
@@ -184,7 +195,7 @@ class _Users:
         self._x, self._w = x, w
         self.cost = np.concatenate([[0.0], np.cumsum(self.spent)])
         self.weight = np.concatenate([[0.0], np.cumsum(w)])
-        self.above = [0, self.size]
+        self.above, self.amounts = [0, self.size], dict[int, float]()
         self._costly = float(sample.n_above(self.cost[-1] / self.weight[-1]))
 
     def counted(self, above: int) -> int:
@@ -209,18 +220,14 @@ class _Users:
         if not 0 < above < self.size or self.above[place] == above:
             return False
         upper, lower = self.above[place - 1], self.above[place]
-        costlier, cheaper = self._mean(upper, above), self._mean(above, lower)
-        if amount is not None and not cheaper < amount < costlier:
+        ends = [*self.above[max(place - 2, 0) : place], above, *self.above[place : place + 2]]
+        amounts = self.amounts if amount is None else self.amounts | {above: amount}
+        if not _apart(ends, [self._mean(a, b) for a, b in pairwise(ends)], amounts):
             return False
-        means = [costlier, cheaper]
-        if place > 1:
-            means.insert(0, self._mean(self.above[place - 2], upper))
-        if place + 1 < len(self.above):
-            means.append(self._mean(lower, self.above[place + 1]))
-        apart = all(a >= LEAST_STEP * b for a, b in zip(means, means[1:], strict=False))
-        if not (apart and self._may_be_told(upper, above) and self._may_be_told(above, lower)):
+        if not (self._may_be_told(upper, above) and self._may_be_told(above, lower)):
             return False
         self.above.insert(place, above)
+        self.amounts = amounts
         return True
 
     def _mean(self, upper: int, lower: int) -> float:

@@ -152,11 +152,12 @@ class _Tally:
         self._cost = np.where(np.isfinite(cost), cost, 0.0)
 
     def drop(self, where: NDArray[np.bool_], why: str, always: bool = False) -> None:
+        """Leave rows out. Fewer than ten look like none: no line, or the same line where there is always one."""
         gone = self.left & where
         self.left &= ~where
-        if not (gone.any() or always):
-            return
         enough = persons(self.person, gone) >= self.smallest
+        if not (enough or always):
+            return
         count = told_count(int(gone.sum()), self.smallest) if enough else None
         spent = by_person(self._cost[gone], None if self.person is None else self.person[gone])
         is_told = enough and (not spent.any() or not dominated(spent))
