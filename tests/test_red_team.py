@@ -120,7 +120,7 @@ def test_no_sum_of_fewer_than_ten_follows_from_a_table(seed: int, sigma: float) 
     assert narrowest(rows_of(sizes), means * sizes, costs) > LEAST_WIDTH
     # the control: with the half cells the sums of five costliest are all but known
     sums, told = half_cells(costs)
-    assert narrowest(sums, told, costs) < 0.02
+    assert narrowest(sums, told, costs) < LEAST_WIDTH / 2
 
 
 def test_the_costliest_five_of_the_half_cells_were_known_to_the_penny() -> None:
@@ -163,7 +163,7 @@ def moved(costs: Array, sizes: NDArray[np.int64], cuts: tuple[float, ...] = ()) 
 
     No cost passes one of the amounts, so that as many as before lie above each.
     """
-    found, amounts = costs.copy(), np.array([0.0, *sorted(cuts), np.inf])
+    found, amounts = costs.copy(), np.array([0.0, costs.mean(), *cuts, np.inf])
     ends = np.cumsum(sizes)
     for start, end in zip(ends - sizes, ends, strict=True):
         first, last = costs[start], costs[end - 1]
@@ -189,7 +189,7 @@ def test_every_artefact_rests_on_groups_alone() -> None:
     sizes = group_sizes(model, costs)
     assert abs(told_groups(model)[0] - sizes).max() <= 2
     other = moved(costs, sizes, _sample(costs, model).cuts)
-    assert np.max(np.abs(other / costs - 1)) > 0.03 and abs(other.std() / costs.std() - 1) > 1e-4
+    assert np.max(np.abs(other / costs - 1)) > 0.02 and abs(other.std() / costs.std() - 1) > 1e-5
     assert differing(model, fit({"c": other}, **how)) == []
     # the control: money that leaves a group shows
     out = costs.copy()

@@ -289,7 +289,7 @@ def _halves(cost: Any, weight: Any, fold: Any, whole: Sample) -> tuple[Sample, S
 
 def _round(amounts: Sequence[float]) -> tuple[float, ...]:
     """Amounts to three figures, whatever anybody costs."""
-    return tuple(sorted({round_amount(float(d), 3) for d in amounts}))
+    return tuple(sorted({figures(float(d), 3) for d in amounts}))
 
 
 def _counted(names: Sequence[str], samples: Sequence[Sample], report: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..other_figures import scaled
 from ..severity import Mixture, Severity
 from . import measures
 from .bodies import FAMILIES, Body, fit_body, with_errors_of
-from .disclosure import SMALLEST_COUNT, figures, round_amount
+from .disclosure import SMALLEST_COUNT, figures
 from .empirical import quantile_table, resampled, with_tail
 from .groups import groups_of
 from .sample import Sample, together
@@ -155,7 +155,7 @@ def _fit_tempered(
 def _own_tail(sample: Sample, how: Options) -> Tail | None:
     if how.tail_above == math.inf:
         return None
-    at = round_amount(how.tail_above, 3) if how.tail_above is not None else choose_splice(sample, how.smallest)
+    at = figures(how.tail_above, 3) if how.tail_above is not None else choose_splice(sample, how.smallest)
     return None if at is None else fit_tail(sample, at)
 
 

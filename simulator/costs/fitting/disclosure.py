@@ -27,6 +27,9 @@ LEAST_STEP = 1.25
 """Means of neighbouring groups differ by this ratio or more, and a mean and an amount where groups meet by its root: no
 order of costs narrows a patient's to less than a tenth of itself."""
 
+ROUND = (1, 1.1, 1.25, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.6, 6.3, 7.1, 8, 9, 10)
+"""Preferred numbers (Renard's series of twenty), rounded."""
+
 MOST_SEGMENTS = 60
 
 MOST_LABELS = 24
@@ -120,6 +123,19 @@ def figures(number: float, significant: int = 6) -> float:
     return float(f"{number:.{significant}g}")
 
 
-def round_amount(amount: float, significant: int = 2) -> float:
-    """An amount of money that is a round number and nobody's cost."""
-    return figures(amount, significant)
+def round_amount(amount: float) -> float:
+    """The nearest of twenty round numbers a decade, a tenth apart or more.
+
+    An amount near which somebody's cost lies is told so, and tells that cost no closer.
+    """
+    if not (math.isfinite(amount) and amount > 0):
+        return float(amount)
+    decade = 10.0 ** math.floor(math.log10(amount))
+    return figures(decade * min(ROUND, key=lambda one: abs(one - amount / decade)), 3)
+
+
+def round_amounts(low: float, high: float) -> list[float]:
+    """Every second of the round numbers from one amount to another, a quarter apart or nearly."""
+    decades = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    every = [figures(one * 10.0**decade, 3) for decade in decades for one in ROUND[:-1:2]]
+    return [amount for amount in every if round_amount(low) <= amount <= round_amount(high)]

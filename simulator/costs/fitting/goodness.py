@@ -17,7 +17,7 @@ from ...ledger import MONEY, describe_variable
 from ..model import Population
 from . import curve_errors, measures
 from .choose import Options, SegmentFit
-from .disclosure import dominated, figures, round_amount, rounded_count
+from .disclosure import dominated, figures, round_amounts, rounded_count
 from .groups import groups_of
 from .measures import People, one_segment
 from .sample import Sample, together
@@ -30,7 +30,6 @@ LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
 )  # fmt: skip
 """Shares of people, the costliest, at which concentration is told."""
-_AMOUNTS = 40
 _MOSTLY = 0.9
 """Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
 
@@ -67,7 +66,7 @@ def amounts_for(samples: Sequence[Sample]) -> Array:
     everybody = together(samples)
     low = float(everybody.isf(0.9 * everybody.p_user))
     high = 2 * float(everybody.isf(min(10 / everybody.rows, 0.5)))
-    return np.unique([round_amount(d) for d in np.geomspace(max(low, 1.0), max(high, 2.0), _AMOUNTS)])
+    return np.array(round_amounts(max(low, 1.0), max(high, 2.0)))
 
 
 def told_of(fits: Sequence[SegmentFit], how: Options, edges: Array | None = None) -> Told:
