@@ -284,11 +284,20 @@ def test_one_to_nine_without_cost_are_all_told_as_five() -> None:
     assert 15 < guessed(without_cost(20)) < 25  # the control: twenty are told
 
 
-def test_numbers_do_not_move_with_how_many_are_without_cost() -> None:
-    """The users are the same; one to nine others stand beside them."""
-    users = lognormal(2_000, 11)
-    models = [fit({"c": np.r_[np.zeros(few), users]}, cost="c", family="lognormal", sets=2) for few in (1, 4, 9)]
-    assert all(differing(models[0], other) == [] for other in models[1:])
+@pytest.mark.parametrize("n", [60, 1_000, 2_998])
+def test_who_knows_the_number_of_rows_learns_no_more(n: int) -> None:
+    """From the file and the true number of rows: every count and every level is the same for one to nine."""
+    costs = lognormal(n, 11)
+    told = set()
+    for few in range(1, 10):
+        model = fit({"c": np.r_[np.zeros(few), costs[few:]]}, cost="c", family="empirical", tail_above=np.inf, sets=0)
+        (segment,) = model.population.segments
+        sizes, _ = told_groups(model)
+        counts = (model.report["rows_kept"], model.segments[0]["rows"], segment.p_user, sizes.sum(), set(sizes % 5))
+        told.add(str(counts))
+    assert len(told) == 1
+    twenty = fit({"c": np.r_[np.zeros(20), costs[20:]]}, cost="c", sets=0)  # the control: twenty are told
+    assert abs(twenty.population.segments[0].p_user - (1 - 20 / n)) < 5 / n
 
 
 @pytest.mark.parametrize("how", ["filter", "missing", "infinite", "no segment", "negative", "exposure"])

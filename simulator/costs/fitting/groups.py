@@ -139,15 +139,13 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     n = np.diff(ends)
     cost, weight = np.diff(users.cost[ends]), np.diff(users.weight[ends])
     mean, told = cost / weight, n.copy()
-    odd = n % COUNTED_BY != 0
-    if odd.any() and n.size > 1:
+    odd = int(np.argmax(n % COUNTED_BY) if np.any(n % COUNTED_BY) else np.argmax(n))
+    told[odd] += sample.users_told - users.size
+    if n.size > 1 and told[odd] != n[odd]:
         # the one group of another size takes the rounding, with a mean that leaves everybody's as it is
-        told[odd] += rounded_count(users.size) - users.size
         member_years = told * (weight / n)
-        left = cost.sum() / weight.sum() * member_years.sum() - float((member_years * mean)[~odd].sum())
-        mean[odd] = left / member_years[odd]
-    elif odd.any():
-        told[:] = rounded_count(users.size)
+        others = float(member_years @ mean) - member_years[odd] * mean[odd]
+        mean[odd] = (cost.sum() / weight.sum() * member_years.sum() - others) / member_years[odd]
     between = [taken.get(users.size - end, math.sqrt(a * b)) for end, a, b in zip(ends[1:], mean, mean[1:], strict=False)]
     spread = users.spread(ends)
     low, high = _spans(between, mean, spread)
@@ -236,7 +234,7 @@ class _Users:
 
     def _may_be_told(self, upper: int, lower: int) -> bool:
         here = slice(self.size - lower, self.size - upper)
-        # the size of one group is rounded
-        spare = COUNTED_BY // 2 if (lower - upper) % COUNTED_BY and lower - upper < self.size else 0
+        # the size of one group is rounded, by up to seven
+        spare = 7 if (lower - upper) % COUNTED_BY and lower - upper < self.size else 0
         amounts = by_person(self.spent[here], None if self.ids is None else self.ids[here])
         return amounts.size >= self.smallest + spare and not dominated(amounts)

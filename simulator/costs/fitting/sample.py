@@ -39,6 +39,8 @@ class Sample:
     """Whose each user's row is, shape (row,), ascending by cost; None where every row is a person."""
     cuts: tuple[float, ...] = ()
     """Amounts, money per year, at which what is told of the rows should be told, the more important first."""
+    counted: int = 0
+    """Users as they are told; 0 where they are but rounded."""
 
     @property
     def users(self) -> float:
@@ -151,25 +153,32 @@ class Sample:
     def rounded(self, smallest: int) -> Sample:
         """The sample with numbers of users and others to the nearest five; 1 to `smallest` − 1 without cost count as five.
 
-        Shares of users, of segments and their errors follow, so that none of them tells another count.
+        Shares of users, of segments and their errors follow, so that none of them tells another count. Of a few without
+        cost the number of all rows is rounded, so that whoever knows that number learns nothing more.
         """
-        users = rounded_count(self.users)
+        small = 0 < self.zero_count < smallest
+        users = rounded_count(self.rows) - COUNTED_BY if small else rounded_count(self.users)
         many = users / self.users
         if self.zero_count == 0:
-            return replace(self, w=self.w * many, w2=self.w2 * many)
-        small = self.zero_count < smallest
+            return replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
         zero = COUNTED_BY if small else rounded_count(self.zero_count)
         # of a few not even their weights are told
         each = float(self.w.sum()) / self.users if small else self.zero_w / self.zero_count
         square = float(self.w2.sum()) / self.users if small else self.zero_w2 / self.zero_count
         return replace(
-            self, w=self.w * many, w2=self.w2 * many, zero_w=zero * each, zero_w2=zero * square, zero_count=float(zero)
-        )
+            self, w=self.w * many, w2=self.w2 * many, zero_w=zero * each, zero_w2=zero * square,
+            zero_count=float(zero), counted=users,
+        )  # fmt: skip
+
+    @property
+    def users_told(self) -> int:
+        """Users, rounded."""
+        return self.counted or rounded_count(self.users)
 
     @property
     def rows_told(self) -> int:
         """Rows, from numbers to the nearest five."""
-        return rounded_count(self.users) + int(self.zero_count)
+        return self.users_told + int(self.zero_count)
 
     def tempered(self) -> Sample:
         """The sample for a law: a patient who would outweigh all others counts for no more than they.
