@@ -144,7 +144,9 @@ def test_groups_at_thresholds_are_no_narrower() -> None:
     assert 1_000.0 in groups.cuts and 1_010.0 not in groups.cuts
     edges = np.searchsorted(costs, groups.cuts)
     # where groups meet at an amount the attacker takes all below and above to lie there
-    assert all(abs(edge - end) <= 2 for edge, end in zip(sorted(edges), _met(groups.n, groups.mean, groups.cuts), strict=True))
+    assert all(
+        abs(edge - end) <= 2 for edge, end in zip(sorted(edges), _met(groups.n, groups.mean, groups.cuts), strict=True)
+    )
     assert narrowest(rows_of(groups.n), groups.mean * groups.n, costs) > LEAST_WIDTH
     for cut in groups.cuts:
         beside = groups.mean[np.argsort(np.abs(np.log(groups.mean / cut)))[0]]
@@ -183,7 +185,13 @@ def group_sizes(model: FittedModel, costs: Array) -> NDArray[np.int64]:
 def test_every_artefact_rests_on_groups_alone() -> None:
     """Patients of one group trade costs: everything that is told stays as it is, to the last letter."""
     costs = np.r_[lognormal(798, 5), 90_000.0, 120_000.0]
-    how: dict[str, Any] = {"cost": "c", "family": "empirical", "tail_above": np.inf, "sets": 5, "thresholds": [2_000, 9_000]}
+    how: dict[str, Any] = {
+        "cost": "c",
+        "family": "empirical",
+        "tail_above": np.inf,
+        "sets": 5,
+        "thresholds": [2_000, 9_000],
+    }
     model = fit({"c": costs}, **how)
     sizes = group_sizes(model, costs)
     np.testing.assert_array_equal(told_groups(model)[0], sizes)
@@ -274,7 +282,9 @@ def guessed(model: FittedModel) -> float:
     rows = model.report["rows_kept"]
     told = float(model.goodness["observed"].sel(segment="everybody", measure="mean"))
     of_users = float(segment.users_severity.model_dump()["shape"] * segment.users_severity.model_dump()["scale"])
-    return float(np.median([rows * (1 - segment.p_user), rows * (1 - told / of_users), rows * model.segments[0]["zero_share"]]))
+    return float(
+        np.median([rows * (1 - segment.p_user), rows * (1 - told / of_users), rows * model.segments[0]["zero_share"]])
+    )
 
 
 def test_one_to_nine_without_cost_are_all_told_as_five() -> None:
@@ -295,7 +305,9 @@ def test_who_knows_the_number_of_rows_learns_no_more(n: int) -> None:
         counts = (model.report["rows_kept"], model.segments[0]["rows"], segment.p_user, sizes.sum(), set(sizes % 5))
         told.add(str(counts))
     assert len(told) == 1
-    twenty = fit({"c": np.r_[np.zeros(20), costs[20:]]}, cost="c", family="gamma", sets=0)  # the control: twenty are told
+    twenty = fit(
+        {"c": np.r_[np.zeros(20), costs[20:]]}, cost="c", family="gamma", sets=0
+    )  # the control: twenty are told
     assert abs(twenty.population.segments[0].p_user - (1 - 20 / n)) < 5 / n
 
 
@@ -405,9 +417,15 @@ def test_filters_and_segments_of_few_have_one_answer(few: int) -> None:
     table = people()
     table.loc[: few - 1, "age"] = 15
     table.loc[few:, "age"] = np.maximum(table.loc[few:, "age"], 30)
-    assert answer(table, where="age < 20") == "the costs: leave fewer than 10 patients, or none; give more rows, or filter less"
+    assert (
+        answer(table, where="age < 20")
+        == "the costs: leave fewer than 10 patients, or none; give more rows, or filter less"
+    )
     said = answer(table, segment="age:0,20,50")
-    assert said == "segment: leaves a segment with fewer than 10 patients who cost anything, or none; merge segments, or use wider cuts"
+    assert (
+        said
+        == "segment: leaves a segment with fewer than 10 patients who cost anything, or none; merge segments, or use wider cuts"
+    )
     # a segment that the filter itself leaves out is no question
     assert answer(table, segment="age:0,20,50", where="age >= 20") == "a fit"
     assert answer(table, segment="age:0,20,50", where="age >= 21") == "a fit"
@@ -428,7 +446,10 @@ def test_thresholds_do_not_tell_whose_cost_they_are() -> None:
         table = people()
         table.loc[0, "total"] = cost
         assert fit(table, cost="total", thresholds=asked, family="gamma", sets=0).thresholds == (4_320.0,)
-    assert fit(people(), cost="total", thresholds=[2_500.0, 10_000.0], family="gamma", sets=0).thresholds == (2_500.0, 10_000.0)
+    assert fit(people(), cost="total", thresholds=[2_500.0, 10_000.0], family="gamma", sets=0).thresholds == (
+        2_500.0,
+        10_000.0,
+    )
 
 
 # ── many segments, many rows a person ────────────────────────────────────────────────────────────
@@ -500,5 +521,3 @@ def test_the_command_line_tells_no_more(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] and outputs[0].count("\n") == 1
     plain = CliRunner().invoke(verb, [str(tmp_path / "rows.csv"), "--cost", "total", "--where", "total > 5"])
     assert plain.exit_code == 2 and "--allow-identifying" in plain.output
-
-

@@ -142,7 +142,15 @@ def fit(
     rows = clean(frame, how, seed)
     names, samples, halves = _samples(rows, smallest_count)
     judged = _round(thresholds) if thresholds is not None else default_thresholds(samples)
-    cuts = tuple(dict.fromkeys([*judged, *_round([tail_above] if tail_above and tail_above < math.inf else []), *shown.amounts_for(samples).tolist()]))
+    cuts = tuple(
+        dict.fromkeys(
+            [
+                *judged,
+                *_round([tail_above] if tail_above and tail_above < math.inf else []),
+                *shown.amounts_for(samples).tolist(),
+            ]
+        )
+    )
     samples = [replace(sample, cuts=cuts) for sample in samples]
     halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
     options = Options(family, tail_above, judged, smallest_count, seed)

@@ -7,6 +7,7 @@ from .disclosure import rounded_count
 from .groups import groups_of
 from .sample import Sample
 
+
 def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Empirical:
     """Users' costs as a quantile function, linear between levels, that keeps the mean of each group of patients.
 

@@ -199,9 +199,7 @@ def curves(
     return found
 
 
-def _errors(
-    sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array
-) -> dict[str, Array]:
+def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:
     """Standard errors of a segment's observed figures by variable; nan where the figure is not told."""
     lower = _next_levels(shares)
 

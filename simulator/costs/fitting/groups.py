@@ -100,7 +100,8 @@ def _people(n: int, low: float, high: float, mean: float) -> tuple[Array, NDArra
     width = high - low
     if not low < mean < high:
         return np.array([mean]), np.array([n])
-    below = int(np.clip(round(n * (high - mean) / width), 1, n - 1))
+    # a half is rounded up, however the last digits fell
+    below = int(np.clip(math.floor(n * (high - mean) / width + 0.5 + 1e-6), 1, n - 1))
     middle = 2 * mean - (below * low + (n - below) * high) / n
     if not low < middle < high:
         return np.array([mean]), np.array([n])
@@ -146,7 +147,9 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
         member_years = told * (weight / n)
         others = float(member_years @ mean) - member_years[odd] * mean[odd]
         mean[odd] = (cost.sum() / weight.sum() * member_years.sum() - others) / member_years[odd]
-    between = [taken.get(users.size - end, math.sqrt(a * b)) for end, a, b in zip(ends[1:], mean, mean[1:], strict=False)]
+    between = [
+        taken.get(users.size - end, math.sqrt(a * b)) for end, a, b in zip(ends[1:], mean, mean[1:], strict=False)
+    ]
     spread = users.spread(ends)
     low, high = _spans(between, mean, spread)
     share = weight / n * float(sample.w.sum()) / float(told @ (weight / n))
@@ -171,7 +174,9 @@ def _spans(between: list[float], mean: Array, spread: Array) -> tuple[Array, Arr
 def _places(size: int) -> list[int]:
     """Numbers of the costliest at which a cut is tried: few of them close together, then hundredths of all."""
     steps = range(math.ceil(math.log(max(size, 1)) / math.log(_TOP_STEP)) + 1)
-    return [round(_TOP_STEP**step) for step in steps] + [round(size * cell / MOST_CELLS) for cell in range(1, MOST_CELLS)]
+    return [round(_TOP_STEP**step) for step in steps] + [
+        round(size * cell / MOST_CELLS) for cell in range(1, MOST_CELLS)
+    ]
 
 
 def _apart(ends: Sequence[int], means: Sequence[float], amounts: Mapping[int, float]) -> bool:

@@ -167,7 +167,11 @@ class _Tally:
         """What was dropped: counts to the nearest five, none below ten, and shares of what is told and kept."""
         whole = float(self._cost[self.left].sum()) + float(np.nansum([spent for _, _, spent in self._gone]))
         lines = [
-            {"why": why, "rows": count, "share_of_cost": None if np.isnan(spent) else figures(spent / (whole or 1.0), 4)}
+            {
+                "why": why,
+                "rows": count,
+                "share_of_cost": None if np.isnan(spent) else figures(spent / (whole or 1.0), 4),
+            }
             for why, count, spent in self._gone
         ]
         kept = told_count(int(self.left.sum()), self.smallest) or 0
@@ -178,7 +182,10 @@ class _Tally:
         """Refuse to go on with fewer than ten patients; none at all are refused in the same words."""
         if persons(self.person, self.left) < self.smallest:
             raise SimulatorError(
-                "the costs", None, f"leave fewer than {self.smallest} patients, or none", "give more rows, or filter less"
+                "the costs",
+                None,
+                f"leave fewer than {self.smallest} patients, or none",
+                "give more rows, or filter less",
             )
 
 
