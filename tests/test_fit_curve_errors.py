@@ -16,7 +16,6 @@ from simulator.costs.fitting.curve_errors import (
     cell_mean_error,
     limited_mean_error,
     p_above_error,
-    squares_told,
     top_share_error,
 )
 from simulator.costs.fitting.goodness import LEVELS
@@ -59,9 +58,8 @@ def samples(request: pytest.FixtureRequest) -> list[Sample]:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors neither rounded nor withheld."""
+    """Errors that are not rounded."""
     monkeypatch.setattr(curve_errors, "FIGURES", 8)
-    monkeypatch.setattr(curve_errors, "MOST_OF_ONE", 1.0)
 
 
 def off(spread: Array, error: Array) -> float:

@@ -65,9 +65,10 @@ def test_goodness_sets_fitted_beside_observed() -> None:
     rows = table()
     goodness = fit(rows, cost="total", segment="band", family="empirical", sets=0).goodness.sel(segment="everybody")
     seen = goodness["observed"]
-    assert float(seen.sel(measure="mean")) == pytest.approx(rows["total"].mean(), rel=1e-5)
-    assert float(seen.sel(measure="sd")) == pytest.approx(rows["total"].std(ddof=0), rel=1e-5)
-    assert float(seen.sel(measure="share without cost")) == pytest.approx((rows["total"] == 0).mean(), rel=1e-5)
+    # numbers of people are told to the nearest five, by segment
+    assert float(seen.sel(measure="mean")) == pytest.approx(rows["total"].mean(), rel=7.5 / len(rows) / 0.7)
+    assert float(seen.sel(measure="sd")) == pytest.approx(rows["total"].std(ddof=0), rel=0.05)
+    assert float(seen.sel(measure="share without cost")) == pytest.approx((rows["total"] == 0).mean(), abs=2e-3)
     error = float(goodness["observed_se"].sel(measure="mean"))
     assert error == pytest.approx(rows["total"].std() / np.sqrt(len(rows)), rel=0.35)
     assert np.nanmax(np.abs(goodness["miss"].where(goodness["measure"] != "sd"))) < 4
@@ -331,7 +332,7 @@ def test_the_verb_prints_and_writes(tmp_path: Path) -> None:
     assert tomllib.loads(names["out"].read_text())["provenance"]["segment"] == "band"
     assert sim.load(names["scenario"]).population_sizes == (500, 5_000) and names["plot"].stat().st_size > 20_000
     as_text = CliRunner().invoke(verb, [*given, "--json"])
-    assert json.loads(as_text.output)["report"]["rows_kept"] == 4_000
+    assert json.loads(as_text.output)["report"]["rows_kept"] == 4_005
 
 
 @pytest.mark.parametrize(

@@ -84,21 +84,21 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no such column": (_csv(_rows("5", head="band,sum")), "have no column 'total'"),
     "text in cost": (_csv(_rows("5") + "a,Mr Smith 90210\n"), "have text in column 'total'"),
     "currency sign in a word": (_csv(_rows("£5 Smith")), "have text in column 'total'"),
-    "all zeros": (_csv(_rows("0")), "are 0 in every row"),
-    "one row": (_csv(_rows("90210.77", n=1)), "fewer than 10 rows"),
-    "nine rows": (_csv(_rows("90210.77", n=9)), "fewer than 10 rows"),
-    "nothing but missing": (_csv(_rows("")), "no rows left"),
+    "all zeros": (_csv(_rows("0")), "are above 0 for fewer than 10 patients, or none"),
+    "one row": (_csv(_rows("90210.77", n=1)), "leave fewer than 10 patients, or none"),
+    "nine rows": (_csv(_rows("90210.77", n=9)), "leave fewer than 10 patients, or none"),
+    "nothing but missing": (_csv(_rows("")), "leave fewer than 10 patients, or none"),
     "duplicate header": (_csv(_rows("5", head="total,total")), "have column 'total' more than once"),
     "wrong encoding": (_bytes("x.csv", _rows("5").encode() + b"\x81\x8f,5\n"), "neither UTF-8 nor Windows-1252"),
     "utf-16 without its mark": (_bytes("x.csv", _rows("5").encode("utf-16-le")), "looks like UTF-16"),
     "ragged": (_csv(_rows("5") + "a,5,6,7,8\n"), "is not a sound CSV file"),
     "a field too many everywhere": (_csv(_rows("5,7")), "is not a sound CSV file"),
-    "negative": (_csv(_rows("-90210.77")), "are negative in 40 rows"),
+    "negative": (_csv(_rows("-90210.77")), "are negative in about 40 rows"),
     "few negative": (_csv(_rows("5") + "a,-90210.77\n"), "are negative in fewer than 10 rows"),
     "formula as cost": (_csv(_rows("5") + '"a","=HYPERLINK(""http://x"",90210)"\n'), "have text in column 'total'"),
     "formula as segment": (_csv(_rows("5").replace("a,", "=1+90210|' /C calc'!A0,")), "like a spreadsheet formula"),
     "at-formula": (_csv(_rows("5").replace("a,", "@SUM(90210),")), "begin like a spreadsheet formula"),
-    "ids as segment": (_csv("band,total\n" + "".join(f"P{n},5\n" for n in range(90_210, 90_310))), "different values"),
+    "ids as segment": (_csv("band,total\n" + "".join(f"P{n},5\n" for n in range(90_210, 90_310))), "nearly as many values as rows"),
     "a segment of few": (_csv(_rows("5") + "smith,90210\n" * 9), "fewer than 10 patients"),
     "not parquet": (_bytes("x.parquet", b"90210 is not a parquet file at all"), "not a sound Parquet"),
     "not excel": (_bytes("x.xlsx", b"90210 is no spreadsheet"), "not a sound spreadsheet"),
@@ -206,9 +206,10 @@ def test_every_filter_tells_the_cost_it_drops() -> None:
     assert report["dropped"][0] == {
         "why": "not months == 12",
         "rows": 40,
-        "share_of_cost": pytest.approx((gone.inpatient + gone.outpatient).sum() / total, rel=1e-5),
+        "share_of_cost": pytest.approx((gone.inpatient + gone.outpatient).sum() / total, rel=1e-3),
     }
-    assert report["rows_read"] == 400 and report["rows_kept"] == 400 - sum(d["rows"] for d in report["dropped"])
+    assert report["rows_read"] == report["rows_kept"] + sum(d["rows"] for d in report["dropped"])
+    assert abs(report["rows_read"] - 400) <= 5 and all(d["rows"] % 5 == 0 for d in report["dropped"])
 
 
 def test_missing_and_infinite_costs_are_dropped_and_counted() -> None:
@@ -224,8 +225,11 @@ def test_a_small_count_is_not_told_nor_to_be_had_by_subtraction() -> None:
     table = frame(407)
     table.loc[:2, "inpatient"] = np.nan
     report = cleaned(table).report
-    assert report["dropped"] == [{"why": "cost is missing", "rows": None, "share_of_cost": None}]
-    assert (report["rows_read"], report["rows_kept"]) == (410, 400)
+    assert report["dropped"] == []
+    filtered = cleaned(table.assign(age=np.r_[90, 91, table["age"][2:]]), where="age < 90").report
+    assert filtered["dropped"] == [{"why": "not age < 90", "rows": None, "share_of_cost": None}]
+    # what was read is told as the sum of what is told: its own number less the others would tell the small one
+    assert (report["rows_read"], report["rows_kept"]) == (405, 405)
 
 
 def test_part_years_keep_the_cost_of_a_member_year() -> None:
@@ -247,7 +251,7 @@ def test_exposure_out_of_range_is_refused() -> None:
 def test_exposures_and_weights_that_cannot_be_are_refused_or_dropped() -> None:
     with pytest.raises(SimulatorError, match="below 0 in some rows"):
         cleaned(frame().assign(years=-0.5), exposure="years")
-    with pytest.raises(SimulatorError, match="no rows left"):
+    with pytest.raises(SimulatorError, match="fewer than 10 patients, or none"):
         cleaned(frame().assign(w=0.0), weight="w")
     with pytest.raises(SimulatorError, match="larger in one row than in all others"):
         cleaned(frame().assign(w=np.r_[1e9, np.ones(399)]), weight="w")
@@ -281,7 +285,7 @@ def test_policies_for_negative_amounts() -> None:
     assert net.cost[first] == pytest.approx(np.maximum(table.inpatient[first] - 50, 0))
     assert zero.report["negative"]["rows"] == 30 and zero.report["negative"]["policy"] == "zero"
     assert zero.report["negative"]["change_of_cost"] > (net.report["negative"]["change_of_cost"] or 0) >= 0
-    with pytest.raises(SimulatorError, match="negative in 30 rows"):
+    with pytest.raises(SimulatorError, match="negative in about 30 rows"):
         cleaned(table)
 
 
@@ -291,8 +295,8 @@ def test_services_may_be_taken_out() -> None:
     summed = clean(table, reading(cost="total", exclude_service="outpatient"))
     assert listed.cost == pytest.approx(table.inpatient) and summed.cost == pytest.approx(table.inpatient)
     share = table.outpatient.sum() / table.total.sum()
-    assert listed.report["excluded_service_share_of_cost"] == pytest.approx(share, rel=1e-5)
-    assert summed.report["excluded_service_share_of_cost"] == pytest.approx(share, rel=1e-5)
+    assert listed.report["excluded_service_share_of_cost"] == pytest.approx(share, rel=1e-3)
+    assert summed.report["excluded_service_share_of_cost"] == pytest.approx(share, rel=1e-3)
 
 
 def test_cuts_of_a_number() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Literal, Unpack
 
@@ -20,7 +21,7 @@ from .fitting import goodness as shown
 from .fitting import parameter_sets
 from .fitting.bands import fit_bands_of, read_bands
 from .fitting.choose import CHOICES, Options, SegmentFit, fit_segments
-from .fitting.disclosure import SMALLEST_COUNT, check_smallest, figures, round_amount
+from .fitting.disclosure import SMALLEST_COUNT, check_smallest, figures, persons, round_amount
 from .fitting.fitted import FittedModel as FittedModel
 from .fitting.model_file import model_population as model_population
 from .fitting.rows import NegativePolicy, Reading, Rows, clean, reading
@@ -51,6 +52,7 @@ def fit(
     currency: str = "GBP",
     sets: int = 100,
     smallest_count: int = SMALLEST_COUNT,
+    allow_identifying: bool = False,
     seed: int = 1,
     **rows: Unpack[LayoutOptions],
 ) -> FittedModel:
@@ -86,8 +88,8 @@ def fit(
     tail_above : float, optional
         Money a year at which the tail starts, the same for all segments; infinity for no tail.
     thresholds : sequence of float, optional
-        Money a year: where limited means are judged; near the 95th, 99th and 99.9th percentiles by default. One that is
-        a patient's own cost is rounded to three figures.
+        Money a year: where limited means are judged; near the 95th, 99th and 99.9th percentiles by default. All are
+        rounded to three figures.
     membership : {"fixed", "sampled"}
         Of the population.
     currency : str
@@ -96,6 +98,9 @@ def fit(
         Parameter sets drawn to tell doubt from luck; 0 for none.
     smallest_count : int
         Fewer patients are never told apart: 10, or more.
+    allow_identifying : bool
+        Let `where` and `segment` go by ids, costs, or columns with nearly as many values as rows. Whoever may ask
+        again and again finds single patients so.
     seed : int
         Of the halves and parameter sets.
     **rows
@@ -138,14 +143,25 @@ def fit(
     how = reading(
         cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
         minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,
-        negative=negative, smallest_count=smallest_count, rows=rows,
+        negative=negative, smallest_count=smallest_count, allow_identifying=allow_identifying, rows=rows,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
     cleaned = clean(frame, how, seed)
     names, samples, halves = _samples(cleaned, smallest_count)
-    judged = _nobodys(thresholds, samples) if thresholds is not None else default_thresholds(samples)
+    judged = _round(thresholds) if thresholds is not None else default_thresholds(samples)
+    cuts = tuple(
+        dict.fromkeys(
+            [
+                *judged,
+                *_round([tail_above] if tail_above and tail_above < math.inf else []),
+                *shown.amounts_for(samples).tolist(),
+            ]
+        )
+    )
+    samples = [replace(sample, cuts=cuts) for sample in samples]
+    halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
     options = Options(family, tail_above, judged, smallest_count, seed)
-    report = {**cleaned.report, "binned_segments": [n for n, s in zip(names, samples, strict=True) if s.binned]}
+    report = cleaned.report | _counted(names, samples, cleaned.report)
     del cleaned
     fits = fit_segments(names, samples, halves, options)
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
@@ -186,7 +202,7 @@ def fit_bands(
     """
     _check("auto", None, None, sets, currency)
     names, bands, notes = read_bands(frame, segment, check_smallest(smallest_count), layout(**rows))
-    fits = [fit_bands_of(name, part, smallest_count) for name, part in zip(names, bands, strict=True)]
+    fits = [fit_bands_of(name, part) for name, part in zip(names, bands, strict=True)]
     edges = np.unique(np.concatenate([part.low for part in bands]))
     edges = np.array([d for d in edges if d > 0 and all(d in part.low or d > part.low[-1] for part in bands)])
     options = Options("bands", None, tuple(edges.tolist()), smallest_count, seed)
@@ -216,23 +232,17 @@ def assemble(
 ) -> FittedModel:
     """The object that is kept: parameters and what may be told of the fit; `edges` where only bands are known."""
     population = Population(membership=membership, segments=_segments(fits))
-    amounts = shown.amounts_for(fits, options.thresholds) if edges is None else edges
-    first = [*options.thresholds, *(fit.tail.at for fit in fits if fit.tail is not None)]
-    people = [fit.sample for fit in fits]
-    everybody = [*people, together(people)] if len(people) > 1 else people
-    told = shown.may_tell_above(everybody, amounts, first, options.smallest)
-    patients = shown.patients_above(fits, amounts, told)
+    told = shown.told_of(fits, options, edges)
+    currency = provenance["currency"]
     return FittedModel(
         population=population,
-        goodness=shown.table(fits, population, options, told, amounts, rows_known=edges is None),
-        curves=shown.curves(
-            fits, population, options, told, amounts, rows_known=edges is None, currency=provenance["currency"]
-        ).assign_attrs(_told_of_the_fit(provenance)),
-        diagnostics=shown.tail_diagnostics(fits, options.smallest, patients),
-        segments=tuple(_segment_row(fit, options, above) for fit, above in zip(fits, patients, strict=True)),
+        goodness=shown.table(fits, population, options, told),
+        curves=shown.curves(fits, population, options, told, currency).assign_attrs(_told_of_the_fit(provenance)),
+        diagnostics=shown.tail_diagnostics(fits, told, options.smallest),
+        segments=tuple(_segment_row(fit, options) for fit in fits),
         report=report,
         provenance=provenance,
-        sets=parameter_sets.draw(fits, sets, options.seed),
+        sets=parameter_sets.draw(fits, sets, options.seed, options.smallest),
     )
 
 
@@ -269,21 +279,20 @@ def _samples(rows: Rows, smallest: int) -> tuple[list[str], list[Sample], list[t
     edges = np.searchsorted(rows.segment[order], np.arange(len(rows.names) + 1))
     for position, name in enumerate(rows.names):
         here = order[edges[position] : edges[position + 1]]
-        if here.size == 0:
-            continue
         cost, weight, fold = rows.cost[here], rows.weight[here], rows.fold[here]
-        if int((cost > 0).sum()) < smallest:
+        person = None if rows.person is None else rows.person[here]
+        if persons(person, cost > 0) < smallest:
             small += 1
             continue
         names.append(name)
-        samples.append(sample_of(cost, weight))
+        samples.append(sample_of(cost, weight, person=person).rounded(smallest))
         halves.append(_halves(cost, weight, fold, samples[-1]))
     if small:
         many = "a segment" if small == 1 else f"{small} segments"
         raise SimulatorError(
             "segment",
             None,
-            f"leaves {many} with fewer than {smallest} patients who cost anything",
+            f"leaves {many} with fewer than {smallest} patients who cost anything, or none",
             "merge segments, or use wider cuts",
         )
     return names, samples, halves
@@ -295,10 +304,20 @@ def _halves(cost: Any, weight: Any, fold: Any, whole: Sample) -> tuple[Sample, S
     return (first, second) if min(first.users, second.users) >= 3 else whole.thinned(np.random.default_rng(1))
 
 
-def _nobodys(thresholds: Sequence[float], samples: Sequence[Sample]) -> tuple[float, ...]:
-    """Thresholds, those that are some patients' own costs rounded to three figures."""
-    costs = np.concatenate([sample.x[sample.count < SMALLEST_COUNT] for sample in samples])
-    return tuple(sorted({round_amount(float(d), 3) if float(d) in costs else float(d) for d in thresholds}))
+def _round(amounts: Sequence[float]) -> tuple[float, ...]:
+    """Amounts to three figures, whatever anybody costs."""
+    return tuple(sorted({figures(float(d), 3) for d in amounts}))
+
+
+def _counted(names: Sequence[str], samples: Sequence[Sample], report: dict[str, Any]) -> dict[str, Any]:
+    """Rows kept and read as sums of what is told of segments and of what was dropped, so that no other number follows."""
+    kept = sum(sample.rows_told for sample in samples)
+    return {
+        "rows_read": kept + sum(line["rows"] or 0 for line in report["dropped"]),
+        "rows_kept": kept,
+        "member_years": round(sum(sample.weight for sample in samples), -1),
+        "binned_segments": [name for name, sample in zip(names, samples, strict=True) if sample.binned],
+    }
 
 
 def default_thresholds(samples: Sequence[Sample]) -> tuple[float, ...]:
@@ -320,12 +339,11 @@ def _segments(fits: Sequence[SegmentFit]) -> tuple[Segment, ...]:
     )
 
 
-def _segment_row(fit: SegmentFit, options: Options, patients: float) -> dict[str, Any]:
+def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
     tail = fit.tail if fit.family != "resample" else None
-    counted = float(fit.sample.rows)
     row: dict[str, Any] = {
         "name": fit.name,
-        "rows": round(counted, -1) if 0 < fit.sample.zero_count < options.smallest else counted,
+        "rows": float(fit.sample.rows_told),
         "zero_share": figures(1 - fit.p_user),
         "zero_share_se": figures(fit.zero_share_se, 3),
         "family": fit.family,
@@ -347,7 +365,7 @@ def _segment_row(fit: SegmentFit, options: Options, patients: float) -> dict[str
         row["body_se"] = [figures(float(error), 3) for error in errors]
     if tail is not None:
         row |= {
-            "tail_at": tail.at, "tail_patients": patients, "xi": figures(tail.shape, 4),
+            "tail_at": tail.at, "tail_patients": shown.patients_above(fit), "xi": figures(tail.shape, 4),
             "xi_se": figures(tail.shape_se, 3), "tail_credibility": figures(tail.credibility, 3),
         }  # fmt: skip
     return row

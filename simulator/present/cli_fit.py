@@ -62,6 +62,12 @@ if TYPE_CHECKING:
 @click.option(
     "--smallest-count", type=Whole(), default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
 )
+@click.option(
+    "--allow-identifying",
+    is_flag=True,
+    help="Let --where and --segment go by ids, costs or near-unique columns: asked again and again, that finds single "
+    "patients.",
+)
 @click.option("--seed", type=Whole(min=0), default=1, show_default=True)
 @row_options
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
@@ -88,7 +94,7 @@ def fit(
 ) -> None:
     """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
 
-    No patient's cost, id or count below ten is printed or written.
+    No patient's cost, id or count below ten is printed or written; counts are to the nearest five.
 
     Example: simulator fit costs.csv --cost total --segment band --out model.toml
     """

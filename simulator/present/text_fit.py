@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.statistics import exact_interval
+from ..costs.fitting.disclosure import SMALLEST_COUNT
 from .page import Page, Table
 from .text import chance, error_decimals, exact_percent, full_money, money, percent, with_origin
 from .tidy import plain, tidy
@@ -53,7 +54,8 @@ def reading_table(model: FittedModel) -> Table:
     rows = [["read", _count(report["rows_read"], least), ""]]
     rows += [[f"dropped: {d['why']}", _count(d["rows"], least), _share(d["share_of_cost"])] for d in report["dropped"]]
     rows.append(["kept", _count(report["rows_kept"], least), ""])
-    return Table(["rows", "number", "share of cost"], rows, "What was read (exact, of these rows)")
+    note = f"numbers to the nearest five by segment and reason; fewer than {least} are told like none"
+    return Table(["rows", "number", "share of cost"], rows, f"What was read ({note})")
 
 
 def reading_notes(model: FittedModel) -> str:
@@ -74,9 +76,8 @@ def reading_notes(model: FittedModel) -> str:
 
 
 def _patients(row: dict[str, Any]) -> str:
-    """Patients in a tail; a whole ten may be a rounded figure."""
-    patients = row["tail_patients"]
-    return f"{'' if patients % 10 else 'about '}{patients:,.0f}"
+    """Patients in a tail, a rounded number."""
+    return f"about {row['tail_patients']:,.0f}"
 
 
 def segment_table(model: FittedModel) -> Table:
@@ -94,20 +95,22 @@ def segment_table(model: FittedModel) -> Table:
         zero = _without_cost(row)
         rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
     head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
-    note = "± one standard error; < and >: 95% bound, none or all have no cost; people and tails: exact, of these rows"
+    note = "± one standard error; < and >: 95% bound, none or all have no cost; people: of these rows"
     return Table(head, rows, f"What each segment got ({note})")
 
 
 def _without_cost(row: dict[str, Any]) -> str:
     """Share without cost; a 95% bound where the rows have none, or no others."""
     share, rows = row["zero_share"], round(row["rows"])
+    if 0 < rows * share < SMALLEST_COUNT:
+        return "not told"
     interval = exact_interval(np.array(rows * share).astype(int), rows) if share in (0.0, 1.0) else ()
     return chance(share, row["zero_share_se"], interval)
 
 
 _NOT_TOLD = (
-    "not told: fewer than ten patients are behind the figure, or it could be had by subtracting what is told from the "
-    "whole."
+    "not told: fewer than ten patients are behind the figure, or one of them outweighs the others. What is observed is "
+    "observed of groups of ten patients or more."
 )
 
 
@@ -295,7 +298,7 @@ def _figure(measure: str, number: float, model: FittedModel) -> str:
 
 
 def _count(count: int | None, least: int) -> str:
-    return f"fewer than {least}" if count is None else f"{count:,}"
+    return f"fewer than {least}, or none" if count is None else f"{count:,}"
 
 
 def _share(share: float | None) -> str:

@@ -110,6 +110,12 @@ class Column:
             self, values=np.append(self.values, "0"), codes=np.where(self.missing, self.values.size, self.codes)
         )
 
+    def of(self, value: Any) -> Column:
+        """A column of the same kind with one row."""
+        if self.codes is None:
+            return replace(self, values=np.array([value], self.values.dtype))
+        return replace(self, values=np.array([value], object), codes=np.array([0]))
+
     def rows(self, kept: Any) -> Column:
         """Some of the rows, by mask or slice."""
         if self.codes is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,6 +185,14 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
     raw = {name: figures(float(value)) for name, value in known.severity(theta, median).items()}
     return Body(family, known.kind(**raw), theta, covariance, median, settled)
+
+
+def with_errors_of(body: Body, people: Sample, at: float = np.inf) -> Body:
+    """The body with the covariance that these people would give: errors of rows tell squares of single costs."""
+    known = FAMILIES[body.family]
+    x, w, above, limit = _scaled(people, at, body.median)
+    covariance = _sandwich(body.theta, known, x, w, above, limit, people, at)
+    return replace(body, covariance=covariance) if np.isfinite(covariance).all() else body
 
 
 def _scaled(sample: Sample, at: float, median: float) -> tuple[Array, Array, float, float]:

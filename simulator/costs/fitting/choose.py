@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from ..other_figures import scaled
 from ..severity import Mixture, Severity
 from . import measures
-from .bodies import FAMILIES, Body, fit_body
-from .disclosure import SMALLEST_COUNT, figures, round_amount
+from .bodies import FAMILIES, Body, fit_body, with_errors_of
+from .disclosure import SMALLEST_COUNT, figures
 from .empirical import quantile_table, resampled, with_tail
+from .groups import groups_of
 from .sample import Sample, together
 from .tails import Tail, choose_splice, fit_tail, shrink
 
@@ -98,10 +99,8 @@ class SegmentFit:
         return math.sqrt(self.p_user * (1 - self.p_user) / self.sample.effective)
 
 
-def p_user_told(sample: Sample, smallest: int) -> float:
-    """Share of users; where only a few have no cost, they count as half of `smallest`."""
-    if 0 < sample.zero_count < smallest:
-        return figures(1 - smallest / 2 / sample.rows)
+def p_user_told(sample: Sample) -> float:
+    """Share of users."""
     return min(figures(sample.p_user), 1.0)
 
 
@@ -120,12 +119,20 @@ def fit_segments(
     how : Options
     """
     if how.family != "resample":
-        return _untempered(_fit_tempered(names, [s.tempered() for s in samples], halves, how), samples)
+        tempered = [sample.tempered() for sample in samples]
+        return [
+            replace(_told(fit, how), sample=sample)
+            for fit, sample in zip(_fit_tempered(names, tempered, halves, how), samples, strict=True)
+        ]
     return [_fit_one(*one, None, how) for one in zip(names, samples, halves, strict=True)]
 
 
-def _untempered(fits: Sequence[SegmentFit], samples: Sequence[Sample]) -> list[SegmentFit]:
-    return [replace(fit, sample=sample) for fit, sample in zip(fits, samples, strict=True)]
+def _told(fit: SegmentFit, how: Options) -> SegmentFit:
+    """The fit with errors of its body that rest on groups of patients."""
+    if fit.body is None:
+        return fit
+    people, at = groups_of(fit.sample, how.smallest).sample, math.inf if fit.tail is None else fit.tail.at
+    return replace(fit, body=with_errors_of(fit.body, people, at))
 
 
 def _fit_tempered(
@@ -148,12 +155,12 @@ def _fit_tempered(
 def _own_tail(sample: Sample, how: Options) -> Tail | None:
     if how.tail_above == math.inf:
         return None
-    at = round_amount(how.tail_above, 3) if how.tail_above is not None else choose_splice(sample, how.smallest)
+    at = figures(how.tail_above, 3) if how.tail_above is not None else choose_splice(sample, how.smallest)
     return None if at is None else fit_tail(sample, at)
 
 
 def _fit_one(name: str, sample: Sample, halves: tuple[Sample, Sample], tail: Tail | None, how: Options) -> SegmentFit:
-    p_user = p_user_told(sample, how.smallest)
+    p_user = p_user_told(sample)
     if how.family == "resample":
         return SegmentFit(name, sample, resampled(sample), p_user, "resample", None, None)
     if how.family != "auto":
@@ -211,7 +218,9 @@ def _credibility(fit: SegmentFit, how: Options) -> float:
 
 def _overall_shape(samples: Sequence[Sample], how: Options) -> Severity:
     """The law of a user's cost over his segment's mean, all segments together."""
-    everybody = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
+    # of the groups that the segments' own tables tell: of the rows another cut would tell the difference
+    people = [groups_of(sample, how.smallest).sample for sample in samples]
+    everybody = together([sample.scaled(sample.p_user / sample.mean) for sample in people])
     at = choose_splice(everybody, how.smallest)
     tail = fit_tail(everybody, at) if at is not None else None
     return _law("empirical", everybody, tail, how)[1]

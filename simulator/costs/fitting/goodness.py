@@ -1,13 +1,13 @@
 """Fitted beside observed: the table of figures, the curves to look at, and the tail's diagnostics. Safe to be shown.
 
-Nothing here tells fewer than `smallest` patients apart, nor lets them be had by subtraction: between two amounts at
-which a segment's patients are told there lie none or `smallest` and more, and where one segment is silent another is
-too, so that the sum over all does not give it away.
+What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no figure
+here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -17,140 +17,76 @@ from ...ledger import MONEY, describe_variable
 from ..model import Population
 from . import curve_errors, measures
 from .choose import Options, SegmentFit
-from .disclosure import figures, round_amount
+from .disclosure import dominated, figures, round_amounts, rounded_count
+from .groups import groups_of
 from .measures import People, one_segment
 from .sample import Sample, together
 from .segments import EVERYBODY
 from .tails import stability
 
 Array = NDArray[np.float64]
-Told = NDArray[np.bool_]
 
 LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
 )  # fmt: skip
 """Shares of people, the costliest, at which concentration is told."""
-_AMOUNTS = 40
+_MOSTLY = 0.9
+"""Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
 
 
 class _Cast:
-    """Segments and everybody: samples and what the model implies of them."""
+    """Segments and everybody: their names and what the model implies of them."""
 
     def __init__(self, fits: Sequence[SegmentFit], population: Population) -> None:
         self.alone = len(fits) == 1
-        self.samples: list[Sample] = [fit.sample for fit in fits]
         self.people = [one_segment(fit.severity, fit.p_user) for fit in fits]
         self.names = [fit.name for fit in fits]
         if not self.alone:
-            self.samples.append(together(self.samples))
             self.people.append(People(population))
             self.names.append(EVERYBODY if EVERYBODY not in self.names else "all together")
 
 
-def amounts_for(fits: Sequence[SegmentFit], thresholds: Sequence[float]) -> Array:
-    """Round amounts from small bills to the costliest few, thresholds and splices among them."""
-    everybody = together([fit.sample for fit in fits])
+class Told(NamedTuple):
+    """What may be told of the rows, by segment; everybody, if there are several, stands last."""
+
+    samples: list[Sample]
+    """Made-up people, or bands."""
+    amounts: Array
+    """Money per year."""
+    at: NDArray[np.bool_]
+    """Where those above an amount are told, shape (sample, amount)."""
+    whole: list[bool]
+    """Whether the mean is the rows': not where one patient outweighs all others."""
+    rows_known: bool
+    """False where only bands are known."""
+
+
+def amounts_for(samples: Sequence[Sample]) -> Array:
+    """Round amounts from small bills to the costliest few."""
+    everybody = together(samples)
     low = float(everybody.isf(0.9 * everybody.p_user))
     high = 2 * float(everybody.isf(min(10 / everybody.rows, 0.5)))
-    grid = [round_amount(d) for d in np.geomspace(max(low, 1.0), max(high, 2.0), _AMOUNTS)]
-    splices = [fit.tail.at for fit in fits if fit.tail is not None]
-    return np.array(sorted({*grid, *thresholds, *splices}))
+    return np.array(round_amounts(max(low, 1.0), max(high, 2.0)))
 
 
-def may_tell_above(samples: Sequence[Sample], amounts: Array, first: Sequence[float], smallest: int) -> Told:
-    """Whether the patients above an amount may be told, shape (sample, amount); everybody, if there, stands last.
-
-    Parameters
-    ----------
-    samples : sequence of Sample
-    amounts : ndarray, shape (amount,)
-    first : sequence of float
-        Amounts that go before the others.
-    smallest : int
-    """
-    told = np.stack([_alone(sample, amounts, first, smallest) for sample in samples])
-    if len(samples) < 3:
-        return told if len(samples) == 1 else told & told[:1]
-    counts = np.stack([sample.n_above(amounts) for sample in samples[:-1]])
-    for column in range(amounts.size):
-        _hide_one_more(told[:, column], counts[:, column], smallest)
-    order = sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p))
-    _hide_small_rests(told, counts, np.array([sample.users for sample in samples[:-1]]), order, smallest)
-    return told
-
-
-def _hide_one_more(told: Told, counts: Array, smallest: int) -> None:
-    """Where everybody less the told segments leaves one segment, or too few patients, hide the smallest told one."""
-    hidden = ~told[:-1] & (counts > 0)
-    if not told[-1] or not hidden.any() or (hidden.sum() > 1 and counts[hidden].sum() >= smallest):
-        return
-    others = np.where(told[:-1], counts, np.inf)
-    told[int(np.argmin(others)) if np.isfinite(others).any() else -1] = False
-
-
-def _hide_small_rests(told: Told, counts: Array, users: Array, order: Sequence[int], smallest: int) -> None:
-    """Hide everybody where, less the told segments, too few patients of the others stand between two amounts.
-
-    Parameters
-    ----------
-    told : ndarray of bool, shape (sample, amount)
-        Changed in its last row, everybody's.
-    counts : ndarray, shape (segment, amount)
-    users : ndarray, shape (segment,)
-    order : sequence of int
-        Amounts by place, those that go before the others first.
-    smallest : int
-    """
-    silent = ~told[:-1] & (counts > 0)
-    for some in np.unique(silent.T, axis=0):
-        if not some.any():
-            continue
-        # what the rest have in all is known wherever none but they are silent
-        within = (~silent | some[:, None]).all(axis=0)
-        here = (silent == some[:, None]).all(axis=0)
-        rest, given = counts[some].sum(axis=0), [0.0, float(users[some].sum())]
-        for column in sorted(order, key=lambda p: bool(here[p])):
-            if not (within[column] and told[-1, column]):
-                continue
-            if here[column] and not _apart(float(rest[column]), given, smallest):
-                told[-1, column] = False
-            else:
-                given.append(float(rest[column]))
-
-
-def _alone(sample: Sample, amounts: Array, first: Sequence[float], smallest: int) -> NDArray[np.bool_]:
-    counts = sample.n_above(amounts)
-    given = [0.0, sample.users, *_counts_of_shares(sample, measures.TOP, smallest)]
-    told = np.zeros(amounts.size, bool)
-    order = sorted(range(amounts.size), key=lambda p: (amounts[p] not in first, p))
-    shares = _counts_of_shares(sample, LEVELS, smallest)
-    for position in order:
-        if amounts[position] not in first and shares:
-            given += [share for share in shares if _apart(share, given, smallest)]
-            shares = []
-        enough = counts[position] >= smallest and _apart(float(counts[position]), given, smallest)
-        if enough and not sample.dominated(1, float(amounts[position])):
-            told[position] = True
-            given.append(float(counts[position]))
-    return told
-
-
-def _apart(count: float, given: Sequence[float], smallest: int) -> bool:
-    """Whether between these patients and any others that are told lie none, or enough."""
-    gaps = np.abs(np.array(given) - count)
-    return bool(np.all((gaps == 0) | (gaps >= smallest)))
-
-
-def _counts_of_shares(sample: Sample, shares: Sequence[float], smallest: int) -> list[float]:
-    """Patients among the costliest shares of people, where they are enough."""
-    return [q * sample.rows for q in shares if q * sample.rows >= smallest and not sample.top_dominated(q)]
-
-
-def told_shares(sample: Sample, amounts: Array, told: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
-    """Which of `LEVELS` may be told beside the told amounts: the difference of both is the cost of those in between."""
-    may = _counts_of_shares(sample, LEVELS, smallest)
-    given = np.unique(sample.n_above(amounts[told])).tolist()
-    return np.array([q * sample.rows in may and _apart(q * sample.rows, given, smallest) for q in LEVELS])
+def told_of(fits: Sequence[SegmentFit], how: Options, edges: Array | None = None) -> Told:
+    """What may be told of the rows, or of bands with these edges."""
+    if edges is not None:
+        samples, cuts = [fit.sample for fit in fits], [edges.tolist()] * len(fits)
+        whole = [True] * len(fits)
+    else:
+        groups = [groups_of(fit.sample.tempered(), how.smallest) for fit in fits]
+        samples, cuts = [one.sample for one in groups], [list(one.cuts) for one in groups]
+        whole = [not dominated(fit.sample.spent()) for fit in fits]
+    amounts = np.unique([d for fit, met in zip(fits, cuts, strict=True) for d in (*fit.sample.cuts, *met)])
+    above = np.array([sample.n_above(amounts) for sample in samples])
+    at = np.array([np.isin(amounts, met) for met in cuts]) & (above >= how.smallest)
+    if len(samples) > 1:
+        many = above.sum(axis=0)
+        at = np.vstack([at, (many >= how.smallest) & ((above * at).sum(axis=0) >= _MOSTLY * many)])
+        samples.append(together(samples))
+        whole.append(all(whole))
+    return Told(samples, amounts, at, whole, edges is None)
 
 
 def table(
@@ -158,8 +94,6 @@ def table(
     population: Population,
     how: Options,
     told: Told,
-    amounts: Array,
-    rows_known: bool = True,
 ) -> xr.Dataset:
     """Figures fitted and observed, by segment and of everybody.
 
@@ -171,23 +105,18 @@ def table(
     """
     cast = _Cast(fits, population)
     labels = measures.names(how.thresholds)
-    at = [int(np.searchsorted(amounts, d)) for d in how.thresholds]
-    known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in cast.samples])
-    known[:, len(labels) - 4 * len(at) :] &= np.repeat(told[:, at], 4, axis=1)
-    spreads = [name.startswith("sd up to") for name in labels]
-    known[:, spreads] &= curve_errors.squares_told(cast.samples, amounts, told)[:, at]
-    if not rows_known:
+    at = [int(np.searchsorted(told.amounts, d)) for d in how.thresholds]
+    known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in told.samples])
+    known[:, len(labels) - 4 * len(at) :] &= np.repeat(told.at[:, at], 4, axis=1)
+    known &= np.array(told.whole)[:, None]
+    if not told.rows_known:
         known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
-    for column in range(len(labels)):
-        # what one segment hides, the sum over all must not give away
-        if not labels[column].startswith("share of cost") and (~known[:-1, column]).sum() == 1:
-            known[-1, column] = False
     observed, fitted, error = [], [], []
-    for row, (sample, people) in enumerate(zip(cast.samples, cast.people, strict=True)):
+    for row, (sample, people) in enumerate(zip(told.samples, cast.people, strict=True)):
         seen = measures.observed(sample, how.thresholds)
         spread = measures.difference_error(sample, how.thresholds, how.seed) / 2
         observed.append(np.where(known[row], seen, np.nan))
-        error.append(np.where(known[row] & rows_known, spread, np.nan))
+        error.append(np.where(known[row] & told.rows_known, spread, np.nan))
         with np.errstate(all="ignore"):
             fitted.append(people.implied(how.thresholds))
     seen_, spread_, fitted_ = _six(observed), _six(error), _six(fitted)
@@ -221,8 +150,6 @@ def curves(
     population: Population,
     how: Options,
     told: Told,
-    amounts: Array,
-    rows_known: bool = True,
     currency: str = "GBP",
 ) -> xr.Dataset:
     """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed.
@@ -236,14 +163,14 @@ def curves(
     """
     cast = _Cast(fits, population)
     parts: dict[str, list[Array]] = {name: [] for name in _CURVES}
-    squares = curve_errors.squares_told(cast.samples, amounts, told)
-    for row, (sample, people) in enumerate(zip(cast.samples, cast.people, strict=True)):
-        known = told[row]
+    amounts = told.amounts
+    for sample, people, at, whole in zip(told.samples, cast.people, told.at, told.whole, strict=True):
+        known = at & whole
         with np.errstate(all="ignore"):
             limited = np.array([people.limited(d)[0] for d in amounts])
             above = np.array([people.p_above(d) for d in amounts])
             top = np.array([people.top_share(q) for q in LEVELS])
-        may = rows_known & told_shares(sample, amounts, known, how.smallest)
+        may = told.rows_known & whole & (np.array(LEVELS) * sample.rows >= how.smallest)
         seen = np.where(may, [sample.top_share(q) for q in LEVELS], np.nan)
         cells = _cell_means(seen, sample.mean, sample.rows, how.smallest)
         parts["observed_p_above"].append(np.where(known, sample.p_above(amounts), np.nan))
@@ -256,7 +183,7 @@ def curves(
         parts["fitted_cell_mean"].append(
             _cell_means(np.where(np.isnan(seen), np.nan, top), people.mean, sample.rows, how.smallest)
         )
-        for name, error in _errors(sample, amounts, known & rows_known, squares[row] & rows_known, seen, cells).items():
+        for name, error in _errors(sample, amounts, known & told.rows_known, seen, cells).items():
             parts[name].append(error)
     found = xr.Dataset(
         {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
@@ -272,25 +199,19 @@ def curves(
     return found
 
 
-def _errors(
-    sample: Sample, amounts: Array, known: Told, squares: Told, shares: Array, cells: Array
-) -> dict[str, Array]:
-    """Standard errors of a segment's observed figures by variable; nan where the figure or its squares are not told."""
+def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:
+    """Standard errors of a segment's observed figures by variable; nan where the figure is not told."""
     lower = _next_levels(shares)
-    tail = curve_errors.tail_told(sample, amounts, squares)
 
-    def where(told: Told, error: Callable[[int], float]) -> Array:
+    def where(told: NDArray[np.bool_], error: Callable[[int], float]) -> Array:
         return np.array([error(k) if here else np.nan for k, here in enumerate(told)])
 
     return {
         "observed_p_above_se": where(known, lambda k: curve_errors.p_above_error(sample, amounts[k])),
-        "observed_limited_mean_se": where(squares, lambda k: curve_errors.limited_mean_error(sample, amounts[k])),
-        "observed_top_share_se": where(
-            np.isfinite(shares) & tail, lambda k: curve_errors.top_share_error(sample, LEVELS[k])
-        ),
+        "observed_limited_mean_se": where(known, lambda k: curve_errors.limited_mean_error(sample, amounts[k])),
+        "observed_top_share_se": where(np.isfinite(shares), lambda k: curve_errors.top_share_error(sample, LEVELS[k])),
         "observed_cell_mean_se": where(
-            np.isfinite(cells) & (tail | (lower > 0)),
-            lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k])),
+            np.isfinite(cells), lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k]))
         ),
     }
 
@@ -338,24 +259,19 @@ def _next_levels(top: Array) -> Array:
     return lower
 
 
-def patients_above(fits: Sequence[SegmentFit], amounts: Array, told: Told) -> list[float]:
-    """Patients above each segment's splice: their number where it may be told, else to the nearest ten; nan without."""
-    found = []
-    for fit, row in zip(fits, told, strict=False):
-        count = float(fit.sample.n_above(fit.tail.at)) if fit.tail is not None else np.nan
-        exact = fit.tail is not None and bool(row[amounts == fit.tail.at].any())
-        found.append(count if exact else round(count, -1))
-    return found
+def patients_above(fit: SegmentFit) -> float:
+    """Rows above a segment's splice, to the nearest five; nan without one."""
+    return np.nan if fit.tail is None else float(rounded_count(float(fit.sample.n_above(fit.tail.at))))
 
 
-def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int, patients: Sequence[float]) -> xr.Dataset:
+def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> xr.Dataset:
     """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken.
 
     Returns
     -------
     xarray.Dataset
-        Dims ``segment`` and ``splice`` (a number); `at` and `mean_excess` are money a year; `patients` is to the
-        nearest ten.
+        Dims ``segment`` and ``splice`` (a number); `at` and `mean_excess` (of the made-up people) are money a year;
+        `patients` is to the nearest five.
     """
     names = ("at", "patients", "shape", "shape_se", "modified_scale", "mean_excess", "misfit")
     rows = [stability(fit.sample, smallest) if fit.tail is not None and fit.family != "bands" else [] for fit in fits]
@@ -364,8 +280,8 @@ def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int, patients: Sequen
     for segment, row in enumerate(rows):
         for position, splice in enumerate(row):
             for name in names:
-                number = splice[name]
-                values[name][segment, position] = round(number, -1) if name == "patients" else figures(number, 3)
+                values[name][segment, position] = _told_of_splice(name, splice[name])
+            values["mean_excess"][segment, position] = _mean_excess(told.samples[segment], splice["at"])
     # `shape` is an attribute of every Dataset
     renamed = {"shape": "xi", "shape_se": "xi_se"}
     found = xr.Dataset(
@@ -375,5 +291,17 @@ def tail_diagnostics(fits: Sequence[SegmentFit], smallest: int, patients: Sequen
     own = [(f.tail.at, f.tail.shape, f.tail.shape_se, f.tail.credibility) if f.tail else (np.nan,) * 4 for f in fits]
     for position, name in enumerate(("chosen_at", "chosen_xi", "chosen_xi_se", "chosen_credibility")):
         found[name] = ("segment", np.array([figures(float(row[position]), 3) for row in own]))
-    found["chosen_patients"] = ("segment", np.array(patients))
+    found["chosen_patients"] = ("segment", np.array([patients_above(fit) for fit in fits]))
     return found
+
+
+def _told_of_splice(name: str, number: float) -> float:
+    """A figure of one of many tails that share their patients: a count to the nearest five, all others to two figures."""
+    if name == "at":
+        return number
+    return float(rounded_count(number)) if name == "patients" else figures(number, 2)
+
+
+def _mean_excess(sample: Sample, at: float) -> float:
+    above = float(sample.p_above(at))
+    return figures(float(sample.excess(at)) / above, 3) if above > 0 else np.nan

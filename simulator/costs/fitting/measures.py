@@ -48,27 +48,14 @@ def observed(sample: Sample, thresholds: Sequence[float]) -> Array:
 
 
 def may_be_told(sample: Sample, thresholds: Sequence[float], smallest: int) -> NDArray[np.bool_]:
-    """Whether each observed figure rests on nobody, or on `smallest` patients or more."""
+    """Whether each figure rests on `smallest` of a sample's people or more, and the share without cost on none of them."""
 
     def enough(count: float) -> bool:
         return count == 0 or count >= smallest
 
-    # a figure up to a threshold tells, beside the mean, what lies above it
-    tops = [sample.rows >= smallest / q and not sample.top_dominated(q) for q in TOP]
-    mean, sd = not sample.dominated(1), not sample.dominated(2)
-    above = [
-        (
-            enough(n),
-            enough(n) and not sample.dominated(1, d),
-            enough(n) and not sample.dominated(1, d),
-            enough(n) and (n > 0 or sd),
-        )
-        for d in thresholds
-        for n in (float(sample.n_above(d)),)
-    ]
-    return np.array(
-        [mean, sd, mean and sd, enough(sample.zero_count), *tops, *(told for four in above for told in four)]
-    )
+    tops = [sample.rows >= smallest / q for q in TOP]
+    above = [enough(float(n)) for n in sample.n_above(np.array(thresholds, float)) for _ in range(4)]
+    return np.array([True, True, True, enough(sample.zero_count), *tops, *above])
 
 
 def difference_error(sample: Sample, thresholds: Sequence[float], seed: int) -> Array:

@@ -21,7 +21,8 @@ from ..other_figures import segment_of_set
 from ..severity import Spliced
 from .bodies import Body
 from .choose import SegmentFit
-from .disclosure import figures
+from .disclosure import SMALLEST_COUNT, figures
+from .groups import groups_of
 from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 
 Array = NDArray[np.float64]
@@ -30,7 +31,7 @@ Drawn = dict[str, tuple[float, ...]]
 """Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the law ("tail.shape")."""
 
 
-def draw(fits: Sequence[SegmentFit], number: int, seed: int) -> dict[str, Drawn]:
+def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMALLEST_COUNT) -> dict[str, Drawn]:
     """Parameter sets of every segment.
 
     Parameters
@@ -39,6 +40,8 @@ def draw(fits: Sequence[SegmentFit], number: int, seed: int) -> dict[str, Drawn]
     number : int
         Sets; 0 for none.
     seed : int
+    smallest : int
+        Fewest patients that may be told apart.
 
     Returns
     -------
@@ -46,10 +49,10 @@ def draw(fits: Sequence[SegmentFit], number: int, seed: int) -> dict[str, Drawn]
         By segment.
     """
     random = np.random.default_rng([seed, 4])
-    return {fit.name: _drawn(fit, number, random) for fit in fits} if number else {}
+    return {fit.name: _drawn(fit, number, random, smallest) for fit in fits} if number else {}
 
 
-def _drawn(fit: SegmentFit, number: int, random: np.random.Generator) -> Drawn:
+def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: int) -> Drawn:
     sample, found = fit.sample, {"p_user": [fit.p_user] * number}
     if fit.p_user < 1:
         users = fit.p_user * sample.effective
@@ -58,7 +61,7 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator) -> Drawn:
         return {}
     blended = fit.credibility < 1
     if blended or fit.body is None:
-        found["level"] = np.exp(_level_error(fit, blended) * random.standard_normal(number)).tolist()
+        found["level"] = np.exp(_level_error(fit, blended, smallest) * random.standard_normal(number)).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
         for name, values in _body_draws(fit.body, number, random).items():
@@ -72,9 +75,10 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator) -> Drawn:
     return {name: tuple(figures(float(value)) for value in values) for name, values in found.items()}
 
 
-def _level_error(fit: SegmentFit, whole: bool) -> float:
+def _level_error(fit: SegmentFit, whole: bool, smallest: int) -> float:
     """Standard error of the log of users' mean cost; of those below the splice where the tail varies by itself."""
-    sample = fit.sample
+    # of what is told: with the seed a set tells its error, and an error the squares of the costs
+    sample = fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
     inside = sample.x <= (fit.tail.at if fit.tail is not None and not whole else math.inf)
     x, w = sample.x[inside], sample.w[inside]
     mean = float(np.average(x, weights=w))

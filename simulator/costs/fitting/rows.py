@@ -22,8 +22,18 @@ from ...rows.names import COSTS, plain_name
 from ...rows.persons import person_like, repeated
 from ...rows.read import read
 from ...rows.table import Choose, Pick, Table
-from .disclosure import SMALLEST_COUNT, check_names, check_smallest, figures, kept_count, safe_totals
-from .segments import SegmentRule, assign, parse_rule
+from .disclosure import (
+    SMALLEST_COUNT,
+    by_person,
+    check_names,
+    check_smallest,
+    dominated,
+    figures,
+    identifies,
+    persons,
+    told_count,
+)
+from .segments import SegmentRule, assign, levels_of, parse_rule
 from .where import Condition, parse
 
 Array = NDArray[np.float64]
@@ -61,6 +71,8 @@ class Reading:
         Fewer patients are not told apart.
     layout : Layout
         Which cells are missing, and where the table stands in its file.
+    allow_identifying : bool
+        Whether rows may be chosen by ids, costs, or columns with nearly as many values as rows.
     """
 
     cost: tuple[str, ...]
@@ -75,6 +87,7 @@ class Reading:
     negative: NegativePolicy = "refuse"
     smallest_count: int = SMALLEST_COUNT
     layout: Layout = field(default_factory=Layout)
+    allow_identifying: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -160,29 +173,49 @@ class Rows:
 class _Tally:
     """Which rows are left, and what took the others."""
 
-    def __init__(self, cost: Array, smallest: int) -> None:
+    def __init__(self, cost: Array, person: NDArray[np.int64] | None, smallest: int) -> None:
         self.left = np.ones(cost.size, bool)
         self.smallest = smallest
-        self.dropped: list[dict[str, Any]] = []
+        self.person = person
+        self._gone: list[tuple[str, int | None, float]] = []
         self._cost = np.where(np.isfinite(cost), cost, 0.0)
-        self._total = float(self._cost.sum()) or 1.0
 
     def drop(self, where: NDArray[np.bool_], why: str, always: bool = False) -> None:
+        """Leave rows out. Fewer than ten look like none: no line, or the same line where there is always one."""
         gone = self.left & where
-        count = int(gone.sum())
         self.left &= ~where
-        if count or always:
-            spent = float(self._cost[gone].sum())
-            told = not 0 < count < self.smallest and not _one_outweighs(self._cost[gone])
-            share = figures(spent / self._total) if told else None
-            self.dropped.append({"why": why, "rows": count, "share_of_cost": share})
+        enough = persons(self.person, gone) >= self.smallest
+        if not (enough or always):
+            return
+        count = told_count(int(gone.sum()), self.smallest) if enough else None
+        spent = by_person(self._cost[gone], None if self.person is None else self.person[gone])
+        is_told = enough and (not spent.any() or not dominated(spent))
+        self._gone.append((why, count, float(spent.sum()) if is_told else np.nan))
 
     def report(self) -> dict[str, Any]:
-        counts = {"kept": int(self.left.sum()), **{str(i): row["rows"] for i, row in enumerate(self.dropped)}}
-        counts["read"] = sum(counts.values())
-        told = safe_totals(counts, self.smallest)
-        lines = [{**row, "rows": told[str(i)]} for i, row in enumerate(self.dropped)]
-        return {"rows_read": told["read"], "rows_kept": told["kept"], "dropped": lines, "smallest_count": self.smallest}
+        """What was dropped: counts to the nearest five, none below ten, and shares of what is told and kept."""
+        whole = float(self._cost[self.left].sum()) + float(np.nansum([spent for _, _, spent in self._gone]))
+        lines = [
+            {
+                "why": why,
+                "rows": count,
+                "share_of_cost": None if np.isnan(spent) else figures(spent / (whole or 1.0), 4),
+            }
+            for why, count, spent in self._gone
+        ]
+        kept = told_count(int(self.left.sum()), self.smallest) or 0
+        read = kept + sum(count or 0 for _, count, _ in self._gone)
+        return {"rows_read": read, "rows_kept": kept, "dropped": lines, "smallest_count": self.smallest}
+
+    def refuse_few(self) -> None:
+        """Refuse to go on with fewer than ten patients; none at all are refused in the same words."""
+        if persons(self.person, self.left) < self.smallest:
+            raise SimulatorError(
+                "the costs",
+                None,
+                f"leave fewer than {self.smallest} patients, or none",
+                "give more rows, or filter less",
+            )
 
 
 def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
@@ -201,34 +234,74 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
         One sentence; it never repeats a cell.
     """
     table = read(source, _choose(how), how.layout, COSTS)
+    _refuse_identifying(table.columns, how)
     numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]
     amounts = figures_of(table, numeric, COSTS, [name for name in (how.exposure,) if name])
     for name in numeric:
         _check_size(amounts[name], name)
+    person = _numbered(table.columns[how.person]) if how.person else None
     parts = np.stack([amounts[name] for name in how.cost if name not in how.exclude_service] or [np.zeros(table.size)])
     taken = [amounts[name] for name in how.exclude_service if name not in how.cost]
-    tally = _Tally(parts.sum(axis=0), how.smallest_count)
+    tally = _Tally(parts.sum(axis=0), person, how.smallest_count)
     for condition in how.where:
         tally.drop(~condition.holds(table.columns), f"not {condition.text}", always=True)
-    excluded = _excluded_share(amounts, how, tally.left)
+    tally.refuse_few()
+    excluded = _excluded_share(amounts, how, tally)
     code, names = assign(how.segment, table.columns, table.size)
+    code, names = _not_filtered(code, names, table.columns, how)
     tally.drop(code < 0, "no segment")
     parts = np.concatenate([parts, -np.stack(taken)]) if taken else parts
     tally.drop(np.any(np.isnan(parts), axis=0), "cost is missing")
     tally.drop(np.any(np.isinf(parts), axis=0), "cost is infinite")
+    tally.refuse_few()
     exposure, weight = _exposure(amounts, how, tally), _weight(amounts, how, tally)
-    cost, negative = _not_negative(parts, len(taken), how, tally.left)
-    left = tally.left
-    person = _numbered(table.columns[how.person]) if how.person else None
-    fold = _folds(person, table.size, seed)
-    _refuse_empty(cost[left], how.smallest_count)
+    tally.refuse_few()
+    cost, negative = _not_negative(parts, len(taken), how, tally)
+    fold, left = _folds(person, table.size, seed), tally.left
+    if persons(person, left & (cost > 0)) < how.smallest_count:
+        raise SimulatorError(
+            "the costs", None, f"are above 0 for fewer than {how.smallest_count} patients, or none",
+            "check which column holds the cost, and the filters",
+        )  # fmt: skip
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
-    report["member_years"] = round(float((exposure * weight)[left].sum()), -1)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
     return Rows(
         cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
         None if person is None else person[left], report,
     )  # fmt: skip
+
+
+def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
+    """Refuse to choose rows by what one patient alone has, and to take costs for something else."""
+    costs = {*how.cost, *how.exclude_service}
+    for role, name in (("exposure", how.exposure), ("weight", how.weight), ("person", how.person)):
+        if name in costs:
+            raise SimulatorError(role, None, f"is column {name!r}, which is a cost", "name another column")
+    if how.allow_identifying:
+        return
+    chosen = [("where", name) for condition in how.where for name in sorted(condition.columns)]
+    for role, name in [*chosen, *([("segment", how.segment.column)] if how.segment.column else [])]:
+        told = dict.fromkeys(costs, "holds costs") | ({how.person: "tells who it is"} if how.person else {})
+        why = told.get(name) or identifies(name, columns[name])
+        if why:
+            raise SimulatorError(
+                role, None, f"goes by column {name!r}, which {why}: answers to it may tell of single patients",
+                "use bands or groups, or allow it (--allow-identifying)",
+            )  # fmt: skip
+
+
+def _not_filtered(
+    code: NDArray[np.int64], names: list[str], columns: Mapping[str, Column], how: Reading
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Segments without those that the filters leave out by name, whoever is in them."""
+    column = how.segment.column
+    own = [condition for condition in how.where if column and condition.columns == {column}]
+    if not own or column is None:
+        return code, names
+    levels = levels_of(how.segment, columns[column], own)
+    left = [bool(np.logical_and.reduce([c.holds({column: values}) for c in own]).any()) for values in levels]
+    place = np.where(left, np.cumsum(left) - 1, -1)
+    return np.where(code >= 0, place[code], -1), [name for name, is_left in zip(names, left, strict=True) if is_left]
 
 
 _UNASKED = "\0person"
@@ -267,21 +340,17 @@ def _check_size(numbers: Array, name: str) -> None:
         )
 
 
-def _excluded_share(amounts: Mapping[str, Array], how: Reading, left: NDArray[np.bool_]) -> float | None:
+def _excluded_share(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> float | None:
     """Share of cost that the excluded services hold; None where there are none, or too few patients have them."""
     if not how.exclude_service:
         return None
+    left = tally.left
     every = sum(np.nansum(amounts[name][left]) for name in how.cost)
     parts = [np.nan_to_num(amounts[name][left]) for name in how.exclude_service]
     held = np.sum(parts, axis=0)
-    users = int(np.any([part != 0 for part in parts], axis=0).sum())
-    told = every != 0 and (users == 0 or (users >= how.smallest_count and not _one_outweighs(np.abs(held))))
-    return figures(float(held.sum() / every)) if told else None
-
-
-def _one_outweighs(amounts: Array) -> bool:
-    """Whether one amount is more than all others together: a sum would then tell it."""
-    return bool(amounts.size) and float(amounts.max()) > float(amounts.sum()) / 2
+    of = by_person(np.abs(held), None if tally.person is None else tally.person[tally.left])
+    told = every != 0 and int((of > 0).sum()) >= how.smallest_count and not dominated(of)
+    return figures(float(held.sum() / every), 4) if told else None
 
 
 def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:
@@ -314,15 +383,17 @@ def _weight(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:
     if np.nanmin(weight[tally.left], initial=0.0) < 0:
         raise SimulatorError("weight", None, "is below 0 in some rows", "give weights of 0 or more")
     tally.drop(~(np.isfinite(weight) & (weight > 0)), "weight is missing or 0")
-    if tally.left.sum() >= how.smallest_count and _one_outweighs(weight[tally.left]):
+    tally.refuse_few()
+    if float(weight[tally.left].max()) > float(weight[tally.left].sum()) / 2:
         raise SimulatorError(
             "weight", None, "is larger in one row than in all others together", "correct it, or leave weights out"
         )
     return np.where(np.isfinite(weight), weight, 0.0)
 
 
-def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_]) -> tuple[Array, dict[str, Any]]:
+def _not_negative(parts: Array, taken: int, how: Reading, tally: _Tally) -> tuple[Array, dict[str, Any]]:
     """Cost a row by the policy for negative amounts, and what the policy met."""
+    left, ids = tally.left, tally.person
     signs = np.ones((parts.shape[0], 1))
     signs[parts.shape[0] - taken :] = -1
     with np.errstate(invalid="ignore"):
@@ -330,9 +401,10 @@ def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_
         net = parts.sum(axis=0)
         below_sum = (net < -_MOST_ROUNDING) & left
         zeroed = np.maximum((np.maximum(parts * signs, 0.0) * signs).sum(axis=0), 0.0)
-    rows = int((below.any(axis=0) | below_sum).sum())
-    if rows and how.negative == "refuse":
-        told = f"in {rows:,} rows" if rows >= how.smallest_count else f"in fewer than {how.smallest_count} rows"
+    met = below.any(axis=0) | below_sum
+    rows = told_count(int(met.sum()), how.smallest_count) if persons(ids, met) >= how.smallest_count else None
+    if met.any() and how.negative == "refuse":
+        told = f"in fewer than {how.smallest_count} rows" if rows is None else f"in about {rows:,} rows"
         raise SimulatorError(
             "the costs", None, f"are negative {told}", 'correct them, or choose negative = "zero" or "net"'
         )
@@ -340,10 +412,12 @@ def _not_negative(parts: Array, taken: int, how: Reading, left: NDArray[np.bool_
     # what is left where amounts cancel is rounding
     cost = np.where(cost < _MOST_ROUNDING, 0.0, cost)
     before = float(net[left].sum())
-    enough = rows == 0 or (rows >= how.smallest_count and not _one_outweighs(np.abs(cost - net)[left]))
-    change = figures(float(cost[left].sum()) / before - 1) if enough and before > 0 else None
-    counted = float(kept_count(rows, how.smallest_count))
-    return cost, {"policy": how.negative, "rows": None if np.isnan(counted) else rows, "change_of_cost": change}
+    changed = by_person(np.abs(cost[left] - net[left]), None if ids is None else ids[left])
+    enough = int((changed > 0).sum()) >= how.smallest_count and not dominated(changed)
+    change = figures(float(cost[left].sum()) / before - 1, 4) if enough and before > 0 else None
+    if how.negative == "refuse":
+        rows, change = 0, 0.0
+    return cost, {"policy": how.negative, "rows": rows, "change_of_cost": change}
 
 
 def _numbered(column: Column) -> NDArray[np.int64]:
@@ -364,17 +438,3 @@ def _folds(person: NDArray[np.int64] | None, rows: int, seed: int) -> NDArray[np
     if person is None:
         return random.integers(0, 2, rows, dtype=np.int8)
     return random.integers(0, 2, int(person.max(initial=0)) + 2, dtype=np.int8)[person]
-
-
-def _refuse_empty(cost: Array, smallest: int) -> None:
-    if cost.size == 0:
-        raise SimulatorError("the costs", None, "have no rows left after the filters", "check the filters")
-    if cost.size < smallest:
-        raise SimulatorError(
-            "the costs",
-            None,
-            f"hold fewer than {smallest} rows",
-            "give more rows: parameters of so few would tell who they are",
-        )
-    if not cost.any():
-        raise SimulatorError("the costs", None, "are 0 in every row", "check which column holds the cost")

@@ -10,13 +10,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .disclosure import COUNTED_BY, NEAREST_GUESS, by_person, dominated, rounded_count
+
 Array = NDArray[np.float64]
 
 MOST_ROWS = 100_000
 """Above this many users their costs are binned."""
 BINS = 10_000
-MOST_OF_ONE = 0.5
-"""A figure of which one patient makes more than this is not told: it would tell his cost."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,6 +35,12 @@ class Sample:
     zero_w2: float
     zero_count: float
     binned: bool = False
+    person: NDArray[np.int64] | None = None
+    """Whose each user's row is, shape (row,), ascending by cost; None where every row is a person."""
+    cuts: tuple[float, ...] = ()
+    """Amounts, money per year, at which what is told of the rows should be told, the more important first."""
+    counted: int = 0
+    """Users as they are told; 0 where they are but rounded."""
 
     @property
     def users(self) -> float:
@@ -126,47 +132,79 @@ class Sample:
         level = cost * (q * self.weight - self._sums[0][at]) if cost > 0 else 0.0
         return float((self._sums[1][at] + level) / self._sums[1][0])
 
-    def dominated(self, order: int, at: float = 0.0) -> bool:
-        """Whether one patient holds more than half of the cost, or of its variance.
+    def spent(self) -> Array:
+        """What each person cost, in no order; money."""
+        return by_person(np.repeat(self.w * self.x / self.count, self.count.astype(np.int64)), self.person)
 
-        Parameters
-        ----------
-        order : {1, 2}
-            1: of the cost, of the excess over `at` where anybody lies above; 2: of the squared distances from the mean.
-        at : float
-            Money per year.
+    @cached_property
+    def _tops(self) -> Array:
+        """Each person's largest cost, ascending."""
+        x = np.repeat(self.x, self.count.astype(np.int64))
+        if self.person is None:
+            return x
+        # of a person the last row is the costliest
+        last = x.size - 1 - np.unique(self.person[::-1], return_index=True)[1]
+        return np.sort(x[last])
+
+    def persons_above(self, cost: float) -> int:
+        """Persons with a row that costs more."""
+        return int(self._tops.size - np.searchsorted(self._tops, cost, side="right"))
+
+    def rounded(self, smallest: int) -> Sample:
+        """The sample with numbers of users and others to the nearest five; 1 to `smallest` − 1 without cost count as five.
+
+        Shares of users, of segments and their errors follow, so that none of them tells another count. Of a few without
+        cost the number of all rows is rounded, so that whoever knows that number learns nothing more.
         """
-        each = self.w / self.count
-        if order == 2:
-            total = self.sd**2 * self.weight
-            return float(np.max(each * (self.x - self.mean) ** 2)) > MOST_OF_ONE * total > 0
-        above = at if at < self.x[-1] else 0.0
-        return float(np.max(each * (self.x - above))) > MOST_OF_ONE * float(self.excess(above)) * self.weight
+        small = 0 < self.zero_count < smallest
+        users = rounded_count(self.rows) - COUNTED_BY if small else rounded_count(self.users)
+        many = users / self.users
+        if self.zero_count == 0:
+            return replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
+        zero = COUNTED_BY if small else rounded_count(self.zero_count)
+        # of a few not even their weights are told
+        each = float(self.w.sum()) / self.users if small else self.zero_w / self.zero_count
+        square = float(self.w2.sum()) / self.users if small else self.zero_w2 / self.zero_count
+        return replace(
+            self, w=self.w * many, w2=self.w2 * many, zero_w=zero * each, zero_w2=zero * square,
+            zero_count=float(zero), counted=users,
+        )  # fmt: skip
 
-    def top_dominated(self, q: float) -> bool:
-        """Whether one patient holds more than half of the cost of the costliest share q of people."""
-        top = self.x >= float(self.isf(q))
-        largest = float(np.max((self.w / self.count * self.x)[top]))
-        return largest > MOST_OF_ONE * self.top_share(q) * self.mean * self.weight
+    @property
+    def users_told(self) -> int:
+        """Users, rounded."""
+        return self.counted or rounded_count(self.users)
+
+    @property
+    def rows_told(self) -> int:
+        """Rows, from numbers to the nearest five."""
+        return self.users_told + int(self.zero_count)
 
     def tempered(self) -> Sample:
-        """The sample for a law: a patient who costs more than all others together counts as if he cost as much as they.
+        """The sample for a law: a patient who would outweigh all others counts for no more than they.
 
-        Any law that keeps the mean would else tell his cost.
+        Any law that keeps the mean would else tell his cost. Where the two costliest do so together, both are
+        brought down to where the rest keep the largest from being told.
         """
-        if self.count[-1] > 1 or not self.dominated(1):
+        each = self.w / self.count
+        if self.count[-1] > 1 or self.person is not None or self.x.size < 3 or not dominated(self.spent()):
             return self
-        rest = float(self.w[:-1] @ self.x[:-1])
-        if rest <= 0 or int(np.argmax(self.w / self.count * self.x)) < self.x.size - 1:
+        if int(np.argmax(each * self.x)) < self.x.size - 1:
             return self
-        x = np.append(self.x[:-1], max(rest / float(self.w[-1]), float(self.x[-2])))
-        return replace(self, x=x)
+        w, x = each, self.x.copy()
+        others = float(self.w[:-1] @ x[:-1])
+        x[-1] = max(min(x[-1], others / w[-1]), x[-2])
+        rest = others - float(w[-2] * x[-2])
+        most = rest / NEAREST_GUESS * (1 + 1e-9)
+        x[-2:] = np.minimum(x[-2:], np.maximum(most / w[-2:], x[-3]))
+        return replace(self, x=x) if x[-2] > x[-3] else self
 
     def scaled(self, factor: float) -> Sample:
         """All costs times a factor."""
         return Sample(
-            self.x * factor, self.w, self.w2, self.count, self.zero_w, self.zero_w2, self.zero_count, self.binned
-        )
+            self.x * factor, self.w, self.w2, self.count, self.zero_w, self.zero_w2, self.zero_count, self.binned,
+            self.person,
+        )  # fmt: skip
 
     def thinned(self, random: np.random.Generator) -> tuple[Sample, Sample]:
         """Two random halves, row by row."""
@@ -180,11 +218,17 @@ class Sample:
         zero_share = zero / self.zero_count if self.zero_count else 0.0
         return Sample(
             self.x[kept], (self.w * share)[kept], (self.w2 * share)[kept], taken[kept],
-            self.zero_w * zero_share, self.zero_w2 * zero_share, zero, self.binned,
+            self.zero_w * zero_share, self.zero_w2 * zero_share, zero, self.binned, cuts=self.cuts,
         )  # fmt: skip
 
 
-def sample_of(cost: Array, weight: Array, most_rows: int = MOST_ROWS) -> Sample:
+def sample_of(
+    cost: Array,
+    weight: Array,
+    most_rows: int = MOST_ROWS,
+    person: NDArray[np.int64] | None = None,
+    cuts: tuple[float, ...] = (),
+) -> Sample:
     """A sample from rows.
 
     Parameters
@@ -194,6 +238,10 @@ def sample_of(cost: Array, weight: Array, most_rows: int = MOST_ROWS) -> Sample:
     most_rows : int
         Above this many users, costs are put into bins of equal ratio and stand for the mean of their bin, which keeps
         the total; a bin is narrower than 0.3% of its cost where costs span less than thirteen decades.
+    person : ndarray, shape (row,), optional
+        Whose row it is.
+    cuts : tuple of float
+        Amounts at which the rows may be told.
     """
     user = cost > 0
     x, w = cost[user], weight[user]
@@ -210,6 +258,7 @@ def sample_of(cost: Array, weight: Array, most_rows: int = MOST_ROWS) -> Sample:
     return Sample(
         mean, _summed(key, w), _summed(key, w * w), _summed(key, np.ones(x.size)),
         float(zero.sum()), float((zero * zero).sum()), float(zero.size), binned,
+        None if person is None else person[user][np.argsort(x, kind="stable")], cuts,
     )  # fmt: skip
 
 

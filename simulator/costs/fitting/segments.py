@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ...base import SimulatorError
 from ...rows.column import Column, plain_numbers
 from ...rows.names import plain_name
 from .disclosure import MOST_SEGMENTS, check_names
+from .where import Condition
 
 Array = NDArray[Any]
 
@@ -66,9 +67,31 @@ def assign(rule: SegmentRule, columns: Mapping[str, Column], rows: int) -> tuple
         return _by_cuts(rule, column)
     codes, levels = column.by_level
     _refuse_many(len(levels))
-    if column.is_text and (column.typed or not plain_numbers(levels.tolist())):
+    if _are_labels(column):
         return _by_text(codes, [str(level).strip() for level in levels])
     return _by_number(rule.column, codes, levels, column)
+
+
+def _are_labels(column: Column) -> bool:
+    return column.is_text and (column.typed or not plain_numbers(column.by_level[1].tolist()))
+
+
+def levels_of(rule: SegmentRule, column: Column, conditions: Sequence[Condition]) -> list[Column]:
+    """Values of the column that each segment of `assign` may have, one for every answer that the conditions can give."""
+    if not rule.cuts:
+        levels = column.by_level[1]
+        if _are_labels(column):
+            return [column.of(label) for label in np.unique([str(level).strip() for level in levels])]
+        return [column.of(levels[at]) for at in _ascending(column)]
+    ends = np.array([*rule.cuts, np.inf])
+    named = np.array(sorted(set().union(*(condition.numbers for condition in conditions))), float)
+    tried = np.unique(np.concatenate([ends, named, np.nextafter(named, -np.inf), np.nextafter(named, np.inf)]))
+    return [Column(tried[(tried >= low) & (tried < high)]) for low, high in pairwise(ends)]
+
+
+def _ascending(column: Column) -> NDArray[np.intp]:
+    levels = column.by_level[1]
+    return np.argsort(levels if column.is_dates else np.asarray(levels, float), kind="stable")
 
 
 def _by_cuts(rule: SegmentRule, column: Column) -> tuple[NDArray[np.int64], list[str]]:
@@ -103,7 +126,7 @@ def _by_number(
     name: str, codes: NDArray[np.int64], levels: Array, column: Column
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Segments of numbers, ascending, each by the column's name and its number as it is written."""
-    order = np.argsort(np.asarray(levels, float) if not column.is_dates else levels, kind="stable")
+    order = _ascending(column)
     place = np.append(np.argsort(order), -1)
     return place[codes], [f"{name} {_written(levels[at])}" for at in order]
 

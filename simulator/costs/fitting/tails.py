@@ -17,7 +17,7 @@ from scipy import optimize, stats
 
 from ..quadrature import Moments
 from ..severity import GeneralizedPareto
-from .disclosure import figures, round_amount
+from .disclosure import SMALLEST_COUNT, figures, round_amount
 from .sample import Sample
 
 Array = NDArray[np.float64]
@@ -82,7 +82,7 @@ def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | No
     """
     inside = sample.x > at
     w = sample.w[inside]
-    if float(sample.count[inside].sum()) < FEWEST:
+    if not _enough(sample, at, SMALLEST_COUNT):
         return None
     excess, share = sample.x[inside] - at, w / w.sum()
     patients = float(w.sum() ** 2 / sample.w2[inside].sum())
@@ -187,7 +187,11 @@ def splices(sample: Sample, smallest: int, steps: Sequence[float] = _STEPS) -> l
         share = step * usual / n
         if share <= 0.25 and step * usual >= max(FEWEST, smallest):
             amounts.append(round_amount(float(sample.isf(share * sample.p_user))))
-    return [at for at in dict.fromkeys(amounts) if float(sample.n_above(at)) >= max(FEWEST, smallest)]
+    return [at for at in dict.fromkeys(amounts) if _enough(sample, at, smallest)]
+
+
+def _enough(sample: Sample, at: float, smallest: int) -> bool:
+    return float(sample.n_above(at)) >= max(FEWEST, smallest) and sample.persons_above(at) >= smallest
 
 
 def shrink(tails: Sequence[Tail | None], samples: Sequence[Sample]) -> list[Tail | None]:
