@@ -37,9 +37,26 @@ MOST_LABELS = 24
 _SAME = 3
 """With fewer rows than this to a value, as dates of birth have, a column tells single patients apart."""
 _WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+|[0-9]+")
-_IDS = frozenset("id ids nhsno mrn ssn hic hicno mbi enrolid desynpuf dob birthdate surname forename".split())
-_PEOPLE = frozenset("nhs person patient member bene beneficiary pseudo birth first last".split())
-_NUMBERED = frozenset("no nr num number key code date name".split())
+_IDS = frozenset(
+    [
+        "id",
+        "ids",
+        "nhsno",
+        "mrn",
+        "ssn",
+        "hic",
+        "hicno",
+        "mbi",
+        "enrolid",
+        "desynpuf",
+        "dob",
+        "birthdate",
+        "surname",
+        "forename",
+    ]
+)
+_PEOPLE = frozenset(["nhs", "person", "patient", "member", "bene", "beneficiary", "pseudo", "birth", "first", "last"])
+_NUMBERED = frozenset(["no", "nr", "num", "number", "key", "code", "date", "name"])
 
 _UNSAFE = re.compile(r"^[=@+\-\t\r|%]|[\x00-\x1f\x7f]")
 _SIGNED = re.compile(r"^[+\-]?\d[\w .,+\-–]*$")

@@ -131,7 +131,7 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     """
     users = _Users(sample, smallest)
     for amount in dict.fromkeys(sample.cuts):
-        if min(sample.persons_above(amount), sample.users - sample.n_above(amount)) >= smallest:
+        if min(sample.persons_above(amount), sample.users - float(sample.n_above(amount))) >= smallest:
             users.cut(users.counted(int(sample.n_above(amount))), float(amount))
     for above in _places(users.size):
         users.cut(users.counted(above))

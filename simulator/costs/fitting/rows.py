@@ -261,7 +261,7 @@ def _refuse_identifying(columns: dict[str, NDArray[Any]], how: Reading) -> None:
         return
     chosen = [("where", name) for condition in how.where for name in sorted(condition.columns)]
     for role, name in [*chosen, *([("segment", how.segment.column)] if how.segment.column else [])]:
-        told = {name: "holds costs" for name in costs} | ({how.person: "tells who it is"} if how.person else {})
+        told = dict.fromkeys(costs, "holds costs") | ({how.person: "tells who it is"} if how.person else {})
         why = told.get(name) or identifies(name, columns[name])
         if why:
             raise SimulatorError(

@@ -69,7 +69,7 @@ def assign(rule: SegmentRule, columns: dict[str, Array], rows: int) -> tuple[NDA
 
 
 def levels_of(rule: SegmentRule, values: Array, conditions: Sequence[Condition]) -> list[Array]:
-    """Values of the column that each segment of `assign` may have, one for every answer that the conditions can give."""
+    """Values that each segment of `assign` may have, one for every answer that the conditions can give."""
     if not rule.cuts:
         levels = np.unique(values[~np.isnan(values)]) if values.dtype.kind in "fiu" else _labels(values)
         return [np.array([level]) for level in levels]
