@@ -98,7 +98,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "formula as cost": (_csv(_rows("5") + '"a","=HYPERLINK(""http://x"",90210)"\n'), "have text in column 'total'"),
     "formula as segment": (_csv(_rows("5").replace("a,", "=1+90210|' /C calc'!A0,")), "like a spreadsheet formula"),
     "at-formula": (_csv(_rows("5").replace("a,", "@SUM(90210),")), "begin like a spreadsheet formula"),
-    "ids as segment": (_csv("band,total\n" + "".join(f"P{n},5\n" for n in range(90_210, 90_310))), "nearly as many values as rows"),
+    "ids as segment": (_csv("band,total\n" + "".join(f"P{n},5\n" for n in range(90_210, 90_310))), "nearly as many"),
     "a segment of few": (_csv(_rows("5") + "smith,90210\n" * 9), "fewer than 10 patients"),
     "not parquet": (_bytes("x.parquet", b"90210 is not a parquet file at all"), "not a sound Parquet"),
     "not excel": (_bytes("x.xlsx", b"90210 is no spreadsheet"), "not a sound spreadsheet"),

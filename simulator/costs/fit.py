@@ -310,7 +310,7 @@ def _round(amounts: Sequence[float]) -> tuple[float, ...]:
 
 
 def _counted(names: Sequence[str], samples: Sequence[Sample], report: dict[str, Any]) -> dict[str, Any]:
-    """Rows kept and read as sums of what is told of segments and of what was dropped, so that no other number follows."""
+    """Rows kept and read, as sums of what is told of segments and drops, so that no other number follows."""
     kept = sum(sample.rows_told for sample in samples)
     return {
         "rows_read": kept + sum(line["rows"] or 0 for line in report["dropped"]),

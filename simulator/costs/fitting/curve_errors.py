@@ -12,6 +12,7 @@ All are told to two figures, which is all that an error needs.
 from __future__ import annotations
 
 import math
+
 import numpy as np
 from numpy.typing import NDArray
 

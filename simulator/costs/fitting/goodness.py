@@ -1,7 +1,7 @@
 """Fitted beside observed: the table of figures, the curves to look at, and the tail's diagnostics. Safe to be shown.
 
-What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no figure
-here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet there.
+What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no
+figure here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> x
 
 
 def _told_of_splice(name: str, number: float) -> float:
-    """A figure of one of many tails that share their patients: a count to the nearest five, all others to two figures."""
+    """A figure of one of many tails that share their patients: a count to the nearest five, others to two figures."""
     if name == "at":
         return number
     return float(rounded_count(number)) if name == "patients" else figures(number, 2)

@@ -45,6 +45,8 @@ class Groups:
     """Rows; multiples of five."""
     w: Array
     """Member-years a row."""
+    w2: Array
+    """Their square, on average of the rows."""
     mean: Array
     """Money per year."""
     low: Array
@@ -60,8 +62,8 @@ class Groups:
         """Made-up people with the groups' sizes and means: all that is told of the rows is told of them."""
         parts = [_people(*one) for one in zip(self.n, self.low, self.high, self.mean, strict=True)]
         count = np.concatenate([part[1] for part in parts]).astype(float)
-        w = np.repeat(self.w, [part[0].size for part in parts])
-        return Sample(np.concatenate([part[0] for part in parts]), w * count, w * w * count, count, *self.zero)
+        w, w2 = (np.repeat(weights, [part[0].size for part in parts]) for weights in (self.w, self.w2))
+        return Sample(np.concatenate([part[0] for part in parts]), w * count, w2 * count, count, *self.zero)
 
     def table(self, at: float | None = None, above: float = 0.0) -> Empirical:
         """A quantile function, linear between levels, that has the mean of every group.
@@ -131,7 +133,7 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     """
     users = _Users(sample, smallest)
     for amount in dict.fromkeys(sample.cuts):
-        if min(sample.persons_above(amount), sample.users - sample.n_above(amount)) >= smallest:
+        if min(sample.persons_above(amount), sample.users - float(sample.n_above(amount))) >= smallest:
             users.cut(users.counted(int(sample.n_above(amount))), float(amount))
     for above in _places(users.size):
         users.cut(users.counted(above))
@@ -152,10 +154,12 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     ]
     spread = users.spread(ends)
     low, high = _spans(between, mean, spread)
-    share = weight / n * float(sample.w.sum()) / float(told @ (weight / n))
+    scale = float(sample.w.sum()) / float(told @ (weight / n))
+    each, square = weight / n * scale, users.squares(ends) / n * scale**2
     zero = (sample.zero_w, sample.zero_w2, sample.zero_count)
     met = tuple(taken[above] for above in sorted(taken, reverse=True))
-    return Groups(told, np.array([figures(float(one), 4) for one in share]), mean, low, high, met, zero)
+    rounded = (np.array([figures(float(one), 4) for one in values]) for values in (each, square))
+    return Groups(told, *rounded, mean, low, high, met, zero)
 
 
 def _spans(between: list[float], mean: Array, spread: Array) -> tuple[Array, Array]:
@@ -209,6 +213,10 @@ class _Users:
         if above <= self._costly:
             return rounded_count(above)
         return self.size - rounded_count(self.size - above)
+
+    def squares(self, ends: Sequence[int]) -> Array:
+        """Sum of the squared weights of each group."""
+        return np.diff(np.concatenate([[0.0], np.cumsum(self._w**2)])[ends])
 
     def spread(self, ends: Sequence[int]) -> Array:
         """Coefficient of variation of the costs of each group."""

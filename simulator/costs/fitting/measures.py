@@ -48,7 +48,7 @@ def observed(sample: Sample, thresholds: Sequence[float]) -> Array:
 
 
 def may_be_told(sample: Sample, thresholds: Sequence[float], smallest: int) -> NDArray[np.bool_]:
-    """Whether each figure rests on `smallest` of a sample's people or more, and the share without cost on none of them."""
+    """Whether each figure rests on `smallest` of a sample's people or more, or on nobody."""
 
     def enough(count: float) -> bool:
         return count == 0 or count >= smallest

@@ -151,7 +151,7 @@ class Sample:
         return int(self._tops.size - np.searchsorted(self._tops, cost, side="right"))
 
     def rounded(self, smallest: int) -> Sample:
-        """The sample with numbers of users and others to the nearest five; 1 to `smallest` − 1 without cost count as five.
+        """The sample with numbers of users and others to the nearest five; a few without cost count as five.
 
         Shares of users, of segments and their errors follow, so that none of them tells another count. Of a few without
         cost the number of all rows is rounded, so that whoever knows that number learns nothing more.
