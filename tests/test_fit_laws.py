@@ -210,8 +210,10 @@ def test_figures_of_a_sample_against_sorted_rows() -> None:
 
 def test_the_splice_is_round_and_nobodys_cost() -> None:
     sample = rows(LAWS["burr"], 8_000)
-    at = tails.choose_splice(sample, 10)
-    assert at is not None and at == float(f"{at:.2g}") and at not in sample.x
+    tail = tails.choose_tail(sample, 10)
+    assert tail is not None
+    at = tail.at
+    assert at == float(f"{at:.2g}") and at not in sample.x
 
 
 @pytest.mark.parametrize(("shape", "possible"), [(0.6, True), (0.48, True), (0.0, False)])
@@ -261,9 +263,9 @@ def test_a_table_keeps_the_mean(n: int) -> None:
 
 def test_a_table_with_a_tail_keeps_the_share_above() -> None:
     sample = rows(LAWS["burr"], 3_000)
-    at = float(tails.choose_splice(sample, 10) or 0)
-    tail = tails.fit_tail(sample, at)
+    tail = tails.choose_tail(sample, 10)
     assert tail is not None
+    at = tail.at
     law = empirical.with_tail(empirical.quantile_table(sample, 10, at), at, tail.severity)
     assert float(law.sf(at)) == pytest.approx(float(sample.p_above(at)), rel=1e-6)
     below = Moments(law).below(at)

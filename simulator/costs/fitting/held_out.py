@@ -1,0 +1,158 @@
+"""Which family foretells rows that it has not seen: all of a law is fitted to one half, and judged on the other.
+
+The tail is chosen on the half that is fitted, too. For each figure (mean, limited means and sds at the thresholds, top
+shares) the miss is the root mean square of the two ways, first half to second and second to first. Signed misses would
+not do: their mean is what the fits miss in their own rows, which a table of every row makes 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..severity import Severity
+from . import measures
+from .bodies import FAMILIES, Body
+from .laws import law_of
+from .sample import Sample
+from .tails import Tail
+
+Array = NDArray[np.float64]
+
+WORST_MISS = 1.0
+"""The most that a family may miss in any figure, beside what the rows of the one half miss in the other."""
+SIMPLER = 1.0
+"""Standard errors of the difference of log scores within which the simpler family is taken (Breiman et al. 1984)."""
+
+_OF_THE_TAIL = ("sd", "cv")
+"""Figures that may be infinite: an affair of the tail, not of the body."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """How well one family did."""
+
+    family: str
+    converged: bool
+    log_score: float
+    """Mean held-out log density of a user; higher is better. Of the quantile table it is not told (nan)."""
+    worst: float
+    """Largest held-out miss of any figure, as a multiple of what the rows of the one half miss in the other."""
+    worst_figure: str
+    behind: float = math.nan
+    """How far its log score lies behind the best of those that hold."""
+    behind_se: float = math.nan
+
+    @property
+    def holds(self) -> bool:
+        """Whether it may be taken."""
+        return self.converged and self.worst <= WORST_MISS
+
+
+class Half(NamedTuple):
+    """One half of the people, with the tail that was chosen on it."""
+
+    sample: Sample
+    tail: Tail | None
+
+
+Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]
+"""What is fitted to a sample with its tail."""
+
+
+class _Judged(NamedTuple):
+    candidate: Candidate
+    densities: list[Array]
+    """Log densities of the users left out, one array a way; empty for a table."""
+
+
+def candidates(
+    halves: tuple[Half, Half], families: Sequence[str], thresholds: Sequence[float], smallest: int, error: Array
+) -> tuple[Candidate, ...]:
+    """Every family, fitted on each half and judged on the other.
+
+    Parameters
+    ----------
+    halves : pair of Half
+        That share no person.
+    families : sequence of str
+    thresholds : sequence of float
+        Money per year.
+    smallest : int
+    error : ndarray
+        Standard error of the difference between random halves, by figure.
+    """
+    found = [judged(family, _law(family, smallest), halves, thresholds, error) for family in families]
+    good = [one for one in found if one.densities and one.candidate.holds]
+    if not good:
+        return tuple(one.candidate for one in found)
+    best = max(good, key=lambda one: one.candidate.log_score)
+    return tuple(_behind(one, best, halves) if one.densities else one.candidate for one in found)
+
+
+def _law(family: str, smallest: int) -> Law:
+    return lambda sample, tail: law_of(family, sample, tail, smallest)
+
+
+def simplest(tried: Sequence[Candidate]) -> str | None:
+    """The family with the fewest figures among those whose log score lies within a standard error of the best.
+
+    None where no family holds.
+    """
+    near = [c for c in tried if c.holds and c.family in FAMILIES and c.behind <= SIMPLER * c.behind_se]
+    return min(near, key=lambda c: (FAMILIES[c.family].parameters, c.behind)).family if near else None
+
+
+def judged(name: str, law: Law, halves: tuple[Half, Half], thresholds: Sequence[float], error: Array) -> _Judged:
+    """One law fitted on each half and judged on the other."""
+    labels = measures.names(thresholds)
+    squares, densities, converged = [], [], True
+    for fitted_on, judged_on in (halves, halves[::-1]):
+        body, severity = law(fitted_on.sample, fitted_on.tail)
+        with np.errstate(all="ignore"):
+            implied = measures.one_segment(severity, fitted_on.sample.p_user).implied(thresholds)
+            squares.append((implied - measures.observed(judged_on.sample, thresholds)) ** 2)
+        if body is not None:
+            converged &= body.converged
+            densities.append(body.log_densities(judged_on.sample, _splice(fitted_on)))
+    with np.errstate(all="ignore"):
+        gap = np.sqrt(np.mean(squares, axis=0)) / np.maximum(rows_miss(halves, thresholds), error)
+    gap[~np.isfinite(error) | (error == 0)] = 0.0
+    gap[[labels.index(figure) for figure in _OF_THE_TAIL]] = 0.0
+    worst = int(np.nanargmax(np.where(np.isnan(gap), np.inf, gap)))
+    score = (
+        float(np.mean([_mean(d, h.sample) for d, h in zip(densities, halves[::-1], strict=True)]))
+        if densities
+        else math.nan
+    )
+    return _Judged(Candidate(name, converged, score, float(gap[worst]), labels[worst]), densities)
+
+
+def rows_miss(halves: tuple[Half, Half], thresholds: Sequence[float]) -> Array:
+    """How far the rows of the one half are from those of the other."""
+    first, second = (measures.observed(half.sample, thresholds) for half in halves)
+    return np.abs(first - second)
+
+
+def _splice(half: Half) -> float:
+    return half.tail.at if half.tail is not None else math.inf
+
+
+def _mean(values: Array, sample: Sample) -> float:
+    return float(np.average(values, weights=sample.w))
+
+
+def _behind(one: _Judged, best: _Judged, halves: tuple[Half, Half]) -> Candidate:
+    """With how far its log score lies behind the best, and the error of that difference."""
+    gaps, variances = [], []
+    for ahead, own, half in zip(best.densities, one.densities, halves[::-1], strict=True):
+        gap = ahead - own
+        mean = _mean(gap, half.sample)
+        gaps.append(mean)
+        variances.append(float(half.sample.w2 @ (gap - mean) ** 2) / float(half.sample.w.sum()) ** 2)
+    return replace(one.candidate, behind=float(np.mean(gaps)), behind_se=math.sqrt(sum(variances)) / 2)
