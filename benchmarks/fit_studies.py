@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.costs.fit import FittedModel, fit
+from simulator.costs.fitting.choose import Options, fit_segments
 from simulator.costs.fitting.measures import People
+from simulator.costs.fitting.sample import sample_of
+from simulator.costs.quadrature import Moments
 
 Array = NDArray[np.float64]
 
@@ -127,14 +130,14 @@ CAP = 3_000.0
 SMALL = (15, 40, 100)
 SHAPES = {"equal shapes": (1.2, 1.2, 1.2, 1.2), "shapes that differ": (0.8, 1.0, 1.2, 1.5)}
 """Sigmas of lognormal segments, of each of which there are a large one and small ones."""
-_COPIES = 6
+_COPIES = 10
 
 
-def small(seeds: int = 12, **options: Any) -> Iterator[str]:
+def small(seeds: int = 12) -> Iterator[str]:
     """Errors of E[min(X, 3,000)] and of the excess in segments of a few users, fitted beside large ones."""
     for label, sigmas in SHAPES.items():
         for n in SMALL:
-            fitted, raw = zip(*(pair for seed in range(seeds) for pair in _small(sigmas, n, seed, options)), strict=True)
+            fitted, raw = zip(*(pair for seed in range(seeds) for pair in _small(sigmas, n, seed)), strict=True)
             own, rows = 100 * _rms(fitted), 100 * _rms(raw)
             yield (
                 f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {rows[0]:5.1f}%), excess {own[1]:6.1f}% "
@@ -142,29 +145,24 @@ def small(seeds: int = 12, **options: Any) -> Iterator[str]:
             )
 
 
-def _small(sigmas: tuple[float, ...], n: int, seed: int, options: dict[str, Any]) -> Iterator[tuple[Array, Array]]:
+def _small(sigmas: tuple[float, ...], n: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Relative errors of limited mean and excess, fitted and in the rows, of every small segment."""
     random = np.random.default_rng([seed, n])
-    costs = {f"large {k}": random.lognormal(6 + 0.2 * k, sigma, 600) for k, sigma in enumerate(sigmas)}
-    kind = {}
-    for k, sigma in enumerate(sigmas):
-        for copy in range(_COPIES):
-            kind[f"small {k} {copy}"] = sigma
-            costs[f"small {k} {copy}"] = random.lognormal(6, sigma, n)
-    frame = {
-        "c": np.concatenate(list(costs.values())),
-        "s": np.repeat(np.array(list(costs), object), [len(c) for c in costs.values()]),
-    }
-    found = fit(frame, cost="c", segment="s", family="empirical", thresholds=[CAP], sets=0, **options)
-    for segment in found.population.segments:
-        if segment.name in kind:
-            users, own = stats.lognorm(kind[segment.name], scale=np.exp(6)), costs[segment.name]
-            mean = float(np.minimum(users.isf(_GRID), CAP).mean())
-            true = np.array([mean, users.mean() - mean])
-            law = segment.users_severity.moments
-            limited = float(law.below(CAP)[1]) + CAP * float(segment.users_severity.sf(CAP))
-            capped = np.minimum(own, CAP).mean()
-            yield np.array([limited, law.raw[1] - limited]) / true - 1, np.array([capped, own.mean() - capped]) / true - 1
+    costs = [random.lognormal(6 + 0.2 * k, sigma, 600) for k, sigma in enumerate(sigmas)]
+    shapes = np.repeat(sigmas, _COPIES)
+    costs += [random.lognormal(6, sigma, n) for sigma in shapes]
+    samples = [sample_of(x, np.ones(x.size)) for x in costs]
+    halves = [sample.thinned(random) for sample in samples]
+    names = [str(k) for k in range(len(samples))]
+    fits = fit_segments(names, samples, halves, Options(family="empirical", thresholds=(CAP,)))
+    for found, own, sigma in zip(fits[len(sigmas) :], costs[len(sigmas) :], shapes, strict=True):
+        users = stats.lognorm(sigma, scale=np.exp(6))
+        mean = float(np.minimum(users.isf(_GRID), CAP).mean())
+        true = np.array([mean, users.mean() - mean])
+        law = Moments(found.severity)
+        limited = float(law.below(CAP)[1]) + CAP * float(found.severity.sf(CAP))
+        capped = np.minimum(own, CAP).mean()
+        yield np.array([limited, law.raw[1] - limited]) / true - 1, np.array([capped, own.mean() - capped]) / true - 1
 
 
 # ── parameter sets ───────────────────────────────────────────────────────────────────────────────

@@ -327,8 +327,10 @@ def _segment_row(fit: SegmentFit, options: Options, patients: float) -> dict[str
         "infinite_variance_possible": _infinite_variance_possible(fit),
         "candidates": [
             {
-                "family": c.family, "converged": c.converged, "log_score": figures(c.log_score, 5),
-                "worst_miss": figures(c.worst, 3), "worst_figure": c.worst_figure,
+                "family": c.family, "converged": c.converged, "holds": c.holds,
+                "held_out_miss": figures(c.miss, 3), "worst_miss": figures(c.worst, 3), "worst_figure": c.worst_figure,
+                "own_worst_miss": figures(c.own_worst, 3), "log_score": figures(c.log_score, 5),
+                "behind": figures(c.behind, 3), "behind_se": figures(c.behind_se, 3),
             }
             for c in fit.candidates
         ],

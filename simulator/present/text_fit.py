@@ -29,7 +29,7 @@ def fit_report(model: FittedModel) -> Page:
     warnings = _warnings(model)
     told = [one for one in verdicts(model) if one not in warnings]
     notes = reading_notes(model)
-    tables = [segment_table(model), *goodness_tables(model)]
+    tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
     withheld = any("not told" in cell for table in tables for row in table.rows for cell in row)
     parts: list[Table | str] = [
         reading_table(model),
@@ -96,6 +96,56 @@ def segment_table(model: FittedModel) -> Table:
     head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
     note = "± one standard error; < and >: 95% bound, none or all have no cost; people and tails: exact, of these rows"
     return Table(head, rows, f"What each segment got ({note})")
+
+
+_RUNNERS_UP = 2
+"""Laws that are shown beside the one that was taken."""
+
+
+def runner_up_tables(model: FittedModel) -> list[Table]:
+    """The law that was taken and those that came next, by segment; nothing where there was no choice."""
+    rows = [cells for row in model.segments for cells in _runner_up_rows(row)]
+    if not rows:
+        return []
+    head = ["segment", "law", "half left out: all figures", "worst", "of", "own rows: worst", "log score behind"]
+    note = (
+        "misses of laws fitted to one half. Half left out: beside the rows', 1 = as far off as they, at most "
+        f"{_most('WORST_MISS')}; own rows: in standard errors of the difference between halves, at most "
+        f"{_most('WORST_OWN_MISS')}; log score: of the half left out, ± one standard error; of laws alike in it the "
+        "simplest is taken"
+    )
+    return [Table(head, rows, f"Laws that came next ({note})", labels=2)]
+
+
+def _most(name: str) -> str:
+    from ..costs.fitting import held_out
+
+    return f"{getattr(held_out, name):g}"
+
+
+def _runner_up_rows(row: dict[str, Any]) -> list[list[str]]:
+    """A segment's rows: the law that was taken first, then those that hold before those that do not, the best first."""
+    others = [c for c in row["candidates"] if c["family"] != row["family"]]
+    others.sort(key=lambda c: (not c["converged"], not c["holds"], c["worst_miss"]))
+    taken = [c for c in row["candidates"] if c["family"] == row["family"]]
+    shown = [*taken, *others[:_RUNNERS_UP]] if taken else []
+    return [
+        [
+            row["name"] if place == 0 else "",
+            c["family"] + (", taken" if place == 0 else "" if c["converged"] else ", not converged"),
+            f"{c['held_out_miss']:.2f}", f"{c['worst_miss']:.2f}", c["worst_figure"], f"{c['own_worst_miss']:.2f}",
+            _behind(c),
+        ]
+        for place, c in enumerate(shown)
+    ]  # fmt: skip
+
+
+def _behind(candidate: dict[str, Any]) -> str:
+    """How far a log score lies behind the best; nothing where it is the best or there is none."""
+    behind, error = candidate["behind"], candidate["behind_se"]
+    if math.isnan(behind):
+        return ""
+    return "best" if behind == 0 else f"{behind:.4f} ± {error:.4f}"
 
 
 def _without_cost(row: dict[str, Any]) -> str:
@@ -173,9 +223,12 @@ def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
 def _fitted(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
     at = cells.sel(measure=measure)
     miss = float(at["miss"])
-    return _figure(measure, float(at["fitted"]), model) + (
-        " !" if math.isfinite(miss) and abs(miss) > _WIDE_MISS else ""
-    )
+    return _figure(measure, float(at["fitted"]), model) + (" !" if _misses(miss) else "")
+
+
+def _misses(miss: float) -> bool:
+    """Whether a figure lies too far from the rows; an infinite one does."""
+    return not math.isnan(miss) and abs(miss) > _WIDE_MISS
 
 
 def verdicts(model: FittedModel) -> list[str]:
@@ -243,9 +296,9 @@ def _missed(model: FittedModel) -> list[str]:
     """Figures of everybody that lie too far from the rows."""
     everybody = model.goodness.isel(segment=-1)
     return [
-        str(measure)
+        f"{measure} (infinite)" if math.isinf(miss) else str(measure)
         for measure, miss in zip(everybody["measure"].values, everybody["miss"].values, strict=True)
-        if math.isfinite(miss) and abs(miss) > _WIDE_MISS
+        if _misses(miss)
     ]
 
 
