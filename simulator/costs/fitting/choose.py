@@ -10,30 +10,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..other_figures import scaled
-from ..severity import Mixture, Severity
+from ..severity import Severity
 from . import measures
 from .bodies import FAMILIES, Body
 from .disclosure import SMALLEST_COUNT, figures, round_amount
 from .empirical import resampled
 from .held_out import Candidate, Half, candidates, simplest
 from .laws import law_of
-from .sample import Sample, together
+from .sample import Sample
+from .small_segments import FULL_CREDIBILITY, Shape, blended, credibility, known_up_to, overall_shape
 from .tails import Tail, choose_tail, fit_tail, shrink
 
-Array = NDArray[np.float64]
-
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
-
-FULL_CREDIBILITY = 135
-"""Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
-standard deviation of log cost to lie within 10% of the truth with a probability of 90%. Fewer weigh √(n / 135)."""
-
-_NO_TAIL_CREDIBILITY = 0.9
-"""The most that a segment without a tail of its own weighs."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +61,8 @@ class SegmentFit:
     tail: Tail | None
     credibility: float = 1.0
     """Weight of the segment's own shape beside that of all segments."""
+    known_up_to: float = math.inf
+    """Money per year up to which the limited mean is the segment's own, where its shape is not."""
     candidates: tuple[Candidate, ...] = field(default=())
 
     @property
@@ -122,14 +112,16 @@ def _fit_tempered(
     fits = [_fit_one(*one, how) for one in zip(names, samples, tails, tried, strict=True)]
     if len(fits) == 1:
         return fits
-    small = [_credibility(fit, how) < 1 for fit in fits]
-    if not any(small):
+    weights = [credibility(fit.sample, fit.tail is None and how.tail_above is None) for fit in fits]
+    if min(weights) == 1:
         return fits
-    overall = _overall_shape(samples, how)
-    return [
-        _blended(fit, overall, _credibility(fit, how)) if is_small else fit
-        for fit, is_small in zip(fits, small, strict=True)
-    ]
+    shape = overall_shape(samples, how.smallest)
+    return [_blended(fit, shape, z) if z < 1 else fit for fit, z in zip(fits, weights, strict=True)]
+
+
+def _blended(fit: SegmentFit, shape: Shape, z: float) -> SegmentFit:
+    upper = known_up_to(fit.sample, shape)
+    return replace(fit, severity=blended(fit.severity, shape, upper, z), credibility=z, known_up_to=upper)
 
 
 def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
@@ -171,25 +163,3 @@ def _fit_one(name: str, sample: Sample, tail: Tail | None, tried: tuple[Candidat
     if body is not None and not body.converged:
         family, (body, severity) = "empirical", law_of("empirical", sample, tail, how.smallest)
     return SegmentFit(name, sample, severity, p_user, family, body, tail, candidates=tried)
-
-
-def _credibility(fit: SegmentFit, how: Options) -> float:
-    z = min(math.sqrt(fit.sample.effective_users / FULL_CREDIBILITY), 1.0)
-    lacks_tail = fit.tail is None and how.tail_above is None
-    return min(z, _NO_TAIL_CREDIBILITY) if lacks_tail else z
-
-
-def _overall_shape(samples: Sequence[Sample], how: Options) -> Severity:
-    """The law of a user's cost over his segment's mean, all segments together."""
-    everybody = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
-    return law_of("empirical", everybody, choose_tail(everybody, how.smallest), how.smallest)[1]
-
-
-def _blended(fit: SegmentFit, overall: Severity, credibility: float) -> SegmentFit:
-    z = figures(credibility, 4)
-    mean = figures(fit.sample.mean / fit.sample.p_user)
-    parts = ((z, fit.severity), (1 - z, scaled(overall, mean)))
-    mixed = Mixture.model_validate(
-        {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
-    )
-    return replace(fit, severity=mixed, credibility=z)

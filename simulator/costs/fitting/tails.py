@@ -60,6 +60,11 @@ class Tail:
         return GeneralizedPareto(shape=figures(self.shape), scale=figures(self.scale))
 
     @property
+    def mean_excess(self) -> float:
+        """Mean of the excess, money per year."""
+        return self.scale / (1 - self.shape)
+
+    @property
     def infinite_variance_possible(self) -> bool:
         """Whether a shape of 1/2, at which the variance is infinite, lies within 1.645 standard errors."""
         return self.shape + _DOUBT * self.shape_se >= 0.5

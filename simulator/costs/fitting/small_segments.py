@@ -1,0 +1,93 @@
+"""Small segments: what their rows tell is kept, and what they do not tell is taken from all segments.
+
+A few costs tell well what a person costs up to an amount that one in ten exceeds, and badly what lies above. The law of
+all segments is brought to the level at which it has the segment's own limited mean, and the segment's own law gets a
+weight beside it that grows with its patients. The plain mean, to which the costliest patient adds most, is not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from ..other_figures import scaled
+from ..quadrature import Moments
+from ..severity import Mixture, Severity
+from .disclosure import figures
+from .laws import law_of
+from .sample import Sample, together
+from .tails import choose_tail
+
+FULL_CREDIBILITY = 135
+"""Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
+standard deviation of log cost to lie within 10% of the truth with a probability of 90%."""
+POWER = 2
+"""Fewer users, n, weigh (n / 135)²: with a lower power, limited means were further from the truth than the rows' own at
+40 users (benchmarks/fit_studies.py), as a table of so few has wide cells."""
+
+_NO_TAIL_CREDIBILITY = 0.9
+"""The most that a segment without a tail of its own weighs."""
+_ABOVE = 0.1
+"""Share of users above the amount up to which a small segment's limited mean is its own."""
+
+
+class Shape(NamedTuple):
+    """The law of all segments, each brought to a mean of 1."""
+
+    severity: Severity
+    upper: float
+    """What one user in ten exceeds."""
+    limited_mean: float
+    """E[min(X, upper)]."""
+
+
+def credibility(sample: Sample, lacks_tail: bool) -> float:
+    """Weight of a segment's own shape."""
+    z = min((sample.effective_users / FULL_CREDIBILITY) ** POWER, 1.0)
+    return figures(min(z, _NO_TAIL_CREDIBILITY) if lacks_tail else z, 4)
+
+
+def overall_shape(samples: Sequence[Sample], smallest: int) -> Shape:
+    """The law of a user's cost over his segment's mean, all segments together."""
+    everybody = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
+    severity = law_of("empirical", everybody, choose_tail(everybody, smallest), smallest)[1]
+    upper = float(severity.isf(_ABOVE))
+    return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+
+
+def known_up_to(sample: Sample, shape: Shape) -> float:
+    """The amount up to which the limited mean of a small segment is its own, money per year."""
+    share = sample.w / sample.w.sum()
+
+    def gap(log_level: float) -> float:
+        level = math.exp(log_level)
+        return float(share @ np.minimum(sample.x / level, shape.upper)) - shape.limited_mean
+
+    middle = math.log(float(share @ sample.x))
+    low, high = middle, middle
+    while gap(low) < 0:
+        low -= 1.0
+    while gap(high) > 0:
+        high += 1.0
+    return figures(math.exp(float(optimize.brentq(gap, low, high, xtol=1e-7))) * shape.upper)
+
+
+def blended(own: Severity, shape: Shape, upper: float, z: float) -> Mixture:
+    """A segment's own law with weight z, and that of all segments at its level."""
+    parts = ((z, own), (1 - z, scaled(shape.severity, upper / shape.upper)))
+    return Mixture.model_validate(
+        {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
+    )
+
+
+def level_error(sample: Sample, upper: float) -> float:
+    """Standard error of the log of the level at which a law has a small segment's limited mean."""
+    share = sample.w / sample.w.sum()
+    capped = np.minimum(sample.x, upper)
+    spread = math.sqrt(max(float(share @ capped**2) - float(share @ capped) ** 2, 0.0))
+    slope = float(share @ np.where(sample.x < upper, sample.x, 0.0))
+    return spread / slope / math.sqrt(sample.effective_users) if slope > 0 else 0.0
