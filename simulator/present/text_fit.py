@@ -148,7 +148,7 @@ def _behind(candidate: dict[str, Any]) -> str:
     behind, error = candidate["behind"], candidate["behind_se"]
     if math.isnan(behind):
         return ""
-    return "best" if behind == 0 else f"{behind:.4f} ± {error:.4f}"
+    return "best" if behind == error == 0 else f"{behind:.4f} ± {error:.4f}"
 
 
 def _without_cost(row: dict[str, Any]) -> str:

@@ -154,17 +154,9 @@ class Body:
         )
         return at(self.theta), math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
 
-    def log_densities(self, sample: Sample, at: float) -> Array:
-        """Log density of each distinct cost up to `at`, and log chance of those above, after division by the median."""
-        inside = sample.x <= at
-        known, found = FAMILIES[self.family], np.empty(sample.x.size)
-        found[inside] = _log_density(self.theta, known, sample.x[inside] / self.median)
-        found[~inside] = _log_above(self.theta, known, at / self.median)
-        return found
-
     def log_score(self, sample: Sample, at: float) -> float:
-        """The mean of the log densities over users."""
-        return float(np.average(self.log_densities(sample, at), weights=sample.w))
+        """Mean log density of users up to `at` and log chance of those above, after division by the median."""
+        return -_objective(self.theta, FAMILIES[self.family], *_scaled(sample, at, self.median))
 
 
 def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:

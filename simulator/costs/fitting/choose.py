@@ -18,7 +18,7 @@ from .empirical import resampled
 from .held_out import Candidate, Half, candidates, simplest
 from .laws import law_of
 from .sample import Sample
-from .small_segments import FULL_CREDIBILITY, Shape, blended, credibility, known_up_to, overall_shape
+from .small_segments import FULL_CREDIBILITY, Everybody, Shape, blended, credibility, known_up_to
 from .tails import Tail, choose_tail, fit_tail, shrink
 
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
@@ -115,8 +115,10 @@ def _fit_tempered(
     weights = [credibility(fit.sample, fit.tail is None and how.tail_above is None) for fit in fits]
     if min(weights) == 1:
         return fits
-    shape = overall_shape(samples, how.smallest)
-    return [_blended(fit, shape, z) if z < 1 else fit for fit, z in zip(fits, weights, strict=True)]
+    everybody = Everybody(samples, how.smallest)
+    return [
+        _blended(fit, everybody.shape(fit.sample), z) if z < 1 else fit for fit, z in zip(fits, weights, strict=True)
+    ]
 
 
 def _blended(fit: SegmentFit, shape: Shape, z: float) -> SegmentFit:

@@ -6,6 +6,9 @@ the rows of the one half miss in the other, or are expected to. A law that repea
 
 Signed misses tell something else: their mean is what the fits miss in their own rows. It must be small as well, but a
 table of every row makes it 0.
+
+Between families decides the held-out log score: the mean logarithm of the chance that a law gave the cell into which a
+user of the half left out falls, of fifty cells of equal number. A law that follows its own rows too closely loses it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from ..severity import Severity
 from . import measures
 from .bodies import FAMILIES, Body
 from .laws import law_of
-from .sample import Sample
+from .sample import Sample, together
 from .tails import Tail
 
 Array = NDArray[np.float64]
@@ -36,6 +39,10 @@ between random halves: 1.5 standard errors of the rows together."""
 SIMPLER = 1.0
 """Standard errors of the difference of log scores within which the simpler family is taken (Breiman et al. 1984)."""
 
+_CELL, _MOST_CELLS = 10, 50
+_LEAST = 1e-9
+"""Chance of a cell that a law holds to be empty."""
+
 _OF_THE_TAIL = ("sd", "cv")
 """Figures that may be infinite: an affair of the tail, not of the body."""
 
@@ -47,7 +54,7 @@ class Candidate:
     family: str
     converged: bool
     log_score: float
-    """Mean held-out log density of a user; higher is better. Of the quantile table it is not told (nan)."""
+    """Mean held-out log chance of a user's cell; higher is better."""
     worst: float
     """Largest held-out miss of any figure, as a multiple of what the rows of the one half miss in the other."""
     worst_figure: str
@@ -56,7 +63,7 @@ class Candidate:
     own_worst: float
     """Largest miss of any figure of its own rows, in standard errors of the difference between random halves."""
     behind: float = math.nan
-    """How far its log score lies behind the best of those that hold."""
+    """How far its log score lies behind the best of the families that hold; below 0 where it is ahead."""
     behind_se: float = math.nan
 
     @property
@@ -76,10 +83,12 @@ Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]
 """What is fitted to a sample with its tail."""
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
+    """A law's trial."""
+
     candidate: Candidate
-    densities: list[Array]
-    """Log densities of the users left out, one array a way; empty for a table."""
+    scores: list[Array]
+    """Log chance of the cell of each distinct cost left out, one array a way."""
 
 
 def candidates(
@@ -99,11 +108,11 @@ def candidates(
         Standard error of the difference between random halves, by figure.
     """
     found = [judged(family, _law(family, smallest), halves, thresholds, error) for family in families]
-    good = [one for one in found if one.densities and one.candidate.holds]
+    good = [one for one in found if one.candidate.holds and one.candidate.family in FAMILIES]
     if not good:
         return tuple(one.candidate for one in found)
     best = max(good, key=lambda one: one.candidate.log_score)
-    return tuple(_behind(one, best, halves) if one.densities else one.candidate for one in found)
+    return tuple(_behind(one, best, halves) for one in found)
 
 
 def _law(family: str, smallest: int) -> Law:
@@ -119,29 +128,38 @@ def simplest(tried: Sequence[Candidate]) -> str | None:
     return min(near, key=lambda c: (FAMILIES[c.family].parameters, c.behind)).family if near else None
 
 
-def judged(name: str, law: Law, halves: tuple[Half, Half], thresholds: Sequence[float], error: Array) -> _Judged:
+def judged(name: str, law: Law, halves: tuple[Half, Half], thresholds: Sequence[float], error: Array) -> Judged:
     """One law fitted on each half and judged on the other."""
-    misses, densities, converged = [], [], True
+    misses, scores, converged = [], [], True
+    edges = cell_edges(halves)
     for fitted_on, judged_on in (halves, halves[::-1]):
         body, severity = law(fitted_on.sample, fitted_on.tail)
         with np.errstate(all="ignore"):
             implied = measures.one_segment(severity, fitted_on.sample.p_user).implied(thresholds)
             misses.append(implied - measures.observed(judged_on.sample, thresholds))
-        if body is not None:
-            converged &= body.converged
-            densities.append(body.log_densities(judged_on.sample, _splice(fitted_on)))
+        converged &= body is None or body.converged
+        scores.append(_log_chances(severity, edges)[np.searchsorted(edges, judged_on.sample.x, side="left")])
     labels = measures.names(thresholds)
     held_out = _judged_only(_root(misses), np.maximum(rows_miss(halves, thresholds), error), labels)
     own = _judged_only(np.abs(np.mean(misses, axis=0)), error, labels)
     worst = int(np.argmax(held_out))
-    scores = [_mean(d, half.sample) for d, half in zip(densities, halves[::-1], strict=False)]
-    return _Judged(
-        Candidate(
-            name, converged, float(np.mean(scores)) if scores else math.nan, float(held_out[worst]), labels[worst],
-            float(_root(held_out)), float(own.max()),
-        ),
-        densities,
-    )  # fmt: skip
+    score = float(np.mean([_mean(one, half.sample) for one, half in zip(scores, halves[::-1], strict=True)]))
+    candidate = Candidate(
+        name, converged, score, float(held_out[worst]), labels[worst], float(_root(held_out)), float(own.max())
+    )
+    return Judged(candidate, scores)
+
+
+def cell_edges(halves: tuple[Half, Half]) -> Array:
+    """Costs between cells of equal numbers of users, ten or more in each, of both halves."""
+    everybody = together([half.sample for half in halves])
+    cells = int(np.clip(everybody.users // _CELL, 2, _MOST_CELLS))
+    return np.unique(everybody.isf(np.arange(1, cells) / cells * everybody.p_user))
+
+
+def _log_chances(severity: Severity, edges: Array) -> Array:
+    survival = np.concatenate([[1.0], severity.sf(edges), [0.0]])
+    return np.log(np.maximum(-np.diff(survival), _LEAST))
 
 
 def _root(values: Any) -> Any:
@@ -164,18 +182,14 @@ def rows_miss(halves: tuple[Half, Half], thresholds: Sequence[float]) -> Array:
     return np.abs(first - second)
 
 
-def _splice(half: Half) -> float:
-    return half.tail.at if half.tail is not None else math.inf
-
-
 def _mean(values: Array, sample: Sample) -> float:
     return float(np.average(values, weights=sample.w))
 
 
-def _behind(one: _Judged, best: _Judged, halves: tuple[Half, Half]) -> Candidate:
+def _behind(one: Judged, best: Judged, halves: tuple[Half, Half]) -> Candidate:
     """With how far its log score lies behind the best, and the error of that difference."""
     gaps, variances = [], []
-    for ahead, own, half in zip(best.densities, one.densities, halves[::-1], strict=True):
+    for ahead, own, half in zip(best.scores, one.scores, halves[::-1], strict=True):
         gap = ahead - own
         mean = _mean(gap, half.sample)
         gaps.append(mean)

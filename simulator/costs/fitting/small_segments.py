@@ -1,14 +1,16 @@
 """Small segments: what their rows tell is kept, and what they do not tell is taken from all segments.
 
-A few costs tell well what a person costs up to an amount that one in ten exceeds, and badly what lies above. The law of
-all segments is brought to the level at which it has the segment's own limited mean, and the segment's own law gets a
-weight beside it that grows with its patients. The plain mean, to which the costliest patient adds most, is not used.
+A few costs tell well what a person costs up to an amount that one in ten exceeds, and badly what lies above. So the law
+of all segments is stretched to the segment's own spread of log cost, as far as segments differ in it at all, and
+brought to the level at which it has the segment's own limited mean. The segment's own law gets a weight beside it that
+grows with its patients. The plain mean, to which the costliest patient adds most, is not used.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from ..severity import Mixture, Severity
 from .disclosure import figures
 from .laws import law_of
 from .sample import Sample, together
-from .tails import choose_tail
+from .tails import choose_tail, common_of, fit_tail
 
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
@@ -36,7 +38,7 @@ _ABOVE = 0.1
 
 
 class Shape(NamedTuple):
-    """The law of all segments, each brought to a mean of 1."""
+    """A law of all segments, stretched to the spread of one of them."""
 
     severity: Severity
     upper: float
@@ -46,17 +48,46 @@ class Shape(NamedTuple):
 
 
 def credibility(sample: Sample, lacks_tail: bool) -> float:
-    """Weight of a segment's own shape."""
+    """Weight of a segment's own law."""
     z = min((sample.effective_users / FULL_CREDIBILITY) ** POWER, 1.0)
     return figures(min(z, _NO_TAIL_CREDIBILITY) if lacks_tail else z, 4)
 
 
-def overall_shape(samples: Sequence[Sample], smallest: int) -> Shape:
-    """The law of a user's cost over his segment's mean, all segments together."""
-    everybody = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
-    severity = law_of("empirical", everybody, choose_tail(everybody, smallest), smallest)[1]
-    upper = float(severity.isf(_ABOVE))
-    return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+class Everybody:
+    """All segments together, each brought to a mean of 1.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    smallest : int
+        Fewest patients of a cell of a table.
+    """
+
+    def __init__(self, samples: Sequence[Sample], smallest: int) -> None:
+        self._sample = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
+        self._smallest = smallest
+        self._tail = choose_tail(self._sample, smallest)
+        spreads, errors = zip(*map(log_spread, samples), strict=True)
+        known = [k for k, error in enumerate(errors) if error > 0]
+        self._common = common_of([spreads[k] for k in known], [errors[k] for k in known]) if len(known) > 1 else None
+
+    def shape(self, sample: Sample) -> Shape:
+        """The law of all, with a segment's spread so far as segments differ in theirs."""
+        power = 1.0
+        if self._common is not None:
+            power = figures(self._common.shrunk(*log_spread(sample)) / log_spread(self._sample)[0], 3)
+        stretched = replace(self._sample, x=self._sample.x**power)
+        tail = fit_tail(stretched, figures(self._tail.at**power, 3)) if self._tail is not None else None
+        severity = law_of("empirical", stretched, tail, self._smallest)[1]
+        upper = float(severity.isf(_ABOVE))
+        return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+
+
+def log_spread(sample: Sample) -> tuple[float, float]:
+    """Standard deviation of log cost and its standard error, that of a normal law."""
+    log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
+    spread = math.sqrt(max(float(share @ (log_cost - share @ log_cost) ** 2), 0.0))
+    return spread, spread / math.sqrt(2 * sample.effective_users)
 
 
 def known_up_to(sample: Sample, shape: Shape) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,23 +258,44 @@ def shrink(tails: Sequence[Tail | None], samples: Sequence[Sample]) -> list[Tail
     own = [tail for tail in tails if tail is not None]
     if len(own) < 2:
         return list(tails)
-    shape, error = np.array([t.shape for t in own]), np.array([t.shape_se for t in own])
+    common = common_of([t.shape for t in own], [t.shape_se for t in own])
+    return [None if t is None else _drawn(t, s, common) for t, s in zip(tails, samples, strict=True)]
+
+
+class Common(NamedTuple):
+    """What the figures of several segments have in common."""
+
+    value: float
+    between: float
+    """Variance of the true figures between segments."""
+    doubt: float
+    """Variance of `value`."""
+
+    def weight(self, error: float) -> float:
+        """How much a segment's own figure weighs, by its standard error."""
+        return self.between / (self.between + error**2) if error > 0 else 1.0
+
+    def shrunk(self, own: float, error: float) -> float:
+        """A segment's figure, drawn towards the common one."""
+        z = self.weight(error)
+        return z * own + (1 - z) * self.value
+
+
+def common_of(values: Sequence[float], errors: Sequence[float]) -> Common:
+    """The common figure and the variance between segments, by DerSimonian and Laird (1986)."""
+    value, error = np.asarray(values, float), np.asarray(errors, float)
     precision = error**-2
-    common = float(precision @ shape / precision.sum())
-    spread = float(precision @ (shape - common) ** 2)
-    between = max((spread - len(own) + 1) / float(precision.sum() - (precision**2).sum() / precision.sum()), 0.0)
+    common = float(precision @ value / precision.sum())
+    spread = float(precision @ (value - common) ** 2)
+    between = max((spread - value.size + 1) / float(precision.sum() - (precision**2).sum() / precision.sum()), 0.0)
     weights = 1 / (error**2 + between)
-    common = float(weights @ shape / weights.sum())
-    return [
-        None if t is None else _drawn(t, s, common, between, float(1 / weights.sum()))
-        for t, s in zip(tails, samples, strict=True)
-    ]
+    return Common(float(weights @ value / weights.sum()), between, float(1 / weights.sum()))
 
 
-def _drawn(tail: Tail, sample: Sample, common: float, between: float, doubt: float) -> Tail:
-    z = between / (between + tail.shape_se**2)
-    shape = z * tail.shape + (1 - z) * common
-    error = math.sqrt(z * tail.shape_se**2 + (1 - z) ** 2 * doubt)
+def _drawn(tail: Tail, sample: Sample, common: Common) -> Tail:
+    z = common.weight(tail.shape_se)
+    shape = common.shrunk(tail.shape, tail.shape_se)
+    error = math.sqrt(z * tail.shape_se**2 + (1 - z) ** 2 * common.doubt)
     largest = float(sample.x[-1] - tail.at)
     fitted = fit_tail(sample, tail.at, shape) if 1 + shape * largest > 0 or shape >= 0 else None
     if fitted is None:
