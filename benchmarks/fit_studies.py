@@ -2,8 +2,8 @@
 
 python benchmarks/fit_studies.py [tails | choice | small | sets | exposure] [--seeds N]
 
-Rows are drawn from a law, fitted, and the answers held against that law's own. `tails` takes the rows of the RAND Health
-Insurance Experiment, each half of which is held against the other.
+Rows are drawn from a law, fitted, and the answers held against that law's own. `tails` takes the rows of the RAND
+Health Insurance Experiment, each half of which is held against the other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LAWS: dict[str, Any] = {
     "weibull": stats.weibull_min(0.6, scale=900),
     "burr": stats.burr12(1.4, 1.8, scale=1_500),
     "gengamma": stats.gengamma(2.5, 0.7, scale=300),
-    "gb2": stats.betaprime(0.8, 1.6, scale=1.0),
+    "gb2": stats.betaprime(0.8, 1.6),
 }
 """Laws of users' annual cost; of gb2 the 1.6th root of a beta prime variable times 1,500, with a tail index of 2.6."""
 _GRID = (np.arange(200_000) + 0.5) / 200_000
@@ -84,7 +84,7 @@ def tails(seeds: int = 20) -> Iterator[str]:
             fitted.append(np.array([told.limited(d)[1] for d in caps]) / seen - 1)
             raw.append(np.array([np.minimum(own, d).std() for d in caps]) / seen - 1)
     off = np.maximum(ratios, 1 / np.array(ratios))
-    yield f"sd without a cap, a half's fit beside the other half's rows: off by a factor of {np.median(off):.2f} (median)"
+    yield f"sd without a cap, a half's fit beside the other half's rows: off by {np.median(off):.2f} times (median)"
     yield f"infinite in {int(np.isinf(ratios).sum())} of {len(ratios)}"
     worse = _rms(fitted) / _rms(raw)
     yield "sd capped at the 95th, 99th, 99.9th percentile, miss beside that of the raw half (rms): " + _listed(worse)
@@ -139,10 +139,8 @@ def small(seeds: int = 12) -> Iterator[str]:
         for n in SMALL:
             fitted, raw = zip(*(pair for seed in range(seeds) for pair in _small(sigmas, n, seed)), strict=True)
             own, rows = 100 * _rms(fitted), 100 * _rms(raw)
-            yield (
-                f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {rows[0]:5.1f}%), excess {own[1]:6.1f}% "
-                f"(rows {rows[1]:6.1f}%)"
-            )
+            told = f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {rows[0]:5.1f}%)"
+            yield f"{told}, excess {own[1]:6.1f}% (rows {rows[1]:6.1f}%)"
 
 
 def _small(sigmas: tuple[float, ...], n: int, seed: int) -> Iterator[tuple[Array, Array]]:
@@ -190,7 +188,8 @@ def sets(seeds: int = 200, trials: tuple[tuple[str, str], ...] = _TRIALS) -> Ite
         off, spread = np.array(found) - true, np.array(told)
         covered = np.mean(np.abs(off) < stats.norm.isf(0.025) * spread, axis=0)
         width = np.median(spread, axis=0) / off.std(axis=0)
-        yield f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered)}; error told beside that found {_listed(width)}"
+        told = f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered)}"
+        yield f"{told}; error told beside that found {_listed(width)}"
 
 
 def _means(people: People, at: list[float]) -> Array:
@@ -201,7 +200,41 @@ def _spread(draws: list[Array]) -> Array:
     return np.asarray(np.std(draws, axis=0, ddof=1))
 
 
-STUDIES: dict[str, Callable[..., Iterator[str]]] = {"tails": tails, "choice": choice, "small": small, "sets": sets}
+# ── part-years ───────────────────────────────────────────────────────────────────────────────────
+
+VISITS = 1.5
+"""Bills a year, Poisson; each is exponential."""
+
+
+def exposure(seeds: int = 5) -> Iterator[str]:
+    """Part-years brought to a year, beside the law of a whole year: what is kept and what is not."""
+    for part in (0.05, 0.1, 0.3):
+        found = np.array([_annualised(part, seed) for seed in range(seeds)])
+        mean, zero, cv = (found / np.array([VISITS, np.exp(-VISITS), np.sqrt(2 / VISITS)]) - 1).mean(axis=0)
+        error = found.std(axis=0, ddof=1)[1] / np.exp(-VISITS) / np.sqrt(seeds)
+        told = f"{part:.0%} of people in part-years: mean {mean:+.1%}"
+        yield f"{told}, share without cost {zero:+.1%} ± {error:.1%}, cv {cv:+.1%}"
+
+
+def _annualised(part: float, seed: int, people: int = 100_000) -> Array:
+    """Mean, share without cost and cv of annualised costs, weighted by cover."""
+    random = np.random.default_rng([seed, 5])
+    cover = np.where(random.random(people) < part, random.uniform(1 / 12, 1, people), 1.0)
+    bills = random.poisson(VISITS * cover)
+    cost = np.where(bills > 0, random.gamma(np.maximum(bills, 1)), 0.0) / cover
+    mean = np.average(cost, weights=cover)
+    return np.array(
+        [mean, np.average(cost == 0, weights=cover), np.sqrt(np.average(cost**2, weights=cover) / mean**2 - 1)]
+    )
+
+
+STUDIES: dict[str, Callable[..., Iterator[str]]] = {
+    "tails": tails,
+    "choice": choice,
+    "small": small,
+    "sets": sets,
+    "exposure": exposure,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -81,7 +81,9 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dic
 
 @main.command()
 @click.option(
-    "--family", default=None, help="lognormal, gamma, weibull, pareto, lomax, gpd or burr; all side by side without it."
+    "--family",
+    default=None,
+    help="lognormal, gamma, weibull, pareto, lomax, gpd, burr, gengamma or gb2; all side by side without it.",
 )
 @click.option("--mean", type=float, required=True, help="Mean annual cost a head, people without cost included.")
 @click.option("--p-user", type=float, default=1.0, show_default=True, help="Share of people with any cost.")

@@ -35,6 +35,7 @@ _NO_TAIL_CREDIBILITY = 0.9
 """The most that a segment without a tail of its own weighs."""
 _ABOVE = 0.1
 """Share of users above the amount up to which a small segment's limited mean is its own."""
+_LEAST_NOISE = 0.1
 
 
 class Shape(NamedTuple):
@@ -67,15 +68,21 @@ class Everybody:
         self._sample = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
         self._smallest = smallest
         self._tail = choose_tail(self._sample, smallest)
-        spreads, errors = zip(*map(log_spread, samples), strict=True)
-        known = [k for k, error in enumerate(errors) if error > 0]
-        self._common = common_of([spreads[k] for k in known], [errors[k] for k in known]) if len(known) > 1 else None
+        # n times the variance of the logarithm of a standard deviation; 1/2 for a normal law
+        self._noise = max(_kurtosis(self._sample) - 1, _LEAST_NOISE) / 4
+        known = [sample for sample in samples if sample.x.size > 1]
+        spreads, errors = [log_spread(sample) for sample in known], [self._error(sample) for sample in known]
+        self._common = common_of(spreads, errors) if len(known) > 1 else None
+
+    def _error(self, sample: Sample) -> float:
+        return math.sqrt(self._noise / sample.effective_users)
 
     def shape(self, sample: Sample) -> Shape:
         """The law of all, with a segment's spread so far as segments differ in theirs."""
         power = 1.0
-        if self._common is not None:
-            power = figures(self._common.shrunk(*log_spread(sample)) / log_spread(self._sample)[0], 3)
+        if self._common is not None and sample.x.size > 1:
+            own = self._common.shrunk(log_spread(sample), self._error(sample))
+            power = figures(math.exp(own - log_spread(self._sample)), 3)
         stretched = replace(self._sample, x=self._sample.x**power)
         tail = fit_tail(stretched, figures(self._tail.at**power, 3)) if self._tail is not None else None
         severity = law_of("empirical", stretched, tail, self._smallest)[1]
@@ -83,11 +90,18 @@ class Everybody:
         return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
 
 
-def log_spread(sample: Sample) -> tuple[float, float]:
-    """Standard deviation of log cost and its standard error, that of a normal law."""
+def log_spread(sample: Sample) -> float:
+    """Logarithm of the standard deviation of users' log cost."""
     log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
-    spread = math.sqrt(max(float(share @ (log_cost - share @ log_cost) ** 2), 0.0))
-    return spread, spread / math.sqrt(2 * sample.effective_users)
+    n = sample.effective_users
+    return 0.5 * math.log(float(share @ (log_cost - share @ log_cost) ** 2) * n / (n - 1))
+
+
+def _kurtosis(sample: Sample) -> float:
+    """Of users' log cost; 3 for a lognormal law."""
+    log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
+    away = log_cost - share @ log_cost
+    return float(share @ away**4) / float(share @ away**2) ** 2
 
 
 def known_up_to(sample: Sample, shape: Shape) -> float:
