@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize
 
 from ..other_figures import scaled
@@ -23,6 +24,8 @@ from .disclosure import figures
 from .laws import law_of
 from .sample import Sample, together
 from .tails import choose_tail, common_of, fit_tail
+
+Array = NDArray[np.float64]
 
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
@@ -36,6 +39,7 @@ _NO_TAIL_CREDIBILITY = 0.9
 _ABOVE = 0.1
 """Share of users above the amount up to which a small segment's limited mean is its own."""
 _LEAST_NOISE = 0.1
+_LEAST_SPREAD = 0.01
 
 
 class Shape(NamedTuple):
@@ -55,7 +59,7 @@ def credibility(sample: Sample, lacks_tail: bool) -> float:
 
 
 class Everybody:
-    """All segments together, each brought to a mean of 1.
+    """All segments together, each brought to the common spread of log cost and to a mean of 1.
 
     Parameters
     ----------
@@ -65,24 +69,25 @@ class Everybody:
     """
 
     def __init__(self, samples: Sequence[Sample], smallest: int) -> None:
-        self._sample = together([sample.scaled(sample.p_user / sample.mean) for sample in samples])
         self._smallest = smallest
-        self._tail = choose_tail(self._sample, smallest)
+        spreads = [log_spread(sample) for sample in samples]
         # n times the variance of the logarithm of a standard deviation; 1/2 for a normal law
-        self._noise = max(_kurtosis(self._sample) - 1, _LEAST_NOISE) / 4
-        known = [sample for sample in samples if sample.x.size > 1]
-        spreads, errors = [log_spread(sample) for sample in known], [self._error(sample) for sample in known]
-        self._common = common_of(spreads, errors) if len(known) > 1 else None
+        users = np.array([sample.effective_users for sample in samples])
+        self._noise = max(float(np.average([_kurtosis(s) for s in samples], weights=users)) - 1, _LEAST_NOISE) / 4
+        self._common = common_of(spreads, np.sqrt(self._noise / users).tolist()) if len(samples) > 1 else None
+        self._sample = together([_of_mean_one(s, math.exp(-self._spread(s))) for s in samples])
+        self._tail = choose_tail(self._sample, smallest)
 
-    def _error(self, sample: Sample) -> float:
-        return math.sqrt(self._noise / sample.effective_users)
+    def _spread(self, sample: Sample) -> float:
+        """Logarithm of a segment's spread beside the common one, as far as it may be believed."""
+        if self._common is None:
+            return 0.0
+        error = math.sqrt(self._noise / sample.effective_users)
+        return self._common.shrunk(log_spread(sample), error) - self._common.value
 
     def shape(self, sample: Sample) -> Shape:
         """The law of all, with a segment's spread so far as segments differ in theirs."""
-        power = 1.0
-        if self._common is not None and sample.x.size > 1:
-            own = self._common.shrunk(log_spread(sample), self._error(sample))
-            power = figures(math.exp(own - log_spread(self._sample)), 3)
+        power = figures(math.exp(self._spread(sample)), 3)
         stretched = replace(self._sample, x=self._sample.x**power)
         tail = fit_tail(stretched, figures(self._tail.at**power, 3)) if self._tail is not None else None
         severity = law_of("empirical", stretched, tail, self._smallest)[1]
@@ -90,18 +95,30 @@ class Everybody:
         return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
 
 
+def _of_mean_one(sample: Sample, power: float) -> Sample:
+    """A segment's users, their costs raised to a power and brought to a mean of 1."""
+    x = sample.x**power
+    return replace(sample, x=x * float(sample.w.sum()) / float(sample.w @ x))
+
+
 def log_spread(sample: Sample) -> float:
-    """Logarithm of the standard deviation of users' log cost."""
-    log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
+    """Logarithm of the standard deviation of users' log cost; of costs that are nearly alike, of a hundredth."""
+    away, share = _log_distances(sample)
     n = sample.effective_users
-    return 0.5 * math.log(float(share @ (log_cost - share @ log_cost) ** 2) * n / (n - 1))
+    return 0.5 * math.log(max(float(share @ away**2) * n / max(n - 1, 1.0), _LEAST_SPREAD**2))
 
 
 def _kurtosis(sample: Sample) -> float:
     """Of users' log cost; 3 for a lognormal law."""
+    away, share = _log_distances(sample)
+    square = float(share @ away**2)
+    return float(share @ away**4) / square**2 if square > _LEAST_SPREAD**2 else 1.0
+
+
+def _log_distances(sample: Sample) -> tuple[Array, Array]:
+    """Log costs less their mean, and their shares of users."""
     log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
-    away = log_cost - share @ log_cost
-    return float(share @ away**4) / float(share @ away**2) ** 2
+    return log_cost - share @ log_cost, share
 
 
 def known_up_to(sample: Sample, shape: Shape) -> float:
