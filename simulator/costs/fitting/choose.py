@@ -147,7 +147,7 @@ def _tried(
     if how.family != "auto" or all(sample.users < FULL_CREDIBILITY for sample in samples):
         return [() for _ in samples]
     tails = [_tails(half, how) for half in zip(*halves, strict=True)]
-    found = []
+    found: list[tuple[Candidate, ...]] = []
     for sample, pair, *own in zip(samples, halves, *tails, strict=True):
         if sample.users < FULL_CREDIBILITY:
             found.append(())
