@@ -372,7 +372,7 @@ def test_small_segments_borrow_the_shape_of_all() -> None:
     fits = fit_segments(list(sizes), samples, [s.thinned(random) for s in samples], Options(thresholds=(5_000.0,)))
     z = [fit.credibility for fit in fits]
     assert z[0] == 1
-    assert z[1:] == pytest.approx([(60 / FULL_CREDIBILITY) ** 2, (12 / FULL_CREDIBILITY) ** 2], rel=1e-3)
+    assert z[1:] == pytest.approx([(60 / FULL_CREDIBILITY) ** 3, (12 / FULL_CREDIBILITY) ** 3], rel=1e-3)
     everybody = small_segments.Everybody(samples, 10)
     for fit, sample in zip(fits[1:], samples[1:], strict=True):
         assert isinstance(fit.severity, Mixture)

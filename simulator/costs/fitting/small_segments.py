@@ -30,8 +30,8 @@ Array = NDArray[np.float64]
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
 standard deviation of log cost to lie within 10% of the truth with a probability of 90%."""
-POWER = 2
-"""Fewer users, n, weigh (n / 135)²: with a lower power, limited means were further from the truth than the rows' own at
+POWER = 3
+"""Fewer users, n, weigh (n / 135)³: with a lower power, limited means were further from the truth than the rows' own at
 40 users (benchmarks/fit_studies.py), as a table of so few has wide cells."""
 
 _NO_TAIL_CREDIBILITY = 0.9
