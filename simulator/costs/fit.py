@@ -67,9 +67,12 @@ def fit(
     segment : str, optional
         A column ("band"), or cuts of a number ("age:0,18,40,65,75,85"). Everybody is one segment without it.
     weight : str, optional
-        Column of weights.
+        Column of weights: how many people a row stands for. They are importance weights: a row of weight 2 counts twice
+        in every figure, and once as an observation; errors follow from Kish's effective number of rows.
     exposure : str, optional
-        Column of the part of the year that a person was covered. His cost is brought to a year and weighs that part.
+        Column of the part of the year that a person was covered. His cost is brought to a year and weighs that part,
+        which keeps the mean of a member-year. Costs brought to a year are more spread than those of a whole year, and
+        more of them are 0: where part-years are many, fit whole years alone (`minimum_exposure=1`).
     exposure_unit : {"years", "months"}
     minimum_exposure : float
         Rows with less than this fraction of a year are dropped.
@@ -354,8 +357,10 @@ def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
         "infinite_variance_possible": _infinite_variance_possible(fit),
         "candidates": [
             {
-                "family": c.family, "converged": c.converged, "log_score": figures(c.log_score, 5),
-                "worst_miss": figures(c.worst, 3), "worst_figure": c.worst_figure,
+                "family": c.family, "converged": c.converged, "holds": c.holds,
+                "held_out_miss": figures(c.miss, 3), "worst_miss": figures(c.worst, 3), "worst_figure": c.worst_figure,
+                "own_worst_miss": figures(c.own_worst, 3), "log_score": figures(c.log_score, 5),
+                "behind": figures(c.behind, 3), "behind_se": figures(c.behind_se, 3),
             }
             for c in fit.candidates
         ],

@@ -79,7 +79,9 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
 
 @main.command()
 @click.option(
-    "--family", default=None, help="lognormal, gamma, weibull, pareto, lomax, gpd or burr; all side by side without it."
+    "--family",
+    default=None,
+    help="lognormal, gamma, weibull, pareto, lomax, gpd, burr, gengamma or gb2; all side by side without it.",
 )
 @click.option(
     "--mean", type=Amount(above=0), required=True, help="Mean annual cost a head, people without cost included."

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--cost", help="Column of cost, or several with commas, which are added up.")
 @click.option("--bands", is_flag=True, help="COSTS holds band_low, band_high, n and total instead of rows.")
 @click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
-@click.option("--weight", help="Column of weights.")
-@click.option("--exposure", help="Column of the part of the year covered.")
+@click.option("--weight", help="Column of weights: how many people a row stands for.")
+@click.option("--exposure", help="Column of the part of the year covered, in --exposure-unit.")
 @click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
 @click.option(
     "--minimum-exposure",

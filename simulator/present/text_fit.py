@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _WIDE_MISS = 3.0
 _FEW_IN_TAIL = 100
 _WRONG_MEAN = 0.02
+_MANY_PART_YEARS = 0.05
+"""Share of member-years in part-years from which on it is told. With 5% of people in part-years, whose bills come at a
+constant rate, the share without cost of a year is 2% too high, with 30% it is 14% (benchmarks/fit_studies.py)."""
 
 
 def fit_report(model: FittedModel) -> Page:
@@ -30,7 +33,7 @@ def fit_report(model: FittedModel) -> Page:
     warnings = _warnings(model)
     told = [one for one in verdicts(model) if one not in warnings]
     notes = reading_notes(model)
-    tables = [segment_table(model), *goodness_tables(model)]
+    tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
     withheld = any("not told" in cell for table in tables for row in table.rows for cell in row)
     parts: list[Table | str] = [
         reading_table(model),
@@ -97,6 +100,56 @@ def segment_table(model: FittedModel) -> Table:
     head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
     note = "± one standard error; < and >: 95% bound, none or all have no cost; people: of these rows"
     return Table(head, rows, f"What each segment got ({note})")
+
+
+_RUNNERS_UP = 2
+"""Laws that are shown beside the one that was taken."""
+
+
+def runner_up_tables(model: FittedModel) -> list[Table]:
+    """The law that was taken and those that came next, by segment; nothing where there was no choice."""
+    rows = [cells for row in model.segments for cells in _runner_up_rows(row)]
+    if not rows:
+        return []
+    head = ["segment", "law", "half left out: all figures", "worst", "of", "own rows: worst", "log score behind"]
+    note = (
+        "misses of laws fitted to one half. Half left out: beside the rows', 1 = as far off as they, at most "
+        f"{_most('WORST_MISS')}; own rows: in standard errors of the difference between halves, at most "
+        f"{_most('WORST_OWN_MISS')}; log score: of the half left out, ± one standard error; of laws alike in it the "
+        "simplest is taken"
+    )
+    return [Table(head, rows, f"Laws that came next ({note})", labels=2)]
+
+
+def _most(name: str) -> str:
+    from ..costs.fitting import held_out
+
+    return f"{getattr(held_out, name):g}"
+
+
+def _runner_up_rows(row: dict[str, Any]) -> list[list[str]]:
+    """A segment's rows: the law that was taken first, then those that hold before those that do not, the best first."""
+    others = [c for c in row["candidates"] if c["family"] != row["family"]]
+    others.sort(key=lambda c: (not c["converged"], not c["holds"], c["worst_miss"]))
+    taken = [c for c in row["candidates"] if c["family"] == row["family"]]
+    shown = [*taken, *others[:_RUNNERS_UP]] if taken else []
+    return [
+        [
+            row["name"] if place == 0 else "",
+            c["family"] + (", taken" if place == 0 else "" if c["converged"] else ", not converged"),
+            f"{c['held_out_miss']:.2f}", f"{c['worst_miss']:.2f}", c["worst_figure"], f"{c['own_worst_miss']:.2f}",
+            _behind(c),
+        ]
+        for place, c in enumerate(shown)
+    ]  # fmt: skip
+
+
+def _behind(candidate: dict[str, Any]) -> str:
+    """How far a log score lies behind the best; nothing where it is the best or there is none."""
+    behind, error = candidate["behind"], candidate["behind_se"]
+    if math.isnan(behind):
+        return ""
+    return "best" if behind == error == 0 else f"{behind:.4f} ± {error:.4f}"
 
 
 def _without_cost(row: dict[str, Any]) -> str:
@@ -176,9 +229,12 @@ def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
 def _fitted(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
     at = cells.sel(measure=measure)
     miss = float(at["miss"])
-    return _figure(measure, float(at["fitted"]), model) + (
-        " !" if math.isfinite(miss) and abs(miss) > _WIDE_MISS else ""
-    )
+    return _figure(measure, float(at["fitted"]), model) + (" !" if _misses(miss) else "")
+
+
+def _misses(miss: float) -> bool:
+    """Whether a figure lies too far from the rows; an infinite one does."""
+    return not math.isnan(miss) and abs(miss) > _WIDE_MISS
 
 
 def verdicts(model: FittedModel) -> list[str]:
@@ -188,6 +244,7 @@ def verdicts(model: FittedModel) -> list[str]:
         *_law_sentences(model),
         *_tail_sentences(model),
         *_small_sentences(model),
+        *_part_year_sentences(model),
         *_sound(model),
     ]
 
@@ -238,8 +295,19 @@ def _small_sentences(model: FittedModel) -> list[str]:
     if not small:
         return []
     return [
-        f"{', '.join(small)}: too few patients for a shape of their own; blended with that of all segments "
-        "(limited-fluctuation credibility, full at 135 users)."
+        f"{', '.join(small)}: too few patients for a shape of their own; what they cost up to what one in ten exceeds "
+        "is their own, and above it the shape is that of all segments (their own in full from 135 users)."
+    ]
+
+
+def _part_year_sentences(model: FittedModel) -> list[str]:
+    share = model.report.get("part_year_share")
+    if not share or share < _MANY_PART_YEARS:
+        return []
+    return [
+        f"{share:.0%} of member-years are of people covered for part of the year, whose costs are brought to a year. "
+        "The mean is kept, but the law is more spread than that of a whole year and has more people without cost; "
+        "--minimum-exposure 1 fits whole years alone."
     ]
 
 
@@ -247,9 +315,9 @@ def _missed(model: FittedModel) -> list[str]:
     """Figures of everybody that lie too far from the rows."""
     everybody = model.goodness.isel(segment=-1)
     return [
-        str(measure)
+        f"{measure} (infinite)" if math.isinf(miss) else str(measure)
         for measure, miss in zip(everybody["measure"].values, everybody["miss"].values, strict=True)
-        if math.isfinite(miss) and abs(miss) > _WIDE_MISS
+        if _misses(miss)
     ]
 
 

@@ -46,6 +46,8 @@ class Family(NamedTuple):
     kind: type[Severity]
     shapes: tuple[int, ...]
     """Which of θ are shapes, or logarithms of them."""
+    parameters: int
+    """How many θ has."""
 
 
 def _log_moments(x: Array, w: Array) -> tuple[float, float]:
@@ -97,26 +99,26 @@ def _gb2(theta: Array, median: float) -> dict[str, float]:
 FAMILIES: dict[str, Family] = {
     "lognormal": Family(
         stats.lognorm, lambda t: {"s": np.exp(t[1]), "scale": np.exp(t[0])}, _lognormal_start,
-        lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1])}, Lognormal, (),
+        lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1])}, Lognormal, (), 2,
     ),
     "gamma": Family(
         stats.gamma, lambda t: {"a": np.exp(t[0]), "scale": np.exp(t[1])}, _gamma_start,
-        lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Gamma, (0,),
+        lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Gamma, (0,), 2,
     ),
     "weibull": Family(
         stats.weibull_min, lambda t: {"c": np.exp(t[0]), "scale": np.exp(t[1])}, _weibull_start,
-        lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Weibull, (0,),
+        lambda t, m: {"shape": np.exp(t[0]), "scale": np.exp(t[1]) * m}, Weibull, (0,), 2,
     ),
     "burr": Family(
         stats.burr12, lambda t: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2])}, _burr_start,
-        lambda t, m: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2]) * m}, Burr, (0, 1),
+        lambda t, m: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2]) * m}, Burr, (0, 1), 3,
     ),
     "gengamma": Family(
         PrenticeGamma, lambda t: {"mu": t[0], "sigma": np.exp(t[1]), "q": t[2]}, _gengamma_start,
-        lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1]), "q": t[2]}, GeneralizedGamma, (2,),
+        lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1]), "q": t[2]}, GeneralizedGamma, (2,), 3,
     ),
     "gb2": Family(
-        BetaPrimePower, lambda t: _gb2(t, 1.0), _gb2_start, _gb2, GeneralizedBeta2, (0, 2, 3),
+        BetaPrimePower, lambda t: _gb2(t, 1.0), _gb2_start, _gb2, GeneralizedBeta2, (0, 2, 3), 4,
     ),
 }  # fmt: skip
 """Families that can be a body, by their names in a scenario file."""

@@ -119,7 +119,7 @@ class People:
         found = [self.mean, self.sd, self.sd / self.mean, 1 - self.p_above(0.0), *(self.top_share(q) for q in TOP)]
         for d in thresholds:
             mean, sd = self.limited(d)
-            found += [self.p_above(d), self.mean - mean, mean, sd]
+            found += [self.p_above(d), max(self.mean - mean, 0.0), mean, sd]
         return np.array(found)
 
 

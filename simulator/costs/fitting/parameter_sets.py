@@ -23,6 +23,8 @@ from .bodies import Body
 from .choose import SegmentFit
 from .disclosure import SMALLEST_COUNT, figures
 from .groups import groups_of
+from .sample import Sample
+from .small_segments import level_error
 from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 
 Array = NDArray[np.float64]
@@ -61,7 +63,9 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
         return {}
     blended = fit.credibility < 1
     if blended or fit.body is None:
-        found["level"] = np.exp(_level_error(fit, blended, smallest) * random.standard_normal(number)).tolist()
+        people = _people(fit, smallest)
+        error = level_error(people, fit.known_up_to) if blended else _level_error(fit, people)
+        found["level"] = np.exp(error * random.standard_normal(number)).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
         for name, values in _body_draws(fit.body, number, random).items():
@@ -75,11 +79,14 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
     return {name: tuple(figures(float(value)) for value in values) for name, values in found.items()}
 
 
-def _level_error(fit: SegmentFit, whole: bool, smallest: int) -> float:
+def _people(fit: SegmentFit, smallest: int) -> Sample:
+    """Those of whom a set may tell: with the seed it tells its error, and an error the squares of the costs."""
+    return fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
+
+
+def _level_error(fit: SegmentFit, sample: Sample) -> float:
     """Standard error of the log of users' mean cost; of those below the splice where the tail varies by itself."""
-    # of what is told: with the seed a set tells its error, and an error the squares of the costs
-    sample = fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
-    inside = sample.x <= (fit.tail.at if fit.tail is not None and not whole else math.inf)
+    inside = sample.x <= (fit.tail.at if fit.tail is not None else math.inf)
     x, w = sample.x[inside], sample.w[inside]
     mean = float(np.average(x, weights=w))
     sd = math.sqrt(float(np.average((x - mean) ** 2, weights=w)))
@@ -93,12 +100,14 @@ def _body_draws(body: Body, number: int, random: np.random.Generator) -> dict[st
 
 
 def _tail_draws(tail: Tail, number: int, random: np.random.Generator) -> dict[str, list[float]]:
-    center, covariance = np.array([tail.shape, math.log(tail.scale)]), tail.covariance()
+    """Shapes and scales, drawn as shape and mean excess: rows tell the mean excess whatever the shape may be."""
+    center, covariance = np.array([tail.shape, math.log(tail.mean_excess)]), tail.covariance()
     # a shape that is shrunk is less in doubt
     squeeze = np.diag([tail.shape_se / math.sqrt(covariance[0, 0]), 1.0])
-    drawn = random.multivariate_normal(center, squeeze @ covariance @ squeeze, number, method="svd")
+    to_mean = np.array([[1.0, 0.0], [1 / (1 - tail.shape), 1.0]]) @ squeeze
+    drawn = random.multivariate_normal(center, to_mean @ covariance @ to_mean.T, number, method="svd")
     shape = np.clip(drawn[:, 0], LOWEST_SHAPE, HIGHEST_SHAPE)
-    return {"tail.shape": shape.tolist(), "tail.scale": np.exp(drawn[:, 1]).tolist()}
+    return {"tail.shape": shape.tolist(), "tail.scale": (np.exp(drawn[:, 1]) * (1 - shape)).tolist()}
 
 
 def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int) -> Population:

@@ -1,7 +1,11 @@
 """From columns to clean rows: one annual cost a row, its weight and its segment, and a report of what was dropped.
 
 A person covered for part of a year is kept with his exposure e (a fraction of the year): his cost is brought to a year,
-cost / e, and weighs e, as the US programmes do (42 CFR 425.604), so that cost a member-year is kept to the penny.
+cost / e, and weighs e, as the US programmes do (42 CFR 425.604), so that cost a member-year is kept to the penny. What
+is fitted is then the law of an annualised cost. Its mean is that of a member-year, but it is more spread than the cost
+of a person who is covered all year: fewer months are less of an average, and more often without any cost.
+
+Weights are importance weights: a row of weight 2 stands for two like it, and for no more than one observation.
 """
 
 from __future__ import annotations
@@ -264,6 +268,7 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
             "check which column holds the cost, and the filters",
         )  # fmt: skip
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
+    report["part_year_share"] = _part_years(exposure[left], weight[left], how.smallest_count)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
     return Rows(
         cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
@@ -358,13 +363,7 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
         return np.ones(tally.left.size)
     exposure = amounts[how.exposure] / (12 if how.exposure_unit == "months" else 1)
     if np.nanmax(exposure[tally.left], initial=0.0) > 1 + _MOST_ROUNDING:
-        unit = "12 months" if how.exposure_unit == "months" else "1 year"
-        raise SimulatorError(
-            "exposure",
-            None,
-            f"is above {unit} in some rows",
-            "give the part of the year covered; exposure_unit may be months",
-        )
+        raise _too_long(exposure[tally.left], how)
     if np.nanmin(exposure[tally.left], initial=0.0) < 0:
         raise SimulatorError("exposure", None, "is below 0 in some rows", "give the part of the year covered")
     tally.drop(~(exposure >= _LEAST_EXPOSURE), "no exposure")
@@ -374,6 +373,24 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
             f"covered for less than {how.minimum_exposure:g} of the year",
         )
     return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
+
+
+def _too_long(exposure: Array, how: Reading) -> SimulatorError:
+    if how.exposure_unit == "months":
+        return SimulatorError("exposure", None, "is above 12 months in some rows", "give the part of the year covered")
+    if np.nanmax(exposure) <= 12 + _MOST_ROUNDING:
+        mend = "if it counts months, say exposure_unit months (in a shell --exposure-unit months)"
+    else:
+        mend = "give the part of the year covered, in years, or in months with exposure_unit months"
+    return SimulatorError("exposure", None, "is above 1 year in some rows", mend)
+
+
+def _part_years(exposure: Array, weight: Array, smallest: int) -> float | None:
+    """Share of member-years of people covered for part of the year, to a hundredth; None where they are too few."""
+    part = exposure < 1 - _MOST_ROUNDING
+    if 0 < int(part.sum()) < smallest:
+        return None
+    return round(float((exposure * weight)[part].sum() / (exposure * weight).sum()), 2)
 
 
 def _weight(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:

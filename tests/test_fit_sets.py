@@ -1,0 +1,93 @@
+"""Parameter sets cover the truth as often as they say, and small segments are helped where their rows are few."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy import stats
+
+from simulator.costs.fitting import small_segments, tails
+from simulator.costs.fitting.parameter_sets import _tail_draws
+from simulator.costs.fitting.sample import sample_of
+
+
+def _loaded() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fit_studies", ROOT / "benchmarks" / "fit_studies.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fit_studies"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+studies = _loaded()
+
+
+def test_the_mean_excess_of_a_tail_is_as_sure_as_the_rows_tell_it() -> None:
+    """Tails of 60 patients: drawn mean excesses spread like the fitted ones; drawn with the scale they would not."""
+    law, random = stats.genpareto(c=0.35, scale=1_000.0), np.random.default_rng(6)
+    fitted, told, naive = [], [], []
+    for _ in range(60):
+        excess = law.rvs(60, random_state=random)
+        tail = tails.fit_tail(sample_of(excess + 500.0, np.ones(60)), 500.0)
+        assert tail is not None
+        fitted.append(np.log(tail.mean_excess))
+        sets = _tail_draws(tail, 200, random)
+        shape, scale = np.array(sets["tail.shape"]), np.array(sets["tail.scale"])
+        told.append(np.std(np.log(scale / (1 - shape))))
+        drawn = random.multivariate_normal([tail.shape, np.log(tail.scale)], tail.covariance(), 200)
+        shape = np.clip(drawn[:, 0], tails.LOWEST_SHAPE, tails.HIGHEST_SHAPE)
+        naive.append(np.std(drawn[:, 1] - np.log1p(-shape)))
+        assert np.corrcoef(sets["tail.shape"], sets["tail.scale"])[0, 1] < 0
+    # an sd of sixty is uncertain by 9%
+    assert 0.7 < np.median(told) / np.std(fitted) < 1.35
+    # the control: shape and log scale as normal tell means that no rows allow
+    assert np.mean(naive) > 1.15 * np.mean(told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", [("lognormal", "lognormal"), ("gengamma", "lognormal"), ("empirical", "lognormal")])
+def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
+    (line,) = list(studies.sets(40, (trial,)))[1:]
+    covered = [float(word) for word in line.split("covered ")[1].split(";")[0].split(",")]
+    width = [float(word) for word in line.split("found ")[1].split(",")]
+    # forty intervals of 95%: fewer than 34 hold once in five hundred
+    assert min(covered) >= 0.85 and all(0.7 < w < 1.4 for w in width)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", studies.SHAPES)
+def test_small_segments_are_no_worse_than_their_rows(label: str) -> None:
+    sigmas = studies.SHAPES[label]
+    for n in (15, 40):
+        fitted, raw = map(np.array, zip(*studies._small(sigmas, n, 0), strict=True))
+        lost = fitted[:, 0] ** 2 - raw[:, 0] ** 2
+        assert lost.mean() < 2 * lost.std(ddof=1) / np.sqrt(lost.size)
+        assert np.sqrt(np.mean(fitted[:, 0] ** 2)) < 1.05 * np.sqrt(np.mean(raw[:, 0] ** 2))
+
+
+def test_a_shape_is_stretched_only_where_segments_differ() -> None:
+    random = np.random.default_rng(3)
+
+    def powers(sigmas: tuple[float, ...], n: int) -> np.ndarray:
+        samples = [sample_of(random.lognormal(6, s, 1_500), np.ones(1_500)) for s in sigmas]
+        small = [sample_of(random.lognormal(6, s, n), np.ones(n)) for s in sigmas for _ in range(4)]
+        everybody = small_segments.Everybody([*samples, *small], 10)
+        found = []
+        for sample in small:
+            law = everybody.shape(sample).severity
+            spread = np.log(law.isf(np.array([0.1])) / law.isf(np.array([0.5])))[0] / stats.norm.isf(0.1)
+            found.append(spread)
+        return np.array(found)
+
+    alike = powers((1.2, 1.2, 1.2, 1.2), 25)
+    assert np.std(alike) < 0.08 and alike.mean() == pytest.approx(1.2, rel=0.08)
+    apart = powers((0.8, 1.0, 1.2, 1.6), 25)
+    truth = np.repeat([0.8, 1.0, 1.2, 1.6], 4)
+    # with 25 users the raw spread is uncertain by 14%
+    assert np.sqrt(np.mean((apart / truth - 1) ** 2)) < 0.16 and np.corrcoef(apart, truth)[0, 1] > 0.8
