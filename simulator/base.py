@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -257,6 +258,27 @@ def _one_line(name: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
         raise mistake("holds a line break or another control character", "write it on one line")
     return name
+
+
+def name_key(name: object) -> str:
+    """What makes two names the same to a reader: letters in one Unicode form, no blanks around them."""
+    return unicodedata.normalize("NFC", str(name)).strip()
+
+
+def names_differ(raw: Any) -> Iterator[PydanticCustomError]:
+    """A check of a list of terms: no name twice."""
+    try:
+        names = [name_key(part["name"] if isinstance(part, dict) else part.name) for part in raw]
+    except (TypeError, KeyError, AttributeError):
+        return
+    yield from nothing_twice(names)
+
+
+def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
+    """A check of names: none twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]

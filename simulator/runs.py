@@ -69,20 +69,27 @@ def simulate(
     """
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
+    return _drawn(scenario, first_replicate, scenario.simulation.replicates, executor, progress)
+
+
+def _drawn(
+    scenario: Scenario, first: int, count: int, executor: Executor | None, progress: Progress | bool | None
+) -> xr.Dataset:
+    """The ledger of so many replicates from a first one on."""
     check_memory(scenario)
     plans = make_plans(
         scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
     )
-    shown = _progress(progress, plans[0], scenario.simulation.replicates)
+    shown = _progress(progress, plans[0], count)
     try:
-        drawn = draw_all(plans, first_replicate, scenario.simulation.replicates, executor, shown)
+        drawn = draw_all(plans, first, count, executor, shown)
     except Interrupted as stop:
-        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first_replicate)
+        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first)
         raise RunInterrupted(finished) from None
     finally:
         if isinstance(shown, _Bar):
             shown.close()
-    return _ledger(scenario, plans, drawn, first_replicate)
+    return _ledger(scenario, plans, drawn, first)
 
 
 def extend(
@@ -117,7 +124,7 @@ def extend(
     if wanted <= drawn:
         return ledger
     try:
-        more = simulate(with_simulation(scenario, replicates=wanted - drawn), executor, progress, first_replicate=drawn)
+        more = _drawn(scenario, drawn, wanted - drawn, executor, progress)
     except RunInterrupted as stop:
         raise RunInterrupted(ledger if stop.ledger is None else books.merge([ledger, stop.ledger])) from None
     return books.merge([ledger, more]).assign_attrs(scenario=kept_json(scenario))

@@ -16,13 +16,26 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .base import SCHEMA_VERSION, Count, Name, People, Positive, Term, Threshold, also, mistake, mistakes_in, read_toml
+from .base import (
+    SCHEMA_VERSION,
+    Name,
+    People,
+    Positive,
+    Term,
+    Threshold,
+    also,
+    mistake,
+    mistakes_in,
+    names_differ,
+    read_toml,
+)
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, Stream, names_differ
+from .costs.model import CostModel, Percentiles, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
+from .currency import Currency
 from .stresses import Range, Stress
 
 Array = NDArray[np.float64]
@@ -54,7 +67,7 @@ _Amounts = Annotated[tuple[Threshold, ...], Field(min_length=1)]
 class Simulation(Term):
     """How much is drawn, and at which points the answer is wanted."""
 
-    replicates: Count = 10_000
+    replicates: Annotated[int, Field(strict=True, ge=2)] = 10_000
     """Synthetic populations, each for one contract year."""
     population_sizes: Annotated[tuple[People, ...], also(_ascending)] = ()
     """People, ascending; left out where the population has units."""
@@ -75,7 +88,7 @@ class Scenario(Term):
     schema_version: int = SCHEMA_VERSION
     """Version of the file's form."""
     title: Name
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    currency: Currency = "GBP"
     """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
     population: Annotated[
