@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import time
@@ -22,6 +21,7 @@ from .base import SimulatorError
 from .costs.model import Percentiles, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
+from .machine import free_memory
 from .scenario import Scenario, scenario_from
 
 Progress = Callable[[int, int], None]
@@ -153,12 +153,9 @@ def heads(scenario: Scenario) -> NDArray[np.int64]:
 def check_memory(scenario: Scenario) -> None:
     """Refuse a ledger that would not fit into memory."""
     rows = len(scenario.population.units) or len(scenario.population_sizes)
-    columns = (
-        2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
-    )
-    needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
+    needed = 8 * scenario.simulation.replicates * rows * _columns(scenario) * 3  # chunks, their union, and the sums
     needed += scenario.population.n_sets * len(scenario.cost_model.streams) * TABLE_BYTES
-    available = _free_memory()
+    available = free_memory()
     if needed > available:
         raise SimulatorError(
             "simulation.replicates", scenario.simulation.replicates,
@@ -167,14 +164,16 @@ def check_memory(scenario: Scenario) -> None:
         )  # fmt: skip
 
 
-def _free_memory() -> int:
-    """Bytes that can be had without swapping: what caches hold is given up when asked for."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else sys.maxsize
+def expected_size(scenario: Scenario) -> int:
+    """Bytes that a file of the scenario's draws takes, about."""
+    rows = len(scenario.population.units) or len(scenario.population_sizes)
+    return int(8 * scenario.simulation.replicates * rows * _columns(scenario)) + 200_000
+
+
+def _columns(scenario: Scenario) -> int:
+    """Numbers of one population in one replicate."""
+    model = scenario.cost_model
+    return 2 + 3 * scenario.threshold_labels.size + (model.shares.size if model.sampled else 0)
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────

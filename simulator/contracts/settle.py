@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -18,6 +18,9 @@ from .design import Design
 from .exclusion import Cap, ExclusionRule
 from .populations import Populations, excludes_nobody
 from .year import ContractYear
+
+if TYPE_CHECKING:
+    from ..scenario import Scenario
 
 MONEY_BY_PARTY = {
     "payment": "what the party is paid, positive to it; sums to zero over parties",
@@ -70,6 +73,16 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
         for place, point in table.points_of(design):
             table.enter(number, place, ContractYear(table.populations, design, _at(design.exclusion, point)).clear())
     return table.outcome()
+
+
+def expected_size(scenario: Scenario, replicates: int) -> int:
+    """Bytes that a file of a scenario's settled designs takes, about."""
+    designs = scenario.designs
+    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+    points = scenario.threshold_labels.size if swept else 1
+    parties = len({party.name for design in designs for party in design.parties})
+    rows = len(scenario.population_sizes)
+    return 8 * replicates * rows * points * len(designs) * (len(MONEY_BY_PARTY) * parties + len(MONEY)) + 200_000
 
 
 def _check_names(designs: Sequence[Design]) -> None:

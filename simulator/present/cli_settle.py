@@ -113,7 +113,7 @@ def _settle_draws(
     from .text_settle import comparison_report
     from .verdicts import verdicts
 
-    ledger, designs = _ledger(source, replicates, seed)
+    ledger, designs = _ledger(source, replicates, seed, out)
     outcome = settle_designs(ledger, with_reference(designs, reference))
     compared = compare(outcome, loss_over=loss_over)
     if out:
@@ -126,7 +126,11 @@ def _settle_draws(
     )
 
 
-def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
+def _ledger(
+    source: str, replicates: int | None, seed: int | None, out: str | None
+) -> tuple[xr.Dataset, tuple[Design, ...]]:
+    from ..contracts.settle import expected_size
+    from ..files import check_space
     from ..ledger import draws_of, open_ledger
     from ..runs import scenario_of, simulate
 
@@ -134,6 +138,9 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
     scenario = load_with(source, replicates, seed) if drawn is None else scenario_of(drawn)
     if scenario is None or not scenario.designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
+    if out:
+        size = expected_size(scenario, scenario.simulation.replicates if drawn is None else drawn.sizes["replicate"])
+        check_space(out, size, "name another place, or ask for fewer replicates")
     return simulate(scenario) if drawn is None else drawn, scenario.designs
 
 
