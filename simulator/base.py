@@ -62,7 +62,7 @@ class SimulatorError(ValueError):
 
     def _sentence(self) -> str:
         shown = "" if self.value is None else f"{_shorten(self.value)} "
-        sentence = f"{self.path}: {shown}{self.bound}"
+        sentence = f"{_middle_left_out(self.path)}: {shown}{self.bound}"
         return f"{sentence}; {self.mend}" if self.mend else sentence
 
     @classmethod
@@ -81,10 +81,19 @@ def _rebuild(*mistakes: tuple[str, object, str, str]) -> SimulatorError:
     return SimulatorError.several([SimulatorError(*m) for m in mistakes])
 
 
+def _middle_left_out(path: str, width: int = 240) -> str:
+    """A path that fits into a sentence."""
+    return path if len(path) <= width else f"{path[: width // 2]}…{path[-width // 2 :]}"
+
+
 def _shorten(value: object, width: int = 60) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+class SimulatorWarning(UserWarning):
+    """What is allowed, and is seldom meant."""
 
 
 def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomError:

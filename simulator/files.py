@@ -128,12 +128,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse, before any work is done, a path that cannot be written."""
     target = Path(path)
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise SimulatorError(_shown(target), None, "has a name that is too long", "shorten it")
+        raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
     try:
         _check_target(target)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SimulatorError(_shown(target), None, f"is no name of a file ({reason})", "name another file") from None
+        raise SimulatorError(str(target), None, f"is no name of a file ({reason})", "name another file") from None
 
 
 def _check_target(target: Path) -> None:
@@ -142,17 +142,9 @@ def _check_target(target: Path) -> None:
     if target.exists() and not target.is_file():
         raise SimulatorError(str(target), None, "is a device or a pipe", "name an ordinary file")
     if not os.path.isdir(target.parent):
-        raise SimulatorError(
-            _shown(target), None, "lies in a folder that does not exist", f"make {_shown(target.parent)} first"
-        )
+        raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
     if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
-
-
-def _shown(path: Path) -> str:
-    """A path that fits into a sentence."""
-    text = str(path)
-    return text if len(text) <= 200 else f"{text[:80]}…{text[-80:]}"
 
 
 def _umask() -> int:

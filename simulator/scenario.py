@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from .base import (
     Name,
     People,
     Positive,
+    SimulatorWarning,
     Term,
     Threshold,
     also,
@@ -37,6 +39,7 @@ from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
 from .stresses import Range, Stress
+from .unusual import unusual
 
 Array = NDArray[np.float64]
 _Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
@@ -265,13 +268,22 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     SimulatorError
         Listing every mistake of the file, each with its key, value, bound and mend.
 
+    Warns
+    -----
+    SimulatorWarning
+        Where a figure is allowed and seldom meant: a budget of a tenth or of ten times the expected cost, a cv above
+        1,000, a stress beyond −90% or +900%.
+
     Examples
     --------
     >>> load("configs/east_sussex.toml").currency
     'GBP'
     """
     source = Path(path)
-    return scenario_from(read_toml(source), str(source), source.parent)
+    scenario = scenario_from(read_toml(source), str(source), source.parent)
+    for sentence in unusual(scenario):
+        warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
+    return scenario
 
 
 def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:

@@ -16,7 +16,7 @@ FLOORS = (
     ("costs",),
     ("engine",),
     ("contracts: the terms",),
-    ("scenario",),
+    ("scenario", "unusual"),
     ("runs",),
     ("contracts",),
     ("analysis",),

@@ -386,7 +386,7 @@ BAD = {
     "no title": ({"title": ""}, "title", "must not be empty", "name"),
     "title as a number": ({"title": 5}, "title", "5 is not text", "quotes"),
     "currency in words": ({"currency": "pounds"}, "currency", "'pounds' is no currency of ISO 4217", "three capitals"),
-    "a currency that does not exist": ({"currency": "GBB"}, "currency", "'GBX' is no currency", "did you mean GBP"),
+    "a currency that does not exist": ({"currency": "GBB"}, "currency", "'GBB' is no currency", "did you mean GBP"),
     "one replicate": ({"simulation": {"replicates": 1}}, "simulation.replicates", "1 must be at least 2", "at least 2"),
     "a shock that hits nobody": (
         {"shocks": [SHOCKS[0] | {"segments": []}]},

@@ -1,4 +1,4 @@
-"""Compiled loops whose cache on disk may be damaged, full or forbidden: then they are compiled afresh, and that is said.
+"""Compiled loops. Where their cache on disk is damaged, full or forbidden, they are compiled afresh, and that is said.
 
 numba keeps what it compiled beside the source or in NUMBA_CACHE_DIR, and lets a broken cache fail in its own words.
 """

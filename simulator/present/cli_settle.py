@@ -10,7 +10,7 @@ import click
 
 from ..base import SimulatorError
 from .shell import Told, Verb, check_output, check_picture, check_told, clear_errors, load_with, outputs, tell, written
-from .tidy import LAST, dataset_json, tidy
+from .tidy import LAST, as_csv, dataset_json, tidy
 from .voice import Fraction
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _actuals(source: str, rows: str, out: str | None) -> Told:
     known = [name for name in frame if frame[name].dtype.kind not in "fiub" and name not in settled]
     settled = pd.concat([frame[known[:1]], settled], axis=1)  # the column that says whose row it is
     if out:
-        write_whole(out, lambda partial: settled.to_csv(partial, index=False))
+        write_whole(out, lambda partial: partial.write_text(as_csv(settled), encoding="utf-8"))
     return Told(
         lambda: actuals_report(settled),
         lambda: settled.astype(object).to_dict("records"),
