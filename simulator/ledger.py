@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -220,34 +221,65 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
                 f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
             )
             raise SimulatorError(source, None, f"holds {has}", _A_RUN)
-        if known and not _is_of_kind(str(name), variable):
-            raise SimulatorError(source, None, f"holds a {name} that is not made of {_kind(str(name))}", _A_RUN)
+        fault = _fault(str(name), variable) if known else ""
+        if fault:
+            raise SimulatorError(source, None, f"holds a {name} {fault}", _A_RUN)
     bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
     if bare:
         raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
 
 
 _TEXTS = ("unit", "segment", "shock")
+_MAY_BE_INFINITE = ("threshold", "threshold_amount", "cut")
 
 
-def _kind(name: str) -> str:
-    return "names" if name in _TEXTS else "numbers"
-
-
-def _is_of_kind(name: str, variable: xr.Variable) -> bool:
-    """Whether a variable is text where it names things, and else numbers none of which is missing."""
+def _fault(name: str, variable: xr.Variable) -> str:
+    """What is wrong with the values of a variable; empty where nothing is."""
+    values = variable.values
     if name in _TEXTS:
-        return variable.dtype.kind in "OUT" and all(isinstance(value, str) for value in variable.values.ravel())
-    return variable.dtype.kind in "fiu" and not np.isnan(variable.values).any()
+        names = values.ravel().tolist()
+        if not all(isinstance(value, str) for value in names):
+            return "that is not made of names"
+        return "with a name twice" if len(set(names)) < len(names) else ""
+    if values.dtype.kind not in "fiu":
+        return "that is not made of numbers"
+    if not (np.isfinite(values) | ((values == np.inf) & (name in _MAY_BE_INFINITE))).all():
+        return "with figures that are missing or infinite"
+    if name in variable.dims and np.unique(values).size < values.size:
+        return "with a figure twice"
+    return ""
+
+
+_TEXT_ATTRS = (
+    "currency",
+    "scenario",
+    "scenario_id",
+    "title",
+    "versions",
+    "tables_hash",
+    "simulator_version",
+    "platform",
+)
+_JSON_ATTRS = ("scenario", "versions")
 
 
 def _check_attrs(ledger: xr.Dataset, source: str) -> None:
-    """Refuse attributes of another type than `assemble` writes."""
-    for name in ("currency", "scenario", "scenario_id", "title"):
-        if not isinstance(ledger.attrs[name], str):
+    """Refuse attributes of another type than a run writes."""
+    for name in _TEXT_ATTRS:
+        if not isinstance(ledger.attrs.get(name, ""), str):
             raise SimulatorError(f"{source}: {name}", None, "is not text", _A_RUN)
+    for name in _JSON_ATTRS:
+        if not _is_table(ledger.attrs.get(name, "{}")):
+            raise SimulatorError(f"{source}: {name}", None, "is not a table in JSON", _A_RUN)
     if not np.issubdtype(np.asarray(ledger.attrs["seed"]).dtype, np.integer) or np.ndim(ledger.attrs["seed"]):
         raise SimulatorError(f"{source}: seed", None, "is not a whole number", _A_RUN)
+
+
+def _is_table(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_version(version: Any, source: str) -> None:
