@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -64,7 +65,7 @@ class SimulatorError(ValueError):
 
     def _sentence(self) -> str:
         shown = "" if self.value is None else f"{_shorten(self.value)} "
-        sentence = f"{self.path}: {shown}{self.bound}"
+        sentence = f"{_middle_left_out(self.path)}: {shown}{self.bound}"
         return f"{sentence}; {self.mend}" if self.mend else sentence
 
     @classmethod
@@ -83,10 +84,19 @@ def _rebuild(*mistakes: tuple[str, object, str, str]) -> SimulatorError:
     return SimulatorError.several([SimulatorError(*m) for m in mistakes])
 
 
+def _middle_left_out(path: str, width: int = 240) -> str:
+    """A path that fits into a sentence."""
+    return path if len(path) <= width else f"{path[: width // 2]}…{path[-width // 2 :]}"
+
+
 def _shorten(value: object, width: int = 60) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+class SimulatorWarning(UserWarning):
+    """What is allowed, and is seldom meant."""
 
 
 def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomError:
@@ -260,6 +270,27 @@ def _one_line(name: str) -> str:
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
         raise mistake("holds a line break or another control character", "write it on one line")
     return name
+
+
+def name_key(name: object) -> str:
+    """What makes two names the same to a reader: letters in one Unicode form, no blanks around them."""
+    return unicodedata.normalize("NFC", str(name)).strip()
+
+
+def names_differ(raw: Any) -> Iterator[PydanticCustomError]:
+    """A check of a list of terms: no name twice."""
+    try:
+        names = [name_key(part["name"] if isinstance(part, dict) else part.name) for part in raw]
+    except (TypeError, KeyError, AttributeError):
+        return
+    yield from nothing_twice(names)
+
+
+def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
+    """A check of names: none twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]

@@ -6,17 +6,21 @@ Near the ground of the package (it imports `base` and `files` only), and the onl
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
+import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
 
 from .base import DRAWS_VERSION, SCHEMA_VERSION, SimulatorError
-from .files import write_whole
+from .files import write_somewhere, write_whole
+from .netcdf import check_contents
 
 
 class Variable(NamedTuple):
@@ -135,9 +139,17 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     SimulatorError
-        Where the file cannot be written; what stood there before is left as it was.
+        Where the file cannot be written; what stood there before is left as it was. Where there is no room for draws,
+        they are written to the temporary folder if they fit there, and the sentence names the file.
     """
-    write_whole(path, lambda partial: ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4"))
+
+    def write(partial: Path) -> None:
+        ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4")
+
+    if "replicate" in ledger.dims:
+        write_somewhere(path, write, ledger.nbytes)
+    else:
+        write_whole(path, write)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -176,8 +188,17 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
     if os.path.isdir(path):
         raise SimulatorError(str(path), None, "is a folder", "name a file in it")
     try:
+        check_contents(path, mend)
         with xr.open_dataset(path, engine="h5netcdf") as opened:
             return opened.load()
+    except SimulatorError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.ENAMETOOLONG):
+            raise SimulatorError(
+                str(path), None, f"cannot be read ({os.strerror(error.errno)})", "check its name and permissions"
+            ) from None
+        raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
     except Exception as error:  # a damaged file lets its reader fail in any way
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
 
@@ -206,6 +227,7 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
     missing = [name for name in _NEEDED if name not in ledger] + [name for name in _TOLD if name not in ledger.attrs]
     if missing:
         raise SimulatorError(source, None, f"holds no {missing[0]}", _A_RUN)
+    _check_attrs(ledger, source)
     for name, variable in ledger.variables.items():
         known = VARIABLES.get(str(name)) or COORDINATES.get(str(name))
         if known and (set(variable.dims) != set(known.dims) or not variable.size):
@@ -213,9 +235,65 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
                 f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
             )
             raise SimulatorError(source, None, f"holds {has}", _A_RUN)
+        fault = _fault(str(name), variable) if known else ""
+        if fault:
+            raise SimulatorError(source, None, f"holds a {name} {fault}", _A_RUN)
     bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
     if bare:
         raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
+
+
+_TEXTS = ("unit", "segment", "shock")
+_MAY_BE_INFINITE = ("threshold", "threshold_amount", "cut")
+
+
+def _fault(name: str, variable: xr.Variable) -> str:
+    """What is wrong with the values of a variable; empty where nothing is."""
+    values = variable.values
+    if name in _TEXTS:
+        names = values.ravel().tolist()
+        if not all(isinstance(value, str) for value in names):
+            return "that is not made of names"
+        return "with a name twice" if len(set(names)) < len(names) else ""
+    if values.dtype.kind not in "fiu":
+        return "that is not made of numbers"
+    if not (np.isfinite(values) | ((values == np.inf) & (name in _MAY_BE_INFINITE))).all():
+        return "with figures that are missing or infinite"
+    if name in variable.dims and np.unique(values).size < values.size:
+        return "with a figure twice"
+    return ""
+
+
+_TEXT_ATTRS = (
+    "currency",
+    "scenario",
+    "scenario_id",
+    "title",
+    "versions",
+    "tables_hash",
+    "simulator_version",
+    "platform",
+)
+_JSON_ATTRS = ("scenario", "versions")
+
+
+def _check_attrs(ledger: xr.Dataset, source: str) -> None:
+    """Refuse attributes of another type than a run writes."""
+    for name in _TEXT_ATTRS:
+        if not isinstance(ledger.attrs.get(name, ""), str):
+            raise SimulatorError(f"{source}: {name}", None, "is not text", _A_RUN)
+    for name in _JSON_ATTRS:
+        if not _is_table(ledger.attrs.get(name, "{}")):
+            raise SimulatorError(f"{source}: {name}", None, "is not a table in JSON", _A_RUN)
+    if not np.issubdtype(np.asarray(ledger.attrs["seed"]).dtype, np.integer) or np.ndim(ledger.attrs["seed"]):
+        raise SimulatorError(f"{source}: seed", None, "is not a whole number", _A_RUN)
+
+
+def _is_table(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_version(version: Any, source: str) -> None:

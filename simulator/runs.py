@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import time
@@ -24,6 +23,7 @@ from .costs.expected import expected_draws
 from .costs.model import Percentiles, Population, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
+from .machine import free_memory
 from .scenario import Scenario, scenario_from
 
 Progress = Callable[[int, int], None]
@@ -71,18 +71,25 @@ def simulate(
     """
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
+    return _drawn(scenario, first_replicate, scenario.simulation.replicates, executor, progress)
+
+
+def _drawn(
+    scenario: Scenario, first: int, count: int, executor: Executor | None, progress: Progress | bool | None
+) -> xr.Dataset:
+    """The ledger of so many replicates from a first one on."""
     check_memory(scenario)
     plans = _plans(scenario)
-    shown = _progress(progress, plans[0], scenario.simulation.replicates)
+    shown = _progress(progress, plans[0], count)
     try:
-        drawn = draw_all(plans, first_replicate, scenario.simulation.replicates, executor, shown)
+        drawn = draw_all(plans, first, count, executor, shown)
     except Interrupted as stop:
-        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first_replicate)
+        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first)
         raise RunInterrupted(finished) from None
     finally:
         if isinstance(shown, _Bar):
             shown.close()
-    return _ledger(scenario, plans, drawn, first_replicate)
+    return _ledger(scenario, plans, drawn, first)
 
 
 def extend(
@@ -120,7 +127,7 @@ def extend(
             fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
             raise RunInterrupted(ledger if fewer else stop.ledger) from None
     try:
-        more = simulate(with_simulation(scenario, replicates=wanted - drawn), executor, progress, first_replicate=drawn)
+        more = _drawn(scenario, drawn, wanted - drawn, executor, progress)
     except RunInterrupted as stop:
         raise RunInterrupted(ledger if stop.ledger is None else books.merge([ledger, stop.ledger])) from None
     return books.merge([ledger, more]).assign_attrs(scenario=kept_json(scenario))
@@ -155,12 +162,9 @@ def heads(scenario: Scenario) -> NDArray[np.int64]:
 def check_memory(scenario: Scenario) -> None:
     """Refuse a ledger that would not fit into memory."""
     rows = len(scenario.population.units) or len(scenario.population_sizes)
-    columns = (
-        2 + 3 * scenario.threshold_labels.size + (scenario.cost_model.shares.size if scenario.cost_model.sampled else 0)
-    )
-    needed = 8 * scenario.simulation.replicates * rows * columns * 3  # chunks, their union, and the sums
+    needed = 8 * scenario.simulation.replicates * rows * _columns(scenario) * 3  # chunks, their union, and the sums
     needed += scenario.population.n_sets * len(scenario.cost_model.streams) * TABLE_BYTES
-    available = _free_memory()
+    available = free_memory()
     if needed > available:
         raise SimulatorError(
             "simulation.replicates", scenario.simulation.replicates,
@@ -169,14 +173,16 @@ def check_memory(scenario: Scenario) -> None:
         )  # fmt: skip
 
 
-def _free_memory() -> int:
-    """Bytes that can be had without swapping: what caches hold is given up when asked for."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else sys.maxsize
+def expected_size(scenario: Scenario) -> int:
+    """Bytes that a file of the scenario's draws takes, about."""
+    rows = len(scenario.population.units) or len(scenario.population_sizes)
+    return int(8 * scenario.simulation.replicates * rows * _columns(scenario)) + 200_000
+
+
+def _columns(scenario: Scenario) -> int:
+    """Numbers of one population in one replicate."""
+    model = scenario.cost_model
+    return 2 + 3 * scenario.threshold_labels.size + (model.shares.size if model.sampled else 0)
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────

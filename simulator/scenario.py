@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -19,24 +20,27 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from .base import (
     DRAWS_VERSION,
     SCHEMA_VERSION,
-    Count,
     Name,
     People,
     Positive,
+    SimulatorWarning,
     Term,
     Threshold,
     also,
     mistake,
     mistakes_in,
+    names_differ,
     read_toml,
 )
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, Stream, names_differ
+from .costs.model import CostModel, Percentiles, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
+from .currency import Currency
 from .stresses import Range, Stress
+from .unusual import unusual
 
 Array = NDArray[np.float64]
 _Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
@@ -67,7 +71,7 @@ _Amounts = Annotated[tuple[Threshold, ...], Field(min_length=1)]
 class Simulation(Term):
     """How much is drawn, and at which points the answer is wanted."""
 
-    replicates: Count = 10_000
+    replicates: Annotated[int, Field(strict=True, ge=2)] = 10_000
     """Synthetic populations, each for one contract year."""
     population_sizes: Annotated[tuple[People, ...], also(_ascending)] = ()
     """People, ascending; left out where the population has units."""
@@ -88,7 +92,7 @@ class Scenario(Term):
     schema_version: int = SCHEMA_VERSION
     """Version of the file's form."""
     title: Name
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    currency: Currency = "GBP"
     """ISO 4217 code, three capitals: GBP, EUR, USD."""
     simulation: Simulation
     population: Annotated[
@@ -267,13 +271,22 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     SimulatorError
         Listing every mistake of the file, each with its key, value, bound and mend.
 
+    Warns
+    -----
+    SimulatorWarning
+        Where a figure is allowed and seldom meant: a budget of a tenth or of ten times the expected cost, a cv above
+        1,000, a stress beyond −90% or +900%.
+
     Examples
     --------
     >>> load("configs/east_sussex.toml").currency
     'GBP'
     """
     source = Path(path)
-    return scenario_from(read_toml(source), str(source), source.parent)
+    scenario = scenario_from(read_toml(source), str(source), source.parent)
+    for sentence in unusual(scenario):
+        warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
+    return scenario
 
 
 def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:

@@ -66,6 +66,11 @@ SETS = [
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
 
+def of_everybody(shock):
+    """The shock without the list of those whom it hits: it hits everybody."""
+    return {key: value for key, value in shock.items() if key != "segments"}
+
+
 def raw(**changes):
     """The small scenario's mapping, with some of its parts changed; `simulation` and `population` are merged."""
     made = copy.deepcopy(SMALL)

@@ -322,3 +322,33 @@ def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "simulator: the answer could not be written (No space left on device); free some space\n"
+
+
+# ── terminals and spreadsheets of all kinds ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp437", "ascii"])
+def test_letters_that_a_terminal_lacks_are_replaced(encoding: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "simulator", "settle", str(folder / "small.toml"), "--payoff"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding})
+    assert ran.returncode == 0 and ran.stdout and not ran.stderr
+
+
+def test_a_cell_is_never_a_formula(folder: Path) -> None:
+    rows = pd.DataFrame(
+        {"name": ['=HYPERLINK("http://x")', "@sum", "plain"], "budget": 100.0, "cost": [90.0, 80.0, 70.0]}
+    )
+    rows.to_csv(folder / "formulae.csv", index=False)
+    out = folder / "out.csv"
+    assert (
+        call("settle", str(folder / "small.toml"), "--actuals", str(folder / "formulae.csv"), "--out", str(out))[0] == 0
+    )
+    written = pd.read_csv(out)["name"].tolist()
+    assert written == ['\'=HYPERLINK("http://x")', "'@sum", "plain"]
+
+
+def test_json_has_no_characters_that_hide(folder: Path) -> None:
+    hidden = folder / "hidden.toml"
+    hidden.write_text(SMALL.replace('name = "full risk"', 'name = "full\u202e\u2066 risk"'))
+    code, text, _ = call("settle", str(hidden), "--json")
+    assert code == 0 and "full risk" in text and not set("\u202e\u2066") & set(text)

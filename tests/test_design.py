@@ -50,7 +50,7 @@ def told(**design):
             {"parties": [PARTIES[0], PARTIES[1] | {"gain_share": 1.0, "loss_share": 0.9}]},
             "loss_shares that add to 0.9, not to 1",
         ),
-        ({"parties": [*PARTIES, PARTIES[1] | {"delivers": 0.0}]}, "name party 'provider' twice"),
+        ({"parties": [*PARTIES, PARTIES[1] | {"delivers": 0.0}]}, "more than one 'provider'"),
         (
             {"transfers": [POOL]},
             "designs[0].transfers[0]: needs party 'pool', which is not among the parties (payer, provider)",
@@ -127,7 +127,7 @@ def test_against_a_scenario():
     )
     told_here = [error.message() for error in mistakes_against(designs, ["well", "ill"], [50_000.0])]
     assert len(told_here) == 3
-    assert "name design 'b' twice" in told_here[0]
+    assert "more than one 'b'" in told_here[0]
     assert "must give an amount for every segment (ill, well)" in told_here[1]
     assert "excludes at 30000, which is not on the grid" in told_here[2]
     assert not list(mistakes_against([Design(name="fine")], ["well"], [50_000.0]))

@@ -8,13 +8,17 @@ import stat
 import subprocess
 import sys
 
+import h5py
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, make
 
 import simulator as sim
+from simulator import files
 from simulator.files import check_writable, write_whole
+from simulator.machine import host
 from simulator.present.cli import main
+from simulator.runs import expected_size
 
 SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
 
@@ -105,3 +109,120 @@ def test_standard_output_that_is_full_gets_one_sentence(command):
         )
     assert ended.returncode == 2
     assert ended.stderr == "simulator: the answer could not be written (No space left on device); free some space\n"
+
+
+# ── no room, and what was left behind ────────────────────────────────────────────────────────────
+
+
+def drawn():
+    return sim.simulate(make(simulation={"replicates": 4}), progress=False)
+
+
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch):
+    """A folder whose disk is full, beside a temporary folder with room."""
+    full, spare = tmp_path / "full", tmp_path / "spare"
+    full.mkdir(), spare.mkdir()
+    written = os.replace
+
+    def replaced(source, target):
+        if os.path.dirname(target) == str(full):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(files, "temporary_folder", lambda: spare)
+    return full, spare
+
+
+def test_draws_that_find_no_room_are_kept_in_the_temporary_folder(full_disk):
+    full, spare = full_disk
+    (full / "run.nc").write_text("before")
+    with pytest.raises(sim.SimulatorError) as told:
+        sim.save(drawn(), full / "run.nc")
+    (kept,) = spare.iterdir()
+    assert f"it is in {kept} instead" in str(told.value)
+    assert sim.open_ledger(kept).sizes["replicate"] == 4
+    assert [one.name for one in full.iterdir()] == ["run.nc"] and (full / "run.nc").read_text() == "before"
+
+
+def test_where_there_is_no_room_at_all_the_bytes_are_told(full_disk, monkeypatch):
+    full, spare = full_disk
+    monkeypatch.setattr(files, "free_space", lambda folder: 10)
+    with pytest.raises(sim.SimulatorError, match=r"needs about \d+ kB"):
+        sim.save(drawn(), full / "run.nc")
+    assert not list(spare.iterdir()) and not list(full.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["run", "settle"])
+def test_a_disk_without_room_is_told_before_the_first_draw(verb, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "free_space", lambda folder: 1_000)
+    monkeypatch.setattr("simulator.engine.simulate.draw_all", lambda *_: pytest.fail("it drew"))
+    scenario = str(ROOT / "configs" / "arrangements" / "20-whittington.toml")
+    ran = CliRunner().invoke(main, [verb, scenario, "--out", str(tmp_path / "big.nc")])
+    assert ran.exit_code == 2 and "would take about" in ran.stderr and not list(tmp_path.iterdir())
+
+
+def test_the_expected_size_is_that_of_the_file(tmp_path):
+    scenario = make(simulation={"replicates": 4_000})
+    sim.save(sim.simulate(scenario, progress=False), tmp_path / "run.nc")
+    assert 0.8 < (tmp_path / "run.nc").stat().st_size / expected_size(scenario) < 1.1
+
+
+def test_what_a_dead_process_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, live = (tmp_path / f".run.{host()}-{number}.x.nc" for number in (gone.pid, os.getpid()))
+    elsewhere, other = tmp_path / f".run.another-{gone.pid}.x.nc", tmp_path / f".other.{host()}-{gone.pid}.x.nc"
+    for file in (left, live, elsewhere, other):
+        file.touch()
+    write_whole(tmp_path / "run.nc", lambda partial: partial.write_text("whole"))
+    assert {one.name for one in tmp_path.iterdir()} == {"run.nc", live.name, elsewhere.name, other.name}
+
+
+def test_long_names_make_short_sentences(tmp_path):
+    ran = CliRunner().invoke(main, ["check", "x" * 5_000 + ".toml"])
+    assert ran.exit_code == 2 and len(ran.stderr) < 400
+    with pytest.raises(sim.SimulatorError) as told:
+        check_writable(tmp_path / ("y" * 5_000))
+    assert len(str(told.value)) < 400
+
+
+# ── files that are no files of numbers ───────────────────────────────────────────────────────────
+
+
+def linked(file, elsewhere):
+    file["gross_cost"] = h5py.ExternalLink(str(elsewhere), "/gross_cost")
+
+
+def stored_elsewhere(file, elsewhere):
+    file.create_dataset("gross_cost", shape=(10,), dtype="f8", external=[(str(elsewhere), 0, 80)])
+
+
+def put_together(file, elsewhere):
+    layout = h5py.VirtualLayout(shape=(10,), dtype="f8")
+    layout[:] = h5py.VirtualSource(str(elsewhere), "gross_cost", shape=(10,))
+    file.create_virtual_dataset("gross_cost", layout)
+
+
+@pytest.mark.parametrize("made", [linked, stored_elsewhere, put_together])
+def test_a_file_that_refers_to_others_is_refused(made, tmp_path):
+    sound = tmp_path / "sound.nc"
+    sim.save(drawn(), sound)
+    with h5py.File(tmp_path / "hostile.nc", "w") as file:
+        made(file, sound)
+    with pytest.raises(sim.SimulatorError, match="refers to other files"):
+        sim.open_ledger(tmp_path / "hostile.nc")
+
+
+def test_a_file_that_swells_beyond_memory_is_refused(tmp_path):
+    with h5py.File(tmp_path / "bomb.nc", "w") as file:
+        file.create_dataset("gross_cost", shape=(10**6, 10**6), chunks=(1_000, 1_000), dtype="f8")
+    with pytest.raises(sim.SimulatorError, match="of memory are free"):
+        sim.open_ledger(tmp_path / "bomb.nc")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device here")
+def test_a_device_is_no_result():
+    with pytest.raises(sim.SimulatorError, match="is a device or a pipe"):
+        sim.open_ledger("/dev/zero")

@@ -7,6 +7,7 @@ import importlib
 import itertools
 import math
 import os
+import pickle
 
 import numba
 import numpy as np
@@ -15,7 +16,7 @@ from conftest import KINDS, make
 from scipy import stats
 
 import simulator as sim
-from simulator.engine import kernels
+from simulator.engine import compiled, kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 
@@ -481,15 +482,48 @@ def test_the_rarest_claims_read_the_lowest_cell():
 
 
 @pytest.mark.jit_off
-def test_a_read_only_install_compiles_without_a_cache(monkeypatch, caplog):
+@pytest.mark.parametrize("refusal", [RuntimeError("no locator available"), OSError(28, "No space left on device")])
+def test_an_install_that_keeps_no_cache_compiles_afresh_and_says_so_once(refusal, monkeypatch, caplog):
     def refuses_a_cache(**options):
         if options.get("cache"):
-            raise RuntimeError("no locator available")
+            raise refusal
         return lambda function: function
 
     monkeypatch.setattr(numba, "njit", refuses_a_cache)
-    assert kernels._compiled(one_block) is one_block
-    assert "NUMBA_CACHE_DIR" in caplog.text
+    monkeypatch.setattr(compiled, "_said", set())
+    assert compiled.compiled(one_block) is one_block and compiled.compiled(abs) is abs
+    assert caplog.text.count("NUMBA_CACHE_DIR") == 1
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(numba.core.caching.FunctionCache, "save_overload", full)
+    monkeypatch.setattr(compiled, "_said", set())
+    assert compiled.compiled(twice)(2) == 4
+    assert "No space left on device" in caplog.text
+
+
+def test_a_damaged_cache_is_removed_and_a_sound_one_stays(tmp_path, monkeypatch, caplog):
+    class Kept:
+        class stats:  # noqa: N801 - as numba names it
+            cache_path = str(tmp_path)
+
+    sound, short, empty = (tmp_path / f"kernels.{name}.nbc" for name in ("sound", "short", "empty"))
+    sound.write_bytes(pickle.dumps(1) + pickle.dumps([2.0] * 50))
+    short.write_bytes(sound.read_bytes()[:-5])
+    empty.touch()
+    other = tmp_path / "other.short.nbc"
+    other.write_bytes(short.read_bytes())
+    monkeypatch.setattr(compiled, "_said", set())
+    compiled.drop_damaged_cache(Kept, "kernels")
+    assert sound.exists() and other.exists() and not short.exists() and not empty.exists()
+    assert "compiled afresh" in caplog.text
+
+
+def twice(number):
+    return 2 * number
 
 
 def test_every_jitted_function_stands_in_the_kernels_module():
@@ -497,21 +531,3 @@ def test_every_jitted_function_stands_in_the_kernels_module():
     for name in ("simulator.engine.simulate", "simulator.costs.tables", "simulator.runs", "simulator.costs.model"):
         module = importlib.import_module(name)
         assert not [key for key, value in vars(module).items() if isinstance(value, numba.core.dispatcher.Dispatcher)]
-
-
-# ── compilation ──────────────────────────────────────────────────────────────────────────────────
-
-
-def test_where_nothing_can_be_cached_kernels_are_compiled_afresh(monkeypatch, caplog):
-    asked = []
-
-    def without_locator(cache=False, **options):
-        asked.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(kernels.numba, "njit", without_locator)
-    assert kernels._compiled(abs) is abs
-    assert asked == [True, False]
-    assert "NUMBA_CACHE_DIR" in caplog.text

@@ -21,8 +21,9 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import simulator as sim
+from simulator.base import SimulatorWarning
 from simulator.present.kinds import kind_of
-from simulator.present.plots import colours
+from simulator.present.plots import colours, fonts
 from simulator.present.plots.names import one_in
 from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure
 
@@ -752,3 +753,26 @@ def test_a_figure_that_is_not_drawn_is_not_told_in_the_footer(summary: xr.Datase
 def test_a_threshold_that_excludes_nobody_has_no_effect_to_draw(summary: xr.Dataset) -> None:
     with pytest.raises(sim.SimulatorError, match="no threshold that excludes anybody"):
         sim.plots.threshold_effect(summary.isel(threshold=[-1]))
+
+
+# ── letters of every script ──────────────────────────────────────────────────────────────────────
+
+
+def test_letters_that_no_font_has_are_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "_files", dict)
+    axes = plt.subplots()[1]
+    axes.set_title("東京 हिन्दी")
+    with pytest.warns(SimulatorWarning, match="no font of this machine has") as told:
+        save_figure(axes, tmp_path / "title.png")
+    assert len(told) == 1 and (tmp_path / "title.png").exists()
+
+
+def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch):
+    known = fonts._letters
+    monkeypatch.setattr(fonts, "_files", lambda: {"Helper": "helper.ttf"})
+    monkeypatch.setattr(fonts, "_letters", lambda file: frozenset("東京") if file == "helper.ttf" else known(file))
+    axes = plt.subplots()[1]
+    title = axes.set_title("東京")
+    with fonts.all_letters(axes.figure):
+        assert title.get_fontfamily()[-1] == "Helper"
+    plt.close(axes.figure)

@@ -123,7 +123,7 @@ def test_all_or_nothing_has_the_exact_chance(rng):
         ),
         (lambda: LevelTable(levels=(Level(from_score=0.1, gain=0, loss=0),)), "leave low scores without a level"),
         (lambda: LevelTable(levels=AQC.levels[::-1]), "levels must begin one above the other"),
-        (lambda: Quality(measures=(Measure(name="x", target=1, mean=1, sd=1),) * 2), "names a measure twice"),
+        (lambda: Quality(measures=(Measure(name="x", target=1, mean=1, sd=1),) * 2), "more than one 'x'"),
     ],
 )
 def test_contradictions_are_refused(make, sentence):

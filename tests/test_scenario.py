@@ -337,7 +337,7 @@ BAD = {
     ),
     "negative seed": ({"simulation": {"seed": -1}}, "simulation.seed", "-1 must be at least 0", "at least 0"),
     "seed too long": ({"simulation": {"seed": 2**63}}, "simulation.seed", "must be below", "below"),
-    "no replicates": ({"simulation": {"replicates": 0}}, "simulation.replicates", "0 must be at least 1", "at least 1"),
+    "no replicates": ({"simulation": {"replicates": 0}}, "simulation.replicates", "0 must be at least 2", "at least 2"),
     "cut above a threshold": ({"simulation": {"cut": 6_000.0}}, "simulation.cut", "6000.0 lies above", "at most 5000"),
     "cut above a threshold less the shock": (
         {"simulation": {"cut": 4_900.0}, "shocks": SHOCKS},
@@ -385,7 +385,40 @@ BAD = {
     ),
     "no title": ({"title": ""}, "title", "must not be empty", "name"),
     "title as a number": ({"title": 5}, "title", "5 is not text", "quotes"),
-    "currency in words": ({"currency": "pounds"}, "currency", "'pounds' has not the form", "form"),
+    "currency in words": ({"currency": "pounds"}, "currency", "'pounds' is no currency of ISO 4217", "three capitals"),
+    "a currency that does not exist": ({"currency": "GBB"}, "currency", "'GBB' is no currency", "did you mean GBP"),
+    "one replicate": ({"simulation": {"replicates": 1}}, "simulation.replicates", "1 must be at least 2", "at least 2"),
+    "a shock that hits nobody": (
+        {"shocks": [SHOCKS[0] | {"segments": []}]},
+        "shocks[0].segments",
+        "is an empty list",
+        "omit the key",
+    ),
+    "a shock that hits somebody twice": (
+        {"shocks": [SHOCKS[0] | {"segments": ["complex", "complex"]}]},
+        "shocks[0].segments",
+        "more than one 'complex'",
+        "own name",
+    ),
+    "two shocks of one name to a reader": (
+        {"shocks": [SHOCKS[0], SHOCKS[0] | {"name": f" {SHOCKS[0]['name']}"}]},
+        "shocks",
+        "more than one 'prices'",
+        "own name",
+    ),
+    "a cv beyond a computer's numbers": (
+        {
+            "population": {
+                "segments": [
+                    SEGMENTS[0] | {"severity": {"family": "lognormal", "mean": 1.0, "cv": 1e155}},
+                    *SEGMENTS[1:],
+                ]
+            }
+        },
+        "population.segments[0].severity",
+        "outside the range",
+        "sensible size",
+    ),
     "another version": ({"schema_version": 99}, "schema_version", "99 must be 1", "version of the program"),
 }
 

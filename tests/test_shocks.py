@@ -8,7 +8,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, raw
+from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, of_everybody, raw
 from scipy import stats
 from test_exact import ALARM, exact_of, scores
 
@@ -89,7 +89,7 @@ def test_simulated_figures_agree_with_the_exact_ones(name, membership):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("by segment", {"shocks": [PRICES | {"segments": []}, WINTER | {"segments": []}]}),
+        ("by segment", {"shocks": [of_everybody(PRICES), of_everybody(WINTER)]}),
         ("correlated", {"shocks": [PRICES, WINTER], "shock_correlations": together(-0.6)}),
         ("rare", {"shocks": [{"name": "influenza", "cv": RareShock(**INFLUENZA).cv}]}),
         ("rare by segment", {"shocks": [INFLUENZA | {"segments": ["well"]}, STRIKE]}),
@@ -397,7 +397,7 @@ def test_scenarios_of_old_have_their_ids_and_their_draws():
 
 def test_whom_shocks_hit_and_how_they_correlate_is_in_the_id():
     ids = {make(shocks=[PRICES, WINTER], shock_correlations=together(v)).scenario_id for v in (0.1, 0.2)}
-    ids |= {make(shocks=[PRICES, WINTER]).scenario_id, make(shocks=[PRICES, WINTER | {"segments": []}]).scenario_id}
+    ids |= {make(shocks=[PRICES, WINTER]).scenario_id, make(shocks=[PRICES, of_everybody(WINTER)]).scenario_id}
     assert len(ids) == 4
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import make, raw
+from conftest import make, of_everybody, raw
 from scipy import stats
 from test_exact import ALARM
 
@@ -48,7 +48,7 @@ CASES = {
     },
 }
 WRONG = {
-    "everybody hit": ("by segment", {"shocks": [HEAT | {"segments": []}, PRICES]}),
+    "everybody hit": ("by segment", {"shocks": [of_everybody(HEAT), PRICES]}),
     "the others hit": ("rare", {"shocks": [PLAGUE | {"segments": ["well"]}, STRIKE | {"segments": ["complex"]}]}),
     "not correlated": ("correlated", {"shock_correlations": []}),
     "the wrong sign": ("against each other", {"shock_correlations": pair("heat", "cold", 0.8)}),

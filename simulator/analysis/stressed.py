@@ -45,7 +45,24 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     raw = _by_figures(scenario)
     for change in changes:
         change.apply(raw)
-    return scenario_from(raw | {"designs": ()}, "stress")
+    truth = scenario_from(raw | {"designs": ()}, "stress")
+    left = _mean_cost(truth) / _mean_cost(scenario)
+    if not _LEAST_LEFT <= left <= 1 / _LEAST_LEFT:
+        raise SimulatorError(
+            "stress", None, f"leaves {100 * left:.3g}% of the expected cost", "let it leave 1% to 10,000% of it"
+        )
+    return truth
+
+
+_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
+
+
+def _mean_cost(scenario: Scenario) -> float:
+    """Expected cost of a person, money per year."""
+    model = scenario.cost_model
+    shares = [*model.shares, *(1.0 for _ in scenario.population.rare_services)]
+    means = (stream.rate * stream.severity.moments.raw[1] for stream in model.streams)
+    return float(sum(share * mean for share, mean in zip(shares, means, strict=True)))
 
 
 def _by_figures(scenario: Scenario) -> dict[str, Any]:

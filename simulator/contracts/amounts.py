@@ -39,7 +39,7 @@ def mistakes_of_amounts(
         if not layers or not _may_run_out(design, model):
             continue
         exact = exact or Exact(model.as_one)
-        left = _budget_a_head(design, exact, layers)
+        left, _ = budget_a_head(design, exact, layers)
         if left <= 0:
             yield mistake(
                 f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it",
@@ -64,7 +64,8 @@ def _may_run_out(design: Design, model: CostModel) -> bool:
     return not isinstance(design.budget, BySegment) or set(design.budget.amounts) == names
 
 
-def _budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> float:
+def budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> tuple[float, float]:
+    """A design's budget under a rule, and the expected cost before it, money a head and year."""
     heads = head_counts(_PEOPLE, exact.model.shares)[None, :]
     gross, kept = (float(exact.total(heads, rule).mean[0]) for rule in ([], layers))
     names = [segment.name for segment in exact.model.population.segments]
@@ -74,4 +75,4 @@ def _budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> float:
         sd=np.zeros(()), luck=np.zeros(()), baseline=np.zeros(()), segment_members=people, usual_members=people,
         year=design.year,
     )  # fmt: skip
-    return float(design.budget.evaluate(expected)) / _PEOPLE
+    return float(design.budget.evaluate(expected)) / _PEOPLE, gross / _PEOPLE

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in
+from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .context import CalendarYear, calendar_years
@@ -254,9 +254,7 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
         Its grid of thresholds.
     """
     known, grid = set(segments), set(thresholds) | {math.inf}
-    names = [design.name for design in designs]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield mistake(f"name design {name!r} twice", "give each design its own name", value=None)
+    yield from names_differ(designs)
     for design in designs:
         if isinstance(design.budget, BySegment) and set(design.budget.amounts) != known:
             yield mistake(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..base import Fraction, Name, NonNegative, Term, mistake
+from ..base import Fraction, Name, NonNegative, Term, mistake, names_differ
 from .accounts import Accounts
 from .context import Array
 from .mitigation import Basis
@@ -149,9 +149,7 @@ class Protection(Term):
 
 def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
     """Sentences for parties that do not fit together."""
-    names = [party.name for party in parties]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield mistake(f"name party {name!r} twice", "give each party its own name", value=None)
+    yield from names_differ(parties)
     for field, what in (("funds", "the money from outside"), ("delivers", "the retained cost")):
         total = sum(getattr(party, field) for party in parties)
         if abs(total - 1.0) > 1e-6:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake
+from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake, names_differ
 from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12
@@ -52,21 +52,12 @@ class Measure(Term):
         return np.clip(1.0 + lead / abs(self.target - self.minimum), 0.0, 1.0)
 
 
-def _names_once(raw: Any) -> Any:
-    try:
-        names = [each["name"] if isinstance(each, dict) else each.name for each in raw]
-    except (TypeError, KeyError, AttributeError):
-        return
-    if len(set(names)) < len(names):
-        yield mistake("names a measure twice", "give each its own name")
-
-
 class Quality(Term):
     """How quality turns out: a score that is given, or measures that are drawn."""
 
     score: Fraction | None = None
     """The score, where it is given and not drawn."""
-    measures: Annotated[tuple[Measure, ...], also(_names_once)] = ()
+    measures: Annotated[tuple[Measure, ...], also(names_differ)] = ()
     """Measures whose weighted points make the score."""
     correlation: Fraction = 0.0
     """Correlation between any two measures' luck (Gaussian copula); 0 is independent."""

@@ -78,6 +78,14 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     return table.outcome()
 
 
+def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresholds: int) -> int:
+    """Bytes that a file of settled designs takes, about."""
+    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+    parties = len({party.name for design in designs for party in design.parties})
+    columns = len(designs) * (thresholds if swept else 1) * (len(MONEY_BY_PARTY) * parties + len(MONEY))
+    return 8 * replicates * sizes * columns + 200_000
+
+
 def _check_names(designs: Sequence[Design]) -> None:
     names = [design.name for design in designs]
     if not names:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from ..base import Name, People, Positive, Term, Threshold, also, mistake
+from ..base import Name, People, Positive, Term, Threshold, also, mistake, names_differ
 from .calibrate import Calibrated
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .severity import AnySeverity, Severity
@@ -92,17 +92,6 @@ class Unit(Term):
     """People in the unit, for one year."""
     shares: dict[str, Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]] | None = None
     """Share of each segment in this unit; those that the segments give where absent."""
-
-
-def names_differ(raw: Any) -> Iterator[Any]:
-    """A check of a list of terms: no name twice."""
-    try:
-        names = [part["name"] if isinstance(part, dict) else part.name for part in raw]
-    except (TypeError, KeyError, AttributeError):
-        return
-    repeated = sorted({str(name) for name in names if names.count(name) > 1})
-    if repeated:
-        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name")
 
 
 def _shares_add_up(raw: Any) -> Iterator[Any]:

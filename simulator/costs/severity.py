@@ -97,8 +97,11 @@ class Severity(Term):
             listed = " or ".join("(" + ", ".join(way) + ")" for way in self.ways)
             found = ", ".join(sorted(given)) or "none of its figures"
             raise mistake(f"has {found}, which does not determine it", f"give exactly {listed}")
-        with np.errstate(all="ignore"):
-            median = float(self.isf(0.5))
+        try:
+            with np.errstate(all="ignore"):
+                median = float(self.isf(0.5))
+        except ArithmeticError:
+            median = math.nan
         if not math.isfinite(median):
             raise mistake("has figures outside the range of a computer's numbers", "give figures of a sensible size")
         return self

@@ -18,14 +18,30 @@ from pydantic import Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 from scipy import special
 
-from ..base import Name, OpenFraction, Term, mistake
+from ..base import Name, OpenFraction, Term, also, mistake, name_key, nothing_twice
 
 Array = NDArray[np.float64]
 
 SHOCK_BOUND = 6.0
 """A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
 
-Segments = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(exclude_if=lambda names: not names)]
+
+def _some_each_once(raw: Any) -> Iterator[PydanticCustomError]:
+    """A list that is given names somebody, and nobody twice."""
+    if not isinstance(raw, list | tuple):
+        return
+    if not raw:
+        yield mistake(
+            "is an empty list", "name whom the shock hits, or omit the key: then it hits everybody", value=None
+        )
+    yield from nothing_twice([name_key(name) for name in raw])
+
+
+Segments = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(exclude_if=lambda names: not names),
+    also(_some_each_once),
+]
 """Names of the segments and rare services that a shock hits; everybody where there are none."""
 
 

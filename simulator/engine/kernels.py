@@ -21,18 +21,12 @@ References
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
 
-import numba
 import numpy as np
 
 from ..costs.tables import BODY_CELLS, CELLS_PER_OCTAVE, TAIL_OCTAVES
-
-logger = logging.getLogger(__name__)
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from .compiled import compiled, drop_damaged_cache
 
 # Purposes: the third argument of every stream. Append; never renumber.
 USERS = 1  # who has any cost
@@ -50,14 +44,6 @@ BODY_CELLS_LOG2 = BODY_CELLS.bit_length() - 1
 CELLS_PER_OCTAVE_LOG2 = CELLS_PER_OCTAVE.bit_length() - 1
 
 PEOPLE, IN_SCOPE, OUT_OF_SCOPE = 0, 1, 2  # kinds of stream: a segment, or a rare service
-
-
-def _compiled(function: _Function) -> _Function:
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # nowhere to write the cache: a read-only install without a home
-        logger.warning("numba has nowhere to keep %s; it is compiled afresh (set NUMBA_CACHE_DIR)", function.__name__)
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
 _M0 = np.uint64(0xD2511F53)
@@ -84,7 +70,7 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 _BELOW_ONE = 1.0 - 2.0**-53
 
 
-@_compiled
+@compiled
 def philox(words, blocks, c0, c1, c2, c3, k0, k1):
     """Fill `words` (4 quarters of `blocks`) with Philox4x32-10 of the counters c0, c0 + 1, …; uint64 throughout."""
     for j in range(blocks):
@@ -109,7 +95,7 @@ def philox(words, blocks, c0, c1, c2, c3, k0, k1):
         words[3 * blocks + j] = x3
 
 
-@_compiled
+@compiled
 def _uniform(words, position, c1, c2, c3, k0, k1):
     """The uniform in (0, 1) at `position` of a stream, 52 bits, two a block; `words` is scratch of length 4."""
     if position & 1 == 0:
@@ -120,7 +106,7 @@ def _uniform(words, position, c1, c2, c3, k0, k1):
     return (float(((high << _32) | low) >> np.uint64(12)) + 0.5) * _TWO_52
 
 
-@_compiled
+@compiled
 def uniforms_into(out, purpose, stream, replicates, k0, k1):
     """Fill `out` (replicate, position) with the uniforms of one stream."""
     words = np.empty(4, np.uint64)
@@ -130,7 +116,7 @@ def uniforms_into(out, purpose, stream, replicates, k0, k1):
             out[r, j] = _uniform(words, j, c1, np.uint64(replicates[r]), np.uint64(0), k0, k1)
 
 
-@_compiled
+@compiled
 def _stirling_tail(k):
     """log k! less Stirling's first terms."""
     if k < 10:
@@ -157,7 +143,7 @@ def _stirling_tail(k):
     return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (k + 1.0)
 
 
-@_compiled
+@compiled
 def binomial(words, n, p, c1, c2, c3, k0, k1):
     """An exact binomial(n, p) from the stream (c1, c2, c3): inversion while n·min(p, 1 − p) < 10, else BTRS [2]_."""
     if n <= 0 or p <= 0.0:
@@ -172,7 +158,7 @@ def binomial(words, n, p, c1, c2, c3, k0, k1):
     return k if p <= 0.5 else n - k
 
 
-@_compiled
+@compiled
 def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):
     odds = p / (1.0 - p)
     first = math.exp(n * math.log1p(-p))
@@ -189,7 +175,7 @@ def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):
         # what is left is below 1e-16 of probability (rounding): draw again
 
 
-@_compiled
+@compiled
 def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
     spread = math.sqrt(n * p * (1.0 - p))
     b = 1.15 + 2.53 * spread
@@ -226,7 +212,7 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
             return int(k)
 
 
-@_compiled
+@compiled
 def poisson(words, mean, c1, c2, c3, k0, k1):
     """An exact Poisson(mean) from the stream (c1, c2, c3): inversion below a mean of 10, else PTRS [3]_."""
     if mean <= 0.0:
@@ -236,7 +222,7 @@ def poisson(words, mean, c1, c2, c3, k0, k1):
     return _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1)
 
 
-@_compiled
+@compiled
 def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
     first = math.exp(-mean)
     position = 0
@@ -251,7 +237,7 @@ def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
             chance *= mean / (k + 1.0)
 
 
-@_compiled
+@compiled
 def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
@@ -274,7 +260,7 @@ def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):
             return int(k)
 
 
-@_compiled
+@compiled
 def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
     """Σ of `count` body claims in units of the table: (2³² cells high, 2²² parts of the low word low)."""
     total = np.uint64(0)
@@ -296,7 +282,7 @@ def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
     return total
 
 
-@_compiled
+@compiled
 def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
     """Add the first `count` of `costs` to what lies above each ascending threshold; `costs` is used up."""
     for d in range(thresholds.shape[1]):
@@ -319,7 +305,7 @@ def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
         count = kept
 
 
-@_compiled
+@compiled
 def draw_block(
     key,
     replicates,
@@ -455,3 +441,6 @@ def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count
     with np.errstate(over="ignore"):
         uniforms_into(drawn, purpose, stream, np.asarray(replicates, np.int64), key[0], key[1])
     return drawn
+
+
+drop_damaged_cache(draw_block, "kernels")

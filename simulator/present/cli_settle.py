@@ -22,7 +22,7 @@ from .shell import (
     tell,
     written,
 )
-from .tidy import LAST, dataset_json, tidy
+from .tidy import LAST, as_csv, dataset_json, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +148,7 @@ def _settle_draws(
     from .text_settle import comparison_report
     from .verdicts import verdicts
 
-    ledger, designs = _ledger(source, replicates, seed)
+    ledger, designs = _ledger(source, replicates, seed, out)
     outcome = settle_designs(ledger, with_reference(designs, reference))
     compared = with_exact(compare(outcome, loss_over=loss_over))
     if out:
@@ -161,7 +161,11 @@ def _settle_draws(
     )
 
 
-def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.Dataset, tuple[Design, ...]]:
+def _ledger(
+    source: str, replicates: int | None, seed: int | None, out: str | None
+) -> tuple[xr.Dataset, tuple[Design, ...]]:
+    from ..contracts.settle import expected_size
+    from ..files import check_space
     from ..ledger import draws_of, open_ledger
     from ..runs import designs_of, simulate
 
@@ -173,6 +177,12 @@ def _ledger(source: str, replicates: int | None, seed: int | None) -> tuple[xr.D
         designs = scenario.designs
     if not designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
+    if out and source.endswith(".nc"):
+        shape = (drawn.sizes["replicate"], drawn.sizes["population_size"], drawn.sizes["threshold"])
+    elif out:
+        shape = (scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size)
+    if out:
+        check_space(out, expected_size(designs, *shape), "name another place, or ask for fewer replicates")
     return drawn if source.endswith(".nc") else simulate(scenario), designs
 
 
@@ -213,7 +223,7 @@ def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, asi
     for note in notes if aside else ():
         click.echo(f"simulator: {note}", err=True)
     if out:
-        write_whole(out, lambda partial: settled.to_csv(partial, index=False))
+        write_whole(out, lambda partial: partial.write_text(as_csv(settled), encoding="utf-8"))
     return Told(
         lambda: actuals_report(settled),
         lambda: settled.astype(object).to_dict("records"),

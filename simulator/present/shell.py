@@ -165,12 +165,11 @@ def write_picture(ax: Axes, path: str) -> None:
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
     without_display()
-    from ..files import write_whole
     from .plots.variance import plotted, variance_by_size
 
     figures = Path(path).with_suffix(".csv")
     write_picture(variance_by_size(summary), str(path))
-    write_whole(figures, lambda partial: plotted(summary).to_csv(partial, index=False))
+    _write_text(as_csv(plotted(summary)), str(figures))
     return figures
 
 

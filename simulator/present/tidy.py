@@ -136,7 +136,12 @@ def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def as_csv(rows: pd.DataFrame) -> str:
     """The long table as CSV."""
-    return str(rows.to_csv(index=False, lineterminator="\n"))
+    return str(rows.map(_as_text).to_csv(index=False, lineterminator="\n"))
+
+
+def _as_text(cell: Any) -> Any:
+    """A text that no spreadsheet takes for a formula: an apostrophe goes before a sign with which one begins."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +149,23 @@ def as_csv(rows: pd.DataFrame) -> str:
 
 def as_json(value: Any) -> str:
     """JSON as the verbs print it."""
-    return json.dumps(plain(value), ensure_ascii=False, indent=2, allow_nan=False)
+    return json.dumps(_harmless(plain(value)), ensure_ascii=False, indent=2, allow_nan=False)
+
+
+_UNSEEN = dict.fromkeys(
+    [*range(9), 11, 12, *range(14, 32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F),
+     *range(0x2066, 0x206A)]
+)  # fmt: skip
+"""Control characters, and those that turn the direction of writing: they make a text look like another."""
+
+
+def _harmless(value: Any) -> Any:
+    """Texts without characters that a terminal obeys or a reader does not see."""
+    if isinstance(value, str):
+        return value.translate(_UNSEEN)
+    if isinstance(value, Mapping):
+        return {_harmless(key): _harmless(part) for key, part in value.items()}
+    return [_harmless(part) for part in value] if isinstance(value, list) else value
 
 
 def dataset_json(answer: xr.Dataset, over: Sequence[str] = ()) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from ..base import SimulatorWarning
 
 
 class Sentence(click.ClickException):
@@ -64,6 +68,9 @@ def own_words() -> Iterator[None]:
             )  # what is left to be flushed has a place to go
         if isinstance(error, BrokenPipeError):
             raise SystemExit(0) from None
+        if error.filename:
+            what = f"{error.filename}: cannot be read or written ({error.strerror})"
+            raise Sentence(f"{what}; check its name and its permissions") from None
         raise Sentence(f"the answer could not be written ({error.strerror}); free some space") from None
     except click.UsageError as error:
         if _asks_for_help(error):
@@ -188,3 +195,18 @@ class Verbs(_Speaking, click.Group):
     """The verbs together."""
 
     command_class = Verb
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does it, with letters that the terminal lacks replaced, and warnings as sentences."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", SimulatorWarning)
+            warnings.showwarning = _warned
+            return super().main(*args, **kwargs)
+
+
+def _warned(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, SimulatorWarning):
+        click.echo(f"simulator: {message}", err=True)

@@ -23,6 +23,7 @@ from matplotlib.transforms import Bbox
 from ...files import write_whole
 from ..text import money, people, provenance
 from .colours import GREY, WORDS
+from .fonts import all_letters
 
 MOST_SERIES = 4
 _STYLE = Path(__file__).with_name("house.mplstyle")
@@ -303,5 +304,6 @@ def percentage(share: float, signed: bool = False, figures: int = 3) -> str:
 def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
     """Write the picture, whole or not at all; the ending of the name (png, svg, pdf) tells the form."""
     figure: Any = ax.get_figure(root=True)
-    write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
+    with all_letters(figure):
+        write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
     plt.close(figure)

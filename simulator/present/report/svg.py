@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
+from ..plots.fonts import all_letters
+
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -41,7 +43,8 @@ def inline_svg(draw: Callable[[], Axes], name: str, title: str, told: str) -> st
         figure = axes.get_figure(root=True)
         assert figure is not None
         written = io.StringIO()
-        figure.savefig(written, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+        with all_letters(figure):
+            figure.savefig(written, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
         plt.close(figure)
     return _embedded(_UNWRITABLE.sub("", written.getvalue()), name, title, told)
 
