@@ -84,8 +84,8 @@ def settle(
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     with clear_errors():
-        _refuse_idle(source, {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot,
-                              "--out": out, "--replicates": replicates, "--seed": seed, **_options_of(rows)})  # fmt: skip
+        given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
+        _refuse_idle(source, {**given, "--replicates": replicates, "--seed": seed, **_options_of(rows)})
         for read in filter(None, (source, actuals)):
             check_told(as_json, csv, read)
             check_output("--out", out, read)

@@ -77,7 +77,7 @@ def _are_labels(column: Column) -> bool:
 
 
 def levels_of(rule: SegmentRule, column: Column, conditions: Sequence[Condition]) -> list[Column]:
-    """Values of the column that each segment of `assign` may have, one for every answer that the conditions can give."""
+    """Values that each segment of `assign` may have, one for every answer that the conditions can give."""
     if not rule.cuts:
         levels = column.by_level[1]
         if _are_labels(column):
