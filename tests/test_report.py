@@ -384,7 +384,7 @@ def test_every_kind_of_ledger_has_a_report(kind: str) -> None:
 def test_one_population_is_answered_by_its_chance() -> None:
     ledger = sim.simulate(make(simulation={"population_sizes": [250]}), progress=False)
     cell = sim.summarise(ledger).isel(population_size=0, threshold=-1).sel(margin=0.03)
-    told = re.search(r"is (\S+ ± \S+) with no exclusion", answer_text(gather(ledger)))[1]
+    told = re.search(r"is (\S+ ± \S+) without exclusion", answer_text(gather(ledger)))[1]
     assert agrees(told, float(cell["p_overspend"]), float(cell["p_overspend_se"]))
 
 

@@ -101,7 +101,7 @@ def test_the_answer_speaks_of_every_design_and_the_explorer_opens_at_the_contrac
 
 def test_the_smallest_size_is_said_to_be_enough() -> None:
     told = answer_text(gather(drawn(designs=[], stresses=[]), margin=2.0))
-    assert "at most 5%, 300 people, the smallest size simulated, are already enough with no exclusion" in told
+    assert "at most 5%, 300 people, the smallest size simulated, are already enough without exclusion" in told
     assert "or fewer people" not in told and "a contract needs" not in told
 
 

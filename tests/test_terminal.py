@@ -74,7 +74,7 @@ def test_the_smallest_size_that_is_enough_is_told_in_a_sentence() -> None:
     assert "to 5%, 200,000 people, the smallest size simulated, are already enough without exclusion" in said
     assert "or fewer" not in said
     told = answer_text(gather(ledger, 0.05))
-    assert "200,000 people, the smallest size simulated, are already enough with no exclusion" in told
+    assert "200,000 people, the smallest size simulated, are already enough without exclusion" in told
     assert "needs" not in told
 
 

@@ -49,9 +49,14 @@ def spread_of(surplus: xr.DataArray, outcome: xr.Dataset) -> Spread:
     dims = ["replicate", *([] if place is None else [place]), "design"]
     ordered = surplus.transpose(*dims, ...)
     values = ordered.values if place is not None else ordered.values[:, None]
-    found = _spread(values - values.mean(axis=0), strata_of(surplus), _references(outcome, place))
-    like = ordered.isel(replicate=0, drop=True)
-    return Spread(*(like.copy(data=part.reshape(like.shape)) for part in found))
+    strata, like = strata_of(surplus), ordered.isel(replicate=0, drop=True)
+    # one population after the other: all together would take several times the memory of the outcome
+    found = [
+        _spread(values[:, [at]] - values[:, [at]].mean(axis=0), strata, _references(outcome, place, at))
+        for at in range(values.shape[1])
+    ]
+    together = (np.concatenate(parts, axis=0) for parts in zip(*found, strict=True))
+    return Spread(*(like.copy(data=part.reshape(like.shape)) for part in together))
 
 
 def _spread(centred: Array, strata: Strata | None, known: Sequence[_Reference]) -> tuple[Array, Array, Array, Array]:
@@ -100,12 +105,13 @@ def _closest(shares: Sequence[Array], figures: Sequence[Array], shape: tuple[int
     return found
 
 
-def _references(outcome: xr.Dataset, place: str | None) -> list[_Reference]:
-    """The costs of an outcome that have an exact fourth moment."""
+def _references(outcome: xr.Dataset, place: str | None, at: int) -> list[_Reference]:
+    """The costs of one population of an outcome that have an exact fourth moment."""
     if "reference_cost" not in outcome or place is None or outcome.sizes["replicate"] < _FEWEST:
         return []
-    costs = outcome["reference_cost"].transpose("reference", "replicate", place).values
-    moments = outcome["reference_moment"].transpose("reference", "moment", "parameter_set", place).values
+    one = {place: [at]}
+    costs = outcome["reference_cost"].isel(one).transpose("reference", "replicate", place).values
+    moments = outcome["reference_moment"].isel(one).transpose("reference", "moment", "parameter_set", place).values
     strata = strata_of(outcome)
     return [
         _Reference(cost, exact, strata)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import xarray as xr
 
-from ..text import rules as threshold_names
+from ..text import rules
+
+
+def threshold_names(shown: xr.Dataset) -> list[str]:
+    """A name each threshold, such as "cap £50k" or "no exclusion"."""
+    return rules(shown)
 
 
 def one_threshold(cells: xr.Dataset) -> str:
