@@ -24,7 +24,8 @@ def compiled(function: _Function) -> _Function:
         made: Any = numba.njit(nogil=True, cache=True)(function)
     except (RuntimeError, OSError):  # nowhere to write: a read-only install without a home, or a full disk
         _say_once("numba has nowhere to keep the compiled loops: they are compiled afresh (set NUMBA_CACHE_DIR)")
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+        plain: Any = numba.njit(nogil=True)(function)
+        return plain  # type: ignore[no-any-return]
     cache = getattr(made, "_cache", None)
     if cache is not None:
         cache.save_overload = _saved_if_possible(cache.save_overload)

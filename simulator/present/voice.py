@@ -203,7 +203,7 @@ class Verbs(_Speaking, click.Group):
                 stream.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("always", SimulatorWarning)
-            warnings.showwarning = _warned
+            warnings.showwarning = _warned  # type: ignore[assignment] - shorter, and called by position
             return super().main(*args, **kwargs)
 
 

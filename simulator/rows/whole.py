@@ -39,4 +39,4 @@ def _cells(column: Column) -> NDArray[Any]:
     if not others:
         return numbers
     codes, levels = column.by_level
-    return np.append(levels.astype(object), None)[codes]
+    return np.append(levels.astype(object), np.array([None], object))[codes]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..severity import Severity
 from . import measures
 from .bodies import FAMILIES, Body, with_errors_of
-from .disclosure import SMALLEST_COUNT, figures, round_amount
+from .disclosure import SMALLEST_COUNT, figures
 from .empirical import resampled
 from .groups import groups_of
 from .held_out import Candidate, Half, candidates, simplest
@@ -145,11 +145,7 @@ def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
 def _own_tail(sample: Sample, how: Options) -> Tail | None:
     if how.tail_above == math.inf:
         return None
-    return (
-        choose_tail(sample, how.smallest)
-        if how.tail_above is None
-        else fit_tail(sample, round_amount(how.tail_above, 3))
-    )
+    return choose_tail(sample, how.smallest) if how.tail_above is None else fit_tail(sample, figures(how.tail_above, 3))
 
 
 def _tried(
