@@ -36,7 +36,8 @@ _GONE = 2e-9  # of a block of frequencies after which nothing is left; a truncat
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
-_LONGEST, _LONGEST_SHOCKED = 1 << 16, 1 << 12  # terms of a law that has steps
+_SHORTEST, _LONGEST = 1 << 12, 1 << 16  # the most terms of a law that has steps
+_MOST_WORK = 400_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
@@ -78,7 +79,7 @@ def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
     low, high, beyond = total.range(mean, sd, few=True)
     on_lattice, unit = total.steps.lattice(high - low)
     lattice = lattice_of(on_lattice, unit, low, high)
-    longest = _LONGEST_SHOCKED if total.has_shocks else _LONGEST
+    longest = total.longest(high - low)
     until, left_out = total.steps.needed(_LEFT_OUT, longest * np.pi / (high - low))
     count = int(np.clip(math.ceil(until * (high - low) / np.pi) + 1, 64, longest))
     frequency = np.pi * np.arange(1, count, dtype=float) / (high - low)
@@ -104,7 +105,6 @@ class _Total:
         self._mixes = model.case_mixes(heads) if model.sampled else []
         self._kept_share = min(mean / self._gross.sum(), 1.0)
         self._degree = 0
-        self.has_shocks = bool(model.shocks)
         self.steps = Steps(transforms, heads, rule, self._expected)
 
     def range(self, mean: float, sd: float, few: bool = False) -> tuple[float, float, float]:
@@ -140,6 +140,15 @@ class _Total:
         """Logarithm of the size of E[exp(i·t·total)] at frequencies above 0, without shocks."""
         carrier = _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))
         return np.asarray(self._exponent(frequency, carrier).real.ravel())
+
+    def longest(self, span: float) -> int:
+        """The most terms that a series over so much money may have."""
+        most, pull = _LONGEST, self.steps.pull * (np.pi / span)
+        while self._model.shocks and most > _SHORTEST:
+            if most * joint_nodes(self._model.joint_shocks, pull=most * pull).weights.size <= _MOST_WORK:
+                break
+            most //= 2
+        return most
 
     def characteristic(self, frequency: Array, to_the_end: bool = False) -> tuple[Complex, float]:
         """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it."""
