@@ -31,8 +31,8 @@ from .tails import Tail
 Array = NDArray[np.float64]
 
 WORST_MISS = 1.25
-"""The most that a family may miss in any figure of the half left out, beside the rows. The true family seldom misses
-more: once in 40 samples of 1,500 rows (benchmarks/fit_studies.py)."""
+"""The most that a family may miss in any figure of the half left out, beside the rows. Of samples of 1,500 rows of a
+known family two in a hundred had it miss more."""
 WORST_OWN_MISS = 0.75
 """The most that it may miss in any figure of the rows that it was fitted to, in standard errors of the difference
 between random halves: 1.5 standard errors of the rows together."""
