@@ -257,8 +257,8 @@ def _mean_sentences(model: FittedModel) -> list[str]:
     ratio = float(mean["fitted"] / mean["observed"])
     if math.isnan(ratio):
         return [
-            "One or two patients outweigh all others of a segment: its mean is not told, and the law leaves out a part of "
-            "their cost."
+            "One or two patients outweigh all others of a segment: its mean is not told, and the law leaves out a part "
+            "of their cost."
         ]
     if abs(ratio - 1) > _WRONG_MEAN:
         told = percent(ratio, ratio * float(mean["observed_se"] / mean["observed"]))
