@@ -264,7 +264,7 @@ def test_nobody_who_outweighs_all_others_is_to_be_worked_out() -> None:
     model = fit(table, cost="total", sets=0)
     guesses = np.array(reconstructions(model, len(table)))
     assert not np.any(np.abs(guesses / COST - 1) < 0.6)
-    assert any("One patient makes more than half" in sentence for sentence in str(fit_report(model)).splitlines())
+    assert any("One or two patients outweigh" in sentence for sentence in str(fit_report(model)).splitlines())
     # a control: without the rule the guesses come close
     told = table["total"].std(ddof=0) * np.sqrt(len(table)), table["total"].sum()
     assert all(abs(guess / COST - 1) < 0.6 for guess in told)

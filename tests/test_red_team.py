@@ -490,6 +490,19 @@ def test_ten_rows_of_one_patient_are_one_patient() -> None:
     assert groups_of(sample_of(costs, np.ones(1_200)), 10).n[-1] < 20
 
 
+def test_one_patient_of_many_rows_who_outweighs_all_is_brought_down() -> None:
+    costs = np.r_[lognormal(400, 19), np.full(6, 200_000.0)]
+    who = np.r_[np.arange(400), np.full(6, 400)].astype(np.int64)
+    sample = sample_of(costs, np.ones(406), person=who)
+    assert dominated(sample.spent()) and not dominated(sample_of(costs, np.ones(406)).spent())
+    assert not dominated(sample.tempered().spent())
+    model = fit({"c": costs, "who": who}, cost="c", person="who", family="gamma", tail_above=np.inf, sets=0)
+    law = float(model.goodness["fitted"].isel(segment=-1).sel(measure="mean"))
+    assert abs((law * 406 - costs[:400].sum()) / 1_200_000.0 - 1) > 0.4
+    assert np.isnan(model.goodness["observed"].isel(segment=-1)).all()
+    assert abs((costs.mean() * 406 - costs[:400].sum()) / 1_200_000.0 - 1) < 1e-9  # the control: the plain mean
+
+
 # ── two files ────────────────────────────────────────────────────────────────────────────────────
 
 

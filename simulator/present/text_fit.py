@@ -325,7 +325,10 @@ def _mean_sentences(model: FittedModel) -> list[str]:
     mean = model.goodness.isel(segment=-1).sel(measure="mean")
     ratio = float(mean["fitted"] / mean["observed"])
     if math.isnan(ratio):
-        return ["One patient makes more than half of the cost of a segment: the mean is not told."]
+        return [
+            "One or two patients outweigh all others of a segment: its mean is not told, and the law leaves out a part "
+            "of their cost."
+        ]
     if abs(ratio - 1) > _WRONG_MEAN:
         told = percent(ratio, ratio * float(mean["observed_se"] / mean["observed"]))
         return [f"The fitted mean is {told} of the observed one: do not use this fit for a budget."]

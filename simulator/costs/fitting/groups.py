@@ -158,8 +158,8 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
     each, square = weight / n * scale, users.squares(ends) / n * scale**2
     zero = (sample.zero_w, sample.zero_w2, sample.zero_count)
     met = tuple(taken[above] for above in sorted(taken, reverse=True))
-    weights, squares = (np.array([figures(float(one), 4) for one in values]) for values in (each, square))
-    return Groups(told, weights, squares, mean, low, high, met, zero)
+    each, square = (np.array([figures(float(one), 4) for one in values]) for values in (each, square))
+    return Groups(told, each, square, mean, low, high, met, zero)
 
 
 def _spans(between: list[float], mean: Array, spread: Array) -> tuple[Array, Array]:

@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 MOST_ROWS = 100_000
 """Above this many users their costs are binned."""
 BINS = 10_000
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,20 +185,23 @@ class Sample:
         """The sample for a law: a patient who would outweigh all others counts for no more than they.
 
         Any law that keeps the mean would else tell his cost. Where the two costliest do so together, both are
-        brought down to where the rest keep the largest from being told.
+        brought down to where the others keep the largest from being told.
         """
-        each = self.w / self.count
-        if self.count[-1] > 1 or self.person is not None or self.x.size < 3 or not dominated(self.spent()):
+        spent = self.spent()
+        if spent.size < 3 or not dominated(spent):
             return self
-        if int(np.argmax(each * self.x)) < self.x.size - 1:
-            return self
-        w, x = each, self.x.copy()
-        others = float(self.w[:-1] @ x[:-1])
-        x[-1] = max(min(x[-1], others / w[-1]), x[-2])
-        rest = others - float(w[-2] * x[-2])
-        most = rest / NEAREST_GUESS * (1 + 1e-9)
-        x[-2:] = np.minimum(x[-2:], np.maximum(most / w[-2:], x[-3]))
-        return replace(self, x=x) if x[-2] > x[-3] else self
+        *others, second, first = np.sort(spent)
+        rest = math.fsum(others)
+        most = min(rest + second, first) * (1 - _SLACK)
+        if rest < NEAREST_GUESS * most:
+            most = rest / NEAREST_GUESS * (1 - _SLACK)
+        count = self.count.astype(np.int64)
+        whose = np.arange(count.sum()) if self.person is None else np.unique(self.person, return_inverse=True)[1]
+        x = np.repeat(self.x, count) * np.minimum(1.0, most / spent)[whose]
+        order = np.argsort(x, kind="stable")
+        w, w2 = (np.repeat(weight / self.count, count)[order] for weight in (self.w, self.w2))
+        person = None if self.person is None else self.person[order]
+        return replace(self, x=x[order], w=w, w2=w2, count=np.ones(x.size), person=person)
 
     def scaled(self, factor: float) -> Sample:
         """All costs times a factor."""

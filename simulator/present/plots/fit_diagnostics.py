@@ -133,7 +133,7 @@ def _note(curves: xr.Dataset, told: str = "") -> str:
         "Lines: fitted, exact for the model.",
         told,
         f"No mark stands for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
-        "Where there is no bar, it is smaller than the mark, or would tell of one patient." if known else _NO_ERRORS,
+        "Where there is no bar, it is smaller than the mark." if known else _NO_ERRORS,
         _not_drawn(curves),
     ]
     return " ".join(part for part in parts if part)
