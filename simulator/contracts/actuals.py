@@ -22,7 +22,7 @@ from .shared_designs import load_designs as load_designs
 from .sharing import MinimumRate
 
 
-def settle_actuals(design: Design | Sequence[Design], frame: Any, **rows: Unpack[LayoutOptions]) -> pd.DataFrame:
+def settle_actuals(design: Design | Sequence[Design], frame: Any, **table: Unpack[LayoutOptions]) -> pd.DataFrame:
     """Settle actual figures.
 
     Parameters
@@ -34,7 +34,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: Any, **rows: Unpack
     frame : path-like or DataFrame
         One row an organisation and year, from a file (CSV, Parquet, Excel) or a frame; columns as in `rows.COLUMNS`, or
         as in the public files of the Medicare Shared Savings Program. Money per year in one currency.
-    **rows
+    **table
         How the table is laid out: `missing`, texts that stand for a missing value besides the empty cell; `sheet`, by
         name or number from 1; `header_row`, the row that names the columns, from 1; `columns`, other names for them
         ("benchmark=Budget 2023"); `blank_as_zero`, whether a blank cost, adjustment or relief is 0.
@@ -67,7 +67,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: Any, **rows: Unpack
         raise SimulatorError("designs", None, "are none", "give at least one design")
     if isinstance(frame, pd.DataFrame) and frame.empty:
         raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
-    return settle_rows(designs, year_end_rows(frame, **rows))
+    return settle_rows(designs, year_end_rows(frame, **table))
 
 
 def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:

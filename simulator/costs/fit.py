@@ -54,7 +54,7 @@ def fit(
     smallest_count: int = SMALLEST_COUNT,
     allow_identifying: bool = False,
     seed: int = 1,
-    **rows: Unpack[LayoutOptions],
+    **table: Unpack[LayoutOptions],
 ) -> FittedModel:
     """Fit a cost model to rows, one a patient-year.
 
@@ -106,7 +106,7 @@ def fit(
         again and again finds single patients so.
     seed : int
         Of the halves and parameter sets.
-    **rows
+    **table
         How the table is laid out: `missing`, texts that stand for a missing value besides the empty cell; `sheet`, by
         name or number from 1; `header_row`, the row that names the columns, from 1; `columns`, other names for them
         ("total=Annual cost"); `blank_as_zero`, whether a blank cost is 0; `dates`, what 01/02/2019 means in `where`:
@@ -146,26 +146,19 @@ def fit(
     how = reading(
         cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
         minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,
-        negative=negative, smallest_count=smallest_count, allow_identifying=allow_identifying, rows=rows,
+        negative=negative, smallest_count=smallest_count, allow_identifying=allow_identifying, rows=table,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
-    cleaned = clean(frame, how, seed)
-    names, samples, halves = _samples(cleaned, smallest_count)
+    rows = clean(frame, how, seed)
+    names, samples, halves = _samples(rows, smallest_count)
     judged = _round(thresholds) if thresholds is not None else default_thresholds(samples)
-    cuts = tuple(
-        dict.fromkeys(
-            [
-                *judged,
-                *_round([tail_above] if tail_above and tail_above < math.inf else []),
-                *shown.amounts_for(samples).tolist(),
-            ]
-        )
-    )
+    splice = _round([tail_above] if tail_above and tail_above < math.inf else [])
+    cuts = tuple(dict.fromkeys([*judged, *splice, *shown.amounts_for(samples).tolist()]))
     samples = [replace(sample, cuts=cuts) for sample in samples]
     halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
     options = Options(family, tail_above, judged, smallest_count, seed)
-    report = cleaned.report | _counted(names, samples, cleaned.report)
-    del cleaned
+    report = rows.report | _counted(names, samples, rows.report)
+    del rows
     fits = fit_segments(names, samples, halves, options)
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
 
@@ -179,7 +172,7 @@ def fit_bands(
     sets: int = 100,
     smallest_count: int = SMALLEST_COUNT,
     seed: int = 1,
-    **rows: Unpack[LayoutOptions],
+    **table: Unpack[LayoutOptions],
 ) -> FittedModel:
     """Fit a cost model to banded counts and totals, where rows are not to be had.
 
@@ -190,7 +183,7 @@ def fit_bands(
         stand in a band from 0 to 0.
     segment : str, optional
         Column of segments.
-    membership, currency, sets, smallest_count, seed, **rows
+    membership, currency, sets, smallest_count, seed, **table
         As in `fit`.
 
     Returns
@@ -204,7 +197,7 @@ def fit_bands(
         Where the bands overlap, hold too few people, or a total that cannot be.
     """
     _check("auto", None, None, sets, currency)
-    names, bands, notes = read_bands(frame, segment, check_smallest(smallest_count), layout(**rows))
+    names, bands, notes = read_bands(frame, segment, check_smallest(smallest_count), layout(**table))
     fits = [fit_bands_of(name, part) for name, part in zip(names, bands, strict=True)]
     edges = np.unique(np.concatenate([part.low for part in bands]))
     edges = np.array([d for d in edges if d > 0 and all(d in part.low or d > part.low[-1] for part in bands)])
