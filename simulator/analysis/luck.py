@@ -91,8 +91,7 @@ def luck(
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     _describe(answer, overspend, confidence)
     known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
-    known |= runs.exact_origin(scenario) | doubts
-    return answer.assign_attrs(known | as_attribute(rule))
+    return answer.assign_attrs(known | runs.exact_origin(scenario) | as_attribute(rule) | doubts)
 
 
 def by_risk(scenario: Scenario) -> dict[str, Scenario]:

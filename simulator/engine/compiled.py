@@ -25,11 +25,11 @@ def compiled(function: _Function) -> _Function:
     except (RuntimeError, OSError):  # nowhere to write: a read-only install without a home, or a full disk
         _say_once("numba has nowhere to keep the compiled loops: they are compiled afresh (set NUMBA_CACHE_DIR)")
         plain: Any = numba.njit(nogil=True)(function)
-        return plain  # type: ignore[no-any-return]
+        return plain
     cache = getattr(made, "_cache", None)
     if cache is not None:
         cache.save_overload = _saved_if_possible(cache.save_overload)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _saved_if_possible(save: Callable[..., None]) -> Callable[..., None]:

@@ -203,10 +203,12 @@ class Verbs(_Speaking, click.Group):
                 stream.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("always", SimulatorWarning)
-            warnings.showwarning = _warned  # type: ignore[assignment] - shorter, and called by position
+            warnings.showwarning = _warned
             return super().main(*args, **kwargs)
 
 
-def _warned(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
     if issubclass(category, SimulatorWarning):
         click.echo(f"simulator: {message}", err=True)
