@@ -25,6 +25,7 @@ from ..scenario import Scenario
 from .exact import points_of
 from .exact_minimum import exact_minimum
 from .limiting import with_sizes
+from .losses import left_out
 from .questions import Question, is_exact, question_of
 from .sizing import SCALES, crossing
 from .targets import Measured, Target, measure, target_of
@@ -140,6 +141,8 @@ def minimum_population(
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
     if found is None:
         found = np.stack([exact] * 3)
+    if question.dim == "design" and not designs:
+        origin |= left_out(scenario, question.labels)
     return _answer(scenario, question, target, sizes, found, exact, limit, coarse).assign_attrs(origin)
 
 
