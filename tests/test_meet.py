@@ -298,6 +298,11 @@ def test_one_swept_design_leaves_the_others_to_be_stressed(tmp_path):
     done = CliRunner().invoke(main, ["stress", scenario])
     assert done.exit_code == 0 and "full risk" in done.stdout
     assert "Left out, for want of a threshold of their own: swept." in done.stdout
+    sized = CliRunner().invoke(
+        main,
+        ["size", scenario, "--statistic", "p_loss", "--loss-over", "0.1", "--largest", "900"],
+    )
+    assert sized.exit_code == 0 and "Left out, for want of a threshold of their own: swept." in sized.stdout
     reverse = CliRunner().invoke(main, ["stress", scenario, "--reverse", "provider"])
     assert reverse.exit_code == 0 and "full risk" in reverse.stdout
 

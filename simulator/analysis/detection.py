@@ -84,7 +84,7 @@ def detection(
         table[f"share_of_saving{name}"] = (table[f"expected_settlement{name}"] / table["saving"].where(real)).where(
             real
         )
-    return _described(table, assumed).assign_attrs({} if designs else left_out(scenario, chosen))
+    return _described(table, assumed).assign_attrs({} if designs else left_out(scenario, [one.name for one in chosen]))
 
 
 def _row(outcome: xr.Dataset) -> xr.Dataset:

@@ -71,7 +71,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
         describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
     describe_variable(answer["probability_error"], "1", "bound on the error of every probability")
     known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
-    return answer.assign_attrs(known | ({} if designs else left_out(scenario, chosen)))
+    return answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
 
 
 def needs_draws(scenario: Scenario, design: Design) -> str:

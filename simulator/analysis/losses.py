@@ -55,12 +55,10 @@ def on_grid(designs: Sequence[Design], grid: Sequence[float] | Array) -> tuple[D
     )
 
 
-def left_out(scenario: Scenario, chosen: Sequence[Design]) -> dict[str, str]:
-    """What an answer says of the scenario's designs that it is not about, though none were given: their names."""
-    names = {design.name for design in chosen}
-    swept = [one.name for one in scenario.designs if not one.exclusion.fixed_thresholds() and one.name not in names]
-    asked_all = names <= {design.name for design in scenario.designs}
-    return {"left_out": ", ".join(swept)} if swept and asked_all else {}
+def left_out(scenario: Scenario, asked: Sequence[object]) -> dict[str, str]:
+    """What an answer about the scenario's own designs says of those that it is not about; `asked` are names."""
+    swept = [design.name for design in scenario.designs if design.name not in asked]
+    return {"left_out": ", ".join(swept)} if swept else {}
 
 
 def check_party(designs: Sequence[Design], party: str) -> None:

@@ -26,6 +26,7 @@ from ..strata import Strata, strata_of
 from .exact import points_of
 from .exact_minimum import doubt_at, exact_minimum
 from .limiting import with_sizes
+from .losses import left_out
 from .questions import Question, is_exact, question_of
 from .sizing import SCALES, crossing
 from .targets import Measured, Target, measure, target_of
@@ -144,6 +145,8 @@ def minimum_population(
                 exact[column] = exact[column] if exactly else np.nan
     if found is None:
         found = np.stack([exact] * 3)
+    if question.dim == "design" and not designs:
+        origin |= left_out(scenario, question.labels)
     answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
     return answer.assign_attrs(origin | as_attribute(rule))
 

@@ -85,7 +85,7 @@ def stress(
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
-    known = runs.origin(scenario) | ({} if designs else left_out(scenario, chosen))
+    known = runs.origin(scenario) | ({} if designs else left_out(scenario, [one.name for one in chosen]))
     return _described(answer, assumed, loss_over).assign_attrs(known)
 
 

@@ -216,6 +216,12 @@ def provenance(known: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def not_asked(known: Mapping[str, Any]) -> list[str]:
+    """A note on the designs that an answer leaves out; none where it is about all."""
+    names = known.get("left_out")
+    return [f"Left out, for want of a threshold of their own: {names}. Give each `at`."] if names else []
+
+
 def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
     """A page whose last line says where its figures come from, and whose first where they are not exact after all."""
     doubts = [str(known["doubt"])] if known.get("doubt") else []

@@ -14,6 +14,7 @@ from .text import (
     explained,
     full_money,
     money,
+    not_asked,
     people,
     percent,
     percentage,
@@ -42,7 +43,8 @@ def size_report(answer: xr.Dataset) -> Page:
     told = Table(head, rows, f"Smallest population with a {asked(answer)} ({how})")
     impossible = [_impossible(name, cell) for name, cell in found if _never(cell)]
     verdict = [*impossible, *(_size_sentence(name, cell) for name, cell in ends if not _never(cell))]
-    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, [told]), answer.attrs)
+    parts: list[Table | str] = [told, *not_asked(answer.attrs)]
+    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, parts), answer.attrs)
 
 
 def asked(answer: xr.Dataset) -> str:
@@ -245,7 +247,7 @@ def power_report(power: xr.Dataset) -> Page:
             for n in power["population_size"].values
         ]
         tables.append(Table(["people", *(f"saves {percentage(saving)}" for saving in savings)], rows, str(design)))
-    return explained(Page(title, (), tables))
+    return explained(Page(title, (), [*tables, *not_asked(power.attrs)]))
 
 
 def _chance(cell: xr.Dataset) -> str:

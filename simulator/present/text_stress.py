@@ -13,6 +13,7 @@ from .text import (
     exact_chance,
     exact_percent,
     explained,
+    not_asked,
     people,
     percent,
     percentage,
@@ -41,14 +42,9 @@ def stress_report(answer: xr.Dataset) -> Page:
     )
     verdict = [worst_sentence(name, one) for name, one in designs]
     tables = [_stress_table(one, name) for name, one in designs]
-    parts: list[Table | str] = [notes, *tables, *not_asked(known.get("left_out", ""))]
+    parts: list[Table | str] = [notes, *tables, *not_asked(known)]
     page = Page(f"What a stress costs each party: {size}", verdict, parts, too_few(known["replicates"]))
     return with_origin(explained(page), known)
-
-
-def not_asked(names: str) -> list[str]:
-    """A note on the designs that an answer is not about; none where it is about all."""
-    return [f"Left out, for want of a threshold of their own: {names}. Give each `at`."] if names else []
 
 
 def parties_of(answer: xr.Dataset) -> list[str]:
