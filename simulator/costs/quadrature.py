@@ -114,8 +114,8 @@ def turning_nodes(
         return _smooth_nodes(severity, kinks, frequency, most, order)
     found = [_part_nodes(part, kinks, frequency, most, order) for part in severity.parts]
     cost, weight, averaged = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-    order = np.argsort(cost, kind="stable")
-    return TurningNodes(cost[order], weight[order], averaged[order])
+    ascending = np.argsort(cost, kind="stable")
+    return TurningNodes(cost[ascending], weight[ascending], averaged[ascending])
 
 
 def _part_nodes(part: Part, kinks: Array, frequency: float, most: float, order: int) -> TurningNodes:

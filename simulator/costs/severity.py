@@ -753,7 +753,7 @@ class Empirical(Severity):
     def atoms(self) -> tuple[Array, Array]:
         if self.values is not None:
             costs, place = np.unique(self._steps[0], return_inverse=True)
-            return costs, np.bincount(place, -np.diff(np.append(1.0, self._steps[1])))
+            return costs, np.asarray(np.bincount(place, -np.diff(np.append(1.0, self._steps[1]))), float)
         survival, costs = self._line
         flat = np.diff(costs) == 0
         return costs[1:][flat], -np.diff(survival)[flat]

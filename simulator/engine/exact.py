@@ -56,7 +56,9 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         Exact moments of the total, money.
     """
     total = _Total(transforms, heads, rule, mean)
-    if math.isinf(total.steps.fades_from):
+    # shocks smear observed costs, so that the series itself tells what it leaves out
+    smeared = bool(transforms.model.shocks) and any(stream.severity.has_atoms for stream in transforms.model.streams)
+    if not smeared and math.isinf(total.steps.fades_from):
         return _stepped_law(total, mean, sd)
     low, high, beyond = total.range(mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
@@ -68,7 +70,7 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         if unfaded < _FADED or count >= _MOST_TERMS:
             break
         count = min(2 * count, _MOST_TERMS)
-    if unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1])):
+    if not smeared and (unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1]))):
         return _stepped_law(total, mean, sd)
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
     return Law(low, high, terms, mean, max(beyond, unfaded, error))

@@ -75,8 +75,8 @@ def lattice_of(transform: Callable[[Array], Complex], unit: float, low: float, h
     """
     first = int(np.floor(low / unit))
     steps = int(2 ** np.ceil(np.log2((high - low) / unit + 4)))
-    half = transform(2 * np.pi / (steps * unit) * np.arange(steps // 2 + 1))
+    half = transform(np.asarray(2 * np.pi / (steps * unit) * np.arange(steps // 2 + 1), float))
     # E[exp(+itS)] is the conjugate of what the inverse transform of a real sequence takes
     chances = np.roll(np.fft.irfft(np.conj(half), steps), -(first % steps))
     place = np.flatnonzero(chances > _NOTHING)
-    return Lattice((first + place) * unit, chances[place])
+    return Lattice(np.asarray((first + place) * unit, float), chances[place])

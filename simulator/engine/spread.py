@@ -69,7 +69,7 @@ def spread_of(
                 unsmoothed += _unsmoothed(part.weight * chance, slope * factor * width, frequencies)
     amounts, chances = (np.concatenate(arrays) for arrays in zip(*single, strict=True))
     found, place = np.unique(amounts, return_inverse=True)
-    weights = np.bincount(place, chances, found.size)
+    weights = np.asarray(np.bincount(place, chances, found.size), float)
     return Spread(found[weights > 0], weights[weights > 0], unsmoothed)
 
 
