@@ -73,7 +73,8 @@ def luck(
     """
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
-    parts, doubts = [], {}
+    parts: list[xr.Dataset] = []
+    doubts: dict[str, str | int | float] = {}
     risks = by_risk(scenario)
     for truth in risks.values():
         asked = with_sizes(truth, (members,), **_replicates(replicates))

@@ -37,7 +37,7 @@ _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 12, 1 << 16  # the most terms of a law that has steps
-_MOST_WORK = 400_000  # terms times nodes of the shocks
+_MOST_WORK = 150_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
