@@ -81,7 +81,7 @@ def luck(
         found = exact(
             asked, rule, (overspend,), (tail, 1 - tail), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis
         )
-        cell, doubts = found.isel(population_size=0, margin=0, drop=True), doubts | doubt_of(found)
+        cell, doubts = found.isel(population_size=0, margin=0, drop=True), {**doubts, **doubt_of(found)}
         parts.append(_part(cell))
         if replicates:
             drawn = overspend_of(runs.simulate(asked, progress=False), rule, asked, capitation_pmpy, budget_basis)
