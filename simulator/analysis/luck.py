@@ -47,7 +47,9 @@ def luck(
     confidence : float
         Share of the years inside `expected_range`.
     replicates : int, optional
-        Draw so many years as well, and tell the percentile among them.
+        Draw so many years as well, and tell the percentile among them. Where the exact engine cannot tell the chances
+        (attribute ``doubt``), years are drawn in any case, all figures but the sd are theirs, and ``method`` is
+        "simulated".
 
     Returns
     -------
@@ -74,24 +76,38 @@ def luck(
     """
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
-    parts: list[xr.Dataset] = []
-    doubts: dict[str, str] = {}
-    risks = by_risk(scenario)
-    for truth in risks.values():
-        asked = with_sizes(truth, (members,), **_replicates(replicates))
-        found = exact(
-            asked, rule, (overspend,), (tail, 1 - tail), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis
-        )
-        cell, doubts = found.isel(population_size=0, margin=0, drop=True), doubts | doubt_of(found)
-        parts.append(_part(cell))
-        if replicates:
-            drawn = overspend_of(runs.simulate(asked, progress=False), rule, asked, capitation_pmpy, budget_basis)
-            below = drawn.isel(population_size=0, drop=True) <= overspend
-            parts[-1] = parts[-1].assign(with_errors({"drawn_percentile": share_and_error(below)}))
+    levels, risks = (tail, 1 - tail), by_risk(scenario)
+    asked = [with_sizes(truth, (members,), **_replicates(replicates)) for truth in risks.values()]
+    found = [
+        exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
+        for one in asked
+    ]
+    doubts: dict[str, str] = {key: said for one in found for key, said in doubt_of(one).items()}
+    parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
+    for place, one in enumerate(asked if replicates or doubts else ()):
+        drawn = overspend_of(runs.simulate(one, progress=False), rule, one, capitation_pmpy, budget_basis)
+        drawn = drawn.isel(population_size=0, drop=True)
+        below = with_errors({"drawn_percentile": share_and_error(drawn <= overspend)})
+        parts[place] = parts[place].assign(below | (_of_draws(drawn, overspend, levels) if doubts else {}))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
-    _describe(answer, overspend, confidence)
-    known = {"members": members, "overspend": overspend, "confidence": confidence, "method": "exact"}
-    return answer.assign_attrs(known | runs.exact_origin(scenario) | as_attribute(rule) | doubts)
+    method = "simulated" if doubts else "exact"
+    _describe(answer, overspend, confidence, method)
+    origin = runs.exact_origin(scenario)
+    if doubts:
+        origin = runs.origin(scenario) | {"replicates": asked[0].simulation.replicates}
+    known = {"members": members, "overspend": overspend, "confidence": confidence}
+    return answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+
+
+def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]) -> dict[str, xr.DataArray]:
+    """The figures of `_part` from simulated years, where the exact engine cannot tell them."""
+    below = (drawn <= overspend).mean("replicate")
+    ends = drawn.quantile(list(levels), "replicate").rename(quantile="bound").assign_coords(bound=["lower", "upper"])
+    return {"percentile": below, "p_two_sided": _two_sided(below), "expected_range": ends}
+
+
+def _two_sided(percentile: xr.DataArray) -> xr.DataArray:
+    return (2 * np.minimum(percentile, 1 - percentile)).clip(max=1.0)
 
 
 def by_risk(scenario: Scenario) -> dict[str, Scenario]:
@@ -126,18 +142,18 @@ def _part(cell: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         {
             "percentile": percentile,
-            "p_two_sided": (2 * np.minimum(percentile, 1 - percentile)).clip(max=1.0),
+            "p_two_sided": _two_sided(percentile),
             "expected_range": ends,
             "sd_overspend": cell["sd_cost"] / cell["budget"],
         }
     )
 
 
-def _describe(answer: xr.Dataset, overspend: float, confidence: float) -> None:
+def _describe(answer: xr.Dataset, overspend: float, confidence: float, method: str) -> None:
     sentences = {
-        "percentile": f"P(overspend ≤ {overspend:g}), exact",
-        "p_two_sided": "twice the thinner tail beyond the observed overspend, exact",
-        "expected_range": f"overspends between which {confidence:g} of the years lie, exact",
+        "percentile": f"P(overspend ≤ {overspend:g}), {method}",
+        "p_two_sided": f"twice the thinner tail beyond the observed overspend, {method}",
+        "expected_range": f"overspends between which {confidence:g} of the years lie, {method}",
         "sd_overspend": "standard deviation of the overspend, exact",
         "drawn_percentile": f"share of the drawn years with an overspend of at most {overspend:g}",
         "drawn_percentile_se": "Monte Carlo standard error of drawn_percentile",

@@ -36,8 +36,8 @@ _GONE = 2e-9  # of a block of frequencies after which nothing is left; a truncat
 _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
-_SHORTEST, _LONGEST = 1 << 12, 1 << 16  # the most terms of a law that has steps
-_MOST_WORK = 400_000  # terms times nodes of the shocks
+_SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
+_MOST_WORK = 150_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
@@ -56,7 +56,9 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         Exact moments of the total, money.
     """
     total = _Total(transforms, heads, rule, mean)
-    if math.isinf(total.steps.fades_from):
+    # shocks smear observed costs, so that the series itself tells what it leaves out
+    smeared = bool(transforms.model.shocks) and any(stream.severity.has_atoms for stream in transforms.model.streams)
+    if not smeared and math.isinf(total.steps.fades_from):
         return _stepped_law(total, mean, sd)
     low, high, beyond = total.range(mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
@@ -68,7 +70,7 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         if unfaded < _FADED or count >= _MOST_TERMS:
             break
         count = min(2 * count, _MOST_TERMS)
-    if unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1])):
+    if not smeared and (unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1]))):
         return _stepped_law(total, mean, sd)
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
     return Law(low, high, terms, mean, max(beyond, unfaded, error))

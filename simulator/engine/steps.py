@@ -8,7 +8,7 @@ product has faded for good from some frequency on; where they have not, nearly a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -46,7 +46,7 @@ class Steps:
         self._transforms, self._heads, self._rule, self._expected = transforms, heads, rule, expected
         self._model = transforms.model
         self._mixes = self._model.case_mixes(heads) if self._model.sampled else []
-        self._streams = np.flatnonzero(expected > 0).tolist()
+        self._streams = [int(s) for s in np.flatnonzero(expected > 0)]
         self._factors = _usual_factors(joint_nodes(self._model.joint_shocks), expected * transforms.means)
         self._spreads = [
             {s: transforms.spread(s, rule[s], float(row[s])) for s in self._streams} for row in self._factors
@@ -56,7 +56,7 @@ class Steps:
     @cached_property
     def fades_from(self) -> float:
         """The frequency from which on the transform is surely nothing; infinity where there is none."""
-        whole = [self._log_product(_all_of(at)) for at in self._spreads]
+        whole = [self._log_product({s: at[s].chances.sum() + at[s].unsmoothed for s in at}) for at in self._spreads]
         return self._first(np.max(np.exp(whole), axis=0) <= _NOTHING)
 
     @property
@@ -160,7 +160,7 @@ class Steps:
             for start in range(0, frequency.size, step):
                 turns = np.exp(1j * np.outer(held, frequency[start : start + step]))
                 # the few distinct factors of a stream stand for all nodes
-                log_product = self._log_product(_turned(chances, turns))
+                log_product = self._log_product({s: chances[s] @ turns for s in chances})
                 found[start : start + step] = nodes.weights @ np.exp(log_product)
             return found
 
@@ -188,12 +188,12 @@ class Steps:
 
     # ── one population, from its people ──────────────────────────────────────────────────────────
 
-    def _log_product(self, of_user: Callable[[int], NDArray[np.inexact]]) -> NDArray[np.inexact]:
+    def _log_product(self, of_user: Mapping[int, NDArray[np.inexact]]) -> NDArray[np.inexact]:
         """Logarithm of the product over all people of 1 − rate + rate·v, v being `of_user` of each stream."""
         total: NDArray[np.inexact] = np.zeros(1)
         mixed: list[NDArray[np.inexact]] = [np.ones(1) for _ in self._mixes]
         for s in self._streams:
-            change = self._model.streams[s].rate * (of_user(int(s)) - 1)
+            change = self._model.streams[s].rate * (of_user[s] - 1)
             if s >= self._heads.size:
                 total = total + self._heads.sum() * change
             elif not self._mixes:
@@ -224,9 +224,9 @@ class Steps:
         """Bound on the transform of what is not on the lattice, at each frequency of the grid and beyond."""
         bounds = []
         for at in self._spreads:
-            kept = {s: float(_at(at[s], held).sum()) for s in at}
-            whole = self._log_product(_all_of(at))
-            lattice = self._log_product(_shares(kept))
+            kept = {s: _at(at[s], held).sum() for s in at}
+            whole = self._log_product({s: at[s].chances.sum() + at[s].unsmoothed for s in at})
+            lattice = self._log_product({s: np.full(1, kept[s]) for s in kept})
             bounds.append(np.maximum(np.exp(whole) - np.exp(lattice), 0.0).real)
         return np.asarray(np.max(bounds, axis=0))
 
@@ -269,18 +269,3 @@ def _usual_factors(nodes: ShockNodes, gross: Array) -> Array:
     up_to = np.cumsum(nodes.weights[order])
     places = order[np.searchsorted(up_to, [0.5, _USUAL, 1 - _USUAL])]
     return np.asarray(nodes.factors[places])
-
-
-def _all_of(at: dict[int, Spread]) -> Callable[[int], Array]:
-    """What a user of each stream has on single amounts, and the most that the rest can add."""
-    return lambda stream: at[stream].chances.sum() + at[stream].unsmoothed
-
-
-def _turned(chances: dict[int, Array], turns: Complex) -> Callable[[int], Complex]:
-    """The transform of what a user of each stream has on single amounts."""
-    return lambda stream: chances[stream] @ turns
-
-
-def _shares(kept: dict[int, float]) -> Callable[[int], Array]:
-    """The chance of a single amount for a user of each stream, alike at every frequency."""
-    return lambda stream: np.full(1, kept[stream])

@@ -191,12 +191,17 @@ def luck_report(answer: xr.Dataset) -> Page:
     told = [
         _luck_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), names[-1]) for risk in answer["risk"].values
     ]
-    return with_origin(Page(title, told, [Table(head, rows, labels=2), "Exact, nothing drawn."]), known)
+    drawn = known["method"] == "simulated"
+    note = "Simulated years: ± one standard error." if drawn else "Exact, nothing drawn."
+    return with_origin(Page(title, told, [Table(head, rows, labels=2), note]), known)
 
 
 def _luck_row(cell: xr.Dataset) -> list[str]:
     percentile, p = float(cell["percentile"]), float(cell["p_two_sided"])
-    return [exact_percent(percentile, 1), exact_percent(p, 1), _range(cell)]
+    if cell.attrs["method"] == "exact":
+        return [exact_percent(percentile, 1), exact_percent(p, 1), _range(cell)]
+    se = float(cell["drawn_percentile_se"])
+    return [percent(percentile, se), percent(p, 2 * se), _range(cell)]
 
 
 def _range(cell: xr.Dataset) -> str:
@@ -211,7 +216,7 @@ def _luck_sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     often = f"one year in {1 / p:,.0f} lies as far out" if p > 1e-6 else "hardly any year lies as far out"
     can = f"{risk} alone can explain it" if risk == "luck" else f"{risk} can explain it"
     verdict = can if inside else can.replace(" can ", " can hardly ")
-    return f"{_where(name)}, {verdict}: {often}, and {_range(cell)} is the usual range (exact)."
+    return f"{_where(name)}, {verdict}: {often}, and {_range(cell)} is the usual range ({cell.attrs['method']})."
 
 
 # ── prices, power and sources of variance ────────────────────────────────────────────────────────
