@@ -402,6 +402,13 @@ def test_rows_are_not_chosen_by_what_one_patient_has(options: dict[str, str]) ->
     assert said != "a fit" and not any(str(cost) in said for cost in table["total"])
 
 
+def test_cuts_of_a_number_with_many_values_are_bands() -> None:
+    table = people().assign(exact=lambda t: t["age"] + np.random.default_rng(2).random(600))
+    assert "nearly as many" in answer(table, where="exact > 30")
+    assert answer(table, segment="exact:0,40,60") == "a fit"
+    assert "named like an id" in answer(table.assign(nhs_no=table["exact"]), segment="nhs_no:0,40,60")
+
+
 def test_columns_that_name_somebody_are_known() -> None:
     plain = column_of(np.arange(600) % 12)
     for name in ("id", "nhs", "NHS number", "nhs_no", "patient_id", "PatientID", "person", "personId", "MRN", "dob",

@@ -287,7 +287,9 @@ def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
     chosen = [("where", name) for condition in how.where for name in sorted(condition.columns)]
     for role, name in [*chosen, *([("segment", how.segment.column)] if how.segment.column else [])]:
         told = dict.fromkeys(costs, "holds costs") | ({how.person: "tells who it is"} if how.person else {})
-        why = told.get(name) or identifies(name, columns[name])
+        # cuts of a number make bands, whose smallest are refused: of them only the name is looked at
+        values = columns[name][:0] if role == "segment" and how.segment.cuts else columns[name]
+        why = told.get(name) or identifies(name, values)
         if why:
             raise SimulatorError(
                 role, None, f"goes by column {name!r}, which {why}: answers to it may tell of single patients",
