@@ -147,7 +147,8 @@ def questions(path: Path, folder: Path, random: np.random.Generator) -> list[lis
     shared: list[str] = []
     for option, values, chance in (
         ("--missing", ["NA", "nan,None", "5", '"'], 0.2), ("--header-row", ["1", "1", "2", "900"], 0.1),
-        ("--sheet", ["1", "Data", "2", ""], 0.1), ("--dates", ["day-first", "month-first"], 0.2),
+        ("--sheet", ["1", "Data", "2", ""], 0.3 if path.suffix == ".xlsx" else 0.02),
+        ("--dates", ["day-first", "month-first"], 0.2),
         ("--columns", ["total=cost", "benchmark=total", "x", "cost=nothing"], 0.05),
     ):  # fmt: skip
         if random.random() < chance:

@@ -664,6 +664,15 @@ def test_a_line_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.
         cleaned(path)
 
 
+def test_a_cell_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.rows.stream._MOST_WAITING", 1 << 19)
+    monkeypatch.setattr("simulator.rows.text._MOST_CELLS", 1)
+    many = lines(n=200_000)
+    assert cleaned(wrote(tmp_path, many)).cost.size == 200_000  # many rows are no long cell
+    with pytest.raises(SimulatorError, match="a cell that does not end; look for a double quote"):
+        cleaned(wrote(tmp_path, lines('"a') + many))
+
+
 def test_a_damaged_parquet_file_is_told(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     path = tmp_path / "rows.parquet"

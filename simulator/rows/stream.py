@@ -18,6 +18,8 @@ LARGEST_RATIO = 200
 _SMALL = 1 << 26
 """But never one that unpacks to less than so many bytes."""
 _LONGEST_LINE = 1 << 24
+_MOST_WAITING = 1 << 29
+"""Bytes, which rows must be made of."""
 _BLOCK = 1 << 18
 
 
@@ -35,6 +37,8 @@ class Watched(io.RawIOBase):
     def __init__(self, stream: Any, packed_size: int | None, wide: bool) -> None:
         self._stream, self._packed, self._wide = stream, packed_size, wide
         self._read = self._line = 0
+        self.waiting = 0
+        """Bytes of which no rows have been made yet: whoever makes them sets it to 0."""
         self.found: RefusedError | None = None
 
     def readable(self) -> bool:
@@ -44,6 +48,7 @@ class Watched(io.RawIOBase):
         block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         self._read += len(block)
+        self.waiting += len(block)
         end = max(block.rfind(b"\n"), block.rfind(b"\r"))
         self._line = self._line + len(block) if end < 0 else len(block) - end
         self._judge(block)
@@ -52,6 +57,8 @@ class Watched(io.RawIOBase):
     def _judge(self, block: bytes) -> None:
         if self._line > _LONGEST_LINE:
             self.found = RefusedError("has a line of more than 16 MB", "check that it is a table with one row a line")
+        elif self.waiting > _MOST_WAITING:
+            self.found = RefusedError("has a cell that does not end", "look for a double quote that is never closed")
         elif not self._wide and b"\0" in block:
             self.found = RefusedError("holds zero bytes, which no text has", "save it afresh as CSV UTF-8")
         elif self._packed and self._read > max(_SMALL, LARGEST_RATIO * self._packed):

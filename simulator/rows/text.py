@@ -24,7 +24,7 @@ from .table import Choose, Pick, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_CELLS = 4_000_000
+_MOST_CELLS = 2_000_000
 """Cells that are read at a time."""
 
 
@@ -113,8 +113,11 @@ def _chunks(
         )  # fmt: skip
     except pd.errors.EmptyDataError:
         return
+    watched: Any = text.buffer
     with reader:
-        yield from reader
+        for chunk in reader:
+            watched.raw.waiting = 0
+            yield chunk
 
 
 def _missing(layout: Layout, width: int, picks: list[Pick]) -> Any:
