@@ -74,8 +74,9 @@ def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> N
     misses, of_rows = (np.array(kind) for kind in zip(*found, strict=True))
     # the rows of one half miss the other by one yardstick in the root mean square, and the fit by little more
     assert np.sqrt(np.mean(misses**2)) <= 1.15 * np.sqrt(np.mean(of_rows**2))
-    # the fit follows the rows that it was fitted to; what is left is its own
-    assert np.max(np.abs(misses - of_rows)) <= 1 and np.max(np.abs(np.mean(misses, axis=0))) <= 0.5
+    # the fit follows the rows that it was fitted to, but for the costliest, which a tail smooths
+    assert np.max(np.abs(misses - of_rows)) <= 1.25
+    assert np.max(np.abs(np.mean(misses, axis=0))) <= 0.5
 
 
 @pytest.mark.slow
