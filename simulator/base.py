@@ -30,7 +30,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 SCHEMA_VERSION = 1
 
-DRAWS_VERSION = 1
+DRAWS_VERSION = 2
 """Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
 """Version of scenario files, model files and ledgers that this package writes and reads."""
 
