@@ -247,7 +247,7 @@ def _infinity_from_text(value: object) -> object:
 
 
 def _infinity_to_text(value: float) -> float | str:
-    return "inf" if math.isinf(value) else value
+    return "inf" if math.isinf(value) else float(value)
 
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]

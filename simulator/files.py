@@ -131,6 +131,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
     try:
         _check_target(target)
+    except SimulatorError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SimulatorError(str(target), None, f"is no name of a file ({reason})", "name another file") from None

@@ -34,7 +34,7 @@ def check_contents(path: str | os.PathLike[str], mend: str) -> None:
         raise SimulatorError(source, None, "is a device or a pipe, not a file", mend)
     with open(path, "rb") as opened:
         if opened.read(len(_SIGNATURE)) != _SIGNATURE:
-            raise SimulatorError(source, None, "is not a netCDF-4 file", mend)
+            raise SimulatorError(source, None, "is not a netCDF-4 file, or is damaged", mend)
     with h5py.File(path, "r") as file:
         needed = 0
         for count, (name, found) in enumerate(_objects(file)):

@@ -11,6 +11,7 @@ from test_cli import GOOD, call
 
 import simulator as sim
 from simulator import ledger as books
+from simulator import runs
 from simulator import scenario as scenarios
 from simulator.base import DRAWS_VERSION
 from simulator.costs.severity import AnySeverity
@@ -105,11 +106,13 @@ def test_draws_of_another_version_are_not_taken_further(version, tmp_path):
 
 
 def test_files_from_before_there_was_a_version_hold_the_first(monkeypatch):
-    monkeypatch.setattr(books, "DRAWS_VERSION", 1)
+    for module in (books, runs, scenarios):
+        monkeypatch.setattr(module, "DRAWS_VERSION", 1)
     old = drawn_by(None)
     assert books.draws_version(old) == 1
     assert sim.extend(old, make(simulation={"replicates": 8}), progress=False).sizes["replicate"] == 8
-    monkeypatch.setattr(books, "DRAWS_VERSION", 2)
+    for module in (books, runs):
+        monkeypatch.setattr(module, "DRAWS_VERSION", 2)
     with pytest.raises(sim.SimulatorError, match="draws_version"):
         sim.extend(old, make(simulation={"replicates": 8}), progress=False)
 

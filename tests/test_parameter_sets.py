@@ -358,7 +358,7 @@ def test_processes_change_nothing(doubtful: sim.Scenario) -> None:
 
 
 @pytest.mark.jit_off
-@pytest.mark.parametrize("at", [1, 4, 6, 13])
+@pytest.mark.parametrize("at", [2, 4, 6, 13])
 def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) -> None:
     whole = sim.simulate(doubtful, progress=False)
     first = sim.simulate(with_simulation(doubtful, replicates=at), progress=False)
@@ -818,7 +818,7 @@ def test_the_verbs_fit_and_run_with_sets(tmp_path: Path, monkeypatch: pytest.Mon
     rows = "\n".join(f"{x:.2f}" for x in random.lognormal(6, 1, 600))
     (tmp_path / "rows.csv").write_text(f"total\n{rows}\n", encoding="utf-8")
     (tmp_path / "fits").mkdir()
-    how = ["--sets", "5", "--size", "100,200", "--thresholds", "4000", "--parameter-uncertainty"]
+    how = ["--sets", "5", "--size", "100; 200", "--thresholds", "4000", "--parameter-uncertainty"]
     told = CliRunner().invoke(
         main,
         ["fit", "rows.csv", "--cost", "total", "--out", "fits/m.toml", "--scenario", "s.toml", *how],

@@ -497,7 +497,7 @@ def test_units_with_mixes_of_their_own_have_bars_of_their_own() -> None:
     assert drawn_limits == sorted((round(low, 9), round(high, 9)) for low, high in own)
     assert len({round(float(bar[0][0]), 6) for bar in bars}) == 3  # two of a size stand apart
     told = said(ax)
-    assert "own case mix" in told and "units" in told and "practices" not in told and "hospice" in told
+    assert "own case mix" in told and "each unit" in told and "practice" not in told and "hospice" in told
     assert "of 3 (luck alone: 0.15)" in told
     assert not overlaps(ax)
 

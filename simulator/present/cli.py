@@ -202,12 +202,13 @@ def run(
         from ..analysis.statistics import MARGINS, summarise
         from ..files import check_space
         from ..ledger import save, with_summary
-        from ..runs import expected_size
+        from ..runs import check_memory, expected_size
         from .text_run import run_report, summary_rows
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
         if out:
+            check_memory(asked)
             check_space(out, expected_size(asked), "name another place, or ask for fewer replicates")
         with _kept(out):
             ledger = _drawn(asked, threads, target, max_replicates, out, resume)

@@ -191,10 +191,9 @@ def too_few(replicates: int) -> list[str]:
     """A warning where so few populations were drawn that the errors themselves are rough."""
     if replicates >= _FEW:
         return []
-    drawn = "1 synthetic population was" if replicates == 1 else f"{replicates:,} synthetic populations were"
     return [
-        f"Only {drawn} drawn: good for a look at the tables, not for an answer; the errors are rough themselves. Draw "
-        "1,000 or more."
+        f"Only {replicates:,} synthetic populations were drawn: good for a look at the tables, not for an answer; the "
+        "errors are rough themselves. Draw 1,000 or more."
     ]
 
 

@@ -20,7 +20,7 @@ _DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes 
 _ALONE = "Broad lines: simulated, with 95% bands. Sizes are nested: neighbours move together."
 
 
-@made_by("summarise", "cv", "population_size threshold curve_size")
+@made_by("summarise", "cv", "threshold", "population_size")
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 
