@@ -350,3 +350,36 @@ def test_json_has_no_characters_that_hide(folder: Path) -> None:
     hidden.write_text(SMALL.replace('name = "full risk"', 'name = "full\u202e\u2066 risk"'))
     code, text, _ = call("settle", str(hidden), "--json")
     assert code == 0 and "full risk" in text and not set("\u202e\u2066") & set(text)
+
+
+def test_the_exit_codes_are_those_of_the_table(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = {
+        0: call("check", str(folder / "small.toml"))[0],
+        2: call("check", str(folder / "missing.toml"))[0],
+        3: failed_check(folder, monkeypatch),
+        130: stopped(folder, monkeypatch),
+    }
+    assert all(code == given for code, given in codes.items()), codes
+    table = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [int(code) for code in table] == list(codes)
+
+
+def failed_check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a run whose draws are not those of the scenario."""
+    with monkeypatch.context() as patched:
+        drawn = sim.simulate(sim.load(folder / "small.toml"), progress=False)
+        wrong = drawn.assign(gross_cost=1.5 * drawn["gross_cost"]).assign_attrs(drawn.attrs)
+        wrong["gross_cost"].attrs = drawn["gross_cost"].attrs
+        patched.setattr("simulator.runs.simulate", lambda *_, **__: wrong)
+        return call("run", str(folder / "small.toml"))[0]
+
+
+def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a run that is stopped by hand."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("simulator.runs.simulate", stop)
+        return call("run", str(folder / "small.toml"))[0]
