@@ -818,7 +818,7 @@ def test_the_verbs_fit_and_run_with_sets(tmp_path: Path, monkeypatch: pytest.Mon
     rows = "\n".join(f"{x:.2f}" for x in random.lognormal(6, 1, 600))
     (tmp_path / "rows.csv").write_text(f"total\n{rows}\n", encoding="utf-8")
     (tmp_path / "fits").mkdir()
-    how = ["--sets", "5", "--size", "100,200", "--thresholds", "4000", "--parameter-uncertainty"]
+    how = ["--sets", "5", "--size", "100; 200", "--thresholds", "4000", "--parameter-uncertainty"]
     told = CliRunner().invoke(
         main,
         ["fit", "rows.csv", "--cost", "total", "--out", "fits/m.toml", "--scenario", "s.toml", *how],
