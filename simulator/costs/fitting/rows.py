@@ -288,7 +288,7 @@ def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
     for role, name in [*chosen, *([("segment", how.segment.column)] if how.segment.column else [])]:
         told = dict.fromkeys(costs, "holds costs") | ({how.person: "tells who it is"} if how.person else {})
         # cuts of a number make bands, whose smallest are refused: of them only the name is looked at
-        values = columns[name][:0] if role == "segment" and how.segment.cuts else columns[name]
+        values = Column(np.empty(0)) if role == "segment" and how.segment.cuts else columns[name]
         why = told.get(name) or identifies(name, values)
         if why:
             raise SimulatorError(
