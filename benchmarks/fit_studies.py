@@ -19,9 +19,11 @@ from scipy import stats
 
 from simulator.costs.fit import FittedModel, fit
 from simulator.costs.fitting.choose import Options, fit_segments
+from simulator.costs.fitting.empirical import quantile_table
 from simulator.costs.fitting.measures import People
 from simulator.costs.fitting.sample import sample_of
 from simulator.costs.quadrature import Moments
+from simulator.costs.severity import Severity
 
 Array = NDArray[np.float64]
 
@@ -133,34 +135,59 @@ SHAPES = {"equal shapes": (1.2, 1.2, 1.2, 1.2), "shapes that differ": (0.8, 1.0,
 _COPIES = 10
 
 
-def small(seeds: int = 12) -> Iterator[str]:
-    """Errors of E[min(X, 3,000)] and of the excess in segments of a few users, fitted beside large ones."""
+def small(seeds: int = 4, apart: float = 0.0) -> Iterator[str]:
+    """Errors of E[min(X, 3,000)] and of the excess in segments of a few users, fitted beside large ones.
+
+    Parameters
+    ----------
+    seeds : int
+    apart : float
+        Standard deviation of the small segments' log level.
+    """
     for label, sigmas in SHAPES.items():
         for n in SMALL:
-            fitted, raw = zip(*(pair for seed in range(seeds) for pair in _small(sigmas, n, seed)), strict=True)
-            own, rows = 100 * _rms(fitted), 100 * _rms(raw)
-            told = f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {rows[0]:5.1f}%)"
-            yield f"{told}, excess {own[1]:6.1f}% (rows {rows[1]:6.1f}%)"
+            found = np.array([errors for seed in range(seeds) for errors in small_errors(sigmas, n, seed, apart)])
+            own, raw, alone = 100 * _rms(found)
+            lost, error = lost_to_rows(found)
+            told = f"{label:20s} {n:3d} users: E[min(X, 3,000)] {own[0]:5.1f}% (rows {raw[0]:5.1f}%, without "
+            told += f"credibility {alone[0]:5.1f}%; squares less those of the rows {lost:+.4f} ± {error:.4f})"
+            yield f"{told}, excess {own[1]:6.1f}% (rows {raw[1]:6.1f}%)"
 
 
-def _small(sigmas: tuple[float, ...], n: int, seed: int) -> Iterator[tuple[Array, Array]]:
-    """Relative errors of limited mean and excess, fitted and in the rows, of every small segment."""
+def lost_to_rows(errors: Array) -> tuple[float, float]:
+    """Mean square error of the fitted limited mean less that of the rows, and its standard error."""
+    lost = errors[:, 0, 0] ** 2 - errors[:, 1, 0] ** 2
+    return float(lost.mean()), float(lost.std(ddof=1) / np.sqrt(lost.size))
+
+
+def small_errors(sigmas: tuple[float, ...], n: int, seed: int, apart: float = 0.0) -> Iterator[Array]:
+    """Relative errors of every small segment: fitted, in the rows, in its own table; of limited mean and excess."""
     random = np.random.default_rng([seed, n])
-    costs = [random.lognormal(6 + 0.2 * k, sigma, 600) for k, sigma in enumerate(sigmas)]
     shapes = np.repeat(sigmas, _COPIES)
-    costs += [random.lognormal(6, sigma, n) for sigma in shapes]
-    samples = [sample_of(x, np.ones(x.size)) for x in costs]
+    levels = 6 + apart * random.standard_normal(shapes.size)
+    costs = [random.lognormal(6 + 0.2 * k, sigma, 600) for k, sigma in enumerate(sigmas)]
+    costs += [random.lognormal(level, sigma, n) for level, sigma in zip(levels, shapes, strict=True)]
+    samples = [sample_of(x, np.ones(x.size), cuts=(CAP,)) for x in costs]
     halves = [sample.thinned(random) for sample in samples]
-    names = [str(k) for k in range(len(samples))]
-    fits = fit_segments(names, samples, halves, Options(family="empirical", thresholds=(CAP,)))
-    for found, own, sigma in zip(fits[len(sigmas) :], costs[len(sigmas) :], shapes, strict=True):
-        users = stats.lognorm(sigma, scale=np.exp(6))
-        mean = float(np.minimum(users.isf(_GRID), CAP).mean())
-        true = np.array([mean, users.mean() - mean])
-        law = Moments(found.severity)
-        limited = float(law.below(CAP)[1]) + CAP * float(found.severity.sf(CAP))
+    fits = fit_segments(
+        [str(k) for k in range(len(samples))], samples, halves, Options(family="empirical", thresholds=(CAP,))
+    )
+    small = slice(len(sigmas), None)
+    for found, own, sigma, level in zip(fits[small], costs[small], shapes, levels, strict=True):
+        away = (np.log(CAP) - level) / sigma
+        mean = np.exp(level + sigma**2 / 2)
+        limited = mean * stats.norm.cdf(away - sigma) + CAP * stats.norm.sf(away)
         capped = np.minimum(own, CAP).mean()
-        yield np.array([limited, law.raw[1] - limited]) / true - 1, np.array([capped, own.mean() - capped]) / true - 1
+        alone = _limited(quantile_table(found.sample, Options().smallest))
+        seen = np.array([_limited(found.severity), (capped, own.mean() - capped), alone])
+        yield seen / (limited, mean - limited) - 1
+
+
+def _limited(users: Severity) -> tuple[float, float]:
+    """Limited mean and excess of a law of users."""
+    law = Moments(users)
+    limited = float(law.below(CAP)[1]) + CAP * float(users.sf(CAP))
+    return limited, float(law.raw[1]) - limited
 
 
 # ── parameter sets ───────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from simulator.costs.fitting import empirical, measures, small_segments, tails
 from simulator.costs.fitting.bodies import FAMILIES, fit_body
 from simulator.costs.fitting.choose import Options, fit_segments
 from simulator.costs.fitting.general_laws import BetaPrimePower, PrenticeGamma
+from simulator.costs.fitting.groups import groups_of
 from simulator.costs.fitting.sample import Sample, sample_of, together
 from simulator.costs.fitting.small_segments import FULL_CREDIBILITY
 from simulator.costs.quadrature import Moments
@@ -372,19 +374,39 @@ def test_small_segments_borrow_the_shape_of_all() -> None:
     fits = fit_segments(list(sizes), samples, [s.thinned(random) for s in samples], Options(thresholds=(5_000.0,)))
     z = [fit.credibility for fit in fits]
     assert z[0] == 1
-    assert z[1:] == pytest.approx([(60 / FULL_CREDIBILITY) ** 3, (12 / FULL_CREDIBILITY) ** 3], rel=1e-3)
-    everybody = small_segments.Everybody(samples, 10)
-    for fit, sample in zip(fits[1:], samples[1:], strict=True):
+    # twelve are told as ten
+    assert z[1:] == pytest.approx([(60 / FULL_CREDIBILITY) ** 3, (10 / FULL_CREDIBILITY) ** 3], rel=1e-3)
+    people = [groups_of(sample, 10).sample for sample in samples]
+    everybody = small_segments.Everybody(people, 10)
+    for position, fit in enumerate(fits[1:], 1):
         assert isinstance(fit.severity, Mixture)
-        # what one in ten exceeds: up to there the borrowed law costs what the rows do
-        borrowed, d = fit.severity.components[1].severity, fit.known_up_to
-        assert float(borrowed.sf(d)) == pytest.approx(0.1, abs=1e-4)
-        limited = float(Moments(borrowed).below(d)[1]) + d * float(borrowed.sf(d))
-        assert limited == pytest.approx(float(np.minimum(sample.x, d).mean()), rel=1e-4)
-        assert d == pytest.approx(small_segments.known_up_to(sample, everybody.shape(sample)))
+        law, taken = fit.severity.components[1].severity, everybody.borrowed(position)
+        assert law.isf([0.5, 0.1]) == pytest.approx(taken.level * taken.shape.severity.isf([0.5, 0.1]), rel=1e-4)
+        assert fit.level_error == taken.level_error > 0
     # twelve patients alone would have next to no tail
     tiny = measures.one_segment(fits[2].severity, 1.0)
     assert tiny.sd / tiny.mean > 1.0
+
+
+def test_levels_are_drawn_together_only_so_far_as_segments_are_alike() -> None:
+    """Small segments whose levels are alike come nearer to them than their rows; of those that differ each keeps it."""
+
+    def levels(apart: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        random = np.random.default_rng(4)
+        true = apart * np.repeat(np.arange(-1.0, 2.0), 12)
+        costs = [random.lognormal(6 + m, 1.2, 25) for m in true]
+        samples = [sample_of(x, np.ones(x.size)) for x in costs]
+        shape = small_segments.Everybody(samples, 10)
+        borrowed = [shape.borrowed(k) for k in range(len(samples))]
+        drawn = np.array([math.log(b.level) for b in borrowed]) - true
+        own = [small_segments.log_level(s, b.shape) for s, b in zip(samples, borrowed, strict=True)] - true
+        return drawn - drawn.mean(), own - own.mean(), borrowed[0].level_error
+
+    drawn, own, told = levels(0.0)
+    assert np.std(drawn) < 0.5 * np.std(own) and told < 0.5 * np.std(own)
+    drawn, own, told = levels(2.0)
+    assert np.std(drawn) == pytest.approx(np.std(own), rel=0.1) and told == pytest.approx(np.std(own), rel=0.4)
+    assert np.abs(drawn - own).max() < 0.2
 
 
 def test_a_single_small_segment_keeps_its_own_shape() -> None:

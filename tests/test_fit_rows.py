@@ -293,12 +293,21 @@ def test_an_annualised_law_keeps_the_mean_and_is_more_spread(part: float) -> Non
     whole = cleaned(pd.DataFrame({"c": cost, "e": exposure}), cost="c", exposure="e", minimum_exposure=1.0)
     assert abs((whole.cost == 0).mean() - np.exp(-rate)) < 5 * error / np.sqrt(0.7)
     assert (share - np.exp(-rate) > 5 * error) == (part > 0) == (found > 1.1 * 2 / rate)
-    assert rows.report["part_year_share"] == round(float(exposure[exposure < 1].sum() / exposure.sum()), 2)
+    told = round(float(exposure[exposure < 1].sum() / exposure.sum()), 2)
+    assert rows.report["part_year_share"] == (told if part else None)
 
 
 def test_few_part_years_are_not_told() -> None:
-    few = frame().assign(e=np.r_[np.full(5, 0.5), np.ones(395)])
-    assert cleaned(few, exposure="e").report["part_year_share"] is None
+    for number in (0, 5, 9):
+        few = frame().assign(e=np.r_[np.full(number, 0.5), np.ones(400 - number)])
+        assert cleaned(few, exposure="e").report["part_year_share"] is None
+    # ten rows of one person are one person
+    one = frame().assign(e=np.r_[np.full(10, 0.5), np.ones(390)])
+    assert cleaned(one, exposure="e").report["part_year_share"] == 0.01
+    assert (
+        cleaned(one.assign(id=["P0"] * 10 + list(one["id"][10:])), exposure="e", person="id").report["part_year_share"]
+        is None
+    )
     assert cleaned(frame()).report["part_year_share"] == 0.0
 
 

@@ -88,7 +88,9 @@ def luck(
         drawn = overspend_of(runs.simulate(one, progress=False), rule, one, capitation_pmpy, budget_basis)
         drawn = drawn.isel(population_size=0, drop=True)
         below = with_errors({"drawn_percentile": share_and_error(drawn <= overspend)})
-        parts[place] = parts[place].assign(below).assign(_of_draws(drawn, overspend, levels) if doubts else {})
+        parts[place] = parts[place].assign(below)
+        if doubts:
+            parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     method = "simulated" if doubts else "exact"
     _describe(answer, overspend, confidence, method)

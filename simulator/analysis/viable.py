@@ -77,13 +77,13 @@ def viable_threshold(
     def meets(threshold: float) -> bool:
         return _value(scenario, target, rule, threshold, members, budget) <= at_most
 
-    if _variance_is_finite(scenario) and meets(math.inf) and meets(_thresholds(scenario)[-1]):
+    if _variance_is_finite(scenario) and meets(math.inf) and meets(float(_thresholds(scenario)[-1])):
         return math.inf
     low = 0.0
-    for high in _thresholds(scenario):
+    for high in _thresholds(scenario).tolist():
         if not meets(high):
             return _bisected(meets, low, high) if low else 0.0
-        low = float(high)
+        low = high
     return low
 
 

@@ -435,7 +435,7 @@ def _log_gamma_quantile(shape: float, above: Array, below: Array) -> Array:
     return np.where(power < _TINY, power, np.log(found))
 
 
-_TINY = -40.0
+_TINY = -36.0
 
 
 class GeneralizedBeta2(_WithMeanAndCv):

@@ -295,8 +295,8 @@ def _small_sentences(model: FittedModel) -> list[str]:
     if not small:
         return []
     return [
-        f"{', '.join(small)}: too few patients for a shape of their own; what they cost up to what one in ten exceeds "
-        "is their own, and above it the shape is that of all segments (their own in full from 135 users)."
+        f"{', '.join(small)}: too few patients for a law of their own; the shape is that of all segments, and "
+        "the level is drawn towards theirs so far as segments are alike (their own in full from 135 users)."
     ]
 
 

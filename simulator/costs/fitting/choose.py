@@ -19,7 +19,7 @@ from .groups import groups_of
 from .held_out import Candidate, Half, candidates, simplest
 from .laws import law_of
 from .sample import Sample
-from .small_segments import FULL_CREDIBILITY, Everybody, Shape, blended, credibility, known_up_to
+from .small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility
 from .tails import Tail, choose_tail, fit_tail, shrink
 
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
@@ -62,8 +62,8 @@ class SegmentFit:
     tail: Tail | None
     credibility: float = 1.0
     """Weight of the segment's own shape beside that of all segments."""
-    known_up_to: float = math.inf
-    """Money per year up to which the limited mean is the segment's own, where its shape is not."""
+    level_error: float = 0.0
+    """Standard error of the log of its level, where its shape is not wholly its own."""
     candidates: tuple[Candidate, ...] = field(default=())
 
     @property
@@ -128,14 +128,14 @@ def _fit_tempered(
         return fits
     everybody = Everybody(people, how.smallest)
     return [
-        _blended(fit, group, everybody.shape(group), z) if z < 1 else fit
-        for fit, group, z in zip(fits, people, weights, strict=True)
+        _blended(fit, everybody.borrowed(position), z) if z < 1 else fit
+        for position, (fit, z) in enumerate(zip(fits, weights, strict=True))
     ]
 
 
-def _blended(fit: SegmentFit, people: Sample, shape: Shape, z: float) -> SegmentFit:
-    upper = known_up_to(people, shape)
-    return replace(fit, severity=blended(fit.severity, shape, upper, z), credibility=z, known_up_to=upper)
+def _blended(fit: SegmentFit, borrowed: Borrowed, z: float) -> SegmentFit:
+    severity = blended(fit.severity, borrowed, z)
+    return replace(fit, severity=severity, credibility=z, level_error=borrowed.level_error)
 
 
 def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:

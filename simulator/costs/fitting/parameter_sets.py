@@ -24,7 +24,6 @@ from .choose import SegmentFit
 from .disclosure import SMALLEST_COUNT, figures
 from .groups import groups_of
 from .sample import Sample
-from .small_segments import level_error
 from .tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 
 Array = NDArray[np.float64]
@@ -63,8 +62,7 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
         return {}
     blended = fit.credibility < 1
     if blended or fit.body is None:
-        people = _people(fit, smallest)
-        error = level_error(people, fit.known_up_to) if blended else _level_error(fit, people)
+        error = fit.level_error if blended else _level_error(fit, _people(fit, smallest))
         found["level"] = np.exp(error * random.standard_normal(number)).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""

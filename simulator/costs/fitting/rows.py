@@ -268,7 +268,7 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
             "check which column holds the cost, and the filters",
         )  # fmt: skip
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
-    report["part_year_share"] = _part_years(exposure[left], weight[left], how.smallest_count)
+    report["part_year_share"] = 0.0 if how.exposure is None else _part_years(exposure, weight, tally)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
     return Rows(
         cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
@@ -288,7 +288,7 @@ def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
     for role, name in [*chosen, *([("segment", how.segment.column)] if how.segment.column else [])]:
         told = dict.fromkeys(costs, "holds costs") | ({how.person: "tells who it is"} if how.person else {})
         # cuts of a number make bands, whose smallest are refused: of them only the name is looked at
-        values = columns[name][:0] if role == "segment" and how.segment.cuts else columns[name]
+        values = Column(np.empty(0)) if role == "segment" and how.segment.cuts else columns[name]
         why = told.get(name) or identifies(name, values)
         if why:
             raise SimulatorError(
@@ -387,12 +387,13 @@ def _too_long(exposure: Array, how: Reading) -> SimulatorError:
     return SimulatorError("exposure", None, "is above 1 year in some rows", mend)
 
 
-def _part_years(exposure: Array, weight: Array, smallest: int) -> float | None:
-    """Share of member-years of people covered for part of the year, to a hundredth; None where they are too few."""
-    part = exposure < 1 - _MOST_ROUNDING
-    if 0 < int(part.sum()) < smallest:
+def _part_years(exposure: Array, weight: Array, tally: _Tally) -> float | None:
+    """Share of member-years of people covered for part of the year, to a hundredth; None where they are few or none."""
+    part = tally.left & (exposure < 1 - _MOST_ROUNDING)
+    if persons(tally.person, part) < tally.smallest:
         return None
-    return round(float((exposure * weight)[part].sum() / (exposure * weight).sum()), 2)
+    years = exposure * weight
+    return round(float(years[part].sum() / years[tally.left].sum()), 2)
 
 
 def _weight(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:

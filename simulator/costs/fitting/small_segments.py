@@ -1,9 +1,11 @@
 """Small segments: what their rows tell is kept, and what they do not tell is taken from all segments.
 
-A few costs tell well what a person costs up to an amount that one in ten exceeds, and badly what lies above. So the law
-of all segments is stretched to the segment's own spread of log cost, as far as segments differ in it at all, and
-brought to the level at which it has the segment's own limited mean. The segment's own law gets a weight beside it that
-grows with its patients. The plain mean, to which the costliest patient adds most, is not used.
+The law of all segments is stretched to the segment's own spread of log cost, and brought to the level at which it has
+the segment's own limited mean up to what one user in ten exceeds; both are drawn towards those of all so far as
+segments do not differ in them. The segment's own law gets a weight beside it that grows with its patients.
+
+Of fewer than twenty users no more than one mean may be told (`groups`), which rests on the costliest: a level that
+rested on it alone was further from the truth than the rows' own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..severity import Mixture, Severity
 from .disclosure import figures
 from .laws import law_of
 from .sample import Sample, together
-from .tails import choose_tail, common_of, fit_tail
+from .tails import Common, choose_tail, common_of, fit_tail
 
 Array = NDArray[np.float64]
 
@@ -52,6 +54,16 @@ class Shape(NamedTuple):
     """E[min(X, upper)]."""
 
 
+class Borrowed(NamedTuple):
+    """What a small segment takes from all segments, and its level."""
+
+    shape: Shape
+    level: float
+    """Money per year."""
+    level_error: float
+    """Standard error of its logarithm."""
+
+
 def credibility(sample: Sample, lacks_tail: bool) -> float:
     """Weight of a segment's own law."""
     z = min((sample.effective_users / FULL_CREDIBILITY) ** POWER, 1.0)
@@ -77,6 +89,23 @@ class Everybody:
         self._common = common_of(spreads, np.sqrt(self._noise / users).tolist()) if len(samples) > 1 else None
         self._sample = together([_of_mean_one(s, math.exp(-self._spread(s))) for s in samples])
         self._tail = choose_tail(self._sample, smallest)
+        self._shapes = [self.shape(sample) for sample in samples]
+        self._own = [log_level(*one) for one in zip(samples, self._shapes, strict=True)]
+        errors = [
+            _level_error(sample, math.exp(own) * shape.upper)
+            for sample, shape, own in zip(samples, self._shapes, self._own, strict=True)
+        ]
+        # of a few costs the error is told badly, and with the level: all segments tell what one user's is
+        noise = math.sqrt(float(np.average(users * np.square(errors), weights=users)))
+        self._errors = (noise / np.sqrt(users)).tolist()
+        self._level = level_of_all(self._own, self._errors)
+
+    def borrowed(self, position: int) -> Borrowed:
+        """What a segment takes: the shape, and a level drawn towards that of all so far as segments do not differ."""
+        own, error = self._own[position], self._errors[position]
+        z = self._level.weight(error)
+        doubt = math.sqrt(z * error**2 + (1 - z) ** 2 * self._level.doubt)
+        return Borrowed(self._shapes[position], figures(math.exp(self._level.shrunk(own, error))), doubt)
 
     def _spread(self, sample: Sample) -> float:
         """Logarithm of a segment's spread beside the common one, as far as it may be believed."""
@@ -93,6 +122,26 @@ class Everybody:
         severity = law_of("empirical", stretched, tail, self._smallest)[1]
         upper = float(severity.isf(_ABOVE))
         return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+
+
+def level_of_all(own: Sequence[float], errors: Sequence[float]) -> Common:
+    """The common level and the variance of levels between segments, by Paule and Mandel (1982).
+
+    Segments count alike where they differ by more than their errors, so that a few large ones do not decide alone.
+    """
+    value, squared = np.asarray(own), np.square(errors)
+
+    def weights(between: float) -> Array:
+        return np.asarray(1 / (squared + between))
+
+    def excess(between: float) -> float:
+        w = weights(between)
+        return float(w @ (value - w @ value / w.sum()) ** 2) - value.size + 1
+
+    most = float(np.sum((value - value.mean()) ** 2)) + 1.0
+    between = float(optimize.brentq(excess, 0.0, most)) if excess(0.0) > 0 else 0.0
+    w = weights(between)
+    return Common(float(w @ value / w.sum()), between, float(1 / w.sum()))
 
 
 def _of_mean_one(sample: Sample, power: float) -> Sample:
@@ -121,8 +170,8 @@ def _log_distances(sample: Sample) -> tuple[Array, Array]:
     return log_cost - share @ log_cost, share
 
 
-def known_up_to(sample: Sample, shape: Shape) -> float:
-    """The amount up to which the limited mean of a small segment is its own, money per year."""
+def log_level(sample: Sample, shape: Shape) -> float:
+    """Logarithm of the level at which a law has a segment's limited mean up to what one user in ten exceeds."""
     share = sample.w / sample.w.sum()
 
     def gap(log_level: float) -> float:
@@ -135,19 +184,19 @@ def known_up_to(sample: Sample, shape: Shape) -> float:
         low -= 1.0
     while gap(high) > 0:
         high += 1.0
-    return figures(math.exp(float(optimize.brentq(gap, low, high, xtol=1e-7))) * shape.upper)
+    return float(optimize.brentq(gap, low, high, xtol=1e-7))
 
 
-def blended(own: Severity, shape: Shape, upper: float, z: float) -> Mixture:
+def blended(own: Severity, borrowed: Borrowed, z: float) -> Mixture:
     """A segment's own law with weight z, and that of all segments at its level."""
-    parts = ((z, own), (1 - z, scaled(shape.severity, upper / shape.upper)))
+    parts = ((z, own), (1 - z, scaled(borrowed.shape.severity, borrowed.level)))
     return Mixture.model_validate(
         {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
     )
 
 
-def level_error(sample: Sample, upper: float) -> float:
-    """Standard error of the log of the level at which a law has a small segment's limited mean."""
+def _level_error(sample: Sample, upper: float) -> float:
+    """Standard error of the log of a segment's level, from its own costs."""
     share = sample.w / sample.w.sum()
     capped = np.minimum(sample.x, upper)
     spread = math.sqrt(max(float(share @ capped**2) - float(share @ capped) ** 2, 0.0))
