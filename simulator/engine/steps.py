@@ -250,7 +250,8 @@ def _fallen(amplitude: Array) -> int:
 
 def _log(values: NDArray[np.inexact]) -> NDArray[np.inexact]:
     with np.errstate(divide="ignore"):
-        return np.log(values)
+        # shares of a case mix sum to 1 but for rounding: what is left of nothing may lie below 0
+        return np.log(values if np.iscomplexobj(values) else np.maximum(values, 0.0))
 
 
 def _at(spread: Spread, held: Array) -> Array:
