@@ -157,7 +157,7 @@ def rewrite(path: Any, rng: random.Random) -> None:
 
 def read_by_a_verb(path: Any, rng: random.Random) -> int:
     out = str(path.with_suffix(""))
-    verb = [word.replace("FILE", str(path)).replace("OUT", out) for word in rng.choice(VERBS).split()]
+    verb = [word.replace("FILE", str(path)).replace("OUT", out) for word in rng.choice(VERBS)]
     ran = CliRunner().invoke(main, verb)
     assert ran.exception is None or isinstance(ran.exception, SystemExit), (verb, ran.exception)
     assert ran.exit_code != 2 or ran.stderr.startswith("simulator: "), ran.stderr

@@ -654,7 +654,7 @@ def scenarios(draw):
     if draw(st.booleans()):
         population["rare_services"] = RARE
     simulation = {
-        "replicates": draw(st.integers(1, 12)),
+        "replicates": draw(st.integers(2, 12)),
         "thresholds": [*sorted(thresholds), math.inf],
         "seed": draw(st.integers(0, 2**63 - 1)),
     }
