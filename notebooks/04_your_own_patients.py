@@ -93,9 +93,9 @@ sim.table(sim.minimum_population(doubtful, margin=0.05, at_most=0.05))
 # ## What to conclude, and what not
 #
 # * If the model were exactly right, a cap of $2.2k, near the 99th percentile, would make some 6,000 people enough for
-#   this target, and a cap of $730 half as many.
-# * It is not: from about 6,000 people on, doubt about the parameters outweighs luck. With doubt the lower cap needs
-#   nearly three times as many people, and behind the higher one no number is enough. More people do not help there;
+#   this target, and a cap of $710 half as many.
+# * It is not: from 5,000 to 6,000 people on, doubt about the parameters outweighs luck. With doubt the lower cap needs
+#   twice as many people, and behind the higher one no number is enough. More people do not help there;
 #   more rows do.
 # * With no cap, these rows cannot tell.
 # * A fit says what last year's patients tell of next year's if nothing changes. Prices, prevalence and policy are

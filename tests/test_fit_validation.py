@@ -72,8 +72,10 @@ def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> N
     fits, own, error = validation.exceedances(found)
     assert fits - own <= max(2 * error, 2)
     misses, of_rows = (np.array(kind) for kind in zip(*found, strict=True))
-    # the rows of one half miss the other by one yardstick in the root mean square, and the fit by little more
-    assert np.sqrt(np.mean(misses**2)) <= 1.15 * np.sqrt(np.mean(of_rows**2))
+    # the rows of one half miss the other by one yardstick in the root mean square, and the fit by little more, as far
+    # as so few splits tell: in ten of the RAND rows by 8% ± 6%
+    more = np.mean(misses**2 - 1.15**2 * of_rows**2, axis=1).reshape(-1, 2).mean(axis=1)
+    assert more.mean() <= 2 * more.std(ddof=1) / np.sqrt(more.size)
     # the fit follows the rows that it was fitted to, but for the costliest, which a tail smooths
     assert np.max(np.abs(misses - of_rows)) <= 1.25
     assert np.max(np.abs(np.mean(misses, axis=0))) <= 0.5

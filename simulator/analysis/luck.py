@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import numpy as np
 import xarray as xr
 
 from .. import ledger as books
@@ -109,7 +108,7 @@ def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]
 
 
 def _two_sided(percentile: xr.DataArray) -> xr.DataArray:
-    return (2 * np.minimum(percentile, 1 - percentile)).clip(max=1.0)
+    return 2 * percentile.where(percentile < 0.5, 1 - percentile)
 
 
 def by_risk(scenario: Scenario) -> dict[str, Scenario]:
