@@ -37,6 +37,7 @@ _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
+_LONGEST_SHOCKED = 1 << 14  # where each factor takes a transform of its own
 _MOST_WORK = 150_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
@@ -73,7 +74,8 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
     if not smeared and (unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1]))):
         return _stepped_law(total, mean, sd)
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
-    return Law(low, high, terms, mean, max(beyond, unfaded, error))
+    # what the last terms hold is no bound on what they leave out: Vaaler's terms have one
+    return Law(low, high, terms, mean, max(beyond, unfaded, error), tapered=smeared and unfaded >= _FADED)
 
 
 def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
@@ -145,8 +147,10 @@ class _Total:
 
     def longest(self, span: float) -> int:
         """The most terms that a series over so much money may have."""
-        most, pull = _LONGEST, self.steps.pull * (np.pi / span)
-        while self._model.shocks and most > _SHORTEST:
+        if not self._model.shocks:
+            return _LONGEST
+        most, pull = _LONGEST_SHOCKED, self.steps.pull * (np.pi / span)
+        while most > _SHORTEST:
             if most * joint_nodes(self._model.joint_shocks, pull=most * pull).weights.size <= _MOST_WORK:
                 break
             most //= 2
