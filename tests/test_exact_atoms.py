@@ -209,12 +209,12 @@ def test_luck_counts_simulated_years_where_steps_are_too_narrow():
 def test_a_settlement_says_what_a_jump_amid_steps_may_be_wrong_by():
     made = scenario(200, [segment("a", 1, 0.01, "lognormal", 1_000, 1e-7)])
 
-    def gate(rate):
-        return sim.Design(name="gate", terms=[{"kind": "minimum_rate", "rate": rate}, {"kind": "share", "gain": 0.5, "loss": 0.5}])
+    def error(rate):
+        terms = [{"kind": "minimum_rate", "rate": rate}, {"kind": "share", "gain": 0.5, "loss": 0.5}]
+        return sim.exact_settlement(made, [sim.Design(name="gate", terms=terms)])["probability_error"].item()
 
     # one user of two leaves half of the budget; between that and two there is nobody
-    in_step, between = (float(sim.exact_settlement(made, [gate(rate)])["probability_error"]) for rate in (0.5, 0.25))
-    assert between < 0.001 < in_step
+    assert error(0.25) < 0.001 < error(0.5)
 
 
 # ── the currency's unit ──────────────────────────────────────────────────────────────────────────
