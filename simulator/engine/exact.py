@@ -37,7 +37,6 @@ _MOST_TERMS = 16_384
 _DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
-_LONGEST_SHOCKED = 1 << 14  # where each factor takes a transform of its own
 _MOST_WORK = 150_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
@@ -147,10 +146,8 @@ class _Total:
 
     def longest(self, span: float) -> int:
         """The most terms that a series over so much money may have."""
-        if not self._model.shocks:
-            return _LONGEST
-        most, pull = _LONGEST_SHOCKED, self.steps.pull * (np.pi / span)
-        while most > _SHORTEST:
+        most, pull = _LONGEST, self.steps.pull * (np.pi / span)
+        while self._model.shocks and most > _SHORTEST:
             if most * joint_nodes(self._model.joint_shocks, pull=most * pull).weights.size <= _MOST_WORK:
                 break
             most //= 2
