@@ -47,6 +47,14 @@ def two_lognormals(**changes):
     return make(population={"segments": segments} | changes.pop("population", {}), simulation=THRESHOLDS, **changes)
 
 
+@pytest.mark.parametrize("huge", [1e155, 1e308])
+def test_a_threshold_too_large_for_its_square_is_one_that_nobody_exceeds(huge):
+    found, none = sim.describe(make(simulation={"thresholds": [huge, math.inf]}))["thresholds"]
+    assert found["p_above"] == 0.0
+    for figure in ("mean_below", "sd", "cv"):
+        assert found[figure] == pytest.approx(none[figure], rel=1e-12)
+
+
 def test_a_mixture_of_lognormals_in_closed_form():
     found = sim.describe(two_lognormals())
     means = np.array([p * math.exp(mu + s**2 / 2) for _, p, mu, s in TWO])

@@ -192,8 +192,29 @@ def test_steps_too_narrow_to_resolve_are_told():
     assert float(answer["probability_error"].max()) > 0.001
     assert "not exact" in answer.attrs["doubt"]
     assert "not exact" in str(sim.table(answer))
-    told = sim.luck(made, 200, 0.0)
-    assert "not exact" in str(sim.table(told))
+
+
+def test_luck_counts_simulated_years_where_steps_are_too_narrow():
+    made = scenario(200, [segment("a", 1, 0.01, "lognormal", 1_000, 1e-7)])
+    told = sim.luck(made, 200, 0.0, replicates=4_000)
+    # two users come to a little more than the budget as often as to a little less
+    wanted = stats.binom.cdf(1, 200, 0.01) + stats.binom.pmf(2, 200, 0.01) / 2
+    assert abs(float(told["percentile"].squeeze()) - wanted) < 5 * math.sqrt(wanted * (1 - wanted) / 4_000)
+    assert "simulated" in told["percentile"].attrs["long_name"]
+    page = " ".join(str(sim.table(told)).split())
+    assert "not exact" in page and "4,000 simulated years" in page
+    assert told["percentile"].values == told["drawn_percentile"].values
+
+
+def test_a_settlement_says_what_a_jump_amid_steps_may_be_wrong_by():
+    made = scenario(200, [segment("a", 1, 0.01, "lognormal", 1_000, 1e-7)])
+
+    def error(rate):
+        terms = [{"kind": "minimum_rate", "rate": rate}, {"kind": "share", "gain": 0.5, "loss": 0.5}]
+        return sim.exact_settlement(made, [sim.Design(name="gate", terms=terms)])["probability_error"].item()
+
+    # one user of two leaves half of the budget; between that and two there is nobody
+    assert error(0.25) < 0.001 < error(0.5)
 
 
 # ── the currency's unit ──────────────────────────────────────────────────────────────────────────

@@ -123,11 +123,15 @@ def test_where_nothing_is_known_the_comparison_is_as_it_was(changed, outcome):
     assert with_exact(compared).identical(compared)
 
 
-def test_a_threshold_that_the_exact_engine_refuses_is_left_to_the_draws():
-    book = make(simulation={"population_sizes": [500], "thresholds": [5_000.0], "replicates": 50})
+def test_what_the_exact_engine_refuses_is_left_to_the_draws():
+    segments = [{"name": "a", "share": 1.0, "severity": {"family": "pareto", "scale": 500.0, "alpha": 1.5}}]
+    book = make(
+        population={"segments": segments},
+        simulation={"population_sizes": [500], "thresholds": [5_000.0], "replicates": 50},
+    )
     capped = Design(name="capped", exclusion={"kind": "cap", "at": 5_000.0})
     found = with_exact(sim.compare(sim.settle(sim.simulate(book, progress=False), (FULL, capped))))
-    assert found["exact_surplus"].sel(design="full risk").isnull().all()  # no exclusion is not on the grid
+    assert found["exact_surplus"].sel(design="full risk").isnull().all()  # its variance is infinite
     assert (found["exact_surplus"].sel(design="capped", party="provider") == 0).all()
 
 

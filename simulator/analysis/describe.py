@@ -175,9 +175,11 @@ class _People:
 
     def capped(self, cost: Array) -> Array:
         """E[min(X, cost)ᵏ], k = 1, 2, of a person of each segment, shape (segment, 2)."""
-        finite = np.where(np.isfinite(cost), cost, 0.0)
+        above = self.p_above(cost)
+        # a threshold that nobody exceeds may be too large for its square
+        finite = np.where(above > 0, cost, 0.0)
         below = np.array([rate * m.below(c)[1:3] for rate, m, c in zip(self.rates, self.moments, cost, strict=True)])
-        capped: Array = below + np.stack([finite, finite**2], axis=1) * self.p_above(cost)[:, None]
+        capped: Array = below + np.stack([finite, finite**2], axis=1) * above[:, None]
         return capped
 
     def p_above(self, cost: Array) -> Array:

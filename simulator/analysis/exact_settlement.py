@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
 _POINTS = 513
 _BENT = 1e-9  # of the largest payoff: where a payoff is no longer taken for straight
+_NARROW, _JUMP = 1e-8, 1e-6  # of the range, and of the largest payoff: what rises so much within so little jumps
 
 
 def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, sizes: Sequence[int] = ()) -> xr.Dataset:
@@ -43,8 +44,8 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
         By (population_size, design, party), money per year and with the names of `compare`, so that the two can be
         subtracted: ``expected_payment``, ``expected_cost_borne``, ``expected_surplus``; an absent party is 0. NaN for
         designs that look at more than the retained cost, with the reason in the coordinate ``needs_draws`` (empty
-        elsewhere). ``probability_error`` by (population_size, design) bounds the error of every probability that the
-        payoff was weighed with.
+        elsewhere). ``probability_error`` by (population_size, design) bounds the error of the chance that the retained
+        cost reaches any point at which the payoff jumps; where it jumps nowhere, of what lies outside the law's range.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     answer = answer.where(answer["needs_draws"] == "")
     for name in MONEY:
         describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
-    describe_variable(answer["probability_error"], "1", "bound on the error of every probability")
+    describe_variable(answer["probability_error"], "1", "bound on the error of the chance of each jump of the payoff")
     known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
     return answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
 
@@ -114,9 +115,11 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
         at = settled(total / budget)
         return np.hstack([at[name].transpose("cost_ratio", "party").values for name in MONEY])
 
-    found = expectation(law, curves).reshape(len(MONEY), -1)
+    total, values = _followed(law, curves)
+    found = _weighed(law, total, values).reshape(len(MONEY), -1)
     expected = {f"expected_{name}": ("party", row) for name, row in zip(MONEY, found, strict=True)}
-    return xr.Dataset(expected | {"probability_error": law.beyond}, coords={"party": parties, "design": design.name})
+    error = max(law.beyond, float(law.error(_jumps(total, values)).max(initial=0.0)))
+    return xr.Dataset(expected | {"probability_error": error}, coords={"party": parties, "design": design.name})
 
 
 def _law(scenario: Scenario, design: Design, place: int) -> Law:
@@ -131,7 +134,19 @@ def expectation(law: Law, curves: Curves) -> Array:
     Points are added where a curve bends or jumps; between them it is straight, so that the chance of each interval and
     the expected way into it are all that is needed. Beyond the law's range it goes on as it was.
     """
-    return _weighed(law, *follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn))
+    return _weighed(law, *_followed(law, curves))
+
+
+def _followed(law: Law, curves: Curves) -> tuple[Array, Array]:
+    return follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn)
+
+
+def _jumps(total: Array, values: Array) -> Array:
+    """Totals on both sides of each jump; a straight part is far too narrow there to rise so much."""
+    rise = np.abs(np.diff(values, axis=0)).max(axis=1)
+    narrow = np.diff(total) <= _NARROW * (total[-1] - total[0])
+    jumps = np.flatnonzero(narrow & (rise > _JUMP * np.abs(values).max()))
+    return total[np.concatenate([jumps, jumps + 1])]
 
 
 def _weighed(law: Law, total: Array, values: Array) -> Array:

@@ -37,12 +37,18 @@ def doubt(error: float) -> str:
     """What every page says of chances that are not exact; empty where they are."""
     if error <= TRUSTED:
         return ""
-    return (
-        "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too "
-        f"narrow to resolve. They may be wrong by {100 * error:.2g} percentage points; prefer the simulated ones."
-    )
+    return f"{_STEPS} They may be wrong by {100 * error:.2g} percentage points; prefer the simulated ones."
 
 
+def counted(years: int) -> str:
+    """What a page says whose chances are counted among simulated years, as the exact engine cannot tell them."""
+    return f"{_STEPS} They are counted among {years:,} simulated years."
+
+
+_STEPS = (
+    "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too narrow "
+    "to resolve."
+)
 _FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 
 

@@ -13,6 +13,7 @@ from ..base import SimulatorError
 from ..contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ..scenario import Scenario, scenario_from
 from ..strata import share_and_error, with_errors
+from . import exactness
 from .checks import check_fraction, check_members
 from .exact import doubt_of, exact
 from .limiting import overspend_of, with_sizes
@@ -81,13 +82,13 @@ def luck(
         exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
         for one in asked
     ]
-    doubts: dict[str, str] = {key: said for one in found for key, said in doubt_of(one).items()}
+    years = asked[0].simulation.replicates
+    doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
     for place, one in enumerate(asked if replicates or doubts else ()):
         drawn = overspend_of(runs.simulate(one, progress=False), rule, one, capitation_pmpy, budget_basis)
         drawn = drawn.isel(population_size=0, drop=True)
-        below = with_errors({"drawn_percentile": share_and_error(drawn <= overspend)})
-        parts[place] = parts[place].assign(below)
+        parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
         if doubts:
             parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
@@ -95,7 +96,7 @@ def luck(
     _describe(answer, overspend, confidence, method)
     origin = runs.exact_origin(scenario)
     if doubts:
-        origin = runs.origin(scenario) | {"replicates": asked[0].simulation.replicates}
+        origin = runs.origin(scenario) | {"replicates": years}
     known = {"members": members, "overspend": overspend, "confidence": confidence}
     return answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
 

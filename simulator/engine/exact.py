@@ -73,7 +73,8 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
     if not smeared and (unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1]))):
         return _stepped_law(total, mean, sd)
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
-    return Law(low, high, terms, mean, max(beyond, unfaded, error))
+    # what the last terms hold is no bound on what they leave out: Vaaler's terms have one
+    return Law(low, high, terms, mean, max(beyond, unfaded, error), tapered=smeared and unfaded >= _FADED)
 
 
 def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
