@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting.choose import Options, fit_segments
+from simulator.costs.fitting import parameter_sets
+from simulator.costs.fitting.choose import Options, SegmentFit, fit_segments
 from simulator.costs.fitting.empirical import quantile_table
 from simulator.costs.fitting.measures import People
 from simulator.costs.fitting.sample import sample_of
+from simulator.costs.model import Segment
+from simulator.costs.other_figures import segment_of_set
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import Severity
 
@@ -207,20 +210,32 @@ def sets(seeds: int = 200, trials: tuple[tuple[str, str], ...] = _TRIALS) -> Ite
         true = np.array([truth(law, np.inf)[0], *(truth(law, d)[0] for d in at)])
         found, told = [], []
         for seed in range(seeds):
-            rows = {"c": drawn(law, ROWS, np.random.default_rng([seed, 77]))}
-            model = fit(rows, cost="c", family=family, sets=SETS)
-            if model.segments[0]["family"] == family:
-                found.append(_means(People(model.population), at))
-                told.append(_spread([_means(People(model.population_of_set(b)), at) for b in range(SETS)]))
+            fitted = _fitted(family, drawn(law, ROWS, np.random.default_rng([seed, 77])), at)
+            if fitted.family == family:
+                whole = Segment(name="all", share=1.0, p_user=fitted.p_user, severity=fitted.severity)
+                draws = parameter_sets.draw([fitted], SETS, 1)["all"]
+                found.append(_means(whole, at))
+                each = [segment_of_set(whole, {name: v[b] for name, v in draws.items()}) for b in range(SETS)]
+                told.append(_spread([_means(one, at) for one in each]))
         off, spread = np.array(found) - true, np.array(told)
         covered = np.mean(np.abs(off) < stats.norm.isf(0.025) * spread, axis=0)
         width = np.median(spread, axis=0) / off.std(axis=0)
-        told = f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered)}"
-        yield f"{told}; error told beside that found {_listed(width)}"
+        line = f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered, '{:.3f}')}"
+        yield f"{line}; error told beside that found {_listed(width)}"
 
 
-def _means(people: People, at: list[float]) -> Array:
-    return np.array([people.mean, *(people.limited(d)[0] for d in at)])
+def _fitted(family: str, costs: Array, thresholds: list[float]) -> SegmentFit:
+    """The law as `fit` takes it, without the tables that it tells of the rows."""
+    sample = sample_of(costs, np.ones(costs.size)).rounded(Options().smallest)
+    halves = sample.thinned(np.random.default_rng(1))
+    return fit_segments(["all"], [sample], [halves], Options(family=family, thresholds=tuple(thresholds)))[0]
+
+
+def _means(segment: Segment, at: list[float]) -> Array:
+    law = segment.users_severity
+    moments = Moments(law)
+    limited = [float(moments.below(d)[1]) + d * float(law.sf(d)) for d in at]
+    return segment.p_user * np.array([float(moments.raw[1]), *limited])
 
 
 def _spread(draws: list[Array]) -> Array:

@@ -12,7 +12,7 @@ from conftest import ROOT
 from scipy import stats
 
 from simulator.costs.fitting import small_segments, tails
-from simulator.costs.fitting.parameter_sets import _tail_draws
+from simulator.costs.fitting.parameter_sets import _normal, _tail_draws
 from simulator.costs.fitting.sample import sample_of
 
 
@@ -94,3 +94,14 @@ def test_a_shape_is_stretched_only_where_segments_differ() -> None:
     truth = np.repeat([0.8, 1.0, 1.2, 1.6], 4)
     # with 25 users the raw spread is uncertain by 14%
     assert np.sqrt(np.mean((apart / truth - 1) ** 2)) < 0.16 and np.corrcoef(apart, truth)[0, 1] > 0.8
+
+
+def test_sets_have_the_covariance_that_they_are_drawn_from() -> None:
+    """Also forty of them: the spread of plain draws is off by a ninth, and in some direction by more."""
+    mean, root = np.array([1.0, -2.0, 0.5]), np.array([[0.3, 0.0, 0.0], [-0.2, 0.1, 0.0], [0.1, 0.05, 0.02]])
+    drawn = _normal(mean, root @ root.T, 40, np.random.default_rng([1, 4]))
+    assert drawn.mean(axis=0) == pytest.approx(mean) and np.cov(drawn.T) == pytest.approx(root @ root.T)
+    plain = np.random.default_rng([1, 4]).multivariate_normal(mean, root @ root.T, 40, method="svd")
+    assert np.abs(np.cov(plain.T) / (root @ root.T) - 1).max() > 0.1
+    few = _normal(mean, root @ root.T, 3, np.random.default_rng(1))
+    assert few.shape == (3, 3) and np.isfinite(few).all()

@@ -63,7 +63,7 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
     blended = fit.credibility < 1
     if blended or fit.body is None:
         error = fit.level_error if blended else _level_error(fit, _people(fit, smallest))
-        found["level"] = np.exp(error * random.standard_normal(number)).tolist()
+        found["level"] = np.exp(_normal(np.zeros(1), np.array([[error**2]]), number, random)[:, 0]).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
         for name, values in _body_draws(fit.body, number, random).items():
@@ -92,9 +92,22 @@ def _level_error(fit: SegmentFit, sample: Sample) -> float:
 
 
 def _body_draws(body: Body, number: int, random: np.random.Generator) -> dict[str, list[float]]:
-    thetas = random.multivariate_normal(body.theta, body.covariance, number, method="svd")
+    thetas = _normal(body.theta, body.covariance, number, random)
     rows = [body.figures_at(theta) for theta in thetas]
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _normal(mean: Array, covariance: Array, number: int, random: np.random.Generator) -> Array:
+    """Normal draws, shape (number, figure), with just this mean and covariance where there are draws enough.
+
+    Forty draws as they fall have a spread that is off by 11%, and by as much in every fit of the same seed.
+    """
+    draws = random.standard_normal((number, mean.size))
+    if number > mean.size + 1:
+        draws -= draws.mean(axis=0)
+        draws = np.linalg.solve(np.linalg.cholesky(draws.T @ draws / (number - 1)), draws.T).T
+    axes, squares, _ = np.linalg.svd(covariance)
+    return np.asarray(mean + draws * np.sqrt(squares) @ axes.T)
 
 
 def _tail_draws(tail: Tail, number: int, random: np.random.Generator) -> dict[str, list[float]]:
@@ -103,7 +116,7 @@ def _tail_draws(tail: Tail, number: int, random: np.random.Generator) -> dict[st
     # a shape that is shrunk is less in doubt
     squeeze = np.diag([tail.shape_se / math.sqrt(covariance[0, 0]), 1.0])
     to_mean = np.array([[1.0, 0.0], [1 / (1 - tail.shape), 1.0]]) @ squeeze
-    drawn = random.multivariate_normal(center, to_mean @ covariance @ to_mean.T, number, method="svd")
+    drawn = _normal(center, to_mean @ covariance @ to_mean.T, number, random)
     shape = np.clip(drawn[:, 0], LOWEST_SHAPE, HIGHEST_SHAPE)
     return {"tail.shape": shape.tolist(), "tail.scale": (np.exp(drawn[:, 1]) * (1 - shape)).tolist()}
 
