@@ -16,7 +16,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
-from test_plots import fitted, overlaps, said
+from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
 from simulator.present.kinds import KINDS
@@ -204,3 +204,32 @@ def test_the_numbers_of_the_picture_hold_the_errors() -> None:
     assert drawn["figure"].nunique() == len(PANELS) and (drawn["error"] > 0).any()
     one = table[(table["figure"] == "observed_p_above") & (table["segment"] == "mild")]
     assert one["error"].tolist() == pytest.approx([0.025, 0.01, 0.001, 0.00005])
+
+
+# ── odd parts of a fit's curves ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["one", "seven"])
+@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
+    name: str, kind: str, curves_of: dict[str, xr.Dataset]
+) -> None:
+    refused = []
+    for part, curves in odd_parts(curves_of[kind]):
+        try:
+            drawn = getattr(sim.plots, name)(curves)
+        except sim.SimulatorError as error:
+            refused.append(part)
+            assert str(error).startswith(f"{name}: ") and "\n" not in str(error), (part, error)
+            continue
+        assert all(axes.has_data() for axes in np.atleast_1d(drawn)), part
+        plt.close("all")
+    assert {"unknown", "nothing"} <= set(refused) and "first segment" not in refused
+
+
+@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+def test_three_long_names_fit_into_the_picture(name: str, curves_of: dict[str, xr.Dataset]) -> None:
+    three = curves_of["seven"].isel(segment=[0, 1, 2])
+    long = three.assign_coords(segment=[f"{'a long name of a group of patients ' * 3}{k}" for k in range(3)])
+    for axes in np.atleast_1d(getattr(sim.plots, name)(long)):
+        assert axes.has_data()

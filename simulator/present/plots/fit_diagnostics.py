@@ -11,10 +11,10 @@ from collections.abc import Callable
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...base import SimulatorError
 from . import fit_panels
 from .fit_panels import MOST_MARKS, Ends, drawn_series, slices_left_out
 from .style import finish, finish_sheet, house_axes, label_ends, space_ends
+from .wanted import made_by
 
 DRAWN = tuple(
     name
@@ -32,6 +32,10 @@ _PANELS: tuple[tuple[str, Panel], ...] = (
 _MOST_NAMED = 6
 
 
+_of_a_fit = made_by("fit(…).curves", "observed_p_above", "segment", "people_share amount")
+
+
+@_of_a_fit
 def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axes]:
     """The four pictures on one sheet.
 
@@ -47,7 +51,6 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
     list of matplotlib.axes.Axes
         Quantiles, exceedance, concentration, limited means.
     """
-    _check(curves)
     with house_axes(None, (11, 9)) as single:
         figure = single.get_figure(root=True)
         assert figure is not None
@@ -63,24 +66,28 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
     return sheet
 
 
+@_of_a_fit
 def fit_quantiles(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Q–Q: mean cost of equal slices of people, fitted against observed, on logarithmic axes."""
     question = "Does the model give each slice of people its cost?"
     return _alone(curves, currency, ax, fit_panels.quantiles, question, _slices)
 
 
+@_of_a_fit
 def fit_exceedance(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Share of people who cost more than an amount, on logarithmic axes."""
     question = "Does the model have as many costly people?"
     return _alone(curves, currency, ax, fit_panels.exceedance, question)
 
 
+@_of_a_fit
 def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Lorenz: share of cost that the costliest share of people carry."""
     question = "Do the costliest people carry as much of the cost?"
     return _alone(curves, None, ax, fit_panels.concentration, question)
 
 
+@_of_a_fit
 def fit_limited_means(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Mean cost up to an amount, fitted over observed: 1 where the fit is perfect."""
     question = "Is the mean cost right below each threshold?"
@@ -95,7 +102,6 @@ def _alone(
     question: str,
     told: Callable[[xr.Dataset], str] | None = None,
 ) -> Axes:
-    _check(curves)
     with house_axes(ax) as axes:
         space_again = _label(axes, draw(axes, curves, _currency(curves, currency)))
         finish(axes, curves, question, _note(curves, told(curves) if told else ""))
@@ -109,11 +115,6 @@ def _label(axes: Axes, ends: Ends) -> Callable[[], None]:
     gap = 12.0 if rows == 1 else 13.0 * rows
     names = label_ends(axes, ends, gap, inside=True)
     return lambda: space_ends(axes, names, gap, inside=True)
-
-
-def _check(curves: xr.Dataset) -> None:
-    if not isinstance(curves, xr.Dataset) or "observed_p_above" not in curves:
-        raise SimulatorError("curves", None, "is given no observed_p_above", "give the `curves` of what `fit` gave")
 
 
 def _currency(curves: xr.Dataset, given: str | None) -> str:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 
 from ...base import SimulatorError
 
 Options = ParamSpec("Options")
-Picture = Callable[Concatenate[xr.Dataset, Options], Axes]
+Drawn = TypeVar("Drawn")
+Picture = Callable[Concatenate[xr.Dataset, Options], Drawn]
 
 _LISTED = "select with a list, such as .isel({}=[0])"
 
 
 def made_by(
     maker: str, needed: str, along: str = "", curve: str = ""
-) -> Callable[[Picture[Options]], Picture[Options]]:
+) -> Callable[[Picture[Options, Drawn]], Picture[Options, Drawn]]:
     """A picture that refuses a Dataset it cannot be drawn from, and says why in one sentence.
 
     Parameters
@@ -35,11 +35,11 @@ def made_by(
         Dims that a line runs along: two places or more.
     """
 
-    def checked(draw: Picture[Options]) -> Picture[Options]:
+    def checked(draw: Picture[Options, Drawn]) -> Picture[Options, Drawn]:
         name = draw.__name__
 
         @wraps(draw)
-        def drawn(shown: xr.Dataset, /, *args: Options.args, **kwargs: Options.kwargs) -> Axes:
+        def drawn(shown: xr.Dataset, /, *args: Options.args, **kwargs: Options.kwargs) -> Drawn:
             if not isinstance(shown, xr.Dataset) or needed not in shown:
                 raise SimulatorError(name, None, f"is given no {needed}", f"give what `{maker}` gave")
             for dim in (*along.split(), *curve.split()):
