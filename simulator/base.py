@@ -258,18 +258,8 @@ OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=Fal
 Count = Annotated[int, Field(strict=True, ge=1)]
 MOST_PEOPLE = 2_000_000_000
 People = Annotated[int, Field(strict=True, ge=1, le=MOST_PEOPLE)]
-MOST_MONEY = 1e15
-"""Money beyond this is a mistake."""
-
-
-def _no_larger_than_money(value: float) -> float:
-    if MOST_MONEY < value < math.inf:
-        raise mistake("is more than any patient costs", "write inf where nobody is excluded")
-    return value
-
-
 Threshold = Annotated[
-    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True), AfterValidator(_no_larger_than_money)],
+    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
     BeforeValidator(_infinity_from_text, json_schema_input_type=Annotated[float, Field(gt=0)] | Literal["inf"]),
     PlainSerializer(_infinity_to_text, when_used="json"),
 ]

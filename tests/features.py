@@ -368,7 +368,8 @@ def halved(raw: Raw) -> Raw:
     sets = population.get("parameter_sets", [])
     sets += [part | {"segment": "other half"} for part in sets if part["segment"] == "complex"]
     for shock in made.get("shocks", ()):
-        shock["segments"] = [*shock.get("segments", []), *["other half"] * ("complex" in shock.get("segments", []))]
+        if "complex" in shock.get("segments", []):
+            shock["segments"] = [*shock["segments"], "other half"]
     for design in made["designs"]:
         amounts = design.get("budget", {}).get("amounts")
         if amounts:

@@ -108,6 +108,7 @@ VERBS = (
 )
 
 
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # a title that was damaged may be endless
 @pytest.mark.parametrize("seed", [pytest.param(k, marks=pytest.mark.slow if k else ()) for k in range(6)])
 def test_a_damaged_result_file_is_read_or_refused(seed: int, tmp_path: Any) -> None:
     sound = tmp_path / "sound.nc"

@@ -113,8 +113,8 @@ def test_what_as_drawn_means_is_said_where_it_is_said() -> None:
 
 
 def test_percentiles_as_heads() -> None:
-    assert threshold_label(0.99, "1", "GBP") == "99%"
-    assert threshold_label(0.999, "1", "GBP") == "99.9%"
+    assert threshold_label(0.99, "1", "GBP") == "percentile 99"
+    assert threshold_label(0.999, "1", "GBP") == "percentile 99.9"
     assert threshold_label(1.0, "1", "GBP") == threshold_label(math.inf, "GBP per year", "GBP") == "no exclusion"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..rows.layout import LayoutOptions
+from .given import Whole
 
 
 def row_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -15,7 +16,7 @@ def row_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((
         click.option("--missing", default="", help="Texts that stand for a missing value, with commas: NA,n/a."),
         click.option("--sheet", help="Sheet of a workbook, by name or number; the first by default."),
-        click.option("--header-row", type=click.IntRange(min=1), help="Row that names the columns, counted from 1."),
+        click.option("--header-row", type=Whole(min=1), help="Row that names the columns, counted from 1."),
         click.option("--columns", help='Other names for columns: "benchmark=Budget 2023, expenditure=Spend".'),
         click.option("--blank-as-zero", is_flag=True, help="Take a blank amount of money for 0."),
         click.option(

@@ -136,7 +136,14 @@ def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def as_csv(rows: pd.DataFrame) -> str:
     """The long table as CSV."""
-    return str(rows.map(_as_text).to_csv(index=False, lineterminator="\n"))
+    safe = rows.assign(**{str(name): _texts(rows[name]) for name in rows if rows[name].dtype.kind in "OU"})
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.Series([_as_text(cell) for cell in column], index=column.index, dtype=object)
 
 
 def _as_text(cell: Any) -> Any:
