@@ -90,6 +90,7 @@ def summarise(
         For levels or margins out of range, and thresholds off the grid.
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    books.check_draws(ledger)
     wrong = exactness.impossible(ledger)
     with np.errstate(invalid="ignore" if wrong else None):
         summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
