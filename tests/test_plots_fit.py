@@ -130,7 +130,7 @@ def test_a_panel_alone_has_a_question_a_footer_and_the_axes_it_is_given(name: st
 @pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
 @pytest.mark.parametrize("other", [xr.Dataset(), None])
 def test_another_dataset_is_refused_in_one_sentence(name: str, other: Any) -> None:
-    with pytest.raises(sim.SimulatorError, match="give the `curves` of what `fit` gave"):
+    with pytest.raises(sim.SimulatorError, match=r"is given no observed_p_above; give what `fit\(…\).curves` gave"):
         getattr(sim.plots, name)(other)
 
 
