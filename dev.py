@@ -153,7 +153,7 @@ def setup(options):
 
 def demo(options):
     ensure(("report",))
-    return run([python_of(VENV), "-m", "simulator.present.demo", *options])
+    return run([python_of(VENV), "-m", "simulator.present.cli.demo", *options])
 
 
 def test(options):

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting import parameter_sets
-from simulator.costs.fitting.choose import Options, SegmentFit, fit_segments
-from simulator.costs.fitting.empirical import quantile_table
-from simulator.costs.fitting.measures import People
-from simulator.costs.fitting.sample import sample_of
 from simulator.costs.model import Segment
 from simulator.costs.other_figures import segment_of_set
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import Severity
+from simulator.fitting import parameter_sets
+from simulator.fitting.choose import Options, SegmentFit, fit_segments
+from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.laws.empirical import quantile_table
+from simulator.fitting.measures import People
+from simulator.fitting.read.sample import sample_of
 
 Array = NDArray[np.float64]
 

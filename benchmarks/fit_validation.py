@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import simulator as sim
-from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting.measures import People
+from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.measures import People
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ def main() -> None:
     """Run the command line; Ctrl-C ends it with one sentence and exit code 130."""
     sys.unraisablehook = heed
     try:
-        from .present.cli import main as verbs
+        from .present.cli.main import main as verbs
 
         verbs(prog_name="simulator")
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 import simulator as sim
-from simulator.analysis.describe import compare_families, describe_calibration
+from simulator.analysis.statistics.describe import compare_families, describe_calibration
 from simulator.costs.calibrate import CALIBRATED_FAMILIES, Calibration
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import FAMILIES, GeneralizedBeta2

@@ -18,7 +18,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.ledger import fingerprint
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 
 GOOD = """
 title = "small"
@@ -201,7 +201,9 @@ def test_a_failed_check_is_loud_and_has_its_own_exit_code(scenario: Path, monkey
 
 
 def test_help_and_version_load_no_numerical_library() -> None:
-    probe = "import sys; from simulator.present.cli import main; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    probe = (
+        "import sys; from simulator.present.cli.main import main; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     assert not any(f"'{name}'" in loaded for name in ("numba", "scipy", "xarray", "matplotlib", "pandas"))
 
@@ -222,7 +224,7 @@ def _cpu_seconds(pid: int) -> float:
 def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, tmp_path: Path) -> None:
     scenario.write_text(replaced("replicates = 200", "replicates = 300_000").replace("4_000]", "400_000]"))
     out = tmp_path / "r.nc"
-    command = [sys.executable, "-m", "simulator.present.cli", "run", str(scenario), "--out", str(out)]
+    command = [sys.executable, "-m", "simulator.present.cli.main", "run", str(scenario), "--out", str(out)]
     running = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,

@@ -20,8 +20,8 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.present.asked import Asked
-from simulator.present.cli import main
-from simulator.present.demo import main as demo
+from simulator.present.cli.demo import main as demo
+from simulator.present.cli.main import main
 from simulator.present.kinds import KINDS
 from simulator.present.page import WIDEST
 from simulator.present.tidy import LAST
@@ -202,7 +202,7 @@ def test_the_verdict_stands_before_any_table(folder: Path) -> None:
 
 # ── pipes and terminals ──────────────────────────────────────────────────────────────────────────
 
-CLI = [sys.executable, "-m", "simulator.present.cli"]
+CLI = [sys.executable, "-m", "simulator.present.cli.main"]
 
 
 def test_a_pipe_gets_no_codes_and_standard_error_nothing(folder: Path, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tm
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "simulator.present.cli", "calibrate", "--mean", "952", "--cv", "3", "--json"]
+    command = [sys.executable, "-m", "simulator.present.cli.main", "calibrate", "--mean", "952", "--cv", "3", "--json"]
     with open("/dev/full", "w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2

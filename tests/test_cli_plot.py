@@ -17,9 +17,9 @@ from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
 from simulator.present.asked import Asked, open_any
-from simulator.present.cli import main
+from simulator.present.cli.main import main
+from simulator.present.cli.shell import _PICTURES
 from simulator.present.kinds import KINDS
-from simulator.present.shell import _PICTURES
 from simulator.runs import kept_json
 
 SMALL = {"replicates": 60, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}

@@ -10,10 +10,10 @@ import pytest
 from conftest import KINDS, make
 
 import simulator as sim
-from simulator.contracts.compare import compare, comparison_json, comparison_rows
 from simulator.contracts.design import Design
-from simulator.contracts.settle import settle
 from simulator.ledger import by_unit
+from simulator.settlement.compare import compare, comparison_json, comparison_rows
+from simulator.settlement.settle import settle
 
 DESIGNS = (
     Design(name="tariff", terms=[{"kind": "no_risk"}]),

@@ -12,7 +12,7 @@ from conftest import LOGNORMAL, UNITS, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.beside import limits_by_size, limits_of_units
+from simulator.analysis.luck.ratio_limits import limits_by_size, limits_of_units
 
 MANY = {"replicates": 400, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
 
@@ -43,7 +43,7 @@ def test_the_curve_runs_through_the_summarys_exact_figures(scenario: sim.Scenari
 
 
 def test_each_target_is_answered_as_on_its_own(ledger: xr.Dataset) -> None:
-    from simulator.analysis.sizing import minimum_on_grid
+    from simulator.analysis.size.grid import minimum_on_grid
 
     summary = sim.summarise(ledger)
     answer = sim.minimum_by_target(summary, (0.05, 0.2), margin=0.1)

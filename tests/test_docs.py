@@ -13,8 +13,8 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.contracts.rows import COLUMNS
-from simulator.present.cli_settle import settle as settle_verb
+from simulator.present.cli.settle import settle as settle_verb
+from simulator.settlement.actual_rows import COLUMNS
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
 
@@ -83,7 +83,7 @@ def test_bounds_in_words(its: dict[str, object], words: str) -> None:
 
 
 def test_every_verb_and_option_is_in_the_reference() -> None:
-    from simulator.present.cli import main
+    from simulator.present.cli.main import main
 
     page = written_commands.command_page()
     for name, verb in main.commands.items():
@@ -95,7 +95,7 @@ def test_every_verb_and_option_is_in_the_reference() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_and_files_on_a_page_exist(page: Path) -> None:
-    from simulator.present.cli import main
+    from simulator.present.cli.main import main
 
     text = page.read_text(encoding="utf-8")
     assert set(re.findall(r"^simulator (\w+)", text, flags=re.M)) <= set(main.commands)

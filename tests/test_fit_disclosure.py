@@ -24,9 +24,9 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator.base import SimulatorError
-from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting.disclosure import check_smallest
-from simulator.present.cli_fit import fit as verb
+from simulator.fitting.disclose.disclosure import check_smallest
+from simulator.fitting.fit import FittedModel, fit
+from simulator.present.cli.fit import fit as verb
 from simulator.present.plots.fit_diagnostics import fit_diagnostics
 from simulator.present.text_fit import as_json, fit_report
 

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.costs import other_figures
-from simulator.costs.fitting import empirical, measures, small_segments, tails
-from simulator.costs.fitting.bodies import FAMILIES, fit_body
-from simulator.costs.fitting.choose import Options, fit_segments
-from simulator.costs.fitting.general_laws import BetaPrimePower, PrenticeGamma
-from simulator.costs.fitting.groups import groups_of
-from simulator.costs.fitting.sample import Sample, sample_of, together
-from simulator.costs.fitting.small_segments import FULL_CREDIBILITY
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import Mixture, Spliced
+from simulator.fitting import measures
+from simulator.fitting.choose import Options, fit_segments
+from simulator.fitting.disclose.groups import groups_of
+from simulator.fitting.laws import empirical, small_segments, tails
+from simulator.fitting.laws.bodies import FAMILIES, fit_body
+from simulator.fitting.laws.general_laws import BetaPrimePower, PrenticeGamma
+from simulator.fitting.laws.small_segments import FULL_CREDIBILITY
+from simulator.fitting.read.sample import Sample, sample_of, together
 
 Array = NDArray[np.float64]
 

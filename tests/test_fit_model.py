@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator.base import SimulatorError
-from simulator.costs.fit import FittedModel, fit, fit_bands, model_population
-from simulator.costs.fitting import parameter_sets
-from simulator.costs.fitting.measures import People
-from simulator.costs.fitting.model_file import read_model
+from simulator.costs.model_file import read_model
 from simulator.costs.shocks import Shock
-from simulator.present.cli_fit import fit as verb
+from simulator.fitting import parameter_sets
+from simulator.fitting.fit import FittedModel, fit, fit_bands, model_population
+from simulator.fitting.measures import People
+from simulator.present.cli.fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report, verdicts
 
 

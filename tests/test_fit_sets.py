@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT
 from scipy import stats
 
-from simulator.costs.fitting import small_segments, tails
-from simulator.costs.fitting.parameter_sets import _normal, _tail_draws
-from simulator.costs.fitting.sample import sample_of
+from simulator.fitting.laws import small_segments, tails
+from simulator.fitting.parameter_sets import _normal, _tail_draws
+from simulator.fitting.read.sample import sample_of
 
 
 def _loaded() -> ModuleType:

@@ -11,8 +11,8 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.costs.fitting.measures import People
-from simulator.costs.fitting.model_file import read_model
+from simulator.costs.model_file import read_model
+from simulator.fitting.measures import People
 
 CONFIG = ROOT / "configs" / "synpuf.toml"
 DOUBT = ROOT / "configs" / "synpuf_doubt.toml"

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.costs.fit import fit
+from simulator.fitting.fit import fit
 
 SPLITS = 3
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from conftest import KINDS, make, raw
 
 import simulator as sim
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.scenario import scenario_from
 
 LONGEST = 20.0  # CPU seconds

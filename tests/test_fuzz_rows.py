@@ -192,7 +192,7 @@ def main(batch: int) -> None:
     """Run a batch, and print what went wrong and the most memory that was used."""
     from click.testing import CliRunner
 
-    from simulator.present.cli import main as simulator
+    from simulator.present.cli.main import main as simulator
 
     signal.signal(signal.SIGPROF, too_long)
     random, wrong, codes = np.random.default_rng([20260101, batch]), [], []

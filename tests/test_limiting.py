@@ -10,9 +10,9 @@ import pytest
 from scipy import integrate, stats
 
 import simulator as sim
-from simulator.analysis.limiting import ENDLESS, equally_likely, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.questions import question_of
-from simulator.analysis.targets import target_of
+from simulator.analysis.luck.infinite_population import ENDLESS, equally_likely, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.size.targets import target_of
+from simulator.analysis.statistics.questions import question_of
 from simulator.costs.shock_nodes import quasi_random_uniforms
 from simulator.costs.shocks import JointShocks, RareShock, Shock
 from simulator.scenario import scenario_from

@@ -11,8 +11,8 @@ from conftest import ROOT, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.luck import luck, without_shocks
-from simulator.present.cli_answers import luck as luck_verb
+from simulator.analysis.luck.luck import luck, without_shocks
+from simulator.present.cli.answers import luck as luck_verb
 from simulator.present.text_answers import luck_report
 
 PLAIN = make()

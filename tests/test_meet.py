@@ -11,12 +11,12 @@ from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, make
 from features import toml_of
 
 import simulator as sim
-from simulator.analysis.losses import designs_of
-from simulator.analysis.stressed import draw_truth, truth_of
+from simulator.analysis.designs.losses import designs_of
+from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
 from simulator.present.asked import Asked, open_any
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.kinds import KINDS, drawable
 from simulator.stresses import Epidemic, Inflation, NewTreatment, Prevalence, Stress, UpCoding
 

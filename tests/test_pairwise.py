@@ -19,11 +19,11 @@ from covering import all_meetings, covering, meetings
 from features import halved, in_quarters, names, raw_of, scenario_of, toml_of, turned
 
 import simulator as sim
-from simulator.analysis.stressed import truth_of
+from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import with_reference
 from simulator.ledger import fingerprint
 from simulator.present.asked import Asked, open_any
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.kinds import KINDS, drawable
 
 NEEDED = {

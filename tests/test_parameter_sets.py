@@ -13,17 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 import simulator as sim
-from simulator.analysis.exactness import cells_of
-from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.sample_moments import leading, sample_moments
-from simulator.analysis.stressed import truth_of
-from simulator.costs.fit import FittedModel, fit
+from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.statistics.sample_moments import leading, sample_moments
+from simulator.analysis.statistics.self_check import cells_of
+from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.costs.model import CostModel, Population
 from simulator.costs.moments import TotalMoments, mixture
 from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
+from simulator.fitting.fit import FittedModel, fit
 from simulator.ledger import fingerprint
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.text_check import check_table
 from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
@@ -426,7 +426,7 @@ def test_tables_are_built_once_for_a_set(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.jit_off
 def test_every_set_of_a_population_is_the_one_of_the_fit() -> None:
-    from simulator.costs.fitting.parameter_sets import population_of_set
+    from simulator.fitting.parameter_sets import population_of_set
 
     known = Population.model_validate({"segments": SEGMENTS})
     drawn = {part["segment"]: {k: tuple(v) for k, v in part.items() if k != "segment"} for part in SETS}  # type: ignore[attr-defined]

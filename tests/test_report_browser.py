@@ -16,7 +16,7 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
-from simulator.analysis.exact_comparison import with_exact
+from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import with_reference
 from simulator.present.report import gather, write_html
 from simulator.present.report.names import figure

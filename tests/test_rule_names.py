@@ -11,15 +11,15 @@ import pytest
 from conftest import ROOT, make
 
 import simulator as sim
-from simulator.analysis.by_target import minimum_by_target
-from simulator.analysis.exact_curve import exact_curve
-from simulator.analysis.fan import fan
-from simulator.contracts.compare import comparison_json
+from simulator.analysis.luck.exact_curve import exact_curve
+from simulator.analysis.luck.fan import fan
+from simulator.analysis.size.by_target import minimum_by_target
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
-from simulator.contracts.settle import settle
 from simulator.present.report import gather
 from simulator.present.text import rule_names
 from simulator.present.verdicts import by_design, rows_told
+from simulator.settlement.compare import comparison_json
+from simulator.settlement.settle import settle
 
 BANDS = [{"at": 5_000.0, "share": 0.5}, {"at": 20_000.0, "share": 0.9}]
 RULES = {

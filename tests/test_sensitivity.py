@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from conftest import LOGNORMAL, SEGMENTS, make
 
 import simulator as sim
-from simulator.analysis.sensitivity import sensitivity, swing, told_from_zero
-from simulator.present.cli_answers import sensitivity as sensitivity_verb
+from simulator.analysis.stress.sensitivity import sensitivity, swing, told_from_zero
+from simulator.present.cli.answers import sensitivity as sensitivity_verb
 from simulator.present.text_stress import sensitivity_report
 from simulator.stresses import Epidemic, Inflation, MeanCost, Range, UpCoding
 

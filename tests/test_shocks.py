@@ -14,10 +14,10 @@ from test_exact import ALARM, exact_of, scores
 
 import simulator as sim
 from simulator import runs
-from simulator.analysis.exact import law_of
-from simulator.analysis.exactness import cells_of
-from simulator.analysis.limiting import limit_ledger
-from simulator.analysis.systematic import variance_by_source
+from simulator.analysis.luck.infinite_population import limit_ledger
+from simulator.analysis.luck.systematic import variance_by_source
+from simulator.analysis.statistics.exact import law_of
+from simulator.analysis.statistics.self_check import cells_of
 from simulator.costs import shock_nodes
 from simulator.costs.conditional import kept_means
 from simulator.costs.moments import Exact

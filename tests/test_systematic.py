@@ -10,7 +10,7 @@ from conftest import LOGNORMAL, SHOCKS, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.systematic import variance_by_source
+from simulator.analysis.luck.systematic import variance_by_source
 from simulator.present.text_answers import sources_report
 
 SIMULATION = {"population_sizes": [100, 10_000, 1_000_000], "thresholds": [5_000.0, math.inf]}

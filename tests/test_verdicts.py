@@ -9,10 +9,10 @@ import pytest
 from conftest import make
 
 import simulator as sim
-from simulator.analysis.statistics import exact_interval
-from simulator.contracts.compare import comparison_json
+from simulator.analysis.statistics.summary import exact_interval
 from simulator.contracts.design import Design
 from simulator.present.verdicts import verdicts
+from simulator.settlement.compare import comparison_json
 
 DESIGNS = (
     Design(name="tariff", terms=[{"kind": "no_risk"}]),

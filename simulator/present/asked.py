@@ -76,7 +76,7 @@ class Asked:
     @cached_property
     def summary(self) -> xr.Dataset:
         """Every statistic of the run, computed from its draws; or those of `run --exact`, as they are."""
-        from ..analysis.statistics import MARGINS, summarise
+        from ..analysis.statistics.summary import MARGINS, summarise
 
         if not self.is_exact:
             return summarise(self.ledger, margins=sorted({*MARGINS, self.margin}))
@@ -113,7 +113,7 @@ class Asked:
     @property
     def placed(self) -> tuple[Design, ...]:
         """Those of the designs that have a threshold of their own, the one asked for first."""
-        from ..analysis.losses import on_grid
+        from ..analysis.designs.losses import on_grid
 
         labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
         designs = on_grid(self.designs, labels)

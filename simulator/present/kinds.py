@@ -25,9 +25,7 @@ class Kind:
     """One kind of picture."""
 
     draws: str
-    """Name of the public function of `simulator.plots`."""
-    home: str
-    """Module of `simulator.present.plots` that holds it and, as `DRAWN`, the names of what it draws."""
+    """The public function of `simulator.plots`; its module has its name and, as `DRAWN`, those of what it draws."""
     files: str
     """From which files it can be made."""
     make: Callable[[Asked], xr.Dataset]
@@ -46,7 +44,7 @@ class Kind:
     @property
     def question(self) -> str:
         """The question that the picture answers: the first line of its module."""
-        told = import_module(f"{__package__}.plots.{self.home}").__doc__ or ""
+        told = import_module(f"{__package__}.plots.{self.draws}").__doc__ or ""
         return told.split("?")[0] + "?"
 
     def lacks(self, one: Asked) -> SimulatorError | None:
@@ -83,7 +81,7 @@ class Kind:
 
     def figures(self, shown: xr.Dataset) -> pd.DataFrame:
         """The numbers of the picture in long form, a row each, with unit and error."""
-        names = import_module(f"{__package__}.plots.{self.home}").DRAWN
+        names = import_module(f"{__package__}.plots.{self.draws}").DRAWN
         return tidy(shown[[name for name in names if name in shown]])
 
 
@@ -91,7 +89,7 @@ class Kind:
 
 
 def _variance(asked: Asked) -> xr.Dataset:
-    from ..analysis.exact_curve import exact_curve
+    from ..analysis.luck.exact_curve import exact_curve
     from ..runs import scenario_of
 
     known = "scenario" in asked.found.attrs and scenario_of(asked.found) is not None
@@ -99,14 +97,14 @@ def _variance(asked: Asked) -> xr.Dataset:
 
 
 def _heat(asked: Asked) -> xr.Dataset:
-    from ..analysis.by_target import minimum_by_target
+    from ..analysis.size.by_target import minimum_by_target
 
     least = minimum_by_target(asked.summary, (asked.at_most,), margin=asked.margin)
     return asked.summary.sel(margin=[asked.margin]).assign(least)
 
 
 def _targets(asked: Asked) -> xr.Dataset:
-    from ..analysis.by_target import TARGETS, minimum_by_target
+    from ..analysis.size.by_target import TARGETS, minimum_by_target
 
     # a usual target so near to the one asked for that their names would overlap makes room for it
     targets = [target for target in TARGETS if abs(math.log(target / asked.at_most)) > _APART]
@@ -114,7 +112,7 @@ def _targets(asked: Asked) -> xr.Dataset:
 
 
 def _exceedance(asked: Asked) -> xr.Dataset:
-    from ..analysis.exceedance import exceedance
+    from ..analysis.luck.exceedance import exceedance
     from .plots.style import evenly
 
     sizes = asked.ledger["population_size"].values
@@ -123,15 +121,15 @@ def _exceedance(asked: Asked) -> xr.Dataset:
 
 
 def _fan(asked: Asked) -> xr.Dataset:
-    from ..analysis.fan import fan
+    from ..analysis.luck.fan import fan
 
     return fan(asked.ledger)
 
 
 def _funnel(asked: Asked) -> xr.Dataset:
-    from ..analysis.funnel import funnel
+    from ..analysis.luck.funnel import funnel
     from ..rows.whole import whole_frame
-    from .shell import about
+    from .cli.shell import about
 
     if asked.actuals is None:
         return funnel(asked.ledger, asked.scenario, threshold=asked.threshold)
@@ -144,16 +142,16 @@ def _summary(asked: Asked) -> xr.Dataset:
 
 
 def _payoff(asked: Asked) -> xr.Dataset:
-    from ..contracts.payoff import payoff
+    from ..settlement.payoff import payoff
 
     return payoff(asked.designs, scenario=asked.scenario)
 
 
 def _bearers(asked: Asked) -> xr.Dataset:
-    from ..analysis.exact_comparison import with_exact
-    from ..contracts.compare import compare
+    from ..analysis.designs.exact_comparison import with_exact
     from ..contracts.design import with_reference
-    from ..contracts.settle import settle
+    from ..settlement.compare import compare
+    from ..settlement.settle import settle
 
     outcome = asked.found if "payment" in asked.found else settle(asked.ledger, with_reference(asked.designs))
     if "threshold" in outcome["surplus"].dims:
@@ -162,13 +160,13 @@ def _bearers(asked: Asked) -> xr.Dataset:
 
 
 def _layers(asked: Asked) -> xr.Dataset:
-    from ..analysis.layers import layers
+    from ..analysis.designs.layers import layers
 
     return layers(asked.ledger, asked.placed[0], members=asked.members)
 
 
 def _split(asked: Asked) -> xr.Dataset:
-    from ..analysis.systematic import variance_by_source
+    from ..analysis.luck.systematic import variance_by_source
 
     return variance_by_source(asked.scenario)
 
@@ -176,7 +174,7 @@ def _split(asked: Asked) -> xr.Dataset:
 def _tornado(asked: Asked) -> xr.Dataset:
     if "tornado" in asked.found:
         return asked.found
-    from ..analysis.sensitivity import sensitivity
+    from ..analysis.stress.sensitivity import sensitivity
 
     return sensitivity(asked.scenario, members=asked.members, threshold=asked.threshold, margin=asked.margin, points=4)
 
@@ -184,7 +182,7 @@ def _tornado(asked: Asked) -> xr.Dataset:
 def _stress(asked: Asked) -> xr.Dataset:
     if "surplus_difference_share" in asked.found:
         return asked.found
-    from ..analysis.stress import stress
+    from ..analysis.stress.stress import stress
 
     return stress(asked.scenario, designs=asked.placed, members=asked.members)
 
@@ -215,27 +213,27 @@ _OVERSPEND = ("margin", "at_most")
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("variance_by_size", "variance", _EITHER, _variance, (needs.statistics, needs.sizes)),
-        Kind("heat_map", "heat", _EITHER, _heat, (needs.statistics,), _OVERSPEND),
-        Kind("minimum_by_target", "targets", _EITHER, _targets, (needs.statistics, needs.sizes), _OVERSPEND,
+        Kind("variance_by_size", _EITHER, _variance, (needs.statistics, needs.sizes)),
+        Kind("heat_map", _EITHER, _heat, (needs.statistics,), _OVERSPEND),
+        Kind("minimum_by_target", _EITHER, _targets, (needs.statistics, needs.sizes), _OVERSPEND,
              lambda asked: {"at_most": asked.at_most}),
-        Kind("minimum_population", "least", "size --out", _as_it_is, (needs.minimum,)),
-        Kind("exceedance_curve", "exceed", _RUN, _exceedance, (needs.draws,), ("members", "threshold")),
-        Kind("fan_by_size", "fan", _RUN, _fan, (needs.draws, needs.sizes), ("threshold",), _threshold),
-        Kind("funnel", "practices", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
+        Kind("minimum_population", "size --out", _as_it_is, (needs.minimum,)),
+        Kind("exceedance_curve", _RUN, _exceedance, (needs.draws,), ("members", "threshold")),
+        Kind("fan_by_size", _RUN, _fan, (needs.draws, needs.sizes), ("threshold",), _threshold),
+        Kind("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
              (needs.practices,), ("threshold", "actuals")),
-        Kind("threshold_effect", "removal", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
-        Kind("payoff_diagram", "payoff", f"{_SCENARIO}, with designs", _payoff,
+        Kind("threshold_effect", _RUN, _summary, (needs.draws, needs.thresholds), ("members",), _members),
+        Kind("payoff_diagram", f"{_SCENARIO}, with designs", _payoff,
              (needs.scenario, needs.designs), ("design",)),
-        Kind("who_bears", "bearers", f"{_DESIGNS}; settle --out", _bearers, (needs.settled,),
+        Kind("who_bears", f"{_DESIGNS}; settle --out", _bearers, (needs.settled,),
              ("members", "threshold"), _members),
-        Kind("layer_waterfall", "waterfall", _DESIGNS, _layers, (needs.draws, needs.placed), ("members", "design")),
-        Kind("risk_split", "split", _SCENARIO, _split, (needs.scenario,), ("threshold",), _threshold),
-        Kind("tornado", "assumptions", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (needs.ranges,),
+        Kind("layer_waterfall", _DESIGNS, _layers, (needs.draws, needs.placed), ("members", "design")),
+        Kind("risk_split", _SCENARIO, _split, (needs.scenario,), ("threshold",), _threshold),
+        Kind("tornado", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (needs.ranges,),
              ("members", "threshold", "margin")),
-        Kind("stress_heat_map", "stresses", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
+        Kind("stress_heat_map", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
              (needs.stresses,), ("members", "design")),
-        Kind("fit_diagnostics", "fit_diagnostics", "fit --curves", _as_it_is, (needs.curves,), (), _currency),
+        Kind("fit_diagnostics", "fit --curves", _as_it_is, (needs.curves,), (), _currency),
     )
 }  # fmt: skip
 

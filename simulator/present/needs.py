@@ -71,7 +71,7 @@ def ranges(asked: Asked) -> None:
         return
     if not asked.scenario.ranges:
         raise asked.refusal("has no ranges", "add [[ranges]] to the scenario, or name what `sensitivity --out` wrote")
-    from ..analysis.sensitivity import ranges_of
+    from ..analysis.stress.sensitivity import ranges_of
 
     ranges_of(asked.scenario)
 
@@ -84,7 +84,7 @@ def stresses(asked: Asked) -> None:
     if not asked.scenario.stresses:
         raise asked.refusal("has no stresses", "add [[stresses]] to the scenario, or name what `stress --out` wrote")
     placed(asked)
-    from ..analysis.stress import stresses_of
+    from ..analysis.stress.stress import stresses_of
 
     stresses_of(asked.scenario)
 

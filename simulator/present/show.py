@@ -92,8 +92,8 @@ def _refuse_empty(answer: xr.Dataset) -> None:
 
 
 def _comparison(compared: xr.Dataset) -> Page:
-    from ..analysis.exact_comparison import with_exact
-    from ..contracts.compare import comparison_json
+    from ..analysis.designs.exact_comparison import with_exact
+    from ..settlement.compare import comparison_json
 
     known = compared.attrs
     return text_settle.comparison_report(

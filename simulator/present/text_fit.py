@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.statistics import exact_interval
-from ..costs.fitting.disclosure import SMALLEST_COUNT
+from ..analysis.statistics.summary import exact_interval
+from ..fitting.disclose.disclosure import SMALLEST_COUNT
 from .page import Page, Table
 from .text import chance, error_decimals, exact_percent, full_money, money, percent, with_origin
 from .tidy import plain, tidy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ..costs.fit import FittedModel
+    from ..fitting.fit import FittedModel
 
 _WIDE_MISS = 3.0
 _FEW_IN_TAIL = 100
@@ -122,7 +122,7 @@ def runner_up_tables(model: FittedModel) -> list[Table]:
 
 
 def _most(name: str) -> str:
-    from ..costs.fitting import held_out
+    from ..fitting import held_out
 
     return f"{getattr(held_out, name):g}"
 
@@ -353,7 +353,7 @@ def _sound(model: FittedModel) -> list[str]:
 
 
 def _unit(measure: str) -> str:
-    from ..costs.fitting.measures import is_money
+    from ..fitting.measures import is_money
 
     return "money" if is_money(measure) else "ratio" if measure == "cv" else "share"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..analysis.sizing import minimum_on_grid
+from ..analysis.size.grid import minimum_on_grid
 from .page import Page, Table
 from .text import (
     NO_EXCLUSION,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...contracts.compare import comparison_json
+from ...settlement.compare import comparison_json
 from ..text import enough_already, minimum_population, people
 from ..verdicts import verdicts
 from .gather import Contents

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...analysis.by_target import minimum_by_target
-from ...analysis.exact_curve import exact_curve
-from ...analysis.fan import fan
+from ...analysis.luck.exact_curve import exact_curve
+from ...analysis.luck.fan import fan
+from ...analysis.size.by_target import minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from .gather import Contents

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from ...analysis.statistics import MARGINS
+from ...analysis.statistics.summary import MARGINS
 from ..text import error_decimals, is_as_drawn, people
 from ..text_stress import parties_of as stressed_parties
 from .gather import Contents, Place

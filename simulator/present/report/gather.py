@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from ...analysis.describe import describe
-from ...analysis.exact_comparison import with_exact
-from ...analysis.sizing import minimum_on_grid
-from ...analysis.statistics import MARGINS, summarise
+from ...analysis.designs.exact_comparison import with_exact
+from ...analysis.size.grid import minimum_on_grid
+from ...analysis.statistics.describe import describe
+from ...analysis.statistics.summary import MARGINS, summarise
 from ...base import SimulatorError
-from ...contracts.compare import compare
 from ...contracts.design import Design, designs_from, with_reference
-from ...contracts.settle import settle
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
+from ...settlement.compare import compare
+from ...settlement.settle import settle
 from ..text import people
 from .agreed import agreed_budgets
 from .names import percentage, teller, threshold_names

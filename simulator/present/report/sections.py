@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import xarray as xr
 
-from ...analysis.statistics import MARGINS
+from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from .answer import minimum_told
 from .gather import Contents, Place, overspend

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ...contracts.compare import EXACT_FIGURES as COMPARED_EXACTLY
+from ...settlement.compare import EXACT_FIGURES as COMPARED_EXACTLY
 from ..text import AS_DRAWN, is_as_drawn
 from .gather import Contents
 from .names import NO_EXCLUSION
