@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import simulator as sim
-from simulator.costs.fit import FittedModel, fit
+from simulator.fitting.fit import FittedModel, fit
 from simulator.present.text_fit import goodness_tables, verdicts
 
 FOLDER = Path(__file__).parent

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -122,7 +123,7 @@ def extend(
     if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
         wanted = max(wanted, int(numbers.max()) + 1)
         try:
-            return simulate(with_simulation(scenario, replicates=wanted), executor, progress)
+            return simulate(scenario.with_simulation(replicates=wanted), executor, progress)
         except RunInterrupted as stop:  # what was there is not given up for fewer replicates
             fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
             raise RunInterrupted(ledger if fewer else stop.ledger) from None
@@ -137,11 +138,6 @@ def _plans(scenario: Scenario) -> tuple[Plan, ...]:
     return make_plans(
         scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
     )
-
-
-def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
-    """The scenario with other figures under [simulation], validated afresh."""
-    return scenario_from(scenario.model_dump() | {"simulation": scenario.simulation.model_dump() | changes})
 
 
 def increments(scenario: Scenario) -> NDArray[np.int64]:
@@ -292,28 +288,51 @@ def _withheld(part: Any) -> Any:
 
 def scenario_of(ledger: xr.Dataset) -> Scenario | None:
     """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
-    try:
-        raw = json.loads(ledger.attrs["scenario"])
-    except ValueError:
-        raise SimulatorError(
-            "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
-        ) from None
-    return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
+    return _kept(ledger).whole
 
 
 def designs_of(ledger: xr.Dataset) -> tuple[Design, ...]:
     """The designs of the scenario that a ledger was drawn from; they hold no observed cost."""
-    designs = json.loads(ledger.attrs["scenario"]).get("designs")
-    return designs_from(designs, "ledger") if designs else ()
+    return _kept(ledger).designs
 
 
 def population_of(ledger: xr.Dataset) -> Population:
     """Who is covered, as the ledger's scenario says; where observed costs were withheld, with stand-ins for them."""
-    scenario = scenario_of(ledger)
-    if scenario is not None:
-        return scenario.population
-    raw = json.loads(ledger.attrs["scenario"])["population"] | {"parameter_sets": None}
-    return Population.model_validate(_stood_in(raw))
+    return _kept(ledger).population
+
+
+class _Kept:
+    """What a ledger says of its scenario, each part checked once."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._raw: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise SimulatorError(
+                "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
+            ) from None
+
+    @cached_property
+    def whole(self) -> Scenario | None:
+        return None if _has_withheld(self._raw) else scenario_from(self._raw, "ledger")
+
+    @cached_property
+    def designs(self) -> tuple[Design, ...]:
+        found = self._raw.get("designs")
+        return designs_from(found, "ledger") if found else ()
+
+    @cached_property
+    def population(self) -> Population:
+        if self.whole is not None:
+            return self.whole.population
+        return Population.model_validate(_stood_in(self._raw["population"] | {"parameter_sets": None}))
+
+
+_read = lru_cache(maxsize=8)(_Kept)
+
+
+def _kept(ledger: xr.Dataset) -> _Kept:
+    return _read(ledger.attrs["scenario"])
 
 
 def _stood_in(part: Any) -> Any:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from .base import (
     Name,
     People,
     Positive,
+    SimulatorError,
     SimulatorWarning,
     Term,
     Threshold,
@@ -33,7 +34,7 @@ from .base import (
     read_toml,
 )
 from .contracts.amounts import mistakes_of_amounts
-from .contracts.design import Design, mistakes_against
+from .contracts.design import Design, mistakes_against, on_grid
 from .costs.model import CostModel, Percentiles, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
@@ -239,6 +240,63 @@ class Scenario(Term):
         if DRAWS_VERSION > 1:  # files of version 1 were written before it had a name, and keep their ids
             drawn["draws_version"] = DRAWS_VERSION
         return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
+
+    def with_simulation(self, **changes: Any) -> Scenario:
+        """The scenario with other figures under [simulation], checked afresh.
+
+        Examples
+        --------
+        >>> load("configs/east_sussex.toml").with_simulation(replicates=500, seed=2).simulation.replicates
+        500
+        """
+        return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
+
+    def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
+        """The scenario with other population sizes, and without designs, which may be bound to thresholds.
+
+        Units stay where it is all of their people that are asked for. Any other number of people has the case mix of
+        all units together.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            People, ascending.
+        **changes
+            Other figures under [simulation].
+
+        Examples
+        --------
+        >>> load("configs/east_sussex.toml").resized([4_000]).population_sizes
+        (4000,)
+        """
+        keeps_units = self.population.units and tuple(sizes) == self.population_sizes
+        population = self.population if keeps_units else self.population.as_one
+        simulation = self.simulation.model_dump() | {"population_sizes": tuple(sizes)} | changes
+        raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
+        return scenario_from(self.model_dump() | raw)
+
+    def select_designs(self, designs: Sequence[Design] = ()) -> tuple[Design, ...]:
+        """The designs that are asked about, each with a threshold of its own: those given, or those of the scenario.
+
+        Of the scenario's, those that sweep the grid are left out beside others. On a grid of one point there is
+        nothing to sweep: a rule stands at that point.
+
+        Raises
+        ------
+        SimulatorError
+            Where there are none, or a design that was given has no threshold of its own.
+        """
+        asked = tuple(designs) or self.designs
+        if not asked:
+            raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
+        placed = on_grid(asked, self.threshold_labels)
+        own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
+        for design in own or placed:
+            if not design.exclusion.fixed_thresholds():
+                raise SimulatorError(
+                    f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
+                )
+        return own
 
     def canonical_json(self) -> str:
         """The scenario as JSON with sorted keys; infinity is the text "inf"."""

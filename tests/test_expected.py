@@ -11,7 +11,7 @@ import xarray as xr
 
 import simulator as sim
 from simulator.ledger import fingerprint
-from simulator.runs import scenario_of, with_simulation
+from simulator.runs import scenario_of
 from simulator.scenario import scenario_from
 from simulator.settlement.populations import Populations
 from simulator.stresses import MeanCost, Stress
@@ -80,7 +80,7 @@ def test_units_know_theirs() -> None:
 def test_what_is_kept_survives_the_file_and_the_merging(tmp_path: Path) -> None:
     whole = observed()
     parts = [
-        sim.simulate(with_simulation(whole, replicates=30), progress=False, first_replicate=first) for first in (0, 30)
+        sim.simulate(whole.with_simulation(replicates=30), progress=False, first_replicate=first) for first in (0, 30)
     ]
     sim.save(parts[0], tmp_path / "run.nc")
     merged = sim.merge([sim.open_ledger(tmp_path / "run.nc"), parts[1]])

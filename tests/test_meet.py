@@ -11,7 +11,6 @@ from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, make
 from features import toml_of
 
 import simulator as sim
-from simulator.analysis.designs.losses import designs_of
 from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
@@ -317,7 +316,7 @@ def test_swept_designs_alone_are_refused_in_one_sentence(tmp_path):
 
 def test_a_grid_of_one_point_leaves_nothing_to_sweep():
     scenario = make(simulation={"thresholds": [20_000.0], "replicates": 40}, designs=[SWEPT])
-    (design,) = designs_of(scenario)
+    (design,) = scenario.select_designs()
     assert design.exclusion == sim.Cap(at=20_000.0)
     stressed = sim.stress(scenario, [Stress(name="dear", changes=(Inflation(by=0.1),))])
     assert stressed["expected_surplus"].notnull().all()

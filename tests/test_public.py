@@ -55,9 +55,8 @@ def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     full = sim.load
 
     def smaller(path: str) -> sim.Scenario:
-        from simulator.runs import with_simulation
 
-        return with_simulation(full(path), replicates=300, population_sizes=(1_000, 20_000))
+        return full(path).with_simulation(replicates=300, population_sizes=(1_000, 20_000))
 
     monkeypatch.setattr(sim, "load", smaller)
     (code,) = _blocks("python")

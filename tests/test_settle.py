@@ -13,7 +13,7 @@ from conftest import KINDS, SHOCKS, make
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.ledger import by_unit
-from simulator.runs import extend, with_simulation
+from simulator.runs import extend
 from simulator.settlement.compare import imbalance
 from simulator.settlement.populations import Populations
 from simulator.settlement.settle import settle
@@ -198,8 +198,8 @@ def test_designs_do_not_touch_each_other(ledger, outcome):
 
 
 def test_a_longer_ledger_keeps_its_settlement(shocked):
-    short = sim.simulate(with_simulation(shocked, replicates=50))
-    longer = extend(short, with_simulation(shocked, replicates=80))
+    short = sim.simulate(shocked.with_simulation(replicates=50))
+    longer = extend(short, shocked.with_simulation(replicates=80))
     assert (
         settle(longer, DESIGNS)
         .isel(replicate=slice(0, 50))

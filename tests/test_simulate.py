@@ -114,14 +114,13 @@ def test_identity_jit_off():
 
 
 def test_identity_extension_by_replicates(any_kind):
-    first = sim.simulate(runs.with_simulation(any_kind, replicates=17))
+    first = sim.simulate(any_kind.with_simulation(replicates=17))
     assert_same_draws(sim.extend(first, any_kind), sim.simulate(any_kind))
 
 
 def test_identity_replicates_apart_then_merged(any_kind):
     parts = [
-        sim.simulate(runs.with_simulation(any_kind, replicates=n), first_replicate=at)
-        for at, n in ((0, 8), (8, 2), (10, 30))
+        sim.simulate(any_kind.with_simulation(replicates=n), first_replicate=at) for at, n in ((0, 8), (8, 2), (10, 30))
     ]
     whole = sim.simulate(any_kind)
     assert fingerprint(sim.merge(parts)) == fingerprint(whole)
@@ -198,7 +197,7 @@ def test_a_threshold_above_the_lowest_leaves_the_draws():
 
 @pytest.mark.jit_off
 def test_every_kind_draws_in_plain_python(any_kind):
-    ledger = sim.simulate(runs.with_simulation(any_kind, replicates=3), Inline())
+    ledger = sim.simulate(any_kind.with_simulation(replicates=3), Inline())
     assert np.all(np.isfinite(ledger["gross_cost"])) and ledger["gross_cost"].values.min() >= 0
 
 
@@ -705,7 +704,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
     at = sorted({2 * k for k in data.draw(st.sets(st.integers(1, 6), max_size=3)) if 2 * k <= n - 2})
     edges = [0, *at, n]
     parts = [
-        sim.simulate(runs.with_simulation(scenario, replicates=high - low), Inline(), first_replicate=low)
+        sim.simulate(scenario.with_simulation(replicates=high - low), Inline(), first_replicate=low)
         for low, high in itertools.pairwise(edges)
     ]
     shuffled = data.draw(st.permutations(parts))
@@ -714,7 +713,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
 
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
-    scenario = runs.with_simulation(scenario, replicates=300)
+    scenario = scenario.with_simulation(replicates=300)
     ledger = sim.simulate(scenario, Inline())
     exact = Exact(scenario.cost_model).total(runs.heads(scenario), [])
     z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(300))

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -269,3 +271,16 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
                     "add it to [simulation] thresholds",
                     value=None,
                 )
+
+
+def on_grid(designs: Sequence[Design], grid: Sequence[float] | NDArray[np.float64]) -> tuple[Design, ...]:
+    """The designs, a swept rule at the grid's own point where the grid has one alone."""
+    if len(grid) > 1:
+        return tuple(designs)
+    at = {"at": float(grid[0])}
+    return tuple(
+        design
+        if design.exclusion.fixed_thresholds()
+        else design.model_copy(update={"exclusion": design.exclusion.model_copy(update=at)})
+        for design in designs
+    )

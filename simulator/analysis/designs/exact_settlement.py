@@ -18,7 +18,7 @@ from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
 from ..statistics.exact import law_of, points_of
 from ..statistics.self_check import cells_of, removes_nothing
-from .losses import designs_of, left_out
+from .losses import left_out
 
 Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
@@ -56,7 +56,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     --------
     A provider at full risk, with the expected cost as his budget, may expect a surplus of 0.
     """
-    chosen = designs_of(scenario, designs)
+    chosen = scenario.select_designs(designs)
     chosen_sizes = [size for size in scenario.population_sizes if not sizes or size in sizes]
     places = [scenario.population_sizes.index(size) for size in chosen_sizes]
     parts = [

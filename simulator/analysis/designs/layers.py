@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ...base import SimulatorError
-from ...contracts.design import Design
+from ...contracts.design import Design, on_grid
 from ...contracts.exclusion import Banded
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of
-from .losses import on_grid
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,6 @@ from ...costs.model import Percentiles
 from ...scenario import Scenario
 from ..statistics.exact import points_of
 from ..statistics.self_check import cells_of
-from .infinite_population import with_sizes
 
 POINTS = 40
 
@@ -45,7 +44,7 @@ def exact_curve(
     Without shocks four times the people halve it: a person's cv of 3 is 3 / √10,000 = 3% at 10,000 people.
     """
     ends = scenario.population_sizes
-    asked = with_sizes(scenario, tuple(sizes) or tuple(_between(ends[0], ends[-1])))
+    asked = scenario.resized(tuple(sizes) or tuple(_between(ends[0], ends[-1])))
     points = points_of(scenario, rule)
     cells = cells_of(asked, rule, points, runs.heads(asked))
     curve = xr.Dataset(

@@ -17,7 +17,6 @@ from ...settlement.compare import unseen_bound
 from ..statistics.summary import summarise
 from .exact_curve import describe_thresholds
 from .exact_tail import exact_exceedance
-from .infinite_population import with_sizes
 
 Array = NDArray[np.float64]
 
@@ -109,4 +108,4 @@ def _exactly(
     if scenario is None:
         return np.full(like["p_exceed"].shape, np.nan)
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    return exact_exceedance(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends)
+    return exact_exceedance(scenario.resized(tuple(int(n) for n in sizes)), fixed, overspends)

@@ -21,7 +21,7 @@ from ...costs.model import Percentiles, head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
-from ...scenario import Scenario, scenario_from
+from ...scenario import Scenario
 from ..statistics import self_check as exactness
 from ..statistics.summary import budget_of
 
@@ -34,19 +34,6 @@ _POINTS_OF_SETS = 1 << 16  # quasi-random points of all parameter sets together
 _FEWEST_OF_A_SET = 1 << 11
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact means
-
-
-def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) -> Scenario:
-    """The scenario with other population sizes, and without designs, which may be bound to thresholds.
-
-    Units stay where it is all of their people that are asked for. Any other number of people has the case mix of all
-    units together.
-    """
-    keeps_units = scenario.population.units and tuple(sizes) == scenario.population_sizes
-    population = scenario.population if keeps_units else scenario.population.as_one
-    simulation = scenario.simulation.model_dump() | {"population_sizes": sizes} | changes
-    raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
-    return scenario_from(scenario.model_dump() | raw)
 
 
 def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[Array, Array]:
@@ -110,7 +97,7 @@ def limit_ledger(scenario: Scenario, fewest: int = 1) -> xr.Dataset:
         As `simulate` gives it, with one ``population_size`` of a thousand million people and one replicate for each
         equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
     """
-    asked = with_sizes(scenario, (ENDLESS,))
+    asked = scenario.resized((ENDLESS,))
     return _over_sets(asked, fewest) if asked.population.n_sets else _limit_of(asked, fewest)
 
 

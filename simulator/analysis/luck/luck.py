@@ -16,7 +16,7 @@ from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members
 from ..statistics import self_check as exactness
 from ..statistics.exact import doubt_of, exact
-from .infinite_population import overspend_of, with_sizes
+from .infinite_population import overspend_of
 
 RISKS = ("luck", "luck and shocks")
 
@@ -77,7 +77,7 @@ def luck(
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
     levels, risks = (tail, 1 - tail), by_risk(scenario)
-    asked = [with_sizes(truth, (members,), **_replicates(replicates)) for truth in risks.values()]
+    asked = [truth.resized((members,), **_replicates(replicates)) for truth in risks.values()]
     found = [
         exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
         for one in asked

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import runs
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
-from ..luck.infinite_population import ENDLESS, with_sizes
+from ..luck.infinite_population import ENDLESS
 from ..statistics import self_check as exactness
 from ..statistics.exact import doubt_of, exact
 from .grid import SCALES, crossing
@@ -31,7 +31,7 @@ def exact_statistic(
 ) -> Array:
     """The target's statistic at each size, exactly, with the rule at one point of the grid."""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = with_sizes(scenario, tuple(int(n) for n in sizes))
+    asked = scenario.resized(tuple(int(n) for n in sizes))
     if target.statistic == "cv":
         heads = runs.heads(asked)
         cells = exactness.cells_of(asked, fixed, [point], heads)
@@ -51,7 +51,7 @@ def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: flo
     if target.statistic == "cv" or not 0 < size < math.inf:
         return ""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = with_sizes(scenario, (round(size),))
+    asked = scenario.resized((round(size),))
     level = target.level or 0.0
     margins, levels = ((0.0,), (level,)) if target.statistic == "tvar" else ((level,), (0.5,))
     answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])

@@ -24,7 +24,6 @@ from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
 from ..designs.losses import left_out
-from ..luck.infinite_population import with_sizes
 from ..statistics.exact import points_of
 from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import doubt_at, exact_minimum
@@ -204,7 +203,7 @@ def _simulated(
 def _draw(
     scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
 ) -> tuple[Array, Strata | None]:
-    asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
+    asked = scenario.resized(tuple(sizes.tolist()), replicates=replicates)
     ledger = runs.simulate(asked, executor, False, first_replicate=first)
     return question.excess(ledger), strata_of(ledger)
 

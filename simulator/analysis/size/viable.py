@@ -19,7 +19,6 @@ from ...base import SimulatorError
 from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
 from ...scenario import Scenario
 from ..checks import check_fraction, check_members
-from ..luck.infinite_population import with_sizes
 from ..statistics.exact import doubt_of, exact
 from .exact_minimum import exact_statistic
 from .targets import Target, target_of
@@ -95,7 +94,7 @@ def _value(
     members: int,
     budget: tuple[float | None, Literal["gross", "retained"]],
 ) -> float:
-    asked = with_sizes(scenario, (members,), thresholds=(threshold,), cut=None)
+    asked = scenario.resized((members,), thresholds=(threshold,), cut=None)
     return float(exact_statistic(asked, target, rule, threshold, np.array([members]), budget)[0])
 
 
@@ -167,7 +166,7 @@ def viable_terms(
     for name, value in (("loss_over", loss_over), ("revenue", revenue)):
         if not 0 < value < math.inf:
             raise SimulatorError(name, value, "must be above 0", "give a fraction such as 0.02")
-    asked = with_sizes(scenario, (members,))
+    asked = scenario.resized((members,))
     answer = exact(asked, rule, (0.0,), (1 - at_most,), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
     cell = answer.isel(population_size=0)
     budget = cell["budget"]

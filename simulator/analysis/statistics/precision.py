@@ -14,7 +14,7 @@ import xarray as xr
 from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...numerals import NumeralError, number
-from ...runs import RunInterrupted, extend, simulate, with_simulation
+from ...runs import RunInterrupted, extend, simulate
 from ...scenario import Scenario
 from .summary import summarise
 
@@ -123,7 +123,7 @@ def simulate_until(
     try:
         while True:
             wanted = min(wanted, max_replicates)
-            block = with_simulation(scenario, replicates=wanted)
+            block = scenario.with_simulation(replicates=wanted)
             shown = progress or False
             ledger = simulate(block, executor, shown) if ledger is None else extend(ledger, block, executor, shown)
             if target.reached(_summary(ledger, target, rule, scenario)):

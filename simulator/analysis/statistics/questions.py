@@ -13,8 +13,8 @@ from ...base import SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
-from ..designs.losses import check_party, designs_of, loss_of, overspend_by_design
-from ..luck.infinite_population import limit_ledger, overspend_of, with_sizes
+from ..designs.losses import check_party, loss_of, overspend_by_design
+from ..luck.infinite_population import limit_ledger, overspend_of
 from ..size.targets import PROBABILITIES, Target, measure
 from .exact import points_of
 
@@ -63,16 +63,16 @@ def question_of(
 ) -> Question:
     """The question that the arguments of `minimum_population` put."""
     if target.statistic == "p_loss":
-        chosen = designs_of(scenario, designs)
+        chosen = scenario.select_designs(designs)
         check_party(chosen, party)
         names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
         return Question("design", names, lambda ledger: loss_of(ledger, chosen, party), draws)
     if designs:
-        chosen = designs_of(scenario, designs)
+        chosen = scenario.select_designs(designs)
         return Question("design", [each.name for each in chosen], lambda ledger: overspend_by_design(ledger, chosen))
 
     def overspend(ledger: xr.Dataset) -> Array:
-        drawn = with_sizes(scenario, tuple(int(n) for n in ledger["population_size"].values))
+        drawn = scenario.resized(tuple(int(n) for n in ledger["population_size"].values))
         return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
 
     return Question("threshold", points_of(scenario, rule), overspend)

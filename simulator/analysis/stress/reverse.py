@@ -17,7 +17,7 @@ from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...strata import mean_and_error, share_and_error
 from ...stresses import Change
-from ..designs.losses import check_party, designs_of
+from ..designs.losses import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 
@@ -68,7 +68,7 @@ def reverse_stress(
     SimulatorError
         As in `stress`, and for an unknown party.
     """
-    (design,) = designs_of(scenario, [design])
+    (design,) = scenario.select_designs([design])
     check_party([design], party)
     assumed = assumed_for(scenario, members, replicates)
     top = _reach(assumed, change) if largest is None else largest

@@ -20,7 +20,6 @@ from ...base import SimulatorError
 from ...contracts.exclusion import Cap
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
-from ..luck.infinite_population import with_sizes
 from ..statistics.exact import exact
 from ..statistics.self_check import cells_of
 from .changed_scenario import truth_of
@@ -193,7 +192,7 @@ def _model(
     scenario: Scenario, statistic: str, members: int, threshold: float | None, margin: float
 ) -> Callable[[Sequence[Change]], float]:
     """The exact statistic of what turns out, under the budget as agreed."""
-    assumed = with_sizes(scenario, (members,))
+    assumed = scenario.resized((members,))
     grid = assumed.threshold_labels.tolist()
     point = grid[-1] if threshold is None else threshold
     if point not in grid:

@@ -21,8 +21,7 @@ from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import Change, Stress, at_once
-from ..designs.losses import designs_of, left_out
-from ..luck.infinite_population import with_sizes
+from ..designs.losses import left_out
 from .changed_scenario import draw_truth, truth_of, with_agreed_budgets
 
 BASE = "as agreed"
@@ -72,7 +71,7 @@ def stress(
     SimulatorError
         For no stresses or designs, and a stress that makes the model invalid.
     """
-    chosen, wanted = designs_of(scenario, designs), stresses_of(scenario, stresses, together)
+    chosen, wanted = scenario.select_designs(designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
     base = settle_truth(assumed, (), chosen, executor)
     revenue = revenue_of(base).isel(population_size=0, drop=True)
@@ -110,7 +109,7 @@ def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: b
 def assumed_for(scenario: Scenario, members: int | None, replicates: int | None) -> Scenario:
     """The scenario with one population; the largest of its own where no size is given."""
     changes = {} if replicates is None else {"replicates": replicates}
-    return with_sizes(scenario, (members or scenario.population_sizes[-1],), **changes)
+    return scenario.resized((members or scenario.population_sizes[-1],), **changes)
 
 
 def settle_truth(

@@ -167,7 +167,6 @@ def _tell_reverse(
     as_json: bool,
     csv: str | None,
 ) -> None:
-    from ...analysis.designs.losses import designs_of
     from ...analysis.stress.reverse import reverse_stress
     from ...base import SimulatorError
     from ..text_stress import reverse_report
@@ -179,7 +178,7 @@ def _tell_reverse(
     found = [
         reverse_stress(asked, change, design, party=party, loss_over=loss_over, members=members)
         for change in changes
-        for design in designs_of(asked)
+        for design in asked.select_designs()
     ]
     told = Told(
         lambda: reverse_report(found),
