@@ -23,6 +23,7 @@ from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
 from .costs.model import Percentiles, Population, head_counts
 from .costs.tables import TABLE_BYTES
+from .deprecated import function_left
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
 from .machine import free_memory
 from .scenario import Scenario, scenario_from
@@ -138,6 +139,12 @@ def _plans(scenario: Scenario) -> tuple[Plan, ...]:
     return make_plans(
         scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
     )
+
+
+def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
+    """Use the scenario's own method of that name."""
+    function_left("runs.with_simulation")
+    return scenario.with_simulation(**changes)
 
 
 def increments(scenario: Scenario) -> NDArray[np.int64]:

@@ -40,6 +40,7 @@ from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
+from .deprecated import renewed
 from .stresses import Range, Stress
 from .unusual import unusual
 
@@ -352,6 +353,7 @@ def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | 
 
     A model file that it names is looked for from `folder` on, or from where the program runs.
     """
+    raw = renewed(raw)
     try:
         return Scenario.model_validate(raw, context={"folder": folder or Path()})
     except ValidationError as error:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistake, mistakes_in, read_toml
+from .deprecated import renewed
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""
@@ -433,7 +434,7 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
         Listing every mistake of the file.
     """
     source = Path(path)
-    raw = read_toml(source)
+    raw = renewed(read_toml(source))
     try:
         return _Library.model_validate(raw).stresses
     except ValidationError as error:

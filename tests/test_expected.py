@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import simulator as sim
-from simulator.ledger import fingerprint
+from simulator.ledger import by_unit, fingerprint
 from simulator.runs import scenario_of
 from simulator.scenario import scenario_from
 from simulator.settlement.populations import Populations
@@ -73,7 +73,7 @@ def test_a_withheld_scenario_leaves_its_exact_means(kind: sim.Scenario) -> None:
 
 def test_units_know_theirs() -> None:
     units = observed(**KINDS["units"])
-    apart = sim.by_unit(sim.simulate(units, progress=False))
+    apart = by_unit(sim.simulate(units, progress=False))
     np.testing.assert_allclose(sim.summarise(apart)["budget"], sim.summarise(apart, scenario=units)["budget"])
 
 

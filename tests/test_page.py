@@ -10,6 +10,7 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.base import Term
 from simulator.present.page import Code, Page, Table
 
@@ -104,7 +105,7 @@ def test_every_other_answer_has_its_page() -> None:
     told = {
         "of the risk": sim.compare(outcome),
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
-        "viable": sim.viable_terms(scenario, 5_000),
+        "viable": viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
         "Least risk is left by: cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
         "passed in 5% of years": sim.beside_published(scenario),

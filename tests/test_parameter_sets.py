@@ -22,10 +22,10 @@ from simulator.costs.moments import TotalMoments, mixture
 from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
 from simulator.fitting.fit import FittedModel, fit
-from simulator.ledger import fingerprint
+from simulator.ledger import by_unit, fingerprint
 from simulator.present.cli.main import main
 from simulator.present.text_check import check_table
-from simulator.runs import RunInterrupted, heads, scenario_of
+from simulator.runs import RunInterrupted, extend, heads, scenario_of
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, strata_of
 from simulator.stresses import Inflation, MeanCost, NewTreatment, Prevalence, Range, Stress, TailIndex
@@ -365,7 +365,7 @@ def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) ->
     rest = sim.simulate(doubtful.with_simulation(replicates=20 - at), progress=False, first_replicate=at)
     assert rest["parameter_draw"].values[0] == at % 3
     assert fingerprint(sim.merge([rest, first])) == fingerprint(whole)
-    assert fingerprint(sim.extend(first, doubtful, progress=False)) == fingerprint(whole)
+    assert fingerprint(extend(first, doubtful, progress=False)) == fingerprint(whole)
 
 
 @pytest.mark.jit_off
@@ -389,7 +389,7 @@ def test_a_stopped_run_keeps_what_is_without_a_gap(monkeypatch: pytest.MonkeyPat
     kept = raised.value.ledger
     assert kept is not None and kept.sizes["replicate"] >= 1
     assert fingerprint(kept) == fingerprint(whole.isel(replicate=slice(0, kept.sizes["replicate"])))
-    assert fingerprint(sim.extend(kept, scenario(), progress=False)) == fingerprint(whole)
+    assert fingerprint(extend(kept, scenario(), progress=False)) == fingerprint(whole)
 
 
 @pytest.mark.jit_off
@@ -420,7 +420,7 @@ def test_tables_are_built_once_for_a_set(monkeypatch: pytest.MonkeyPatch) -> Non
     few = scenario(simulation={"seed": 8})
     engine._tables_of_sets.cache_clear()
     sim.simulate(few, progress=False)
-    sim.extend(sim.simulate(few, progress=False), few.with_simulation(replicates=40), progress=False)
+    extend(sim.simulate(few, progress=False), few.with_simulation(replicates=40), progress=False)
     assert len(built) == 3 * 2
 
 
@@ -482,7 +482,7 @@ def test_every_form_of_run_passes_its_own_check(doubtful: sim.Scenario) -> None:
         assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
         assert float(abs(summary["z_sd"]).max()) < 5 or np.isnan(summary["z_sd"]).all()
     if "unit" in ledger.dims:
-        assert sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
+        assert sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
 
 
 def test_sets_drawn_unequally_often_are_weighted_so() -> None:
@@ -614,7 +614,7 @@ def test_the_exact_law_is_the_mixture_of_the_laws(drawn: Any) -> None:
     budget = float(np.mean([part["mean_cost"].sel(at) for part in parts]))
     assert float(found["budget"].sel(at)) == pytest.approx(budget, rel=1e-12)
     alone = [
-        sim.exact(truth(whole, b), margins=(0.05,), capitation_pmpy=budget / 300, budget_basis="retained").sel(at)
+        sim.exact(truth(whole, b), margins=(0.05,), budget=sim.PerHead(amount=budget / 300, basis="retained")).sel(at)
         for b in range(3)
     ]
     for name in ("p_overspend", "expected_overspend"):

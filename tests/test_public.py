@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
+from simulator.fitting.fit import model_population
 
 matplotlib.use("Agg")
 
@@ -89,6 +90,6 @@ def test_files_that_the_words_name_exist() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.name)
 def test_every_scenario_loads(path: Path) -> None:
     if path.stem.endswith("_model"):
-        assert sim.model_population(path).segments
+        assert model_population(path).segments
     else:
         assert sim.load(path).title

@@ -24,7 +24,8 @@ from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
 from simulator.costs.moments import Exact
 from simulator.engine import simulate as engine
-from simulator.ledger import fingerprint
+from simulator.ledger import by_unit, fingerprint
+from simulator.runs import extend
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 FIVE = 5.0
@@ -115,7 +116,7 @@ def test_identity_jit_off():
 
 def test_identity_extension_by_replicates(any_kind):
     first = sim.simulate(any_kind.with_simulation(replicates=17))
-    assert_same_draws(sim.extend(first, any_kind), sim.simulate(any_kind))
+    assert_same_draws(extend(first, any_kind), sim.simulate(any_kind))
 
 
 def test_identity_replicates_apart_then_merged(any_kind):
@@ -134,24 +135,24 @@ def test_identity_extension_by_sizes(kind):
     long = make(**{**changes, "simulation": {"population_sizes": [7, 100, 250]}})
     begun, whole = sim.simulate(short), sim.simulate(long)
     assert_same_draws(begun, whole.isel(population_size=slice(0, 2)))
-    assert_same_draws(sim.extend(begun, long), whole)
+    assert_same_draws(extend(begun, long), whole)
 
 
 def test_extension_by_sizes_keeps_every_replicate_that_was_drawn():
     begun = sim.simulate(make(simulation={"population_sizes": [7, 100], "replicates": 30}))
-    longer = sim.extend(begun, make(simulation={"replicates": 10}))
+    longer = extend(begun, make(simulation={"replicates": 10}))
     assert longer.sizes["replicate"] == 30
     assert_same_draws(begun, longer.isel(population_size=slice(0, 2)))
 
 
 def test_extension_of_replicates_with_a_gap_fills_it():
     parts = [sim.simulate(make(simulation={"replicates": 5}), first_replicate=at) for at in (0, 20)]
-    assert_same_draws(sim.extend(sim.merge(parts), make()), sim.simulate(make()))
+    assert_same_draws(extend(sim.merge(parts), make()), sim.simulate(make()))
 
 
 def test_extension_with_nothing_to_do_draws_nothing():
     ledger = sim.simulate(make())
-    assert sim.extend(ledger, make(simulation={"replicates": 10})) is ledger
+    assert extend(ledger, make(simulation={"replicates": 10})) is ledger
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_extension_with_nothing_to_do_draws_nothing():
 )
 def test_extension_of_another_run_is_refused(changes):
     with pytest.raises(sim.SimulatorError):
-        sim.extend(sim.simulate(make()), make(**changes))
+        extend(sim.simulate(make()), make(**changes))
 
 
 def test_another_seed_changes_every_number():
@@ -301,14 +302,14 @@ def test_an_interrupted_run_keeps_what_was_finished_and_can_be_taken_up(any_kind
     kept = stopped.value.ledger
     assert 0 < kept.sizes["replicate"] < 40
     assert_same_draws(kept, whole.isel(replicate=slice(0, kept.sizes["replicate"])))
-    assert_same_draws(sim.extend(kept, any_kind), whole)
+    assert_same_draws(extend(kept, any_kind), whole)
 
 
 def test_an_interrupted_extension_keeps_what_was_there(monkeypatch):
     monkeypatch.setattr(engine, "as_completed", lambda futures: list(futures))
     begun = sim.simulate(make(simulation={"replicates": 10}))
     with pytest.raises(runs.RunInterrupted) as stopped:
-        sim.extend(begun, make(), Inline(), stop_after(2))
+        extend(begun, make(), Inline(), stop_after(2))
     assert 10 < stopped.value.ledger.sizes["replicate"] < 40
     assert_same_draws(stopped.value.ledger.isel(replicate=slice(0, 10)), begun)
 
@@ -421,7 +422,7 @@ def test_mean_and_sd_lie_within_five_standard_errors(larger, kind, rule):
     assert z.size >= 2
     assert np.abs(z).max() < FIVE
     if "units" in kind:
-        assert np.abs(scores(sim.by_unit(ledger), scenario, RULES[rule])).max() < FIVE
+        assert np.abs(scores(by_unit(ledger), scenario, RULES[rule])).max() < FIVE
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -545,7 +546,7 @@ def against_the_oracle(changes, rules=(), oracle_changes=None):
     )
     place = ledger
     if "unit" in ledger.dims:
-        place = sim.by_unit(ledger)
+        place = by_unit(ledger)
     found = {}
 
     def add(name, one, other):

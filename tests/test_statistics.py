@@ -13,6 +13,7 @@ from scipy import stats
 import simulator as sim
 from simulator.analysis.statistics.summary import exact_interval, summarise
 from simulator.contracts.exclusion import Banded, Step
+from simulator.ledger import by_unit
 
 SCENARIO = {
     "title": "statistics",
@@ -169,8 +170,10 @@ def test_a_level_beyond_the_sample_has_no_error() -> None:
 
 def test_a_given_budget_falls_by_the_cost_that_the_rule_removes(ledger: xr.Dataset) -> None:
     exact = sim.exact(scenario())["mean_cost"].sel(population_size=2_000)
-    gross = sim.summarise(ledger, capitation_pmpy=2_000.0)["budget"].sel(population_size=2_000)
-    kept = sim.summarise(ledger, capitation_pmpy=2_000.0, budget_basis="retained")["budget"].sel(population_size=2_000)
+    gross = sim.summarise(ledger, budget=sim.PerHead(amount=2_000.0))["budget"].sel(population_size=2_000)
+    kept = sim.summarise(ledger, budget=sim.PerHead(amount=2_000.0, basis="retained"))["budget"].sel(
+        population_size=2_000
+    )
     removed = float(exact.sel(threshold=math.inf) - exact.sel(threshold=20_000.0))
     np.testing.assert_allclose(gross.values, [2_000.0 * 2_000 - removed, 2_000.0 * 2_000], rtol=1e-12)
     np.testing.assert_allclose(kept.values, 2_000.0 * 2_000)
@@ -248,10 +251,10 @@ def test_an_impossible_unit_or_member_fails_it_too(variable: str) -> None:
     raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units, "membership": "sampled"}}
     raw["simulation"] = {key: value for key, value in SCENARIO["simulation"].items() if key != "population_sizes"}
     ledger = sim.simulate(sim.Scenario.model_validate(raw), progress=False)
-    assert sim.summarise(ledger).attrs["check"] == sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
+    assert sim.summarise(ledger).attrs["check"] == sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
     wrong = ledger.assign({f"unit_{variable}": ledger[f"unit_{variable}"].astype(float)}).copy(deep=True)
     wrong[f"unit_{variable}"].values.flat[3] = np.nan
-    assert sim.summarise(sim.by_unit(wrong)).attrs["check"] == "failed"
+    assert sim.summarise(by_unit(wrong)).attrs["check"] == "failed"
 
 
 def test_units_are_summarised_like_populations() -> None:
@@ -259,7 +262,7 @@ def test_units_are_summarised_like_populations() -> None:
     raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units}}
     raw["simulation"] = {k: v for k, v in SCENARIO["simulation"].items() if k != "population_sizes"}
     drawn = sim.simulate(sim.Scenario.model_validate(raw), progress=False)
-    whole, parts = sim.summarise(drawn), sim.summarise(sim.by_unit(drawn))
+    whole, parts = sim.summarise(drawn), sim.summarise(by_unit(drawn))
     assert whole.attrs["check"] == parts.attrs["check"] == "passed"
     np.testing.assert_allclose(parts["mean_cost"].sum("unit"), whole["mean_cost"].isel(population_size=0), rtol=1e-12)
 
@@ -269,9 +272,8 @@ def test_units_are_summarised_like_populations() -> None:
     [
         ({"quantiles": (1.0,)}, "quantiles"),
         ({"margins": (math.nan,)}, "margins"),
-        ({"capitation_pmpy": -1.0}, "capitation_pmpy"),
-        ({"capitation_pmpy": 1.0}, "leaves no budget"),
-        ({"budget_basis": "net"}, "budget_basis"),
+        ({"budget": sim.PerHead(amount=1.0)}, "leaves no budget"),
+        ({"budget": sim.PerHead(loading={"k": 1.0, "members": 9})}, "in standard errors"),
         ({"rule": sim.Cap(at=12_345.0)}, "not on the ledger's grid"),
     ],
 )

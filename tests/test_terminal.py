@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.design import with_reference
 from simulator.present.cli.main import main
 from simulator.present.report import gather
@@ -29,7 +30,7 @@ DESIGNS = [{"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5
         ("run", lambda drawn: sim.summarise(sim.simulate(drawn, progress=False))),
         ("exact", sim.exact),
         ("luck", lambda drawn: sim.luck(drawn, 20_000, 0.04)),
-        ("terms", lambda drawn: sim.viable_terms(drawn, 20_000)),
+        ("terms", lambda drawn: viable_terms(drawn, 20_000)),
         (
             "settle",
             lambda drawn: sim.compare(

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.base import columns_there
 from simulator.ledger import _ANSWERS, save
 from simulator.present.cli.main import main
@@ -34,7 +35,7 @@ def answers() -> dict[str, xr.Dataset]:
     stresses = [Stress(name="dearer", changes=(Inflation(by=0.03),))]
     return {
         "luck --out": sim.luck(scenario, 20_000, 0.04),
-        "size --members --out": sim.viable_terms(scenario, 20_000),
+        "size --members --out": viable_terms(scenario, 20_000),
         "size --out": sim.minimum_population(scenario, "cv", at_most=0.1, method="exact"),
         "run --exact --out": sim.exact(drawn),
         "sensitivity --out": sim.sensitivity(scenario, statistic="cv", points=4),

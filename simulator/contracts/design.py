@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in, names_differ
+from ..deprecated import renewed
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .context import CalendarYear, calendar_years
@@ -234,6 +235,7 @@ def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
     SimulatorError
         Where the tables are no designs, or there are none.
     """
+    raw = renewed(raw, "designs")
     try:
         return _Designs.model_validate({"designs": raw}).designs
     except ValidationError as error:

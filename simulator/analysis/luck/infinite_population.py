@@ -16,6 +16,7 @@ from scipy.interpolate import BarycentricInterpolator
 
 from ... import ledger as books
 from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import CarveOut, ExclusionRule
 from ...costs.model import Percentiles, head_counts
 from ...costs.moments import Exact
@@ -181,17 +182,20 @@ def _carried(nodes: Array, values: Array, points: Array) -> Array:
 
 
 def overspend_of(
-    ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario, capitation: float | None = None, basis: str = "gross"
+    ledger: xr.Dataset,
+    rule: ExclusionRule,
+    scenario: Scenario,
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.DataArray:
     """Retained cost / budget − 1 of every replicate, with the budget of `summarise`; dims of `retained_cost`."""
     ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
     cells = exactness.exact_moments(ledger, rule, scenario)
-    budget = budget_of(cells, capitation, basis)
+    paid = budget_of(cells, budget)
     if isinstance(rule, CarveOut) and not rule.keep_capitation:
         above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
         people = cells.people[:, None]
-        budget = budget * (people - above) / (people - cells.n_above)
-    overspend = retained / budget - 1
+        paid = paid * (people - above) / (people - cells.n_above)
+    overspend = retained / paid - 1
     books.describe_variable(overspend, "1", "retained cost / budget − 1")
     return overspend.rename("overspend")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import xarray as xr
 
 from ... import ledger as books
 from ... import runs
 from ...base import SimulatorError
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...scenario import Scenario, scenario_from
 from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members
@@ -21,14 +22,14 @@ from .infinite_population import overspend_of
 RISKS = ("luck", "luck and shocks")
 
 
+@old_keywords(budget=PerHead)
 def luck(
     scenario: Scenario,
     members: int,
     overspend: float,
     *,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
     confidence: float = 0.95,
     replicates: int | None = None,
 ) -> xr.Dataset:
@@ -42,8 +43,8 @@ def luck(
         People, for one year.
     overspend : float
         Observed retained cost / budget − 1: 0.04 where 4% too much was spent, negative where money was left.
-    rule, capitation_pmpy, budget_basis
-        As in `summarise`; the budget is the exact mean of the retained cost where no capitation is given.
+    rule, budget
+        As in `summarise`; the budget is the exact mean of the retained cost where no amount is given.
     confidence : float
         Share of the years inside `expected_range`.
     replicates : int, optional
@@ -78,15 +79,12 @@ def luck(
     tail = (1 - confidence) / 2
     levels, risks = (tail, 1 - tail), by_risk(scenario)
     asked = [truth.resized((members,), **_replicates(replicates)) for truth in risks.values()]
-    found = [
-        exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
-        for one in asked
-    ]
+    found = [exact(one, rule, (overspend,), levels, budget=budget) for one in asked]
     years = asked[0].simulation.replicates
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
     for place, one in enumerate(asked if replicates or doubts else ()):
-        drawn = overspend_of(runs.simulate(one, progress=False), rule, one, capitation_pmpy, budget_basis)
+        drawn = overspend_of(runs.simulate(one, progress=False), rule, one, budget)
         drawn = drawn.isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
         if doubts:

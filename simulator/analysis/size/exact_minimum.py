@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
 from ..luck.infinite_population import ENDLESS
@@ -19,7 +19,6 @@ from .grid import SCALES, crossing
 from .targets import Target
 
 Array = NDArray[np.float64]
-Budget = tuple[float | None, Literal["gross", "retained"]]
 
 _GRID = 12
 _CLOSENESS = 1e-3  # relative, of the size that is found
@@ -27,7 +26,7 @@ _STEPS = 12
 
 
 def exact_statistic(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: Budget
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: PerHead
 ) -> Array:
     """The target's statistic at each size, exactly, with the rule at one point of the grid."""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
@@ -39,14 +38,16 @@ def exact_statistic(
     level = target.level or 0.0
     margins = (level,) if target.statistic == "p_overspend" else (0.0,)
     levels = (level,) if target.statistic == "tvar" else (0.5,)
-    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    answer = exact(asked, fixed, margins, levels, budget=budget)
     if target.statistic == "tvar":
         return np.asarray((answer["tvar"][:, 0, 0] / answer["budget"][:, 0] - 1).values)
     values = answer[target.statistic]
     return np.asarray((values[:, 0, 0] if target.statistic == "p_overspend" else values[:, 0]).values)
 
 
-def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: Budget) -> str:
+def doubt_at(
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: PerHead
+) -> str:
     """What is to be said of a smallest population that is not exact; empty where it is."""
     if target.statistic == "cv" or not 0 < size < math.inf:
         return ""
@@ -54,7 +55,7 @@ def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: flo
     asked = scenario.resized((round(size),))
     level = target.level or 0.0
     margins, levels = ((0.0,), (level,)) if target.statistic == "tvar" else ((level,), (0.5,))
-    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    answer = exact(asked, fixed, margins, levels, budget=budget)
     return doubt_of(answer).get("doubt", "")
 
 
@@ -66,7 +67,7 @@ def exact_minimum(
     sizes: Array,
     near: float,
     limit: float,
-    budget: Budget,
+    budget: PerHead,
 ) -> float:
     """Smallest population from which on the target holds, exactly.
 
@@ -110,7 +111,7 @@ def _on_grid(
     rule: ExclusionRule,
     point: float,
     grid: Array,
-    budget: Budget,
+    budget: PerHead,
     value: Callable[[float], float],
 ) -> float:
     values = exact_statistic(scenario, target, rule, point, grid, budget)

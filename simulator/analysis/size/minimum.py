@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from ... import ledger as books
 from ... import runs
 from ...base import MOST_PEOPLE, SimulatorError
+from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
 from ..designs.losses import left_out
@@ -40,6 +42,7 @@ _SURE = 0.999  # confidence with which the coarse pass places the second
 _COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
 
 
+@old_keywords(budget=PerHead)
 def minimum_population(
     scenario: Scenario,
     statistic: str = "p_overspend",
@@ -51,8 +54,7 @@ def minimum_population(
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     designs: Sequence[Design] = (),
     party: str = "provider",
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
     smallest: int | None = None,
     largest: int | None = None,
     replicates: int | None = None,
@@ -80,7 +82,7 @@ def minimum_population(
         about the scenario's designs by default.
     party : str
         Whose loss is asked for.
-    capitation_pmpy, budget_basis
+    budget : PerHead
         As in `summarise`.
     smallest, largest : int, optional
         Ends of the grid of sizes; 1,000 (or the scenario's smallest) and the scenario's largest.
@@ -121,7 +123,7 @@ def minimum_population(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
     )
     exactly = is_exact(method, statistic, bool(designs))
-    question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
+    question = question_of(scenario, target, rule, designs, party, budget)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
     limit = question.limit(scenario, target)
@@ -135,7 +137,6 @@ def minimum_population(
     exact = np.full(limit.size, np.nan)
     if question.dim == "threshold" and (exactly or checked):
         near = np.full(limit.size, np.nan) if found is None else found[0]
-        budget = (capitation_pmpy, budget_basis)
         for column, point in enumerate(points_of(scenario, rule)):
             ends = (float(near[column]), float(limit[column]))
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)

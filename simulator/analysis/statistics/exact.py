@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 
 from ... import runs
 from ...base import SimulatorError
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
+from ...deprecated import old_keywords
 from ...engine.exact import law
 from ...engine.law import Law
 from ...engine.mixed_law import mixed
@@ -28,14 +29,14 @@ _USELESS = 0.01
 """Error of a probability from which on a law with observed costs is refused."""
 
 
+@old_keywords(budget=PerHead)
 def exact(
     scenario: Scenario,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     margins: Sequence[float] = MARGINS,
     quantiles: Sequence[float] = QUANTILE_LEVELS,
     *,
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, exactly and at once.
 
@@ -44,7 +45,7 @@ def exact(
 
     Parameters
     ----------
-    scenario, rule, margins, quantiles, capitation_pmpy, budget_basis
+    scenario, rule, margins, quantiles, budget
         As in `summarise`.
 
     Returns
@@ -63,16 +64,16 @@ def exact(
     >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
     True
     """
-    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    check_arguments(margins, quantiles)
     points = points_of(scenario, rule)
     cells = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
-    budget = budget_of(cells, capitation_pmpy, budget_basis)
+    paid = budget_of(cells, budget)
     figures: dict[str, Array] = {
         "mean_cost": cells.mean,
         "sd_cost": cells.sd,
         "cv": cells.sd / cells.mean,
         "skewness_cost": cells.skewness,
-        "budget": budget,
+        "budget": paid,
     }
     shape = cells.mean.shape
     by_level, by_margin = (*shape, len(quantiles)), (*shape, len(margins))
@@ -88,13 +89,10 @@ def exact(
         figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
             1 - levels
         )
-        chances = [
-            chance_over(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
-            for m in margins
-        ]
+        chances = [chance_over(scenario, rule, at, cells, found, float(paid[at]), m, transforms) for m in margins]
         figures["p_overspend"][at] = [chance for chance, _ in chances]
         figures["expected_overspend"][at] = (
-            np.nan if moves_capitation(scenario, rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+            np.nan if moves_capitation(scenario, rule, points[column]) else found.stop_loss(paid[at]) / paid[at]
         )
         figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
     said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
@@ -179,7 +177,6 @@ def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: 
 def chance_over(
     scenario: Scenario,
     rule: ExclusionRule,
-    point: float,
     at: tuple[int, int],
     cells: exactness.ExactCells,
     found: Law,
@@ -187,7 +184,8 @@ def chance_over(
     margin: float,
     transforms: Sequence[Transforms],
 ) -> tuple[float, float]:
-    """P(retained > (1 + margin) × budget), and a bound on its error."""
+    """P(retained > (1 + margin) × budget) at one size and point of the grid, and a bound on its error."""
+    point = points_of(scenario, rule)[at[1]]
     if not moves_capitation(scenario, rule, point):
         allowed = (1 + margin) * budget
         return float(1 - found.cdf(allowed)), float(found.error(allowed))

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
+from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
@@ -58,8 +59,7 @@ def question_of(
     rule: ExclusionRule,
     designs: Sequence[Design],
     party: str,
-    capitation: float | None,
-    basis: Literal["gross", "retained"],
+    budget: PerHead,
 ) -> Question:
     """The question that the arguments of `minimum_population` put."""
     if target.statistic == "p_loss":
@@ -73,7 +73,7 @@ def question_of(
 
     def overspend(ledger: xr.Dataset) -> Array:
         drawn = scenario.resized(tuple(int(n) for n in ledger["population_size"].values))
-        return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
+        return np.asarray(overspend_of(ledger, rule, drawn, budget).values)
 
     return Question("threshold", points_of(scenario, rule), overspend)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -26,7 +26,9 @@ from scipy import special
 
 from ... import ledger as books
 from ...base import SimulatorError
+from ...contracts.budget import Expectations, PerHead, StandardErrors
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...scenario import Scenario
 from ...strata import Strata, jackknife, mean_error, strata_of
 from . import self_check as exactness
@@ -47,14 +49,14 @@ class Estimate(NamedTuple):
     se: Array
 
 
+@old_keywords(budget=PerHead)
 def summarise(
     ledger: xr.Dataset,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     margins: Sequence[float] = MARGINS,
     quantiles: Sequence[float] = QUANTILE_LEVELS,
     *,
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
     scenario: Scenario | None = None,
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, by population size and threshold.
@@ -69,11 +71,10 @@ def summarise(
         Tolerances m of P(retained > (1 + m) × budget), as fractions.
     quantiles : sequence of float
         Levels in (0, 1).
-    capitation_pmpy : float, optional
-        Money per member per year; the budget is the exact mean without it.
-    budget_basis : {"gross", "retained"}
-        Whether the given capitation pays for everything, and falls by the exact expected cost that the rule removes,
-        or for the retained cost as it is.
+    budget : PerHead
+        What is paid a head, as in a design: its amount pays for everything, and falls by the exact expected cost that
+        the rule removes (basis "gross"), or for the retained cost as it is ("retained"). Without an amount, the exact
+        mean.
     scenario : Scenario, optional
         Needed where observed costs were withheld from the ledger.
 
@@ -89,11 +90,11 @@ def summarise(
     SimulatorError
         For levels or margins out of range, and thresholds off the grid.
     """
-    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    check_arguments(margins, quantiles)
     books.check_draws(ledger)
     wrong = exactness.impossible(ledger)
     with np.errstate(invalid="ignore" if wrong else None):
-        summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
+        summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
     return summary
 
@@ -103,8 +104,7 @@ def _summary(
     rule: ExclusionRule,
     margins: Sequence[float],
     quantiles: Sequence[float],
-    capitation: float | None,
-    basis: str,
+    budget: PerHead,
     scenario: Scenario | None,
 ) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
     """The summary without its verdict, exact moments, and replicates by parameter set."""
@@ -115,7 +115,7 @@ def _summary(
     kept = retained.values
     by_set = exactness.moments_by_set(ledger, rule, scenario)
     exact, strata = by_set.mixed(), strata_of(ledger)
-    budget = _budget(ledger, rule, retained, exact, capitation, basis)
+    paid = _budget(ledger, rule, retained, exact, budget)
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells: tuple[str, ...] = (place, "threshold")
@@ -125,7 +125,7 @@ def _summary(
     quantile = _quantiles(kept, quantiles, strata)
     figures["quantile_cost"] = ((*cells, "quantile_level"), quantile)
     figures["tvar"] = ((*cells, "quantile_level"), _tail_means(kept, quantile.value, quantiles, strata))
-    overspend = kept / budget - 1
+    overspend = kept / paid - 1
     figures["p_overspend"] = ((*cells, "margin"), _exceedance(overspend, margins, strata))
     figures["expected_overspend"] = (cells, _mean(np.maximum(overspend, 0.0), strata))
     figures["cost_removed_share"] = (cells, _ratio(gross - kept, np.broadcast_to(gross, kept.shape), strata))
@@ -142,30 +142,26 @@ def _summary(
         summary[name] = (dims, estimate.value)
         summary[f"{name}_se"] = (dims, estimate.se)
     summary["p_overspend_interval"] = ((*cells, "margin", "bound"), _interval(overspend, margins))
-    summary["budget"] = (cells, np.broadcast_to(budget.mean(axis=0), kept.shape[1:]))
+    summary["budget"] = (cells, np.broadcast_to(paid.mean(axis=0), kept.shape[1:]))
     summary = summary.assign(exactness.compare(kept, retained, ledger, by_set, place))
     describe_figures(summary, ledger.attrs["currency"])
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
     summary.attrs |= {
         "replicates": kept.shape[0],
         **as_attribute(rule),
-        "budget_basis": basis,
+        "budget_basis": budget.basis,
     }
     return summary, exact, by_set.counts
 
 
-def check_arguments(margins: Sequence[float], quantiles: Sequence[float], capitation: float | None, basis: str) -> None:
-    """Refuse levels, margins or a budget out of range."""
+def check_arguments(margins: Sequence[float], quantiles: Sequence[float]) -> None:
+    """Refuse levels or margins out of range."""
     for level in quantiles:
         if not 0 < level < 1:
             raise SimulatorError("quantiles", level, "must lie between 0 and 1", "give levels such as 0.95")
     for margin in margins:
         if not -1 < margin < math.inf:
             raise SimulatorError("margins", margin, "must be a fraction above -1", "give margins such as 0.03 for 3%")
-    if capitation is not None and not 0 < capitation < math.inf:
-        raise SimulatorError("capitation_pmpy", capitation, "must be above 0", "give money per member per year")
-    if basis not in ("gross", "retained"):
-        raise SimulatorError("budget_basis", basis, 'must be "gross" or "retained"', "choose one of these")
 
 
 def _budget(
@@ -173,32 +169,35 @@ def _budget(
     rule: ExclusionRule,
     retained: xr.DataArray,
     exact: exactness.ExactCells,
-    capitation: float | None,
-    basis: str,
+    budget: PerHead,
 ) -> Array:
     """Budget of each replicate, shape (replicate or 1, place, threshold)."""
     expected = np.where(np.isfinite(exact.mean), exact.mean, retained.values.mean(axis=0))
-    budget = budget_of(exact._replace(mean=expected), capitation, basis)
+    paid = budget_of(exact._replace(mean=expected), budget)
     if not isinstance(rule, CarveOut) or rule.keep_capitation:
-        return budget[None]
+        return paid[None]
     above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
     # the capitation of a patient who is carved out leaves with him
     people = exact.people[:, None]
     expected_above = np.where(np.isfinite(exact.n_above), exact.n_above, above.mean(axis=0))
-    return np.asarray(budget * (people - above) / (people - expected_above))
+    return np.asarray(paid * (people - above) / (people - expected_above))
 
 
-def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str) -> Array:
-    """Expected budget, shape (place, threshold): the exact mean, or a capitation less what the rule removes."""
-    if capitation is None:
+def budget_of(cells: exactness.ExactCells, budget: PerHead) -> Array:
+    """Expected budget, shape (place, threshold): the exact mean, or an amount a head less what the rule removes."""
+    if budget == PerHead(basis=budget.basis):
         return cells.mean
-    gross = np.broadcast_to(cells.people[:, None] * capitation, cells.mean.shape)
-    budget = gross - (cells.gross_mean[:, None] - cells.mean) if basis == "gross" else gross
-    if (budget <= 0).any():
+    if isinstance(budget.loading, StandardErrors):
+        raise SimulatorError("budget: loading", None, "is in standard errors", "give a fraction, or settle a design")
+    members, nothing = cells.people[:, None], np.zeros(1)
+    gross = np.broadcast_to(cells.gross_mean[:, None], cells.mean.shape)
+    removed = gross - cells.mean
+    paid = budget.evaluate(Expectations(members, gross, removed, sd=nothing, luck=nothing, baseline=nothing))
+    if (paid <= 0).any():
         raise SimulatorError(
-            "capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one"
+            "budget: amount", budget.amount, "leaves no budget once the excluded cost is taken off", "give a higher one"
         )
-    return np.asarray(budget)
+    return np.broadcast_to(paid, cells.mean.shape)
 
 
 # ── estimators: arrays with the replicates first ─────────────────────────────────────────────────

@@ -17,6 +17,7 @@ from scipy import stats
 from ... import ledger as books
 from ... import runs
 from ...base import SimulatorError
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
@@ -205,7 +206,7 @@ def _model(
     def value(changes: Sequence[Change]) -> float:
         truth = truth_of(assumed, changes)
         if statistic == "p_overspend":
-            answer = exact(truth, rule, (margin,), (0.5,), capitation_pmpy=agreed, budget_basis="retained")
+            answer = exact(truth, rule, (margin,), (0.5,), budget=PerHead(amount=agreed, basis="retained"))
             return float(answer["p_overspend"].item())
         cells = cells_of(truth, rule, [point], runs.heads(truth))
         mean, sd = cells.mean.item(), cells.sd.item()
