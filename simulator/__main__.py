@@ -15,9 +15,13 @@ def main() -> None:
     """Run the command line; Ctrl-C ends it with one sentence and exit code 130."""
     sys.unraisablehook = heed
     try:
+        from .deprecated import renewed_options
         from .present.cli.main import main as verbs
 
-        verbs(prog_name="simulator")
+        words, told = renewed_options(sys.argv[1:])
+        for sentence in told:
+            print(f"simulator: {sentence}", file=sys.stderr)
+        verbs(words, prog_name="simulator")
     except KeyboardInterrupt:
         print("simulator: stopped", file=sys.stderr)
         raise SystemExit(130) from None

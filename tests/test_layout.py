@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import simulator as sim
+from simulator import deprecated
+
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
@@ -65,6 +68,32 @@ def test_what_goes_round_does_so_inside_a_function():
     assert not circles(at_the_top)
 
 
+def test_functions_take_at_most_eight_arguments():
+    """But for the public face, where each is a keyword of its own, the verbs, and the compiled loops."""
+    sources = {_name(path, ROOT): path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py")}
+    public = {*sim.__all__, *deprecated.NAMES}
+    wide = [
+        (file, function.name)
+        for file, source in sources.items()
+        for function in wide_functions(source)
+        if file != "engine.kernels" and function.name not in public
+        and not any("command(" in ast.unparse(one) for one in function.decorator_list)
+    ]  # fmt: skip
+    assert wide == []
+
+
+def wide_functions(source: str) -> list[ast.FunctionDef]:
+    """Functions of more than eight arguments, beside that of a method's own object."""
+    functions = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef)]
+    return [one for one in functions if len(_arguments(one)) > 8]
+
+
+def _arguments(function: ast.FunctionDef) -> list[ast.arg]:
+    taken = function.args
+    named = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, *filter(None, (taken.vararg, taken.kwarg))]
+    return [one for one in named if one.arg not in ("self", "cls")]
+
+
 # ── these rules can fail ─────────────────────────────────────────────────────────────────────────
 
 
@@ -87,6 +116,12 @@ def test_a_house_that_is_upside_down_is_found_out(tmp_path):
     assert set(climbing(found)) == {("costs.model", "engine.loops"), ("analysis.size", "present.page")}
     assert set(circles(found)) == {("costs.model", "engine.loops", "engine.other", "engine.third")}
     assert ("costs.model", "engine.loops") not in imports_of(tmp_path, everywhere=False)
+
+
+def test_a_function_of_nine_arguments_is_found():
+    nine = ", ".join("abcdefghi")
+    (found,) = wide_functions(f"def f({nine[:-3]}): pass\nclass A:\n    def g(self, {nine[:-3]}, *, k): pass\n")
+    assert found.name == "g"
 
 
 def test_types_alone_are_no_circle(tmp_path):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...engine.law import Law
 from ...scenario import Scenario
