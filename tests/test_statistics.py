@@ -268,6 +268,23 @@ def test_units_are_summarised_like_populations() -> None:
 
 
 @pytest.mark.parametrize(
+    "budget",
+    [
+        sim.PerHead(),
+        sim.PerHead(discount=0.1),
+        sim.PerHead(amount=950.0, trend=0.02),
+        sim.PerHead(basis="retained", loading=0.05),
+    ],
+)
+def test_a_head_is_paid_as_in_a_design(budget: sim.PerHead) -> None:
+    small = scenario(population_sizes=[200], thresholds=[5_000.0], replicates=40)
+    ledger = sim.simulate(small, progress=False)
+    settled = sim.settle(ledger, (sim.Design(name="one", budget=budget, exclusion=sim.Cap(at=5_000.0)),))["budget"]
+    told = (sim.summarise(ledger, budget=budget)["budget"], sim.exact(small, budget=budget)["budget"])
+    assert [float(one.item()) for one in told] == pytest.approx([float(settled.max())] * 2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
     ("arguments", "word"),
     [
         ({"quantiles": (1.0,)}, "quantiles"),
