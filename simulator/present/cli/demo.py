@@ -20,7 +20,7 @@ from .shell import Verb, clear_errors, note
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
-    from ..page import Table
+    from ..tables import Table
 
 MARGIN = 0.03
 AT_MOST = 0.05
@@ -55,7 +55,7 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     from ...analysis.statistics.summary import summarise
     from ...ledger import save, with_summary
-    from ..text import figure_table
+    from ..answers.shared import figure_table
     from .shell import write_variance
 
     results.mkdir(exist_ok=True)
@@ -110,12 +110,12 @@ def _report(ledger: xr.Dataset, path: Path) -> str:
 def answers(summaries: list[xr.Dataset]) -> Table:
     """Minimum population by threshold (rows) and case (columns)."""
     from ...analysis.size.grid import minimum_on_grid
-    from ..page import Table
-    from ..text import minimum_population, rules
+    from ..answers.shared import minimum_population, rules
+    from ..tables import Rows, Table
 
     sizes = summaries[0]["population_size"].values
     found = [minimum_on_grid(summary, "p_overspend", AT_MOST, margin=MARGIN) for summary in summaries]
-    rows = [
+    rows: Rows = [
         [
             label,
             *(minimum_population(answer, row, int(sizes[-1]), int(sizes[0])) for answer in found),

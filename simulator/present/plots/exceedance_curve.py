@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from ..text import people
+from ..figure import people
 from .colours import INK
 from .names import one_in, one_threshold
 from .style import evenly, finish, house_axes, label_ends, percent_axis

@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import amount, exact_percent, people, sign_of
+from ..figure import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, cut, finish, house_axes, money_axis, room_for
 from .wanted import made_by
@@ -20,7 +20,7 @@ _WORDS = {
     SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "plum: lacking",
 }  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
+_NOTE = "{}. {}. Simulated; shares of the capitation."
 
 
 @made_by("layers", "amount", "year step")
@@ -141,4 +141,4 @@ def _told(value: float, se: float, whole: float, currency: str) -> str:
 def _share(share: float) -> str:
     """To a tenth of a percent, or to two where it would be nothing."""
     decimals = 1 if abs(share) >= 0.0005 or abs(share) < 5e-5 else 2
-    return exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals)
+    return str(exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from ..text import full_money
+from ..figure import full_money
 from .colours import INK
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
@@ -87,11 +87,7 @@ def _note(summary: xr.Dataset) -> str:
     drawn = "cv_se" in summary
     mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
-    note = (
-        (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE)
-        if drawn
-        else "Exact: closed forms, nothing was drawn."
-    )
+    note = (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE) if drawn else "Calculated without simulation."
     return f"{note} Mean {full_money(mean, currency)} a head." if np.isfinite(mean) else note
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import amount, exact_amount, people
+from ..figure import amount, exact_amount, people
 from .colours import GREY, SERIES
 from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
 from .wanted import made_by
@@ -31,7 +31,8 @@ class _Figure(NamedTuple):
 
     def told(self, currency: str) -> str:
         """With its error, or the word that it has none."""
-        return exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
+        told = exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
+        return str(told)
 
 
 class _Row(NamedTuple):

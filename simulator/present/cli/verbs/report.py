@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
-from .option_types import Fraction
-from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
+from ....base import SimulatorError
+from ..option_types import Fraction
+from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..report.gather import Contents
+    from ...report.gather import Contents
 
 
 @click.command(cls=Verb)
@@ -32,19 +32,17 @@ if TYPE_CHECKING:
     type=Fraction(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
-    help="Largest tolerated overspend probability.",
+    help="Largest accepted overspend probability.",
 )
 @outputs
-def report(
-    results: str, out: str | None, xlsx: str | None, margin: float, at_most: float, as_json: bool, csv: str | None
-) -> None:
-    """Tell what RESULTS, the .nc file of a run, has found: as one HTML file, as an Excel workbook, or as both.
+def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
+    """Report what RESULTS, the .nc file of a run, has found: as one HTML file, as an Excel workbook, or as both.
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
     with clear_errors():
-        from ...ledger import open_ledger
-        from ..report import gather, write_html, write_workbook
+        from ....ledger import open_ledger
+        from ...report import gather, write_html, write_workbook
 
         asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
         wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
@@ -54,15 +52,13 @@ def report(
             check_output(option, path, results)
             if not path.lower().endswith(ending):
                 raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
-        check_told(as_json, csv, results)
+        check_forms(results)
         without_display()
         contents = gather(open_ledger(results), margin, at_most)
         for _, path, _, write in wanted:
             write(contents, path)
-            written(path)
-        if as_json or csv:
-            files = {option.removeprefix("--"): path for option, path, *_ in wanted}
-            tell(Told(None, lambda: _told(contents, files), lambda: _figures(contents)), as_json, csv)
+        files = {option.removeprefix("--"): path for option, path, *_ in wanted}
+        emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
         if contents.summary.attrs["check"] == "failed":
             click.echo(contents.summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
@@ -70,7 +66,7 @@ def report(
 
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
     """What was written, the sentence that answers, and the figures in it."""
-    from ..report.answer import answer_text
+    from ...report.answer import answer_text
 
     summary = contents.summary
     keep = (
@@ -89,7 +85,7 @@ def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
 
 def _figures(contents: Contents) -> pd.DataFrame:
     """The figures of the answer in long form: smallest populations, or of one size the chances of an overspend."""
-    from ..tidy import tidy
+    from ...tidy import tidy
 
     if contents.has_sizes:
         return tidy(contents.minimum(contents.target.margin))

@@ -1,13 +1,21 @@
-"""A page: a verdict in words, then tables. Written for a terminal or as HTML, from the same rows. Computes nothing."""
+"""A page: a verdict in words, then tables of figures. One table, in each of the forms that it is shown in."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import zip_longest
+from typing import Any
+
+from .figure import Cell as Cell
+from .figure import Figure
+
+Rows = list[list[Cell]]
+"""Rows in the making."""
 
 WIDEST = 120
 """Columns that a page takes at most."""
@@ -34,24 +42,30 @@ class Code(str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its head, its rows, and what stands above it."""
+    """A table of figures and words: its head, its rows, and what stands round it."""
 
     head: Sequence[str]
     """Empty where the rows speak for themselves."""
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[Cell]]
     title: str = ""
     labels: int = 1
     """Columns at the left that name the row: set to the left, and repeated where a wide table is cut."""
+    note: str = ""
+    """Words below it."""
+    prose: bool = False
+    """Whether the cells are words, which are set to the left."""
+    stacked: bool = False
+    """Whether, where there is room for lines, what is beside a figure goes below it."""
 
     def lines(self, width: int = WIDEST) -> list[str]:
         """Aligned lines of at most `width` characters, the title wrapped above them."""
-        head, rows = [clean(cell) for cell in self.head], [[clean(cell) for cell in row] for row in self.rows]
+        head, rows = [clean(cell) for cell in self.head], [[shown(cell) for cell in row] for row in self.rows]
         lines = wrapped(self.title, width)
         for number, columns in enumerate(_parts(head, rows, self.labels, width)):
             part = [[row[column] for column in columns] for row in rows]
             lines += [""] if number else []
             lines += _aligned([head[column] for column in columns] if head else [], part, self.labels, width)
-        return lines
+        return lines + (wrapped(self.note, width) if self.note else [])
 
     def html(self) -> str:
         """The table as HTML, escaped."""
@@ -62,11 +76,63 @@ class Table:
         body = "".join(
             f"<tr>{''.join(self._cell_html(k, cell) for k, cell in enumerate(row))}</tr>" for row in self.rows
         )
-        return f"<table>{caption}{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+        note = f"<p>{_lines_html(self.note)}</p>" if self.note else ""
+        return f"<table>{caption}{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>{note}"
 
-    def _cell_html(self, column: int, cell: str) -> str:
+    def _cell_html(self, column: int, cell: Cell) -> str:
         kind = "th scope='row'" if column < self.labels else "td"
-        return f"<{kind} style='{_side(column, self.labels)}'>{escape(clean(cell).strip())}</{kind.split()[0]}>"
+        return f"<{kind} style='{_side(column, self.labels)}'>{escape(shown(cell).strip())}</{kind.split()[0]}>"
+
+    def apart(self) -> Table:
+        """The table with a column each for figures, their standard errors and the ends of their intervals."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.head)
+        heads: list[str] = []
+        cells: list[Sequence[Cell]] = []
+        for head, column in zip(self.head, columns, strict=True):
+            figures = [cell for cell in column if isinstance(cell, Figure)]
+            heads.append(head)
+            cells.append(column)
+            if any(figure.varies for figure in figures):
+                heads.append(f"{head}: {STANDARD_ERROR}")
+                cells.append([_error_of(cell) for cell in column])
+            if any(math.isfinite(sum(figure.interval)) for figure in figures):
+                heads += [f"{head}: 95% lower", f"{head}: 95% upper"]
+                cells += [[_end_of(cell, end) for cell in column] for end in (0, 1)]
+        return replace(self, head=heads, rows=list(zip(*cells, strict=True)))
+
+    def records(self) -> list[dict[str, Any]]:
+        """One record a figure, for JSON and CSV: the names of its row and column, and all that the figure has."""
+        found = []
+        for row in self.rows:
+            names = {head or "row": shown(cell) for head, cell in zip(self.head, row[: self.labels], strict=False)}
+            for head, cell in zip(self.head[self.labels :], row[self.labels :], strict=True):
+                if isinstance(cell, Figure):
+                    lower, upper = cell.interval
+                    found.append(
+                        names | {"figure": head, "value": cell.value, "error": cell.error, "lower": lower,
+                                 "upper": upper, "unit": cell.unit, "basis": cell.basis}
+                    )  # fmt: skip
+        return found
+
+
+STANDARD_ERROR = "± s.e."
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text of one line."""
+    return "" if cell is None else clean(str(cell))
+
+
+def _error_of(cell: Cell) -> Figure | None:
+    if not (isinstance(cell, Figure) and cell.varies):
+        return None
+    return replace(cell, value=cell.error, interval=(math.nan, math.nan), beside="")
+
+
+def _end_of(cell: Cell, end: int) -> Figure | None:
+    if not (isinstance(cell, Figure) and math.isfinite(cell.interval[end])):
+        return None
+    return replace(cell, value=cell.interval[end], interval=(math.nan, math.nan), beside="")
 
 
 @dataclass(frozen=True)

@@ -6,35 +6,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
-from ..tidy import LAST, as_csv, dataset_json, tidy
-from .option_types import Fraction, Whole
-from .rows import NAMES, layout_of, row_options
-from .shell import (
-    Told,
+from ....base import SimulatorError
+from ...tidy import as_csv
+from ..option_types import Fraction, Whole
+from ..row_options import NAMES, layout_of, row_options
+from ..shell import (
+    Rendered,
     Verb,
     about,
+    check_forms,
     check_output,
     check_picture,
-    check_told,
     clear_errors,
+    emit,
+    forms,
     load_with,
     outputs,
-    tell,
-    written,
+    without_display,
+    write_picture,
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
-    from ...contracts.design import Design
-    from ...rows.layout import LayoutOptions
+    from ....contracts.design import Design
+    from ....rows.layout import LayoutOptions
 
 
 @click.command(cls=Verb)
 @click.argument("source")
-@click.option("--replicates", type=Whole(min=2), help="Synthetic populations; the scenario's by default.")
+@click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @click.option(
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Loss as a share of own revenue to warn of.",
 )
-@click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without draws.")
+@click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without simulation.")
 @click.option(
     "--between",
     type=(Fraction(0, min_open=True), Fraction(0, min_open=True)),
@@ -52,9 +53,7 @@ if TYPE_CHECKING:
     help="With --payoff: cost / budget from and to, such as 70% 130%; 90% to 110% by default.",
 )
 @click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
-@click.option(
-    "--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV, Parquet or Excel file, not draws."
-)
+@click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV, Parquet or Excel file.")
 @row_options
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
@@ -69,8 +68,6 @@ def settle(
     plot: str | None,
     actuals: str | None,
     out: str | None,
-    as_json: bool,
-    csv: str | None,
     **rows: Any,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
@@ -87,27 +84,25 @@ def settle(
         given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
         _refuse_idle(source, {**given, "--replicates": replicates, "--seed": seed, **_options_of(rows)})
         for read in filter(None, (source, actuals)):
-            check_told(as_json, csv, read)
+            check_forms(read)
             check_output("--out", out, read)
         if plot is not None:
             check_picture(plot, source)
         if actuals is not None:
-            told = _actuals(source, actuals, layout_of(rows), out, aside=bool(as_json or csv))
+            made = _actuals(source, actuals, layout_of(rows), out, aside=bool(forms().as_json or forms().csv))
         elif payoff:
-            told = _payoff(source, plot, between)
+            made = _payoff(source, plot, between)
         else:
-            told = _settle_draws(source, replicates, seed, reference, loss_over, out)
-        tell(told, as_json, csv)
-        for path in filter(None, (out, plot)):
-            written(path)
+            made = _settle_draws(source, replicates, seed, reference, loss_over, out)
+        emit(made, out, plot)
 
 
 _IDLE = (
     (("--payoff", "--actuals"), "say which of the two"),
-    (("--payoff", "--out"), "leave --out away: --json prints the figures"),
-    (("--payoff", "--replicates"), "leave --replicates away: a payoff draws nothing"),
-    (("--actuals", "--replicates"), "leave --replicates away: real rows are not drawn"),
-    (("--actuals", "--plot"), "leave --plot away"),
+    (("--payoff", "--out"), "omit --out: --json prints the figures"),
+    (("--payoff", "--replicates"), "omit --replicates: a payoff needs no simulation"),
+    (("--actuals", "--replicates"), "omit --replicates: real rows are not simulated"),
+    (("--actuals", "--plot"), "omit --plot"),
 )
 
 
@@ -116,7 +111,7 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
     given = {name for name, value in options.items() if value not in (None, False, "")}
     for pair, mend in _IDLE:
         if given.issuperset(pair):
-            raise SimulatorError(pair[1], None, f"does nothing beside {pair[0]}", mend)
+            raise SimulatorError(pair[1], None, f"does nothing with {pair[0]}", mend)
     idle = sorted(given & set(_options_of(dict.fromkeys(NAMES))))
     if idle and "--actuals" not in given:
         raise SimulatorError(idle[0], None, "is about real rows alone", "add --actuals")
@@ -139,35 +134,28 @@ def _settle_draws(
     reference: str | None,
     loss_over: float,
     out: str | None,
-) -> Told:
-    from ...analysis.designs.exact_comparison import with_exact
-    from ...contracts.design import with_reference
-    from ...ledger import save
-    from ...settlement.compare import compare, comparison_json
-    from ...settlement.settle import settle as settle_designs
-    from ..text_settle import comparison_report
-    from ..verdicts import verdicts
+) -> Rendered:
+    from ....analysis.designs.exact_comparison import with_exact
+    from ....contracts.design import with_reference
+    from ....ledger import save
+    from ....settlement.compare import compare
+    from ....settlement.settle import settle as settle_designs
 
     ledger, designs = _ledger(source, replicates, seed, out)
     outcome = settle_designs(ledger, with_reference(designs, reference))
     compared = with_exact(compare(outcome, loss_over=loss_over))
     if out:
         save(outcome, out)
-    known = ledger.attrs
-    told = comparison_json(compared)
-    told |= {"verdicts": verdicts(told, known["currency"])}
-    return Told(
-        lambda: comparison_report(told, known["title"], known["currency"], known), lambda: told, lambda: tidy(compared)
-    )
+    return Rendered.of(compared)
 
 
 def _ledger(
     source: str, replicates: int | None, seed: int | None, out: str | None
 ) -> tuple[xr.Dataset, tuple[Design, ...]]:
-    from ...files import check_space
-    from ...ledger import draws_of, open_ledger
-    from ...runs import designs_of, simulate
-    from ...settlement.settle import expected_size
+    from ....files import check_space
+    from ....ledger import draws_of, open_ledger
+    from ....runs import designs_of, simulate
+    from ....settlement.settle import expected_size
 
     if source.endswith(".nc"):
         drawn = draws_of(open_ledger(source))
@@ -186,31 +174,28 @@ def _ledger(
     return drawn if source.endswith(".nc") else simulate(scenario), designs
 
 
-def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Told:
-    from ...settlement.actuals import load_designs, load_scenario
-    from ...settlement.payoff import BETWEEN, payoff
-    from ..text_settle import payoff_report
-    from .shell import without_display, write_picture
+def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Rendered:
+    from ....settlement.actuals import load_designs, load_scenario
+    from ....settlement.payoff import BETWEEN, payoff
 
     scenario = load_scenario(source)
     payoffs = payoff(load_designs(source), between=between or BETWEEN, scenario=scenario).assign_attrs(method="exact")
     if plot:
         without_display()
-        from ..plots import payoff_diagram
+        from ...plots import payoff_diagram
 
         write_picture(payoff_diagram(payoffs), plot)
-    over = ("design", "cost_ratio", "party")
-    return Told(lambda: payoff_report(payoffs), lambda: dataset_json(payoffs, over), lambda: tidy(payoffs))
+    return Rendered.of(payoffs)
 
 
-def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, aside: bool) -> Told:
+def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, aside: bool) -> Rendered:
     """Real rows, settled; what was done to them is told `aside` where the answer has no room for it."""
     import pandas as pd
 
-    from ...files import write_whole
-    from ...settlement.actuals import load_designs, settle_rows
-    from ...settlement.reading import year_end_rows
-    from ..text_settle import actuals_report
+    from ....files import write_whole
+    from ....settlement.actuals import load_designs, settle_rows
+    from ....settlement.reading import year_end_rows
+    from ...answers.actuals import long_rows, page
 
     designs = load_designs(source)
     with about("frame", rows):
@@ -224,17 +209,8 @@ def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, asi
         click.echo(f"simulator: {note}", err=True)
     if out:
         write_whole(out, lambda partial: partial.write_text(as_csv(settled), encoding="utf-8"))
-    return Told(
-        lambda: actuals_report(settled),
+    return Rendered(
+        lambda: page(settled),
         lambda: settled.astype(object).to_dict("records"),
-        lambda: _long_rows(settled),
+        lambda: long_rows(settled),
     )
-
-
-def _long_rows(settled: pd.DataFrame) -> pd.DataFrame:
-    """Settlements as a long table: one row a figure and organisation, exact."""
-    names = [str(name) for name in settled if settled[name].dtype.kind not in "fiub"]
-    long = settled.rename_axis("row").reset_index().melt(["row", *names], var_name="figure")
-    long["error"], long["basis"] = 0.0, "exact"
-    long["unit"] = ["1" if figure == "savings_rate" else "money as in the rows" for figure in long["figure"]]
-    return long.reindex(columns=["figure", "row", *names, *LAST])

@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
-from .option_types import Amount, Fraction, Several, Whole
-from .rows import layout_of, row_options
-from .shell import (
-    Told,
+from ....base import SimulatorError
+from ..option_types import Amount, Fraction, Several, Whole
+from ..row_options import layout_of, row_options
+from ..shell import (
+    Rendered,
     Verb,
+    check_forms,
     check_output,
     check_picture,
-    check_told,
     clear_errors,
+    emit,
     outputs,
-    tell,
     without_display,
     write_picture,
-    written,
 )
 
 if TYPE_CHECKING:
-    from ...fitting.fit import FittedModel
+    from ....fitting.fit import FittedModel
 
 
 @click.command(cls=Verb)
@@ -87,8 +86,6 @@ def fit(
     size: Any,
     plot: str | None,
     curves: str | None,
-    as_json: bool,
-    csv: str | None,
     bands: bool,
     **options: Any,
 ) -> None:
@@ -99,10 +96,10 @@ def fit(
     Example: simulator fit costs.csv --cost total --segment band --out model.toml
     """
     with clear_errors():
-        from ...costs.model_file import refuse_bills
-        from .. import text_fit
+        from ....costs.model_file import refuse_bills
+        from ...answers import fit as shown
 
-        check_told(as_json, csv, costs)
+        check_forms(costs)
         check_output("--out", out, costs)
         check_output("--scenario", scenario, costs)
         check_output("--curves", curves, costs)
@@ -123,12 +120,8 @@ def fit(
             model.to_toml(out)
         if scenario:
             model.to_scenario_toml(scenario, **_scenario_parts(size, out if parameter_uncertainty else None, scenario))
-        told = Told(
-            lambda: text_fit.fit_report(model), lambda: text_fit.as_json(model), lambda: text_fit.fit_rows(model)
-        )
-        tell(told, as_json, csv)
-        for path in filter(None, (out, scenario, plot, curves)):
-            written(path)
+        made = Rendered(lambda: shown.page(model), lambda: shown.as_json(model), lambda: shown.fit_rows(model))
+        emit(made, out, scenario, plot, curves)
 
 
 def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, Any]:
@@ -140,8 +133,8 @@ def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, An
 
 
 def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
-    from ...fitting.fit import fit as fit_rows
-    from ...fitting.fit import fit_bands
+    from ....fitting.fit import fit as fit_rows
+    from ....fitting.fit import fit_bands
 
     rows = layout_of(options)
     if bands:
@@ -154,7 +147,7 @@ def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
 
 def _write_plot(model: FittedModel, path: str) -> None:
     without_display()
-    from ..plots.fit_diagnostics import fit_diagnostics
+    from ...plots.fit_diagnostics import fit_diagnostics
 
     write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
 
@@ -162,7 +155,7 @@ def _write_plot(model: FittedModel, path: str) -> None:
 def _write_curves(model: FittedModel, path: str) -> None:
     from importlib import metadata
 
-    from ...ledger import save
+    from ....ledger import save
 
     version = metadata.version("capitation-risk")
     save(model.curves.assign_attrs(currency=model.currency, simulator_version=version), path)

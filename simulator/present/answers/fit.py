@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..analysis.statistics.summary import exact_interval
-from ..fitting.disclose.disclosure import SMALLEST_COUNT
-from .page import Page, Table
-from .text import chance, error_decimals, exact_percent, full_money, money, percent, with_origin
-from .tidy import plain, tidy
+from ...analysis.statistics.summary import exact_interval
+from ...fitting.disclose.disclosure import SMALLEST_COUNT
+from ..figure import Cell, Figure, amount, chance, exact_percent, full_money, money, percent, plain_number, ratio
+from ..tables import Page, Table
+from ..tidy import plain, tidy
+from .shared import with_origin
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ..fitting.fit import FittedModel
+    from ...fitting.fit import FittedModel
+
+WITHHELD = "suppressed"
+"""In the place of a figure behind which there are too few patients."""
 
 _WIDE_MISS = 3.0
 _FEW_IN_TAIL = 100
@@ -28,18 +32,18 @@ _MANY_PART_YEARS = 0.05
 constant rate, the share without cost of a year is 2% too high, with 30% it is 14% (benchmarks/fit_studies.py)."""
 
 
-def fit_report(model: FittedModel) -> Page:
+def page(model: FittedModel) -> Page:
     """Everything that a terminal shows of a fit: warnings first, then what it rests on."""
     warnings = _warnings(model)
     told = [one for one in verdicts(model) if one not in warnings]
     notes = reading_notes(model)
     tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
-    withheld = any("not told" in cell for table in tables for row in table.rows for cell in row)
+    withheld = any(cell is WITHHELD for table in tables for row in table.rows for cell in row)
     parts: list[Table | str] = [
         reading_table(model),
         *([notes] if notes else []),
         *tables,
-        *([_NOT_TOLD] if withheld else []),
+        *([_SUPPRESSED] if withheld else []),
     ]
     return with_origin(Page("", told, parts, warnings), _origin(model))
 
@@ -85,9 +89,9 @@ def _patients(row: dict[str, Any]) -> str:
 
 def segment_table(model: FittedModel) -> Table:
     """What each segment got."""
-    rows = []
+    rows: list[list[Cell]] = []
     for row, segment in zip(model.segments, model.population.segments, strict=True):
-        tail = ("none", "", "")
+        tail: tuple[Cell, ...] = ("none", "", "")
         if "xi" in row:
             tail = (
                 money(row["tail_at"], model.currency),
@@ -97,9 +101,8 @@ def segment_table(model: FittedModel) -> Table:
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
         zero = _without_cost(row)
         rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
-    head = ["segment", "people", "without cost", "law", "tail above", "patients there", "shape ξ"]
-    note = "± one standard error; < and >: 95% bound, none or all have no cost; people: of these rows"
-    return Table(head, rows, f"What each segment got ({note})")
+    head = ["segment", "people", "without cost", "distribution", "tail above", "patients there", "shape ξ"]
+    return Table(head, rows, "Distribution of each segment (people: of these rows)")
 
 
 _RUNNERS_UP = 2
@@ -122,7 +125,7 @@ def runner_up_tables(model: FittedModel) -> list[Table]:
 
 
 def _most(name: str) -> str:
-    from ..fitting import held_out
+    from ...fitting import held_out
 
     return f"{getattr(held_out, name):g}"
 
@@ -152,84 +155,64 @@ def _behind(candidate: dict[str, Any]) -> str:
     return "best" if behind == error == 0 else f"{behind:.4f} ± {error:.4f}"
 
 
-def _without_cost(row: dict[str, Any]) -> str:
+def _without_cost(row: dict[str, Any]) -> Cell:
     """Share without cost; a 95% bound where the rows have none, or no others."""
     share, rows = row["zero_share"], round(row["rows"])
     if 0 < rows * share < SMALLEST_COUNT:
-        return "not told"
-    interval = exact_interval(np.array(rows * share).astype(int), rows) if share in (0.0, 1.0) else ()
+        return WITHHELD
+    interval = exact_interval(np.array(rows * share).astype(int), rows) if share in (0.0, 1.0) else (math.nan, math.nan)
     return chance(share, row["zero_share_se"], interval)
 
 
-_NOT_TOLD = (
-    "not told: fewer than ten patients are behind the figure, or one of them outweighs the others. What is observed is "
-    "observed of groups of ten patients or more."
+_SUPPRESSED = (
+    "Suppressed: fewer than ten patients are behind the figure, or one of them outweighs the others. Observed figures "
+    "are of groups of ten patients or more."
 )
 
 
 def goodness_tables(model: FittedModel) -> list[Table]:
     """Fitted beside observed by segment: the figures of the whole, then those of each threshold."""
-    labels = [str(measure) for measure in model.goodness["measure"].values]
-    note = (
-        f"observed ± one standard error from random halves; fitted: the law's own, exact; !: further off than "
-        f"{_WIDE_MISS:.0f} of them"
-    )
-    whole = [name for name in labels if _threshold(name) is None]
-    found = [_goodness(model, whole, f"Fitted beside observed ({note})")]
-    for amount in dict.fromkeys(filter(None, map(_threshold, labels))):
-        title = f"… and at {money(float(amount.replace(',', '')), model.currency)} (likewise)"
-        found.append(_goodness(model, [name for name in labels if _threshold(name) == amount], title))
+    at = model.goodness["measure_threshold"].values
+    note = f"!: further from the rows than {_WIDE_MISS:.0f} standard errors of what is observed"
+    found = [_goodness(model, np.flatnonzero(np.isnan(at)), f"Fitted beside observed ({note})")]
+    for threshold in dict.fromkeys(at[~np.isnan(at)].tolist()):
+        title = f"… and at {money(threshold, model.currency)}"
+        found.append(_goodness(model, np.flatnonzero(at == threshold), title))
     return found
 
 
-_AT = {
-    "P above": "people above",
-    "excess above": "mean excess",
-    "mean up to": "mean, costs capped",
-    "sd up to": "sd, costs capped",
-}
-"""Figures at a threshold, and how a column says them."""
+_AT = ("people above", "mean excess", "mean, costs capped", "sd, costs capped")
+"""Figures at a threshold, as the heads of columns."""
 
 
-def _threshold(measure: str) -> str | None:
-    """The amount that a figure is told at; none where it is of the whole."""
-    words, _, amount = measure.rpartition(" ")
-    return amount if words in _AT else None
+def _goodness(model: FittedModel, places: NDArray[np.intp], title: str) -> Table:
+    rows: list[list[Cell]] = []
+    cells = model.goodness.isel(measure=places)
+    for segment in cells["segment"].values:
+        measures = [cells.sel(segment=segment).isel(measure=k) for k in range(len(places))]
+        rows.append([str(segment), "observed", *(_observed(one, model) for one in measures)])
+        rows.append(["", "fitted", *(_fitted(one, model) for one in measures)])
+    whole = [str(name).replace("share of cost of the", "cost of the").replace("share without", "without")
+             for name in cells["measure"].values]  # fmt: skip
+    heads = whole if np.isnan(cells["measure_threshold"].values).all() else _AT
+    return Table(["segment", "", *heads], rows, title, labels=2)
 
 
-def _goodness(model: FittedModel, measures: Sequence[str], title: str) -> Table:
-    rows = []
-    for segment in model.goodness["segment"].values:
-        cells = model.goodness.sel(segment=segment)
-        rows.append([str(segment), "observed", *(_observed(cells, one, model) for one in measures)])
-        rows.append(["", "fitted", *(_fitted(cells, one, model) for one in measures)])
-    return Table(["segment", "", *map(_head, measures)], rows, title, labels=2)
-
-
-def _head(measure: str) -> str:
-    """A figure as a column's head."""
-    said = _AT.get(measure.rpartition(" ")[0], measure)
-    return said.replace("share of cost of the", "cost of the").replace("share without", "without")
-
-
-def _observed(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
-    at = cells.sel(measure=measure)
+def _observed(at: xr.Dataset, model: FittedModel) -> Cell:
     seen, error = float(at["observed"]), float(at["observed_se"])
-    if math.isnan(seen) or math.isinf(seen):
-        return _figure(measure, seen, model)
+    if not math.isfinite(seen):
+        return _figure(at, seen, model)
     if not (math.isfinite(error) and error > 0):
-        return f"{_figure(measure, seen, model)} (error unknown)"
-    if _unit(measure) == "share":
-        return percent(seen, error)
-    decimals = error_decimals(error) if error < 1 else 0
-    currency = model.currency if _unit(measure) == "money" else ""
-    return f"{full_money(seen, currency, decimals)} ± {error:,.{decimals}f}"
+        return f"{_figure(at, seen, model)} (error unknown)"
+    unit = str(at["measure_unit"].values)
+    if unit == "money":
+        return amount(seen, error, model.currency)
+    return percent(seen, error) if unit == "share" else ratio(seen, error)
 
 
-def _fitted(cells: xr.Dataset, measure: str, model: FittedModel) -> str:
-    at = cells.sel(measure=measure)
-    miss = float(at["miss"])
-    return _figure(measure, float(at["fitted"]), model) + (" !" if _misses(miss) else "")
+def _fitted(at: xr.Dataset, model: FittedModel) -> Cell:
+    told = _figure(at, float(at["fitted"]), model)
+    return told.marked(" !") if isinstance(told, Figure) and _misses(float(at["miss"])) else told
 
 
 def _misses(miss: float) -> bool:
@@ -352,20 +335,15 @@ def _sound(model: FittedModel) -> list[str]:
     ]
 
 
-def _unit(measure: str) -> str:
-    from ..fitting.measures import is_money
-
-    return "money" if is_money(measure) else "ratio" if measure == "cv" else "share"
-
-
-def _figure(measure: str, number: float, model: FittedModel) -> str:
+def _figure(at: xr.Dataset, number: float, model: FittedModel) -> Cell:
+    unit = str(at["measure_unit"].values)
     if math.isnan(number):
-        return "not told"
+        return WITHHELD
     if math.isinf(number):
-        return "infinite"
-    if _unit(measure) == "money":
+        return Figure(number, "infinite", unit=model.currency if unit == "money" else "1")
+    if unit == "money":
         return full_money(number, model.currency)
-    return f"{number:.3f}" if measure == "cv" else exact_percent(number, 3)
+    return plain_number(number, ".3f") if unit == "ratio" else exact_percent(number, 3)
 
 
 def _count(count: int | None, least: int) -> str:
@@ -373,7 +351,7 @@ def _count(count: int | None, least: int) -> str:
 
 
 def _share(share: float | None) -> str:
-    return "not told" if share is None else f"{share:.2%}"
+    return WITHHELD if share is None else f"{share:.2%}"
 
 
 def as_json(model: FittedModel) -> dict[str, Any]:
@@ -403,7 +381,9 @@ def as_json(model: FittedModel) -> dict[str, Any]:
 def fit_rows(model: FittedModel) -> pd.DataFrame:
     """Fitted and observed figures as a long table."""
     rows = tidy(model.goodness)
-    units = {"money": f"{model.currency} per person and year"}
+    money_units = model.goodness["measure_unit"].to_series() == "money"
     own = rows["unit"] != "1"
-    rows.loc[own, "unit"] = [units.get(_unit(str(measure)), "1") for measure in rows.loc[own, "measure"]]
+    rows.loc[own, "unit"] = [
+        f"{model.currency} per person and year" if money_units[measure] else "1" for measure in rows.loc[own, "measure"]
+    ]
     return rows

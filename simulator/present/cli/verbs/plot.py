@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ...base import SimulatorError
-from .option_types import Amount, Fraction, Whole
-from .shell import (
-    Told,
+from ....base import SimulatorError
+from ..option_types import Amount, Fraction, Whole
+from ..shell import (
+    Rendered,
     Verb,
+    check_forms,
     check_output,
     check_picture,
-    check_told,
     clear_errors,
+    emit,
+    forms,
     outputs,
-    tell,
     without_display,
     write_picture,
-    written,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..asked import Asked
-    from ..kinds import Kind
+    from ...asked import Asked
+    from ...kinds import Kind
 
 
 @click.command(cls=Verb)
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
               help="Tolerance of the overspend.")  # fmt: skip
 @click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
-              help="Largest tolerated overspend probability.")  # fmt: skip
+              help="Largest accepted overspend probability.")  # fmt: skip
 @click.option("--design", help="The design drawn; the first by default.")
 @click.option(
     "--actuals", type=click.Path(), help="Funnel: draw real rows from this CSV file; SOURCE may be a scenario."
@@ -59,8 +59,6 @@ def plot(
     at_most: float,
     design: str | None,
     actuals: str | None,
-    as_json: bool,
-    csv: str | None,
 ) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
@@ -72,8 +70,8 @@ def plot(
     with clear_errors():
         import xarray as xr
 
-        from ..asked import Asked, open_any
-        from ..kinds import KINDS, drawable, kind_of
+        from ...asked import Asked, open_any
+        from ...kinds import KINDS, drawable, kind_of
 
         if kind == "list":
             click.echo(_listed(drawable(Asked(source, open_any(source))) if source else list(KINDS)))
@@ -81,7 +79,8 @@ def plot(
         chosen = kind_of(kind)
         if source is None or out is None:
             raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
-        check_told(as_json, csv, source)
+        check_forms(source)
+        csv = forms().csv
         figures = _check_places(out, source, csv)
         for place in (out, str(figures), csv):
             check_output("--out", place if place != "-" else None, actuals)
@@ -92,20 +91,12 @@ def plot(
         asked.check("threshold", threshold)
         chosen.check(asked)
         rows = _write(chosen, asked, out, figures)
-        if as_json or csv:
-            told = {
-                "kind": chosen.name,
-                "question": chosen.question,
-                "picture": out,
-                "figures": rows.to_dict("records"),
-            }
-            tell(Told(None, lambda: told, lambda: rows), as_json, csv)
-        for path in (out, figures):
-            written(path)
+        told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
+        emit(Rendered(None, lambda: told, lambda: rows), out, figures)
 
 
 def _listed(names: list[str]) -> str:
-    from ..kinds import KINDS
+    from ...kinds import KINDS
 
     rows = [[kind.name, kind.question, kind.files] for kind in map(KINDS.__getitem__, names)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
@@ -129,13 +120,13 @@ def _refuse_idle(context: click.Context, chosen: Kind) -> None:
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and name not in chosen.takes:
             option = f"--{name.replace('_', '-')}"
-            raise SimulatorError(option, None, f"does nothing for {chosen.name}", "leave it away")
+            raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
 
 
 def _write(kind: Kind, asked: Asked, out: str, figures: Path) -> pd.DataFrame:
     """Write the picture and its numbers; gives the numbers."""
-    from ...files import write_whole
-    from ..tidy import as_csv
+    from ....files import write_whole
+    from ...tidy import as_csv
 
     without_display()
     try:
