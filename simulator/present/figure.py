@@ -136,14 +136,14 @@ def money(amount: float, currency: str, figures: int = 3) -> Figure:
     return Figure(amount, money_text(amount, currency, figures), unit=currency, decimals=_pence(amount))
 
 
-def money_text(amount: float, currency: str, figures: int = 3) -> str:
-    """The text of `money`."""
+def money_text(amount: float, currency: str, figures: int = 3, like: float = 0.0) -> str:
+    """The text of `money`, in the unit of the amount `like` where that is larger."""
     if math.isnan(amount):
         return UNKNOWN
     if math.isinf(amount):
         return "none" if amount > 0 else _signed("∞", amount, currency)
     short = rounded(abs(amount), figures)
-    scale, letter = _scale(short)
+    scale, letter = _scale(max(short, like)) if short else (1.0, "")
     decimals = max(figures - 1 - _exponent(short / scale), 0) if short else 0
     told = f"{short / scale:,.{decimals}f}"
     return _signed(

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 DRAWN = ("amount", "amount_se", "kind")
 _COLOURS = {"total": SERIES[0], "part": SERIES[1], "surplus": SERIES[3]}
 _WORDS = {
-    SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "plum: lacking",
+    SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "purple: deficit",
 }  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
 _NOTE = "{}. {}. Simulated; shares of the capitation."
@@ -135,7 +135,7 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    return f"{amount(value, se, currency)} · {_share(value / whole)}"
+    return f"{amount(value, se, currency).brief} · {_share(value / whole)}"
 
 
 def _share(share: float) -> str:

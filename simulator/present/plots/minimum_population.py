@@ -1,4 +1,4 @@
-"""How large must the population be, under each rule?"""
+"""How large must the population be, under each cap?"""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def minimum_population(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("people needed, for one year")
         about = f"For a {asked(answer)} \u00b7 {answer.attrs.get('title', '')}"
-        finish(axes, answer, "How large must the population be, under each rule?", _note(answer, drawn), about)
+        finish(axes, answer, "How large must the population be, under each cap?", _note(answer, drawn), about)
     return axes
 
 

@@ -1,4 +1,4 @@
-"""Is it luck, doubt about the model, or what hits everybody?"""
+"""Is it luck, doubt about the model, or system-wide shocks?"""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("share of the variance of the overspend")
         label_ends(axes, ends)
-        finish(axes, answer, "Is it luck, doubt about the model, or what hits everybody?", _note(cells))
+        finish(axes, answer, "Is it luck, doubt about the model, or system-wide shocks?", _note(cells))
     return axes
 
 

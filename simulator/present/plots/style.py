@@ -246,7 +246,7 @@ def evenly(count: int, most: int = MOST_SERIES) -> list[int]:
 def left_out(names: Sequence[str], most: int = MOST_SERIES) -> str:
     """The series that `evenly` leaves out, as the end of a note; nothing where all are drawn."""
     missing = [name for at, name in enumerate(names) if at not in evenly(len(names), most)]
-    return f" Not drawn: {', '.join(missing)}." if missing else ""
+    return f" Not shown: {', '.join(missing)}." if missing else ""
 
 
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────
@@ -282,7 +282,8 @@ def log_percent_axis(axis: Axis) -> None:
 def money_axis(axis: Axis, currency: str) -> None:
     """Money as people write it, on a linear axis."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda amount, _: money_text(amount, currency)))
+    most = max(map(abs, axis.get_view_interval()))
+    axis.set_major_formatter(FuncFormatter(lambda amount, _: money_text(amount, currency, like=most)))
     axis.set_minor_formatter(NullFormatter())
 
 

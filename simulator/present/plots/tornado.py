@@ -82,7 +82,7 @@ def _said(answer: xr.Dataset) -> str:
     margin = percentage(known.get("margin", 0.05))
     told = {
         "p_overspend": f"chance of an overspend above {margin} of the budget",
-        "cv": "coefficient of variation of the retained cost, %",
-        "mean_overspend": "mean retained cost over the budget, %",
+        "cv": "year-to-year risk (sd of retained cost / its mean)",
+        "mean_overspend": "mean cost over the budget, %",
     }[known["statistic"]]
     return f"{told}, {people(known['members'])} people for one year" if "members" in known else told

@@ -57,7 +57,7 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
             ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("coefficient of variation of the retained cost, %")
+        axes.set_ylabel("year-to-year risk (sd of retained cost / its mean)")
         people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
         log_percent_axis(axes.yaxis)
         axes.set_xlim(float(sizes[0]), float(sizes[-1]))

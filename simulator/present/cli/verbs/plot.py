@@ -28,8 +28,8 @@ from ..shell import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ...asked import Asked
-    from ...kinds import Kind
+    from ...pictures import Picture
+    from ...plot_request import PlotRequest
 
 
 @click.command(cls=Verb)
@@ -70,13 +70,13 @@ def plot(
     with clear_errors():
         import xarray as xr
 
-        from ...asked import Asked, open_any
-        from ...kinds import KINDS, drawable, kind_of
+        from ...pictures import PICTURES, drawable, picture_named
+        from ...plot_request import PlotRequest, open_any
 
         if kind == "list":
-            click.echo(_listed(drawable(Asked(source, open_any(source))) if source else list(KINDS)))
+            click.echo(_listed(drawable(PlotRequest(source, open_any(source))) if source else list(PICTURES)))
             return
-        chosen = kind_of(kind)
+        chosen = picture_named(kind)
         if source is None or out is None:
             raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
         check_forms(source)
@@ -86,7 +86,7 @@ def plot(
             check_output("--out", place if place != "-" else None, actuals)
         _refuse_idle(context, chosen)
         found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
-        asked = Asked(source, found, members, threshold, margin, at_most, design, actuals)
+        asked = PlotRequest(source, found, members, threshold, margin, at_most, design, actuals)
         asked.check("population_size", members)
         asked.check("threshold", threshold)
         chosen.check(asked)
@@ -96,9 +96,9 @@ def plot(
 
 
 def _listed(names: list[str]) -> str:
-    from ...kinds import KINDS
+    from ...pictures import PICTURES
 
-    rows = [[kind.name, kind.question, kind.files] for kind in map(KINDS.__getitem__, names)]
+    rows = [[kind.name, kind.question, kind.files] for kind in map(PICTURES.__getitem__, names)]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {question:<{widths[1]}}  {files}" for name, question, files in rows]
     return "\n".join(lines) or "no picture can be drawn from this file"
@@ -114,7 +114,7 @@ def _check_places(out: str, source: str, csv: str | None) -> Path:
     return figures
 
 
-def _refuse_idle(context: click.Context, chosen: Kind) -> None:
+def _refuse_idle(context: click.Context, chosen: Picture) -> None:
     """Refuse options that the picture would not heed."""
     for name in ("members", "threshold", "margin", "at_most", "design", "actuals"):
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -123,20 +123,20 @@ def _refuse_idle(context: click.Context, chosen: Kind) -> None:
             raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
 
 
-def _write(kind: Kind, asked: Asked, out: str, figures: Path) -> pd.DataFrame:
+def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.DataFrame:
     """Write the picture and its numbers; gives the numbers."""
     from ....files import write_whole
     from ...tidy import as_csv
 
     without_display()
     try:
-        shown = kind.make(asked)
-        axes, rows = kind.draw(shown, asked), kind.figures(shown)
+        shown = kind.make(request)
+        axes, rows = kind.draw(shown, request), kind.figures(shown)
     except (KeyError, IndexError, ValueError) as error:
-        if isinstance(error, SimulatorError) or "gross_cost" in asked.found:
+        if isinstance(error, SimulatorError) or "gross_cost" in request.found:
             raise
         # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
-        raise asked.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it anew") from error
+        raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it anew") from error
     write_picture(axes, out)
     write_whole(figures, lambda partial: partial.write_text(as_csv(rows), encoding="utf-8"))
     return rows

@@ -1,4 +1,4 @@
-"""What is asked of a file that another verb wrote: which of its figures are to be drawn."""
+"""What to plot from a saved file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A file, and what of it is to be drawn.
+class PlotRequest:
+    """A saved file, and what to plot from it.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Asked:
         for option, value in (("--members", self.members), ("--threshold", self.threshold), ("--design", self.design)):
             if value is not None:
                 raise SimulatorError(
-                    option, value, f"cannot change what {self.path} answers", "leave it away, or ask the verb anew"
+                    option, value, f"cannot change what {self.path} answers", "omit it, or run the verb again"
                 )
 
     def refusal(self, bound: str, mend: str) -> SimulatorError:
