@@ -173,7 +173,9 @@ def arrangement(number: str) -> sim.Scenario:
 
 def few(scenario: sim.Scenario) -> sim.Scenario:
     """A scenario with few replicates and its smallest populations: it is the form that is looked at."""
-    simulation = {"replicates": 60}
+    simulation: dict[str, object] = {"replicates": 60}
+    if not scenario.population.units:
+        simulation["population_sizes"] = scenario.population_sizes[:2]
     return scenario.model_copy(update={"simulation": scenario.simulation.model_copy(update=simulation)})
 
 
@@ -186,7 +188,7 @@ ALL = sorted(path.name[:2] for path in (ROOT / "configs" / "arrangements").glob(
 STRESSES = ROOT / "configs" / "stresses" / "arrangements.toml"
 
 
-@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize("number", [pytest.param(one, marks=pytest.mark.slow if int(one) % 3 else ()) for one in ALL])
 def test_settlements(number: str) -> None:
     page = sim.table(comparison(arrangement(number)))
     assert not faults(page)
@@ -255,7 +257,9 @@ def report_faults(page: str) -> list[str]:
 
 @cache
 def report() -> str:
-    scenario = make(designs=[{"name": "stop-loss", "terms": [{"kind": "cap_and_collar", "cap": 0.9, "collar": -0.9}]}])
+    terms = [{"kind": "cap_and_collar", "cap": 0.9, "collar": -0.9}]
+    sizes = {"population_sizes": [100, 250, 400]}
+    scenario = make(designs=[{"name": "stop-loss", "terms": terms}], simulation=sizes)
     return html_of(gather(sim.simulate(scenario, progress=False)))
 
 
