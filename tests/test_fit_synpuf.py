@@ -35,7 +35,7 @@ def test_it_runs() -> None:
     assert np.all(np.diff(summary["cv"].values, axis=0) < 0)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_it_runs_under_its_parameter_sets() -> None:
     scenario = sim.load(DOUBT)
     few = scenario.simulation.model_copy(update={"replicates": 160, "population_sizes": (1_000, 100_000)})
@@ -68,7 +68,7 @@ def test_it_holds_no_row_and_no_path() -> None:
         assert "shared" not in text and ".parquet" not in text and "values" not in text
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_it_is_current(data_folder: Path) -> None:
     pytest.importorskip("pyarrow")
     path = data_folder / "synpuf_person_years.parquet"
