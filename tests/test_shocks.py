@@ -191,7 +191,7 @@ def test_nodes_have_the_means_and_covariances_of_draws(name):
     assert np.abs((drawn.mean(axis=0) - 1) / np.maximum(drawn.std(axis=0) / math.sqrt(len(drawn)), 1e-12)).max() < 5
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_many_dimensions_take_quasi_random_points_that_are_near_the_tensor(monkeypatch):
     scenario = shocked("all")
     joint, heads = scenario.cost_model.joint_shocks, runs.heads(scenario)
@@ -218,7 +218,7 @@ def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
     assert covariance == pytest.approx(np.array([[well + common, common], [common, common]]), rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
     scenario = runs.with_simulation(
         sim.load(ROOT / "configs" / "east_sussex_systematic.toml"),
