@@ -168,14 +168,13 @@ def test_a_sentence_without_an_error_is_found(said: str) -> None:
 @cache
 def arrangement(number: str) -> sim.Scenario:
     (path,) = (ROOT / "configs" / "arrangements").glob(f"{number}-*.toml")
-    return few(sim.load(path))
+    scenario = sim.load(path)
+    return few(scenario) if scenario.population.units else few(scenario, population_sizes=scenario.population_sizes[:2])
 
 
-def few(scenario: sim.Scenario) -> sim.Scenario:
-    """A scenario with few replicates and its smallest populations: it is the form that is looked at."""
-    simulation: dict[str, object] = {"replicates": 60}
-    if not scenario.population.units:
-        simulation["population_sizes"] = scenario.population_sizes[:2]
+def few(scenario: sim.Scenario, **simulation: object) -> sim.Scenario:
+    """A scenario with few replicates, perhaps its smallest populations: it is the form that is looked at."""
+    simulation = {"replicates": 60, **simulation}
     return scenario.model_copy(update={"simulation": scenario.simulation.model_copy(update=simulation)})
 
 
@@ -227,7 +226,7 @@ def test_answers() -> None:
         ),
         "power": sim.detection(east, east.designs[:1], (0.0, 0.05), population_sizes=(2_000,)),
         "payoff": sim.payoff(east.designs, scenario=east),
-        "curve": sim.exceedance(sim.simulate(make(), progress=False)),
+        "curve": sim.exceedance(sim.simulate(make(simulation={"population_sizes": [100, 250]}), progress=False)),
     }
     found = {name: faults(sim.table(answer)) for name, answer in answers.items()}
     assert found == {name: [] for name in answers}
