@@ -68,7 +68,7 @@ def test_it_holds_no_row_and_no_path() -> None:
         assert "shared" not in text and ".parquet" not in text and "values" not in text
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_it_is_current(data_folder: Path) -> None:
     pytest.importorskip("pyarrow")
     path = data_folder / "synpuf_person_years.parquet"
