@@ -271,15 +271,15 @@ def test_bands_that_cannot_be(change: object, sentence: str) -> None:
 
 def test_the_verdict_names_what_a_tail_rests_on() -> None:
     rows = table(900)
-    model = fit(rows, cost="total", sets=0)
+    model = fit(rows, cost="total", family="lognormal", sets=0)
     row = model.segments[0]
     told = next(v for v in verdicts(model) if "rests on" in v)
     counted = int((rows["total"] > row["tail_at"]).sum())
     assert f"rests on about {5 * round(counted / 5)} patients" in told
     heavy = pd.DataFrame({"total": np.random.default_rng(2).pareto(1.4, 5_000) * 1_000 + 10})
-    assert any("infinite" in v for v in verdicts(fit(heavy, cost="total", sets=0)))
+    assert any("infinite" in v for v in verdicts(fit(heavy, cost="total", family="lognormal", sets=0)))
     light = pd.DataFrame({"total": np.random.default_rng(2).gamma(2.0, 1_000, 5_000)})
-    assert not any("infinite" in v for v in verdicts(fit(light, cost="total", sets=0)))
+    assert not any("infinite" in v for v in verdicts(fit(light, cost="total", family="lognormal", sets=0)))
 
 
 @pytest.mark.parametrize(
@@ -322,6 +322,8 @@ def test_the_verb_prints_and_writes(tmp_path: Path) -> None:
         "empirical",
         "--size",
         "500,5000",
+        "--sets",
+        "5",
     ]
     ran = CliRunner().invoke(
         verb, [*given, *(part for name, path in names.items() for part in (f"--{name}", str(path)))]
