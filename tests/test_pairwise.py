@@ -2,7 +2,7 @@
 
 `features.py` has the features, one line a level; `covering.py` the rows in which all levels of two features meet. What
 is asked is a feature too: every verb, and every relation that must hold, meets every level. The design stands in the
-slow lane, a thin sample of it in the fast one; `EVERY_QUESTION=1` asks every row everything. A refusal must be in
+slow lane, a thin sample of it in the ordinary one; `EVERY_QUESTION=1` asks every row everything. A refusal must be in
 `NEEDED`.
 """
 
