@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..answers.description import tables
 from ..figure import people, percentage
 from ..tables import Rows, Table
 from .gather import Contents
