@@ -12,7 +12,7 @@ from simulator import deprecated
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
-    ("base", "numerals"),
+    ("base", "numerals", "stopping"),
     ("machine", "deprecated"),
     ("files", "netcdf", "stresses", "currency"),
     ("rows",),
