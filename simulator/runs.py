@@ -17,14 +17,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from . import ledger as books
-from .base import DRAWS_VERSION, SimulatorError
 from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
 from .costs.model import Percentiles, Population, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
+from .errors import SimulatorError
 from .machine import free_memory
 from .scenario import Scenario, scenario_from
+from .terms import DRAWS_VERSION
 
 Progress = Callable[[int, int], None]
 

@@ -17,21 +17,6 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .base import (
-    DRAWS_VERSION,
-    SCHEMA_VERSION,
-    Name,
-    People,
-    Positive,
-    SimulatorWarning,
-    Term,
-    Threshold,
-    also,
-    mistake,
-    mistakes_in,
-    names_differ,
-    read_toml,
-)
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
 from .costs.model import CostModel, Percentiles, Population, Stream
@@ -39,7 +24,9 @@ from .costs.modelled import ModelPopulation, from_model_file
 from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
+from .errors import SimulatorWarning, also, mistake, mistakes_in
 from .stresses import Range, Stress
+from .terms import DRAWS_VERSION, SCHEMA_VERSION, Name, People, Positive, Term, Threshold, names_differ, read_toml
 from .unusual import unusual
 
 Array = NDArray[np.float64]

@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistake, mistakes_in, read_toml
+from .errors import SimulatorError, mistake, mistakes_in
+from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""

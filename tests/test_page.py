@@ -10,8 +10,8 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
-from simulator.base import Term
 from simulator.present.page import Code, Page, Table
+from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 

@@ -21,7 +21,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 import simulator as sim
-from simulator.base import SimulatorWarning
+from simulator.errors import SimulatorWarning
 from simulator.present.kinds import kind_of
 from simulator.present.plots import colours, fonts
 from simulator.present.plots.names import one_in

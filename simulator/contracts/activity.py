@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Term, mistake
+from ..errors import mistake
+from ..terms import Fraction, NonNegative, Term
 from .context import Array, Context, apply_by_sign
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in, names_differ
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .context import CalendarYear, calendar_years

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from ..base import Fraction, Term, Threshold, also, mistake
+from ..errors import also, mistake
+from ..terms import Fraction, Term, Threshold
 from .mitigation import Mitigation
 
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Number, mistake
+from ..errors import mistake
+from ..terms import Fraction, NonNegative, Number
 from .context import Array, ByAnyYear, Context
 from .mitigation import Mitigation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..base import Term
+from ..terms import Term
 
 Basis = Literal["prospective", "retrospective"]
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..base import Fraction, Name, NonNegative, Term, mistake, names_differ
+from ..errors import mistake
+from ..terms import Fraction, Name, NonNegative, Term, names_differ
 from .accounts import Accounts
 from .context import Array
 from .mitigation import Basis

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake, names_differ
+from ..errors import also, mistake
+from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, names_differ
 from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Count, Fraction, Number, Term, Threshold, also, mistake
+from ..errors import also, mistake
+from ..terms import Count, Fraction, Number, Term, Threshold
 from .activity import ActivityTerm
 from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Name, NonNegative, Number, Positive, Term, mistake
+from ..errors import mistake
+from ..terms import Fraction, Name, NonNegative, Number, Positive, Term
 from .accounts import Accounts
 from .context import Array, ByAnyYear, Context
 from .mitigation import Mitigation

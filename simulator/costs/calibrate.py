@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 from scipy import optimize
 
-from ..base import OpenFraction, Positive, SimulatorError, Term, mistake, mistakes_in
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import OpenFraction, Positive, Term
 from .severity import FAMILIES, Severity
 from .shapes import SHAPES, squared_cv, top_share
 

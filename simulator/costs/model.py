@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from ..base import Name, People, Positive, Term, Threshold, also, mistake, names_differ
+from ..errors import also, mistake
+from ..terms import Name, People, Positive, Term, Threshold, names_differ
 from .calibrate import Calibrated
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .severity import AnySeverity, Severity

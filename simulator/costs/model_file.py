@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..base import SCHEMA_VERSION, SimulatorError, mistakes_in, read_toml
+from ..errors import SimulatorError, mistakes_in
+from ..terms import SCHEMA_VERSION, read_toml
 from .model import Population
 from .severity import Empirical, Mixture, Severity, Spliced
 

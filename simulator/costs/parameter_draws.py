@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ..base import Number, SimulatorError, Term, mistake
+from ..errors import SimulatorError, mistake
+from ..terms import Number, Term
 from .other_figures import segment_of_set
 
 if TYPE_CHECKING:

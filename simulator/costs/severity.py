@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 from scipy import optimize, special
 
-from ..base import Number, Positive, Term, also, mistake
+from ..errors import also, mistake
+from ..terms import Number, Positive, Term
 
 if TYPE_CHECKING:
     from .quadrature import Moments

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import SimulatorError
 from ..costs.model import CostModel, Population, head_counts
 from ..costs.model_file import Drawn
 from ..costs.moments import Exact, Layer
 from ..costs.other_figures import segment_of_set
 from ..costs.severity import Spliced
+from ..errors import SimulatorError
 from ..numerals import figures
 from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT

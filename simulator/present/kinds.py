@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import xarray as xr
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from . import needs
 from .asked import Asked
 from .tidy import tidy

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from . import text_answers, text_beside, text_check, text_fit, text_run, text_settle, text_stress
 from .page import Page as Page
 from .page import Table

@@ -9,13 +9,14 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError, read_toml
 from ..contracts.context import Array, Context
 from ..contracts.design import Design
 from ..contracts.limits import GainCap, LossLimit
 from ..contracts.sharing import MinimumRate
+from ..errors import SimulatorError
 from ..rows.layout import LayoutOptions
 from ..scenario import Scenario, load
+from ..terms import read_toml
 from .actual_rows import columns_of, context_of, figures_of, of_another_year, with_scores_as_fractions
 from .clearing import clear
 from .reading import year_end_rows

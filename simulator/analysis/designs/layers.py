@@ -11,9 +11,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import Banded
+from ...errors import SimulatorError
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...contracts.exclusion import Layer as RuleLayer
 from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, removed_layers
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_members
 from ..statistics.exact import points_of

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import MOST_PEOPLE, SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
+from ...terms import MOST_PEOPLE
 from ..designs.losses import left_out
 from ..luck.infinite_population import with_sizes
 from ..statistics.exact import points_of

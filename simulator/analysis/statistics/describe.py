@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
 from ...costs.model import CostModel, Percentiles, Population, Segment, Thresholds
 from ...costs.moments import gross_per_head
 from ...costs.quadrature import Moments
 from ...costs.shock_nodes import joint_nodes
+from ...errors import SimulatorError
 from ...numerals import plain
 
 if TYPE_CHECKING:

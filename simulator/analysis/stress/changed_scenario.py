@@ -18,12 +18,12 @@ from pydantic import PrivateAttr
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.budget import Expectations, PastYears, PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
 from ...costs.model import Percentiles
 from ...engine import kernels
+from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
 

@@ -142,7 +142,7 @@ def stress(
     """
     with clear_errors():
         from ...analysis.stress.stress import stress as stressed_by
-        from ...base import SimulatorError
+        from ...errors import SimulatorError
         from ...stresses import load_stresses
         from ..text_stress import stress_report
 
@@ -169,7 +169,7 @@ def _tell_reverse(
 ) -> None:
     from ...analysis.designs.losses import designs_of
     from ...analysis.stress.reverse import reverse_stress
-    from ...base import SimulatorError
+    from ...errors import SimulatorError
     from ..text_stress import reverse_report
 
     changes = list(dict.fromkeys(change for one in stresses for change in one.changes))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..tidy import tidy
 from .answers import luck, sensitivity, size, stress
 from .errors import Stopped, Verbs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from .option_types import Fraction
 from .shell import Told, Verb, check_output, check_told, clear_errors, outputs, tell, without_display, written
 

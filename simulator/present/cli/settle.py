@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..tidy import LAST, as_csv, dataset_json, tidy
 from .option_types import Fraction, Whole
 from .rows import NAMES, layout_of, row_options

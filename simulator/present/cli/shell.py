@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..tidy import as_csv
 from ..tidy import as_json as as_json
 from ..tidy import as_json as json_text

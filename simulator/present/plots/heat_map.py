@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm, to_hex
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..text import error_decimals, exact_percent, people
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .names import threshold_names

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..text import NO_EXCLUSION, error_decimals, people
 from .colours import SERIES
 from .names import threshold_names

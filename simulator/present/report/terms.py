@@ -9,9 +9,10 @@ from typing import Any
 
 import xarray as xr
 
-from ...base import Term, fields_of
 from ...contracts.design import Design
 from ...contracts.parties import Party
+from ...terms import Term
+from ..term_html import fields_of
 from ..text import full_money, money, people
 from .gather import Contents
 from .rounding import amount, exact, given, percent

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ..text import sign_of
 from .answer import answer_text, how_read

@@ -10,18 +10,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from simulator.base import (
-    Fraction,
-    Number,
-    People,
-    Positive,
-    SimulatorError,
-    Term,
-    Threshold,
-    also,
-    mistake,
-    mistakes_in,
-)
+from simulator.errors import SimulatorError, also, mistake, mistakes_in
+from simulator.terms import Fraction, Number, People, Positive, Term, Threshold
 
 
 class Cake(Term):
