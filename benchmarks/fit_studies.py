@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from simulator.costs.families.base import Severity
 from simulator.costs.model import Segment
 from simulator.costs.other_figures import segment_of_set
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import Severity
 from simulator.fitting import parameter_sets
 from simulator.fitting.choose import Options, SegmentFit, fit_segments
 from simulator.fitting.fit import FittedModel, fit

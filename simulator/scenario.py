@@ -19,9 +19,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
+from .costs.families.base import Severity
 from .costs.model import CostModel, Percentiles, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
-from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
 from .errors import SimulatorWarning, also, mistake, mistakes_in

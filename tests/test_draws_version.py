@@ -13,7 +13,7 @@ import simulator as sim
 from simulator import ledger as books
 from simulator import runs
 from simulator import scenario as scenarios
-from simulator.costs.severity import AnySeverity
+from simulator.costs.families.union import AnySeverity
 from simulator.terms import DRAWS_VERSION
 
 PLAIN = {"simulation": {"cut": 1_500.0}}

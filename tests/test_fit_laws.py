@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simulator.costs import other_figures
+from simulator.costs.families.composite import Mixture, Spliced
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import Mixture, Spliced
 from simulator.fitting import measures
 from simulator.fitting.choose import Options, fit_segments
 from simulator.fitting.disclose.groups import groups_of

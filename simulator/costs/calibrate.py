@@ -20,7 +20,8 @@ from scipy import optimize
 
 from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import OpenFraction, Positive, Term
-from .severity import FAMILIES, Severity
+from .families.base import Severity
+from .families.union import FAMILIES
 from .shapes import SHAPES, squared_cv, top_share
 
 Array = NDArray[np.float64]

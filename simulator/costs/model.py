@@ -14,8 +14,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from ..errors import also, mistake
 from ..terms import Name, People, Positive, Term, Threshold, names_differ
 from .calibrate import Calibrated
+from .families.base import Severity
+from .families.union import AnySeverity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
-from .severity import AnySeverity, Severity
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 
 Array = NDArray[np.float64]

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from ..errors import SimulatorError, mistakes_in
 from ..terms import SCHEMA_VERSION, read_toml
+from .families.base import Severity
+from .families.composite import Empirical, Mixture, Spliced
 from .model import Population
-from .severity import Empirical, Mixture, Severity, Spliced
 
 
 def holds_bills(severity: Severity) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..numerals import figures
-from .severity import Severity, Spliced
+from .families.base import Severity
+from .families.composite import Spliced
 
 if TYPE_CHECKING:
     from .model import Segment

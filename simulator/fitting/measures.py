@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..costs.families.base import Severity
 from ..costs.model import CostModel, Population, Segment
 from ..costs.quadrature import Moments
-from ..costs.severity import Severity
 from .read.sample import Sample
 
 Array = NDArray[np.float64]

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..costs.families.composite import Spliced
 from ..costs.model import CostModel, Population, head_counts
 from ..costs.model_file import Drawn
 from ..costs.moments import Exact, Layer
 from ..costs.other_figures import segment_of_set
-from ..costs.severity import Spliced
 from ..errors import SimulatorError
 from ..numerals import figures
 from .choose import SegmentFit

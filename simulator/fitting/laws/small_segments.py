@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from ...costs.families.base import Severity
+from ...costs.families.composite import Mixture
 from ...costs.other_figures import scaled
 from ...costs.quadrature import Moments
-from ...costs.severity import Mixture, Severity
 from ...numerals import figures
 from ..read.sample import Sample, together
 from .spliced import law_of
