@@ -6,14 +6,15 @@ figure, a fraction (or a rate) that is 0 where nothing changes, so that it can b
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from .costs.families.base import Severity, scaled_figure
+from .costs.families.union import AnySeverity
 from .errors import SimulatorError, mistake, mistakes_in
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
@@ -22,31 +23,10 @@ Raw = dict[str, Any]
 
 Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
 
-_MONEY = ("mean", "scale", "at")
 _NOBODY = 1e-9  # what rounding leaves of a share of nobody
 
 
-def scaled(severity: Raw, factor: float) -> Raw:
-    """A severity's figures with every cost multiplied by a factor; its shape stays."""
-    made: Raw = {}
-    for name, value in severity.items():
-        if value is None:
-            continue
-        if name in _MONEY:
-            made[name] = value * factor
-        elif name == "mu":
-            made[name] = value + math.log(factor)
-        elif name == "values":
-            made[name] = [cost * factor for cost in value]
-        elif name == "quantiles":
-            made[name] = {level: cost * factor for level, cost in value.items()}
-        elif name in ("body", "tail") and isinstance(value, dict):
-            made[name] = scaled(value, factor)
-        elif name == "components":
-            made[name] = [part | {"severity": scaled(part["severity"], factor)} for part in value]
-        else:
-            made[name] = value
-    return made
+_SEVERITY: TypeAdapter[Severity] = TypeAdapter(AnySeverity)
 
 
 def _of_segments(raw: Raw, wanted: str | None) -> list[Raw]:
@@ -67,15 +47,23 @@ def _of_sets(raw: Raw, wanted: str | None) -> list[Raw]:
 
 def _scale_costs(raw: Raw, factor: float, segment: str | None) -> None:
     for part in _of_segments(raw, segment):
-        part["severity"] = scaled(part["severity"], factor)
+        part["severity"] = _scaled(part["severity"], factor, f"costs of {part['name']!r}")
     for drawn in _of_sets(raw, segment):
-        for path, values in drawn.items():
-            figure = path.rpartition(".")[2]
-            if path != "segment" and figure in (*_MONEY, "mu"):
-                drawn[path] = [scaled({figure: value}, factor)[figure] for value in values]
+        for path in drawn.keys() - {"segment"}:
+            drawn[path] = [scaled_figure(path.rpartition(".")[2], value, factor) for value in drawn[path]]
     if segment is None:
         for service in raw["population"]["rare_services"]:
-            service["price"] = scaled(service["price"], factor)
+            service["price"] = _scaled(service["price"], factor, f"price of {service['name']!r}")
+
+
+def _scaled(severity: Raw, factor: float, whose: str) -> Raw:
+    """A severity's figures with every cost multiplied by a factor."""
+    try:
+        return _SEVERITY.validate_python(severity).scaled(factor).model_dump(exclude_none=True)
+    except (ValidationError, ValueError):
+        raise SimulatorError(
+            f"stress: {whose}", None, f"cannot be multiplied by {factor:.6g}", "let the stress change them by less"
+        ) from None
 
 
 class Change(Term):

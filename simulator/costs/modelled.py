@@ -10,7 +10,8 @@ from pydantic_core import InitErrorDetails
 
 from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import Term
-from .model import Population, RareService, Unit
+from .model import Population, Unit
+from .segment import RareService
 
 
 class ModelPopulation(Term):

@@ -15,8 +15,9 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs.model import Population, Segment
+from ..costs.model import Population
 from ..costs.model_file import model_population as model_population
+from ..costs.segment import Segment
 from ..errors import SimulatorError
 from ..numerals import figures
 from ..rows.layout import LayoutOptions, layout

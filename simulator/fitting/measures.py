@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..costs.families.base import Severity
-from ..costs.model import CostModel, Population, Segment
+from ..costs.model import CostModel, Population
 from ..costs.quadrature import Moments
+from ..costs.segment import Segment
 from .read.sample import Sample
 
 Array = NDArray[np.float64]

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
-from ...costs.model import CostModel, Percentiles, Population, Segment, Thresholds
+from ...costs.model import CostModel, Percentiles, Population, Thresholds
 from ...costs.moments import gross_per_head
 from ...costs.quadrature import Moments
+from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
 from ...errors import SimulatorError
 from ...numerals import plain

@@ -11,9 +11,10 @@ Costs are money per year of a person who has any cost; s is a survival probabili
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cached_property
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from functools import cached_property, reduce
+from operator import getitem
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +22,7 @@ from pydantic import model_validator
 from scipy import optimize
 
 from ...errors import mistake
+from ...numerals import figures
 from ...terms import Positive, Term
 from ..quadrature import Moments, Part
 
@@ -74,6 +76,44 @@ class Severity(Term):
         """The cost that is exceeded with probability s."""
         raise NotImplementedError
 
+    def scaled(self, factor: float) -> Self:
+        """The law of cost times a factor, exactly; its shape stays."""
+        return self._with_amounts(lambda name, value: scaled_figure(name, value, factor))
+
+    def rounded(self, significant: int) -> Self:
+        """Amounts of money to so many significant figures, their logarithms to three more; observed costs stay."""
+        more = {"mu": 3, "values": 17 - significant}
+        return self._with_amounts(lambda name, value: figures(value, significant + more.get(name, 0)))
+
+    def _with_amounts(self, change: Callable[[str, float], float]) -> Self:
+        """With every amount of money changed, in all that it is composed of."""
+        return self.model_validate(_amounts_changed(self, "", change))
+
+    def with_figures(self, given: Mapping[str, float]) -> Self:
+        """The law with other values of figures that are given by their paths, such as "tail.shape".
+
+        `level` multiplies every cost, of a spliced quantile table those below the splice; `tail_share` is its share of
+        users above the splice.
+
+        Raises
+        ------
+        LookupError, TypeError, pydantic.ValidationError
+            Where there is no such figure, or it cannot have this value.
+        """
+        made = self._with_tail_share(given["tail_share"]) if "tail_share" in given else self
+        raw = made.model_dump(exclude_none=True)
+        for path in (path for path in given if path not in ("tail_share", "level")):
+            *outer, last = path.split(".")
+            reduce(getitem, outer, raw)[last] = given[path]
+        made = self.model_validate(raw)
+        return made._at_level(given["level"]) if "level" in given else made
+
+    def _with_tail_share(self, share: float) -> Self:
+        raise KeyError("tail_share")
+
+    def _at_level(self, level: float) -> Self:
+        return self.scaled(level).rounded(6)
+
     @model_validator(mode="after")
     def _determined(self) -> Self:
         optional = {name for way in self.ways for name in way}
@@ -109,3 +149,23 @@ def solve(gap: Callable[[float], float], low: float, high: float, name: str, val
         )
     except ValueError:
         raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None
+
+
+def scaled_figure(name: str, value: float, factor: float) -> float:
+    """A family's figure of this name where every cost is multiplied by a factor."""
+    return value + math.log(factor) if name == "mu" else value * factor if name in _MONEY else value
+
+
+_MONEY = ("mean", "scale", "at", "values", "quantiles")
+
+
+def _amounts_changed(value: Any, name: str, change: Callable[[str, float], float]) -> Any:
+    """A term as `model_dump` gives it, with the figures changed that are money or its logarithm."""
+    if isinstance(value, Term):
+        inner = {part: getattr(value, part) for part in type(value).model_fields}
+        return {part: _amounts_changed(each, part, change) for part, each in inner.items() if each is not None}
+    if isinstance(value, dict):
+        return {key: _amounts_changed(each, name, change) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_amounts_changed(each, name, change) for each in value]
+    return change(name, value) if name in (*_MONEY, "mu") else value

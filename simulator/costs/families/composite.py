@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
 from ...errors import also, mistake
+from ...numerals import figures
 from ...terms import Positive, Term
 from ..quadrature import Part
 from .base import MESH, Array, Severity
@@ -123,6 +124,26 @@ class Spliced(Severity):
             np.minimum(self.body.isf(np.maximum(s, self._weight)), self.at),
             np.maximum(beyond, self.at),
         )
+
+    def _with_tail_share(self, share: float) -> Self:
+        """A spliced quantile table with another share of users above the splice."""
+        raw, points = self._table()
+        top = points[-2][0]
+        levels = {figures(p * (1 - share) / top, 9): x for p, x in points[:-1]}
+        raw["body"]["quantiles"] = {**levels, 1.0: points[-1][1]}
+        return self.model_validate(raw)
+
+    def _at_level(self, level: float) -> Self:
+        """Costs below the splice times a factor, bent so that the splice stays where it is."""
+        raw, points = self._table()
+        costs = np.minimum(np.array([x for _, x in points[:-2]]) * level, self.at)
+        raw["body"]["quantiles"] = dict([*zip([p for p, _ in points[:-2]], costs.tolist(), strict=True), *points[-2:]])
+        return self.model_validate(raw)
+
+    def _table(self) -> tuple[dict[str, Any], list[tuple[float, float]]]:
+        """Its own figures, and the levels and costs of its body's quantile table."""
+        raw = self.model_dump(exclude_none=True)
+        return raw, sorted(raw["body"]["quantiles"].items())
 
 
 class Component(Term):
