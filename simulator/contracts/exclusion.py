@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from ..errors import also, mistake
 from ..terms import Fraction, Term, Threshold
-from .mitigation import Mitigation
+from .steps import Mitigation
 
 
 class Layer(NamedTuple):

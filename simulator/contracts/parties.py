@@ -11,7 +11,7 @@ from ..errors import mistake
 from ..terms import Fraction, Name, NonNegative, Term, names_differ
 from .accounts import Accounts
 from .context import Array
-from .mitigation import Basis
+from .steps import Basis
 
 
 class Party(Term):

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..errors import mistake
-from ..terms import Fraction, Name, NonNegative, Number, Positive, Term
+from ..terms import Fraction, Name, NonNegative, Number, Positive
 from .accounts import Accounts
 from .context import Array, ByAnyYear, Context
-from .mitigation import Mitigation
 from .parties import Party
+from .steps import Mitigation, Step
 
 PartyName = Name
 
@@ -48,7 +48,19 @@ class Scene:
     activity_change: Mapping[str, Array] = field(default_factory=dict)
 
 
-class RiskPool(Mitigation):
+class TransferStep(Step):
+    """A step that moves money between parties."""
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """The payments."""
+        raise NotImplementedError
+
+    def parties_watched(self) -> tuple[str, ...]:
+        """Names of those whose surplus decides what is paid."""
+        return ()
+
+
+class RiskPool(TransferStep, Mitigation):
     """A ring-fenced pool: an opening balance, contributions, drawdown for deficits while it lasts, closing balance.
 
     The pool is a party; its surplus is its closing balance.
@@ -70,11 +82,9 @@ class RiskPool(Mitigation):
     event: ClassVar[str] = "pool_exhausted"
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return (self.pool, *self.contributions, *self.protects)
 
     def parties_watched(self) -> tuple[str, ...]:
-        """Names of those whose surplus decides what is paid."""
         return (self.pool, *self.protects)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -96,7 +106,7 @@ class RiskPool(Mitigation):
         accounts.note(self.event, claimed > held + 1e-9 * np.abs(budget))
 
 
-class FollowPatients(Term):
+class FollowPatients(TransferStep):
     """Money follows patients between competing providers, on the change of activity share, with cap and collar."""
 
     kind: Literal["follow_patients"] = "follow_patients"
@@ -113,7 +123,6 @@ class FollowPatients(Term):
     event: ClassVar[str] = "cap_bound"
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return self.providers
 
     def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
@@ -150,7 +159,7 @@ def _within(bound: float, greatest: Array) -> Array:
     return np.where(greatest > bound, bound / np.where(greatest > bound, greatest, 1.0), 1.0)
 
 
-class OutsideTreatment(Term):
+class OutsideTreatment(TransferStep):
     """Own residents treated elsewhere cost the holder a price; outsiders bring one in (Alzira: 100% and 80%)."""
 
     kind: Literal["outside_treatment"] = "outside_treatment"
@@ -168,7 +177,6 @@ class OutsideTreatment(Term):
     """Share of the average price that is paid for them."""
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return (self.holder, self.outside)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -182,7 +190,7 @@ class OutsideTreatment(Term):
         accounts.pay({self.outside: 1.0}, self.holder, self.inflow_price * from_outside)
 
 
-class Subcontract(Term):
+class Subcontract(TransferStep):
     """A prime contractor pays a subcontractor a fixed fee, and a price for what it delivers beyond the plan."""
 
     kind: Literal["subcontract"] = "subcontract"
@@ -199,7 +207,6 @@ class Subcontract(Term):
     event: ClassVar[str] = "over_delivery_capped"
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return (self.prime, self.subcontractor)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -214,7 +221,7 @@ class Subcontract(Term):
         accounts.pay({self.prime: 1.0}, self.subcontractor, fee + charge - activity)
 
 
-class OutcomesPayment(Term):
+class OutcomesPayment(TransferStep):
     """Each partner's outcomes payment, a share of its contract value: all or nothing for all of them, or by score."""
 
     kind: Literal["outcomes_payment"] = "outcomes_payment"
@@ -230,7 +237,6 @@ class OutcomesPayment(Term):
     needs_quality: ClassVar[bool] = True
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return self.partners
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -245,7 +251,7 @@ class OutcomesPayment(Term):
             accounts.note(self.event, ~met)
 
 
-class ProfitReturn(Term):
+class ProfitReturn(TransferStep):
     """A party keeps its surplus up to a share of the budget, and returns a part of the rest to those who fund.
 
     Unlike the term `profit_cap`, it sees what the transfers before it left with the party.
@@ -261,11 +267,9 @@ class ProfitReturn(Term):
     event: ClassVar[str] = "cap_bound"
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return (self.party,)
 
     def parties_watched(self) -> tuple[str, ...]:
-        """Names of those whose surplus decides what is paid."""
         return (self.party,)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -275,7 +279,7 @@ class ProfitReturn(Term):
         accounts.note(self.event, excess > 0)
 
 
-class FixedTransfer(Term):
+class FixedTransfer(TransferStep):
     """A sum agreed between two parties, such as one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
@@ -293,7 +297,6 @@ class FixedTransfer(Term):
         return self
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return (self.payer, self.receiver)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
