@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "simulator"
 FLOORS = (
     ("errors", "numerals"),
     ("terms",),
+    ("thresholds",),
     ("machine",),
     ("files", "netcdf", "currency"),
     ("rows",),
@@ -28,7 +29,7 @@ FLOORS = (
 )
 """From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
 
-GROUND = ("errors", "terms")
+GROUND = ("errors", "terms", "thresholds")
 """What every file may import."""
 
 UPWARD = {

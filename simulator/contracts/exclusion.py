@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from ..errors import also, mistake
 from ..terms import Fraction, Term, Threshold
+from ..thresholds import NO_EXCLUSION as NO_EXCLUSION
 from .steps import Mitigation
 
 
@@ -27,9 +28,6 @@ class Layer(NamedTuple):
     excess_share: float
     whole_share: float
 
-
-NO_EXCLUSION = "no exclusion"
-"""What a rule is called where its threshold excludes nobody."""
 
 Told = Callable[[float], str]
 """How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ..errors import also, mistake
-from ..terms import Name, People, Term, Threshold, names_differ
+from ..terms import Name, People, Term, names_differ
+from ..thresholds import Thresholds, levels_of, percentiles_of
 from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .segment import RareService, Segment
@@ -135,30 +136,6 @@ class Population(Term):
         )
 
 
-class Percentiles(Term):
-    """Thresholds as percentiles of patients' annual cost, as US programmes truncate by enrolment stratum."""
-
-    percentiles: Annotated[
-        tuple[Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)], ...], Field(min_length=1)
-    ]
-    """Ascending; people without cost are counted, shocks are not; 1.0 excludes nobody."""
-    by: Literal["segment", "population"] = "population"
-    """Whether each segment has its own amount, or all have one."""
-    amounts: tuple[tuple[Threshold, ...], ...] | None = None
-    """Money at each percentile where it is agreed already: one row for all, or one for each segment."""
-
-    @model_validator(mode="after")
-    def _amounts_fit(self) -> Percentiles:
-        if any(len(row) != len(self.percentiles) for row in self.amounts or ()):
-            raise mistake(
-                "has a row of amounts that is not as long as the percentiles", "give one for each", value=None
-            )
-        return self
-
-
-Thresholds = tuple[Threshold, ...] | Percentiles
-
-
 class Stream(NamedTuple):
     """One thing the engine draws: the users of a segment, or the events of a rare service."""
 
@@ -250,12 +227,12 @@ class CostModel(Term):
         ndarray, shape (stream, threshold)
             Money per year, before shocks.
         """
-        if not isinstance(thresholds, Percentiles):
-            return np.tile(np.asarray(thresholds, float), (len(self.streams), 1))
-        levels = np.asarray(thresholds.percentiles, float)
-        if thresholds.amounts is not None:
-            return self._agreed_amounts(np.asarray(thresholds.amounts, float))
-        if thresholds.by == "population":
+        levels, percentiles = np.asarray(levels_of(thresholds), float), percentiles_of(thresholds)
+        if percentiles is None:
+            return np.tile(levels, (len(self.streams), 1))
+        if percentiles.amounts is not None:
+            return self._agreed_amounts(np.asarray(percentiles.amounts, float))
+        if percentiles.by == "population":
             return np.tile(self._population_quantile(levels), (len(self.streams), 1))
         rows = [_person_quantile(stream, levels) for stream in self.streams]
         return np.stack(rows)
