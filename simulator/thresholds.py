@@ -1,4 +1,4 @@
-"""Thresholds of a grid, amounts of money or percentiles of patients' annual cost: which of the two is asked here alone."""
+"""Thresholds of a grid, money or percentiles of patients' annual cost: which of the two is asked here alone."""
 
 from __future__ import annotations
 

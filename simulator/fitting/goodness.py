@@ -126,7 +126,12 @@ def table(
     dims = ("segment", "measure")
     goodness = xr.Dataset(
         {"observed": (dims, seen_), "observed_se": (dims, spread_), "fitted": (dims, fitted_), "miss": (dims, miss)},
-        coords={"segment": cast.names, "measure": labels},
+        coords={
+            "segment": cast.names,
+            "measure": labels,
+            "measure_unit": ("measure", measures.units(how.thresholds)),
+            "measure_threshold": ("measure", measures.places(how.thresholds)),
+        },
     )
     for name, unit, sentence in (
         ("observed", "see measure", "of the rows; nan where it rests on too few patients"),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import exact_chance, people
+from ..figure import exact_chance, people
 from .colours import GREY, SERIES
 from .style import finish, house_axes, percent_axis, percentage, words
 from .wanted import made_by
@@ -42,7 +42,7 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
                 right = value >= agreed
                 axes.annotate(
-                    exact_chance(value),
+                    str(exact_chance(value)),
                     xy=(value, y),
                     xytext=(4 if right else -4, 0),
                     textcoords="offset points",
@@ -82,7 +82,7 @@ def _said(answer: xr.Dataset) -> str:
     margin = percentage(known.get("margin", 0.05))
     told = {
         "p_overspend": f"chance of an overspend above {margin} of the budget",
-        "cv": "coefficient of variation of the retained cost, %",
-        "mean_overspend": "mean retained cost over the budget, %",
+        "cv": "year-to-year risk (sd of retained cost / its mean)",
+        "mean_overspend": "mean cost over the budget, %",
     }[known["statistic"]]
     return f"{told}, {people(known['members'])} people for one year" if "members" in known else told
