@@ -69,7 +69,7 @@ def _scaled(severity: Raw, factor: float, whose: str) -> Raw:
 class Change(Term):
     """One thing that turns out otherwise."""
 
-    figure: ClassVar[str]
+    figure: ClassVar[str] = "by"
     """The name of the leading figure."""
     largest: ClassVar[float] = 1.0
     """How far the leading figure is moved at most when a breaking point is sought."""
@@ -106,7 +106,6 @@ class MeanCost(Change):
     """The mean cost of a segment, or of everybody, is higher or lower."""
 
     kind: Literal["mean_cost"] = "mean_cost"
-    figure: ClassVar[str] = "by"
     by: Change01
     """Change of the mean as a fraction: 0.05 for 5% more."""
     segment: str | None = None
@@ -121,7 +120,6 @@ class Inflation(Change):
     """Prices rise by more than the budget allows for; rare services included."""
 
     kind: Literal["inflation"] = "inflation"
-    figure: ClassVar[str] = "by"
     by: Change01
     """Beyond what the budget contains, a fraction."""
 
@@ -134,7 +132,6 @@ class BaselineError(Change):
     """The figures on which the budget rests understate the true cost."""
 
     kind: Literal["baseline_error"] = "baseline_error"
-    figure: ClassVar[str] = "by"
     by: Change01
     """True cost / cost in the baseline − 1."""
 
@@ -162,7 +159,6 @@ class TailIndex(Change):
     """Very costly patients are costlier: the tail is heavier, the body stays."""
 
     kind: Literal["tail_index"] = "tail_index"
-    figure: ClassVar[str] = "by"
     largest: ClassVar[float] = -0.9
     by: Change01
     """Change of the tail index as a fraction: −0.1 for a heavier tail."""
@@ -222,7 +218,6 @@ class Prevalence(Change):
     """
 
     kind: Literal["prevalence"] = "prevalence"
-    figure: ClassVar[str] = "by"
     segment: str
     by: Change01
     """Change of the segment's share as a fraction."""
@@ -257,7 +252,6 @@ class Epidemic(Change):
     """In some years everybody costs more."""
 
     kind: Literal["epidemic"] = "epidemic"
-    figure: ClassVar[str] = "by"
     probability: Fraction
     """Chance of such a year."""
     by: Change01

@@ -84,10 +84,6 @@ class ProfitCap(SettlementTerm, Mitigation):
     event: ClassVar[str] = "cap_bound"
 
     @property
-    def limited_by_revenue(self) -> bool:
-        return self.turnover == "revenue"
-
-    @property
     def rests_on_revenue(self) -> bool:
         return self.turnover == "revenue"
 

@@ -28,14 +28,14 @@ class Step(Term):
     """Whether a design with it must give quality."""
 
     @property
-    def limited_by_revenue(self) -> bool:
-        """Whether the provider's revenue limits what it does."""
-        return False
-
-    @property
     def rests_on_revenue(self) -> bool:
         """Whether it has nothing but revenue to go by."""
         return False
+
+    @property
+    def limited_by_revenue(self) -> bool:
+        """Whether the provider's revenue limits what it does."""
+        return self.rests_on_revenue
 
     @property
     def goes_by_revenue(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache, cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,32 +37,6 @@ _COARSE_EDGES = np.concatenate(
 )
 
 
-class Law(Protocol):
-    """What is integrated: annual cost by its survival function and its quantile function."""
-
-    def sf(self, x: ArrayLike) -> Array:
-        """P(X > x)."""
-
-    def isf(self, s: ArrayLike) -> Array:
-        """The cost that is exceeded with probability s."""
-
-    @property
-    def tail_index(self) -> float:
-        """Moments of this order and above are infinite."""
-
-    @property
-    def breaks(self) -> Array:
-        """Survival probabilities at which `isf` has a kink or a jump."""
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The laws of which it is composed; itself alone where `isf` is smooth between `breaks`."""
-
-    @property
-    def atoms(self) -> tuple[Array, Array]:
-        """Single costs that have a chance of their own, and that chance; of a law that is not composed."""
-
-
 class Part(NamedTuple):
     """One of the laws of which a family is composed: E[g(X)] = Σ weight · E[g(Y + shift); low < Y ≤ high]."""
 
@@ -72,6 +46,48 @@ class Part(NamedTuple):
     low: float = -math.inf
     high: float = math.inf
     shift: float = 0.0
+
+
+class Law:
+    """What is integrated: annual cost by its survival function and its quantile function."""
+
+    @property
+    def tail_index(self) -> float:
+        """Moments of this order and above are infinite."""
+        return math.inf
+
+    @property
+    def breaks(self) -> Array:
+        """Survival probabilities at which `isf` has a kink or a jump."""
+        return np.empty(0)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The laws of which it is composed; itself alone where `isf` is smooth between `breaks`."""
+        return (Part(self),)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Partial moments, prepared once."""
+        return Moments(self)
+
+    @property
+    def atoms(self) -> tuple[Array, Array]:
+        """Single costs that have a chance of their own, and that chance; of a family that is not composed."""
+        return np.empty(0), np.empty(0)
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether some single cost has a chance of its own."""
+        return any(part.law.atoms[0].size > 0 for part in self.parts)
+
+    def sf(self, x: ArrayLike) -> Array:
+        """P(X > x)."""
+        raise NotImplementedError
+
+    def isf(self, s: ArrayLike) -> Array:
+        """The cost that is exceeded with probability s."""
+        raise NotImplementedError
 
 
 @cache

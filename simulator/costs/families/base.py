@@ -17,14 +17,14 @@ from operator import getitem
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import model_validator
 from scipy import optimize
 
 from ...errors import mistake
 from ...numerals import figures
 from ...terms import Positive, Term
-from ..quadrature import Moments, Part
+from ..quadrature import Law
 
 Array = NDArray[np.float64]
 
@@ -32,49 +32,11 @@ MESH = np.concatenate([-np.expm1(-np.arange(50, 1, -1) * math.log(2)), np.exp2(-
 """Survival probabilities between which the quantile function of a family that is not composed is nearly straight."""
 
 
-class Severity(Term):
+class Severity(Law, Term):
     """Annual cost of one user."""
 
     ways: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """The sets of figures, any one of which determines the family."""
-
-    @property
-    def tail_index(self) -> float:
-        """Moments of this order and above are infinite."""
-        return math.inf
-
-    @property
-    def breaks(self) -> Array:
-        """Survival probabilities at which `isf` has a kink or a jump."""
-        return np.empty(0)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The laws of which it is composed; itself alone where `isf` is smooth between `breaks`."""
-        return (Part(self),)
-
-    @cached_property
-    def moments(self) -> Moments:
-        """Partial moments, prepared once."""
-        return Moments(self)
-
-    @property
-    def atoms(self) -> tuple[Array, Array]:
-        """Single costs that have a chance of their own, and that chance; of a family that is not composed."""
-        return np.empty(0), np.empty(0)
-
-    @property
-    def has_atoms(self) -> bool:
-        """Whether some single cost has a chance of its own."""
-        return any(part.law.atoms[0].size > 0 for part in self.parts)
-
-    def sf(self, x: ArrayLike) -> Array:
-        """P(X > x)."""
-        raise NotImplementedError
-
-    def isf(self, s: ArrayLike) -> Array:
-        """The cost that is exceeded with probability s."""
-        raise NotImplementedError
 
     def scaled(self, factor: float) -> Self:
         """The law of cost times a factor, exactly; its shape stays."""
@@ -139,6 +101,16 @@ class WithMeanAndCv(Severity):
     """Mean annual cost of a user."""
     cv: Positive | None = None
     """Standard deviation of a user's annual cost as a multiple of the mean."""
+
+    @cached_property
+    def _law(self) -> tuple[float, ...]:
+        """The figures of its last way."""
+        own = tuple(getattr(self, name) for name in self.ways[-1])
+        return own if None not in own else self._worked_out(self.mean or math.nan, self.cv or math.nan)
+
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, ...]:
+        """The same from mean and cv, and what else is given."""
+        raise NotImplementedError
 
 
 def solve(gap: Callable[[float], float], low: float, high: float, name: str, value: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -25,13 +24,9 @@ class Pareto(WithMeanAndCv):
     """Tail index: moments of this order and above are infinite."""
     ways = (("mean", "cv"), ("scale", "alpha"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float]:
-        if self.scale is not None and self.alpha is not None:
-            return self.scale, self.alpha
-        assert self.mean is not None and self.cv is not None
-        alpha = 1 + math.sqrt(1 + self.cv**-2)
-        return self.mean * (alpha - 1) / alpha, alpha
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        alpha = 1 + math.sqrt(1 + cv**-2)
+        return mean * (alpha - 1) / alpha, alpha
 
     @property
     def tail_index(self) -> float:
@@ -58,13 +53,9 @@ class Lomax(WithMeanAndCv):
     """Tail index: moments of this order and above are infinite."""
     ways = (("mean", "cv"), ("scale", "alpha"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float]:
-        if self.scale is not None and self.alpha is not None:
-            return self.scale, self.alpha
-        assert self.mean is not None and self.cv is not None
-        alpha = 2 * self.cv**2 / (self.cv**2 - 1)
-        return self.mean * (alpha - 1), alpha
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        alpha = 2 * cv**2 / (cv**2 - 1)
+        return mean * (alpha - 1), alpha
 
     @property
     def tail_index(self) -> float:
@@ -89,13 +80,9 @@ class GeneralizedPareto(WithMeanAndCv):
     """Money per year."""
     ways = (("mean", "cv"), ("shape", "scale"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float]:
-        if self.shape is not None and self.scale is not None:
-            return self.shape, self.scale
-        assert self.mean is not None and self.cv is not None
-        shape = (1 - self.cv**-2) / 2
-        return shape, self.mean * (1 - shape)
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        shape = (1 - cv**-2) / 2
+        return shape, mean * (1 - shape)
 
     @property
     def tail_index(self) -> float:
@@ -128,15 +115,12 @@ class Burr(WithMeanAndCv):
     """Money per year."""
     ways = (("mean", "cv", "tail"), ("c", "d", "scale"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float, float]:
-        if self.c is not None and self.d is not None and self.scale is not None:
-            return self.c, self.d, self.scale
-        assert self.mean is not None and self.cv is not None and self.tail is not None
-        tail, target = self.tail, math.log1p(self.cv**2)
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float]:
+        assert self.tail is not None
+        tail, target = self.tail, math.log1p(cv**2)
         c = solve(lambda c: _log_burr_moment(2, c, tail / c) - 2 * _log_burr_moment(1, c, tail / c) - target,
-                   1e-2, 1e3, "cv", self.cv)  # fmt: skip
-        return c, tail / c, self.mean * math.exp(-_log_burr_moment(1, c, tail / c))
+                   1e-2, 1e3, "cv", cv)  # fmt: skip
+        return c, tail / c, mean * math.exp(-_log_burr_moment(1, c, tail / c))
 
     @property
     def tail_index(self) -> float:
@@ -182,19 +166,15 @@ class GeneralizedGamma(WithMeanAndCv):
     """1 over the root of the shape; of either sign, 0 for the lognormal."""
     ways = (("mean", "cv", "power"), ("shape", "power", "scale"), ("mu", "sigma", "q"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float, float]:
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float]:
         """Prentice's figures."""
-        if self.mu is not None and self.sigma is not None and self.q is not None:
-            return self.mu, self.sigma, self.q
         assert self.power is not None
         shape, scale = self.shape, self.scale
         if shape is None or scale is None:
-            assert self.mean is not None and self.cv is not None
-            power, target = self.power, math.log1p(self.cv**2)
+            power, target = self.power, math.log1p(cv**2)
             shape = solve(lambda a: _log_gamma_step(a, 2 / power) - 2 * _log_gamma_step(a, 1 / power) - target,
-                           1e-3, 1e8, "cv", self.cv)  # fmt: skip
-            scale = self.mean * math.exp(-_log_gamma_step(shape, 1 / power))
+                           1e-3, 1e8, "cv", cv)  # fmt: skip
+            scale = mean * math.exp(-_log_gamma_step(shape, 1 / power))
         q = shape**-0.5
         return math.log(scale) + math.log(shape) / self.power, q / self.power, q
 
@@ -260,16 +240,12 @@ class GeneralizedBeta2(WithMeanAndCv):
     """Money per year."""
     ways = (("mean", "cv", "tail", "p"), ("a", "p", "q", "scale"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float, float, float]:
-        assert self.p is not None
-        if self.a is not None and self.q is not None and self.scale is not None:
-            return self.a, self.p, self.q, self.scale
-        assert self.mean is not None and self.cv is not None and self.tail is not None
-        p, tail, target = self.p, self.tail, math.log1p(self.cv**2)
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float, float]:
+        assert self.p is not None and self.tail is not None
+        p, tail, target = self.p, self.tail, math.log1p(cv**2)
         a = solve(lambda a: _log_gb2_moment(2, a, p, tail / a) - 2 * _log_gb2_moment(1, a, p, tail / a) - target,
-                   1e-2, 1e3, "cv", self.cv)  # fmt: skip
-        return a, p, tail / a, self.mean * math.exp(-_log_gb2_moment(1, a, p, tail / a))
+                   1e-2, 1e3, "cv", cv)  # fmt: skip
+        return a, p, tail / a, mean * math.exp(-_log_gb2_moment(1, a, p, tail / a))
 
     @property
     def tail_index(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -24,21 +23,17 @@ class Lognormal(WithMeanAndCv):
     """Standard deviation of the logarithm of cost."""
     ways = (("mean", "cv"), ("mu", "sigma"))
 
-    @cached_property
-    def _log_law(self) -> tuple[float, float]:
-        if self.mu is not None and self.sigma is not None:
-            return self.mu, self.sigma
-        assert self.mean is not None and self.cv is not None
-        variance = math.log1p(self.cv**2)
-        return math.log(self.mean) - variance / 2, math.sqrt(variance)
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        variance = math.log1p(cv**2)
+        return math.log(mean) - variance / 2, math.sqrt(variance)
 
     def sf(self, x: ArrayLike) -> Array:
-        mu, sigma = self._log_law
+        mu, sigma = self._law
         with np.errstate(divide="ignore", invalid="ignore"):
             return special.ndtr((mu - np.log(np.maximum(x, 0.0))) / sigma)
 
     def isf(self, s: ArrayLike) -> Array:
-        mu, sigma = self._log_law
+        mu, sigma = self._law
         return np.exp(mu - sigma * special.ndtri(np.asarray(s, float)))
 
 
@@ -51,12 +46,8 @@ class Gamma(WithMeanAndCv):
     """Money per year."""
     ways = (("mean", "cv"), ("shape", "scale"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float]:
-        if self.shape is not None and self.scale is not None:
-            return self.shape, self.scale
-        assert self.mean is not None and self.cv is not None
-        return self.cv**-2, self.mean * self.cv**2
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        return cv**-2, mean * cv**2
 
     def sf(self, x: ArrayLike) -> Array:
         shape, scale = self._law
@@ -77,20 +68,16 @@ class Weibull(WithMeanAndCv):
     """Money per year."""
     ways = (("mean", "cv"), ("shape", "scale"))
 
-    @cached_property
-    def _law(self) -> tuple[float, float]:
-        if self.shape is not None and self.scale is not None:
-            return self.shape, self.scale
-        assert self.mean is not None and self.cv is not None
-        target = math.log1p(self.cv**2)
+    def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
+        target = math.log1p(cv**2)
         shape = solve(
             lambda k: float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - target,
             0.02,
             1e4,
             "cv",
-            self.cv,
+            cv,
         )
-        return shape, self.mean * math.exp(-float(special.gammaln(1 + 1 / shape)))
+        return shape, mean * math.exp(-float(special.gammaln(1 + 1 / shape)))
 
     def sf(self, x: ArrayLike) -> Array:
         shape, scale = self._law
