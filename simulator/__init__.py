@@ -128,6 +128,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(".present.term_html", __name__)  # so that a notebook shows every term
     home = import_module(_HOMES[name], __name__)
     found = home if name == "plots" else getattr(home, name)
     globals()[name] = found

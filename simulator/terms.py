@@ -7,9 +7,9 @@ import math
 import os
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
@@ -46,10 +46,11 @@ class Term(BaseModel):
             del copy.__dict__[name]
         return copy
 
-    def _repr_html_(self) -> str:
-        from .present.term_html import term_html
+    _page: ClassVar[Callable[[Term], str] | None] = None
+    """How a notebook shows a term: `present` says so, which lies above."""
 
-        return term_html(self)
+    def _repr_html_(self) -> str | None:
+        return None if Term._page is None else Term._page(self)
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -63,29 +64,27 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     source = Path(path)
     try:
         return tomllib.loads(source.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SimulatorError(str(source), None, "does not exist", "check the name") from None
-    except IsADirectoryError:
-        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it") from None
-    except OSError as error:
-        raise SimulatorError(
-            str(source), None, f"cannot be read ({error.strerror})", "check its name and permissions"
-        ) from None
-    except UnicodeDecodeError:
+    except (OSError, ValueError, RecursionError) as error:
+        raise SimulatorError(str(source), None, *_unreadable(source, error)) from None
+
+
+def _unreadable(source: Path, error: Exception) -> tuple[str, str]:
+    """What is wrong with a file, and how to mend it."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist", "check the name"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file", "name a .toml file in it"
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror})", "check its name and permissions"
+    if isinstance(error, UnicodeDecodeError):
         if _is_netcdf(source):
-            raise SimulatorError(
-                str(source),
-                None,
-                "is a netCDF file that a verb wrote, not a scenario",
-                "name the scenario's .toml file",
-            ) from None
-        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
-    except RecursionError:
-        raise SimulatorError(str(source), None, "is nested too deeply", "take brackets out") from None
-    except ValueError as error:  # a number of thousands of digits, or a name that no file can have
-        raise SimulatorError(str(source), None, f"cannot be read ({error})", "shorten it") from None
+            return "is a netCDF file that a verb wrote, not a scenario", "name the scenario's .toml file"
+        return "is not UTF-8 text", "save it as UTF-8"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"is not valid TOML: {error}", "mend that line"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply", "take brackets out"
+    return f"cannot be read ({error})", "shorten it"  # a number of thousands of digits, or a name that no file can have
 
 
 def _is_netcdf(source: Path) -> bool:

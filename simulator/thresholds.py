@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -57,6 +56,11 @@ def percentiles_of(thresholds: Thresholds) -> Percentiles | None:
     return thresholds if isinstance(thresholds, Percentiles) else None
 
 
+def units_of(thresholds: Thresholds, currency: str) -> str:
+    """The unit of the figures on the grid, as a ledger says it."""
+    return f"{currency} per year" if percentiles_of(thresholds) is None else "1"
+
+
 def levels_of(raw: Any) -> Any:
     """The figures on the grid, amounts or percentiles; of what is not validated yet as well."""
     if isinstance(raw, dict):
@@ -64,18 +68,11 @@ def levels_of(raw: Any) -> Any:
     return raw.percentiles if isinstance(raw, Percentiles) else raw
 
 
-@dataclass(frozen=True)
-class At:
-    """One point of a grid.
-
-    Attributes
-    ----------
-    value : float
-        Money per year; or a percentile, 0 to 1.
-    is_percentile : bool
-    """
+class At(NamedTuple):
+    """One point of a grid."""
 
     value: float
+    """Money per year; or a percentile, 0 to 1."""
     is_percentile: bool = False
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,7 +34,6 @@ GROUND = ("errors", "terms", "thresholds")
 """What every file may import."""
 
 UPWARD = {
-    ("terms", "present.term_html"): "`Term._repr_html_` is the method that a notebook asks for a term as HTML",
     ("fitting.fitted", "scenario"): "`FittedModel.scenario()` is the method that a notebook asks for a scenario",
 }
 """Imports that climb, each with its reason; they stand inside a function, so that nothing is loaded before its turn."""
@@ -71,6 +71,34 @@ def test_what_climbs_does_so_inside_a_function():
     assert not set(imports_of(ROOT, everywhere=False)) & set(UPWARD)
 
 
+def test_no_room_is_larger_than_one_can_hold_in_the_head():
+    sizes = {room: len(list(room.glob("*.py"))) for room in ROOT.rglob("*") if room.is_dir()}
+    crowded = {room.name for room, files in sizes.items() if files > MOST_FILES}
+    assert crowded <= {"plots", "answers", "families"}, "one file a kind is the idea of these alone"
+
+
+MOST_FILES = 20
+
+
+def test_whether_a_threshold_is_money_or_a_percentile_is_asked_in_one_file():
+    assert files_that_say(ROOT, r"isinstance\([^)]*\b(Percentiles|thresholds, tuple)\b") == ["thresholds"]
+    below = [file for file in files_that_say(ROOT, ASKS_FOR_PERCENTILES) if room_of(file) != "present"]
+    assert below == ["thresholds"]
+
+
+ASKS_FOR_PERCENTILES = r"""(unit|units|"units"[])]+) [!=]= "1\""""
+
+
+def test_nobody_asks_a_term_whether_it_has_a_method():
+    """What a step of a design does not say of itself is said in `contracts/steps.py`."""
+    asking = files_that_say(ROOT, r"\b(hasattr\(|getattr\((step|term), \")")
+    assert not [file for file in asking if room_of(file) in ("contracts", "settlement")]
+
+
+def files_that_say(root: Path, pattern: str) -> list[str]:
+    return sorted(_name(path, root) for path in root.rglob("*.py") if re.search(pattern, path.read_text("utf-8")))
+
+
 # ── these rules can fail ─────────────────────────────────────────────────────────────────────────
 
 
@@ -93,6 +121,16 @@ def test_a_house_that_is_upside_down_is_found_out(tmp_path):
     assert set(climbing(found)) == {("costs.model", "engine.loops"), ("analysis.size", "present.page")}
     assert set(circles(found)) == {("costs.model", "engine.loops", "engine.other", "engine.third")}
     assert ("costs.model", "engine.loops") not in imports_of(tmp_path, everywhere=False)
+
+
+def test_a_question_that_is_asked_elsewhere_is_found(tmp_path):
+    write(tmp_path, {
+        "a.py": "isinstance(scenario.thresholds, Percentiles)\n",
+        "b.py": 'ledger["threshold"].attrs.get("units") == "1"\nunit != "1"',
+        "c.py": 'print("units", "1")',
+    })  # fmt: skip
+    assert files_that_say(tmp_path, r"isinstance\([^)]*\bPercentiles\b") == ["a"]
+    assert files_that_say(tmp_path, ASKS_FOR_PERCENTILES) == ["b"]
 
 
 def test_types_alone_are_no_circle(tmp_path):

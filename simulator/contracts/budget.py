@@ -300,11 +300,6 @@ class Waterfall(_Adjusted):
         """Money per year for the provider's own cost."""
         return self.payment - self.contingency
 
-    @property
-    def income_cost_ratio(self) -> float:
-        """Payment over provider budget."""
-        return self.payment / self.provider_budget
-
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""
         removed = expected.removed if self.basis == "gross" else 0.0

@@ -51,13 +51,26 @@ class Scene:
 class TransferStep(Step):
     """A step that moves money between parties."""
 
+    named: ClassVar[tuple[str, ...]]
+    """The fields that name parties."""
+    watched: ClassVar[tuple[str, ...]] = ()
+    """Those of them whose surplus decides what is paid."""
+
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The payments."""
         raise NotImplementedError
 
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return self._names(self.named)
+
     def parties_watched(self) -> tuple[str, ...]:
         """Names of those whose surplus decides what is paid."""
-        return ()
+        return self._names(self.watched)
+
+    def _names(self, fields: tuple[str, ...]) -> tuple[str, ...]:
+        found = (getattr(self, field) for field in fields)
+        return tuple(name for names in found for name in ([names] if isinstance(names, str) else names))
 
 
 class RiskPool(TransferStep, Mitigation):
@@ -67,6 +80,8 @@ class RiskPool(TransferStep, Mitigation):
     """
 
     kind: Literal["risk_pool"] = "risk_pool"
+    named = ("pool", "contributions", "protects")
+    watched = ("pool", "protects")
     pool: PartyName
     """The party that is the pool."""
     opening: NonNegative = 0.0
@@ -80,12 +95,6 @@ class RiskPool(TransferStep, Mitigation):
     covers: Fraction = 1.0
     """Share of a deficit that the pool meets."""
     event: ClassVar[str] = "pool_exhausted"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return (self.pool, *self.contributions, *self.protects)
-
-    def parties_watched(self) -> tuple[str, ...]:
-        return (self.pool, *self.protects)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
@@ -110,6 +119,7 @@ class FollowPatients(TransferStep):
     """Money follows patients between competing providers, on the change of activity share, with cap and collar."""
 
     kind: Literal["follow_patients"] = "follow_patients"
+    named = ("providers",)
     providers: Annotated[tuple[PartyName, ...], Field(min_length=2)]
     """Providers between whom patients may move."""
     sd: NonNegative
@@ -121,9 +131,6 @@ class FollowPatients(TransferStep):
     collar: Fraction = 1.0
     """Greatest loss of share that is paid back; a greater one scales all changes down."""
     event: ClassVar[str] = "cap_bound"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return self.providers
 
     def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
         """Changes of share that sum to 0 and leave nobody with less than nothing.
@@ -163,6 +170,7 @@ class OutsideTreatment(TransferStep):
     """Own residents treated elsewhere cost the holder a price; outsiders bring one in (Alzira: 100% and 80%)."""
 
     kind: Literal["outside_treatment"] = "outside_treatment"
+    named = ("holder", "outside")
     holder: PartyName
     """The party that is paid for the residents, and delivers their care."""
     outside: PartyName
@@ -175,9 +183,6 @@ class OutsideTreatment(TransferStep):
     """Care given to people from elsewhere, as a share of the expected retained cost."""
     inflow_price: NonNegative = 0.8
     """Share of the average price that is paid for them."""
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return (self.holder, self.outside)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Cost moves with the place of treatment, money with the price."""
@@ -194,6 +199,7 @@ class Subcontract(TransferStep):
     """A prime contractor pays a subcontractor a fixed fee, and a price for what it delivers beyond the plan."""
 
     kind: Literal["subcontract"] = "subcontract"
+    named = ("prime", "subcontractor")
     prime: PartyName
     """The party that holds the contract and keeps the residual risk."""
     subcontractor: PartyName
@@ -205,9 +211,6 @@ class Subcontract(TransferStep):
     over_delivery_cap: NonNegative | None = None
     """Greatest charge for over-delivery, as a share of the fee."""
     event: ClassVar[str] = "over_delivery_capped"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return (self.prime, self.subcontractor)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The fee, and the charge, in place of the activity that was paid for."""
@@ -225,6 +228,7 @@ class OutcomesPayment(TransferStep):
     """Each partner's outcomes payment, a share of its contract value: all or nothing for all of them, or by score."""
 
     kind: Literal["outcomes_payment"] = "outcomes_payment"
+    named = ("partners",)
     share: ByAnyYear
     """Share of each partner's contract value at stake, or one for each contract year."""
     all_or_nothing: bool = False
@@ -235,9 +239,6 @@ class OutcomesPayment(TransferStep):
     """Who takes part; without names everybody with a contract value or a part in delivery."""
     event: ClassVar[str] = "outcomes_missed"
     needs_quality: ClassVar[bool] = True
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return self.partners
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """From those who fund, to every partner by its contract value."""
@@ -258,6 +259,8 @@ class ProfitReturn(TransferStep):
     """
 
     kind: Literal["profit_return"] = "profit_return"
+    named = ("party",)
+    watched = ("party",)
     party: PartyName
     """The party whose profit is limited."""
     rate: Fraction
@@ -265,12 +268,6 @@ class ProfitReturn(TransferStep):
     returned: Fraction = 1.0
     """Share of the excess that goes back."""
     event: ClassVar[str] = "cap_bound"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return (self.party,)
-
-    def parties_watched(self) -> tuple[str, ...]:
-        return (self.party,)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The excess profit, back in the proportions of funding."""
@@ -283,6 +280,7 @@ class FixedTransfer(TransferStep):
     """A sum agreed between two parties, such as one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
+    named = ("payer", "receiver")
     payer: PartyName
     receiver: PartyName
     of_budget: Number = 0.0
@@ -295,9 +293,6 @@ class FixedTransfer(TransferStep):
         if self.payer == self.receiver:
             raise mistake(f"pays {self.payer!r} from its own money", "name another receiver", value=None)
         return self
-
-    def parties_needed(self) -> tuple[str, ...]:
-        return (self.payer, self.receiver)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """One payment."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from pydantic import BaseModel
+from ..terms import Term
 
 _MOST_SHOWN = 8
 _LEFT = "style='text-align:left'"
 
 
-def fields_of(term: BaseModel) -> Iterator[tuple[str, Any, str]]:
+def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:
     """Of a term's fields that say something: name, value and meaning."""
     for name, field in type(term).model_fields.items():
         value = getattr(term, name)
@@ -20,12 +20,12 @@ def fields_of(term: BaseModel) -> Iterator[tuple[str, Any, str]]:
             yield name, value, " ".join((field.description or "").split())
 
 
-def term_html(term: BaseModel) -> str:
+def term_html(term: Term) -> str:
     """A term's fields and their meaning, open for a reader to fold."""
     return f"<details open>{_inside(term)}</details>"
 
 
-def _inside(term: BaseModel) -> str:
+def _inside(term: Term) -> str:
     rows = []
     for name, value, meaning in fields_of(term):
         cells = (f"<b>{escape(name)}</b>", _value_html(value), f"<small>{escape(meaning)}</small>")
@@ -36,16 +36,19 @@ def _inside(term: BaseModel) -> str:
 
 
 def _value_html(value: Any) -> str:
-    if isinstance(value, BaseModel):
+    if isinstance(value, Term):
         return f"<details>{_inside(value)}</details>"
     if isinstance(value, tuple | list):
         # a long list of numbers may be patients' own costs: its length is all that is shown
-        if len(value) > _MOST_SHOWN and not isinstance(value[0], BaseModel):
+        if len(value) > _MOST_SHOWN and not isinstance(value[0], Term):
             return f"{len(value):,} values"
-        between = "" if value and isinstance(value[0], BaseModel) else ", "
+        between = "" if value and isinstance(value[0], Term) else ", "
         return between.join(map(_value_html, value))
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(key))} = {_value_html(part)}" for key, part in value.items())
     if isinstance(value, float | int) and not isinstance(value, bool):
         return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
     return escape(str(value))
+
+
+Term._page = term_html
