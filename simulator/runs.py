@@ -17,14 +17,16 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from . import ledger as books
-from .base import DRAWS_VERSION, SimulatorError
 from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
-from .costs.model import Percentiles, Population, head_counts
+from .costs.model import Population, head_counts
 from .costs.tables import TABLE_BYTES
 from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
+from .errors import SimulatorError
 from .machine import free_memory
 from .scenario import Scenario, scenario_from
+from .terms import DRAWS_VERSION
+from .thresholds import percentiles_of
 
 Progress = Callable[[int, int], None]
 
@@ -218,7 +220,7 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
         arrays |= means
         coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
-    if isinstance(scenario.simulation.thresholds, Percentiles):
+    if percentiles_of(scenario.simulation.thresholds):
         books.describe_variable(
             ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
         )

@@ -12,8 +12,11 @@ from pydantic import TypeAdapter
 from scipy import integrate
 
 from simulator.costs import tables
+from simulator.costs.families.composite import Empirical
+from simulator.costs.families.heavy_tails import Pareto
+from simulator.costs.families.two_figures import Lognormal
+from simulator.costs.families.union import AnySeverity
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import AnySeverity, Empirical, Lognormal, Pareto
 
 ANY = TypeAdapter(AnySeverity)
 CUTS = {"low": 0.5, "middle": 0.05, "high": 0.002}

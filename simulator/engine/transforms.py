@@ -17,9 +17,9 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from ..costs.families.base import Severity
 from ..costs.model import CostModel
 from ..costs.quadrature import Moments, turning_nodes
-from ..costs.severity import Severity
 from .spread import Spread, spread_of
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..costs.severity import Severity
+from ..costs.families.base import Severity
 from ..numerals import figures
 from . import measures
 from .disclose.disclosure import SMALLEST_COUNT

@@ -15,11 +15,13 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import SCHEMA_VERSION, SimulatorError
-from ..costs.model import Population, Segment
+from ..costs.model import Population
 from ..costs.model_file import model_population as model_population
+from ..costs.segment import Segment
+from ..errors import SimulatorError
 from ..numerals import figures
 from ..rows.layout import LayoutOptions, layout
+from ..terms import SCHEMA_VERSION
 from . import goodness as shown
 from . import parameter_sets
 from .choose import CHOICES, Options, SegmentFit, fit_segments

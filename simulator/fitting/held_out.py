@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs.severity import Severity
+from ..costs.families.base import Severity
 from . import measures
 from .laws.bodies import FAMILIES, Body
 from .laws.spliced import law_of

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import SimulatorError
+from ..costs.families.composite import Spliced
 from ..costs.model import CostModel, Population, head_counts
 from ..costs.model_file import Drawn
 from ..costs.moments import Exact, Layer
-from ..costs.other_figures import segment_of_set
-from ..costs.severity import Spliced
+from ..errors import SimulatorError
 from ..numerals import figures
 from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT
@@ -146,7 +145,7 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
             "fit with parameter sets",
         )
     segments = tuple(
-        segment_of_set(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
+        segment.with_figures({name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
     )
     return population.model_copy(update={"segments": segments})

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..base import SimulatorError
 from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
+from ..errors import SimulatorError
 from ..ledger import describe_variable, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared

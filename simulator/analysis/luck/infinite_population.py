@@ -17,11 +17,12 @@ from scipy.interpolate import BarycentricInterpolator
 from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import CarveOut, ExclusionRule
-from ...costs.model import Percentiles, head_counts
+from ...costs.model import head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario, scenario_from
+from ...thresholds import percentiles_of
 from ..statistics import self_check as exactness
 from ..statistics.summary import budget_of
 
@@ -148,7 +149,7 @@ def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
     attrs |= {"scenario_id": asked.scenario_id, "seed": asked.simulation.seed, "method": "exact"}
     ledger = books.assemble(arrays, coordinates, attrs, asked.currency)
-    if isinstance(asked.simulation.thresholds, Percentiles):
+    if percentiles_of(asked.simulation.thresholds):
         books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost")
     return ledger
 

@@ -9,8 +9,8 @@ import xarray as xr
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import MOST_PEOPLE, SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
+from ...terms import MOST_PEOPLE
+from ...thresholds import units_of
 from ..designs.losses import left_out
 from ..luck.infinite_population import with_sizes
 from ..statistics.exact import points_of
@@ -269,8 +271,8 @@ def _answer(
         "method": "exact" if coarse is None else "simulated",
     }
     if dim == "threshold":
-        is_money = isinstance(scenario.simulation.thresholds, tuple)
-        books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")
+        unit = units_of(scenario.simulation.thresholds, scenario.currency)
+        books.describe_variable(answer[dim], unit, "threshold")
     return answer.assign_attrs(known)
 
 

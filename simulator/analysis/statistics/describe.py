@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
-from ...costs.model import CostModel, Percentiles, Population, Segment, Thresholds
+from ...costs.model import CostModel, Population
 from ...costs.moments import gross_per_head
 from ...costs.quadrature import Moments
+from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
+from ...errors import SimulatorError
 from ...numerals import plain
+from ...thresholds import Thresholds, percentiles_of
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
@@ -194,7 +196,8 @@ class _People:
 
 def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, Any]]:
     amounts = people.model.threshold_amounts(thresholds)[: people.shares.size]
-    levels = thresholds.percentiles if isinstance(thresholds, Percentiles) else [None] * amounts.shape[1]
+    given = percentiles_of(thresholds)
+    levels = given.percentiles if given else [None] * amounts.shape[1]
     return [_threshold_row(people, amounts[:, t], level) for t, level in enumerate(levels)]
 
 

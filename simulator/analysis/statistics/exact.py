@@ -11,13 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
 from ...engine.exact import law
 from ...engine.law import Law
 from ...engine.mixed_law import mixed
 from ...engine.simulate import cores
 from ...engine.transforms import Rule, Step, Transforms
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from . import self_check as exactness
 from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures

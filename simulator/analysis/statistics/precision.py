@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule
+from ...errors import SimulatorError
 from ...numerals import NumeralError, number
 from ...runs import RunInterrupted, extend, simulate, with_simulation
 from ...scenario import Scenario

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, as_attribute
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, jackknife, mean_error, strata_of
 from . import self_check as exactness

@@ -11,8 +11,8 @@ from scipy import optimize
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.design import Design
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...strata import mean_and_error, share_and_error

@@ -16,8 +16,8 @@ from scipy import stats
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
 from ..luck.infinite_population import with_sizes

@@ -14,8 +14,8 @@ import xarray as xr
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.design import Design
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...settlement.settle import settle

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ...base import SimulatorWarning
+from ...errors import SimulatorWarning
 from ...stopping import exit_code
 
 

@@ -12,9 +12,9 @@ from ...analysis.designs.exact_comparison import with_exact
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.statistics.describe import describe
 from ...analysis.statistics.summary import MARGINS, summarise
-from ...base import SimulatorError
 from ...contracts.design import Design, designs_from, with_reference
 from ...contracts.exclusion import Cap
+from ...errors import SimulatorError
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ...settlement.compare import compare
