@@ -14,13 +14,13 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from .. import effort, runs
 from .. import ledger as books
-from .. import runs
 from ..base import SimulatorError
 from ..contracts.exclusion import Cap
 from ..scenario import Scenario
 from ..stresses import Change, Epidemic, Range
-from .exact import exact
+from .exact import exact, laws_work
 from .exactness import cells_of
 from .limiting import with_sizes
 from .stressed import truth_of
@@ -83,7 +83,31 @@ def sensitivity(
     """
     chosen = ranges_of(scenario, ranges)
     _check(statistic, points, confidence)
-    value = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    of_changes = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
+    with effort.task("sensitivity", asked) as advance:
+        _expect(scenario, statistic, asked, points)
+
+        def value(changes: Sequence[Change]) -> float:
+            found = of_changes(changes)
+            advance()
+            return found
+
+        return _answered(scenario, chosen, value, statistic, members, margin, points, confidence, seed)
+
+
+def _answered(
+    scenario: Scenario,
+    chosen: Sequence[Range],
+    value: Callable[[Sequence[Change]], float],
+    statistic: str,
+    members: int | None,
+    margin: float,
+    points: int,
+    confidence: float,
+    seed: int,
+) -> xr.Dataset:
+    """The answer from the exact statistic as a function of what turns out."""
     tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
 
     def at(inputs: Array) -> Array:
@@ -102,6 +126,16 @@ def sensitivity(
     described = _described(answer, scenario, chosen, statistic, points, confidence)
     size = members or scenario.population_sizes[-1]
     return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
+
+
+def _expect(scenario: Scenario, statistic: str, asked: int, points: int) -> None:
+    """Say what so many exact answers take."""
+    streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
+    one = effort.reading(streams, thresholds)
+    if statistic == "p_overspend":
+        one = one.also(laws_work(scenario, 1, 1))
+    work = effort.Work(0.02 * asked).also(one, asked)
+    effort.expect("sensitivity", work, "points", points, "ask for fewer points")
 
 
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────

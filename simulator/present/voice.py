@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ..base import SimulatorWarning
+from ..effort import watched
 
 
 class Sentence(click.ClickException):
@@ -189,6 +190,11 @@ class _Speaking(click.Command):
 
 class Verb(_Speaking):
     """A verb."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it, with a word now and then where it takes long."""
+        with watched(str(ctx.info_name)):
+            return super().invoke(ctx)
 
 
 class Verbs(_Speaking, click.Group):
