@@ -250,13 +250,13 @@ def watched(verb: str) -> Iterator[None]:
 def _watch(verb: str, started: float, over: threading.Event) -> None:
     """Refresh bars each second; where there are none, say how far the work is."""
     due = FIRST
-    while not over.wait(min(1.0, due)):
+    while not over.wait(min(1.0, FIRST, EVERY)):
         spent, one = time.monotonic() - started, next(iter(_open), None)
         if one is not None and one.bar:
             _draw(one, force=time.monotonic() - one.started > 1)
         elif spent >= due:
             _say(one.line() if one else f"{verb}: {duration(spent)} so far")
-        due += EVERY if spent >= due else 0.0
+        due = max(due, spent + EVERY) if spent >= due else due
 
 
 def _say(line: str) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "simulator"
 FLOORS = (
     ("base", "numerals"),
     ("machine",),
-    ("files", "netcdf", "stresses", "currency"),
+    ("files", "netcdf", "stresses", "currency", "effort"),
     ("rows",),
     ("ledger", "strata"),
     ("costs",),
@@ -56,7 +56,7 @@ def test_terms_know_no_more_than_terms_and_cost_models():
 def test_the_ground_knows_nothing_of_the_house():
     for importer, imported in imports_of(ROOT):
         assert importer != "base", f"base imports {imported}"
-        leaf = importer in ("files", "netcdf", "machine", "stresses", "ledger", "strata", "currency")
+        leaf = importer in ("files", "netcdf", "machine", "stresses", "ledger", "strata", "currency", "effort")
         assert not leaf or imported in ("base", "machine", "files", "netcdf"), (importer, imported)
 
 
