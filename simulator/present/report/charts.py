@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ... import effort
 from ...analysis.by_target import minimum_by_target
 from ...analysis.exact_curve import exact_curve
 from ...analysis.fan import fan
@@ -132,7 +133,7 @@ BEARERS = Chart(
 
 def pictures(contents: Contents) -> Iterator[Picture]:
     """Every chart that this ledger has the figures for, drawn."""
-    for number, chart in enumerate(CHARTS, start=1):
+    for number, chart in effort.each(enumerate(CHARTS, start=1), "pictures of the report"):
         if chart.is_for(contents):
             yield picture_of(chart, contents, f"picture-{number}")
 
