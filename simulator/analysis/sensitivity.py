@@ -93,28 +93,13 @@ def sensitivity(
             advance()
             return found
 
-        return _answered(scenario, chosen, value, statistic, members, margin, points, confidence, seed)
+        def at(inputs: Array) -> Array:
+            rows = [[one.change.at(float(x)) for one, x in zip(chosen, row, strict=True)] for row in inputs]
+            return np.array([[value(changes) for changes in rows]])
 
-
-def _answered(
-    scenario: Scenario,
-    chosen: Sequence[Range],
-    value: Callable[[Sequence[Change]], float],
-    statistic: str,
-    members: int | None,
-    margin: float,
-    points: int,
-    confidence: float,
-    seed: int,
-) -> xr.Dataset:
-    """The answer from the exact statistic as a function of what turns out."""
-    tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
-
-    def at(inputs: Array) -> Array:
-        rows = [[one.change.at(float(x)) for one, x in zip(chosen, row, strict=True)] for row in inputs]
-        return np.array([[value(changes) for changes in rows]])
-
-    evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
+        evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        as_agreed = value([])
     found, intervals = (np.clip(part, 0, 1) for part in (_indices(evaluated), _bootstrap(evaluated, confidence, seed)))
     answer = xr.Dataset(
         coords={"input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"]}
@@ -122,7 +107,7 @@ def _answered(
     for row, name in enumerate(("first_order", "total_order")):
         answer[name] = "input", found[row]
         answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
-    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), value([])
+    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
     described = _described(answer, scenario, chosen, statistic, points, confidence)
     size = members or scenario.population_sizes[-1]
     return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
