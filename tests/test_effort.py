@@ -16,6 +16,7 @@ from click.testing import CliRunner
 import simulator as sim
 from simulator import effort
 from simulator.analysis import exactness, statistics
+from simulator.analysis.precision import parse_target, simulate_until
 from simulator.effort import Work, duration
 from simulator.present.cli import main
 from simulator.scenario import scenario_from
@@ -270,7 +271,7 @@ def test_each_verb_tells_how_far_it_is_where_nobody_looks_at_a_terminal(
 def test_a_run_until_a_figure_is_precise_foretells_its_end(folder: Path) -> None:
     shares = []
 
-    target = sim.analysis.precision.parse_target("p_overspend(0.03) ± 0.01")
+    target = parse_target("p_overspend(0.03) ± 0.01")
     scenario = sim.load(folder / "small.toml")
     original = effort.Task.__call__
 
@@ -281,7 +282,7 @@ def test_a_run_until_a_figure_is_precise_foretells_its_end(folder: Path) -> None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(effort.Task, "__call__", called)
-        drawn = sim.simulate_until(scenario, target)
+        drawn = simulate_until(scenario, target)
     needed = drawn.sizes["replicate"]
     assert needed > 3_000 and all(abs(total - needed) < 0.25 * needed + 1_000 for _, total in shares)
 
