@@ -102,10 +102,11 @@ def summarise(
 
 def _expect(ledger: xr.Dataset, rule: ExclusionRule) -> None:
     """Say what statistics of these draws take, and refuse what takes too long or too much memory."""
-    points, sizes = len(books.sweep(ledger, rule)), ledger.sizes
+    sizes = ledger.sizes
+    points = 1 if rule.fixed_thresholds() else sizes.get("threshold", 1)
     sets = np.unique(ledger["parameter_draw"].values).size if "parameter_draw" in ledger.coords else 1
-    work = effort.summing(sizes["replicate"], sizes.get("population_size", sizes.get("unit", 1)), points)
-    work = work.also(effort.moments(sizes["segment"], points, sets, sizes.get("shock", 0) + 1), 2)
+    work = effort.summing(sizes.get("replicate", 1), sizes.get("population_size", sizes.get("unit", 1)), points)
+    work = work.also(effort.moments(sizes.get("segment", 1), points, sets, sizes.get("shock", 0) + 1), 2)
     effort.expect("statistics", work, "simulation.thresholds", points, "ask for fewer thresholds, sizes or replicates")
 
 
