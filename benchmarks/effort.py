@@ -14,7 +14,7 @@ from typing import Any
 
 import simulator as sim
 from simulator import effort, runs
-from simulator.analysis.exact import laws_work
+from simulator.analysis.statistics.exact import laws_work
 from simulator.engine.simulate import cores
 from simulator.scenario import Scenario, scenario_from
 

@@ -22,7 +22,7 @@ from rows import write_costs
 from tqdm import tqdm
 
 import simulator as sim
-from simulator.present.cli import main as simulator_verbs
+from simulator.present.cli.main import main as simulator_verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW = "200"

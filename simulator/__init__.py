@@ -18,44 +18,39 @@ __version__ = "0.2.0.dev0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
-    from .analysis.by_target import minimum_by_target as minimum_by_target
-    from .analysis.describe import describe as describe
-    from .analysis.detection import detection as detection
-    from .analysis.exact import exact as exact
-    from .analysis.exact_curve import exact_curve as exact_curve
-    from .analysis.exact_settlement import exact_settlement as exact_settlement
-    from .analysis.exceedance import exceedance as exceedance
-    from .analysis.fan import fan as fan
-    from .analysis.funnel import funnel as funnel
-    from .analysis.layers import layers as layers
-    from .analysis.luck import luck as luck
-    from .analysis.minimum import minimum_population as minimum_population
-    from .analysis.minimum_rate import load_minimum_rate as load_minimum_rate
-    from .analysis.pricing import compare_rules as compare_rules
-    from .analysis.pricing import fair_price as fair_price
-    from .analysis.published import beside_published as beside_published
-    from .analysis.reverse import reverse_stress as reverse_stress
-    from .analysis.sensitivity import sensitivity as sensitivity
-    from .analysis.statistics import summarise as summarise
-    from .analysis.stress import stress as stress
-    from .analysis.systematic import variance_by_source as variance_by_source
-    from .analysis.viable import viable_terms as viable_terms
-    from .analysis.viable import viable_threshold as viable_threshold
+    from .analysis.designs.detection import detection as detection
+    from .analysis.designs.exact_settlement import exact_settlement as exact_settlement
+    from .analysis.designs.layers import layers as layers
+    from .analysis.designs.minimum_rate import load_minimum_rate as load_minimum_rate
+    from .analysis.designs.pricing import compare_rules as compare_rules
+    from .analysis.designs.pricing import fair_price as fair_price
+    from .analysis.luck.exact_curve import exact_curve as exact_curve
+    from .analysis.luck.exceedance import exceedance as exceedance
+    from .analysis.luck.fan import fan as fan
+    from .analysis.luck.funnel import funnel as funnel
+    from .analysis.luck.luck import luck as luck
+    from .analysis.luck.systematic import variance_by_source as variance_by_source
+    from .analysis.size.by_target import minimum_by_target as minimum_by_target
+    from .analysis.size.minimum import minimum_population as minimum_population
+    from .analysis.size.published import beside_published as beside_published
+    from .analysis.size.viable import viable_terms as viable_terms
+    from .analysis.size.viable import viable_threshold as viable_threshold
+    from .analysis.statistics.describe import describe as describe
+    from .analysis.statistics.exact import exact as exact
+    from .analysis.statistics.summary import summarise as summarise
+    from .analysis.stress.reverse import reverse_stress as reverse_stress
+    from .analysis.stress.sensitivity import sensitivity as sensitivity
+    from .analysis.stress.stress import stress as stress
     from .base import SimulatorError as SimulatorError
-    from .contracts.actuals import load_designs as load_designs
-    from .contracts.actuals import settle_actuals as settle_actuals
-    from .contracts.compare import compare as compare
     from .contracts.design import Design as Design
     from .contracts.exclusion import Banded as Banded
     from .contracts.exclusion import Cap as Cap
     from .contracts.exclusion import CarveOut as CarveOut
     from .contracts.exclusion import Coinsure as Coinsure
-    from .contracts.payoff import payoff as payoff
-    from .contracts.settle import settle as settle
     from .costs.calibrate import calibrate as calibrate
-    from .costs.fit import fit as fit
-    from .costs.fit import fit_bands as fit_bands
-    from .costs.fit import model_population as model_population
+    from .fitting.fit import fit as fit
+    from .fitting.fit import fit_bands as fit_bands
+    from .fitting.fit import model_population as model_population
     from .ledger import by_unit as by_unit
     from .ledger import merge as merge
     from .ledger import open_ledger as open_ledger
@@ -67,6 +62,11 @@ if TYPE_CHECKING:
     from .runs import simulate as simulate
     from .scenario import Scenario as Scenario
     from .scenario import load as load
+    from .settlement.actuals import load_designs as load_designs
+    from .settlement.actuals import settle_actuals as settle_actuals
+    from .settlement.compare import compare as compare
+    from .settlement.payoff import payoff as payoff
+    from .settlement.settle import settle as settle
     from .stresses import load_stresses as load_stresses
 
 _HOMES = {
@@ -77,49 +77,49 @@ _HOMES = {
     "Design": ".contracts.design",
     "Scenario": ".scenario",
     "SimulatorError": ".base",
-    "beside_published": ".analysis.published",
+    "beside_published": ".analysis.size.published",
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
-    "compare": ".contracts.compare",
-    "compare_rules": ".analysis.pricing",
-    "describe": ".analysis.describe",
-    "detection": ".analysis.detection",
-    "exact": ".analysis.exact",
-    "exact_curve": ".analysis.exact_curve",
-    "exact_settlement": ".analysis.exact_settlement",
-    "exceedance": ".analysis.exceedance",
+    "compare": ".settlement.compare",
+    "compare_rules": ".analysis.designs.pricing",
+    "describe": ".analysis.statistics.describe",
+    "detection": ".analysis.designs.detection",
+    "exact": ".analysis.statistics.exact",
+    "exact_curve": ".analysis.luck.exact_curve",
+    "exact_settlement": ".analysis.designs.exact_settlement",
+    "exceedance": ".analysis.luck.exceedance",
     "extend": ".runs",
-    "fair_price": ".analysis.pricing",
-    "fan": ".analysis.fan",
-    "fit": ".costs.fit",
-    "fit_bands": ".costs.fit",
-    "funnel": ".analysis.funnel",
-    "layers": ".analysis.layers",
+    "fair_price": ".analysis.designs.pricing",
+    "fan": ".analysis.luck.fan",
+    "fit": ".fitting.fit",
+    "fit_bands": ".fitting.fit",
+    "funnel": ".analysis.luck.funnel",
+    "layers": ".analysis.designs.layers",
     "load": ".scenario",
-    "load_designs": ".contracts.actuals",
-    "load_minimum_rate": ".analysis.minimum_rate",
+    "load_designs": ".settlement.actuals",
+    "load_minimum_rate": ".analysis.designs.minimum_rate",
     "load_stresses": ".stresses",
-    "luck": ".analysis.luck",
+    "luck": ".analysis.luck.luck",
     "merge": ".ledger",
-    "minimum_by_target": ".analysis.by_target",
-    "minimum_population": ".analysis.minimum",
-    "model_population": ".costs.fit",
+    "minimum_by_target": ".analysis.size.by_target",
+    "minimum_population": ".analysis.size.minimum",
+    "model_population": ".fitting.fit",
     "open_ledger": ".ledger",
-    "payoff": ".contracts.payoff",
+    "payoff": ".settlement.payoff",
     "plots": ".present.plots",
     "retained_cost": ".ledger",
-    "reverse_stress": ".analysis.reverse",
+    "reverse_stress": ".analysis.stress.reverse",
     "save": ".ledger",
-    "sensitivity": ".analysis.sensitivity",
-    "settle": ".contracts.settle",
-    "settle_actuals": ".contracts.actuals",
+    "sensitivity": ".analysis.stress.sensitivity",
+    "settle": ".settlement.settle",
+    "settle_actuals": ".settlement.actuals",
     "simulate": ".runs",
-    "stress": ".analysis.stress",
-    "summarise": ".analysis.statistics",
+    "stress": ".analysis.stress.stress",
+    "summarise": ".analysis.statistics.summary",
     "table": ".present.show",
-    "variance_by_source": ".analysis.systematic",
-    "viable_terms": ".analysis.viable",
-    "viable_threshold": ".analysis.viable",
+    "variance_by_source": ".analysis.luck.systematic",
+    "viable_terms": ".analysis.size.viable",
+    "viable_threshold": ".analysis.size.viable",
 }
 
 __all__ = sorted(_HOMES)

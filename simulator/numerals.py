@@ -159,3 +159,10 @@ def _listed(values: list[Decimal]) -> str:
 
 def _unmistakably(values: list[Decimal]) -> str:
     return "'" + "; ".join(f"{value:f}" for value in values) + "'" if len(values) > 1 else f"{values[0]:f}"
+
+
+def figures(number: float, significant: int = 6) -> float:
+    """A number to so many significant figures: six are enough for a model, and too few for a patient's bill."""
+    if not math.isfinite(number) or number == 0:
+        return float(number)
+    return float(f"{number:.{significant}g}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.contracts.clearing import apply_terms, clear
 from simulator.contracts.context import Context
 from simulator.contracts.design import Design
+from simulator.settlement.clearing import apply_terms, clear
 
 BUDGET = 1_000.0
 LADDER = (0.80, 0.85, 0.90, 0.95, 1.00, 1.05, 1.10, 1.15, 1.20)

@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 
 from simulator.base import SimulatorError
-from simulator.contracts.actuals import load_designs, settle_actuals
 from simulator.contracts.design import Design
+from simulator.settlement.actuals import load_designs, settle_actuals
 
 HALF = Design(name="half", terms=[{"kind": "share", "gain": 0.5, "loss": 0.3}])
 

@@ -10,14 +10,14 @@ from conftest import ROOT
 from ladders import context
 
 import simulator as sim
-from simulator.contracts.actuals import load_designs
-from simulator.contracts.clearing import apply_terms, clear
-from simulator.contracts.compare import compare, comparison_json, imbalance
-from simulator.contracts.payoff import payoff
-from simulator.contracts.settle import settle
 from simulator.ledger import by_unit
 from simulator.present.verdicts import verdicts
 from simulator.runs import with_simulation
+from simulator.settlement.actuals import load_designs
+from simulator.settlement.clearing import apply_terms, clear
+from simulator.settlement.compare import compare, comparison_json, imbalance
+from simulator.settlement.payoff import payoff
+from simulator.settlement.settle import settle
 
 FILES = sorted((ROOT / "configs" / "arrangements").glob("*.toml"))
 

@@ -18,7 +18,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.ledger import fingerprint
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 
 GOOD = """
 title = "small"
@@ -201,7 +201,9 @@ def test_a_failed_check_is_loud_and_has_its_own_exit_code(scenario: Path, monkey
 
 
 def test_help_and_version_load_no_numerical_library() -> None:
-    probe = "import sys; from simulator.present.cli import main; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    probe = (
+        "import sys; from simulator.present.cli.main import main; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     assert not any(f"'{name}'" in loaded for name in ("numba", "scipy", "xarray", "matplotlib", "pandas"))
 
@@ -219,10 +221,13 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processor time of another process")
-def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_keeps_what_was_finished_and_leaves_no_half_file(
+    stop: int, code: int, scenario: Path, tmp_path: Path
+) -> None:
     scenario.write_text(replaced("replicates = 200", "replicates = 300_000").replace("4_000]", "400_000]"))
     out = tmp_path / "r.nc"
-    command = [sys.executable, "-m", "simulator.present.cli", "run", str(scenario), "--out", str(out)]
+    command = [sys.executable, "-m", "simulator", "run", str(scenario), "--out", str(out)]
     running = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -234,9 +239,9 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, 
     )
     while _cpu_seconds(running.pid) < 6 and running.poll() is None:  # well past imports, into the draws
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(stop)
     said = running.communicate(timeout=60)[1]
-    assert running.returncode == 130, said
+    assert running.returncode == code, said
     assert "Traceback" not in said
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left in (["small.toml"], ["r.nc", "small.toml"])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 import simulator as sim
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 
 WHITTINGTON = ROOT / "configs" / "arrangements" / "20-whittington.toml"
 AXENE = """

@@ -10,10 +10,10 @@ import pytest
 from conftest import KINDS, make
 
 import simulator as sim
-from simulator.contracts.compare import compare, comparison_json, comparison_rows
 from simulator.contracts.design import Design
-from simulator.contracts.settle import settle
 from simulator.ledger import by_unit
+from simulator.settlement.compare import compare, comparison_json, comparison_rows
+from simulator.settlement.settle import settle
 
 DESIGNS = (
     Design(name="tariff", terms=[{"kind": "no_risk"}]),
@@ -79,10 +79,10 @@ def test_differences_are_paired(outcome, compared):
 
 @pytest.fixture(scope="module")
 def runs():
-    """A hundred runs of two hundred replicates each."""
-    ledger = sim.simulate(make(simulation={"replicates": 20_000, "population_sizes": [250]}))
+    """Sixty runs of two hundred replicates each, which know their own sd to 9%."""
+    ledger = sim.simulate(make(simulation={"replicates": 12_000, "population_sizes": [250]}))
     outcome = settle(ledger, DESIGNS[:2])
-    return [compare(outcome.isel(replicate=slice(start, start + 200))) for start in range(0, 20_000, 200)]
+    return [compare(outcome.isel(replicate=slice(start, start + 200))) for start in range(0, 12_000, 200)]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from conftest import KINDS, RARE, SHOCKS, alone, make
 
 import simulator as sim
 from simulator.contracts.design import Design
-from simulator.contracts.populations import Populations
-from simulator.contracts.settle import settle
 from simulator.costs.conditional import kept_means
 from simulator.costs.model import CostModel
 from simulator.costs.moments import Exact
+from simulator.settlement.populations import Populations
+from simulator.settlement.settle import settle
 
 HEADS = np.array([[70, 30], [700, 300]])
 RULES = {"none": [], "cap": [(1.0, 0.0)], "carve out": [(0.0, 1.0)], "coinsured": [(0.8, 0.0)]}

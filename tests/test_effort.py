@@ -15,10 +15,11 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator import effort
-from simulator.analysis import exactness, statistics
-from simulator.analysis.precision import parse_target, simulate_until
+from simulator.analysis.statistics import self_check as exactness
+from simulator.analysis.statistics import summary as statistics
+from simulator.analysis.statistics.precision import parse_target, simulate_until
 from simulator.effort import Work, duration
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.scenario import scenario_from
 
 SMALL = """

@@ -12,10 +12,10 @@ from conftest import LOGNORMAL, RARE, ROOT, SHOCKS, SPLICED, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.exact import law_of
-from simulator.analysis.exactness import cells_of
-from simulator.analysis.limiting import overspend_of
-from simulator.present.cli import main
+from simulator.analysis.luck.infinite_population import overspend_of
+from simulator.analysis.statistics.exact import law_of
+from simulator.analysis.statistics.self_check import cells_of
+from simulator.present.cli.main import main
 from simulator.runs import heads
 
 LEVELS = (0.95, 0.99, 0.995)

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from conftest import ROOT, make
 
 import simulator as sim
-from simulator.analysis.exact_comparison import with_exact
-from simulator.contracts.compare import comparison_json
+from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import Design
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.text_settle import comparison_report
 from simulator.present.verdicts import verdicts
+from simulator.settlement.compare import comparison_json
 
 INF = math.inf
 MEASURE = {"name": "m", "target": 1.0, "minimum": 0.0, "mean": 0.4, "sd": 0.1}
@@ -136,7 +136,7 @@ def test_what_the_exact_engine_refuses_is_left_to_the_draws():
 
 
 def test_a_law_that_the_engine_is_unsure_of_is_left_to_the_draws(monkeypatch, outcome):
-    import simulator.analysis.exact_comparison as module
+    import simulator.analysis.designs.exact_comparison as module
 
     exact = module.exact_settlement
 

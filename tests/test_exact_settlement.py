@@ -7,9 +7,9 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.analysis.exact import law_of
-from simulator.analysis.exact_settlement import exact_settlement, expectation, needs_draws
-from simulator.analysis.exactness import cells_of
+from simulator.analysis.designs.exact_settlement import exact_settlement, expectation, needs_draws
+from simulator.analysis.statistics.exact import law_of
+from simulator.analysis.statistics.self_check import cells_of
 from simulator.runs import heads
 
 INF = float("inf")

@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 import simulator as sim
-from simulator.contracts.populations import Populations
 from simulator.ledger import fingerprint
 from simulator.runs import scenario_of, with_simulation
 from simulator.scenario import scenario_from
+from simulator.settlement.populations import Populations
 from simulator.stresses import MeanCost, Stress
 
 VALUES = np.exp(np.random.default_rng(5).normal(6.5, 1.4, 400)).round(2).tolist()

@@ -17,7 +17,7 @@ import simulator as sim
 from simulator import files
 from simulator.files import check_writable, write_whole
 from simulator.machine import host
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.runs import expected_size
 
 SCENARIO = str(ROOT / "configs" / "east_sussex.toml")

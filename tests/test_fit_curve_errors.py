@@ -10,17 +10,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from simulator.costs.fit import default_thresholds, fit, fit_bands
-from simulator.costs.fitting import curve_errors
-from simulator.costs.fitting.curve_errors import (
-    cell_mean_error,
-    limited_mean_error,
-    p_above_error,
-    top_share_error,
-)
-from simulator.costs.fitting.goodness import LEVELS, amounts_for
-from simulator.costs.fitting.groups import groups_of
-from simulator.costs.fitting.sample import Sample, sample_of
+from simulator.fitting import curve_errors
+from simulator.fitting.curve_errors import cell_mean_error, limited_mean_error, p_above_error, top_share_error
+from simulator.fitting.disclose.groups import groups_of
+from simulator.fitting.fit import default_thresholds, fit, fit_bands
+from simulator.fitting.goodness import LEVELS, amounts_for
+from simulator.fitting.read.sample import Sample, sample_of
 
 Array = NDArray[np.float64]
 REPLICATES, PEOPLE = 1_500, 1_200

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from simulator.costs.fit import default_thresholds, fit
-from simulator.costs.fitting import held_out, measures, tails
-from simulator.costs.fitting.bodies import FAMILIES
-from simulator.costs.fitting.empirical import resampled
-from simulator.costs.fitting.held_out import Half
-from simulator.costs.fitting.laws import law_of
-from simulator.costs.fitting.sample import Sample, sample_of
+from simulator.fitting import held_out, measures
+from simulator.fitting.fit import default_thresholds, fit
+from simulator.fitting.held_out import Half
+from simulator.fitting.laws import tails
+from simulator.fitting.laws.bodies import FAMILIES
+from simulator.fitting.laws.empirical import resampled
+from simulator.fitting.laws.spliced import law_of
+from simulator.fitting.read.sample import Sample, sample_of
 from simulator.present.text_fit import fit_report, runner_up_tables, verdicts
 
 Array = NDArray[np.float64]

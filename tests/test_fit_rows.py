@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from simulator.base import SimulatorError
-from simulator.costs.fit import fit
-from simulator.costs.fitting.rows import Rows, clean, reading
+from simulator.fitting.fit import fit
+from simulator.fitting.read.rows import Rows, clean, reading
 
 RANDOM = np.random.default_rng(11)
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.costs.fitting.measures import People
-from simulator.costs.fitting.model_file import read_model
+from simulator.costs.model_file import read_model
+from simulator.fitting.measures import People
 
 CONFIG = ROOT / "configs" / "synpuf.toml"
 DOUBT = ROOT / "configs" / "synpuf_doubt.toml"
@@ -35,7 +35,7 @@ def test_it_runs() -> None:
     assert np.all(np.diff(summary["cv"].values, axis=0) < 0)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_it_runs_under_its_parameter_sets() -> None:
     scenario = sim.load(DOUBT)
     few = scenario.simulation.model_copy(update={"replicates": 160, "population_sizes": (1_000, 100_000)})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from simulator.base import SimulatorError
-from simulator.costs.fitting.where import parse
-from simulator.rows.cells import column_of
+from simulator.fitting.read.where import parse
+from simulator.rows.columns.cells import column_of
 
 COLUMNS = {
     "months": column_of([12.0, 11.0, 12.0, np.nan]),

@@ -9,31 +9,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
-    ("base", "numerals"),
+    ("base", "numerals", "stopping"),
     ("machine",),
     ("files", "netcdf", "stresses", "currency", "effort"),
     ("rows",),
     ("ledger", "strata"),
     ("costs",),
+    ("fitting",),
     ("engine",),
-    ("contracts: the terms",),
+    ("contracts",),
     ("scenario", "unusual"),
     ("runs",),
-    ("contracts",),
+    ("settlement",),
     ("analysis",),
     ("present",),
     ("__init__", "__main__"),
 )
 """From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
 
-TERMS = {
-    "accounts", "activity", "amounts", "budget", "clearing", "context", "design", "exclusion", "limits", "mitigation",
-    "parties", "quality", "sharing", "transfers",
-}  # fmt: skip
-"""Files of `contracts/` that say what a term is; the others do the work, with the ledger and the runs."""
-
 UPWARD = {
-    ("costs.fitting.fitted", "scenario"): "`FittedModel.scenario()` is the method that a notebook asks for a scenario",
+    ("fitting.fitted", "scenario"): "`FittedModel.scenario()` is the method that a notebook asks for a scenario",
 }
 """Imports that climb, each with its reason; they stand inside a function, so that nothing is loaded before its turn."""
 
@@ -49,8 +44,8 @@ def test_imports_go_down_the_floors_only():
 
 def test_terms_know_no_more_than_terms_and_cost_models():
     for importer, imported in imports_of(ROOT):
-        if floor_name(importer) == "contracts: the terms":
-            assert floor_name(imported) in ("base", "costs", "contracts: the terms"), f"{importer} imports {imported}"
+        if room_of(importer) == "contracts":
+            assert room_of(imported) in ("base", "costs", "contracts"), f"{importer} imports {imported}"
 
 
 def test_the_ground_knows_nothing_of_the_house():
@@ -64,7 +59,7 @@ def test_plots_compute_nothing():
     """A picture takes a Dataset: it asks nobody for a figure."""
     for importer, imported in imports_of(ROOT):
         if importer.startswith("present.plots."):
-            assert floor_name(imported) in ("base", "files", "ledger", "present"), f"{importer} imports {imported}"
+            assert room_of(imported) in ("base", "files", "ledger", "present"), f"{importer} imports {imported}"
 
 
 def test_no_two_files_import_each_other():
@@ -162,13 +157,12 @@ def _targets(statement: ast.stmt, package: list[str], files: Mapping[str, Path])
         yield from [inner] if inner in files else [module] if module in files else []
 
 
-def floor_name(file: str) -> str:
-    room, _, rest = file.partition(".")
-    return "contracts: the terms" if room == "contracts" and rest in TERMS else room
+def room_of(file: str) -> str:
+    return file.partition(".")[0]
 
 
 def floor_of(file: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if floor_name(file) in rooms)
+    return next(number for number, rooms in enumerate(FLOORS) if room_of(file) in rooms)
 
 
 def climbing(imports: Mapping[Import, bool] | set[Import]) -> list[Import]:

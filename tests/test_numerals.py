@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulator as sim
-from simulator.analysis.precision import Target, parse_target
+from simulator.analysis.statistics.precision import Target, parse_target
 from simulator.numerals import NumeralError, number, numbers
-from simulator.present.cli import main
-from simulator.present.demo import main as demo
-from simulator.present.given import Amount, Fraction, Ratio, Several, Shares, Whole
+from simulator.present.cli.demo import main as demo
+from simulator.present.cli.main import main
+from simulator.present.cli.option_types import Amount, Fraction, Ratio, Several, Shares, Whole
 
 SAME = {
     "1500": ("1,500", "1_500", "1 500", "1.5k", "1.5K", "0.0015m", "1.5e3", " 1500 ", "+1500", "1\u202f500", "1500.0"),

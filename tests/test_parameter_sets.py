@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from simulator.present.text_check import check_table
 
 import simulator as sim
-from simulator.analysis.exactness import cells_of
-from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.sample_moments import leading, sample_moments
-from simulator.analysis.stressed import truth_of
-from simulator.costs.fit import FittedModel, fit
+from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.statistics.sample_moments import leading, sample_moments
+from simulator.analysis.statistics.self_check import cells_of
+from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.costs.model import CostModel, Population
 from simulator.costs.moments import TotalMoments, mixture
 from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
+from simulator.fitting.fit import FittedModel, fit
 from simulator.ledger import fingerprint
-from simulator.present.cli import main
-from simulator.present.text_check import check_table
+from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, strata_of
@@ -426,7 +426,7 @@ def test_tables_are_built_once_for_a_set(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.jit_off
 def test_every_set_of_a_population_is_the_one_of_the_fit() -> None:
-    from simulator.costs.fitting.parameter_sets import population_of_set
+    from simulator.fitting.parameter_sets import population_of_set
 
     known = Population.model_validate({"segments": SEGMENTS})
     drawn = {part["segment"]: {k: tuple(v) for k, v in part.items() if k != "segment"} for part in SETS}  # type: ignore[attr-defined]
@@ -553,7 +553,7 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
     ledger = sim.simulate(with_simulation(whole, replicates=300 * 150), progress=False)
@@ -769,7 +769,7 @@ def fitted() -> FittedModel:
     return fit({"total": costs, "band": band}, cost="total", segment="band", thresholds=[20_000.0], sets=12)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
     shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
     plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ladders import BUDGET, cleared, context, surplus
 
 from simulator.contracts.accounts import Accounts
-from simulator.contracts.clearing import clear
 from simulator.contracts.design import Design
 from simulator.contracts.parties import Party, divide, weights
+from simulator.settlement.clearing import clear
 
 THREE = (
     Party(name="commissioner", funds=1.0, influence=1.0),

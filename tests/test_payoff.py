@@ -12,11 +12,11 @@ from ladders import LADDER, settled
 import simulator as sim
 from simulator.base import SimulatorError
 from simulator.contracts.design import Design
-from simulator.contracts.payoff import EXPECTED, payoff
-from simulator.contracts.populations import Populations
-from simulator.contracts.settle import settle
 from simulator.present.text_settle import payoff_report
 from simulator.runs import with_simulation
+from simulator.settlement.payoff import EXPECTED, payoff
+from simulator.settlement.populations import Populations
+from simulator.settlement.settle import settle
 
 SHARED = Design(name="shared", terms=[{"kind": "minimum_rate"}, {"kind": "share", "gain": 0.5, "loss": 0.3}])
 AQC = Design(

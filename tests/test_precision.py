@@ -9,7 +9,7 @@ import pytest
 from conftest import alone, make
 
 import simulator as sim
-from simulator.analysis.precision import Target, parse_target, simulate_until
+from simulator.analysis.statistics.precision import Target, parse_target, simulate_until
 from simulator.ledger import fingerprint
 
 

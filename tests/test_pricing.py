@@ -10,7 +10,7 @@ from conftest import LOGNORMAL, RARE, SHOCKS, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.pricing import compare_rules, fair_price
+from simulator.analysis.designs.pricing import compare_rules, fair_price
 from simulator.contracts.exclusion import Banded, Step
 from simulator.present.text_answers import price_report
 

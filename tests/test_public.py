@@ -72,14 +72,14 @@ def test_the_readmes_scenario_is_one() -> None:
 
 
 def test_the_readmes_commands_exist() -> None:
-    from simulator.present.cli import main
+    from simulator.present.cli.main import main
 
     verbs = set(re.findall(r"`simulator (\w+)", (ROOT / "README.md").read_text()))
     assert verbs and verbs <= set(main.commands)
 
 
 def test_files_that_the_words_name_exist() -> None:
-    from simulator.present.cli import main
+    from simulator.present.cli.main import main
 
     words = (ROOT / "README.md").read_text() + "".join(verb.help or "" for verb in main.commands.values())
     named = set(re.findall(r"configs/[\w./-]+\.toml", words))

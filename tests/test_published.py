@@ -9,8 +9,8 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.analysis.limiting import with_sizes
-from simulator.analysis.published import FINDINGS
+from simulator.analysis.luck.infinite_population import with_sizes
+from simulator.analysis.size.published import FINDINGS
 
 
 @pytest.fixture(scope="module")

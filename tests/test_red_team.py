@@ -19,13 +19,13 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array, diags_array, vstack
 
 from simulator.base import SimulatorError
-from simulator.costs.fit import FittedModel, fit
-from simulator.costs.fitting.disclosure import dominated, identifies
-from simulator.costs.fitting.groups import groups_of
-from simulator.costs.fitting.sample import Sample, sample_of
-from simulator.present.cli_fit import fit as verb
+from simulator.fitting.disclose.disclosure import dominated, identifies
+from simulator.fitting.disclose.groups import groups_of
+from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.read.sample import Sample, sample_of
+from simulator.present.cli.fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report, fit_rows
-from simulator.rows.cells import column_of
+from simulator.rows.columns.cells import column_of
 
 Array = NDArray[np.float64]
 
@@ -219,7 +219,7 @@ def test_what_is_observed_rests_on_groups_whatever_the_law(family: str) -> None:
 
 def _sample(costs: Array, model: FittedModel) -> Sample:
     """The sample of a fit of one segment, with the amounts at which it was told."""
-    from simulator.costs.fitting.goodness import amounts_for
+    from simulator.fitting.goodness import amounts_for
 
     plain = sample_of(costs, np.ones(costs.size))
     return sample_of(costs, np.ones(costs.size), cuts=tuple(dict.fromkeys([*model.thresholds, *amounts_for([plain])])))

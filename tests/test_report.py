@@ -19,10 +19,10 @@ from conftest import KINDS, alone, make
 from html_tables import Read, read_report
 
 import simulator as sim
-from simulator.analysis.exact_comparison import with_exact
-from simulator.analysis.sizing import minimum_on_grid
+from simulator.analysis.designs.exact_comparison import with_exact
+from simulator.analysis.size.grid import minimum_on_grid
 from simulator.contracts.design import with_reference
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.report import gather, write_html, write_workbook
 from simulator.present.report.answer import answer_text
 from simulator.present.report.names import money_told

@@ -15,7 +15,6 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
-from simulator.contracts.compare import comparison_json
 from simulator.contracts.design import with_reference
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text, carried
@@ -30,6 +29,7 @@ from simulator.present.report.stressed import MOST_REPLICATES
 from simulator.present.report.terms import budget_table, term_tables
 from simulator.present.text import percent as full_percent
 from simulator.present.verdicts import verdicts
+from simulator.settlement.compare import comparison_json
 
 matplotlib.use("Agg")
 

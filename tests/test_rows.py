@@ -18,14 +18,14 @@ import pandas as pd
 import pytest
 
 from simulator.base import SimulatorError
-from simulator.contracts.actuals import settle_actuals
 from simulator.contracts.design import Design
-from simulator.contracts.reading import PUBLIC, year_end_rows
-from simulator.costs.fitting.rows import Rows, clean, reading
-from simulator.rows.cells import column_of
-from simulator.rows.column import plain_numbers
-from simulator.rows.numbers import number_of
-from simulator.rows.source import MOST_ROWS
+from simulator.fitting.read.rows import Rows, clean, reading
+from simulator.rows.columns.cells import column_of
+from simulator.rows.columns.column import plain_numbers
+from simulator.rows.columns.numbers import number_of
+from simulator.rows.files.source import MOST_ROWS
+from simulator.settlement.actuals import settle_actuals
+from simulator.settlement.reading import PUBLIC, year_end_rows
 
 HALF = Design(name="half", terms=({"kind": "share", "gain": 0.5, "loss": 0.5},))
 
@@ -73,7 +73,7 @@ def test_a_row_with_more_fields_is_refused_by_its_number(tmp_path: Path, at: int
 def test_a_long_row_is_found_wherever_the_file_is_cut_into_parts(
     tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulator.rows.text._MOST_CELLS", 1)
+    monkeypatch.setattr("simulator.rows.files.text._MOST_CELLS", 1)
     rows = ["a,5"] * 1_000
     assert cleaned(wrote(tmp_path, "\n".join(["band,total", *rows]))).cost.sum() == 5_000
     rows[at] += ",,9"
@@ -611,7 +611,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_of_another_kind_is_refused(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.rows.stream._SMALL", 1 << 21)
+    monkeypatch.setattr("simulator.rows.files.stream._SMALL", 1 << 21)
     name, content, sentence = REFUSED[case]
     path = wrote(tmp_path, content, name)
     for ask in (lambda: cleaned(path), lambda: settled(path)):
@@ -652,21 +652,21 @@ def test_rows_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pyte
     parquet.write_table(arrow.table({"total": arrow.array(np.ones(MOST_ROWS - 1, np.int8))}), path)
     with pytest.raises(SimulatorError, match="unpacks to far more"):
         cleaned(path)
-    monkeypatch.setattr("simulator.rows.text.MOST_ROWS", 10)
+    monkeypatch.setattr("simulator.rows.files.text.MOST_ROWS", 10)
     with pytest.raises(SimulatorError, match=r"more than .* rows"):
         cleaned(wrote(tmp_path, lines()))
 
 
 def test_a_line_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.rows.stream._LONGEST_LINE", 1 << 19)
+    monkeypatch.setattr("simulator.rows.files.stream._LONGEST_LINE", 1 << 19)
     path = wrote(tmp_path, lines() + "a" * (1 << 20))
     with pytest.raises(SimulatorError, match="a line of more than"):
         cleaned(path)
 
 
 def test_a_cell_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simulator.rows.stream._MOST_WAITING", 1 << 19)
-    monkeypatch.setattr("simulator.rows.text._MOST_CELLS", 1)
+    monkeypatch.setattr("simulator.rows.files.stream._MOST_WAITING", 1 << 19)
+    monkeypatch.setattr("simulator.rows.files.text._MOST_CELLS", 1)
     many = lines(n=200_000)
     assert cleaned(wrote(tmp_path, many)).cost.size == 200_000  # many rows are no long cell
     with pytest.raises(SimulatorError, match="a cell that does not end; look for a double quote"):

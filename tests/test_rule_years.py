@@ -12,10 +12,10 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.base import SimulatorError
-from simulator.contracts.actuals import load_designs, settle_actuals
 from simulator.contracts.design import Design
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.text_settle import actuals_report
+from simulator.settlement.actuals import load_designs, settle_actuals
 
 PUBLISHED = ROOT / "configs" / "published"
 YEARS = range(2016, 2025)

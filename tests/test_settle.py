@@ -11,12 +11,12 @@ import xarray as xr
 from conftest import KINDS, SHOCKS, make
 
 import simulator as sim
-from simulator.contracts.compare import imbalance
 from simulator.contracts.design import Design
-from simulator.contracts.populations import Populations
-from simulator.contracts.settle import settle
 from simulator.ledger import by_unit
 from simulator.runs import extend, with_simulation
+from simulator.settlement.compare import imbalance
+from simulator.settlement.populations import Populations
+from simulator.settlement.settle import settle
 
 MEASURES = {
     "measures": [{"name": str(k), "target": 0.75, "mean": 0.8, "sd": 0.05} for k in range(3)],

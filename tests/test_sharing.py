@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from simulator.contracts import sharing
 from simulator.contracts.activity import Block, CostAndVolume, MarginalRate, TariffAndBlock
-from simulator.contracts.clearing import apply_terms
 from simulator.contracts.design import Design
 from simulator.contracts.limits import AggregateStopLoss, CapAndCollar, GainCap, LossLimit, ProfitCap
 from simulator.contracts.sharing import (
@@ -30,6 +29,7 @@ from simulator.contracts.sharing import (
     SharingTerm,
     size_based_rate,
 )
+from simulator.settlement.clearing import apply_terms
 
 GLOBAL = Bands(gains=tuple(Band(upto=u, rate=r) for u, r in ((0.25, 1.0), (0.35, 0.5), (0.50, 0.25), (math.inf, 0.1))))
 PROFESSIONAL = Bands(

@@ -13,7 +13,7 @@ from test_exact import ALARM
 
 import simulator as sim
 from simulator import runs
-from simulator.analysis.exactness import cells_of
+from simulator.analysis.statistics.self_check import cells_of
 
 REPLICATES = 3_000
 THRESHOLDS = [2_500.0, math.inf]

@@ -11,18 +11,18 @@ import xarray as xr
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
+from simulator.present.cli.answers import size
+from simulator.present.text_answers import size_report, terms_report
 
 import simulator as sim
-from simulator.analysis.exact_minimum import exact_minimum
-from simulator.analysis.limiting import ENDLESS, limit_ledger, overspend_of, with_sizes
-from simulator.analysis.losses import loss_of, overspend_by_design
-from simulator.analysis.minimum import minimum_population, no_population_is_enough, rounded_up
-from simulator.analysis.sizing import SCALES, crossing, minimum_on_grid
-from simulator.analysis.targets import measure, target_of
-from simulator.analysis.viable import viable_terms, viable_threshold
+from simulator.analysis.designs.losses import loss_of, overspend_by_design
+from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.size.exact_minimum import exact_minimum
+from simulator.analysis.size.grid import SCALES, crossing, minimum_on_grid
+from simulator.analysis.size.minimum import minimum_population, no_population_is_enough, rounded_up
+from simulator.analysis.size.targets import measure, target_of
+from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.contracts.design import Design
-from simulator.present.cli_answers import size
-from simulator.present.text_answers import size_report, terms_report
 from simulator.runs import with_simulation
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))

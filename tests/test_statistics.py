@@ -11,7 +11,7 @@ import xarray as xr
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.statistics import exact_interval, summarise
+from simulator.analysis.statistics.summary import exact_interval, summarise
 from simulator.contracts.exclusion import Banded, Step
 
 SCENARIO = {

@@ -16,11 +16,11 @@ from conftest import ROOT, make
 
 import simulator as sim
 from simulator.__main__ import heed
-from simulator.analysis import precision
-from simulator.analysis.precision import parse_target, simulate_until
+from simulator.analysis.statistics import precision
+from simulator.analysis.statistics.precision import parse_target, simulate_until
 from simulator.ledger import fingerprint
-from simulator.present.cli import main
-from simulator.present.voice import Verb
+from simulator.present.cli.errors import Verb
+from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted
 
 SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
@@ -138,7 +138,7 @@ def test_a_stop_after_the_draws_keeps_all_of_them(tmp_path, monkeypatch: pytest.
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulator.analysis.statistics.summarise", stop)
+    monkeypatch.setattr("simulator.analysis.statistics.summary.summarise", stop)
     out = tmp_path / "r.nc"
     found = CliRunner().invoke(main, ["run", SCENARIO, "--replicates", "20", "--out", str(out)])
     assert found.exit_code == 130

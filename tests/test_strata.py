@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import simulator as sim
-from simulator.analysis.precision import Target
+from simulator.analysis.statistics.precision import Target
 from simulator.contracts.context import Array
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, counted_error, mean_and_error, share_and_error, share_error

@@ -12,7 +12,7 @@ from conftest import make
 
 import simulator as sim
 from simulator.contracts.design import with_reference
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
 from simulator.present.text import enough_already, provenance

@@ -13,7 +13,7 @@ from conftest import make
 import simulator as sim
 from simulator.base import columns_there
 from simulator.ledger import _ANSWERS, save
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 from simulator.stresses import Inflation, Stress
 
 CONFIGS = Path(__file__).parents[1] / "configs"

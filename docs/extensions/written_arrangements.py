@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 from sources import GENERATED, ROOT, digest
 
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 
 FOLDER = ROOT / "configs" / "arrangements"
 STAMP = GENERATED / "pictures" / "payoffs.txt"

@@ -4,7 +4,7 @@ import inspect
 
 import click
 
-from simulator.present.cli import main
+from simulator.present.cli.main import main
 
 
 def command_page() -> str:

@@ -38,8 +38,8 @@ ROOMS = {
 DEFAULT = "Load and draw"
 
 BESIDE = {
-    "Load and draw": ("simulator.runs.RunInterrupted", "simulator.analysis.precision.simulate_until"),
-    "Your own figures": ("simulator.costs.fit.FittedModel",),
+    "Load and draw": ("simulator.runs.RunInterrupted", "simulator.analysis.statistics.precision.simulate_until"),
+    "Your own figures": ("simulator.fitting.fit.FittedModel",),
 }
 """Documented with a group although they are not imported from the package itself: what public functions give."""
 

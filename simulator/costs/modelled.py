@@ -48,7 +48,7 @@ def from_model_file(raw: Any, info: ValidationInfo) -> Any:
 
 
 def _contents(path: Path, asked: ModelPopulation, currency: str | None) -> Population:
-    from .fitting.model_file import read_model
+    from .model_file import read_model
 
     try:
         population, sets, provenance = read_model(path)

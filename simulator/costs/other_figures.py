@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .fitting.disclosure import figures
+from ..numerals import figures
 from .severity import Severity, Spliced
 
 if TYPE_CHECKING:

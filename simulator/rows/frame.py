@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrow import nested, read_frame
-from .cells import NestedError, column_of
-from .column import Column
+from .columns.cells import NestedError, column_of
+from .columns.column import Column
+from .files.arrow import nested, read_frame
 from .headers import Headers
 from .layout import Layout
 from .names import Said

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..base import SimulatorError
-from .arrow import read_parquet
+from .files.arrow import read_parquet
+from .files.sheet import read_sheet
+from .files.source import Kind, kind_of
+from .files.text import read_text
 from .frame import read_memory
 from .layout import Layout
 from .names import Said
-from .sheet import read_sheet
-from .source import Kind, kind_of
 from .table import Choose, Table
-from .text import read_text
 from .totals import without_total
 
 _READERS: dict[Kind, Callable[[Path, Layout, Choose, Said], Table]] = {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .column import Column
+from .columns.column import Column
 from .headers import Headers
 
 

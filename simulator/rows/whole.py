@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .column import Column
+from .columns.column import Column
 from .headers import Headers
 from .layout import layout
 from .names import Said

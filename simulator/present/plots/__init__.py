@@ -1,20 +1,20 @@
 """Pictures: a Dataset in, matplotlib Axes out; one file a question; nothing is computed here."""
 
-from .assumptions import tornado
-from .bearers import who_bears
-from .exceed import exceedance_curve
-from .fan import fan_by_size
+from .exceedance_curve import exceedance_curve
+from .fan_by_size import fan_by_size
 from .fit_diagnostics import fit_concentration, fit_diagnostics, fit_exceedance, fit_limited_means, fit_quantiles
-from .heat import heat_map
-from .least import minimum_population
-from .payoff import payoff_diagram
-from .practices import funnel
-from .removal import threshold_effect
-from .split import risk_split
-from .stresses import stress_heat_map
-from .targets import minimum_by_target
-from .variance import variance_by_size
-from .waterfall import layer_waterfall
+from .funnel import funnel
+from .heat_map import heat_map
+from .layer_waterfall import layer_waterfall
+from .minimum_by_target import minimum_by_target
+from .minimum_population import minimum_population
+from .payoff_diagram import payoff_diagram
+from .risk_split import risk_split
+from .stress_heat_map import stress_heat_map
+from .threshold_effect import threshold_effect
+from .tornado import tornado
+from .variance_by_size import variance_by_size
+from .who_bears import who_bears
 
 __all__ = [
     "exceedance_curve",

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...analysis.exactness import exact_moments
+from ...analysis.statistics.self_check import exact_moments
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule
-from ...contracts.populations import excludes_nobody
+from ...settlement.populations import excludes_nobody
 from ...strata import error_of_mean
 
 

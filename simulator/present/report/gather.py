@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import xarray as xr
 
 from ... import effort
-from ...analysis.describe import describe
-from ...analysis.exact_comparison import with_exact
-from ...analysis.sizing import minimum_on_grid
-from ...analysis.statistics import MARGINS, summarise
+from ...analysis.designs.exact_comparison import with_exact
+from ...analysis.size.grid import minimum_on_grid
+from ...analysis.statistics.describe import describe
+from ...analysis.statistics.summary import MARGINS, summarise
 from ...base import SimulatorError
-from ...contracts.compare import compare
 from ...contracts.design import Design, designs_from, with_reference
-from ...contracts.settle import settle
+from ...contracts.exclusion import Cap
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
-from ..text import people
+from ...settlement.compare import compare
+from ...settlement.settle import settle
+from ..answers.shared import NO_EXCLUSION, threshold_label
+from ..figure import money_text, people, percentage
 from .agreed import agreed_budgets
-from .names import percentage, teller, threshold_names
 from .stressed import stressed
 
 EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
@@ -41,7 +43,22 @@ class Target(NamedTuple):
 
 def overspend(margin: float) -> str:
     """An overspend above a margin, in words."""
-    return f"an overspend above {percentage(margin)} of the budget" if margin else "an overspend"
+    return f"overspending by more than {percentage(margin)} of the budget" if margin else "overspending"
+
+
+def teller(ledger: xr.Dataset) -> Callable[[float], str]:
+    """How a threshold of the ledger is shown; of a percentile also the amounts."""
+    unit, currency = ledger["threshold"].attrs.get("units", ""), ledger.attrs["currency"]
+
+    def told(threshold: float) -> str:
+        label = threshold_label(threshold, unit, currency)
+        if unit != "1" or label == NO_EXCLUSION:
+            return label
+        amounts = ledger["threshold_amount"].sel(threshold=threshold)
+        low, high = money_text(float(amounts.min()), currency), money_text(float(amounts.max()), currency)
+        return f"{label} ({low if low == high else f'{low} to {high} by segment'})"
+
+    return told
 
 
 class Place(NamedTuple):
@@ -159,7 +176,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         compared=compared,
         units=units,
         places=_places(summary, compared, "population_size") + (_places(*units, "unit") if units else ()),
-        thresholds=tuple(threshold_names(drawn)),
+        thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,
         scenario=scenario,
         described=None if whole is None else describe(whole),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from ...analysis.stress import stress
+from ...analysis.stress.stress import stress
 from ...contracts.design import Design
 from ...scenario import Scenario
 

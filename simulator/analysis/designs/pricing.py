@@ -1,0 +1,276 @@
+"""The fair price of exclusion: what a pool must charge a head to take what a rule removes, and which rule is best.
+
+Every figure is exact. A pool that takes the excess of n people needs its expected value, and more for its own luck:
+price = (E + k · sd) / n. Rules can be compared only where they remove the same expected cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import optimize
+
+from ... import ledger as books
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...contracts.exclusion import Layer as RuleLayer
+from ...costs.model import CostModel, head_counts
+from ...costs.moments import Exact, Layer, removed_layers
+from ...scenario import Scenario
+from ..checks import check_members
+from ..statistics.exact import points_of
+from ..statistics.self_check import amounts_of
+
+Array = NDArray[np.float64]
+Heads = NDArray[np.int64]
+
+COINSURED_SHARE = 0.8
+"""Share of the excess that the pool pays in the coinsured rule that is compared."""
+BAND_WIDTH = 4.0
+"""The banded rule that is compared removes half from its first step on, and all from so many times as much on."""
+
+
+def fair_price(
+    scenario: Scenario,
+    pool_members: int,
+    *,
+    k: float = 1.0,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+) -> xr.Dataset:
+    """Price a head at which a pool can take what an exclusion rule removes, for each threshold.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its population sizes do not matter.
+    pool_members : int
+        People in the pool, for one year; all of the scenario's case mix.
+    k : float
+        Standard deviations of the pool's cost that the price adds to its mean.
+    rule : exclusion rule
+        Swept over the scenario's thresholds unless it fixes its own.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``threshold``, exact, money a head and year: ``expected_excess_pmpy``, what the rule removes;
+        ``sd_excess_pmpy``, the standard deviation of the pool's cost over its people; ``price_pmpy`` = the first plus
+        k times the second; and ``loading``, price / expected excess − 1 (NaN where nothing is removed).
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range, and where what is removed has an infinite variance.
+    """
+    model = scenario.cost_model.as_one
+    heads, exact = _heads(model, pool_members, k), Exact(model)
+    points, amounts = points_of(scenario, rule), amounts_of(scenario)
+    totals = [exact.total(heads, removed_layers(_placed(rule.layers(point), amounts))) for point in points]
+    expected = np.array([float(total.mean[0]) for total in totals]) / pool_members
+    sd = np.array([float(total.sd[0]) for total in totals]) / pool_members
+    _refuse_infinite(points, sd)
+    price = expected + k * sd
+    loading = np.divide(price, expected, out=np.full(price.shape, np.nan), where=expected > 0) - 1
+    figures = {"expected_excess_pmpy": expected, "sd_excess_pmpy": sd, "price_pmpy": price, "loading": loading}
+    answer = xr.Dataset({name: ("threshold", values) for name, values in figures.items()}, coords={"threshold": points})
+    sentences = {
+        "expected_excess_pmpy": "expected cost that the rule removes, exact",
+        "sd_excess_pmpy": "standard deviation of the pool's cost over its people, exact",
+        "price_pmpy": "expected excess and k standard deviations, exact",
+        "loading": "price / expected excess − 1, exact",
+    }
+    for name, sentence in sentences.items():
+        books.describe_variable(answer[name], "1" if name == "loading" else _money(scenario), sentence)
+    _describe_threshold(answer, scenario)
+    known = {"pool_members": pool_members, "k": k, "method": "exact"} | as_attribute(rule)
+    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+
+
+def _describe_threshold(answer: xr.Dataset, scenario: Scenario) -> None:
+    is_money = isinstance(scenario.simulation.thresholds, tuple)
+    unit = f"{scenario.currency} per year" if is_money else "1"
+    books.describe_variable(answer["threshold"], unit, "one patient's annual cost at which exclusion starts")
+
+
+def _money(scenario: Scenario) -> str:
+    return f"{scenario.currency} per member per year"
+
+
+def _heads(model: CostModel, members: int, k: float) -> Heads:
+    check_members(members)
+    if not 0 <= k < math.inf:
+        raise SimulatorError("k", k, "must be at least 0", "give a number of standard deviations, such as 1.0")
+    return np.asarray(head_counts(members, model.shares)[None, :])
+
+
+def _refuse_infinite(points: Sequence[float], sd: Array) -> None:
+    for point, found in zip(points, sd, strict=True):
+        if not math.isfinite(found):
+            raise SimulatorError(
+                "threshold",
+                point,
+                "removes a cost of infinite variance, which no price covers",
+                "make every tail index larger than 2",
+            )
+
+
+def _placed(layers: Sequence[RuleLayer], amounts: dict[float, Array]) -> list[Layer]:
+    return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in layers]
+
+
+# ── rules side by side ───────────────────────────────────────────────────────────────────────────
+
+
+ALIKE = 0.01
+"""How far a rule may miss what it is asked to remove, as a share of it, and still be compared."""
+_CLOSE = 1e-6  # of what is asked: a larger miss is that of a jump
+_FIGURES = 3  # of a threshold beside a jump
+_STRIDE = 2.0  # by which the logarithm of the highest threshold grows until it removes too little
+
+
+class _Form(NamedTuple):
+    """A rule with one free amount, at which its layers are placed."""
+
+    name: str
+    layers: Callable[[float], list[tuple[float, float, float]]]
+
+
+_FORMS = (
+    _Form("cap", lambda d: [(d, 1.0, 0.0)]),
+    _Form("coinsured", lambda d: [(d, COINSURED_SHARE, 0.0)]),
+    _Form("banded", lambda d: [(d, 0.5, 0.0), (BAND_WIDTH * d, 0.5, 0.0)]),
+    _Form("carve-out", lambda d: [(d, 0.0, 1.0)]),
+)
+
+
+def compare_rules(
+    scenario: Scenario,
+    members: int,
+    *,
+    expected_excess_pmpy: float,
+    pool_members: int | None = None,
+    k: float = 1.0,
+) -> xr.Dataset:
+    """Exclusion rules that remove the same expected cost, side by side.
+
+    Each rule's threshold is moved until it removes as much as asked, so that the rules differ only in what they do for
+    the budget's risk. Of luck a cap leaves the least. Of a common shock it need not: a carve-out takes whole patients
+    out of its reach, and so may leave less.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its thresholds and sizes do not matter.
+    members : int
+        People in the population whose budget is protected.
+    expected_excess_pmpy : float
+        Money a head and year that every rule removes on average.
+    pool_members : int, optional
+        People in the pool that takes what is removed; the same population without it.
+    k : float
+        As in `fair_price`.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``rule`` ("cap", "coinsured" with 80% removed, "banded" with half removed from its threshold and all from
+        four times as much on, "carve-out" of whole patients, and each rare service in scope out of it, which removes
+        what it costs, not what is asked), exact: ``rule_threshold`` (NaN for a service), ``removed_pmpy``,
+        ``sd_retained_pmpy``, ``cv_retained``, ``variance_removed_share``, ``sd_excess_pmpy`` of the pool and
+        ``price_pmpy``. A rule that cannot remove as much, to 1% of it, has NaN: a carve-out where costs were observed
+        takes one of them whole or not at all.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range.
+    """
+    model = scenario.cost_model.as_one
+    heads, pool = _heads(model, members, k), _heads(model, pool_members or members, k)
+    exact = Exact(model)
+    gross = exact.total(heads, [])
+    most = float(gross.mean[0]) / members
+    if not 0 < expected_excess_pmpy < most:
+        bound = f"must lie between 0 and the mean cost, {most:,.0f}"
+        raise SimulatorError("expected_excess_pmpy", expected_excess_pmpy, bound, "give money a head and year")
+    rows = [_form_row(exact, form, heads, pool, k, expected_excess_pmpy) for form in _FORMS]
+    names = [form.name for form in _FORMS]
+    for service in model.population.rare_services:
+        if service.in_scope:
+            names.append(f"{service.name} out of scope")
+            rows.append(_service_row(model, service.name, heads, pool, k))
+    table = np.array(rows)
+    with np.errstate(invalid="ignore"):
+        removed = 1 - (table[:, 2] * members / float(gross.sd[0])) ** 2
+    figures = {
+        "rule_threshold": (table[:, 0], f"{scenario.currency} per year", "threshold that removes as much as asked"),
+        "removed_pmpy": (table[:, 1], _money(scenario), "expected cost that the rule removes"),
+        "sd_retained_pmpy": (table[:, 2], _money(scenario), "standard deviation of the retained cost a head"),
+        "cv_retained": (table[:, 2] / (most - table[:, 1]), "1", "coefficient of variation of the retained cost"),
+        "variance_removed_share": (removed, "1", "share of the variance of gross cost that the rule removes"),
+        "sd_excess_pmpy": (table[:, 3], _money(scenario), "standard deviation of the pool's cost over its people"),
+        "price_pmpy": (table[:, 4], _money(scenario), "expected excess and k standard deviations of the pool"),
+    }
+    answer = xr.Dataset({name: ("rule", values) for name, (values, _, _) in figures.items()}, coords={"rule": names})
+    for name, (_, unit, sentence) in figures.items():
+        books.describe_variable(answer[name], unit, f"{sentence}, exact")
+    known = {"members": members, "pool_members": pool_members or members, "k": k, "method": "exact"}
+    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+
+
+def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wanted: float) -> list[float]:
+    streams = len(exact.model.streams)
+
+    def layers(threshold: float) -> list[Layer]:
+        return [(np.full(streams, at), excess, whole) for at, excess, whole in form.layers(threshold)]
+
+    def surplus(log_threshold: float) -> float:
+        return _removed(exact, heads, layers(math.exp(log_threshold))) - wanted
+
+    low, high = math.log(1e-6), math.log(exact.model.person_isf(1e-6))
+    if surplus(low) < 0:
+        return [math.nan] * 5
+    while surplus(high) > 0:
+        high += _STRIDE
+    threshold = math.exp(float(optimize.brentq(surplus, low, high, xtol=1e-10)))
+    if abs(surplus(math.log(threshold))) > _CLOSE * wanted:
+        threshold = _beside_jump(threshold, lambda at: abs(surplus(math.log(at))))
+    if abs(surplus(math.log(threshold))) > ALIKE * wanted:
+        return [math.nan] * 5
+    return [threshold, *_row(exact, layers(threshold), heads, pool, k)]
+
+
+def _beside_jump(threshold: float, miss: Callable[[float], float]) -> float:
+    """A round amount beside a cost that many patients have alike, where what is removed jumps; on the better side.
+
+    It is round, so that it tells of no patient whose cost was observed.
+    """
+    unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
+    return min((unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)), key=miss)
+
+
+def _removed(exact: Exact, heads: Heads, layers: list[Layer]) -> float:
+    return float(exact.total(heads, removed_layers(layers)).mean[0]) / float(heads.sum())
+
+
+def _row(exact: Exact, layers: list[Layer], heads: Heads, pool: Heads, k: float) -> list[float]:
+    members, of_pool = float(heads.sum()), float(pool.sum())
+    taken = exact.total(pool, removed_layers(layers))
+    expected, sd = float(taken.mean[0]) / of_pool, float(taken.sd[0]) / of_pool
+    return [expected, float(exact.total(heads, layers).sd[0]) / members, sd, expected + k * sd]
+
+
+def _service_row(model: CostModel, name: str, heads: Heads, pool: Heads, k: float) -> list[float]:
+    """A rare service out of scope: the others that are out already stay where they are."""
+    services = [service for service in model.population.rare_services if service.name == name or service.in_scope]
+    moved = tuple(s.model_copy(update={"in_scope": s.name != name}) for s in services)
+    exact = Exact(model.model_copy(update={"population": model.population.model_copy(update={"rare_services": moved})}))
+    members, of_pool = float(heads.sum()), float(pool.sum())
+    taken = exact.total(pool, [], in_scope=False)
+    expected, sd = float(taken.mean[0]) / of_pool, float(taken.sd[0]) / of_pool
+    return [math.nan, expected, float(exact.total(heads, []).sd[0]) / members, sd, expected + k * sd]

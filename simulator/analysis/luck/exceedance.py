@@ -1,0 +1,112 @@
+"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap, ExclusionRule
+from ...ledger import describe_variable
+from ...runs import scenario_of
+from ...scenario import Scenario
+from ...settlement.compare import unseen_bound
+from ..statistics.summary import summarise
+from .exact_curve import describe_thresholds
+from .exact_tail import exact_exceedance
+from .infinite_population import with_sizes
+
+Array = NDArray[np.float64]
+
+_POINTS = 40  # of each population's own curve
+
+
+def exceedance(
+    ledger: xr.Dataset,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    *,
+    sizes: Sequence[int] = (),
+    threshold: float | None = None,
+    scenario: Scenario | None = None,
+) -> xr.Dataset:
+    """Chance that the retained cost exceeds the expected by more than each of many shares.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        What `simulate` drew.
+    rule : exclusion rule
+    sizes : sequence of int, optional
+        People; all of the ledger's without it.
+    threshold : float, optional
+        A point of the ledger's grid; the last without it.
+    scenario : Scenario, optional
+        Needed for the exact curve where observed costs were withheld from the ledger.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``population_size`` and ``overspend`` (retained cost / expected − 1): ``p_exceed``, its ``p_exceed_interval``
+        (bound; 95%, Clopper-Pearson) and ``exact_p_exceed``, NaN where the scenario was withheld
+        or the total moves in steps too narrow for the exact engine. The attribute
+        ``rarest`` is the chance below which the overspend has no upper limit at 95%, since too few years were drawn.
+
+    Raises
+    ------
+    SimulatorError
+        For a size or threshold that the ledger does not have.
+    """
+    chosen = _chosen(ledger, "population_size", sizes or ledger["population_size"].values.tolist())
+    point = _chosen(ledger, "threshold", [ledger["threshold"].values[-1] if threshold is None else threshold])[0]
+    overspends = _overspends(summarise(ledger, rule, (0.0,), _levels(ledger), scenario=scenario), chosen, point)
+    summary = summarise(ledger, rule, overspends, (0.5,), scenario=scenario)
+    shown = summary.sel(population_size=chosen, threshold=point)[["p_overspend", "p_overspend_interval"]]
+    answer = shown.rename(
+        margin="overspend", p_overspend="p_exceed", p_overspend_interval="p_exceed_interval"
+    ).assign_attrs(summary.attrs)
+    known = scenario or scenario_of(ledger)
+    answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
+    answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
+    describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
+    describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
+    describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")
+    describe_variable(answer["overspend"], "1", "retained cost / expected − 1")
+    if known is not None:
+        describe_thresholds(answer, known)
+    return answer
+
+
+def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float]:
+    for one in wanted:
+        if one not in ledger[dim].values:
+            raise SimulatorError(dim, one, "is not in the ledger", "name one that was drawn")
+    return list(wanted)
+
+
+def _levels(ledger: xr.Dataset) -> list[float]:
+    rarest = 0.5 / ledger.sizes["replicate"]
+    return [float(level) for level in 1 - np.geomspace(0.5, rarest, _POINTS)]
+
+
+def _overspends(summary: xr.Dataset, sizes: Sequence[float], point: float) -> list[float]:
+    """Where each population's own curve lies: its quantiles from the median to the largest drawn."""
+    cells = summary.sel(population_size=sizes, threshold=point)
+    values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
+    return [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
+
+
+def _exactly(
+    scenario: Scenario | None,
+    rule: ExclusionRule,
+    sizes: Sequence[float],
+    point: float,
+    overspends: Sequence[float],
+    like: xr.Dataset,
+) -> Array:
+    if scenario is None:
+        return np.full(like["p_exceed"].shape, np.nan)
+    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
+    return exact_exceedance(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends)

@@ -1,0 +1,165 @@
+"""Was last year luck? Where an observed deviation stands among all the years that could have been."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import xarray as xr
+
+from ... import effort, runs
+from ... import ledger as books
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...scenario import Scenario, scenario_from
+from ...strata import share_and_error, with_errors
+from ..checks import check_fraction, check_members
+from ..statistics import self_check as exactness
+from ..statistics.exact import doubt_of, exact, expect_laws, points_of
+from .infinite_population import overspend_of, with_sizes
+
+RISKS = ("luck", "luck and shocks")
+
+
+def luck(
+    scenario: Scenario,
+    members: int,
+    overspend: float,
+    *,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+    confidence: float = 0.95,
+    replicates: int | None = None,
+) -> xr.Dataset:
+    """Where an observed overspend stands among the years that luck alone, or luck and common shocks, could have given.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its population sizes do not matter.
+    members : int
+        People, for one year.
+    overspend : float
+        Observed retained cost / budget − 1: 0.04 where 4% too much was spent, negative where money was left.
+    rule, capitation_pmpy, budget_basis
+        As in `summarise`; the budget is the exact mean of the retained cost where no capitation is given.
+    confidence : float
+        Share of the years inside `expected_range`.
+    replicates : int, optional
+        Draw so many years as well, and tell the percentile among them. Where the exact engine cannot tell the chances
+        (attribute ``doubt``), years are drawn in any case, all figures but the sd are theirs, and ``method`` is
+        "simulated".
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``risk`` ("luck", "luck and shocks") and ``threshold``, exact: ``percentile``, the chance of a year that is
+        no costlier; ``p_two_sided``, the chance of a year in which either tail is as thin; ``expected_range`` (bound),
+        overspends between which so many years lie; ``sd_overspend``. With `replicates` also ``drawn_percentile`` and
+        ``drawn_percentile_se``. Without shocks in the scenario there is only "luck".
+        Where the scenario carries parameter sets, doubt about parameters is in both.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range.
+
+    Examples
+    --------
+    Where one year in forty is costlier than the observed one, the percentile is 0.975 and p_two_sided 0.05.
+
+    >>> import simulator as sim
+    >>> answer = sim.luck(sim.load("configs/east_sussex.toml"), 30_000, 0.04)
+    >>> round(float(answer["percentile"].sel(risk="luck", threshold=50_000)), 3)
+    0.998
+    """
+    _check(members, overspend, confidence)
+    tail = (1 - confidence) / 2
+    levels, risks = (tail, 1 - tail), by_risk(scenario)
+    asked = [with_sizes(truth, (members,), **_replicates(replicates)) for truth in risks.values()]
+    expect_laws(asked[-1], len(points_of(asked[-1], rule)), len(asked), "luck")
+    found = [
+        exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
+        for one in effort.each(asked, "luck")
+    ]
+    years = asked[0].simulation.replicates
+    doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
+    parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
+    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "drawing years")):
+        drawn = overspend_of(runs.simulate(one), rule, one, capitation_pmpy, budget_basis)
+        drawn = drawn.isel(population_size=0, drop=True)
+        parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
+        if doubts:
+            parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
+    answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
+    method = "simulated" if doubts else "exact"
+    _describe(answer, overspend, confidence, method)
+    origin = runs.exact_origin(scenario)
+    if doubts:
+        origin = runs.origin(scenario) | {"replicates": years}
+    known = {"members": members, "overspend": overspend, "confidence": confidence}
+    return answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+
+
+def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]) -> dict[str, xr.DataArray]:
+    """The figures of `_part` from simulated years, where the exact engine cannot tell them."""
+    below = (drawn <= overspend).mean("replicate")
+    ends = drawn.quantile(list(levels), "replicate").rename(quantile="bound").assign_coords(bound=["lower", "upper"])
+    return {"percentile": below, "p_two_sided": _two_sided(below), "expected_range": ends}
+
+
+def _two_sided(percentile: xr.DataArray) -> xr.DataArray:
+    return 2 * percentile.where(percentile < 0.5, 1 - percentile)
+
+
+def by_risk(scenario: Scenario) -> dict[str, Scenario]:
+    """The scenario under each of `RISKS`: without its shocks, and as it is, where it has any."""
+    luck_alone, whole = RISKS
+    return {luck_alone: without_shocks(scenario)} | ({whole: scenario} if scenario.shocks else {})
+
+
+def without_shocks(scenario: Scenario) -> Scenario:
+    """The scenario without anything that hits everybody at once."""
+    return scenario_from(scenario.model_dump() | {"shocks": (), "shock_correlations": ()})
+
+
+def _replicates(replicates: int | None) -> dict[str, int]:
+    return {"replicates": replicates} if replicates else {}
+
+
+def _check(members: int, overspend: float, confidence: float) -> None:
+    check_members(members)
+    if not -1 < overspend < math.inf:
+        raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
+    check_fraction("confidence", confidence, 0.95)
+
+
+def _part(cell: xr.Dataset) -> xr.Dataset:
+    percentile = 1 - cell["p_overspend"]
+    ends = (
+        (cell["quantile_cost"] / cell["budget"] - 1)
+        .rename(quantile_level="bound")
+        .assign_coords(bound=["lower", "upper"])
+    )
+    return xr.Dataset(
+        {
+            "percentile": percentile,
+            "p_two_sided": _two_sided(percentile),
+            "expected_range": ends,
+            "sd_overspend": cell["sd_cost"] / cell["budget"],
+        }
+    )
+
+
+def _describe(answer: xr.Dataset, overspend: float, confidence: float, method: str) -> None:
+    sentences = {
+        "percentile": f"P(overspend ≤ {overspend:g}), {method}",
+        "p_two_sided": f"twice the thinner tail beyond the observed overspend, {method}",
+        "expected_range": f"overspends between which {confidence:g} of the years lie, {method}",
+        "sd_overspend": "standard deviation of the overspend, exact",
+        "drawn_percentile": f"share of the drawn years with an overspend of at most {overspend:g}",
+        "drawn_percentile_se": "Monte Carlo standard error of drawn_percentile",
+    }
+    for name in answer.data_vars:
+        books.describe_variable(answer[name], "1", sentences[str(name)])

@@ -1,0 +1,146 @@
+"""Where a larger population stops helping: the variance of the overspend split by source and population size.
+
+By the law of total variance, with θ the parameters and λ the factors of the common shocks:
+
+    Var(C) = E[Var(C | λ, θ)]  +  E[Var(E[C | λ, θ] | θ)]  +  Var(E[C | θ])
+              process              systematic                  parameter
+
+Process variance grows with the number of people, the others with its square; so only the first is averaged out. All
+exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ... import ledger as books
+from ... import runs
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...costs.model import CostModel
+from ...costs.moments import Exact
+from ...scenario import Scenario
+from ..statistics.exact import points_of
+from ..statistics.self_check import amounts_of
+
+Array = NDArray[np.float64]
+
+SOURCES = ("process", "systematic", "parameter")
+
+
+class _Given(NamedTuple):
+    """Of one set of parameters; each of shape (population_size, threshold)."""
+
+    mean: Array
+    process: Array
+    systematic: Array
+
+
+def variance_by_source(
+    scenario: Scenario,
+    parameter_sets: Sequence[Scenario] = (),
+    weights: Sequence[float] | None = None,
+    *,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+) -> xr.Dataset:
+    """Variance of the overspend by source, population size and threshold.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    parameter_sets : sequence of Scenario, optional
+        What the truth may be, `scenario` being one of them or not: drawn fits, or variants. Sizes and thresholds are
+        those of `scenario`. Without them the sets that the scenario itself carries are taken; where it has none,
+        parameters are taken as known.
+    weights : sequence of float, optional
+        Chance of each set; equal without them.
+    rule : exclusion rule
+        Swept over the scenario's thresholds unless it fixes its own.
+
+    Returns
+    -------
+    xarray.Dataset
+        Exact: ``variance`` (source, population_size, threshold) of retained cost / expected cost; ``share`` of the
+        whole; ``sd_overspend`` of all together; and ``enough_people`` (threshold): the size at which process variance
+        has fallen to that of the other two together, beyond which a larger population hardly helps (infinity where
+        there are none).
+
+    Raises
+    ------
+    SimulatorError
+        For weights that do not fit, and where a variance is infinite.
+
+    Examples
+    --------
+    A person's cv of 3 and a shock of 3% meet at 3² / 0.03² = 10,000 people.
+    """
+    asked = [truth.model_copy(update={"simulation": scenario.simulation}) for truth in parameter_sets] or [scenario]
+    # thresholds by percentile are those of a scenario's central figures, whatever its own sets
+    sets = [(truth, model) for truth in asked for model in truth.cost_model.truths]
+    chance = _chances(len(sets), weights)
+    points = points_of(scenario, rule)
+    given = [_given(truth, model, rule, points) for truth, model in sets]
+    mean = _weighted(chance, [part.mean for part in given])
+    parameter = _weighted(chance, [(part.mean - mean) ** 2 for part in given])
+    process = _weighted(chance, [part.process for part in given])
+    systematic = _weighted(chance, [part.systematic for part in given])
+    variance = np.stack([process, systematic, parameter]) / mean**2
+    if not np.isfinite(variance).all():
+        raise SimulatorError("threshold", None, "leaves an infinite variance", "use finite thresholds")
+    return _dataset(scenario, points, variance, len(sets)).assign_attrs(as_attribute(rule))
+
+
+def _chances(sets: int, weights: Sequence[float] | None) -> Array:
+    chance = np.ones(sets) if weights is None else np.asarray(weights, float)
+    if chance.shape != (sets,) or (chance < 0).any() or not chance.sum() > 0:
+        raise SimulatorError(
+            "weights", weights, f"must be {sets} numbers of at least 0", "give one for each parameter set"
+        )
+    return np.asarray(chance / chance.sum())
+
+
+def _weighted(chance: Array, parts: Sequence[Array]) -> Array:
+    return np.asarray(np.tensordot(chance, np.stack(parts), axes=1))
+
+
+def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> _Given:
+    """Moments under one set of parameters, at the sizes and thresholds of the scenario."""
+    amounts, heads = amounts_of(scenario), runs.heads(scenario)
+    exact = Exact(model)
+    parts = []
+    for point in points:
+        layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
+        parts.append(exact.sources(heads, layers))
+    mean, process, systematic = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
+    return _Given(mean, process, systematic)
+
+
+def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets: int) -> xr.Dataset:
+    sizes = np.array(scenario.population_sizes, float)
+    # process variance over the squared mean falls as 1 / n, the others stay
+    process, others = variance[0, -1] * sizes[-1], variance[1:, -1].sum(axis=0)
+    enough = np.divide(process, others, out=np.full(process.shape, math.inf), where=others > 0)
+    answer = xr.Dataset(
+        {
+            "variance": (("source", "population_size", "threshold"), variance),
+            "share": (("source", "population_size", "threshold"), variance / variance.sum(axis=0)),
+            "sd_overspend": (("population_size", "threshold"), np.sqrt(variance.sum(axis=0))),
+            "enough_people": (("threshold",), enough),
+        },
+        coords={"source": list(SOURCES), "population_size": list(scenario.population_sizes), "threshold": list(points)},
+    )
+    sentences = {
+        "variance": ("1", "variance of retained cost / expected cost from this source, exact"),
+        "share": ("1", "share of the variance from this source, exact"),
+        "sd_overspend": ("1", "standard deviation of the overspend from all sources, exact"),
+        "enough_people": ("people", "size at which luck has fallen to all other risk together, exact"),
+    }
+    for name, (unit, sentence) in sentences.items():
+        books.describe_variable(answer[name], unit, sentence)
+    return answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario))

@@ -1,0 +1,164 @@
+"""The exact engine's answer to how large a population must be: a root of an exact statistic in the number of people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import runs
+from ...contracts.exclusion import ExclusionRule
+from ...scenario import Scenario
+from ..luck.infinite_population import ENDLESS, with_sizes
+from ..statistics import self_check as exactness
+from ..statistics.exact import doubt_of, exact
+from .grid import SCALES, crossing
+from .targets import Target
+
+Array = NDArray[np.float64]
+Budget = tuple[float | None, Literal["gross", "retained"]]
+
+_GRID = 12
+_CLOSENESS = 1e-3  # relative, of the size that is found
+_STEPS = 12
+
+
+def exact_statistic(
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: Budget
+) -> Array:
+    """The target's statistic at each size, exactly, with the rule at one point of the grid."""
+    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
+    asked = with_sizes(scenario, tuple(int(n) for n in sizes))
+    if target.statistic == "cv":
+        heads = runs.heads(asked)
+        cells = exactness.cells_of(asked, fixed, [point], heads)
+        return np.asarray(cells.sd[:, 0] / cells.mean[:, 0])
+    level = target.level or 0.0
+    margins = (level,) if target.statistic == "p_overspend" else (0.0,)
+    levels = (level,) if target.statistic == "tvar" else (0.5,)
+    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    if target.statistic == "tvar":
+        return np.asarray((answer["tvar"][:, 0, 0] / answer["budget"][:, 0] - 1).values)
+    values = answer[target.statistic]
+    return np.asarray((values[:, 0, 0] if target.statistic == "p_overspend" else values[:, 0]).values)
+
+
+def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: Budget) -> str:
+    """What is to be said of a smallest population that is not exact; empty where it is."""
+    if target.statistic == "cv" or not 0 < size < math.inf:
+        return ""
+    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
+    asked = with_sizes(scenario, (round(size),))
+    level = target.level or 0.0
+    margins, levels = ((0.0,), (level,)) if target.statistic == "tvar" else ((level,), (0.5,))
+    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    return doubt_of(answer).get("doubt", "")
+
+
+def exact_minimum(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    point: float,
+    sizes: Array,
+    near: float,
+    limit: float,
+    budget: Budget,
+) -> float:
+    """Smallest population from which on the target holds, exactly.
+
+    Parameters
+    ----------
+    scenario, target, rule, point, budget
+        What is asked, at one point of the threshold grid.
+    sizes : ndarray
+        The grid, ascending: its smallest size answers 0 where it meets the target and nothing larger misses it.
+    near : float
+        A first guess: people, 0, infinity, or NaN where there is none.
+    limit : float
+        The statistic of a population without end.
+
+    Returns
+    -------
+    float
+        People; infinity where no population is large enough; NaN where the exact engine has no answer.
+    """
+    if limit > target.at_most:
+        return math.inf
+    low, high = float(sizes[0]), float(sizes[-1])
+
+    def value(n: float) -> float:
+        return float(exact_statistic(scenario, target, rule, point, np.array([round(n)]), budget)[0])
+
+    if math.isnan(near):
+        return _on_grid(scenario, target, rule, point, np.geomspace(low, high, _GRID), budget, value)
+    start = min(max(near, low), high)
+    first = value(start)
+    if math.isnan(first):
+        return math.nan
+    if start == low and first <= target.at_most:
+        return 0.0
+    return _search(value, target, start, first, low)
+
+
+def _on_grid(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    point: float,
+    grid: Array,
+    budget: Budget,
+    value: Callable[[float], float],
+) -> float:
+    values = exact_statistic(scenario, target, rule, point, grid, budget)
+    if np.isnan(values).any():
+        return math.nan
+    guess = crossing(np.round(grid), values, target.at_most, SCALES[target.statistic], 1e-12)
+    if guess == 0.0:
+        return 0.0
+    start = min(guess, float(grid[-1]))
+    return _search(value, target, start, value(start), float(grid[0]))
+
+
+def _search(value: Callable[[float], float], target: Target, start: float, first: float, least: float) -> float:
+    """Where the statistic meets the target, from a first guess outwards; infinity beyond all that can be drawn."""
+    sizes, values = [start], [first]
+    step = 1.02 if first <= target.at_most else 1 / 1.02
+    while (values[-1] <= target.at_most) == (first <= target.at_most):
+        if sizes[-1] == least:
+            return 0.0
+        n = max(sizes[-1] / step, least)
+        if n > ENDLESS:
+            return math.inf
+        sizes.append(n)
+        values.append(value(n))
+        step *= step
+    return _between(value, target, sizes[-2:], values[-2:])
+
+
+def _between(value: Callable[[float], float], target: Target, sizes: list[float], values: list[float]) -> float:
+    """Interpolate between one size that meets the target and one that does not, until they are close."""
+    order = np.argsort(sizes)
+    (low, high), (before, after) = np.array(sizes)[order], np.array(values)[order]
+    found = high
+    for _ in range(_STEPS):
+        found = crossing(
+            np.array([low, high]), np.array([before, after]), target.at_most, SCALES[target.statistic], 1e-12
+        )
+        if (high - low) <= _CLOSENESS * high:
+            break
+        here = value(found)
+        if here <= target.at_most:
+            high, after = found, here
+            probe = max(low, found * (1 - _CLOSENESS / 2))
+            if probe > low and (there := value(probe)) > target.at_most:
+                low, before = probe, there
+        else:
+            low, before = found, here
+            probe = min(high, found * (1 + _CLOSENESS / 2))
+            if probe < high and (there := value(probe)) <= target.at_most:
+                high, after = probe, there
+    return float(found)

@@ -1,0 +1,314 @@
+"""How large must the population be? The smallest size that meets a target, with an interval and an exact cross-check.
+
+One coarse pass over about thirty sizes finds where the statistic meets the target; a second pass, with fresh
+replicates, looks closely there. All sizes of a pass share their draws. Where the ends of the statistic's interval meet
+the target, the interval of the answer ends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ... import effort, runs
+from ... import ledger as books
+from ...base import MOST_PEOPLE, SimulatorError
+from ...contracts.design import Design
+from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...scenario import Scenario
+from ...strata import Strata, strata_of
+from ..designs.losses import left_out
+from ..luck.infinite_population import with_sizes
+from ..statistics.exact import laws_work, points_of
+from ..statistics.questions import Question, is_exact, question_of
+from .exact_minimum import doubt_at, exact_minimum
+from .grid import SCALES, crossing
+from .targets import Measured, Target, measure, target_of
+
+Array = NDArray[np.float64]
+Sizes = NDArray[np.int64]
+
+GRID = 30
+"""Sizes of the coarse pass."""
+_CLOSE = 9  # sizes of the second pass for each column
+_SURE = 0.999  # confidence with which the coarse pass places the second
+_STEPS = 6  # of the work before exact answers, in units of progress: the limit, then one and four of the two passes
+_COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
+
+
+def minimum_population(
+    scenario: Scenario,
+    statistic: str = "p_overspend",
+    *,
+    at_most: float,
+    margin: float | None = None,
+    quantile_level: float | None = None,
+    loss_over: float | None = None,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    designs: Sequence[Design] = (),
+    party: str = "provider",
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+    smallest: int | None = None,
+    largest: int | None = None,
+    replicates: int | None = None,
+    confidence: float = 0.95,
+    method: Literal["simulated", "exact"] | None = None,
+    cross_check: bool | None = None,
+    executor: Executor | None = None,
+) -> xr.Dataset:
+    """Smallest population from which on a target holds at every larger size of the grid.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    statistic : {"p_overspend", "tvar", "expected_overspend", "cv", "p_loss"}
+        `tvar` is the mean overspend of the worst years; `p_loss` the chance that `party` loses more than `loss_over`
+        of its revenue, and needs designs.
+    at_most : float
+        The most that the statistic may be, a fraction.
+    margin, quantile_level, loss_over : float, optional
+        What `p_overspend`, `tvar` and `p_loss` need, as fractions.
+    rule : exclusion rule
+        Swept over the scenario's thresholds unless it fixes its own; without designs.
+    designs : sequence of Design
+        One answer for each, with its own exclusion and budget, in the place of one for each threshold. `p_loss` asks
+        about the scenario's designs by default.
+    party : str
+        Whose loss is asked for.
+    capitation_pmpy, budget_basis
+        As in `summarise`.
+    smallest, largest : int, optional
+        Ends of the grid of sizes; 1,000 (or the scenario's smallest) and the scenario's largest.
+    replicates : int, optional
+        Populations of the second pass; the scenario's by default. The coarse pass draws a quarter as many.
+    confidence : float
+        Of the interval.
+    method : {"simulated", "exact"}, optional
+        "exact" draws nothing; `cv`, which has a closed form, is always exact, the others are simulated by default.
+    cross_check : bool, optional
+        Whether the exact engine answers too, where it can; by default where there are no parameter sets, each of which
+        takes as long as a whole scenario.
+    executor : concurrent.futures.Executor, optional
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``threshold`` or ``design``: ``minimum_population`` in people, 0 where the smallest size of the grid meets
+        the target already, infinity where the largest does not; ``minimum_population_interval`` (bound);
+        ``exact_minimum_population`` (NaN where the exact engine has no answer), infinity where no population is large
+        enough; ``systematic_alone``, the statistic of a population without end, exact but for some 1e-4; and
+        ``curve`` with ``curve_interval`` (population_size), the coarse pass or the exact curve.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range or that do not fit together.
+
+    Examples
+    --------
+    >>> import simulator as sim
+    >>> scenario = sim.load("configs/east_sussex.toml")
+    >>> answer = sim.minimum_population(scenario, margin=0.03, at_most=0.05, method="exact")
+    >>> round(float(answer["minimum_population"].sel(threshold=50_000)), -2)
+    17700.0
+    """
+    target = target_of(
+        statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
+    )
+    exactly = is_exact(method, statistic, bool(designs))
+    question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
+    sizes = _sizes(scenario, smallest, largest)
+    _check_replicates(replicates)
+    checked = not scenario.population.n_sets if cross_check is None else cross_check
+    asked = points_of(scenario, rule) if question.dim == "threshold" and (exactly or checked) else []
+    drawn = 0 if exactly else replicates or scenario.simulation.replicates
+    with effort.task("smallest population", _STEPS + len(asked)) as advance:
+        _expect(scenario, target, sizes, drawn, len(asked))
+        limit = question.limit(scenario, target)
+        advance()
+        coarse, found, origin = None, None, runs.exact_origin(scenario)
+        if not exactly:
+            coarse, found = _simulated(scenario, question, target, sizes, drawn, executor, advance)
+            origin = runs.origin(scenario) | {"replicates": drawn}
+        advance(_STEPS - advance.done)
+        exact = np.full(limit.size, np.nan)
+        near = np.full(limit.size, np.nan) if found is None else found[0]
+        budget = (capitation_pmpy, budget_basis)
+        for column, point in enumerate(asked):
+            ends = (float(near[column]), float(limit[column]))
+            exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
+            if said := doubt_at(scenario, target, rule, point, exact[column], budget):
+                origin |= {"doubt": said}
+                exact[column] = exact[column] if exactly else np.nan
+            advance()
+    if found is None:
+        found = np.stack([exact] * 3)
+    if question.dim == "design" and not designs:
+        origin |= left_out(scenario, question.labels)
+    answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
+    return answer.assign_attrs(origin | as_attribute(rule))
+
+
+def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, asked: int) -> None:
+    """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
+    columns = scenario.threshold_labels.size
+    passes = replicates * (1 + 1 / _COARSE_SHARE)
+    work = runs.work_of(with_sizes(scenario, tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
+    work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
+    if asked and target.statistic != "cv":
+        # each threshold's laws are sought with a scenario of their own, about a dozen sizes
+        one = laws_work(with_sizes(scenario, (int(sizes[-1]),)), 1, 1)
+        work = work.also(one, 12 * asked)
+    mend = "give fewer thresholds or replicates, or fewer segments"
+    effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
+
+
+# ── what is drawn ────────────────────────────────────────────────────────────────────────────────
+
+
+def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Sizes:
+    low = smallest or min(1_000, scenario.population_sizes[0])
+    high = largest or scenario.population_sizes[-1]
+    if high > MOST_PEOPLE:
+        raise SimulatorError("largest", high, f"must be at most {MOST_PEOPLE:,}", "give a smaller one")
+    if not 1 <= low < high:
+        raise SimulatorError(
+            "smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes"
+        )
+    return np.unique(np.round(np.geomspace(low, high, GRID)).astype(np.int64))
+
+
+def _check_replicates(replicates: int | None) -> None:
+    if replicates is not None and replicates < 40:
+        raise SimulatorError("replicates", replicates, "must be at least 40", "ask for some thousands")
+
+
+# ── two passes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _simulated(
+    scenario: Scenario,
+    question: Question,
+    target: Target,
+    sizes: Sizes,
+    replicates: int,
+    executor: Executor | None,
+    advance: effort.Task,
+) -> tuple[Measured, Array]:
+    """The coarse curve, and the answer with its interval, shape (3, column)."""
+    few = max(replicates // _COARSE_SHARE, 40)
+    excess, strata = _draw(scenario, question, sizes, few, 0, executor)
+    advance()
+    coarse = measure(excess, target, strata=strata)
+    ranges = _close_ranges(measure(excess, target, _SURE, strata), sizes, target.at_most)
+    wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
+    if not wanted:
+        decided = [math.inf if low == sizes[-1] else 0.0 for low, _ in ranges]
+        return coarse, np.tile(decided, (3, 1))
+    close_sizes = np.unique(np.concatenate(wanted))
+    with effort.task("second pass", 1, fills=_STEPS - 2):
+        excess, strata = _draw(scenario, question, close_sizes, replicates, few, executor)
+    close = measure(excess, target, strata=strata)
+    found = np.empty((3, len(ranges)))
+    for column, (low, high) in enumerate(ranges):
+        outside = (sizes < low) | (sizes > high) | (low == high)
+        inside = (close_sizes >= low) & (close_sizes <= high) & (low < high)
+        joined = np.concatenate([sizes[outside], close_sizes[inside]])
+        order = np.argsort(joined)
+        for row, (far, near) in enumerate(zip(coarse, close, strict=True)):
+            values = np.concatenate([far[outside, column], near[inside, column]])[order]
+            found[row, column] = _crossing(joined[order], values, target, replicates)
+    return coarse, found
+
+
+def _draw(
+    scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
+) -> tuple[Array, Strata | None]:
+    asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
+    ledger = runs.simulate(asked, executor, first_replicate=first)
+    return question.excess(ledger), strata_of(ledger)
+
+
+def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[int, int]]:
+    """Between which sizes of the grid each column's answer surely lies; equal where the smallest meets the target."""
+    ranges = []
+    for column in range(sure.value.shape[1]):
+        surely_missed = np.flatnonzero(~(sure.lower[:, column] <= at_most))
+        perhaps_missed = np.flatnonzero(~(sure.upper[:, column] <= at_most))
+        low = int(surely_missed[-1]) if surely_missed.size else 0
+        high = min(int(perhaps_missed[-1]) + 1, sizes.size - 1) if perhaps_missed.size else 0
+        ranges.append((int(sizes[low]), int(sizes[high])))
+    return ranges
+
+
+def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
+    # of a probability that was never seen, all that is known is that it is small
+    finest = min(0.5 / replicates, target.at_most / 2)
+    return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
+
+
+# ── the answer ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _answer(
+    scenario: Scenario,
+    question: Question,
+    target: Target,
+    sizes: Sizes,
+    found: Array,
+    exact: Array,
+    limit: Array,
+    coarse: Measured | None,
+) -> xr.Dataset:
+    dim = question.dim
+    answer = xr.Dataset(
+        {
+            "minimum_population": ((dim,), found[0]),
+            "minimum_population_interval": ((dim, "bound"), np.sort(found[1:].T, axis=1)),
+            "exact_minimum_population": ((dim,), exact),
+            "systematic_alone": ((dim,), limit),
+        },
+        coords={dim: question.labels, "bound": ["lower", "upper"]},
+    )
+    if coarse is not None:
+        answer = answer.assign_coords(population_size=sizes)
+        answer["curve"] = ("population_size", dim), coarse.value
+        answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
+    asked = target.sentence()
+    for name in answer.data_vars:
+        people = "population" in str(name)
+        told = f"smallest population for a {asked}" if people else asked
+        told += ", exact" if str(name).startswith(("exact_", "systematic_")) else ""
+        books.describe_variable(answer[name], "people" if people else "1", told)
+    known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
+    if target.level is not None:
+        known["level"] = target.level
+    known |= {
+        "smallest": int(sizes[0]),
+        "largest": int(sizes[-1]),
+        "method": "exact" if coarse is None else "simulated",
+    }
+    if dim == "threshold":
+        is_money = isinstance(scenario.simulation.thresholds, tuple)
+        books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")
+    return answer.assign_attrs(known)
+
+
+def no_population_is_enough(answer: xr.Dataset) -> NDArray[np.bool_]:
+    """Where systematic risk alone misses the target, so that no population is large enough."""
+    return np.asarray(answer["systematic_alone"].values > answer.attrs["at_most"])
+
+
+def rounded_up(people: float) -> float:
+    """A size as it is told: up to two figures, so that the rounding never promises too much."""
+    if not math.isfinite(people) or people <= 0:
+        return people
+    unit = 10.0 ** (math.floor(math.log10(people)) - 1)
+    return math.ceil(people / unit - 1e-9) * unit

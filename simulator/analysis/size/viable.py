@@ -1,0 +1,189 @@
+"""The inverse questions: what makes a given population large enough? A threshold, a margin or reserve, a share.
+
+All answers are exact: they come from the law of the retained cost, without draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ... import ledger as books
+from ... import runs
+from ...base import SimulatorError
+from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
+from ...scenario import Scenario
+from ..checks import check_fraction, check_members
+from ..luck.infinite_population import with_sizes
+from ..statistics.exact import doubt_of, exact
+from .exact_minimum import exact_statistic
+from .targets import Target, target_of
+
+Array = NDArray[np.float64]
+
+_SCAN = 13
+_STEPS = 9
+_HIGHEST = 1e-7  # share of people above the highest threshold that is tried
+
+
+def viable_threshold(
+    scenario: Scenario,
+    members: int,
+    statistic: str = "p_overspend",
+    *,
+    at_most: float,
+    margin: float | None = None,
+    quantile_level: float | None = None,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+) -> float:
+    """Largest threshold that makes a population of this size meet a target, as does every lower one that was tried.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Its thresholds do not matter.
+    members : int
+        People.
+    statistic, at_most, margin, quantile_level, capitation_pmpy, budget_basis
+        As in `minimum_population`.
+    rule : Cap, Coinsure or CarveOut
+        Without a threshold of its own.
+
+    Returns
+    -------
+    float
+        Money per year, to 0.5%; infinity where no exclusion is needed, 0 where no threshold is low enough.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range, `p_loss`, or a rule that fixes its thresholds.
+    """
+    target = target_of(statistic, at_most, margin=margin, quantile_level=quantile_level)
+    if statistic == "p_loss":
+        raise SimulatorError("statistic", statistic, "settles a design, whose threshold is its own", "choose another")
+    if isinstance(rule, Banded) or rule.fixed_thresholds():
+        raise SimulatorError("rule", rule.kind, "fixes its thresholds", "give one without `at`")
+    check_members(members)
+    budget = (capitation_pmpy, budget_basis)
+
+    def meets(threshold: float) -> bool:
+        return _value(scenario, target, rule, threshold, members, budget) <= at_most
+
+    if _variance_is_finite(scenario) and meets(math.inf) and meets(float(_thresholds(scenario)[-1])):
+        return math.inf
+    low = 0.0
+    for high in _thresholds(scenario).tolist():
+        if not meets(high):
+            return _bisected(meets, low, high) if low else 0.0
+        low = high
+    return low
+
+
+def _value(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    threshold: float,
+    members: int,
+    budget: tuple[float | None, Literal["gross", "retained"]],
+) -> float:
+    asked = with_sizes(scenario, (members,), thresholds=(threshold,), cut=None)
+    return float(exact_statistic(asked, target, rule, threshold, np.array([members]), budget)[0])
+
+
+def _thresholds(scenario: Scenario) -> Array:
+    """From a cost that one person in ten exceeds to one that hardly anybody does."""
+    model = scenario.cost_model
+    low = model.person_isf(min(0.1, 0.9 * model.person_sf(0.0)))
+    high = max(model.person_isf(_HIGHEST), low * 1.01)
+    return np.geomspace(low, high, _SCAN)
+
+
+def _variance_is_finite(scenario: Scenario) -> bool:
+    return all(stream.severity.tail_index > 2 for truth in scenario.cost_model.truths for stream in truth.streams)
+
+
+def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:
+    for _ in range(_STEPS):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if meets(middle) else (low, middle)
+    return low
+
+
+def viable_terms(
+    scenario: Scenario,
+    members: int,
+    *,
+    at_most: float = 0.05,
+    loss_over: float = 0.02,
+    revenue: float = 1.0,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+) -> xr.Dataset:
+    """The margin, the reserve and the provider's share that make a given population viable.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    members : int
+        People.
+    at_most : float
+        Largest tolerated chance of an overspend above the margin, or of a loss above `loss_over`.
+    loss_over : float
+        Loss that the provider can bear, as a share of its revenue.
+    revenue : float
+        The provider's revenue as a share of the budget.
+    rule, capitation_pmpy, budget_basis
+        As in `summarise`.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``threshold``, exact: ``margin``, the smallest m with P(retained > (1 + m) × budget) ≤ `at_most`, a fraction;
+        ``reserve`` and ``reserve_pmpy``, the same in money per year, in all and a head, 0 where the margin is negative;
+        ``provider_share``, the largest share of the overspend whose loss stays within `loss_over`, 0 to 1.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range.
+
+    Examples
+    --------
+    Where one year in twenty is 8% over, a provider who can lose 2% of a revenue as large as the budget can bear a
+    quarter of the overspend: 0.02 / 0.08.
+    """
+    check_members(members)
+    check_fraction("at_most", at_most)
+    for name, value in (("loss_over", loss_over), ("revenue", revenue)):
+        if not 0 < value < math.inf:
+            raise SimulatorError(name, value, "must be above 0", "give a fraction such as 0.02")
+    asked = with_sizes(scenario, (members,))
+    answer = exact(asked, rule, (0.0,), (1 - at_most,), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
+    cell = answer.isel(population_size=0)
+    budget = cell["budget"]
+    margin = cell["quantile_cost"].isel(quantile_level=0) / budget - 1
+    reserve = np.maximum(margin, 0.0) * budget
+    share = (loss_over * revenue / margin.where(margin > 0)).clip(max=1.0).fillna(1.0)
+    made = xr.Dataset(
+        {"margin": margin, "reserve": reserve, "reserve_pmpy": reserve / members, "provider_share": share}
+    )
+    made = made.drop_vars(["population_size", "quantile_level"], errors="ignore")
+    money = f"{scenario.currency} per year"
+    books.describe_variable(made["margin"], "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
+    books.describe_variable(made["reserve"], money, "money beyond the budget that covers it, exact")
+    books.describe_variable(made["reserve_pmpy"], f"{money} a head", "the same a head")
+    books.describe_variable(
+        made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
+    )
+    known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
+    return made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))

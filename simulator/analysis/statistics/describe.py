@@ -1,0 +1,363 @@
+"""What a cost model implies about people, exactly: no draws, no shocks.
+
+What an analyst can compare with what he knows: the mean, who has no cost, how concentrated cost is, how much of the
+differences between people the segments explain, and what lies above each threshold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import effort
+from ...base import SimulatorError
+from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
+from ...costs.model import CostModel, Percentiles, Population, Segment, Thresholds
+from ...costs.moments import gross_per_head
+from ...costs.quadrature import Moments
+from ...costs.shock_nodes import joint_nodes
+from ...numerals import plain
+
+if TYPE_CHECKING:
+    from ...scenario import Scenario
+
+Array = NDArray[np.float64]
+
+TOP = (0.01, 0.05, 0.10)
+"""Shares of people whose share of cost is told."""
+
+PUBLISHED_R_SQUARED = {"age and sex": 0.037, "diagnoses": 0.12}
+"""Share of the variance of one person's cost that capitation formulas explain (Dixon et al., BMJ 2011;343:d6608)."""
+
+DEFAULT_THRESHOLDS = (25_000.0, 50_000.0, 100_000.0, 250_000.0, math.inf)
+
+
+def describe(scenario: Scenario) -> dict[str, Any]:
+    """What a scenario implies about one person's annual cost, exactly.
+
+    Parameters
+    ----------
+    scenario : Scenario
+
+    Returns
+    -------
+    dict
+        As `describe_model`, with the scenario's title and currency. It can be written as JSON; infinity is "inf".
+        Where the scenario carries parameter sets, figures are the central ones, and `parameter_sets` tells the number
+        of sets, the mean cost over them, which is what a budget expects, and its standard deviation between them.
+
+    Examples
+    --------
+    >>> import simulator as sim
+    >>> round(sim.describe(sim.load("configs/east_sussex.toml"))["top_share"]["0.05"], 3)
+    0.514
+    """
+    columns, streams = scenario.threshold_labels.size, len(scenario.cost_model.streams)
+    work = effort.moments(streams, columns, 1)
+    effort.expect("what the scenario implies", work, "simulation.thresholds", columns, "give fewer, or fewer segments")
+    found = describe_model(scenario.cost_model, scenario.simulation.thresholds)
+    return {"title": scenario.title, "currency": scenario.currency, **found, **_doubt(scenario.cost_model)}
+
+
+def _doubt(model: CostModel) -> dict[str, Any]:
+    if not model.population.n_sets:
+        return {}
+    means = np.array([_People(truth).mean for truth in model.truths])
+    return {"parameter_sets": {"number": means.size, "mean": float(means.mean()), "mean_sd": float(means.std())}}
+
+
+def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> dict[str, Any]:
+    """What a cost model implies about one person's annual cost, before shocks.
+
+    Parameters
+    ----------
+    model : CostModel
+    thresholds : tuple of float, or Percentiles
+        One patient's annual cost at which exclusion starts.
+
+    Returns
+    -------
+    dict
+        Money is a person's and a year's, shares are fractions, variances are money squared. `mean`, `sd`, `cv`,
+        `top_share` and the like describe people of the segments; rare services are listed apart. `r_squared` is the
+        variance between segments over the variance between people; a budget adjusted for case mix takes the variance
+        between segments, `variance_between_segments`, times the number of people, out of the total of a random mix.
+
+    Notes
+    -----
+    A mean or variance that does not exist is told as "inf".
+    """
+    people = _People(model)
+    described = {
+        "membership": model.population.membership,
+        "mean": people.mean,
+        "zero_share": people.zero_share,
+        "sd": people.sd,
+        "cv": people.sd / people.mean,
+        "tail_index": min(s.severity.tail_index for s in model.streams),
+        "top_share": {f"{q:g}": people.top_share(q) for q in TOP},
+        "bottom_half_share": 1 - people.top_share(0.5),
+        "r_squared": _part(people.between, people.sd**2),
+        "variance_between_segments": people.between,
+        "published_r_squared": dict(PUBLISHED_R_SQUARED),
+        "thresholds": _threshold_rows(people, thresholds),
+        "segments": _segment_rows(people),
+        "shocks": [shock.model_dump() | {"cv": shock.cv} for shock in model.shocks],
+        "shock_correlations": [pair.model_dump() for pair in model.shock_correlations],
+        "shock_cv": shock_cv(model),
+        **_rare_services(model),
+    }
+    told: dict[str, Any] = plain(described)
+    return told
+
+
+def shock_cv(model: CostModel) -> float:
+    """Coefficient of variation that all shocks together give the cost in scope of a population without end."""
+    joint = model.joint_shocks
+    if joint.hits.all():
+        return math.sqrt(math.prod(1 + shock.cv**2 for shock in model.shocks) - 1)
+    weight = gross_per_head(model)
+    nodes = joint_nodes(joint)
+    apart = nodes.factors @ weight / weight.sum() - 1
+    return math.sqrt(nodes.weights @ apart**2)
+
+
+class _People:
+    """Everybody of the segments, a mixture of users and of people without cost."""
+
+    def __init__(self, model: CostModel) -> None:
+        self.model = model
+        self.streams = model.streams[: model.shares.size]
+        self.shares = model.shares
+        self.rates = np.array([s.rate for s in self.streams])
+        self.moments = [s.severity.moments for s in self.streams]
+
+    @cached_property
+    def raw(self) -> Array:
+        """E[Xᵏ] of a person of each segment, shape (segment, 5)."""
+        raw: Array = self.rates[:, None] * np.array([m.raw for m in self.moments])
+        raw[:, 0] = 1.0
+        return raw
+
+    @property
+    def mean(self) -> float:
+        return float(self.shares @ self.raw[:, 1])
+
+    @property
+    def sd(self) -> float:
+        # what is left of a difference of equal squares may be less than nothing
+        return math.sqrt(max(float(self.shares @ self.raw[:, 2]) - self.mean**2, 0.0))
+
+    @property
+    def zero_share(self) -> float:
+        return 1 - self.model.person_sf(0.0)
+
+    @property
+    def between(self) -> float:
+        return self.variance_of(self.raw[:, 1])
+
+    def variance_of(self, segment_means: Array) -> float:
+        """Variance between people of what is the same for everybody in a segment."""
+        return float(self.shares @ (segment_means - self.shares @ segment_means) ** 2)
+
+    def top_share(self, q: float) -> float:
+        """Share of cost of the costliest q of people."""
+        cost = self.model.person_isf(q)
+        # people who cost exactly this much are counted as far as they are needed
+        level = cost * (q - self.model.person_sf(cost)) if cost > 0 else 0.0
+        return (float(self.above(np.full(self.shares.size, cost))[:, 1] @ self.shares) + level) / self.mean
+
+    def above(self, cost: Array) -> Array:
+        """E[Xᵏ; X > cost] of a person of each segment, shape (segment, 5), at each segment's own cost."""
+        found = [rate * m.above(c) for rate, m, c in zip(self.rates, self.moments, cost, strict=True)]
+        return np.stack(found)
+
+    def capped(self, cost: Array) -> Array:
+        """E[min(X, cost)ᵏ], k = 1, 2, of a person of each segment, shape (segment, 2)."""
+        above = self.p_above(cost)
+        # a threshold that nobody exceeds may be too large for its square
+        finite = np.where(above > 0, cost, 0.0)
+        below = np.array([rate * m.below(c)[1:3] for rate, m, c in zip(self.rates, self.moments, cost, strict=True)])
+        capped: Array = below + np.stack([finite, finite**2], axis=1) * above[:, None]
+        return capped
+
+    def p_above(self, cost: Array) -> Array:
+        """P(X > cost) of a person of each segment."""
+        return np.array(
+            [
+                rate * float(s.severity.sf(c)) if math.isfinite(c) else 0.0
+                for rate, s, c in zip(self.rates, self.streams, cost, strict=True)
+            ]
+        )
+
+
+def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, Any]]:
+    amounts = people.model.threshold_amounts(thresholds)[: people.shares.size]
+    levels = thresholds.percentiles if isinstance(thresholds, Percentiles) else [None] * amounts.shape[1]
+    columns = effort.each(zip(amounts.T, levels, strict=True), "thresholds")
+    return [_threshold_row(people, amount, level) for amount, level in columns]
+
+
+def _threshold_row(people: _People, amount: Array, percentile: float | None) -> dict[str, Any]:
+    capped = people.capped(amount)
+    mean = float(people.shares @ capped[:, 0])
+    variance = max(float(people.shares @ capped[:, 1]) - mean**2, 0.0)
+    p_above = people.p_above(amount)
+    whole = people.above(amount)[:, 1]
+    excess = whole - np.where(np.isfinite(amount), amount, 0.0) * p_above
+    shared = float(amount[0]) if np.all(amount == amount[0]) else None
+    return {
+        "threshold": shared,
+        "threshold_by_segment": None if shared is not None else amount.tolist(),
+        "percentile": percentile,
+        "p_above": float(people.shares @ p_above),
+        "share_of_cost_above": float(people.shares @ excess) / people.mean,
+        "share_of_cost_of_patients_above": float(people.shares @ whole) / people.mean,
+        "share_of_variance_above": 0.0 if np.all(np.isinf(amount)) else _part(people.sd**2 - variance, people.sd**2),
+        "mean_below": mean,
+        "sd": math.sqrt(variance),
+        "cv": math.sqrt(variance) / mean,
+        "r_squared": _part(people.variance_of(capped[:, 0]), variance),
+    }
+
+
+def _part(part: float, whole: float) -> float:
+    """A part of a variance; none of nothing, all of infinity less something finite."""
+    return 0.0 if whole == 0 else 1.0 if math.isinf(part) else part / whole
+
+
+def _segment_rows(people: _People) -> list[dict[str, Any]]:
+    rows = []
+    for stream, share, raw in zip(people.streams, people.shares, people.raw, strict=True):
+        rows.append(
+            {
+                "name": stream.name,
+                "share_of_people": float(share),
+                "share_of_cost": float(share * raw[1]) / people.mean,
+                "mean": float(raw[1]),
+                "cv": math.sqrt(max(float(raw[2]) - float(raw[1]) ** 2, 0.0)) / float(raw[1]),
+                "p_user": stream.rate,
+                "family": stream.severity.family,  # type: ignore[attr-defined]
+                "tail_index": stream.severity.tail_index,
+            }
+        )
+    return rows
+
+
+def _rare_services(model: CostModel) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    for service in model.population.rare_services:
+        price = float(Moments(service.price).raw[1])
+        rows.append(
+            {
+                "name": service.name,
+                "in_scope": service.in_scope,
+                "rate_per_100k": service.rate_per_100k,
+                "mean_price": price,
+                "cost_a_head": service.rate_per_100k / 100_000 * price,
+            }
+        )
+    return {
+        "rare_services": rows,
+        "rare_cost_in_scope": math.fsum(row["cost_a_head"] for row in rows if row["in_scope"]),
+        "rare_cost_out_of_scope": math.fsum(row["cost_a_head"] for row in rows if not row["in_scope"]),
+    }
+
+
+# ── calibrations side by side ────────────────────────────────────────────────────────────────────
+
+
+def describe_calibration(
+    family: str,
+    *,
+    mean: float,
+    p_user: float = 1.0,
+    cv: float | None = None,
+    top_share: Mapping[float, float] | None = None,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
+) -> dict[str, Any]:
+    """One family calibrated from summary figures, with what it reaches beside each target.
+
+    Parameters
+    ----------
+    family, mean, p_user, cv, top_share
+        As in `calibrate`.
+    thresholds : sequence of float
+        Money per year.
+
+    Returns
+    -------
+    dict
+        `family`, `severity` (its figures, of users), `fit` (a list of target, wanted, reached), `segment` (as
+        `describe_model` of a population of this one segment); it can be written as JSON.
+
+    Raises
+    ------
+    SimulatorError
+        As `calibrate`.
+    """
+    users = calibrate(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
+    segment = Segment.model_validate({"name": "everybody", "share": 1.0, "p_user": float(p_user), "severity": users})
+    model = CostModel(population=Population(segments=(segment,)))
+    people = _People(model)
+    fit = [("mean", mean, people.mean)]
+    fit += [] if cv is None else [("cv", cv, people.sd / people.mean)]
+    fit += [(f"top-{q * 100:g}% share", share, people.top_share(q)) for q, share in sorted((top_share or {}).items())]
+    found = {
+        "family": family,
+        "p_user": float(p_user),
+        "severity": users.model_dump(exclude_none=True),
+        "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
+        "segment": describe_model(model, tuple(thresholds)),
+    }
+    told: dict[str, Any] = plain(found)
+    return told
+
+
+def compare_families(
+    *,
+    mean: float,
+    p_user: float = 1.0,
+    cv: float | None = None,
+    top_share: Mapping[float, float] | None = None,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
+) -> list[dict[str, Any]]:
+    """All families for the same summary figures, side by side.
+
+    Families that agree on the mean and on one more figure can differ by a third on what lies above a threshold.
+
+    Parameters
+    ----------
+    mean, p_user, cv, top_share
+        As in `calibrate`.
+    thresholds : sequence of float
+        Money per year.
+
+    Returns
+    -------
+    list of dict
+        As `describe_calibration`; or `family` and `refused`, the reason, where a family cannot be had.
+
+    Raises
+    ------
+    SimulatorError
+        Where no family can be had for a reason that is the same for all.
+    """
+    rows: list[dict[str, Any]] = []
+    targets: dict[str, Any] = {"mean": mean, "p_user": p_user, "cv": cv, "top_share": top_share}
+    for family in CALIBRATED_FAMILIES:
+        try:
+            row = describe_calibration(family, thresholds=thresholds, **targets)
+        except SimulatorError as error:
+            row = {"family": family, "refused": str(error).removeprefix("calibrate: ")}
+        rows.append(row)
+    reasons = {row.get("refused") for row in rows}
+    if len(reasons) == 1 and None not in reasons:
+        # the targets themselves are at fault: tell it once
+        calibrate(CALIBRATED_FAMILIES[0], **targets)
+    return rows

@@ -1,0 +1,259 @@
+"""The same question without draws: every statistic of `summarise`, from the exact engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ... import effort, runs
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
+from ...costs.shock_nodes import factor_range
+from ...engine.exact import law
+from ...engine.law import Law
+from ...engine.mixed_law import mixed
+from ...engine.simulate import cores
+from ...engine.transforms import Rule, Step, Transforms
+from ...scenario import Scenario
+from . import self_check as exactness
+from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
+
+Array = NDArray[np.float64]
+
+_USELESS = 0.01
+"""Error of a probability from which on a law with observed costs is refused."""
+
+
+def exact(
+    scenario: Scenario,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    margins: Sequence[float] = MARGINS,
+    quantiles: Sequence[float] = QUANTILE_LEVELS,
+    *,
+    capitation_pmpy: float | None = None,
+    budget_basis: Literal["gross", "retained"] = "gross",
+) -> xr.Dataset:
+    """Statistics of the cost that an exclusion rule keeps, exactly and at once.
+
+    Where the scenario carries parameter sets, the law is the equal mixture of the laws under each, and takes that many
+    times as long. Marginal laws only: what joins thresholds, years or parties is what drawing is for.
+
+    Parameters
+    ----------
+    scenario, rule, margins, quantiles, capitation_pmpy, budget_basis
+        As in `summarise`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
+        ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
+        narrow to be resolved, as where a few patients all cost nearly the same. Where it is above 0.001, or that of a
+        quantile is, the attribute ``doubt`` says so.
+        ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of random sums has no series.
+
+    Examples
+    --------
+    >>> import simulator as sim
+    >>> answer = sim.exact(sim.load("configs/east_sussex.toml"))
+    >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
+    True
+    """
+    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    points = points_of(scenario, rule)
+    expect_laws(scenario, len(points), len(scenario.population_sizes))
+    cells = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
+    budget = budget_of(cells, capitation_pmpy, budget_basis)
+    figures: dict[str, Array] = {
+        "mean_cost": cells.mean,
+        "sd_cost": cells.sd,
+        "cv": cells.sd / cells.mean,
+        "skewness_cost": cells.skewness,
+        "budget": budget,
+    }
+    shape = cells.mean.shape
+    by_level, by_margin = (*shape, len(quantiles)), (*shape, len(margins))
+    figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
+    figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
+    levels, errors = np.asarray(quantiles, float), [0.0]
+    transforms = transforms_of(scenario)
+    for place, column in effort.each(list(np.ndindex(shape)), "exact laws"):
+        at = (place, column)
+        found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
+        figures["quantile_cost"][at] = found.quantile(levels)
+        errors.append(float(np.max(found.error(figures["quantile_cost"][at]), initial=0.0)))
+        figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
+            1 - levels
+        )
+        chances = [
+            chance_over(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
+            for m in margins
+        ]
+        figures["p_overspend"][at] = [chance for chance, _ in chances]
+        figures["expected_overspend"][at] = (
+            np.nan if moves_capitation(scenario, rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
+        )
+        figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
+    said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
+    known = as_attribute(rule) | ({"doubt": said} if said else {})
+    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(known)
+
+
+def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
+    """Say what laws at so many thresholds and sizes take, and refuse what takes too long."""
+    effort.expect(name, laws_work(scenario, asked, sizes), *_longest(scenario, asked, sizes))
+
+
+def laws_work(scenario: Scenario, asked: int, sizes: int) -> effort.Work:
+    """What exact laws at so many thresholds and sizes take."""
+    model = scenario.cost_model
+    streams, sets = len(model.streams), max(scenario.population.n_sets, 1)
+    spreads = [float(s) for s in np.log(np.divide(*factor_range(model.joint_shocks)[::-1])) / 2] if model.shocks else []
+    finite = max(int(np.isfinite(scenario.threshold_labels).sum()), 1)
+    work = effort.laws(asked, sizes, streams, sets, finite, spreads)
+    return work.also(effort.moments(streams, asked, sets, len(model.shocks) + 1))
+
+
+def _longest(scenario: Scenario, asked: int, sizes: int) -> tuple[str, int, str]:
+    """The figure that makes exact laws long, its value, and what to do about it."""
+    sets, streams = scenario.population.n_sets, len(scenario.cost_model.streams)
+    most = max(asked, sizes, sets, streams)
+    draw = "or draw instead of --exact"
+    if most == asked and asked > 10:
+        return "simulation.thresholds", asked, f"give fewer thresholds, {draw}"
+    if most == sizes and sizes > 10:
+        return "simulation.population_sizes", sizes, f"give fewer sizes, {draw}"
+    if most == sets and sets:
+        return "population.parameter_sets", sets, f"take fewer, {draw}"
+    if scenario.shocks:
+        return "shocks", len(scenario.shocks), f"give them a smaller cv, or fewer thresholds, {draw}"
+    return "population.segments", streams, f"merge segments, {draw}"
+
+
+def doubt_of(answer: xr.Dataset) -> dict[str, str]:
+    """The attribute that says that an exact answer is not, where it is not."""
+    return {"doubt": answer.attrs["doubt"]} if answer.attrs.get("doubt") else {}
+
+
+def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
+    """The points of the threshold grid at which a rule is applied."""
+    grid = scenario.threshold_labels.tolist()
+    for threshold in rule.fixed_thresholds():
+        if threshold not in grid and not np.isinf(threshold):
+            raise SimulatorError(
+                "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
+            )
+    return list(rule.fixed_thresholds()[-1:]) or grid
+
+
+def transforms_of(scenario: Scenario) -> tuple[Transforms, ...]:
+    """What laws of all sizes share, for each parameter set; for the scenario itself where it has none."""
+    return tuple(Transforms(truth.cost_model, scenario.threshold_amounts) for truth in scenario.truths)
+
+
+def law_of(
+    scenario: Scenario,
+    rule: ExclusionRule,
+    point: float,
+    place: int,
+    cells: exactness.ExactCells,
+    extra: float = 0.0,
+    transforms: Sequence[Transforms] = (),
+) -> Law:
+    """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
+    transforms = transforms or transforms_of(scenario)
+    if scenario.population.n_sets:
+        with ThreadPoolExecutor(cores()) as threads:
+            under = threads.map(
+                lambda truth, own, one: law_of(truth, rule, point, place, own, extra, (one,)),
+                scenario.truths, cells.by_set, transforms,
+            )  # fmt: skip
+            return mixed(list(under))
+    column = points_of(scenario, rule).index(point)
+    mean, sd = float(cells.mean[place, column]), float(cells.sd[place, column])
+    if extra:
+        mean += extra * float(cells.n_above[place, column])
+        sd += extra * float(cells.n_above_sd[place, column])
+    if not np.isfinite(sd):
+        raise SimulatorError(
+            "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
+        )
+    heads, steps = (
+        runs.heads(scenario, slice(place, place + 1))[0],
+        _steps_of(scenario, rule.layers(point), point, extra),
+    )
+    found = law(transforms[0], heads, steps, mean, sd)
+    model = scenario.cost_model
+    if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
+        raise SimulatorError(
+            "threshold", point, "lies among observed costs, which shocks lift over it one by one: no exact law",
+            "draw instead, or give those costs a fitted family",
+        )  # fmt: skip
+    return found
+
+
+def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
+    """The rule as steps of each stream, ascending; `extra` is charged for each patient above the point."""
+    amounts = exactness.amounts_of(scenario)
+    charges = [(amounts[point], 0.0, 0.0, extra)] if extra else []
+    all_steps = [
+        *((amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers),
+        *charges,
+    ]
+    return tuple(
+        tuple(sorted(Step(float(at[s]), *shares) for at, *shares in all_steps if np.isfinite(at[s])))
+        for s in range(len(scenario.cost_model.streams))
+    )
+
+
+def chance_over(
+    scenario: Scenario,
+    rule: ExclusionRule,
+    point: float,
+    at: tuple[int, int],
+    cells: exactness.ExactCells,
+    found: Law,
+    budget: float,
+    margin: float,
+    transforms: Sequence[Transforms],
+) -> tuple[float, float]:
+    """P(retained > (1 + margin) × budget), and a bound on its error."""
+    if not moves_capitation(scenario, rule, point):
+        allowed = (1 + margin) * budget
+        return float(1 - found.cdf(allowed)), float(found.error(allowed))
+    # each patient who is carved out takes the capitation along: move it to the side of the cost
+    people = float(cells.people[at[0]])
+    capitation = (1 + margin) * budget / (people - float(cells.n_above[at]))
+    joint = law_of(scenario, rule, point, at[0], cells, capitation, transforms)
+    return float(1 - joint.cdf(capitation * people)), float(joint.error(capitation * people))
+
+
+def moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> bool:
+    """Whether the budget varies with the number of patients who are carved out."""
+    moves = isinstance(rule, CarveOut) and not rule.keep_capitation
+    return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
+
+
+def _dataset(
+    scenario: Scenario,
+    points: list[float],
+    figures: dict[str, Array],
+    margins: Sequence[float],
+    quantiles: Sequence[float],
+) -> xr.Dataset:
+    last = {"quantile_cost": ("quantile_level",), "tvar": ("quantile_level",), "p_overspend": ("margin",)}
+    answer = xr.Dataset(
+        {name: (("population_size", "threshold", *last.get(name, ())), values) for name, values in figures.items()},
+        coords={
+            "population_size": list(scenario.population_sizes), "threshold": points,
+            "quantile_level": list(quantiles), "margin": list(margins),
+        },
+        attrs=runs.exact_origin(scenario),
+    )  # fmt: skip
+    describe_figures(answer, scenario.currency)
+    return answer

@@ -1,0 +1,87 @@
+"""What is asked of a ledger: overspend by threshold or by design, or a party's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...base import SimulatorError
+from ...contracts.design import Design
+from ...contracts.exclusion import ExclusionRule
+from ...scenario import Scenario
+from ..designs.losses import check_party, designs_of, loss_of, overspend_by_design
+from ..luck.infinite_population import limit_ledger, overspend_of, with_sizes
+from ..size.targets import PROBABILITIES, Target, measure
+from .exact import points_of
+
+Array = NDArray[np.float64]
+
+_ROUNDING = 1e-9
+_LUCK = 1e-6  # share of its cost by which luck still moves a population that stands for one without end
+_YEARS = 1 << 16  # of a population without end, where a design draws something of its own
+
+
+class Question(NamedTuple):
+    """What is asked of a ledger: one column for each threshold or design."""
+
+    dim: Literal["threshold", "design"]
+    labels: Sequence[float] | Sequence[str]
+    excess: Callable[[xr.Dataset], Array]
+    """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
+    draws: bool = False
+    """Whether a design draws something of its own in every year: quality, or where patients go."""
+
+    def limit(self, scenario: Scenario, target: Target) -> Array:
+        """The target's statistic of a population without end, for each column."""
+        ledger = limit_ledger(scenario, _YEARS if self.draws else 1)
+        excess = self.excess(ledger)
+        on_the_bound = np.abs(excess - (target.level or 0.0)) < _ROUNDING
+        if target.statistic not in PROBABILITIES or not on_the_bound.any():
+            return measure(excess, target).value[0]
+        # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
+        either = [measure(self.excess(_with_luck(ledger, luck)), target).value[0] for luck in (-_LUCK, _LUCK)]
+        return np.asarray(np.mean(either, axis=0))
+
+
+def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
+    """The ledger with every cost a little off what it tends to."""
+    return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
+
+
+def question_of(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    designs: Sequence[Design],
+    party: str,
+    capitation: float | None,
+    basis: Literal["gross", "retained"],
+) -> Question:
+    """The question that the arguments of `minimum_population` put."""
+    if target.statistic == "p_loss":
+        chosen = designs_of(scenario, designs)
+        check_party(chosen, party)
+        names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
+        return Question("design", names, lambda ledger: loss_of(ledger, chosen, party), draws)
+    if designs:
+        chosen = designs_of(scenario, designs)
+        return Question("design", [each.name for each in chosen], lambda ledger: overspend_by_design(ledger, chosen))
+
+    def overspend(ledger: xr.Dataset) -> Array:
+        drawn = with_sizes(scenario, tuple(int(n) for n in ledger["population_size"].values))
+        return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
+
+    return Question("threshold", points_of(scenario, rule), overspend)
+
+
+def is_exact(method: str | None, statistic: str, by_design: bool) -> bool:
+    """Whether the exact engine is to answer alone."""
+    if method not in (None, "simulated", "exact"):
+        raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
+    if method == "exact" and (by_design or statistic == "p_loss"):
+        raise SimulatorError("method", method, "has no answer by design, which must be settled", "leave it out")
+    return method == "exact" or (method is None and statistic == "cv" and not by_design)

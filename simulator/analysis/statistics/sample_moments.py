@@ -1,0 +1,92 @@
+"""What is exactly to be expected of a sample that takes parameter sets in turn: of its mean and its variance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...costs.moments import TotalMoments
+
+Array = NDArray[np.float64]
+
+
+class SampleMoments(NamedTuple):
+    """What is exactly to be expected of a sample whose strata have these moments; each of the shape of one cell."""
+
+    mean: Array
+    sd: Array
+    """Of the mixture of the strata."""
+    mean_variance: Array
+    """Variance of the sample mean."""
+    expected_variance: Array
+    """Expectation of the sample variance, with n − 1 in its denominator."""
+    variance_variance: Array
+    """Variance of the sample variance."""
+    excess_kurtosis: Array
+    """Of one replicate within its stratum."""
+
+
+def sample_moments(parts: Sequence[TotalMoments], counts: Array) -> SampleMoments:
+    """Exact moments of the mean and variance of independent draws, `counts` from each law.
+
+    With d the distance of a stratum's mean from that of all, Q = Σ(x − x̄)² is a quadratic form in independent
+    variables, and Var Q = (1 − 1/n)² Σκ₄ + 2(1 − 2/n) Σσ⁴ + 2(Σσ²)²/n² + 4(1 − 1/n) Σdκ₃ + 4 Σd²σ².
+    """
+    n, weight = float(counts.sum()), counts / counts.sum()
+    mean, sd, skewness, kurtosis = (np.stack(moment) for moment in zip(*parts, strict=True))
+
+    def over(values: Array) -> Array:
+        return np.asarray(np.tensordot(weight, values, axes=1))
+
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        whole = over(mean)
+        apart, within = mean - whole, over(sd**2)
+        between = over(apart**2)
+        third = np.where(apart == 0, 0.0, apart * skewness * sd**3)
+        squares = n * (
+            (1 - 1 / n) ** 2 * over(kurtosis * sd**4)
+            + 2 * (1 - 2 / n) * over(sd**4)
+            + 2 * within**2 / n
+            + 4 * (1 - 1 / n) * over(third)
+            + 4 * over(apart**2 * sd**2)
+        )
+        degrees = max(n - 1, 1)
+        return SampleMoments(
+            whole,
+            np.sqrt(within + between),
+            within / n,
+            within + between * n / degrees,
+            squares / degrees**2,
+            over(kurtosis * sd**4) / within**2,
+        )
+
+
+class Leading(NamedTuple):
+    """What stands, to leading order, in the place of skewness and excess kurtosis in the errors of sd and cv."""
+
+    skewness: Array
+    excess_kurtosis: Array
+    within: Array
+    """Share of the variance that lies within strata."""
+
+
+def leading(parts: Sequence[TotalMoments], counts: Array) -> Leading:
+    """Of a sample with `counts` draws from each law; skewness, kurtosis and 1 of a single law."""
+    if len(parts) == 1:
+        return Leading(parts[0].skewness, parts[0].excess_kurtosis, np.ones_like(parts[0].sd))
+    weight = counts / counts.sum()
+    mean, sd, skewness, kurtosis = (np.stack(moment) for moment in zip(*parts, strict=True))
+
+    def over(values: Array) -> Array:
+        return np.asarray(np.tensordot(weight, values, axes=1))
+
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        apart, within = mean - over(mean), over(sd**2)
+        variance = within + over(apart**2)
+        third = skewness * sd**3
+        mixed = np.where(apart == 0, 0.0, apart * third)
+        of_square = over((kurtosis + 2) * sd**4 + 4 * mixed + 4 * apart**2 * sd**2)
+        return Leading(over(third + 2 * apart * sd**2) / variance**1.5, of_square / variance**2 - 2, within / variance)

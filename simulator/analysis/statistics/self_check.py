@@ -1,0 +1,253 @@
+"""Every run checks itself: simulated mean, sd and counts against the exact ones, in standard errors."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import special
+
+from ... import effort, runs
+from ...contracts.exclusion import ExclusionRule
+from ...costs.moments import Exact, TotalMoments, mixture
+from ...ledger import expected_means, retained_cost, sweep
+from ...scenario import Scenario
+from .sample_moments import sample_moments
+
+logger = logging.getLogger(__name__)
+Array = NDArray[np.float64]
+
+FALSE_ALARM = 0.001
+"""Chance, over all cells of a run, of an alarm where nothing is wrong."""
+LARGEST_KURTOSIS = 1.0
+"""Excess kurtosis of the total from which on a sample sd is not judged: its error is far from normal."""
+FEWEST_EVENTS = 400
+"""Patients expected above a threshold, over all replicates, below which their number is not judged."""
+
+
+TRUSTED = 0.001
+"""Error of a probability above which the exact engine's figure gives way to the simulated one."""
+
+
+def doubt(error: float) -> str:
+    """What every page says of chances that are not exact; empty where they are."""
+    if error <= TRUSTED:
+        return ""
+    return f"{_STEPS} They may be wrong by {100 * error:.2g} percentage points; prefer the simulated ones."
+
+
+def counted(years: int) -> str:
+    """What a page says whose chances are counted among simulated years, as the exact engine cannot tell them."""
+    return f"{_STEPS} They are counted among {years:,} simulated years."
+
+
+_STEPS = (
+    "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too narrow "
+    "to resolve."
+)
+_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
+
+
+class ExactCells(NamedTuple):
+    """Exact moments by place and threshold; NaN where the scenario is not known."""
+
+    people: Array
+    gross_mean: Array
+    mean: Array
+    sd: Array
+    skewness: Array
+    excess_kurtosis: Array
+    n_above: Array
+    n_above_sd: Array
+    by_set: tuple[ExactCells, ...] = ()
+    """The same under each parameter set."""
+
+
+class CellsBySet(NamedTuple):
+    """Exact moments under each parameter set, and how many replicates were drawn under it."""
+
+    gross: list[TotalMoments]
+    retained: list[TotalMoments]
+    above: list[TotalMoments]
+    counts: Array
+    people: Array
+
+    def mixed(self) -> ExactCells:
+        """Of all sets, equally likely: what the scenario expects, however many replicates were drawn."""
+        own = tuple(map(self._cells, self.gross, self.retained, self.above))
+        whole = self._cells(*(mixture(parts) for parts in (self.gross, self.retained, self.above)))
+        return whole._replace(by_set=own)
+
+    def _cells(self, gross: TotalMoments, retained: TotalMoments, above: TotalMoments) -> ExactCells:
+        return ExactCells(self.people, gross.mean, *retained, above.mean, above.sd)
+
+    def drawn(self, parts: list[TotalMoments]) -> tuple[list[TotalMoments], Array]:
+        """The moments of the sets that were drawn, and how often."""
+        return [part for part, count in zip(parts, self.counts, strict=True) if count], self.counts[self.counts > 0]
+
+
+def people_of(ledger: xr.Dataset, place: str) -> Array:
+    """People of each population or unit."""
+    return ledger["unit_size" if place == "unit" else place].values.astype(float)
+
+
+def exact_moments(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> ExactCells:
+    """Exact moments of the cost that a rule keeps, at each point at which `retained_cost` gives it."""
+    return moments_by_set(ledger, rule, scenario).mixed()
+
+
+def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None = None) -> CellsBySet:
+    """The same under each parameter set of the scenario."""
+    place = "unit" if "population_size" not in ledger.dims else "population_size"
+    people = people_of(ledger, place)
+    points = sweep(ledger, rule)
+    scenario = scenario or runs.scenario_of(ledger)
+    if scenario is None:
+        return _means_alone(ledger, rule, points, people)
+    heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
+    found = cells_by_set(scenario, rule, points, heads)
+    return found._replace(counts=_counts(ledger, len(found.gross)))
+
+
+def _counts(ledger: xr.Dataset, sets: int) -> Array:
+    """Replicates that were drawn under each parameter set."""
+    if "parameter_draw" not in ledger.coords:
+        return np.full(sets, ledger.sizes["replicate"] / sets)
+    return np.bincount(ledger["parameter_draw"].values, minlength=sets).astype(float)
+
+
+def _means_alone(ledger: xr.Dataset, rule: ExclusionRule, points: list[float], people: Array) -> CellsBySet:
+    """The exact means that a ledger keeps of a scenario that was withheld, or nothing but NaN."""
+    kept = expected_means(ledger)
+    if kept is None:
+        unknown = np.full((people.size, len(points)), np.nan)
+        nothing = [_mean_alone(unknown)]
+        return CellsBySet([_mean_alone(unknown[:, 0])], nothing, nothing, np.array([ledger.sizes["replicate"]]), people)
+    retained, above = retained_cost(kept, rule), kept["n_above"].sel(threshold=points)
+    gross, cost, number = (
+        [_mean_alone(one) for one in mean.transpose("parameter_set", ...).values]
+        for mean in (kept["gross_cost"], retained, above)
+    )
+    return CellsBySet(gross, cost, number, _counts(ledger, len(gross)), people)
+
+
+def _mean_alone(mean: Array) -> TotalMoments:
+    return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
+
+
+def amounts_of(scenario: Scenario) -> dict[float, Array]:
+    """Money of each stream by the threshold's label on the grid; no exclusion is always there."""
+    amounts = scenario.threshold_amounts
+    nobody = {math.inf: np.full(amounts.shape[0], math.inf)}
+    return nobody | dict(zip(scenario.threshold_labels.tolist(), amounts.T, strict=True))
+
+
+def removes_nothing(scenario: Scenario, rule: ExclusionRule) -> bool:
+    """Whether nobody can cost more than the rule's own thresholds; a rule that is swept has none of its own."""
+    amounts = amounts_of(scenario)
+    fixed = rule.fixed_thresholds()
+    return bool(fixed) and all(np.isinf(amounts[threshold]).all() for threshold in fixed)
+
+
+def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> ExactCells:
+    """Exact moments of populations with these heads (place, segment), at these points of the threshold grid."""
+    return cells_by_set(scenario, rule, points, heads).mixed()
+
+
+def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> CellsBySet:
+    """The same under each parameter set, as if each were drawn once."""
+    amounts = amounts_of(scenario)
+    gross, retained, above = [], [], []
+    for truth in scenario.cost_model.truths:
+        exact = Exact(truth)
+        totals = []
+        for point in effort.each(points, "exact moments"):
+            layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
+            totals.append(exact.total(heads, layers))
+        gross.append(exact.total(heads, []))
+        retained.append(_columns(totals))
+        above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))
+    return CellsBySet(gross, retained, above, np.ones(len(gross)), heads.sum(axis=1).astype(float))
+
+
+def _columns(by_point: list[TotalMoments]) -> TotalMoments:
+    return TotalMoments(*(np.stack(moment, axis=1) for moment in zip(*by_point, strict=True)))
+
+
+def compare(
+    kept: Array, retained: xr.DataArray, ledger: xr.Dataset, exact: CellsBySet, place: str
+) -> dict[str, tuple[tuple[str, str], Array]]:
+    """exact_mean, exact_sd and the z-scores, as variables of the summary."""
+    n = kept.shape[0]
+    above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
+    cost, number = (sample_moments(*exact.drawn(parts)) for parts in (exact.retained, exact.above))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z_mean = (kept.mean(axis=0) - cost.mean) / np.sqrt(cost.mean_variance)
+        variance = kept.var(axis=0, ddof=1) if n > 1 else np.full(cost.sd.shape, np.nan)
+        z_sd = (variance - cost.expected_variance) / np.sqrt(cost.variance_variance)
+        z_n_above = (above.mean(axis=0) - number.mean) / np.sqrt(number.mean_variance)
+    found = {
+        "exact_mean": cost.mean,
+        "exact_sd": cost.sd,
+        "z_mean": np.where(np.isfinite(cost.sd), z_mean, np.nan),
+        "z_sd": np.where(cost.excess_kurtosis < LARGEST_KURTOSIS, z_sd, np.nan),
+        "z_n_above": np.where(number.mean * n >= FEWEST_EVENTS, z_n_above, np.nan),
+    }
+    return {name: ((place, "threshold"), values) for name, values in found.items()}
+
+
+def impossible(ledger: xr.Dataset) -> str:
+    """What no draw can have come to: costs, counts or factors below 0 or without an end; empty where there are none."""
+    for name, values in ledger.data_vars.items():
+        if not {"replicate", "parameter_set"} & set(values.dims):
+            continue
+        wrong = ~(np.isfinite(values.values) & (values.values >= 0))
+        if wrong.any():
+            return f"{name} holds {int(wrong.sum()):,} of {wrong.size:,} figures that are below 0 or no number"
+    return ""
+
+
+def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = "") -> dict[str, str | int | float]:
+    """The run's own check in figures and in a sentence; `wrong` is what is impossible about its ledger."""
+    if wrong:
+        sentence = f"{_FAILED}: self-check: {wrong}"
+        logger.error(sentence)
+        return {"check": "failed", "check_sentence": sentence}
+    # a mean of costs without a third moment is too slow to become normal for a bound this far out
+    z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
+    z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
+    scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
+    judged = scores[np.isfinite(scores)]
+    if not judged.size:
+        return {
+            "check": "not judged",
+            "check_sentence": "self-check: no cell could be judged (infinite moments, or observed costs withheld)",
+        }
+    alarm = -float(special.ndtri(FALSE_ALARM / 2 / judged.size))
+    largest = float(judged.max())
+    passed = largest <= alarm
+    left_out = int(np.isnan(summary["z_sd"].values).sum()), int(np.isnan(z_mean).sum())
+    sentence = (
+        f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}, alarm above {alarm:.1f}"
+    )
+    if any(left_out):
+        sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
+        sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
+    if counts.size > 1:
+        undrawn = int((counts == 0).sum())
+        sentence += f"; {counts.size} parameter sets, given which the errors are"
+        sentence += f" ({undrawn} of them not drawn)" if undrawn else ""
+    if not passed:
+        sentence = f"{_FAILED}: {sentence}"
+        logger.error(sentence)
+    return {
+        "check": "passed" if passed else "failed",
+        "check_sentence": sentence,
+        "check_cells": judged.size,
+        "check_largest_z": largest,
+        "check_alarm": alarm,
+    }

@@ -1,0 +1,196 @@
+"""From a scenario and what turns out otherwise to the truth that is drawn, under budgets that do not know of it.
+
+The ledger of a truth carries the assumed scenario, so that budgets, expected costs and premiums are those that were
+agreed. The same seed draws both, so differences between them are paired.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from ... import ledger as books
+from ... import runs
+from ...base import SimulatorError
+from ...contracts.budget import Expectations, PastYears, PerHead
+from ...contracts.design import Design
+from ...contracts.exclusion import CarveOut
+from ...costs.model import Percentiles
+from ...engine import kernels
+from ...scenario import Scenario, scenario_from
+from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
+
+Array = NDArray[np.float64]
+
+_EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
+
+
+def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
+    """The scenario as it turns out, every severity by its own figures; epidemics are left to the drawing.
+
+    Thresholds that are percentiles stay at the money that they were when agreed.
+
+    Raises
+    ------
+    SimulatorError
+        Where a change makes the model invalid: a share above 1, an infinite variance, a segment that does not exist.
+    """
+    raw = _by_figures(scenario)
+    for change in changes:
+        change.apply(raw)
+    truth = scenario_from(raw | {"designs": ()}, "stress")
+    left = _mean_cost(truth) / _mean_cost(scenario)
+    if not _LEAST_LEFT <= left <= 1 / _LEAST_LEFT:
+        raise SimulatorError(
+            "stress", None, f"leaves {100 * left:.3g}% of the expected cost", "let it leave 1% to 10,000% of it"
+        )
+    return truth
+
+
+_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
+
+
+def _mean_cost(scenario: Scenario) -> float:
+    """Expected cost of a person, money per year."""
+    model = scenario.cost_model
+    shares = [*model.shares, *(1.0 for _ in scenario.population.rare_services)]
+    means = (stream.rate * stream.severity.moments.raw[1] for stream in model.streams)
+    return float(sum(share * mean for share, mean in zip(shares, means, strict=True)))
+
+
+def _by_figures(scenario: Scenario) -> dict[str, Any]:
+    raw = scenario.model_dump(exclude_none=True)
+    raw["population"]["rare_services"] = list(raw["population"]["rare_services"])
+    for segment, given in zip(raw["population"]["segments"], scenario.population.segments, strict=True):
+        segment["severity"] = given.users_severity.model_dump(exclude_none=True)
+    if isinstance(scenario.simulation.thresholds, Percentiles):
+        by_segment = scenario.simulation.thresholds.by == "segment"
+        rows = scenario.threshold_amounts[: len(scenario.population.segments) if by_segment else 1]
+        raw["simulation"]["thresholds"]["amounts"] = rows.tolist()
+    return raw
+
+
+def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None) -> xr.Dataset:
+    """Draw what turns out, in a ledger from which budgets follow as they were agreed.
+
+    Parameters
+    ----------
+    assumed : Scenario
+        What the budgets rest on.
+    changes : sequence of Change
+        What turns out otherwise; none for the assumed scenario itself.
+
+    Returns
+    -------
+    xarray.Dataset
+        As `simulate`; ``members`` holds people as they are recorded, where that is not as assumed.
+    """
+    epidemics = [change for change in changes if isinstance(change, Epidemic)]
+    others = [change for change in changes if not isinstance(change, Epidemic)]
+    ledgers = {
+        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor)
+        for hit in itertools.product((False, True), repeat=len(epidemics))
+    }
+    drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)
+    drawn = _recorded(drawn, truth_of(assumed, others), others)
+    drawn = _expected_as_agreed(drawn, assumed)
+    return drawn.assign_attrs(scenario=runs.kept_json(assumed), scenario_id=assumed.scenario_id)
+
+
+def _expected_as_agreed(ledger: xr.Dataset, assumed: Scenario) -> xr.Dataset:
+    """The ledger with the exact means of what was assumed, where it keeps any."""
+    if "parameter_set" not in ledger.dims:
+        return ledger
+    return ledger.assign({name: ledger[name].copy(data=mean) for name, mean in runs.expected_means(assumed).items()})
+
+
+def _truth_in(
+    assumed: Scenario, others: Sequence[Change], epidemics: Sequence[Epidemic], hit: tuple[bool, ...]
+) -> Scenario:
+    """The truth in years with some of the epidemics."""
+    dearer = [Inflation(by=change.by) for change, comes in zip(epidemics, hit, strict=True) if comes]
+    return truth_of(assumed, [*others, *dearer])
+
+
+def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epidemic], seed: int) -> xr.Dataset:
+    """Each replicate from the ledger of the epidemics that it has."""
+    drawn = ledgers[(False,) * len(epidemics)]
+    if not epidemics:
+        return drawn
+    replicates = drawn["replicate"].values
+    comes = np.stack(
+        [
+            kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1)[:, 0] < epidemic.probability
+            for k, epidemic in enumerate(epidemics)
+        ],
+        axis=1,
+    )
+    made = drawn.copy()
+    for name in [name for name in drawn.data_vars if "replicate" in drawn[name].dims]:
+        for hit, ledger in ledgers.items():
+            here = xr.DataArray((comes == np.array(hit)).all(axis=1), dims="replicate")
+            made[name] = made[name].where(~here, ledger[name])
+        books.describe_variable(made[name], drawn[name].attrs["units"], drawn[name].attrs["long_name"])
+    return made
+
+
+def _recorded(ledger: xr.Dataset, truth: Scenario, changes: Sequence[Change]) -> xr.Dataset:
+    """The ledger with people as they are recorded, where a change touches that."""
+    if not any(isinstance(change, UpCoding | Prevalence) for change in changes):
+        return ledger
+    if "members" in ledger:
+        drawn = ledger["members"].astype(float)
+    else:
+        heads = runs.heads(truth).astype(float)
+        drawn = xr.DataArray(heads, dims=("population_size", "segment")).expand_dims(replicate=ledger["replicate"])
+    names = [str(name) for name in ledger["segment"].values]
+    members: dict[str, Any] = {name: drawn.isel(segment=k, drop=True) for k, name in enumerate(names)}
+    for change in changes:
+        members = change.recorded(members)
+    recorded = xr.concat(list(members.values()), dim="segment").transpose("replicate", "population_size", "segment")
+    made = ledger.assign(members=(recorded.dims, recorded.values))
+    books.describe_variable(made["members"], "people", "people of the segment, as they are recorded")
+    return made
+
+
+class _Agreed(PerHead):
+    """A budget that was settled already, replicate by replicate."""
+
+    _budget: Any = PrivateAttr(None)
+
+    def evaluate(self, expected: Expectations) -> Array:
+        """The budget as it was agreed, money per year."""
+        return np.asarray(self._budget)
+
+
+def with_agreed_budgets(designs: Iterable[Design], agreed: xr.Dataset) -> tuple[Design, ...]:
+    """The designs, where a budget follows past years with the budgets of an outcome as agreed.
+
+    The error of such a budget is drawn together with the year's own luck, for which a stress would be mistaken.
+
+    Parameters
+    ----------
+    designs : iterable of Design
+    agreed : xarray.Dataset
+        Their outcome, from `settle`, on the same draws without stress.
+    """
+    return tuple(_agreed(design, agreed) if isinstance(design.budget, PastYears) else design for design in designs)
+
+
+def _agreed(design: Design, agreed: xr.Dataset) -> Design:
+    rule = design.exclusion
+    if isinstance(rule, CarveOut) and not rule.keep_capitation:
+        raise SimulatorError(
+            f"design {design.name!r}: budget", None, "follows past years while patients leave with their capitation",
+            "give it per head, or keep the capitation",
+        )  # fmt: skip
+    budget = _Agreed()
+    budget._budget = agreed["budget"].sel(design=design.name).transpose("replicate", "population_size").values
+    return design.model_copy(update={"budget": budget})

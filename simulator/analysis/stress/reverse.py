@@ -1,0 +1,151 @@
+"""Reverse stress: how far must an input move before a party breaks?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+import xarray as xr
+from scipy import optimize
+
+from ... import effort, runs
+from ... import ledger as books
+from ...base import SimulatorError
+from ...contracts.design import Design
+from ...scenario import Scenario
+from ...settlement.compare import revenue_of
+from ...strata import mean_and_error, share_and_error
+from ...stresses import Change
+from ..designs.losses import check_party, designs_of
+from .changed_scenario import truth_of, with_agreed_budgets
+from .stress import assumed_for, settle_truth, surplus_of
+
+_HALVINGS = 10
+_USUAL_STEPS = 12  # runs until a root is found
+
+
+def reverse_stress(
+    scenario: Scenario,
+    change: Change,
+    design: Design,
+    *,
+    party: str = "provider",
+    loss_over: float = 0.02,
+    at_most: float | None = None,
+    members: int | None = None,
+    replicates: int | None = None,
+    largest: float | None = None,
+    executor: Executor | None = None,
+) -> xr.Dataset:
+    """How far one input must move before a party loses more than its limit.
+
+    Parameters
+    ----------
+    scenario, design
+        As in `stress`.
+    change : Change
+        The input; its leading figure is moved from 0, whatever it is.
+    party : str
+    loss_over : float
+        The limit, as a share of the party's revenue as agreed.
+    at_most : float, optional
+        Where given, the chance of a loss above the limit that is tolerated; else the expected loss is judged.
+    members, replicates : int, optional
+        As in `stress`.
+    largest : float, optional
+        How far the figure is moved at most; by default the change's own largest, or a half, a quarter … of it that the
+        scenario allows.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``breaking_point``, the leading figure at which the limit is reached, with ``breaking_point_se``: 0 where it
+        is passed as agreed, NaN where even `largest` does not reach it; ``as_agreed`` and ``at_largest``, what is
+        judged at the two ends (loss over revenue, or the chance), each with ``_se``.
+
+    Raises
+    ------
+    SimulatorError
+        As in `stress`, and for an unknown party.
+    """
+    (design,) = designs_of(scenario, [design])
+    check_party([design], party)
+    assumed = assumed_for(scenario, members, replicates)
+    top = _reach(assumed, change) if largest is None else largest
+    base = settle_truth(assumed, (), [design], executor)
+    revenue = float(revenue_of(base).sel(party=party).item())
+    kept = with_agreed_budgets([design], base)
+
+    def loss(figure: float) -> xr.DataArray:
+        outcome = base if figure == 0 else settle_truth(assumed, (change.at(figure),), kept, executor)
+        return -surplus_of(outcome).sel(party=party).isel(design=0) / revenue
+
+    judged = _judge(loss_over, at_most)
+    bound = loss_over if at_most is None else at_most
+    with effort.task("reverse stress", _USUAL_STEPS) as advance:
+
+        def judge(figure: float) -> _Judged:
+            found = judged(loss(figure))
+            advance()
+            return found
+
+        ends = [judge(0.0), judge(top)]
+        point, error = _root(judge, bound, top, ends)
+    kind, figure = str(getattr(change, "kind", "")), type(change).figure
+    answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
+    for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):
+        answer[end], answer[f"{end}_se"] = value, se
+    for name in answer.data_vars:
+        books.describe_variable(answer[name], "1", f"{str(name).replace('_', ' ')}: {figure} of {kind}")
+    known = {
+        "change": kind,
+        "figure": figure,
+        "design": design.name,
+        "party": party,
+        "loss_over": loss_over,
+        "largest": top,
+        "method": "simulated",
+    }
+    known |= {} if at_most is None else {"at_most": at_most}
+    return answer.assign_attrs(
+        runs.origin(scenario)
+        | known
+        | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
+    )
+
+
+def _reach(assumed: Scenario, change: Change) -> float:
+    """The change's own largest figure, halved until the scenario allows it: no segment is larger than all people."""
+    reach = type(change).largest
+    for _ in range(_HALVINGS):
+        try:
+            truth_of(assumed, [change.at(reach)])
+            return reach
+        except SimulatorError:
+            reach /= 2
+    return type(change).largest
+
+
+_Judged = tuple[float, float]
+
+
+def _judge(loss_over: float, at_most: float | None) -> Callable[[xr.DataArray], _Judged]:
+    def judged(loss: xr.DataArray) -> _Judged:
+        value, error = mean_and_error(loss) if at_most is None else share_and_error(loss > loss_over + 1e-9)
+        return float(value), float(error)
+
+    return judged
+
+
+def _root(judged: Callable[[float], _Judged], bound: float, top: float, ends: Sequence[_Judged]) -> _Judged:
+    """Where what is judged reaches its bound, and the error that its own error makes there."""
+    if ends[0][0] >= bound:
+        return 0.0, 0.0
+    if ends[1][0] < bound:
+        return math.nan, math.nan
+    point = float(optimize.brentq(lambda figure: judged(figure)[0] - bound, 0.0, top, xtol=1e-4 * abs(top), maxiter=40))
+    step = 0.05 * abs(point) + 1e-3 * abs(top)
+    low, high = (min(max(point + side * step, min(0.0, top)), max(0.0, top)) for side in (-1, 1))
+    slope = (judged(high)[0] - judged(low)[0]) / (high - low)
+    return point, judged(point)[1] / abs(slope) if slope else math.nan

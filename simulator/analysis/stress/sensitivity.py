@@ -1,0 +1,268 @@
+"""Which assumption matters? Sobol indices and a tornado over inputs that are known only within ranges.
+
+The budget stays as agreed on the scenario's own figures; the inputs are what turns out. Every figure at a point of the
+input space is exact, so that nothing but the inputs makes it vary, and no seeds are needed for the model itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypedDict
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats
+
+from ... import effort, runs
+from ... import ledger as books
+from ...base import SimulatorError
+from ...contracts.exclusion import Cap
+from ...scenario import Scenario
+from ...stresses import Change, Epidemic, Range
+from ..luck.infinite_population import with_sizes
+from ..statistics.exact import exact, laws_work
+from ..statistics.self_check import cells_of
+from .changed_scenario import truth_of
+
+Array = NDArray[np.float64]
+
+_RESAMPLES = 400
+
+STATISTICS = ("p_overspend", "cv", "mean_overspend")
+"""What may be explained: P(overspend > margin), the cv of the retained cost, or its mean / budget − 1."""
+
+
+def sensitivity(
+    scenario: Scenario,
+    ranges: Sequence[Range] = (),
+    statistic: str = "p_overspend",
+    *,
+    members: int | None = None,
+    threshold: float | None = None,
+    margin: float = 0.05,
+    points: int = 64,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> xr.Dataset:
+    """Which uncertain input moves a statistic most.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    ranges : sequence of Range
+        The scenario's by default. Inputs are independent, and each point of a range is as likely as another.
+    statistic : {"p_overspend", "cv", "mean_overspend"}
+    members : int, optional
+        People; the scenario's largest population by default.
+    threshold : float, optional
+        A point of the scenario's grid; the last by default.
+    margin : float
+        Of p_overspend, a fraction.
+    points : int
+        Points of the Sobol sequence, a power of 2; the exact engine is asked points × (inputs + 2) times.
+    confidence : float
+        Of the indices' bootstrap intervals.
+    seed : int
+        Of the Sobol sequence and the bootstrap.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``input``: ``first_order`` and ``total_order``, shares of the statistic's variance that an input explains
+        alone, and with all that it does together with others; each with ``…_interval`` (bound), held to 0…1, where
+        such shares lie, although their estimates can stray beyond; and ``tornado``
+        (input, end), the exact statistic with this input at the ends of its range and all others as agreed.
+        ``as_agreed`` is the statistic where nothing turns out otherwise.
+
+    Raises
+    ------
+    SimulatorError
+        For no ranges, parameter sets, an epidemic (which only draws can show), or a point at which the model is
+        invalid.
+    """
+    chosen = ranges_of(scenario, ranges)
+    _check(statistic, points, confidence)
+    of_changes = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
+    with effort.task("sensitivity", asked) as advance:
+        _expect(scenario, statistic, asked, points)
+
+        def value(changes: Sequence[Change]) -> float:
+            found = of_changes(changes)
+            advance()
+            return found
+
+        def at(inputs: Array) -> Array:
+            rows = [[one.change.at(float(x)) for one, x in zip(chosen, row, strict=True)] for row in inputs]
+            return np.array([[value(changes) for changes in rows]])
+
+        tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
+        evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        as_agreed = value([])
+    found, intervals = (np.clip(part, 0, 1) for part in (_indices(evaluated), _bootstrap(evaluated, confidence, seed)))
+    answer = xr.Dataset(
+        coords={"input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"]}
+    )
+    for row, name in enumerate(("first_order", "total_order")):
+        answer[name] = "input", found[row]
+        answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
+    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
+    described = _described(answer, scenario, chosen, statistic, points, confidence)
+    size = members or scenario.population_sizes[-1]
+    return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
+
+
+def _expect(scenario: Scenario, statistic: str, asked: int, points: int) -> None:
+    """Say what so many exact answers take."""
+    streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
+    one = effort.reading(streams, thresholds)
+    if statistic == "p_overspend":
+        one = one.also(laws_work(scenario, 1, 1))
+    work = effort.Work(0.02 * asked).also(one, asked)
+    effort.expect("sensitivity", work, "points", points, "ask for fewer points")
+
+
+# ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
+
+
+class _Evaluated(TypedDict):
+    """A statistic at two samples of the inputs, and at the first with one input from the second."""
+
+    f_A: Array
+    f_B: Array
+    f_AB: Array
+
+
+def _evaluated(at: Callable[[Array], Array], ends: Array, points: int, seed: int) -> _Evaluated:
+    inputs = ends.shape[0]
+    drawn = stats.qmc.Sobol(2 * inputs, rng=np.random.default_rng(seed)).random(points)
+    first, second = (ends[:, 0] + part * (ends[:, 1] - ends[:, 0]) for part in (drawn[:, :inputs], drawn[:, inputs:]))
+    mixed = [np.where(np.arange(inputs) == k, second, first) for k in range(inputs)]
+    return {"f_A": at(first), "f_B": at(second), "f_AB": np.stack([at(part) for part in mixed])}
+
+
+def _indices(evaluated: _Evaluated) -> Array:
+    """First and total order by input, shape (2, input); 0 where the statistic does not vary at all."""
+    if np.ptp(np.concatenate([evaluated["f_A"], evaluated["f_B"]])) == 0:
+        return np.zeros((2, evaluated["f_AB"].shape[0]))
+    found = stats.sobol_indices(
+        func={"f_A": evaluated["f_A"], "f_B": evaluated["f_B"], "f_AB": evaluated["f_AB"]}, n=evaluated["f_A"].shape[1]
+    )
+    return np.stack([np.ravel(found.first_order), np.ravel(found.total_order)])
+
+
+def _bootstrap(evaluated: _Evaluated, confidence: float, seed: int) -> Array:
+    """Percentile intervals over resampled points, shape (2, input, bound)."""
+    rng, n = np.random.default_rng(seed), evaluated["f_A"].shape[1]
+    resampled = []
+    for _ in range(_RESAMPLES):
+        kept = rng.integers(n, size=n)
+        first, second = evaluated["f_A"][:, kept], evaluated["f_B"][:, kept]
+        resampled.append(_indices({"f_A": first, "f_B": second, "f_AB": evaluated["f_AB"][:, :, kept]}))
+    tail = (1 - confidence) / 2
+    return np.moveaxis(np.quantile(resampled, [tail, 1 - tail], axis=0), 0, -1)
+
+
+def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, ...]:
+    """The ranges that are asked about, the scenario's by default.
+
+    Raises
+    ------
+    SimulatorError
+        Where they cannot be asked about, or an end of one makes the model invalid.
+    """
+    chosen = tuple(ranges) or scenario.ranges
+    if not chosen:
+        raise SimulatorError("ranges", None, "are none", "add [[ranges]] to the scenario, or give some")
+    if len(chosen) < 2:
+        raise SimulatorError(
+            "ranges", len(chosen), "is one alone, which has nothing to be compared with", "give two or more"
+        )
+    for one in chosen:
+        if isinstance(one.change, Epidemic):
+            raise SimulatorError(
+                f"ranges: {one.name}", None, "is an epidemic, which only draws can show", "use `stress`"
+            )
+        if not one.low < one.high:
+            raise SimulatorError(
+                f"ranges: {one.name}: low", one.low, f"must be below high, {one.high:g}", "widen the range"
+            )
+    if scenario.population.n_sets:
+        raise SimulatorError(
+            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
+            "leave parameter_uncertainty out, or ask variance_by_source",
+        )  # fmt: skip
+    for one in chosen:
+        for end in (one.low, one.high):
+            truth_of(scenario, [one.change.at(end)])
+    return chosen
+
+
+def _check(statistic: str, points: int, confidence: float) -> None:
+    if statistic not in STATISTICS:
+        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(STATISTICS)}", "choose one of these")
+    if points < 4 or points & (points - 1):
+        raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
+    if not 0.5 < confidence < 1:
+        raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
+
+
+def _model(
+    scenario: Scenario, statistic: str, members: int, threshold: float | None, margin: float
+) -> Callable[[Sequence[Change]], float]:
+    """The exact statistic of what turns out, under the budget as agreed."""
+    assumed = with_sizes(scenario, (members,))
+    grid = assumed.threshold_labels.tolist()
+    point = grid[-1] if threshold is None else threshold
+    if point not in grid:
+        raise SimulatorError(
+            "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
+        )
+    rule = Cap(at=point)
+    agreed = cells_of(assumed, rule, [point], runs.heads(assumed)).mean.item() / members
+
+    def value(changes: Sequence[Change]) -> float:
+        truth = truth_of(assumed, changes)
+        if statistic == "p_overspend":
+            answer = exact(truth, rule, (margin,), (0.5,), capitation_pmpy=agreed, budget_basis="retained")
+            return float(answer["p_overspend"].item())
+        cells = cells_of(truth, rule, [point], runs.heads(truth))
+        mean, sd = cells.mean.item(), cells.sd.item()
+        return sd / mean if statistic == "cv" else mean / (agreed * members) - 1
+
+    return value
+
+
+def _described(
+    answer: xr.Dataset, scenario: Scenario, ranges: Sequence[Range], statistic: str, points: int, confidence: float
+) -> xr.Dataset:
+    sentences = {
+        "first_order": f"share of the variance of {statistic} that the input explains alone",
+        "total_order": f"share of the variance of {statistic} in which the input takes part",
+        "tornado": f"{statistic} with the input at an end of its range, exact",
+        "as_agreed": f"{statistic} as agreed, exact",
+    }
+    for name in answer.data_vars:
+        stem = str(name).removesuffix("_interval")
+        told = sentences[stem] if stem == name else f"{confidence:g} interval of {sentences[stem]} (bootstrap)"
+        books.describe_variable(answer[name], "1", told)
+    told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
+    ends = [[one.low, one.high] for one in ranges]
+    answer = answer.assign_coords(
+        figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
+    )
+    known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
+    return answer.assign_attrs(known | runs.exact_origin(scenario))
+
+
+def told_from_zero(answer: xr.Dataset, name: str = "total_order") -> NDArray[np.bool_]:
+    """Where the interval of an index lies above 0."""
+    lower = answer[f"{name}_interval"].sel(bound="lower").values
+    return np.asarray(np.isfinite(lower) & (lower > 0))
+
+
+def swing(answer: xr.Dataset) -> Array:
+    """How far each input moves the statistic from end to end of its range."""
+    low, high = (answer["tornado"].sel(end=end).values for end in ("low", "high"))
+    return np.asarray(np.abs(high - low))

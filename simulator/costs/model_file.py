@@ -1,0 +1,163 @@
+"""Model files: a fitted population as TOML, parameters only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..base import SCHEMA_VERSION, SimulatorError, mistakes_in, read_toml
+from .model import Population
+from .severity import Empirical, Mixture, Severity, Spliced
+
+
+def holds_bills(severity: Severity) -> bool:
+    """Whether a law is made of single observed costs."""
+    if isinstance(severity, Empirical):
+        return severity.values is not None
+    if isinstance(severity, Spliced):
+        return holds_bills(severity.body) or (isinstance(severity.tail, Severity) and holds_bills(severity.tail))
+    return isinstance(severity, Mixture) and any(holds_bills(part.severity) for part in severity.components)
+
+
+def refuse_bills(population: Population) -> None:
+    """Refuse to write a law that is made of single observed costs."""
+    if any(holds_bills(segment.users_severity) for segment in population.segments):
+        raise SimulatorError(
+            "family",
+            None,
+            "resamples patients' own costs, which no file may hold",
+            'fit with family = "empirical" for a file',
+        )
+
+
+Drawn = dict[str, tuple[float, ...]]
+"""Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the law ("tail.shape")."""
+
+
+def model_text(population: Population, provenance: Mapping[str, Any], sets: Mapping[str, Drawn], head: str = "") -> str:
+    """A model file's text.
+
+    Parameters
+    ----------
+    population : Population
+    provenance : mapping
+        Texts, numbers and lists of them.
+    sets : mapping
+        Parameter sets by segment; may be empty.
+    head : str
+        Comment lines.
+
+    Raises
+    ------
+    SimulatorError
+        Where the population is made of observed costs.
+    """
+    refuse_bills(population)
+    lines = (
+        [head.rstrip(), "", f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
+        if head
+        else [f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
+    )
+    lines += [f"{name} = {toml_value(value)}" for name, value in provenance.items() if value is not None]
+    lines += population_lines(population)
+    for name, drawn in sets.items():
+        if drawn:
+            lines += ["", "[[parameter_sets]]", f"segment = {toml_value(name)}"]
+            lines += [f"{json.dumps(path)} = {toml_value(list(values))}" for path, values in drawn.items()]
+    return "\n".join(lines) + "\n"
+
+
+def population_lines(population: Population) -> list[str]:
+    """The `[population]` table, as scenario files have it."""
+    refuse_bills(population)
+    lines = ["", "[population]", f'membership = "{population.membership}"']
+    for segment in population.segments:
+        severity = segment.users_severity.model_dump(exclude_none=True)
+        lines += [
+            "", "[[population.segments]]", f"name = {toml_value(segment.name)}", f"share = {toml_value(segment.share)}",
+            f"p_user = {toml_value(segment.p_user)}", f"severity = {toml_value(severity)}",
+        ]  # fmt: skip
+    return lines
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML has it, on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {toml_value(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(toml_value(part) for part in value) + "]"
+    if isinstance(value, float):
+        return "inf" if math.isinf(value) else repr(float(value))
+    return str(value)
+
+
+def _key(key: Any) -> str:
+    text = str(key)
+    return text if text.isidentifier() and text.isascii() else json.dumps(text, ensure_ascii=False)
+
+
+def model_population(path: str | os.PathLike[str]) -> Population:
+    """The population of a model file.
+
+    Raises
+    ------
+    SimulatorError
+        Where the file cannot be read or is no model file.
+    """
+    return read_model(path)[0]
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[Population, dict[str, Drawn], dict[str, Any]]:
+    """Population, parameter sets and provenance of a model file."""
+    source = Path(path).name or str(path)
+    raw = _raw(Path(path), source)
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise SimulatorError(f"{source}: schema_version", None, f"is not {SCHEMA_VERSION}", "fit the model afresh")
+    strangers = sorted(set(raw) - {"schema_version", "provenance", "population", "parameter_sets"})
+    provenance = raw.get("provenance", {})
+    is_told = isinstance(provenance, dict) and isinstance(provenance.get("currency", ""), str)
+    if strangers or "population" not in raw or not is_told:
+        raise SimulatorError(source, None, "is not a model file", "name a file that `simulator fit` wrote")
+    try:
+        population = Population.model_validate(raw["population"])
+    except ValidationError as error:
+        raise mistakes_in(error, raw["population"], source) from None
+    return population, _sets_in(raw.get("parameter_sets", []), source), provenance
+
+
+def _sets_in(raw: Any, source: str) -> dict[str, Drawn]:
+    found: dict[str, Drawn] = {}
+    for part in raw if isinstance(raw, list) else [raw]:
+        named = isinstance(part, dict) and isinstance(part.get("segment"), str) and part["segment"] not in found
+        if not named or not all(_is_numbers(values) for name, values in part.items() if name != "segment"):
+            raise SimulatorError(
+                f"{source}: parameter_sets", None, "are not tables of one segment each with lists of numbers",
+                "fit the model afresh",
+            )  # fmt: skip
+        found[part["segment"]] = {name: tuple(values) for name, values in part.items() if name != "segment"}
+    return found
+
+
+def _is_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+
+
+def _raw(path: Path, source: str) -> dict[str, Any]:
+    try:
+        return read_toml(path)
+    except SimulatorError as error:
+        # only what is wrong: a line of the file may be a patient's, where another file is named by mistake
+        bound = error.bound.partition(":")[0]
+        mend = "fit the model afresh" if path.is_file() else "check the name"
+        raise SimulatorError(source, None, bound, mend) from None

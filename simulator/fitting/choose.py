@@ -1,0 +1,181 @@
+"""Which law a segment gets, and how much of its shape is its own.
+
+A family is taken that foretells rows it has not seen (`held_out`), the simplest of those that do so alike well. Where
+none does, the quantile table is taken, with the tail.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import effort
+from ..costs.severity import Severity
+from ..numerals import figures
+from . import measures
+from .disclose.disclosure import SMALLEST_COUNT
+from .disclose.groups import groups_of
+from .held_out import Candidate, Half, candidates, simplest
+from .laws.bodies import FAMILIES, Body, with_errors_of
+from .laws.empirical import resampled
+from .laws.small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility
+from .laws.spliced import law_of
+from .laws.tails import Tail, choose_tail, fit_tail, shrink
+from .read.sample import Sample
+
+CHOICES = ("auto", *FAMILIES, "empirical", "resample")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How segments are fitted.
+
+    Parameters
+    ----------
+    family : str
+        "auto", a family of `bodies.FAMILIES`, "empirical" or "resample".
+    tail_above : float, optional
+        Money per year at which the tail starts; chosen by segment where absent. Infinity: no tail.
+    thresholds : tuple of float
+        Money per year: where limited means are judged.
+    smallest : int
+        Fewest patients that may be told apart.
+    seed : int
+    """
+
+    family: str = "auto"
+    tail_above: float | None = None
+    thresholds: tuple[float, ...] = ()
+    smallest: int = SMALLEST_COUNT
+    seed: int = 1
+
+
+@dataclass(frozen=True, repr=False)
+class SegmentFit:
+    """One segment's fitted law."""
+
+    name: str
+    sample: Sample
+    severity: Severity
+    p_user: float
+    family: str
+    body: Body | None
+    tail: Tail | None
+    credibility: float = 1.0
+    """Weight of the segment's own shape beside that of all segments."""
+    level_error: float = 0.0
+    """Standard error of the log of its level, where its shape is not wholly its own."""
+    candidates: tuple[Candidate, ...] = field(default=())
+
+    @property
+    def zero_share_se(self) -> float:
+        """Standard error of the share without cost."""
+        return math.sqrt(self.p_user * (1 - self.p_user) / self.sample.effective)
+
+
+def p_user_told(sample: Sample) -> float:
+    """Share of users."""
+    return min(figures(sample.p_user), 1.0)
+
+
+def fit_segments(
+    names: Sequence[str], samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
+) -> list[SegmentFit]:
+    """Every segment's law.
+
+    Parameters
+    ----------
+    names : sequence of str
+    samples : sequence of Sample
+        Of all the people of a segment.
+    halves : sequence of pairs of Sample
+        The same people in two halves that share no person.
+    how : Options
+    """
+    if how.family != "resample":
+        tempered = [sample.tempered() for sample in samples]
+        return [
+            replace(_told(fit, how), sample=sample)
+            for fit, sample in zip(_fit_tempered(names, tempered, halves, how), samples, strict=True)
+        ]
+    return [
+        SegmentFit(name, sample, resampled(sample), p_user_told(sample), "resample", None, None)
+        for name, sample in zip(names, samples, strict=True)
+    ]
+
+
+def _told(fit: SegmentFit, how: Options) -> SegmentFit:
+    """The fit with errors of its body that rest on groups of patients."""
+    if fit.body is None:
+        return fit
+    people, at = groups_of(fit.sample, how.smallest).sample, math.inf if fit.tail is None else fit.tail.at
+    return replace(fit, body=with_errors_of(fit.body, people, at))
+
+
+def _fit_tempered(
+    names: Sequence[str], samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
+) -> list[SegmentFit]:
+    with effort.task("fitting", 8, fills=7) as advance:
+        tails = _tails(samples, how)
+        advance()
+        tried = _tried(samples, halves, how)
+        advance(7)
+    each = list(zip(names, samples, tails, tried, strict=True))
+    fits = [_fit_one(*one, how) for one in effort.each(each, "segments")]
+    if len(fits) == 1:
+        return fits
+    # of the groups that the segments' own tables tell: of the rows another cut would tell the difference
+    people = [groups_of(sample, how.smallest).sample for sample in samples]
+    weights = [
+        credibility(group, fit.tail is None and how.tail_above is None) for fit, group in zip(fits, people, strict=True)
+    ]
+    if min(weights) == 1:
+        return fits
+    everybody = Everybody(people, how.smallest)
+    return [
+        _blended(fit, everybody.borrowed(position), z) if z < 1 else fit
+        for position, (fit, z) in enumerate(zip(fits, weights, strict=True))
+    ]
+
+
+def _blended(fit: SegmentFit, borrowed: Borrowed, z: float) -> SegmentFit:
+    severity = blended(fit.severity, borrowed, z)
+    return replace(fit, severity=severity, credibility=z, level_error=borrowed.level_error)
+
+
+def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
+    return shrink([_own_tail(sample, how) for sample in effort.each(samples, "tails")], samples)
+
+
+def _own_tail(sample: Sample, how: Options) -> Tail | None:
+    if how.tail_above == math.inf:
+        return None
+    return choose_tail(sample, how.smallest) if how.tail_above is None else fit_tail(sample, figures(how.tail_above, 3))
+
+
+def _tried(
+    samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
+) -> list[tuple[Candidate, ...]]:
+    """How the families did in each segment that has enough patients for a choice."""
+    if how.family != "auto" or all(sample.users < FULL_CREDIBILITY for sample in samples):
+        return [() for _ in samples]
+    tails = [_tails(half, how) for half in zip(*halves, strict=True)]
+    found: list[tuple[Candidate, ...]] = []
+    for sample, pair, *own in effort.each(list(zip(samples, halves, *tails, strict=True)), "families tried", fills=7):
+        if sample.users < FULL_CREDIBILITY:
+            found.append(())
+            continue
+        error = measures.difference_error(sample, how.thresholds, how.seed)
+        first, second = map(Half, pair, own)
+        found.append(candidates((first, second), [*FAMILIES, "empirical"], how.thresholds, how.smallest, error))
+    return found
+
+
+def _fit_one(name: str, sample: Sample, tail: Tail | None, tried: tuple[Candidate, ...], how: Options) -> SegmentFit:
+    p_user = p_user_told(sample)
+    family = (simplest(tried) or "empirical") if how.family == "auto" else how.family
+    body, severity = law_of(family, sample, tail, how.smallest)
+    if body is not None and not body.converged:
+        family, (body, severity) = "empirical", law_of("empirical", sample, tail, how.smallest)
+    return SegmentFit(name, sample, severity, p_user, family, body, tail, candidates=tried)

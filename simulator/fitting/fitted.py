@@ -1,0 +1,188 @@
+"""What a fit leaves: one frozen object that holds parameters and figures, and no row."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from ..base import SCHEMA_VERSION, SimulatorError
+from ..costs import model_file
+from ..costs.model import Population
+from ..costs.model_file import Drawn
+from ..files import write_whole
+from . import parameter_sets
+from .parameter_sets import VarianceParts
+
+if TYPE_CHECKING:
+    from ..scenario import Scenario
+
+SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+"""Population sizes of a scenario that names none."""
+
+_HEAD = "# Fitted by `simulator fit`. Parameters only: no patient's cost, and no count of fewer than ten patients."
+
+
+@dataclass(frozen=True, repr=False)
+class FittedModel:
+    """A cost model fitted to rows. It may be kept, shown and sent, unless it resamples (`family="resample"`)."""
+
+    population: Population
+    """What scenarios and the engine take."""
+    goodness: xr.Dataset
+    """Figures fitted and observed: dims ``segment``, ``measure``."""
+    curves: xr.Dataset
+    """Exceedance, limited means, concentration and quantile cells: dims ``segment``, ``amount``, ``people_share``."""
+    diagnostics: xr.Dataset
+    """Of the tails: dims ``segment``, ``splice``."""
+    segments: tuple[dict[str, Any], ...]
+    """What each segment got: family, splice, standard errors, and how the candidates did."""
+    report: dict[str, Any]
+    """What was read, dropped and changed."""
+    provenance: dict[str, Any]
+    """How it was fitted, as a model file keeps it."""
+    sets: dict[str, Drawn] = field(default_factory=dict)
+    """Parameter sets by segment."""
+
+    def __repr__(self) -> str:
+        families = sorted({str(row["family"]) for row in self.segments})
+        return f"FittedModel({len(self.segments)} segments: {', '.join(families)}; {self.n_sets} parameter sets)"
+
+    @property
+    def n_sets(self) -> int:
+        """How many parameter sets there are."""
+        return parameter_sets.count(self.sets)
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code."""
+        return str(self.provenance["currency"])
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Money per year: where limited means were judged."""
+        return tuple(self.provenance["thresholds"])
+
+    @property
+    def infinite_variance(self) -> bool:
+        """Whether a segment's variance is infinite, so that only finite thresholds can be run."""
+        return any(segment.users_severity.tail_index <= 2 for segment in self.population.segments)
+
+    def population_of_set(self, b: int) -> Population:
+        """The population under parameter set `b`, from 0."""
+        return parameter_sets.population_of_set(self.population, self.sets, b)
+
+    def variance_parts(
+        self,
+        size: int,
+        threshold: float = math.inf,
+        shocks: tuple[Any, ...] = (),
+        shock_correlations: tuple[Any, ...] = (),
+    ) -> VarianceParts:
+        """Variance of what `size` people cost, by its cause: luck, doubt about parameters, common shocks."""
+        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks, shock_correlations)
+
+    def model_text(self) -> str:
+        """The model file as text."""
+        return model_file.model_text(self.population, self.provenance, self.sets, _HEAD)
+
+    def to_toml(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, whole or not at all.
+
+        Raises
+        ------
+        SimulatorError
+            Where the model resamples rows, or the file cannot be written.
+        """
+        text = self.model_text()
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+    def scenario_table(
+        self,
+        sizes: Sequence[int] = SIZES,
+        thresholds: Sequence[float] | None = None,
+        replicates: int = 10_000,
+        seed: int = 1,
+        title: str = "Fitted to our own patients",
+        parameter_uncertainty: bool = False,
+    ) -> dict[str, Any]:
+        """A scenario's parts but for the population.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            People.
+        thresholds : sequence of float, optional
+            Money per year; those of the fit, and none at all where the variance is finite, by default.
+        replicates, seed : int
+        title : str
+        parameter_uncertainty : bool
+            Whether the scenario takes the parameter sets, whose variances must then be finite too.
+        """
+        if thresholds is None:
+            finite = self._finite_in_sets() if parameter_uncertainty else not self.infinite_variance
+            thresholds = (*self.thresholds, math.inf) if finite else self.thresholds
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "title": title,
+            "currency": self.currency,
+            "simulation": {
+                "replicates": replicates, "population_sizes": [int(n) for n in sizes],
+                "thresholds": [float(d) for d in thresholds], "seed": seed,
+            },
+        }  # fmt: skip
+
+    def scenario(self, parameter_uncertainty: bool = False, **parts: Any) -> Scenario:
+        """A scenario of this population, with its parameter sets where asked for; `parts` as in `scenario_table`."""
+        from ..scenario import scenario_from
+
+        population: Any = self.population
+        if parameter_uncertainty:
+            self._check_sets()
+            sets = [{"segment": name, **drawn} for name, drawn in self.sets.items() if drawn]
+            population = self.population.model_dump(exclude_none=True) | {"parameter_sets": sets}
+        table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
+        return scenario_from({**table, "population": population}, "scenario")
+
+    def _finite_in_sets(self) -> bool:
+        everyone = [self.population, *(self.population_of_set(b) for b in range(self.n_sets))]
+        return all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
+
+    def _check_sets(self) -> None:
+        if not self.n_sets:
+            raise SimulatorError("parameter_uncertainty", None, "finds no parameter sets", "fit with sets=100")
+
+    def scenario_text(self, model: str | None = None, parameter_uncertainty: bool = False, **parts: Any) -> str:
+        """A scenario file, as text.
+
+        Parameters
+        ----------
+        model : str, optional
+            Model file to which it refers, from its own folder; without it the scenario runs by itself.
+        parameter_uncertainty : bool
+            Whether it takes the parameter sets of the model file.
+        **parts
+            As in `scenario_table`.
+        """
+        if parameter_uncertainty:
+            self._check_sets()
+        if parameter_uncertainty and model is None:
+            raise SimulatorError("parameter_uncertainty", None, "needs a model file with the sets", "name it")
+        table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
+        top = [f"{name} = {model_file.toml_value(value)}" for name, value in table.items() if name != "simulation"]
+        inner = [f"{name} = {model_file.toml_value(value)}" for name, value in table["simulation"].items()]
+        population = model_file.population_lines(self.population)
+        if model is not None:
+            uncertain = ["parameter_uncertainty = true"] if parameter_uncertainty else []
+            population = ["", "[population]", f"model = {model_file.toml_value(model)}", *uncertain]
+        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *population]
+        return "\n".join(lines) + "\n"
+
+    def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:
+        """Write a scenario file; `parts` as in `scenario_text`."""
+        text = self.scenario_text(**parts)
+        write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))

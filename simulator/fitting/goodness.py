@@ -1,0 +1,313 @@
+"""Fitted beside observed: the table of figures, the curves to look at, and the tail's diagnostics. Safe to be shown.
+
+What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no
+figure here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..costs.model import Population
+from ..ledger import MONEY, describe_variable
+from ..numerals import figures
+from . import curve_errors, measures
+from .choose import Options, SegmentFit
+from .disclose.disclosure import dominated, round_amounts, rounded_count
+from .disclose.groups import groups_of
+from .laws.tails import stability
+from .measures import People, one_segment
+from .read.sample import Sample, together
+from .read.segments import EVERYBODY
+
+Array = NDArray[np.float64]
+
+LEVELS = (
+    0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
+)  # fmt: skip
+"""Shares of people, the costliest, at which concentration is told."""
+_MOSTLY = 0.9
+"""Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
+
+
+class _Cast:
+    """Segments and everybody: their names and what the model implies of them."""
+
+    def __init__(self, fits: Sequence[SegmentFit], population: Population) -> None:
+        self.alone = len(fits) == 1
+        self.people = [one_segment(fit.severity, fit.p_user) for fit in fits]
+        self.names = [fit.name for fit in fits]
+        if not self.alone:
+            self.people.append(People(population))
+            self.names.append(EVERYBODY if EVERYBODY not in self.names else "all together")
+
+
+class Told(NamedTuple):
+    """What may be told of the rows, by segment; everybody, if there are several, stands last."""
+
+    samples: list[Sample]
+    """Made-up people, or bands."""
+    amounts: Array
+    """Money per year."""
+    at: NDArray[np.bool_]
+    """Where those above an amount are told, shape (sample, amount)."""
+    whole: list[bool]
+    """Whether the mean is the rows': not where one patient outweighs all others."""
+    rows_known: bool
+    """False where only bands are known."""
+
+
+def amounts_for(samples: Sequence[Sample]) -> Array:
+    """Round amounts from small bills to the costliest few."""
+    everybody = together(samples)
+    low = float(everybody.isf(0.9 * everybody.p_user))
+    high = 2 * float(everybody.isf(min(10 / everybody.rows, 0.5)))
+    return np.array(round_amounts(max(low, 1.0), max(high, 2.0)))
+
+
+def told_of(fits: Sequence[SegmentFit], how: Options, edges: Array | None = None) -> Told:
+    """What may be told of the rows, or of bands with these edges."""
+    if edges is not None:
+        samples, cuts = [fit.sample for fit in fits], [edges.tolist()] * len(fits)
+        whole = [True] * len(fits)
+    else:
+        groups = [groups_of(fit.sample.tempered(), how.smallest) for fit in fits]
+        samples, cuts = [one.sample for one in groups], [list(one.cuts) for one in groups]
+        whole = [not dominated(fit.sample.spent()) for fit in fits]
+    amounts = np.unique([d for fit, met in zip(fits, cuts, strict=True) for d in (*fit.sample.cuts, *met)])
+    above = np.array([sample.n_above(amounts) for sample in samples])
+    at = np.array([np.isin(amounts, met) for met in cuts]) & (above >= how.smallest)
+    if len(samples) > 1:
+        many = above.sum(axis=0)
+        at = np.vstack([at, (many >= how.smallest) & ((above * at).sum(axis=0) >= _MOSTLY * many)])
+        samples.append(together(samples))
+        whole.append(all(whole))
+    return Told(samples, amounts, at, whole, edges is None)
+
+
+def table(
+    fits: Sequence[SegmentFit],
+    population: Population,
+    how: Options,
+    told: Told,
+) -> xr.Dataset:
+    """Figures fitted and observed, by segment and of everybody.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment`` and ``measure``; `observed` (nan where too few patients), `observed_se`, `fitted`, and
+        `miss`, their difference in standard errors.
+    """
+    cast = _Cast(fits, population)
+    labels = measures.names(how.thresholds)
+    at = [int(np.searchsorted(told.amounts, d)) for d in how.thresholds]
+    known = np.stack([measures.may_be_told(sample, how.thresholds, how.smallest) for sample in told.samples])
+    known[:, len(labels) - 4 * len(at) :] &= np.repeat(told.at[:, at], 4, axis=1)
+    known &= np.array(told.whole)[:, None]
+    if not told.rows_known:
+        known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
+    observed, fitted, error = [], [], []
+    for row, (sample, people) in enumerate(zip(told.samples, cast.people, strict=True)):
+        seen = measures.observed(sample, how.thresholds)
+        spread = measures.difference_error(sample, how.thresholds, how.seed) / 2
+        observed.append(np.where(known[row], seen, np.nan))
+        error.append(np.where(known[row] & told.rows_known, spread, np.nan))
+        with np.errstate(all="ignore"):
+            fitted.append(people.implied(how.thresholds))
+    seen_, spread_, fitted_ = _six(observed), _six(error), _six(fitted)
+    with np.errstate(all="ignore"):
+        miss = (fitted_ - seen_) / spread_
+    dims = ("segment", "measure")
+    goodness = xr.Dataset(
+        {"observed": (dims, seen_), "observed_se": (dims, spread_), "fitted": (dims, fitted_), "miss": (dims, miss)},
+        coords={
+            "segment": cast.names,
+            "measure": labels,
+            "measure_unit": ("measure", measures.units(how.thresholds)),
+            "measure_threshold": ("measure", measures.places(how.thresholds)),
+        },
+    )
+    for name, unit, sentence in (
+        ("observed", "see measure", "of the rows; nan where it rests on too few patients"),
+        ("observed_se", "see measure", "standard error of the observed figure, from random halves"),
+        ("fitted", "see measure", "implied by the model, exactly"),
+        ("miss", "1", "fitted less observed, in standard errors"),
+    ):
+        goodness[name].attrs.update(units=unit, long_name=sentence)
+    return goodness
+
+
+_OF_ROWS = ("sd", "cv", "share of cost")
+"""Figures that bands do not tell."""
+
+
+def _six(rows: Sequence[Array]) -> Array:
+    return np.array([[figures(float(x)) for x in row] for row in rows])
+
+
+def curves(
+    fits: Sequence[SegmentFit],
+    population: Population,
+    how: Options,
+    told: Told,
+    currency: str = "GBP",
+) -> xr.Dataset:
+    """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment``, ``amount`` (money a year) and ``people_share`` (the costliest, fractions). `cell_mean` is the
+        mean cost of the people between a share and the next smaller one. Each `observed_` figure has a sibling with
+        `_se`, its standard error; what is fitted is exact for the model.
+    """
+    cast = _Cast(fits, population)
+    parts: dict[str, list[Array]] = {name: [] for name in _CURVES}
+    amounts = told.amounts
+    for sample, people, at, whole in zip(told.samples, cast.people, told.at, told.whole, strict=True):
+        known = at & whole
+        with np.errstate(all="ignore"):
+            limited = np.array([people.limited(d)[0] for d in amounts])
+            above = np.array([people.p_above(d) for d in amounts])
+            top = np.array([people.top_share(q) for q in LEVELS])
+        may = told.rows_known & whole & (np.array(LEVELS) * sample.rows >= how.smallest)
+        seen = np.where(may, [sample.top_share(q) for q in LEVELS], np.nan)
+        cells = _cell_means(seen, sample.mean, sample.rows, how.smallest)
+        parts["observed_p_above"].append(np.where(known, sample.p_above(amounts), np.nan))
+        parts["fitted_p_above"].append(above)
+        parts["observed_limited_mean"].append(np.where(known, sample.limited_mean(amounts), np.nan))
+        parts["fitted_limited_mean"].append(limited)
+        parts["observed_top_share"].append(seen)
+        parts["fitted_top_share"].append(top)
+        parts["observed_cell_mean"].append(cells)
+        parts["fitted_cell_mean"].append(
+            _cell_means(np.where(np.isnan(seen), np.nan, top), people.mean, sample.rows, how.smallest)
+        )
+        for name, error in _errors(sample, amounts, known & told.rows_known, seen, cells).items():
+            parts[name].append(error)
+    found = xr.Dataset(
+        {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
+        coords={"segment": cast.names, "amount": amounts, "people_share": list(LEVELS)},
+    )
+    money = MONEY.format(currency=currency)
+    for name in _CURVES:
+        unit = "1" if "share" in name or "p_above" in name else money
+        describe_variable(found[name], unit, _sentence(name))
+    describe_variable(found["segment"], "1", "people with one cost distribution")
+    describe_variable(found["amount"], money, "a person's annual cost")
+    describe_variable(found["people_share"], "1", "share of people, the costliest")
+    return found
+
+
+def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:
+    """Standard errors of a segment's observed figures by variable; nan where the figure is not told."""
+    lower = _next_levels(shares)
+
+    def where(told: NDArray[np.bool_], error: Callable[[int], float]) -> Array:
+        return np.array([error(k) if here else np.nan for k, here in enumerate(told)])
+
+    return {
+        "observed_p_above_se": where(known, lambda k: curve_errors.p_above_error(sample, amounts[k])),
+        "observed_limited_mean_se": where(known, lambda k: curve_errors.limited_mean_error(sample, amounts[k])),
+        "observed_top_share_se": where(np.isfinite(shares), lambda k: curve_errors.top_share_error(sample, LEVELS[k])),
+        "observed_cell_mean_se": where(
+            np.isfinite(cells), lambda k: curve_errors.cell_mean_error(sample, LEVELS[k], float(lower[k]))
+        ),
+    }
+
+
+_SENTENCES = {
+    "p_above": ("amount", "share of people who cost more than the amount"),
+    "limited_mean": ("amount", "mean cost a head up to the amount"),
+    "top_share": ("people_share", "share of cost of the costliest share of people"),
+    "cell_mean": ("people_share", "mean cost of the people between this share and the next smaller one"),
+}
+_KINDS = {
+    "observed_{}": "{}, in the rows; nan where it rests on too few patients",
+    "observed_{}_se": "standard error, rows taken as independent: {}; nan where it is not known or not told",
+    "fitted_{}": "{}, exact for the model",
+}
+_CURVES = {kind.format(what): dim for what, (dim, _) in _SENTENCES.items() for kind in _KINDS}
+
+
+def _sentence(name: str) -> str:
+    found = {
+        kind.format(what): told.format(said) for what, (_, said) in _SENTENCES.items() for kind, told in _KINDS.items()
+    }
+    return found[name]
+
+
+def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
+    """Mean cost between each level and the next smaller one, the last down to 0."""
+    levels = np.array(LEVELS)
+    known = np.isfinite(top)
+    if not known.any():
+        return np.full(levels.size, np.nan)
+    lower = _next_levels(top)
+    share = np.where(lower > 0, np.append(top[1:], 0.0), 0.0)
+    with np.errstate(all="ignore"):
+        means = mean * (top - share) / (levels - lower)
+    return np.where(known & ((levels - lower) * rows >= smallest) & (means > 0), means, np.nan)
+
+
+def _next_levels(top: Array) -> Array:
+    """The next smaller level of each, 0 for the last that is known."""
+    lower = np.append(LEVELS[1:], 0.0)
+    known = np.flatnonzero(np.isfinite(top))
+    if known.size:
+        lower[known[-1]] = 0.0
+    return lower
+
+
+def patients_above(fit: SegmentFit) -> float:
+    """Rows above a segment's splice, to the nearest five; nan without one."""
+    return np.nan if fit.tail is None else float(rounded_count(float(fit.sample.n_above(fit.tail.at))))
+
+
+def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> xr.Dataset:
+    """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``segment`` and ``splice`` (a number); `at` and `mean_excess` (of the made-up people) are money a year;
+        `patients` is to the nearest five.
+    """
+    names = ("at", "patients", "shape", "shape_se", "modified_scale", "mean_excess", "misfit")
+    rows = [stability(fit.sample, smallest) if fit.tail is not None and fit.family != "bands" else [] for fit in fits]
+    most = max([len(row) for row in rows], default=0)
+    values = {name: np.full((len(fits), most), np.nan) for name in names}
+    for segment, row in enumerate(rows):
+        for position, splice in enumerate(row):
+            for name in names:
+                values[name][segment, position] = _told_of_splice(name, splice[name])
+            values["mean_excess"][segment, position] = _mean_excess(told.samples[segment], splice["at"])
+    # `shape` is an attribute of every Dataset
+    renamed = {"shape": "xi", "shape_se": "xi_se"}
+    found = xr.Dataset(
+        {renamed.get(name, name): (("segment", "splice"), v) for name, v in values.items()},
+        coords={"segment": [fit.name for fit in fits], "splice": np.arange(most)},
+    )
+    own = [(f.tail.at, f.tail.shape, f.tail.shape_se, f.tail.credibility) if f.tail else (np.nan,) * 4 for f in fits]
+    for position, name in enumerate(("chosen_at", "chosen_xi", "chosen_xi_se", "chosen_credibility")):
+        found[name] = ("segment", np.array([figures(float(row[position]), 3) for row in own]))
+    found["chosen_patients"] = ("segment", np.array([patients_above(fit) for fit in fits]))
+    return found
+
+
+def _told_of_splice(name: str, number: float) -> float:
+    """A figure of one of many tails that share their patients: a count to the nearest five, others to two figures."""
+    if name == "at":
+        return number
+    return float(rounded_count(number)) if name == "patients" else figures(number, 2)
+
+
+def _mean_excess(sample: Sample, at: float) -> float:
+    above = float(sample.p_above(at))
+    return figures(float(sample.excess(at)) / above, 3) if above > 0 else np.nan

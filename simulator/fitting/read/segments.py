@@ -1,0 +1,156 @@
+"""Segments from a column, from cuts of a number, or from nothing: everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base import SimulatorError
+from ...rows.columns.column import Column, plain_numbers
+from ...rows.names import plain_name
+from ..disclose.disclosure import MOST_SEGMENTS, check_names
+from .where import Condition
+
+Array = NDArray[Any]
+
+EVERYBODY = "everybody"
+
+
+class SegmentRule(NamedTuple):
+    """How rows are told apart."""
+
+    column: str | None
+    cuts: tuple[float, ...] = ()
+    """Lower ends, ascending; the last segment is open."""
+
+    @property
+    def text(self) -> str:
+        """As it was given."""
+        cuts = ",".join(f"{cut:g}" for cut in self.cuts)
+        return (self.column or EVERYBODY) + (f":{cuts}" if cuts else "")
+
+
+def parse_rule(text: str | None) -> SegmentRule:
+    """`band`, `age:0,18,40,65,75,85`, or None for one segment of everybody.
+
+    Raises
+    ------
+    SimulatorError
+        Where the cuts are no ascending numbers.
+    """
+    if text is None:
+        return SegmentRule(None)
+    column, colon, listed = text.rpartition(":") if ":" in text else (text, "", "")
+    if not column.strip():
+        raise SimulatorError("segment", None, "names no column", "write it like band or age:0,18,65")
+    if not colon:
+        return SegmentRule(plain_name(column))
+    try:
+        cuts = tuple(float(cut) for cut in listed.split(","))
+    except ValueError:
+        raise SimulatorError("segment", None, "has cuts that are no numbers", "write it like age:0,18,65") from None
+    if not np.isfinite(cuts).all() or any(b <= a for a, b in pairwise(cuts)):
+        raise SimulatorError("segment", None, "has cuts that do not ascend", "sort them")
+    return SegmentRule(plain_name(column), cuts)
+
+
+def assign(rule: SegmentRule, columns: Mapping[str, Column], rows: int) -> tuple[NDArray[np.int64], list[str]]:
+    """The segment of each row, −1 where it has none, and the names of the segments in order."""
+    if rule.column is None:
+        return np.zeros(rows, np.int64), [EVERYBODY]
+    column = columns[rule.column]
+    if rule.cuts:
+        return _by_cuts(rule, column)
+    codes, levels = column.by_level
+    _refuse_many(len(levels))
+    if _are_labels(column):
+        return _by_text(codes, [str(level).strip() for level in levels])
+    return _by_number(rule.column, codes, levels, column)
+
+
+def _are_labels(column: Column) -> bool:
+    return column.is_text and (column.typed or not plain_numbers(column.by_level[1].tolist()))
+
+
+def levels_of(rule: SegmentRule, column: Column, conditions: Sequence[Condition]) -> list[Column]:
+    """Values that each segment of `assign` may have, one for every answer that the conditions can give."""
+    if not rule.cuts:
+        levels = column.by_level[1]
+        if _are_labels(column):
+            return [column.of(label) for label in np.unique([str(level).strip() for level in levels])]
+        return [column.of(levels[at]) for at in _ascending(column)]
+    ends = np.array([*rule.cuts, np.inf])
+    named = np.array(sorted(set().union(*(condition.numbers for condition in conditions))), float)
+    tried = np.unique(np.concatenate([ends, named, np.nextafter(named, -np.inf), np.nextafter(named, np.inf)]))
+    return [Column(tried[(tried >= low) & (tried < high)]) for low, high in pairwise(ends)]
+
+
+def _ascending(column: Column) -> NDArray[np.intp]:
+    levels = column.by_level[1]
+    return np.argsort(levels if column.is_dates else np.asarray(levels, float), kind="stable")
+
+
+def _by_cuts(rule: SegmentRule, column: Column) -> tuple[NDArray[np.int64], list[str]]:
+    values, odd = column.numbers
+    if "open age" in odd:
+        mend = "write the age alone in the table (90 for 90+), or leave the cuts out where the column holds bands"
+        raise SimulatorError(
+            "segment", None, f'cuts column {rule.column!r}, which holds an open age such as "90+"', mend
+        )
+    if set(odd) - {"suppressed"} or (column.is_text and column.typed):
+        raise SimulatorError(
+            "segment", None, f"cuts column {rule.column!r}, which holds text", "cut a column of numbers"
+        )
+    cuts = np.asarray(rule.cuts)
+    known = ~np.isnan(values)
+    code = np.where(known, np.searchsorted(cuts, np.where(known, values, 0.0), side="right") - 1, -1)
+    whole = bool(np.all(cuts == np.floor(cuts)) and np.all(values[known] == np.floor(values[known])))
+    return code.astype(np.int64), [_cut_name(rule, position, whole) for position in range(cuts.size)]
+
+
+def _cut_name(rule: SegmentRule, position: int, whole: bool) -> str:
+    low = rule.cuts[position]
+    if position == len(rule.cuts) - 1:
+        return f"{rule.column} {low:g} and over"
+    high = rule.cuts[position + 1]
+    if whole:
+        return f"{rule.column} {low:g}" if high == low + 1 else f"{rule.column} {low:g}-{high - 1:g}"
+    return f"{rule.column} {low:g} to below {high:g}"
+
+
+def _by_number(
+    name: str, codes: NDArray[np.int64], levels: Array, column: Column
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Segments of numbers, ascending, each by the column's name and its number as it is written."""
+    order = _ascending(column)
+    place = np.append(np.argsort(order), -1)
+    return place[codes], [f"{name} {_written(levels[at])}" for at in order]
+
+
+def _written(level: Any) -> str:
+    """A number with all its digits, or a day."""
+    if isinstance(level, np.datetime64):
+        return str(level.astype("datetime64[D]"))
+    if isinstance(level, float | np.floating):
+        return str(int(level)) if float(level).is_integer() and abs(float(level)) < 1e15 else f"{level:.12g}"
+    return str(level)
+
+
+def _by_text(codes: NDArray[np.int64], labels: list[str]) -> tuple[NDArray[np.int64], list[str]]:
+    names, merged = np.unique(np.asarray(labels, str), return_inverse=True)
+    check_names(list(map(str, names)), "segment")
+    return np.append(merged, -1)[codes], [str(name) for name in names]
+
+
+def _refuse_many(levels: int) -> None:
+    if levels > MOST_SEGMENTS:
+        raise SimulatorError(
+            "segment",
+            None,
+            f"has more than {MOST_SEGMENTS} different values",
+            "cut a number (age:0,18,65), or merge them",
+        )

@@ -1,0 +1,127 @@
+"""What kinds of number the options take; all are read by `simulator.numerals`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from ...numerals import NumeralError, number, numbers
+
+
+class Fraction(click.FloatRange):
+    """A fraction: 0.03, or 3%. What is written as 3 is taken as 300%, with a word of warning."""
+
+    name = "fraction"
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number; the percent sign divides it by 100."""
+        found = super().convert(_read(self, value, param, ctx, fraction=True), param, ctx)
+        allowed = self.max == 1 and not self.max_open  # 1 is a usual answer there
+        if isinstance(value, str) and "%" not in value and abs(found) >= 1 and not allowed:
+            option = param.opts[0] if param else ""
+            said = f"{found:g} means {100 * found:g}%; for {found:g}% write {found / 100:g} or {found:g}%"
+            click.echo(f"simulator: {option}: {said}", err=True)
+        return found
+
+
+class Amount(click.FloatRange):
+    """Money: 25000, 25,000, £25k. Where it names a threshold also a percentile, or inf for none."""
+
+    name = "amount"
+
+    def __init__(self, *, is_threshold: bool = False, above: float | None = None) -> None:
+        super().__init__(min=above, min_open=True)
+        self.is_threshold = is_threshold
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None else super()._describe_range()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """An amount; of a threshold also infinity."""
+        read = _read(self, value, param, ctx, money=True, fraction=self.is_threshold, endless=self.is_threshold)
+        return super().convert(read, param, ctx)
+
+
+class Ratio(click.FloatRange):
+    """A number without a unit that may well exceed 1, such as a coefficient of variation: 2.5, or 250%."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number."""
+        return super().convert(_read(self, value, param, ctx, fraction=True), param, ctx)
+
+
+class Whole(click.IntRange):
+    """A whole number: 1500, 1,500, 1.5k."""
+
+    name = "number"
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A whole number, whatever its size."""
+        if isinstance(value, str):
+            value = _whole(_decimal(self, value, param, ctx), value, self, param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Several(click.ParamType):  # type: ignore[type-arg]
+    """Several numbers of one kind: 1000,10000, or with thousands 1,000; 10,000."""
+
+    def __init__(self, one: Whole | Amount) -> None:
+        self.one = one
+        self.name = f"{one.name}s"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A tuple."""
+        if not isinstance(value, str):
+            return value
+        money = isinstance(self.one, Amount)
+        try:
+            found = numbers(value, money=money)
+        except NumeralError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+        read = [float(one) if money else _whole(one, f"{one:f}", self, param, ctx) for one in found]
+        return tuple(self.one.convert(one, param, ctx) for one in read)
+
+
+class Shares(click.ParamType):  # type: ignore[type-arg]
+    """One share of people and its share of cost: 0.05=0.514, or 5%=51.4%."""
+
+    name = "people=cost"
+    one = Fraction(0, 1, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A pair."""
+        if not isinstance(value, str):
+            return value
+        parts = value.split("=")
+        if len(parts) != 2:
+            self.fail(f"{value!r} is no pair; write it as people=cost, such as 5%=51.4%", param, ctx)
+        return tuple(self.one.convert(part, param, ctx) for part in parts)
+
+
+def _read(kind: click.ParamType[Any], value: Any, param: Any, ctx: Any, **wanted: bool) -> Any:
+    """A float from a text; what is no text is left as it is."""
+    return float(_decimal(kind, value, param, ctx, **wanted)) if isinstance(value, str) else value
+
+
+def _decimal(kind: click.ParamType[Any], text: str, param: Any, ctx: Any, **wanted: bool) -> Decimal:
+    try:
+        return number(text, **wanted)
+    except NumeralError as error:
+        plain = str(error) == "is not a number"  # the bounds of the option are told with it
+        kind.fail(f"{text!r} is not a valid number" if plain else f"{text!r} {error}", param, ctx)
+
+
+def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ctx: Any) -> int:
+    if found != found.to_integral_value():
+        kind.fail(f"{text!r} is not a valid integer", param, ctx)
+    return int(found)

@@ -1,0 +1,223 @@
+"""What all verbs share: one clear sentence for every mistake, scenarios with options, and the forms of an answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import click
+
+from ...base import SimulatorError
+from ..answers import kind_of
+from ..figure import errors_shown
+from ..tidy import as_csv, as_json, tidy
+from .errors import Sentence as Sentence
+from .errors import Verb as Verb
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+    from ...scenario import Scenario
+    from ..tables import Page
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn the program's own errors into sentences."""
+    try:
+        yield
+    except SimulatorError as error:
+        raise Sentence(str(error)) from None
+
+
+@contextmanager
+def about(name: str, source: str | None) -> Iterator[None]:
+    """Say what is wrong with an argument of a function by the name of the file that it was read from."""
+    try:
+        yield
+    except SimulatorError as error:
+        if source is None or error.path.partition(":")[0] != name:
+            raise
+        raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
+
+
+def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
+    """A scenario file with some of its figures replaced by options."""
+    from ...runs import with_simulation
+    from ...scenario import load
+
+    changes = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
+    scenario = load(path)
+    return with_simulation(scenario, **changes) if changes else scenario
+
+
+# ── an answer and its forms ──────────────────────────────────────────────────────────────────────
+
+
+class Rendered(NamedTuple):
+    """An answer as a page, as JSON and as long rows; only the form that is asked for is made."""
+
+    page: Callable[[], Page] | None
+    """None where what was asked for is a file, and people need no words beside it."""
+    json: Callable[[], Any]
+    rows: Callable[[], pd.DataFrame]
+
+    @classmethod
+    def of(cls, answer: xr.Dataset, **options: Any) -> Self:
+        """A Dataset as its kind has it; `options` go to its page."""
+        kind = kind_of(answer)
+        assert kind is not None
+        return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
+
+
+class Forms(NamedTuple):
+    """In which form the answer of the running verb is to be shown."""
+
+    as_json: bool
+    csv: str | None
+    errors: bool
+
+
+_FORMS = "simulator.forms"
+
+
+def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --json, --csv and --errors, which every verb has; `forms` gives them."""
+    for name, flags, settings in (
+        ("errors", ("--errors",), {"is_flag": True, "help": "Show ± one standard error beside simulated figures."}),
+        ("csv", ("--csv",), {"metavar": "FILE",
+         "help": "Write every figure with unit and error to this CSV file; - prints it instead."}),
+        ("as_json", ("--json",), {"is_flag": True, "help": "Print JSON instead of tables."}),
+    ):  # fmt: skip
+        verb = click.option(*flags, name, expose_value=False, callback=_keep, **settings)(verb)
+    return verb
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    context.meta.setdefault(_FORMS, {})[parameter.name] = value
+    return value
+
+
+def forms() -> Forms:
+    """What the running verb was asked for."""
+    return Forms(**click.get_current_context().meta[_FORMS])
+
+
+def check_forms(source: str | None = None) -> None:
+    """Refuse, before any work is done, what could not be printed or written."""
+    asked = forms()
+    if asked.as_json and asked.csv == "-":
+        raise SimulatorError("--csv", asked.csv, "would print into the JSON", "name a file, or omit --json")
+    if asked.csv is not None and asked.csv != "-":
+        check_output("--csv", asked.csv, source)
+
+
+def emit(rendered: Rendered, *files: object) -> None:
+    """Print an answer in the form asked for; with JSON, or CSV on standard output, nothing else is printed.
+
+    `files` are those that were written, which a note names.
+    """
+    asked = forms()
+    if asked.csv:
+        rows = as_csv(rendered.rows())
+        if asked.csv == "-":
+            click.echo(rows, nl=False)
+        else:
+            _write_text(rows, asked.csv)
+    if asked.as_json:
+        click.echo(as_json(rendered.json()))
+    elif rendered.page is not None and asked.csv != "-":
+        with errors_shown(asked.errors):
+            click.echo(rendered.page().text())
+    for path in (*((asked.csv,) if asked.csv and asked.csv != "-" else ()), *files):
+        if path:
+            note(f"written: {path}")
+
+
+def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:
+    """Keep an answer where a file is named, and print it."""
+    from ...ledger import save
+
+    if out:
+        save(answer, out)
+    emit(Rendered.of(answer, **options), out)
+
+
+def _write_text(text: str, path: str) -> None:
+    from ...files import write_whole
+
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def note(text: str) -> None:
+    """A note on standard error, where that is a terminal."""
+    if sys.stderr.isatty():
+        click.echo(text, err=True)
+
+
+# ── files and pictures ───────────────────────────────────────────────────────────────────────────
+
+
+def check_output(option: str, path: str | None, source: str | None = None) -> None:
+    """Refuse, before any work is done, a file that cannot be written, or that is the one to be read."""
+    from ...files import check_writable
+
+    if path is None:
+        return
+    if not path:
+        raise SimulatorError(option, None, "names no file", "give it a name, or omit it")
+    if source is not None and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+        raise SimulatorError(option, None, "names the file that is read", "name another file")
+    try:
+        check_writable(path)
+    except SimulatorError as error:
+        raise SimulatorError(f"{option} {error.path}", None, error.bound, error.mend) from None
+
+
+def check_written(source: str, out: str | None) -> None:
+    """Refuse, before any work is done, an answer that could not be written."""
+    check_forms(source)
+    check_output("--out", out, source)
+
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def check_picture(path: str, source: str | None = None, option: str = "--plot") -> None:
+    """Refuse, before any work is done, a picture that could not be written."""
+    check_output(option, path, source)
+    if Path(path).suffix.lower() not in _PICTURES:
+        raise SimulatorError(
+            f"{option} {path}", None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png"
+        )
+
+
+def write_picture(ax: Axes, path: str) -> None:
+    """Write a picture, whole or not at all."""
+    from ..plots.style import save_figure
+
+    save_figure(ax, path)
+
+
+def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
+    without_display()
+    from ..plots.variance_by_size import plotted, variance_by_size
+
+    figures = Path(path).with_suffix(".csv")
+    write_picture(variance_by_size(summary), str(path))
+    _write_text(as_csv(plotted(summary)), str(figures))
+    return figures
+
+
+def without_display() -> None:
+    """Draw pictures without a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")

@@ -1,0 +1,139 @@
+"""Which places differ by more than chance?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from .colours import GREY, INK, SERIES
+from .names import one_threshold
+from .style import cut, finish, house_axes, label_ends, people_axis, percentage
+from .wanted import made_by
+
+Array = NDArray[np.float64]
+
+DRAWN = ("ratio", "members", "practice_limit", "limit", "outside", "expected_outside")
+_LINES = ("--", "-")
+_WIDTHS = (4.5, 1.2)
+_MOST_NAMES = 12
+_MOST_TOLD = 4
+"""Names in the footer; the figures hold them all."""
+_ROOM = 1.25  # factor of people left free beside the first and the last
+_APART = 1.06  # factor of people by which those of one size are drawn apart
+
+
+@made_by("funnel", "ratio", "practice level", "population_size")
+def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Each unit's cost over the expected against its people, between the limits of luck.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What the analysis `funnel` gave.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Limits are exact: lines by people where all have one case mix, else a bar for each unit, with its name where
+        they are few. Units beyond their widest limit are drawn in another colour.
+    """
+    ratio, levels = answer["ratio"].values, answer["level"].values
+    own = answer["practice_limit"].transpose("level", "bound", "practice").values
+    beyond = (ratio < own[-1, 0]) | (ratio > own[-1, 1])
+    shared, units = "limit" in answer, _word(answer)
+    with house_axes(ax) as axes:
+        places = answer["members"].values if shared else _places(answer["members"].values)
+        ends = _curves(axes, answer) if shared else _bars(axes, places, own)
+        axes.plot(places[~beyond], ratio[~beyond], "o", ms=4, color=SERIES[1], mec="white", mew=0.3)
+        axes.plot(places[beyond], ratio[beyond], "D", ms=5, color=SERIES[3], mec="white", mew=0.3)
+        axes.axhline(1, color=GREY, lw=0.8)
+        axes.set_xscale("log")
+        sizes = answer["population_size"].values if shared else [places.min() / _ROOM, places.max() * _ROOM]
+        people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
+        axes.yaxis.set_major_formatter(lambda value, _: percentage(value - 1, signed=True))
+        axes.set_xlabel(f"people of the {units[:-1]}, for one year")
+        axes.set_ylabel("cost over the expected, %")
+        axes.set_xlim(float(sizes[0]), float(sizes[-1]))
+        label_ends(axes, ends)
+        if not shared and places.size <= _MOST_NAMES:
+            _names(axes, places, own[-1, 1], answer["practice"].values)
+        finish(axes, answer, _title(answer), _note(answer, levels, units, shared))
+    return axes
+
+
+def _title(answer: xr.Dataset) -> str:
+    """The question; of a simulated year it cannot be asked, but shows what luck alone may look like."""
+    if _is_simulated(answer):
+        return "One simulated year: who lies beyond what luck explains?"
+    return "Which places differ by more than chance?"
+
+
+def _is_simulated(answer: xr.Dataset) -> bool:
+    return bool(answer.attrs["practices"] == "simulated")
+
+
+def _word(answer: xr.Dataset) -> str:
+    return "units" if _is_simulated(answer) else "practices"
+
+
+def _curves(axes: Axes, answer: xr.Dataset) -> list[tuple[float, float, str, str]]:
+    limit, sizes = answer["limit"].transpose("level", "bound", "population_size").values, answer["population_size"]
+    ends = []
+    for place, level in enumerate(answer["level"].values):
+        for end in limit[place]:
+            axes.plot(sizes, end, color=SERIES[0], ls=_LINES[place % 2], lw=1.2)
+        ends.append((float(sizes[-1]), float(limit[place, 1, -1]), f"{100 * level:g}%", SERIES[0]))
+    return ends
+
+
+def _bars(axes: Axes, places: Array, own: Array) -> list[tuple[float, float, str, str]]:
+    for place, (low, high) in enumerate(own):
+        axes.vlines(places, low, high, color=SERIES[0], lw=_WIDTHS[place % 2], alpha=0.35 if place % 2 == 0 else 1.0)
+    axes.margins(y=0.12)  # room for the names
+    return []
+
+
+def _places(members: Array) -> Array:
+    """Where each bar stands: at its people, those of the same size drawn a little apart."""
+    places = members.copy()
+    for size in np.unique(members):
+        same = np.flatnonzero(members == size)
+        places[same] *= _APART ** (np.arange(same.size) - (same.size - 1) / 2)
+    return places
+
+
+def _names(axes: Axes, places: Array, tops: Array, names: Array) -> None:
+    for x, y, name in zip(places, tops, names, strict=True):
+        axes.annotate(
+            str(name).replace(" ", "\n"), xy=(x, y), xytext=(0, 4), textcoords="offset points", fontsize=7.5,
+            color=INK, ha="center", va="bottom",
+        )  # fmt: skip
+
+
+def _note(answer: xr.Dataset, levels: Array, units: str, shared: bool) -> str:
+    count = answer.sizes["practice"]
+    told = " ".join(
+        f"Beyond {100 * level:g}%: {int(n)} of {count} (luck alone: {expected:.2g})."
+        for level, n, expected in zip(levels, answer["outside"].values, answer["expected_outside"].values, strict=True)
+    )
+    what = "A simulated year, not real results: each unit" if _is_simulated(answer) else "Real rows: each practice"
+    which = f"{what} against what all cost together"
+    bars = ", ".join(f"{'thin' if k % 2 else 'thick'} bar {100 * level:g}%" for k, level in enumerate(levels))
+    drawn = "Limits are exact, for luck alone, and allow for that" if shared else (
+        f"Each has its own limits ({bars}): exact, for luck alone, with its own case mix, allowing for that"
+    )  # fmt: skip
+    return f"{which}. {one_threshold(answer)}. {drawn}. {told}{_who(answer, shared)}"
+
+
+def _who(answer: xr.Dataset, shared: bool) -> str:
+    """Names of those beyond the widest limit, where the picture has no room for names."""
+    own = answer["practice_limit"].transpose("level", "bound", "practice").values[-1]
+    ratio = answer["ratio"].values
+    names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
+    if not names or not shared:
+        return ""
+    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+    return f" Beyond the widest: {', '.join(names[:_MOST_TOLD])}{more}."

@@ -1,0 +1,101 @@
+"""How large must the population be, for each target?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from .colours import GREY
+from .names import threshold_names
+from .style import evenly, finish, house_axes, label_ends, left_out, people_axis, percentage
+from .wanted import made_by
+
+DRAWN = ("minimum_population", "minimum_population_interval")
+_MARKS = ("o", "s", "^", "D")
+
+
+@made_by("minimum_by_target", "minimum_population", "at_most threshold")
+def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float | None = None) -> Axes:
+    """Minimum viable population by the largest tolerated chance of an overspend, one line a threshold.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What `minimum_by_target` gave.
+    ax : matplotlib.axes.Axes, optional
+    at_most : float, optional
+        A target to be marked.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Points with 95% intervals, or of an exact answer with the sizes between which they lie.
+        Targets that every size of the run meets, or none, have no point.
+    """
+    order = ("at_most", "threshold")
+    least = answer["minimum_population"].transpose(*order).values
+    low, high = answer["minimum_population_interval"].transpose("bound", *order).values
+    inside = np.isfinite(least) & (least > 0)
+    smallest, largest = answer.attrs["smallest"], answer.attrs["largest"]
+    endless = bool((high[inside] > largest).any())
+    low, high = np.clip(low, smallest, None), np.clip(high, None, largest)
+    targets, names = answer["at_most"].values, threshold_names(answer)
+    shown = evenly(len(names))
+    met = targets[inside[:, shown].any(axis=1)] if inside[:, shown].any() else targets
+    with house_axes(ax) as axes:
+        ends = []
+        for place, series in enumerate(shown):
+            here = inside[:, series]
+            # neighbouring series a little apart, so that their bars can be told
+            x = targets * 1.025 ** (place - (len(shown) - 1) / 2)
+            (line,) = axes.plot(x[here], least[here, series], marker=_MARKS[place], ms=5, lw=1.2, label=names[series])
+            axes.vlines(x[here], low[here, series], high[here, series], color=line.get_color(), lw=2)
+            if here.any():
+                last = np.flatnonzero(here)[-1]
+                ends.append(
+                    (float(targets[last]) * 1.05, float(least[last, series]), names[series], to_hex(line.get_color()))
+                )
+        marked = [target for target in met if target == at_most]
+        for target in marked:
+            axes.axvline(target, color=GREY, lw=1, ls=":", zorder=0.5)
+        axes.set(xscale="log", yscale="log", xlim=(0.9 * met.min(), 1.15 * met.max()))
+        axes.set_xticks(met, [percentage(target) for target in met])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(
+            f"largest tolerated chance of an overspend above {percentage(answer.attrs['margin'])} of the budget"
+        )
+        axes.set_ylabel("people needed, for one year")
+        drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])
+        axes.set_ylim(0.8 * drawn.min(), 1.25 * drawn.max())
+        people_axis(axes.yaxis, float(drawn.min()), float(drawn.max()))
+        label_ends(axes, ends)
+        finish(
+            axes,
+            answer,
+            "How large must the population be, for each target?",
+            " ".join(
+                [
+                    _note(answer, least[:, shown], endless) + left_out(names),
+                    *(f"Dotted: the target of {percentage(target)}." for target in marked),
+                ]
+            ),
+        )
+    return axes
+
+
+def _note(answer: xr.Dataset, least: NDArray[np.float64], endless: bool) -> str:
+    note = "Bars: 95% intervals, from the sizes of one run."
+    if answer.attrs.get("method") == "exact":
+        note = "Read off between exact figures; bars: the two sizes between which each lies."
+    smallest, largest = (f"{answer.attrs[end]:,}" for end in ("smallest", "largest"))
+    if endless:
+        note += f" Those that reach {largest} may go on beyond it."
+    if (least == 0).any():
+        note += f" Not shown: targets that {smallest} people meet already."
+    if np.isinf(least).any():
+        note += f" Not shown: targets that {largest} people do not meet."
+    return note

@@ -1,0 +1,89 @@
+"""Who is hurt when things do not go to plan?"""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import SymLogNorm, to_hex
+from numpy.typing import NDArray
+
+from ..figure import people, percent
+from .colours import DIVERGING, INK, ink_on
+from .style import cut, finish, heading, house_axes, room_for
+from .wanted import made_by
+
+DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
+_NOTE = (
+    "Change of the party's expected surplus against that as agreed, on the same draws, % of its revenue as agreed "
+    "0: no change in any simulated year. Purple: loss; blue: gain."
+)
+
+Array = NDArray[np.float64]
+
+
+@made_by("stress", "surplus_difference_share", "stress design party")
+def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """What each stress does to each party under each design, as a share of the party's revenue as agreed.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What `stress` gave.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Cells hold the change of the expected surplus, on the same simulated years; purple is a loss.
+        Parties without revenue, and what changes nothing for anybody, have no cells.
+    """
+    order = ("design", "party", "stress")
+    value, error = (answer[name].transpose(*order).values for name in DRAWN)
+    shown = [k for k in range(value.shape[2]) if np.nan_to_num(value[:, :, k]).any()] or [value.shape[2] - 1]
+    largest = float(np.nanmax(np.abs(value), initial=1e-6))
+    norm = SymLogNorm(linthresh=0.1 * largest, vmin=-largest, vmax=largest)
+    ticks: dict[int, str] = {}
+    y = -1
+    lines = sum(1 + int(np.isfinite(part).any(axis=1).sum()) for part in value)
+    names = [cut(str(name)) for name in answer["party"].values]
+    with house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)) + room_for(names), 2.2 + 0.3 * lines)) as axes:
+        for name, of_design, errors in zip(answer["design"].values, value, error, strict=True):
+            y += 1
+            axes.text(0, y + 0.05, heading(str(name)), fontsize=8.5, fontweight="bold", va="center", color=INK)
+            for party, row, row_errors in zip(answer["party"].values, of_design, errors, strict=True):
+                if np.isfinite(row).any():
+                    y += 1
+                    ticks[y] = cut(str(party))
+                    _row(axes, y, row[shown], row_errors[shown], norm)
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.set_ylim(y + 0.5, -0.6)
+        stresses = [textwrap.fill(str(answer["stress"].values[k]), 11) for k in shown]
+        axes.set_xticks(np.arange(len(shown)) + 0.5, stresses)
+        axes.set_xlim(0, len(shown))
+        axes.tick_params(length=0)
+        axes.grid(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+        axes.set_xlabel(f"stress, {people(answer.attrs['members'])} people for one year")
+        finish(axes, answer, "Who is hurt when things do not go to plan?", _NOTE)
+    return axes
+
+
+def _row(axes: Axes, y: int, values: Array, errors: Array, norm: SymLogNorm) -> None:
+    """One party's cells."""
+    edges = np.arange(values.size + 1)
+    axes.pcolormesh(edges, [y - 0.5, y + 0.5], values[None], cmap=DIVERGING, norm=norm, edgecolors="white", linewidth=1)
+    for x, (value, error) in enumerate(zip(values, errors, strict=True)):
+        colour = to_hex(DIVERGING(float(norm(value)))) if np.isfinite(value) else "#FFFFFF"
+        axes.text(x + 0.5, y, _told(value, error), ha="center", va="center", fontsize=7, color=ink_on(colour))
+
+
+def _told(value: float, error: float) -> str:
+    if not np.isfinite(value):
+        return "—"
+    if abs(value) < 1e-9:
+        return "0"
+    return percent(value, error, sign=True, most=2).text

@@ -1,0 +1,84 @@
+"""What does a threshold take out of the budget?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ...base import SimulatorError
+from ..answers.shared import NO_EXCLUSION
+from ..figure import people, percent
+from .colours import SERIES
+from .names import threshold_names
+from .style import evenly, finish, house_axes, left_out, percent_axis, words
+from .wanted import made_by
+
+DRAWN = tuple(
+    f"{name}{end}"
+    for name in ("patients_above_share", "cost_removed_share", "variance_removed_share")
+    for end in ("", "_se")
+)
+_SAID = ("of patients", "of cost", "of the total's variance")
+_COLOURS = (SERIES[1], SERIES[0], SERIES[2])
+_MOST = 5
+_NOTE = (
+    "Lines: 95% intervals. Patients: those with a cost above the threshold. Variance: of "
+    "what all people together cost, not of one person's cost."
+)
+
+
+@made_by("summarise", "cost_removed_share", "population_size threshold")
+def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int | None = None) -> Axes:
+    """Shares of patients, of cost and of variance that each threshold removes.
+
+    Parameters
+    ----------
+    summary : xarray.Dataset
+        What `summarise` gave.
+    ax : matplotlib.axes.Axes, optional
+    members : int, optional
+        People; the largest population by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Bars with their figures.
+    """
+    cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
+    names = threshold_names(summary)
+    every = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
+    if not every:
+        raise SimulatorError("threshold_effect", None, "is given no threshold that excludes anybody", "add a lower one")
+    finite = [every[k] for k in evenly(len(every), _MOST)]
+    with house_axes(ax, (7.0, 1.9 + 0.62 * max(len(finite), 3))) as axes:
+        for part, (said, colour) in enumerate(zip(_SAID, _COLOURS, strict=True)):
+            value, error = (cells[DRAWN[2 * part + k]].values[finite] for k in (0, 1))
+            y = np.arange(len(finite)) + 0.27 * (part - 1)
+            axes.barh(y, value, height=0.24, color=colour, label=said)
+            axes.hlines(y, value - 1.96 * error, value + 1.96 * error, color="#3D3D3D", lw=1)
+            for at, v, e in zip(y, value, error, strict=True):
+                axes.annotate(
+                    f"{percent(float(v), float(e)).text} {said}",
+                    xy=(v + 1.96 * np.nan_to_num(e), at),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=8,
+                    color=words(colour),
+                )
+        axes.set_yticks(range(len(finite)), [names[k] for k in finite])
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(0, min(1.0, 1.35 * float(np.nanmax(cells[DRAWN[4]].values[finite], initial=0.05))))
+        percent_axis(axes.xaxis)
+        axes.set_xlabel(f"share that is removed, {people(float(cells['population_size']))} people for one year")
+        axes.set_ylabel("one patient's annual cost")
+        finish(
+            axes,
+            summary,
+            "What does a threshold take out of the budget?",
+            _NOTE + left_out([names[k] for k in every], _MOST),
+        )
+    return axes

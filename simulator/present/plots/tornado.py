@@ -1,0 +1,88 @@
+"""Which assumption matters most?"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ..figure import exact_chance, people
+from .colours import GREY, SERIES
+from .style import finish, house_axes, percent_axis, percentage, words
+from .wanted import made_by
+
+_NOTE = "Green: input at its low end; blue: at its high end, the others as agreed. Every figure is exact."
+DRAWN = ("tornado", "as_agreed")
+
+
+@made_by("sensitivity", "tornado", "input bound end")
+def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """A statistic with each input at the ends of its range, the widest on top.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What `sensitivity` gave.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Every figure is exact.
+    """
+    ends = answer["tornado"].transpose("input", "end").sel(end=["low", "high"]).values
+    agreed = float(answer["as_agreed"])
+    order = np.argsort(-np.abs(ends[:, 1] - ends[:, 0]), kind="stable")
+    ranges = dict(part.split(": ", 1) for part in answer.attrs["ranges"].split("; "))
+    names = [str(name) for name in answer["input"].values]
+    with house_axes(ax, (7.0, 2.2 + 0.5 * len(names))) as axes:
+        for y, row in enumerate(order):
+            for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
+                axes.barh(y, value - agreed, left=agreed, height=0.55, color=colour)
+            for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
+                right = value >= agreed
+                axes.annotate(
+                    str(exact_chance(value)),
+                    xy=(value, y),
+                    xytext=(4 if right else -4, 0),
+                    textcoords="offset points",
+                    fontsize=8,
+                    ha="left" if right else "right",
+                    va="center",
+                    color=words(colour),
+                    annotation_clip=False,
+                )
+        axes.axvline(agreed, color=GREY, lw=1.2, ls="-")
+        axes.set_yticks(range(len(names)), [f"{names[row]}\n{_range(ranges.get(names[row], ''))}" for row in order])
+        axes.invert_yaxis()
+        axes.margins(x=0.24)
+        if answer.attrs["statistic"] == "p_overspend":  # the margins hold figures, and no chances
+            axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        percent_axis(axes.xaxis)
+        axes.set_xlabel(_said(answer))
+        note = f"As agreed: {exact_chance(agreed)}. {_NOTE}"
+        finish(axes, answer, "Which assumption matters most?", note)
+    return axes
+
+
+def _range(told: str) -> str:
+    """The ends of a range as percentages."""
+    words_ = told.split(" ")
+    try:
+        low, high = float(words_[-3]), float(words_[-1])
+    except (IndexError, ValueError):
+        return told
+    return f"{percentage(low, signed=True)} to {percentage(high, signed=True)}"
+
+
+def _said(answer: xr.Dataset) -> str:
+    known = answer.attrs
+    margin = percentage(known.get("margin", 0.05))
+    told = {
+        "p_overspend": f"chance of an overspend above {margin} of the budget",
+        "cv": "year-to-year risk (sd of retained cost / its mean)",
+        "mean_overspend": "mean cost over the budget, %",
+    }[known["statistic"]]
+    return f"{told}, {people(known['members'])} people for one year" if "members" in known else told

@@ -1,0 +1,125 @@
+"""Who carries what under each design?"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import xarray as xr
+from matplotlib.axes import Axes
+
+from ..figure import amount, exact_amount, people
+from .colours import GREY, SERIES
+from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
+from .wanted import made_by
+
+DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
+_NOTE = (
+    "Ordinary: expected surplus. 1-in-{}: where the party's own worst {} of years begin, not their mean. "
+    "Bars: 95% intervals."
+)
+_HEAD = -0.9  # row of the columns' heads
+_COLUMN = 92.0  # points from one column of figures to the next
+
+
+class _Figure(NamedTuple):
+    """A surplus and its standard error, money per year."""
+
+    value: float
+    se: float
+    is_exact: bool = False
+
+    def told(self, currency: str) -> str:
+        """With its error, or the word that it has none."""
+        told = exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
+        return told.brief
+
+
+class _Row(NamedTuple):
+    design: str
+    party: str = ""
+    usual: _Figure = _Figure(0.0, 0.0)
+    worst: _Figure = _Figure(0.0, 0.0)
+
+
+@made_by("compare", "expected_surplus", "population_size design party quantile_level")
+def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None = None, level: float = 0.05) -> Axes:
+    """Each party's surplus under each design: expected, and in its own 1-in-20 year.
+
+    Parameters
+    ----------
+    compared : xarray.Dataset
+        What `compare` gave.
+    ax : matplotlib.axes.Axes, optional
+    members : int, optional
+        People; the largest population by default.
+    level : float
+        Of the bad year: 0.05 is one in twenty.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Rings are ordinary years, filled marks bad ones, each with its 95% interval.
+    """
+    chosen = compared.isel(population_size=-1) if members is None else compared.sel(population_size=members)
+    rows, currency = _rows(chosen, level), compared.attrs["currency"]
+    names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
+    with house_axes(ax, (7.4 + room_for(list(names.values())), 2.0 + 0.27 * (len(rows) + 1.5))) as axes:
+        axes.axvline(0, color=GREY, lw=0.8, ls="-")
+        beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
+        bad = f"◆ 1-in-{1 / level:.0f} year"
+        beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
+        for y, row in enumerate(rows):
+            _draw(axes, y, row, currency)
+        axes.set_yticks(list(names), list(names.values()))
+        axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        money_axis(axes.xaxis, currency)
+        axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
+        note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
+        finish(axes, compared, "Who carries what under each design?", note)
+    return axes
+
+
+def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
+    """A heading each design, and a row each party that has anything to its name."""
+    rows = []
+    for design in chosen["design"].values:
+        rows.append(_Row(str(design)))
+        for party in chosen["party"].values:
+            cell = chosen.sel(design=design, party=party)
+            usual, worst = _usual(cell), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            if usual.value or worst.value or float(cell["expected_payment"]):
+                rows.append(_Row(str(design), str(party), usual, worst))
+    return rows
+
+
+def _usual(cell: xr.Dataset) -> _Figure:
+    """The expected surplus, exact where that is known."""
+    known = float(cell.get("exact_surplus", math.nan))
+    return _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(known, 0.0, True)
+
+
+def _figure(cell: xr.Dataset, name: str) -> _Figure:
+    return _Figure(float(cell[name]), float(cell[f"{name}_se"]))
+
+
+def _draw(axes: Axes, y: int, row: _Row, currency: str) -> None:
+    if not row.party:
+        axes.annotate(
+            heading(row.design), xy=(0, y), xycoords=axes.get_yaxis_transform(), xytext=(5, 0), va="center",
+            textcoords="offset points", fontweight="bold", fontsize=8.5,
+        )  # fmt: skip
+        return
+    axes.plot([row.usual.value, row.worst.value], [y, y], color=SERIES[2], lw=1, ls=":")
+    _mark(axes, y, row.usual, SERIES[0], "o", "white")
+    _mark(axes, y, row.worst, SERIES[2], "D", SERIES[2])
+    beside_row(axes, y, row.usual.told(currency), SERIES[0], _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, row.worst.told(currency), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
+
+
+def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str) -> None:
+    reach = 1.96 * figure.se
+    axes.plot([figure.value - reach, figure.value + reach], [y, y], color=colour, lw=2.2, ls="-")
+    axes.plot([figure.value], [y], marker=mark, ms=5.5, mfc=fill, mec=colour, color=colour, ls="none")

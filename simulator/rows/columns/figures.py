@@ -1,0 +1,92 @@
+"""Columns as figures, and one sentence for all of them where some hold anything else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..names import Said
+from ..table import Table
+
+Array = NDArray[np.float64]
+
+_WORDS = {
+    "text": "text", "percentage": "percentages", "truth": "TRUE or FALSE", "open age": "open ages such as 90+",
+}  # fmt: skip
+_NUMBERS_ONLY = "leave only numbers there, such as 1,234.50 or £1,234.50"
+
+
+def figures_of(
+    table: Table, names: Sequence[str], said: Said, shares: Iterable[str] = (), flags: Iterable[str] = ()
+) -> dict[str, Array]:
+    """Columns as numbers, nan where a cell is blank, missing or suppressed.
+
+    Parameters
+    ----------
+    table : Table
+        Gets a note where figures are suppressed.
+    names : sequence of str
+    said : Said
+    shares : iterable of str
+        Columns of fractions, in which a percentage is understood.
+    flags : iterable of str
+        Columns of 1 and 0, in which TRUE, FALSE, yes and no are understood.
+
+    Raises
+    ------
+    SimulatorError
+        One for all columns that hold text, TRUE or FALSE, or percentages where there should be amounts.
+    """
+    understood = {**dict.fromkeys(shares, "percentage"), **dict.fromkeys(flags, "truth")}
+    headers = {pick.name: table.headers.names[pick.position] for pick in table.picks}
+    found: dict[str, Array] = {}
+    wrong: dict[str, Counter[str]] = {}
+    for name in dict.fromkeys(names):
+        found[name], odd = table.columns[name].numbers
+        if odd["suppressed"]:
+            _note(table, headers[name], odd["suppressed"], said)
+        kinds = Counter({kind: n for kind, n in odd.items() if kind not in ("suppressed", understood.get(name))})
+        if kinds:
+            wrong[headers[name]] = kinds
+    if wrong:
+        raise _refusal(wrong, said)
+    return found
+
+
+def _note(table: Table, name: str, rows: int, said: Said) -> None:
+    many = "Some figures" if said.private else "One figure" if rows == 1 else f"{rows:,} figures"
+    note = f"{many} of column {name!r} {'is' if many.startswith('One') else 'are'} suppressed (*) and taken as missing."
+    if note not in table.notes:
+        table.notes.append(note)
+
+
+def _refusal(wrong: dict[str, Counter[str]], said: Said) -> Exception:
+    markers = list(
+        dict.fromkeys(kind.partition(" ")[2] for kinds in wrong.values() for kind in kinds if _is_marker(kind))
+    )
+    parts: dict[str, list[str]] = {}
+    for name, kinds in wrong.items():
+        what = " and ".join(dict.fromkeys(_words(kind) for kind in kinds))
+        parts.setdefault(what, []).append(repr(name))
+    listed = ", ".join(f"{what} in column{'s' * (len(names) > 1)} {_and(names)}" for what, names in parts.items())
+    if all(_is_marker(kind) for kinds in wrong.values() for kind in kinds):
+        marks = ",".join(markers)
+        return said.of_rows(
+            f"{said.has} {listed}", f'if that is a missing figure, say so: missing="{marks}" (--missing)'
+        )
+    return said.of_rows(f"{said.has} {listed}", _NUMBERS_ONLY)
+
+
+def _is_marker(kind: str) -> bool:
+    return kind.startswith("marker ")
+
+
+def _words(kind: str) -> str:
+    return repr(kind.partition(" ")[2]) if _is_marker(kind) else _WORDS[kind]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

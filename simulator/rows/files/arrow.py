@@ -1,0 +1,173 @@
+"""Parquet files, and frames that speak Arrow: only the chosen columns, once rows and bytes are bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...base import SimulatorError
+from ..columns.cells import column_of
+from ..columns.column import Column
+from ..headers import Headers
+from ..layout import Layout
+from ..names import Said
+from ..table import Choose, Pick, Table
+from .source import MOST_COLUMNS, MOST_ROWS
+
+_MOST_BYTES = 1 << 33
+"""Unpacked bytes of the chosen columns."""
+_MANY = 5_000_000
+_FEWEST_BITS = 1
+"""Packed bits a row: a table of many rows that has fewer repeats one row without end."""
+
+
+def needs(package: str, what: str) -> SimulatorError:
+    """That an optional package is missing."""
+    return SimulatorError(
+        what, None, f"need the package {package}", "install it with: pip install 'capitation-risk[data]'"
+    )
+
+
+def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
+    """The chosen columns of a Parquet file.
+
+    Raises
+    ------
+    SimulatorError
+        Where it is damaged, or holds more than a fit can take.
+    """
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise needs("pyarrow", "Parquet files") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_count(file.metadata.num_columns, file.metadata.num_rows, said)
+            headers = Headers(file.schema_arrow.names, layout.columns)
+            picks = choose(headers)
+            names = [file.schema_arrow.names[pick.position] for pick in picks]
+            _check_types(file.schema_arrow, names, said)
+            _check_bytes(file.metadata, set(names), said)
+            table = file.read(columns=names)
+            last = _last_texts(_last_group(file)) if file.metadata.num_rows <= _FEW else _last_texts(table)
+    except SimulatorError:
+        raise
+    except (ArrowException, OSError, ValueError, OverflowError):
+        raise said.of_file("is not a sound Parquet file", "write it afresh") from None
+    return columns_of_arrow(table, headers, picks, said, last)
+
+
+_FEW = 200_000
+"""Up to so many rows, all columns of text are looked at for the label of a total."""
+
+
+def _last_group(file: Any) -> Any:
+    """The text columns of the last rows of a Parquet file."""
+    import pyarrow as pa
+
+    names = [field.name for field in file.schema_arrow if _is_text(_inner(field.type))]
+    return file.read_row_group(file.metadata.num_row_groups - 1, columns=names) if names else pa.table({})
+
+
+def _inner(kind: Any) -> Any:
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _last_texts(table: Any) -> dict[str, tuple[str, str]]:
+    """By name, the texts of the last row and of the one before it."""
+    rows = table.slice(max(table.num_rows - 2, 0))
+    found = {}
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        cells = column.to_pylist()
+        if cells and isinstance(cells[-1], str):
+            found[name] = (cells[-1], cells[-2] if len(cells) > 1 and isinstance(cells[-2], str) else "")
+    return found
+
+
+def read_frame(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
+    """The chosen columns of a frame that speaks Arrow (polars, pyarrow and others)."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise needs("pyarrow", "frames other than pandas'") from None
+    try:
+        table = source if isinstance(source, pa.Table) else pa.table(source)
+    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+        raise said.of_rows(f"{said.holds} a frame that Arrow cannot take over", "give a pandas DataFrame") from None
+    _check_count(table.num_columns, table.num_rows, said)
+    headers = Headers(table.column_names, layout.columns)
+    picks = choose(headers)
+    chosen = table.select([pick.position for pick in picks])
+    _check_types(chosen.schema, chosen.column_names, said)
+    return columns_of_arrow(chosen, headers, picks, said, _last_texts(table))
+
+
+def columns_of_arrow(
+    table: Any, headers: Headers, picks: list[Pick], said: Said, last: dict[str, tuple[str, str]]
+) -> Table:
+    """An Arrow table as columns."""
+    import pyarrow as pa
+
+    try:
+        columns = {pick.name: _column(table.column(at)) for at, pick in enumerate(picks)}
+    except (pa.ArrowException, ValueError, OverflowError):
+        raise said.of_rows(f"{said.has} a column that cannot be read", "write the table afresh") from None
+    places = {at: last[name] for at, name in enumerate(headers.names) if name in last}
+    return Table(headers, columns, picks, tuple({at: texts[k] for at, texts in places.items()} for k in (0, 1)))  # type: ignore[arg-type]
+
+
+def _column(values: Any) -> Column:
+    import pyarrow as pa
+
+    if pa.types.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    if _is_text(values.type):
+        values = values.dictionary_encode()
+    if pa.types.is_integer(values.type) and values.null_count and values.type != pa.uint64():
+        import pandas as pd
+
+        return column_of(pd.Series(values.cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)))
+    return column_of(values.to_pandas(date_as_object=False))
+
+
+def _check_count(columns: int, rows: int, said: Said) -> None:
+    if rows > MOST_ROWS:
+        raise said.of_rows(f"{said.holds} more than {MOST_ROWS:,} rows", "give a random sample of them")
+    if columns > MOST_COLUMNS:
+        raise said.of_rows(f"{said.has} more than {MOST_COLUMNS:,} columns", "save those that are needed")
+
+
+def _check_types(schema: Any, names: list[str], said: Said) -> None:
+    import pyarrow as pa
+
+    for name in names:
+        kind = _inner(schema.field(name).type)
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            raise nested(name, said)
+
+
+def nested(name: object, said: Said) -> SimulatorError:
+    """That a column holds more than one value a cell."""
+    return said.of_rows(f"{said.has} lists or records in column {str(name)!r}", "give one number or one text a cell")
+
+
+def _check_bytes(metadata: Any, names: set[str], said: Said) -> None:
+    """Refuse a file that unpacks to more than memory holds, or to a row repeated without end."""
+    packed = unpacked = 0
+    for group in range(metadata.num_row_groups):
+        part = metadata.row_group(group)
+        for at in range(part.num_columns):
+            column = part.column(at)
+            if column.path_in_schema in names:
+                packed, unpacked = packed + column.total_compressed_size, unpacked + column.total_uncompressed_size
+    repeated = metadata.num_rows > _MANY and 8 * packed < _FEWEST_BITS * metadata.num_rows
+    if unpacked > _MOST_BYTES or repeated:
+        raise said.of_file("unpacks to far more than a table holds", "check how it was written, or give a sample of it")

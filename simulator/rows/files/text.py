@@ -1,0 +1,158 @@
+"""CSV and TSV files, plain or packed by gzip: strict in form, in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...base import SimulatorError
+from ..headers import Headers
+from ..layout import Layout
+from ..names import Said
+from ..table import Choose, Pick, Table
+from .parts import Texts, joined
+from .ragged import UNSOUND, sentence_of
+from .source import MOST_COLUMNS, MOST_ROWS
+from .stream import SAVE, RefusedError, TextFile, encoding_of, opened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_CELLS = 2_000_000
+"""Cells that are read at a time."""
+
+
+def read_text(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
+    """The chosen columns of a CSV or TSV file.
+
+    Raises
+    ------
+    SimulatorError
+        Where it is no sound table of text: with the row's number where a row is wrong.
+    """
+    separator = "\t" if {".tsv", ".tab"} & {suffix.lower() for suffix in path.suffixes} else ","
+    try:
+        encoding = encoding_of(path, said)
+        try:
+            return _read(TextFile(path, separator, encoding, said), layout, choose)
+        except UnicodeDecodeError:
+            if encoding != "utf-8-sig":
+                raise said.of_file(f"is not the {encoding.upper()} text that it says it is", SAVE) from None
+        try:
+            table = _read(TextFile(path, separator, "cp1252", said), layout, choose)
+        except UnicodeDecodeError:
+            raise said.of_file("is neither UTF-8 nor Windows-1252 text", SAVE) from None
+        table.notes.append("The file is not UTF-8 and was read as Windows-1252; check letters with accents.")
+        return table
+    except RefusedError as refused:
+        raise said.of_file(refused.bound, refused.mend) from None
+    except (zlib.error, EOFError, gzip.BadGzipFile):
+        raise said.of_file(UNSOUND, "it is damaged or was cut off when it was packed; write it afresh") from None
+    except OSError:
+        raise said.of_file("cannot be read to its end", "check the disk that it lies on") from None
+
+
+def _read(file: TextFile, layout: Layout, choose: Choose) -> Table:
+    import pandas as pd
+
+    try:
+        with opened(file) as text, warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            headers = Headers(_header(text, file, layout), layout.columns)
+            picks = choose(headers)
+            return _gathered(_chunks(text, file, layout, len(headers.names), picks), headers, picks, file)
+    except (SimulatorError, UnicodeDecodeError, RefusedError):
+        raise
+    except (pd.errors.ParserWarning, pd.errors.ParserError, csv.Error, ValueError, OverflowError) as error:
+        raise sentence_of(error, file, layout) from None
+
+
+def _header(text: io.TextIOWrapper, file: TextFile, layout: Layout) -> list[str]:
+    """The names of the columns; the stream is left at the row below them."""
+    try:
+        for number, row in enumerate(csv.reader(text, delimiter=file.separator), start=1):
+            if number == layout.header_row or (layout.header_row is None and any(cell.strip() for cell in row)):
+                break
+        else:
+            raise file.said.of_rows(
+                f"{file.said.holds} no rows", "check the header row, and that the file was written in full"
+            )
+    except csv.Error:
+        raise file.said.of_file("has a header that cannot be read", "check its first line") from None
+    other = next((sign for sign in "\t;|" if len(row) == 1 and sign in row[0]), None)
+    if other is not None:
+        mend = "name it .tsv" if other == "\t" else "save it with commas, and points for decimals"
+        raise file.said.of_file(f"separates its fields by {_SIGNS[other]}", mend)
+    if len(row) > MOST_COLUMNS:
+        raise file.said.of_file(f"has more than {MOST_COLUMNS:,} columns", "save those that are needed")
+    return row
+
+
+_SIGNS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+
+
+def _chunks(
+    text: io.TextIOWrapper, file: TextFile, layout: Layout, width: int, picks: list[Pick]
+) -> Iterator[pd.DataFrame]:
+    """The rows below the header, some at a time; a last column takes what stands beyond the header."""
+    import pandas as pd
+
+    try:
+        reader = pd.read_csv(
+            text, sep=file.separator, header=None, names=range(width + 1), index_col=False,
+            dtype={pick.position: str for pick in picks if not pick.number},
+            keep_default_na=False, na_values=_missing(layout, width, picks), low_memory=False,
+            chunksize=max(min(_MOST_CELLS // (width + 1), 250_000), 256),
+        )  # fmt: skip
+    except pd.errors.EmptyDataError:
+        return
+    watched: Any = text.buffer
+    with reader:
+        for chunk in reader:
+            watched.raw.waiting = 0
+            yield chunk
+
+
+def _missing(layout: Layout, width: int, picks: list[Pick]) -> Any:
+    """What is missing in each column; in one of text it is told later from what is blank."""
+    texts = {pick.position for pick in picks if not pick.number}
+    return {at: [""] if at in texts else ["", *layout.missing] for at in range(width + 1)}
+
+
+def _gathered(chunks: Iterator[pd.DataFrame], headers: Headers, picks: list[Pick], file: TextFile) -> Table:
+    beyond = len(headers.names)
+    numbers: dict[int, list[pd.Series]] = {pick.position: [] for pick in picks if pick.number}
+    texts: dict[int, Texts] = {pick.position: Texts() for pick in picks if not pick.number}
+    tail: list[dict[int, str]] = [{}, {}]
+    rows = 0
+    for chunk in chunks:
+        if chunk[beyond].notna().any():
+            raise ValueError("a row with more fields than the header")
+        chunk = chunk[chunk.notna().any(axis=1)]
+        rows += len(chunk)
+        if rows > MOST_ROWS:
+            raise _too_many(file.said)
+        for position, parts in numbers.items():
+            parts.append(chunk[position])
+        for position, found in texts.items():
+            found.add(chunk[position])
+        tail = [*tail, *(_cells(chunk.iloc[at]) for at in range(max(len(chunk) - 2, 0), len(chunk)))][-2:]
+    columns = {
+        pick.name: joined(numbers[pick.position]) if pick.number else texts[pick.position].column() for pick in picks
+    }
+    return Table(headers, columns, picks, (tail[1], tail[0]))
+
+
+def _too_many(said: Said) -> SimulatorError:
+    return said.of_rows(f"{said.holds} more than {MOST_ROWS:,} rows", "give a random sample of them")
+
+
+def _cells(row: pd.Series) -> dict[int, str]:
+    return {int(position): cell.strip() for position, cell in row.items() if isinstance(cell, str)}  # type: ignore[call-overload]

@@ -1,0 +1,212 @@
+"""Real year-end rows as the terms see them: what columns mean, in which unit, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ..base import SimulatorError, columns_there
+from ..contracts.context import FIRST_CALENDAR_YEAR, Array, Context
+from ..contracts.design import Design
+from ..contracts.quality import QualityShare
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "budget": ("budget", "benchmark"),
+    "cost": ("cost", "expenditure"),
+    "members": ("members", "beneficiaries"),
+    "revenue": ("revenue", "provider_revenue"),
+    "revenue_limited": ("revenue_limited", "revenue_loss_limit"),
+    "quality": ("quality", "quality_score"),
+    "met_standard": ("met_standard", "met_quality_standard"),
+    "met_alternative": ("met_alternative", "met_alternative_standard"),
+    "low_revenue": ("low_revenue", "revenue_category"),
+    "final_share": ("final_share",),
+    "minimum_rate": ("minimum_rate", "minimum_savings_rate"),
+    "adjustment": ("adjustment",),
+    "relief": ("relief", "disaster_adjustment"),
+    "year": ("contract_year", "performance_year"),
+    "design": ("design", "track"),
+}
+"""Columns of actual figures, each with the names it may have; only `budget` and `cost` must be there.
+
+`revenue_limited` says in which rows a limit of revenue holds (0: it does not). `low_revenue` is 1 or 0, or a category
+that begins with "low" or "high". `relief` reduces a loss, whatever its sign. `year` is a contract year; a calendar year
+only tells rows of another year than the rules. `design` names the row's design where several are given. All shares are
+fractions; only quality scores may be percentages where rows have final shares of their own. Capitals in a column's name
+do not matter.
+"""
+
+
+def columns_of(frame: pd.DataFrame) -> dict[str, str]:
+    """The frame's name of each column that it has.
+
+    Raises
+    ------
+    SimulatorError
+        Where two columns mean the same, or budget or cost is missing.
+    """
+    found = {}
+    for meaning, names in COLUMNS.items():
+        present = [str(name) for name in frame if str(name).casefold() in names]
+        if len(present) > 1:
+            raise SimulatorError("frame", None, f"has both {present[0]!r} and {present[1]!r}", "keep one of them")
+        if present:
+            found[meaning] = present[0]
+    for needed in ("budget", "cost"):
+        if needed not in found:
+            names = COLUMNS[needed]
+            bound = f"has no column {' or '.join(map(repr, names))}"
+            raise SimulatorError("frame", None, bound, columns_there([str(name) for name in frame], names))
+    return found
+
+
+def with_scores_as_fractions(frame: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Scores as fractions where rows with a final share show that they are percentages.
+
+    Beside a final share a score that is neither is passed over; elsewhere it is left to be refused.
+    """
+    if not {"quality", "final_share"} <= set(columns):
+        return frame
+    score, shared = numbers(frame[columns["quality"]]), numbers(frame[columns["final_share"]]) >= 0
+    if (shared & (score > 1.0) & (score <= 100.0)).any():
+        score = np.where((score > 1.0) & (score <= 100.0), score / 100.0, score)
+    return frame.assign(**{columns["quality"]: np.where(shared & ((score < 0.0) | (score > 1.0)), np.nan, score)})
+
+
+def numbers(column: pd.Series) -> Array:
+    """A column as numbers, NaN where it is blank.
+
+    Raises
+    ------
+    SimulatorError
+        Where it holds anything else.
+    """
+    try:
+        return pd.to_numeric(column).to_numpy(dtype=float)
+    except (ValueError, TypeError):
+        raise SimulatorError(
+            str(column.name), None, "is not a column of numbers", "take out signs and separators"
+        ) from None
+
+
+def figures_of(meaning: str, column: pd.Series) -> Array:
+    """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high.
+
+    Raises
+    ------
+    SimulatorError
+        Where it holds anything else.
+    """
+    if meaning != "low_revenue" or column.dtype.kind in "fiub":
+        return numbers(column)
+    said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
+    low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
+    if not (low | high | blank).all():
+        raise SimulatorError(
+            str(column.name), str(column[~(low | high | blank)].iloc[0]), "is no category of revenue",
+            "write low or high, or 1 or 0",
+        )  # fmt: skip
+    return np.where(blank, np.nan, low.astype(float))
+
+
+def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
+    """What the terms of a design may look at in some rows.
+
+    Parameters
+    ----------
+    design : Design
+    figures : mapping of str to array
+        Values by meaning, the keys of `COLUMNS`; NaN where a row is silent.
+
+    Raises
+    ------
+    SimulatorError
+        Where a figure is out of its range, or budget or cost is missing.
+    """
+    for needed in ("budget", "cost"):
+        if not np.isfinite(figures[needed]).all():
+            raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
+    if (figures["budget"] <= 0).any():
+        raise SimulatorError(
+            "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
+        )
+    _check_ranges(figures)
+    revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
+    if "revenue_limited" in figures:
+        revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
+    return Context(
+        budget=figures["budget"],
+        cost=figures["cost"],
+        members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
+        year=design.year if year is None else _contract_years(year, design.year),
+        rule_year=design.rule_year,
+        revenue=revenue,
+        quality=figures.get("quality"),
+        met_standard=_standard(design, figures),
+        met_alternative=figures.get("met_alternative"),
+        low_revenue=figures.get("low_revenue"),
+        minimum_rate=figures.get("minimum_rate"),
+        final_share=figures.get("final_share") if _goes_by_final_share(design) else None,
+        adjustment=figures.get("adjustment"),
+        relief=figures.get("relief"),
+    )
+
+
+def _goes_by_final_share(design: Design) -> bool:
+    return any(isinstance(term, QualityShare) for term in design.terms)
+
+
+def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | None:
+    """Rows whose calendar year is not that of the design's rules; None where either is not told."""
+    year = figures.get("year")
+    if year is None or design.rule_year is None:
+        return None
+    return (year >= FIRST_CALENDAR_YEAR) & (year != design.rule_year)
+
+
+def _check_ranges(figures: Mapping[str, Array]) -> None:
+    """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
+    for name in ("quality", "final_share", "minimum_rate"):
+        known = figures.get(name, np.empty(0))
+        outside = known[(known < 0) | (known > 1)]
+        if outside.size:
+            raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
+    members = figures.get("members", np.empty(0))
+    if (members < 1).any():
+        raise SimulatorError(
+            "members", float(np.nanmin(members)), "must be at least 1", "give people, or leave it blank"
+        )
+    revenue = figures.get("revenue", np.empty(0))
+    if (revenue < 0).any():
+        raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
+    year = figures.get("year", np.empty(0))
+    year = year[year < FIRST_CALENDAR_YEAR]
+    wrong = year[(year < 1) | (year != np.round(year))]
+    if wrong.size:
+        raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
+
+
+def _contract_years(year: Array, own: int) -> Array:
+    """Years counted from 1; a calendar year, or none, leaves the design's own."""
+    known = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
+    return np.where(known, np.nan_to_num(year), own).astype(int)
+
+
+def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:
+    """Whether the standard is met, 1 or 0: as the row says, else by its score or its final share; NaN if neither."""
+    by_score = None
+    if "quality" in figures and design.quality is not None:
+        score = figures["quality"]
+        by_score = np.where(np.isnan(score), np.nan, score >= design.quality.standard)
+    if "met_standard" not in figures:
+        return by_score
+    said = figures["met_standard"]
+    if by_score is None and "final_share" in figures:
+        share = figures["final_share"]
+        by_score = np.where(np.isnan(share), np.nan, share > 0)
+    if np.isnan(said).any() and by_score is None:
+        raise SimulatorError("met_quality_standard", None, "is missing in a row", "give 1 or 0 in every row")
+    met = np.where(np.isnan(said), np.nan, said != 0)
+    return met if by_score is None else np.where(np.isnan(met), by_score, met)

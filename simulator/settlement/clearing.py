@@ -1,0 +1,114 @@
+"""One design settled on given figures: the terms, the division among parties, and every payment that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..contracts.accounts import Accounts
+from ..contracts.context import Array, Context
+from ..contracts.design import Design
+from ..contracts.parties import divide
+from ..contracts.transfers import Scene
+
+
+class Cleared(NamedTuple):
+    """A design's settlement, and the accounts of its parties."""
+
+    budget: Array
+    settlement: Array
+    accounts: Accounts
+
+
+def clear(
+    design: Design,
+    context: Context,
+    *,
+    expected_cost: Array,
+    expected_excess: Array | float = 0.0,
+    excess: Array | float = 0.0,
+    outcomes_met: Array | None = None,
+    activity_change: Mapping[str, Array] | None = None,
+) -> Cleared:
+    """Settle one design.
+
+    Parameters
+    ----------
+    design : Design
+    context : Context
+        Budget and retained cost, and what else terms look at.
+    expected_cost, expected_excess : array
+        Expected retained cost and expected excess, money per year.
+    excess : array
+        What the exclusion rule removed, money per year.
+    outcomes_met : array of bool, optional
+        Whether every quality measure is met.
+    activity_change : mapping of str to array, optional
+        Change of each provider's part of the activity.
+
+    Returns
+    -------
+    Cleared
+        Arrays of the shape of budget and cost together.
+    """
+    shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
+    accounts = Accounts((party.name for party in design.parties), shape)
+    settlement = apply_terms(design, context, accounts)
+    scene = Scene(
+        context=context,
+        parties={party.name: party for party in design.parties},
+        funders=design.funders,
+        expected_cost=np.asarray(expected_cost),
+        outcomes_met=outcomes_met,
+        activity_change=activity_change or {},
+    )
+    _pay_providers(design, scene, accounts, settlement)
+    for name, share in design.funders.items():
+        # what a design pays is not what its funders have: all designs of a comparison find the same money
+        accounts.fund(name, share * (scene.expected_cost + expected_excess))
+        if design.protection is None:
+            accounts.bear(name, share * excess)
+    if design.protection is not None:
+        design.protection.settle(accounts, design.funders, np.asarray(expected_excess), np.asarray(excess))
+    for transfer in design.transfers:
+        transfer.apply(accounts, scene)
+    return Cleared(np.asarray(context.budget), settlement, accounts)
+
+
+def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:
+    """The settlement after every term in its order, money per year, positive to the provider.
+
+    Where `accounts` is given, what each term triggered is noted there.
+    """
+    settlement: Array = np.asarray(context.budget - context.cost)
+    for term in design.terms:
+        after = term.apply(settlement, context)
+        if accounts is not None and hasattr(term, "event"):
+            accounts.note(term.event, _triggered(term, settlement, after, context))
+        settlement = after
+    return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
+
+
+def _triggered(term: Any, before: Array, after: Array, context: Context) -> Array:
+    if hasattr(term, "triggered"):
+        return np.asarray(term.triggered(before, after, context))
+    return np.asarray(before != after)
+
+
+def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array) -> None:
+    """Providers bear their activity, are paid for the planned part of it, and get their part of the settlement."""
+    cost = scene.context.cost
+    parts, limited = divide(settlement, scene.context.budget, design.parties, design.split_by)
+    if any(party.gain_limit is not None or party.loss_limit is not None for party in design.parties):
+        accounts.note("party_limit_bound", limited)
+    for party in design.parties:
+        if party.delivers or party.name in scene.activity_change:
+            activity = (party.delivers + scene.activity_change.get(party.name, 0.0)) * cost
+            accounts.bear(party.name, activity)
+            if party.variable_share < 1.0:
+                planned = party.delivers * scene.expected_cost
+                accounts.bear_more(party.name, (1.0 - party.variable_share) * (planned - activity))
+        if party.delivers or party.name in parts:
+            accounts.pay(design.funders, party.name, party.delivers * cost + parts.get(party.name, 0.0))

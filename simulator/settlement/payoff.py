@@ -1,0 +1,202 @@
+"""The payoff of a design: what each party has left when cost is a given share of the budget. Nothing is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ..base import SimulatorError
+from ..contracts.budget import Expectations, PerHead, Waterfall
+from ..contracts.context import Array
+from ..contracts.design import Design
+from ..contracts.exclusion import ExclusionRule
+from ..ledger import describe_variable
+from ..runs import exact_origin
+from ..scenario import Scenario
+from .bends import nodes
+from .clearing import Cleared
+from .typical import Typical, members_of
+from .year import ContractYear
+
+BETWEEN = (0.90, 1.10)
+"""Cost as a share of the budget, from and to, where nothing else is asked: most years of most contracts."""
+
+_STEP = 0.01
+
+EXPECTED = (
+    "as expected: the budget, the case mix, the excess, the attainment of every quality measure and every provider's "
+    "share of the activity"
+)
+"""What a payoff holds at its expected value, since it depends on more than the retained cost."""
+
+
+def payoff(
+    designs: Design | Iterable[Design],
+    ratios: Iterable[float] | None = None,
+    *,
+    between: tuple[float, float] = BETWEEN,
+    scenario: Scenario | None = None,
+    members: int | None = None,
+    capitation: float = 1_000.0,
+    score: float | None = None,
+) -> xr.Dataset:
+    """Each party's surplus against cost / budget: what `settle` gives to a replicate that costs so much.
+
+    Whatever depends on more than the retained cost is as expected: a budget that moves with luck or with the case mix,
+    the excess, every quality measure at its expected attainment, and every provider's share of the activity.
+
+    Parameters
+    ----------
+    designs : Design or iterable of Design
+    ratios : iterable of float, optional
+        Retained cost as a share of the budget: these and no others. Without it whole per cents, and every ratio at
+        which a payoff has a kink or a jump, so that straight lines between the points are the payoff itself; at a jump
+        there are two ratios close to each other, one for either side.
+    between : (float, float)
+        The least and the greatest ratio where `ratios` are not given.
+    scenario : Scenario, optional
+        What cost is expected, and what the exclusion rule is expected to remove. Without it the expected cost is the
+        one that the design's budget is made for, nothing is excluded, and a loading by standard errors is 0.
+    members : int, optional
+        People; without it the scenario's largest population, or 100,000 where there is none.
+    capitation : float
+        Expected cost, money per member per year, where there is neither scenario nor an amount in the budget.
+    score : float, optional
+        Quality score from 0 to 1, in the place of the expected one.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``payment``, ``funding``, ``cost_borne``, ``surplus`` over (cost_ratio, design, party), ``settlement`` and
+        ``own_cost`` over (cost_ratio, design), money per year; ``budget`` over (design). As in `settle`, ``own_cost``
+        arises besides the retained cost: with it the surpluses add up to what is funded less the retained cost and the
+        excess. It is below 0 where part of a party's cost is fixed and activity is above its plan.
+
+    Raises
+    ------
+    SimulatorError
+        Where there are no designs, `between` has no room, or another number of people is asked of a scenario with
+        units.
+
+    Examples
+    --------
+    Half of a saving of 2% or more is paid: nothing up to 98% of the budget.
+
+    >>> import simulator as sim
+    >>> gate = {"kind": "minimum_rate", "rate": 0.02}
+    >>> half = sim.Design(name="half", terms=(gate, {"kind": "share", "gain": 0.5, "loss": 0.5}))
+    >>> curve = sim.payoff(half, members=1, capitation=100.0)["settlement"].squeeze("design")
+    >>> [round(float(paid), 4) for paid in curve.interp(cost_ratio=[0.97, 0.98, 0.985, 0.99])]
+    [1.5, 1.0, 0.0, 0.0]
+    """
+    chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
+    if not chosen:
+        raise SimulatorError("designs", None, "are none", "give at least one design")
+    people = members_of(scenario, members)
+    payoffs = [_Payoff(design, people, scenario, capitation, score) for design in chosen]
+    points = _points(payoffs, between) if ratios is None else np.asarray(list(ratios), dtype=float)
+    parts = [one.at(points) for one in payoffs]
+    together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
+    currency = "money" if scenario is None else scenario.currency
+    for name in together.data_vars:
+        describe_variable(together[name], f"{currency} per year", f"{name}, all but the retained cost as expected")
+    known: Mapping[str, str | int | float] = {
+        "method": "exact", "simulator_version": metadata.version("capitation-risk"),
+    }  # fmt: skip
+    known = known if scenario is None else exact_origin(scenario)
+    together.attrs = {"expected": EXPECTED, "members": people, **known}
+    return together.transpose("cost_ratio", "design", "party")
+
+
+class _Payoff:
+    """One design, its budget, and what is settled at any cost."""
+
+    def __init__(
+        self, design: Design, members: int, scenario: Scenario | None, capitation: float, score: float | None
+    ) -> None:
+        nominal = _nominal(design, capitation)
+        typical = Typical(1, members, scenario, nominal.cost * members)
+        self.design, self.score = design, score
+        self.year = ContractYear(typical, design, _unswept(design.exclusion))
+        self.budget = self.year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
+
+    def at(self, ratios: Array) -> xr.Dataset:
+        """What each party has at each ratio."""
+        cleared = self.year.clear_at(ratios[:, None] * self.budget, self.budget, self.score)
+        return _as_dataset(cleared, self.design.name, ratios, float(np.ravel(self.budget)[0]))
+
+    def shares(self, ratios: Array) -> Array:
+        """Surplus of each party, settlement and own cost, shares of the budget; (ratio, figure)."""
+        one = self.at(ratios)
+        surplus = one["surplus"].transpose("cost_ratio", "party").values
+        money = np.column_stack([surplus, one["settlement"].values, one["own_cost"].values])
+        return money / float(np.ravel(self.budget)[0])
+
+
+def _points(payoffs: Iterable[_Payoff], between: tuple[float, float]) -> Array:
+    """Whole per cents, both ends, and the kinks and jumps of every payoff."""
+    low, high = (float(end) for end in between)
+    if not 0 < low < high < math.inf:
+        raise SimulatorError("between", between, "must rise from above 0", "give two ratios, such as 0.9 and 1.1")
+    whole = np.round(np.arange(math.ceil(low / _STEP - 1e-9), math.floor(high / _STEP + 1e-9) + 1) * _STEP, 2)
+    bends = [nodes(one.shares, low, high) for one in payoffs]
+    return np.unique(np.concatenate([[low, high], whole, *bends]))
+
+
+def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr.Dataset:
+    accounts = cleared.accounts
+    parties = list(accounts.payment)
+    shape = (points.size, 1)
+    money = {
+        variable: (
+            ("party", "cost_ratio"),
+            np.stack([np.broadcast_to(getattr(accounts, variable)[party], shape)[:, 0] for party in parties]),
+        )
+        for variable in ("payment", "funding", "cost_borne")
+    }
+    dataset = xr.Dataset(money, coords={"cost_ratio": points, "party": parties, "design": name})
+    dataset["surplus"] = dataset["funding"] + dataset["payment"] - dataset["cost_borne"]
+    dataset["settlement"] = "cost_ratio", np.broadcast_to(cleared.settlement, shape)[:, 0]
+    dataset["own_cost"] = "cost_ratio", np.broadcast_to(accounts.own_cost, shape)[:, 0]
+    dataset["budget"] = budget
+    return dataset
+
+
+def _unswept(rule: ExclusionRule) -> ExclusionRule:
+    """The rule, at no exclusion where it has no threshold of its own."""
+    return rule if rule.fixed_thresholds() else rule.model_copy(update={"at": math.inf})
+
+
+# ── without a scenario ───────────────────────────────────────────────────────────────────────────
+
+
+class _Nominal(NamedTuple):
+    """Money per member per year."""
+
+    estimate: float
+    """What the budget is made from, before discount, trend and loading."""
+    cost: float
+    """What is expected to be spent."""
+
+
+def _nominal(design: Design, capitation: float) -> _Nominal:
+    budget = design.budget
+    if isinstance(budget, Waterfall):
+        return _Nominal((budget.payment + budget.transition) / budget.members, budget.provider_budget / budget.members)
+    if isinstance(budget, PerHead) and budget.amount is not None:
+        return _Nominal(budget.amount, budget.amount * (1.0 + budget.trend) ** budget.trend_years)
+    return _Nominal(capitation, capitation)
+
+
+def _adjusted(design: Design, estimate: float, members: int) -> Array:
+    nothing = np.zeros((1, 1))
+    known = Expectations(
+        members=np.full((1, 1), float(members)), gross=nothing, removed=nothing, sd=nothing, luck=nothing,
+        baseline=nothing, year=design.year,
+    )  # fmt: skip
+    return design.budget.adjust(np.full((1, 1), estimate), known)

@@ -1,0 +1,309 @@
+"""The ledger as plain arrays: what settling needs to know of the populations that were drawn, and expected of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from .. import runs
+from ..base import SimulatorError
+from ..contracts.context import Array
+from ..contracts.exclusion import ExclusionRule
+from ..costs.conditional import kept_means
+from ..costs.model import CostModel, Population, head_counts
+from ..costs.moments import Exact, Layer, removed_layers
+from ..costs.shock_nodes import quasi_random_uniforms
+from ..engine import kernels
+from ..ledger import check_draws, expected_means, retained_cost
+from ..scenario import Scenario
+from ..strata import strata_of
+
+
+class Populations:
+    """The populations of a ledger; every array has the dims (replicate, others …), length 1 where it does not vary.
+
+    Expectations are exact: from the scenario that the ledger carries or, where observed costs were withheld from it,
+    from the means that it keeps. Only of a ledger without either they are means over replicates.
+
+    Where there are parameter sets, what is expected is the mean over them, for nobody knows which one holds; what is
+    known *of the truth* is that of the set under which a replicate was drawn.
+    """
+
+    def __init__(self, ledger: xr.Dataset) -> None:
+        check_draws(ledger)
+        self.ledger = ledger
+        self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
+        self.place = "population_size" if "population_size" in ledger.dims else "unit"
+        self.gross = self.plain(ledger["gross_cost"])
+        self.replicates = np.asarray(ledger["replicate"].values)
+        self.members = self.plain(ledger["unit_size" if self.place == "unit" else self.place].astype(float))
+        self._drawn: dict[tuple[int, int], Array] = {}
+        self._retained: dict[ExclusionRule, Array] = {}
+        self._means: dict[ExclusionRule | None, Array] = {}
+        self._sds: dict[ExclusionRule | None, Array] = {}
+
+    # what was drawn
+
+    def plain(self, variable: xr.DataArray) -> Array:
+        """Values with the dims (replicate, others …)."""
+        missing = [dim for dim in ("replicate", *self.others) if dim not in variable.dims]
+        return np.asarray(variable.expand_dims(missing).transpose("replicate", *self.others).values)
+
+    def retained(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule keeps."""
+        if excludes_nobody(rule):
+            return self.gross
+        if rule not in self._retained:
+            self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
+        return self._retained[rule]
+
+    def excess(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule removes."""
+        return np.zeros(1) if excludes_nobody(rule) else self.gross - self.retained(rule)
+
+    def above(self, threshold: float) -> Array:
+        """Patients above a threshold."""
+        return self.plain(self.ledger["n_above"].sel(threshold=threshold, drop=True))
+
+    def luck(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule keeps, less its mean given the replicate's common shocks and parameter set."""
+        return self.retained(rule) - self.mean_given_shocks(rule)
+
+    def mean_given_shocks(self, rule: ExclusionRule) -> Array:
+        """Mean of the cost that the rule keeps, given the common shocks and the parameter set of each replicate."""
+        if "shock_factor" not in self.ledger:
+            return self.retained_of_truth(rule)
+        if self.scenario is None:
+            return self._fitted_to_shocks(self.retained(rule), self.retained_of_truth(rule))
+        model = self.scenario.cost_model
+        factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        layers = self._layers(rule)
+        means = np.empty((self.replicates.size, len(self._heads)))
+        for truth, here in zip(model.truths, self._replicates_of_sets(len(model.truths)), strict=True):
+            if here.size:
+                means[here] = kept_means(truth, self._heads, layers, factors[here])
+        return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
+
+    def _replicates_of_sets(self, sets: int) -> list[NDArray[np.intp]]:
+        """Places of the replicates that were drawn under each parameter set."""
+        return [np.flatnonzero(self._set_of_replicate(sets) == b) for b in range(sets)]
+
+    def _set_of_replicate(self, sets: int) -> NDArray[np.int64]:
+        if "parameter_draw" in self.ledger.coords:
+            return np.asarray(self.ledger["parameter_draw"].values)
+        return np.asarray(self.replicates % sets)
+
+    def _fitted_to_shocks(self, cost: Array, mean: Array) -> Array:
+        """Cost over its mean fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
+        logs = np.log(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        columns = np.column_stack([np.ones(len(logs)), logs, logs**2])
+        ratio = (cost / mean).reshape(len(logs), -1)
+        return np.asarray(columns @ np.linalg.lstsq(columns, ratio, rcond=None)[0]).reshape(cost.shape) * mean
+
+    def segment_members(self) -> dict[str, Array]:
+        """People by segment."""
+        if "members" not in self.ledger:
+            return self.usual_members()
+        drawn = self.ledger["members"]
+        return {str(name): self.plain(drawn.sel(segment=name, drop=True)) for name in drawn["segment"].values}
+
+    # what is drawn when a ledger is settled
+
+    def deviates(self, purpose: int, count: int) -> Array:
+        """Standard normal deviates, shape (replicate, count): the same for every design, and for a longer ledger."""
+        if (purpose, count) not in self._drawn:
+            self._drawn[purpose, count] = ndtri(self._uniforms(purpose, count))
+        return self._drawn[purpose, count]
+
+    def _uniforms(self, purpose: int, count: int) -> Array:
+        """Drawn; but spread evenly where the ledger itself holds equally likely years and no draws."""
+        n = self.replicates.size
+        if self.ledger.attrs.get("method") != "exact":
+            return kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
+        even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
+        return np.random.default_rng(purpose).permutation(even)
+
+    def by_replicate(self, values: Array) -> Array:
+        """One value a replicate, to broadcast against money."""
+        return values.reshape(-1, *(1 for _ in self.others))
+
+    # what is expected
+
+    @cached_property
+    def scenario(self) -> Scenario | None:
+        """The scenario that the ledger was drawn from, if the ledger carries it."""
+        return runs.scenario_of(self.ledger) if "scenario" in self.ledger.attrs else None
+
+    @cached_property
+    def expected_gross(self) -> Array:
+        """Expected gross cost."""
+        return self._over_sets(self.means_by_set(None))
+
+    def expected_retained(self, rule: ExclusionRule) -> Array:
+        """Expected cost that the rule keeps."""
+        return self.expected_gross if excludes_nobody(rule) else self._over_sets(self.means_by_set(rule))
+
+    def luck_sd(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of the cost that the rule keeps, common shocks apart, as it is expected.
+
+        That is the mean over parameter sets of the standard deviation under each: their difference is no luck.
+        """
+        return self._over_sets(self._sds_by_set(rule))
+
+    def expected_above(self, threshold: float) -> Array:
+        """Expected patients above a threshold."""
+        return self._over_sets(self._above_by_set(threshold))
+
+    def means_by_set(self, rule: ExclusionRule | None) -> Array:
+        """Expected cost that a rule keeps under each parameter set, or gross; shape (set, others …)."""
+        wanted = None if rule is None or excludes_nobody(rule) else rule
+        if wanted not in self._means:
+            self._means[wanted] = self._mean_of_each(wanted)
+        return self._means[wanted]
+
+    def removed_moments(self, rule: ExclusionRule | None) -> Array:
+        """Exact mean, sd, skewness and excess kurtosis of what a rule removes; without a rule of the gross cost.
+
+        Shape (moment, parameter set, place).
+        """
+        layers = removed_layers(self._layers(rule))
+        by_set = [exact.total(self._heads, layers) for exact in self._exact_with_shocks]
+        return np.stack([np.stack(moment) for moment in zip(*by_set, strict=True)])
+
+    def _mean_of_each(self, rule: ExclusionRule | None) -> Array:
+        if self.scenario is not None:
+            return self._by_set(
+                [exact.total(self._heads, self._layers(rule)).mean for exact in self._exact_with_shocks]
+            )
+        if self._kept is not None:
+            mean = self._kept["gross_cost"] if rule is None else retained_cost(self._kept, rule).squeeze("threshold")
+            return self._plain_by_set(mean)
+        cost = self.gross if rule is None else self.retained(rule)
+        return cost.mean(axis=0, keepdims=True)
+
+    def _sds_by_set(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of luck under each parameter set, shape (set, others …); within sets where not known."""
+        if rule not in self._sds:
+            if self.scenario is not None:
+                layers = self._layers(rule)
+                self._sds[rule] = self._by_set([e.total(self._heads, layers).sd for e in self._exact_without_shocks])
+            else:
+                luck, strata = self.luck(rule), strata_of(self.ledger)
+                self._sds[rule] = (strata.sd(luck) if strata else luck.std(axis=0))[None]
+        return self._sds[rule]
+
+    def _above_by_set(self, threshold: float) -> Array:
+        if self.scenario is not None:
+            amounts = self._amounts(threshold)
+            return self._by_set([exact.n_above(self._heads, amounts)[0] for exact in self._exact_with_shocks])
+        if self._kept is not None:
+            return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
+        return self.above(threshold).mean(axis=0, keepdims=True)
+
+    # what is known of the truth
+
+    def gross_of_truth(self) -> Array:
+        """Expected gross cost under each replicate's own parameter set."""
+        return self._of_truth(self.means_by_set(None))
+
+    def retained_of_truth(self, rule: ExclusionRule) -> Array:
+        """Expected cost that the rule keeps under each replicate's own parameter set."""
+        return self._of_truth(self.means_by_set(rule))
+
+    def luck_sd_of_truth(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of the cost that the rule keeps, common shocks apart, under each replicate's own set."""
+        return self._of_truth(self._sds_by_set(rule))
+
+    def above_of_truth(self, threshold: float) -> Array:
+        """Expected patients above a threshold under each replicate's own parameter set."""
+        return self._of_truth(self._above_by_set(threshold))
+
+    def _over_sets(self, by_set: Array) -> Array:
+        return np.asarray(by_set.mean(axis=0, keepdims=True))
+
+    def _of_truth(self, by_set: Array) -> Array:
+        return by_set if len(by_set) == 1 else by_set[self._set_of_replicate(len(by_set))]
+
+    def _by_set(self, found: Sequence[Array]) -> Array:
+        """From one array of (place,) for each parameter set."""
+        return self._plain_by_set(xr.DataArray(np.stack(found), dims=("parameter_set", self.place)))
+
+    def _plain_by_set(self, values: xr.DataArray) -> Array:
+        return self.plain(values.rename(parameter_set="replicate"))
+
+    @cached_property
+    def _kept(self) -> xr.Dataset | None:
+        """The exact means that the ledger itself keeps."""
+        return expected_means(self.ledger)
+
+    def usual_members(self) -> dict[str, Array]:
+        """People by segment as expected."""
+        names = [str(name) for name in self.ledger["segment"].values]
+        return {name: self._placed(self._heads[:, k].astype(float)) for k, name in enumerate(names)}
+
+    def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
+        """Expected excess of the people who were drawn, beyond that of the usual case mix."""
+        if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
+            return np.zeros(1)
+        alone = self.scenario.population.model_copy(update={"membership": "fixed"})
+        exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}))
+        one_each = np.eye(len(alone.segments), dtype=np.int64)
+        a_head = exact.total(one_each, []).mean - exact.total(one_each, self._layers(rule)).mean
+        usual, drawn = self.usual_members(), self.segment_members()
+        return np.asarray(sum((drawn[name] - usual[name]) * excess for name, excess in zip(usual, a_head, strict=True)))
+
+    @cached_property
+    def _heads(self) -> Array:
+        """People, shape (population or unit, segment)."""
+        covered = self.scenario.population if self.scenario else self._covered()
+        by_unit = {unit.name: head_counts(unit.members, covered.shares_of(unit)) for unit in covered.units}
+        if self.place == "unit":
+            return np.stack([by_unit[str(name)] for name in self.ledger["unit"].values])
+        if by_unit:
+            return np.sum(list(by_unit.values()), axis=0)[None, :]
+        return np.stack([head_counts(int(size), covered.shares) for size in self.ledger["population_size"].values])
+
+    def _covered(self) -> Population:
+        """Who is covered, where the ledger withholds observed costs of its scenario."""
+        if "scenario" not in self.ledger.attrs:
+            raise SimulatorError("ledger", None, "does not carry its scenario", "give what `simulate` drew")
+        return runs.population_of(self.ledger)
+
+    @cached_property
+    def _exact_with_shocks(self) -> tuple[Exact, ...]:
+        """Of each parameter set."""
+        assert self.scenario is not None
+        return tuple(Exact(truth) for truth in self.scenario.cost_model.truths)
+
+    @cached_property
+    def _exact_without_shocks(self) -> tuple[Exact, ...]:
+        assert self.scenario is not None
+        if not self.scenario.shocks:
+            return self._exact_with_shocks
+        return tuple(Exact(truth) for truth in CostModel(population=self.scenario.population).truths)
+
+    def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
+        fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
+
+    def _amounts(self, label: float) -> Array:
+        """The money of each stream at a point of the grid."""
+        assert self.scenario is not None
+        if math.isinf(label):
+            return np.full(self.scenario.threshold_amounts.shape[0], math.inf)
+        return np.asarray(self.scenario.threshold_amounts[:, self.scenario.threshold_labels.tolist().index(label)])
+
+    def _placed(self, values: Array) -> Array:
+        return self.plain(xr.DataArray(values, dims=self.place))
+
+
+def excludes_nobody(rule: ExclusionRule) -> bool:
+    """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
+    fixed = rule.fixed_thresholds()
+    return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)

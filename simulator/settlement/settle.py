@@ -1,0 +1,265 @@
+"""A ledger and designs become an outcome: what each party pays, bears and keeps in every replicate."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .. import effort
+from ..base import SimulatorError
+from ..contracts.context import Array
+from ..contracts.design import Design
+from ..contracts.exclusion import Cap, ExclusionRule
+from ..ledger import describe_variable, sweep
+from ..strata import counted_error, share_error, strata_of
+from .clearing import Cleared
+from .populations import Populations, excludes_nobody
+from .sd_errors import MOMENTS
+from .year import ContractYear
+
+MONEY_BY_PARTY = {
+    "payment": "what the party is paid, positive to it; sums to zero over parties",
+    "funding": "money that the party brings from outside",
+    "cost_borne": "cost that falls on the party",
+    "surplus": "funding + payment − cost_borne",
+}
+MONEY = {
+    "budget": "budget for the cost that the exclusion rule retains",
+    "settlement": "what the terms make of budget − retained cost; positive to the provider",
+    "system_cost": "gross cost, and cost that the design itself gives rise to",
+}
+MEMOS = {
+    "pool_contributions": "paid into the design's risk pools (opening balance: funding; closing: surplus)",
+    "pool_drawdown": "paid out of the design's risk pools",
+    "protection_cost": "premium for the excess above its expected value",
+}
+
+
+def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset:
+    """Settle designs on the same draws, so that differences between designs are paired.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        What `simulate` drew; dims by name, in any order, with ``unit`` or further dims as well.
+    designs : Design or iterable of Design
+
+    Returns
+    -------
+    xarray.Dataset
+        ``payment``, ``funding``, ``cost_borne`` and ``surplus`` over (replicate, population_size, design, party), money
+        per year, a party absent from a design 0; ``budget``, ``settlement`` and ``system_cost`` without party;
+        ``triggered`` (event, population_size, design), a count of replicates, with ``triggered_se``; what pools took in
+        and paid out; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
+        carries its scenario. A rule
+        without a threshold of its own is swept, which adds the dim ``threshold``; other designs do not vary along it.
+
+    Raises
+    ------
+    SimulatorError
+        Where there are no designs, two have one name, or one does not fit the ledger.
+
+    Notes
+    -----
+    Payments sum to zero over parties, and the cost borne to the system's cost, in every replicate.
+    """
+    chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
+    _check_names(chosen)
+    _expect(ledger, chosen)
+    table = _Table(ledger, chosen)
+    whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
+    for number, design, place, point in effort.each(whole, "settling"):
+        rule = _at(design.exclusion, point)
+        table.rules.append(rule)
+        table.enter(number, place, ContractYear(table.populations, design, rule).clear())
+    return table.outcome()
+
+
+def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
+    """Say what settling takes, and refuse what takes too long or too much memory."""
+    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+    places = len(designs) * (ledger.sizes.get("threshold", 1) if swept else 1)
+    parties = len({party.name for design in designs for party in design.parties})
+    rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
+    work = effort.settling(ledger.sizes.get("replicate", 1), rows, places, parties)
+    effort.expect("settling", work, "designs", len(designs), "ask for fewer designs, thresholds, sizes or replicates")
+
+
+def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresholds: int) -> int:
+    """Bytes that a file of settled designs takes, about."""
+    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+    parties = len({party.name for design in designs for party in design.parties})
+    columns = len(designs) * (thresholds if swept else 1) * (len(MONEY_BY_PARTY) * parties + len(MONEY))
+    return 8 * replicates * sizes * columns + 200_000
+
+
+def _check_names(designs: Sequence[Design]) -> None:
+    names = [design.name for design in designs]
+    if not names:
+        raise SimulatorError("designs", None, "are none", "add [[designs]] to the scenario")
+    for name in names:
+        if names.count(name) > 1:
+            raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")
+
+
+def _at(rule: ExclusionRule, point: float | None) -> ExclusionRule:
+    """The rule at one point of the grid."""
+    return rule if point is None else rule.model_copy(update={"at": point})
+
+
+# ── the outcome ──────────────────────────────────────────────────────────────────────────────────
+
+
+class _Growing:
+    """An array over replicates that is kept once until two replicates differ: what is expected is the same in all."""
+
+    def __init__(self, leading: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        self.leading, self.shape = leading, shape
+        self.kept = np.zeros((*leading, 1, *shape[1:]))
+
+    def enter(self, at: tuple[Any, ...], values: Array) -> None:
+        """Put an array of one replicate, or of all, at a place of the leading dims."""
+        values = np.asarray(values)
+        if values.ndim == len(self.shape) and values.shape[0] > self.kept.shape[len(self.leading)]:
+            self.kept = np.repeat(self.kept, self.shape[0], axis=len(self.leading))
+        self.kept[at] = values
+
+    @property
+    def values(self) -> Array:
+        """With all replicates; read only where they are all alike."""
+        return np.broadcast_to(self.kept, (*self.leading, *self.shape))
+
+
+class _Table:
+    """Where the accounts of all designs are entered; party, design and threshold come first for speed.
+
+    Most of the time of settling goes to touching new memory, so each sum is written once, where it stays.
+    """
+
+    def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
+        self.ledger, self.designs = ledger, designs
+        self.populations = Populations(ledger)
+        self.parties = list(dict.fromkeys(party.name for design in designs for party in design.parties))
+        self.swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+        self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
+        self.shape = self.populations.gross.shape
+        self.places = (len(designs), len(self.grid))
+        leading = (len(self.parties), *self.places)
+        self.moved = {name: np.zeros((*leading, *self.shape)) for name in ("payment", "cost_borne", "surplus")}
+        self.settlement = np.zeros((*self.places, *self.shape))
+        self.funding = _Growing(leading, self.shape)
+        self.budget, self.own_cost = (_Growing(self.places, self.shape) for _ in range(2))
+        self.memos: dict[str, Array] = {}
+        self.rules: list[ExclusionRule] = []
+        self.counts: dict[str, Array] = {}
+        self.count_errors: dict[str, Array] = {}
+        self.strata = strata_of(ledger)
+
+    def points_of(self, design: Design) -> list[tuple[Any, float | None]]:
+        """Places along the grid, and the point at which a swept rule is applied there."""
+        if not design.exclusion.fixed_thresholds():
+            return list(enumerate(self.grid))
+        if not excludes_nobody(design.exclusion):
+            sweep(self.ledger, design.exclusion)  # refuses a threshold that is not on the grid
+        return [(slice(None), None)]
+
+    def enter(self, design: int, place: Any, cleared: Cleared) -> None:
+        """Enter the accounts of one design at one point."""
+        accounts = cleared.accounts
+        for party, name in enumerate(self.parties):
+            if name in accounts.payment:
+                at = (party, design, place)
+                self.funding.enter(at, accounts.funding[name])
+                self.moved["payment"][at] = accounts.payment[name]
+                self.moved["cost_borne"][at] = accounts.cost_borne[name]
+                self.moved["surplus"][at] = accounts.surplus(name)
+        self.budget.enter((design, place), cleared.budget)
+        self.own_cost.enter((design, place), accounts.own_cost)
+        self.settlement[design, place] = cleared.settlement
+        for name, amount in accounts.memo.items():
+            self.memos.setdefault(name, np.zeros(self.settlement.shape))[design, place] = amount
+        n = self.shape[0]
+        for event, where in accounts.events.items():
+            happened = np.broadcast_to(where, self.shape)
+            counts = self.counts.setdefault(event, np.zeros((*self.places, *self.shape[1:]), dtype=int))
+            counts[design, place] = happened.sum(axis=0)
+            errors = self.count_errors.setdefault(event, np.full(counts.shape, n * counted_error(np.zeros(1), n)[0]))
+            errors[design, place] = n * share_error(happened, self.strata)
+
+    def outcome(self) -> xr.Dataset:
+        """The Dataset, its dims in the order that the documentation gives."""
+        rows = ("design", "threshold", "replicate", *self.populations.others)
+        by_party = {**self.moved, "funding": self.funding.values}
+        variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
+        variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
+        variables |= self._of_events() | self._of_references()
+        outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
+        outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
+        if not self.swept:
+            outcome = outcome.isel(threshold=0, drop=True)
+        _describe(outcome, self.ledger.attrs.get("currency", "money"), self.ledger["threshold"].attrs.get("units", ""))
+        return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
+
+    def _of_events(self) -> dict[str, Any]:
+        """How often each event occurred, and the standard error of that number."""
+        dims = ("event", "design", "threshold", *self.populations.others)
+        shape = (-1, *self.places, *self.shape[1:])
+        return {
+            "triggered": (dims, np.array(list(self.counts.values()), dtype=int).reshape(shape)),
+            "triggered_se": (dims, np.array(list(self.count_errors.values()), dtype=float).reshape(shape)),
+        }
+
+    def _of_references(self) -> dict[str, Any]:
+        """Costs of which every moment is exact, from which the error of a standard deviation is told."""
+        populations = self.populations
+        if populations.scenario is None or populations.others != (populations.place,):
+            return {}
+        rules = [None, *dict.fromkeys(rule for rule in self.rules if not excludes_nobody(rule))]
+        costs = [populations.gross if rule is None else populations.excess(rule) for rule in rules]
+        moments = [populations.removed_moments(rule) for rule in rules]
+        others = populations.others
+        return {
+            "reference_cost": (("reference", "replicate", *others), np.stack(costs)),
+            "reference_moment": (("reference", "moment", "parameter_set", *others), np.stack(moments)),
+        }
+
+    def _money(self) -> dict[str, Array]:
+        gross, own = self.populations.gross, self.own_cost
+        system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
+        return {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
+
+    def _coordinates(self) -> dict[str, Any]:
+        names = [design.name for design in self.designs]
+        own = [design.exclusion.fixed_thresholds()[-1:] or (math.nan,) for design in self.designs]
+        kept = {dim: self.ledger[dim] for dim in ("replicate", *self.populations.others) if dim in self.ledger.coords}
+        parameters = {"parameter_draw": self.ledger["parameter_draw"]} if "parameter_draw" in self.ledger.coords else {}
+        return {
+            **kept,
+            **parameters,
+            "design": names,
+            "party": self.parties,
+            "threshold": self.ledger["threshold"] if self.swept else self.grid,
+            "event": list(self.counts),
+            "moment": list(MOMENTS),
+            "design_threshold": ("design", [threshold[0] for threshold in own]),
+        }
+
+
+def _describe(outcome: xr.Dataset, currency: str, threshold_unit: str) -> None:
+    sentences = {**MONEY_BY_PARTY, **MONEY, **MEMOS}
+    for name in sentences.keys() & set(outcome.data_vars):
+        describe_variable(outcome[name], f"{currency} per year", sentences[str(name)])
+    describe_variable(outcome["triggered"], "replicates", "replicates in which the event occurred")
+    describe_variable(outcome["triggered_se"], "replicates", "Monte Carlo standard error of triggered")
+    if "reference_cost" in outcome:
+        describe_variable(
+            outcome["reference_cost"], f"{currency} per year", "the gross cost, then what each rule removes"
+        )
+        told = "exact mean and standard deviation (money per year), skewness and excess kurtosis"
+        describe_variable(outcome["reference_moment"], "1", f"{told} of reference_cost, by parameter set")
+    describe_variable(outcome["design_threshold"], threshold_unit, "the design's own threshold; NaN where it is swept")

@@ -1,0 +1,125 @@
+"""One contract year of one design, on populations that were drawn or on expected ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..contracts.budget import BySegment, Expectations
+from ..contracts.context import Array, Context
+from ..contracts.design import Design
+from ..contracts.exclusion import CarveOut, ExclusionRule
+from ..engine import kernels
+from .clearing import Cleared, clear
+from .populations import Populations, excludes_nobody
+
+
+class ContractYear:
+    """One contract year of one design, with an exclusion rule at one point of the grid."""
+
+    def __init__(self, populations: Populations, design: Design, rule: ExclusionRule) -> None:
+        self.populations, self.design, self.rule = populations, design, rule
+        self.expected_cost = populations.expected_retained(rule)
+        self.expected_excess = populations.expected_gross - self.expected_cost
+
+    def clear(self) -> Cleared:
+        """Budget, quality and activity of every replicate, and what follows from them."""
+        return self.clear_at(self.populations.retained(self.rule), self.budget())
+
+    def clear_at(self, cost: Array, budget: Array, given: float | None = None) -> Cleared:
+        """The same at a retained cost, a budget, and a quality score where one is given."""
+        score, outcomes_met = self._quality() if given is None else self._given_quality(given)
+        met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
+        context = Context(
+            budget=budget,
+            cost=cost,
+            members=self.populations.members,
+            year=self.design.year,
+            rule_year=self.design.rule_year,
+            revenue=None if self.design.revenue is None else self.design.revenue * budget,
+            quality=score,
+            met_standard=met,
+        )
+        return clear(
+            self.design,
+            context,
+            expected_cost=self.expected_cost,
+            expected_excess=self.expected_excess,
+            excess=self.populations.excess(self.rule),
+            outcomes_met=outcomes_met,
+            activity_change=self._activity_change(),
+        )
+
+    def budget(self) -> Array:
+        """Budget of every replicate, money per year."""
+        budget = self.design.budget.evaluate(self._expectations()) * np.ones_like(self.expected_cost)
+        if isinstance(self.rule, CarveOut) and not (self.rule.keep_capitation or excludes_nobody(self.rule)):
+            threshold, populations = self.rule.fixed_thresholds()[0], self.populations
+            known = populations.above_of_truth if self._follows_truth else populations.expected_above
+            left = populations.members - populations.above(threshold)
+            budget = budget * left / (populations.members - known(threshold))
+        return np.asarray(budget)
+
+    @property
+    def _follows_truth(self) -> bool:
+        """Whether the budget comes from years that were drawn under the same parameter set as this one."""
+        return self.design.budget.kind == "past_years"
+
+    def _expectations(self) -> Expectations:
+        populations, design = self.populations, self.design
+        segments = design.budget.kind == "by_segment"
+        known = self._of_past_years() if self._follows_truth else self._of_all_sets()
+        return Expectations(
+            members=populations.members,
+            **known,
+            segment_members=populations.segment_members() if segments else {},
+            usual_members=populations.usual_members() if segments else {},
+            year=design.year,
+        )
+
+    def _of_all_sets(self) -> dict[str, Array]:
+        """What is expected of a year of which nobody knows the parameter set."""
+        loaded = not isinstance(self.design.budget.loading, int | float)
+        return {
+            "gross": self.expected_cost + self.expected_excess,
+            "removed": self.expected_excess + self._excess_of_case_mix(),
+            "sd": self.populations.luck_sd(self.rule) if loaded else np.zeros(1),
+            "luck": np.zeros(1),
+            "baseline": np.zeros(1),
+        }
+
+    def _of_past_years(self) -> dict[str, Array]:
+        """What past years tell of this one, as they were drawn under the same parameter set."""
+        populations, rule = self.populations, self.rule
+        gross, sd = populations.gross_of_truth(), populations.luck_sd_of_truth(rule)
+        return {
+            "gross": gross,
+            "removed": gross - populations.retained_of_truth(rule),
+            "sd": sd,
+            "luck": populations.luck(rule) / np.where(sd > 0, sd, 1.0),
+            "baseline": populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0]),
+        }
+
+    def _excess_of_case_mix(self) -> Array:
+        budget = self.design.budget
+        if not isinstance(budget, BySegment) or not budget.follows_case_mix:
+            return np.zeros(1)
+        return self.populations.excess_of_case_mix(self.rule)
+
+    def _quality(self) -> tuple[Array | None, Array | None]:
+        quality = self.design.quality
+        if quality is None:
+            return None, None
+        deviates = self.populations.deviates(kernels.QUALITY, quality.draws) if quality.draws else np.zeros((1, 1))
+        score = self.populations.by_replicate(quality.score_from(deviates))
+        return score, self.populations.by_replicate(quality.all_met(deviates))
+
+    def _given_quality(self, score: float) -> tuple[Array | None, Array | None]:
+        return (None, None) if self.design.quality is None else (np.asarray(score), np.asarray(score >= 1.0))
+
+    def _activity_change(self) -> dict[str, Array]:
+        follows = self.design.follows_patients
+        if follows is None:
+            return {}
+        parties = {party.name: party for party in self.design.parties}
+        changes = follows.change(self.populations.deviates(kernels.ACTIVITY, len(follows.providers)), parties)
+        return {name: self.populations.by_replicate(change) for name, change in changes.items()}
