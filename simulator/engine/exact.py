@@ -38,7 +38,7 @@ _DEGREES = (11, 23, 47, 95, 191)  # of the polynomial that carries logarithms fr
 _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
 _MOST_WORK = 3_000_000  # terms times nodes of the shocks
-_LEFT_OUT, _BEARABLE = 1e-6, 1e-5  # of a series: what is aimed at, and what has it tapered
+_LEFT_OUT, _BEARABLE = 1e-7, 2e-4  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
 
@@ -61,7 +61,7 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
     if math.isinf(total.steps.fades_from):
         # observed costs: only where shocks smear them is there a frequency from which on nothing is left
         observed = any(stream.severity.has_atoms for stream in transforms.model.streams)
-        sure = total.steps.smeared_from(_LEFT_OUT, longest) if observed else longest
+        sure = total.steps.smeared_from(longest) if observed else longest
         if sure >= longest:
             return _stepped_law(total, mean, sd)
     count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd), 2 + sure * (high - low) / np.pi), _MOST_TERMS))
@@ -169,8 +169,8 @@ class _Total:
                 self._exponent(frequency, _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))).ravel()
             ), 0.0
         found, worst = np.zeros(frequency.size, complex), 0.0
-        pull = self._kept_share * self._gross if math.isfinite(sure) else self.steps.pull
-        size = _BLOCK if math.isfinite(sure) else _LARGE_BLOCK
+        pull = self.steps.pull if sure else self._kept_share * self._gross
+        size = _LARGE_BLOCK if sure and frequency.size > _LARGE_BLOCK else _BLOCK
         for start in range(0, frequency.size, size):
             block = frequency[start : start + size]
             nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * pull)

@@ -16,12 +16,13 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
 from ..costs.model import CostModel
+from ..costs.severity import Severity
 from ..costs.shocks import SHOCK_BOUND, RareShock, Shock
 from .transforms import Rule
 
 Array = NDArray[np.float64]
 
-_ORDERS = 30
+_ORDERS = 40
 _NEGLECTED = 1e-8
 """Chance of so little spread that shocks smear it too little."""
 _SHARE_OF_NEGLECTED = 10.0  # 1 + Σ 2/(πk): what a series of many terms makes of a part of the law
@@ -88,12 +89,9 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
         passing = float(size[0] + size[-1])
         for s in streams:
             for step in rule[s]:
-                ends = step.at / (own[[-1, 0]] * np.array(reach[s])[[1, 0]])
-                severity = model.streams[s].severity
-                people = expected[s] * float(severity.sf(ends[0]) - severity.sf(ends[1]))
                 jumps = bool(step.whole_share or step.charge)
-                change = 2.0 if jumps else (order + 1) * step.excess_share * step.at / own / moved
-                passing += people * float((size * change).max()) * _SLACK
+                change = size * (2.0 if jumps else (order + 1) * step.excess_share * step.at / own / moved)
+                passing += expected[s] * _passing(model.streams[s].severity, step.at / own, reach[s], change) * _SLACK
         with np.errstate(divide="ignore"):
             logs[order] = math.log(1.5 * 2 / math.pi / (order + 1)) + np.log(passing)
         polynomial = polynomial.deriv() - Polynomial([(order + 1) * shock.sigma, 1.0]) * polynomial
@@ -101,6 +99,13 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
         mean = float(closing.mean() * (_SCORES[-1] - _SCORES[0])) * _SLACK
         smooth[order] = math.log(1.5 * 2 / math.pi / (order + 1)) + math.log(mean)
     return Smear(logs, smooth)
+
+
+def _passing(severity: Severity, at: Array, reach: tuple[float, float], change: Array) -> float:
+    """Chance that a patient passes a cost that falls with the factor, each passing times the change there, at most."""
+    if reach == (1.0, 1.0):
+        return float(np.diff(severity.sf(at)) @ np.maximum(change[1:], change[:-1]))
+    return float(severity.sf(at[-1] / reach[1]) - severity.sf(at[0] / reach[0])) * float(change.max())
 
 
 def _range(shocks: Sequence[Shock | RareShock]) -> tuple[float, float]:
@@ -135,9 +140,7 @@ def _moved(model: CostModel, rule: Rule, expected: Array, reach: dict[int, tuple
     for moved in mean * np.exp2(-np.arange(0.25, 30, 0.25)):
         tilts = np.exp2(np.arange(-3.0, 12.0, 0.5)) / mean
         laplace = (chance @ np.expm1(-np.outer(cost, tilts))) + tilts * moved
-        few = sum(
-            expected[s] * float(1 - model.streams[s].severity.sf(moved / low)) for s, (low, _) in reach.items()
-        )
+        few = sum(expected[s] * float(1 - model.streams[s].severity.sf(moved / low)) for s, (low, _) in reach.items())
         if min(math.exp(min(float(laplace.min()), 0.0)), few + nobody) <= _NEGLECTED:
             return float(moved)
     return 0.0

@@ -28,6 +28,7 @@ _STEP = 0.5  # radians that the costliest usual patient turns between two freque
 _MOST_LOOKS = 20_000
 _ZOOMS = 4
 _SEEN_TO = 5e-3
+_SMEARED = 1e-6, 1e-4  # of a chance, what a series may leave out: first aim and second
 _CHUNK = 1 << 20  # complex numbers held at a time
 
 
@@ -179,7 +180,7 @@ class Steps:
         """
         assert self._left is not None
         grid = self._transforms.grid
-        smeared = self.smeared_from(bearable, most)
+        smeared = self.smeared_from(most)
         if smeared < most:
             return smeared, self.smeared(smeared)
         # Σ 2·|φ|/(πk) from a frequency on, an interval of the grid at a time
@@ -200,12 +201,12 @@ class Steps:
         """Bound on what a series that ends at a frequency leaves out of a chance, as shocks smear the total."""
         return min((smear.left_out(frequency) for smear in self._smears), default=math.inf)
 
-    def smeared_from(self, bearable: float, most: float) -> float:
-        """The frequency, or the most, from which on a series leaves out no more than is bearable, by that bound."""
-        for frequency in most * np.exp2(np.arange(-20, 0, 0.125)):
-            if self.smeared(float(frequency)) <= bearable:
-                return float(frequency)
-        return most
+    def smeared_from(self, most: float) -> float:
+        """The frequency, or the most, from which on a series leaves out next to nothing, by that bound."""
+        frequencies = most * np.exp2(np.arange(-20, 0, 0.125))
+        left_out = np.array([self.smeared(float(frequency)) for frequency in frequencies])
+        aims = [frequencies[left_out <= bearable] for bearable in _SMEARED]
+        return next((float(found[0]) for found in aims if found.size), most)
 
     # ── one population, from its people ──────────────────────────────────────────────────────────
 
