@@ -38,7 +38,7 @@ def segment(name, share, p_user, family, mean, cv):
 
 
 def gamma_total(amounts, n, p, mean, cv):
-    """P(total > x), for each of some amounts x, of gamma prices: given how many users there are, the total is gamma again."""
+    """P(total > x), for some amounts x, of gamma prices: given how many users there are, the total is gamma again."""
     users = np.arange(n + 1)
     chance = stats.binom.pmf(users, n, p)
     above = special.gammaincc(users[1:] / cv**2, amounts[:, None] / (mean * cv**2))
@@ -53,7 +53,7 @@ def sf_of(family, mean, cv):
 
 
 def convolved(amounts, people, cap, fine):
-    """P(total > x), for each of some amounts x, by convolving everybody's cost, on a grid of which the cap is a multiple."""
+    """P(total > x), for some amounts x, by convolving everybody's cost, on a grid of which the cap is a multiple."""
     step = cap / fine
     mean = sum(n * p * min(mean, cap) for n, p, _, mean, _ in people)
     sd = math.sqrt(sum(n * p for n, p, *_ in people)) * cap
