@@ -47,7 +47,7 @@ class Smear(NamedTuple):
         return float((passing + closing).min(initial=math.inf)) + _NEGLECTED * _SHARE_OF_NEGLECTED
 
 
-NO_SMEAR = Smear(np.empty(0), np.empty(0))
+NO_SMEAR = Smear(np.full(1, np.inf), np.full(1, np.inf))
 
 
 def smears(model: CostModel, rule: Rule, expected: Array) -> list[Smear]:
@@ -80,32 +80,37 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
     moved = _moved(model, rule, expected, {s: (reach[s][0], reach[s][1] * own[-1]) for s in streams})
     if not moved:
         return NO_SMEAR
+    passings = [
+        (step, expected[s] * _passing(model.streams[s].severity, step.at / own, reach[s]))
+        for s in streams
+        for step in rule[s]
+    ]
     logs, smooth = np.full((2, _ORDERS), -math.inf)
-    scale = shock.sigma * moved * own
+    spread = math.log(shock.sigma * moved)
     density, polynomial = np.exp(-(_SCORES**2) / 2) / math.sqrt(2 * math.pi), Polynomial([1.0])
     for order in range(_ORDERS):
-        # the derivative of this order of the density of λ, over the same power of the least B
-        size = np.abs(polynomial(_SCORES)) * density / scale ** (order + 1)
+        # the derivative of this order of the density of λ, but for the power of its sigma and of the least B
+        size = np.abs(polynomial(_SCORES)) * density / own ** (order + 1)
         passing = float(size[0] + size[-1])
-        for s in streams:
-            for step in rule[s]:
-                jumps = bool(step.whole_share or step.charge)
-                change = size * (2.0 if jumps else (order + 1) * step.excess_share * step.at / own / moved)
-                passing += expected[s] * _passing(model.streams[s].severity, step.at / own, reach[s], change) * _SLACK
-        with np.errstate(divide="ignore"):
-            logs[order] = math.log(1.5 * 2 / math.pi / (order + 1)) + np.log(passing)
+        for step, chances in passings:
+            jumps = bool(step.whole_share or step.charge)
+            change = size * (2.0 if jumps else (order + 1) * step.excess_share * step.at / own / moved)
+            most = np.maximum(change[1:], change[:-1]) if chances.size > 1 else change.max(keepdims=True)
+            passing += float(chances @ most) * _SLACK
+        summed = math.log(1.5 * 2 / math.pi / (order + 1)) - (order + 1) * spread
+        logs[order] = summed + math.log(passing)
         polynomial = polynomial.deriv() - Polynomial([(order + 1) * shock.sigma, 1.0]) * polynomial
-        closing = np.abs(polynomial(_SCORES)) * density / scale ** (order + 1)
+        closing = np.abs(polynomial(_SCORES)) * density / own ** (order + 1)
         mean = float(closing.mean() * (_SCORES[-1] - _SCORES[0])) * _SLACK
-        smooth[order] = math.log(1.5 * 2 / math.pi / (order + 1)) + math.log(mean)
+        smooth[order] = summed + math.log(mean)
     return Smear(logs, smooth)
 
 
-def _passing(severity: Severity, at: Array, reach: tuple[float, float], change: Array) -> float:
-    """Chance that a patient passes a cost that falls with the factor, each passing times the change there, at most."""
+def _passing(severity: Severity, at: Array, reach: tuple[float, float]) -> Array:
+    """Chance that a patient passes a cost that falls with the factor, between any two factors; or at all."""
     if reach == (1.0, 1.0):
-        return float(np.diff(severity.sf(at)) @ np.maximum(change[1:], change[:-1]))
-    return float(severity.sf(at[-1] / reach[1]) - severity.sf(at[0] / reach[0])) * float(change.max())
+        return np.asarray(np.diff(severity.sf(at)))
+    return np.asarray(np.diff(severity.sf(at[[0, -1]] / reach)))
 
 
 def _range(shocks: Sequence[Shock | RareShock]) -> tuple[float, float]:
