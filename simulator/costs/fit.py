@@ -14,6 +14,7 @@ from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ..base import SCHEMA_VERSION, SimulatorError
 from ..rows.layout import LayoutOptions, layout
@@ -159,7 +160,9 @@ def fit(
     options = Options(family, tail_above, judged, smallest_count, seed)
     report = rows.report | _counted(names, samples, rows.report)
     del rows
-    fits = fit_segments(names, samples, halves, options)
+    # on a terminal, and only where it takes long: how many laws are done, and the time that is left
+    with tqdm(total=options.steps(samples), desc="fitting", unit=" laws", leave=False, disable=None, delay=2) as bar:
+        fits = fit_segments(names, samples, halves, replace(options, step=bar.update))
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
 
 

@@ -7,7 +7,7 @@ none does, the quantile table is taken, with the tail.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..severity import Severity
@@ -23,6 +23,7 @@ from .small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, cred
 from .tails import Tail, choose_tail, fit_tail, shrink
 
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
+_TRIED = (*FAMILIES, "empirical")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Options:
     smallest : int
         Fewest patients that may be told apart.
     seed : int
+    step : callable
+        Called whenever a law has been tried or fitted.
     """
 
     family: str = "auto"
@@ -47,6 +50,18 @@ class Options:
     thresholds: tuple[float, ...] = ()
     smallest: int = SMALLEST_COUNT
     seed: int = 1
+    step: Callable[[], object] = field(default=int, compare=False)
+
+    def steps(self, samples: Sequence[Sample]) -> int:
+        """How many laws are tried or fitted."""
+        large = sum(sample.users >= FULL_CREDIBILITY for sample in samples) if self.family == "auto" else 0
+        return len(samples) + len(_TRIED) * large
+
+    def tried(self) -> Iterator[str]:
+        """The families of a choice; each step follows the trial."""
+        for family in _TRIED:
+            yield family
+            self.step()
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,7 +177,7 @@ def _tried(
             continue
         error = measures.difference_error(sample, how.thresholds, how.seed)
         first, second = map(Half, pair, own)
-        found.append(candidates((first, second), [*FAMILIES, "empirical"], how.thresholds, how.smallest, error))
+        found.append(candidates((first, second), how.tried(), how.thresholds, how.smallest, error))
     return found
 
 
@@ -172,4 +187,5 @@ def _fit_one(name: str, sample: Sample, tail: Tail | None, tried: tuple[Candidat
     body, severity = law_of(family, sample, tail, how.smallest)
     if body is not None and not body.converged:
         family, (body, severity) = "empirical", law_of("empirical", sample, tail, how.smallest)
+    how.step()
     return SegmentFit(name, sample, severity, p_user, family, body, tail, candidates=tried)
