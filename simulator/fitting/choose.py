@@ -25,6 +25,7 @@ from .laws.tails import Tail, choose_tail, fit_tail, shrink
 from .read.sample import Sample
 
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
+_TRIED = (*FAMILIES, "empirical")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _tried(
             continue
         error = measures.difference_error(sample, how.thresholds, how.seed)
         first, second = map(Half, pair, own)
-        found.append(candidates((first, second), [*FAMILIES, "empirical"], how.thresholds, how.smallest, error))
+        found.append(candidates((first, second), _TRIED, how.thresholds, how.smallest, error))
     return found
 
 
