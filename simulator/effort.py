@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from .base import SimulatorError
+from .errors import SimulatorError
 from .machine import bytes_told, free_memory
 
 T = TypeVar("T")

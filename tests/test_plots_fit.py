@@ -17,10 +17,10 @@ from conftest import diagonal
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
+from simulator.present.kinds import KINDS
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
-from simulator.present.kinds import KINDS
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
 

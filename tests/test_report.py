@@ -17,6 +17,8 @@ import xarray as xr
 from click.testing import CliRunner
 from conftest import KINDS, alone, make
 from html_tables import Read, read_report
+from simulator.present.report.names import money_told
+from simulator.present.report.tidy import tidy
 
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
@@ -26,9 +28,7 @@ from simulator.present.cli.main import main
 from simulator.present.report import gather, write_html, write_workbook
 from simulator.present.report.answer import answer_text
 from simulator.present.report.gather import Contents
-from simulator.present.report.names import money_told
 from simulator.present.report.page import html_of
-from simulator.present.report.tidy import tidy
 
 matplotlib.use("Agg")
 

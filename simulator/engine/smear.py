@@ -15,8 +15,8 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 
+from ..costs.families.base import Severity
 from ..costs.model import CostModel
-from ..costs.severity import Severity
 from ..costs.shocks import SHOCK_BOUND, RareShock, Shock
 from .transforms import Rule
 
