@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .scenario import load as load
     from .scenario import Scenario as Scenario
     from .analysis.statistics.describe import describe as describe
-    from .base import SimulatorError as SimulatorError
+    from .errors import SimulatorError as SimulatorError
 
     """draw"""
     from .runs import simulate as simulate
@@ -107,6 +107,7 @@ __all__ = [name for names in JOBS.values() for name in names]
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        import_module(".present.term_html", __name__)  # so that a notebook shows every term
         home = import_module(_HOMES[name], __name__)
         found = getattr(home, name, None) or import_module(f".{name}", home.__name__)  # or a room
         globals()[name] = found

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pydantic import ValidationError
 
-from .base import SimulatorError, SimulatorWarning, mistakes_in
+from .errors import SimulatorError, SimulatorWarning, mistakes_in
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from simulator.present.cli.verbs.settle import settle as settle_verb
 
 import simulator as sim
 from simulator import deprecated
+from simulator.present.cli.verbs.settle import settle as settle_verb
 from simulator.settlement.actual_rows import COLUMNS
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))

@@ -12,7 +12,7 @@ from simulator.present.page import Code, Page, Table
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
-from simulator.base import Term
+from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 

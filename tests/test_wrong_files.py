@@ -12,7 +12,7 @@ from conftest import make
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
-from simulator.base import columns_there
+from simulator.errors import columns_there
 from simulator.ledger import _ANSWERS, save
 from simulator.present.cli.main import main
 from simulator.stresses import Inflation, Stress

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.budget import PerHead
 from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
 from ...deprecated import old_keywords
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_fraction, check_members
 from ..statistics.exact import doubt_of, exact
