@@ -11,8 +11,9 @@ import xarray as xr
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.statistics.summary import exact_interval, summarise
+from simulator.analysis.statistics.summary import summarise
 from simulator.contracts.exclusion import Banded, Step
+from simulator.strata import exact_interval
 
 SCENARIO = {
     "title": "statistics",
@@ -75,7 +76,7 @@ def test_every_figure_is_what_its_definition_says(ledger: xr.Dataset) -> None:
 def test_every_estimate_has_an_error_a_unit_and_a_name_of_its_own(ledger: xr.Dataset) -> None:
     summary = sim.summarise(ledger)
     estimates = [n for n in summary.data_vars if f"{n}_se" in summary]
-    assert len(estimates) == 11
+    assert len(estimates) == 12
     for name in estimates:
         assert summary[name].dims == summary[f"{name}_se"].dims
         assert (summary[f"{name}_se"].isel(threshold=0) > 0).all(), name

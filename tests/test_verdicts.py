@@ -9,10 +9,10 @@ import pytest
 from conftest import make
 
 import simulator as sim
-from simulator.analysis.statistics.summary import exact_interval
 from simulator.contracts.design import Design
 from simulator.present.verdicts import verdicts
 from simulator.settlement.compare import comparison_json
+from simulator.strata import exact_interval
 
 DESIGNS = (
     Design(name="tariff", terms=[{"kind": "no_risk"}]),

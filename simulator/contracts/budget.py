@@ -250,12 +250,6 @@ class PastYears(_Adjusted):
         error = with_this_year * expected.luck + np.sqrt(unexplained) * expected.baseline
         return self.adjust(expected.retained + expected.sd * error, expected)
 
-    def error_variance(self) -> float:
-        """Var(C₀ − Σ w_k C_k) in units of σ²/n. Example: one year, ρ = 0.5 → 1 + 1 − 1 = 1."""
-        newest_first = np.array(self.weights[::-1])
-        with_this_year = newest_first @ year_correlation(self.correlation, np.arange(1, newest_first.size + 1))
-        return float(1.0 + _baseline_variance(newest_first, self.correlation) - 2.0 * with_this_year)
-
 
 class Waterfall(_Adjusted):
     """Affordability waterfall: current spend less the saving and the incentive is paid; a contingency is held of it.
@@ -298,11 +292,6 @@ class Waterfall(_Adjusted):
     def provider_budget(self) -> float:
         """Money per year for the provider's own cost."""
         return self.payment - self.contingency
-
-    @property
-    def income_cost_ratio(self) -> float:
-        """Payment over provider budget."""
-        return self.payment / self.provider_budget
 
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.statistics.summary import exact_interval
 from ..fitting.disclose.disclosure import SMALLEST_COUNT
+from ..strata import exact_interval
 from .page import Page, Table
 from .text import chance, error_decimals, exact_percent, full_money, money, percent, with_origin
 from .tidy import plain, tidy

@@ -6,6 +6,7 @@ import math
 
 import xarray as xr
 
+from ..analysis.statistics.statistic import STATISTICS
 from .page import Page, Table
 from .text import (
     error_decimals,
@@ -171,11 +172,10 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     swings = abs(answer["tornado"].sel(end="high") - answer["tornado"].sel(end="low")).values
     order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
-    statistic = _statistic(answer)
     agreed = exact_chance(float(answer["as_agreed"]))
-    short = _SHORT[known["statistic"]]
+    short = STATISTICS[known["statistic"]].short
     head = ["input", "lowest", "highest", f"{short} at lowest", f"{short} at highest", "first order", "total"]
-    title = f"Which assumption matters for {statistic}? As agreed it is {agreed} (exact)"
+    title = f"Which assumption matters for the {statistic_words(answer)}? As agreed it is {agreed} (exact)"
     table = Table(head, [[name, *_input_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         f"The columns at lowest and highest are exact. First order: share of its variance that the input explains "
@@ -185,18 +185,10 @@ def sensitivity_report(answer: xr.Dataset) -> Page:
     return with_origin(page, known)
 
 
-_SHORT = {"p_overspend": "chance", "cv": "cv", "mean_overspend": "cost beyond the budget"}
-"""A statistic as a column's head."""
-
-
-def _statistic(answer: xr.Dataset) -> str:
+def statistic_words(answer: xr.Dataset) -> str:
+    """Which statistic the inputs move, in words."""
     known = answer.attrs
-    margin = f" above {percentage(known['margin'])} of the budget" if "margin" in known else ""
-    words = {
-        "p_overspend": f"the chance of an overspend{margin}",
-        "cv": "the coefficient of variation",
-        "mean_overspend": "the expected cost beyond the budget",
-    }[known["statistic"]]
+    words = STATISTICS[known["statistic"]].words(known.get("margin", 0.05), percentage)
     return f"{words} at {people(known['members'])} people" if "members" in known else words
 
 

@@ -28,7 +28,7 @@ from ..luck.infinite_population import with_sizes
 from ..statistics.exact import points_of
 from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import doubt_at, exact_minimum
-from .grid import SCALES, crossing
+from .grid import crossing
 from .targets import Measured, Target, measure, target_of
 
 Array = NDArray[np.float64]
@@ -67,9 +67,9 @@ def minimum_population(
     Parameters
     ----------
     scenario : Scenario
-    statistic : {"p_overspend", "tvar", "expected_overspend", "cv", "p_loss"}
-        `tvar` is the mean overspend of the worst years; `p_loss` the chance that `party` loses more than `loss_over`
-        of its revenue, and needs designs.
+    statistic : str
+        "p_overspend", "expected_overspend", "cv", "mean_overspend_worst_5pc"; "tvar", the mean overspend in the worst
+        years; or "p_loss", the chance that `party` loses more than `loss_over` of its revenue, which needs designs.
     at_most : float
         The most that the statistic may be, a fraction.
     margin, quantile_level, loss_over : float, optional
@@ -121,7 +121,7 @@ def minimum_population(
     target = target_of(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
     )
-    exactly = is_exact(method, statistic, bool(designs))
+    exactly = is_exact(method, target.of, bool(designs))
     question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
@@ -224,7 +224,7 @@ def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[in
 def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
     # of a probability that was never seen, all that is known is that it is small
     finest = min(0.5 / replicates, target.at_most / 2)
-    return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
+    return crossing(sizes.astype(float), values, target.at_most, target.of.scale, finest)
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────
@@ -272,16 +272,3 @@ def _answer(
         is_money = isinstance(scenario.simulation.thresholds, tuple)
         books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")
     return answer.assign_attrs(known)
-
-
-def no_population_is_enough(answer: xr.Dataset) -> NDArray[np.bool_]:
-    """Where systematic risk alone misses the target, so that no population is large enough."""
-    return np.asarray(answer["systematic_alone"].values > answer.attrs["at_most"])
-
-
-def rounded_up(people: float) -> float:
-    """A size as it is told: up to two figures, so that the rounding never promises too much."""
-    if not math.isfinite(people) or people <= 0:
-        return people
-    unit = 10.0 ** (math.floor(math.log10(people)) - 1)
-    return math.ceil(people / unit - 1e-9) * unit

@@ -67,7 +67,7 @@ def viable_threshold(
         For arguments out of range, `p_loss`, or a rule that fixes its thresholds.
     """
     target = target_of(statistic, at_most, margin=margin, quantile_level=quantile_level)
-    if statistic == "p_loss":
+    if target.of.of_party:
         raise SimulatorError("statistic", statistic, "settles a design, whose threshold is its own", "choose another")
     if isinstance(rule, Banded) or rule.fixed_thresholds():
         raise SimulatorError("rule", rule.kind, "fixes its thresholds", "give one without `at`")

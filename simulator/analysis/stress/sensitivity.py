@@ -21,16 +21,14 @@ from ...contracts.exclusion import Cap
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
 from ..luck.infinite_population import with_sizes
-from ..statistics.exact import exact
+from ..statistics.exact import exact_value
 from ..statistics.self_check import cells_of
+from ..statistics.statistic import EXPLAINED, Statistic, named
 from .changed_scenario import truth_of
 
 Array = NDArray[np.float64]
 
 _RESAMPLES = 400
-
-STATISTICS = ("p_overspend", "cv", "mean_overspend")
-"""What may be explained: P(overspend > margin), the cv of the retained cost, or its mean / budget − 1."""
 
 
 def sensitivity(
@@ -52,7 +50,9 @@ def sensitivity(
     scenario : Scenario
     ranges : sequence of Range
         The scenario's by default. Inputs are independent, and each point of a range is as likely as another.
-    statistic : {"p_overspend", "cv", "mean_overspend"}
+    statistic : str
+        "p_overspend", "cv", "mean_overspend" (mean retained cost / budget − 1), "expected_overspend" or
+        "mean_overspend_worst_5pc".
     members : int, optional
         People; the scenario's largest population by default.
     threshold : float, optional
@@ -81,9 +81,9 @@ def sensitivity(
         For no ranges, parameter sets, an epidemic (which only draws can show), or a point at which the model is
         invalid.
     """
-    chosen = ranges_of(scenario, ranges)
-    _check(statistic, points, confidence)
-    value = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    chosen, of = ranges_of(scenario, ranges), named(statistic, EXPLAINED)
+    _check(points, confidence)
+    value = _model(scenario, of, members or scenario.population_sizes[-1], threshold, margin)
     tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
 
     def at(inputs: Array) -> Array:
@@ -101,7 +101,7 @@ def sensitivity(
     answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), value([])
     described = _described(answer, scenario, chosen, statistic, points, confidence)
     size = members or scenario.population_sizes[-1]
-    return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
+    return described.assign_attrs(members=size, **({"margin": margin} if of.level else {}))
 
 
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
@@ -180,9 +180,7 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
     return chosen
 
 
-def _check(statistic: str, points: int, confidence: float) -> None:
-    if statistic not in STATISTICS:
-        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(STATISTICS)}", "choose one of these")
+def _check(points: int, confidence: float) -> None:
     if points < 4 or points & (points - 1):
         raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
     if not 0.5 < confidence < 1:
@@ -190,7 +188,7 @@ def _check(statistic: str, points: int, confidence: float) -> None:
 
 
 def _model(
-    scenario: Scenario, statistic: str, members: int, threshold: float | None, margin: float
+    scenario: Scenario, statistic: Statistic, members: int, threshold: float | None, margin: float
 ) -> Callable[[Sequence[Change]], float]:
     """The exact statistic of what turns out, under the budget as agreed."""
     assumed = with_sizes(scenario, (members,))
@@ -204,13 +202,7 @@ def _model(
     agreed = cells_of(assumed, rule, [point], runs.heads(assumed)).mean.item() / members
 
     def value(changes: Sequence[Change]) -> float:
-        truth = truth_of(assumed, changes)
-        if statistic == "p_overspend":
-            answer = exact(truth, rule, (margin,), (0.5,), capitation_pmpy=agreed, budget_basis="retained")
-            return float(answer["p_overspend"].item())
-        cells = cells_of(truth, rule, [point], runs.heads(truth))
-        mean, sd = cells.mean.item(), cells.sd.item()
-        return sd / mean if statistic == "cv" else mean / (agreed * members) - 1
+        return float(exact_value(truth_of(assumed, changes), rule, statistic, margin, agreed, "retained")[0])
 
     return value
 
@@ -235,15 +227,3 @@ def _described(
     )
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
     return answer.assign_attrs(known | runs.exact_origin(scenario))
-
-
-def told_from_zero(answer: xr.Dataset, name: str = "total_order") -> NDArray[np.bool_]:
-    """Where the interval of an index lies above 0."""
-    lower = answer[f"{name}_interval"].sel(bound="lower").values
-    return np.asarray(np.isfinite(lower) & (lower > 0))
-
-
-def swing(answer: xr.Dataset) -> Array:
-    """How far each input moves the statistic from end to end of its range."""
-    low, high = (answer["tornado"].sel(end=end).values for end in ("low", "high"))
-    return np.asarray(np.abs(high - low))
