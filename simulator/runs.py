@@ -218,10 +218,7 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
         arrays |= means
         coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
-    if isinstance(scenario.simulation.thresholds, Percentiles):
-        books.describe_variable(
-            ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
-        )
+    books.describe_threshold(ledger, scenario.currency, isinstance(scenario.simulation.thresholds, Percentiles))
     return ledger
 
 

@@ -28,6 +28,7 @@ FLOORS = (
 """From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
 
 UPWARD = {
+    ("ledger.variables", "analysis.statistics.statistic"): "a file may hold a summary; a statistic declares its own",
     ("fitting.fitted", "scenario"): "`FittedModel.scenario()` is the method that a notebook asks for a scenario",
 }
 """Imports that climb, each with its reason; they stand inside a function, so that nothing is loaded before its turn."""
@@ -51,8 +52,9 @@ def test_terms_know_no_more_than_terms_and_cost_models():
 def test_the_ground_knows_nothing_of_the_house():
     for importer, imported in imports_of(ROOT):
         assert importer != "base", f"base imports {imported}"
-        leaf = importer in ("files", "netcdf", "machine", "stresses", "ledger", "strata", "currency")
-        assert not leaf or imported in ("base", "machine", "files", "netcdf"), (importer, imported)
+        leaf = room_of(importer) in ("files", "netcdf", "machine", "stresses", "ledger", "strata", "currency")
+        known = ("base", "machine", "files", "netcdf", room_of(importer))
+        assert not leaf or room_of(imported) in known or (importer, imported) in UPWARD, (importer, imported)
 
 
 def test_plots_compute_nothing():

@@ -53,18 +53,13 @@ def exact_curve(
         coords={"curve_size": list(asked.population_sizes), "threshold": points},
         attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
-    books.describe_variable(curve["exact_cv"], "1", "coefficient of variation of the retained cost, exact")
-    books.describe_variable(curve["curve_size"], "people", "people in the population, for one year")
     describe_thresholds(curve, scenario)
-    return curve
+    return books.declared(curve, "curve")
 
 
 def describe_thresholds(answer: xr.Dataset, scenario: Scenario) -> None:
     """Say whether the thresholds are money or percentiles."""
-    if isinstance(scenario.simulation.thresholds, Percentiles):
-        books.describe_variable(answer["threshold"], "1", "percentile of patients' annual cost")
-    else:
-        books.describe_variable(answer["threshold"], f"{scenario.currency} per year", "threshold")
+    books.describe_threshold(answer, scenario.currency, isinstance(scenario.simulation.thresholds, Percentiles))
 
 
 def _between(low: int, high: int) -> list[int]:

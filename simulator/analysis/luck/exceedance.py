@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
-from ...settlement.compare import unseen_bound
+from ...strata import unseen_bound
 from ..statistics.summary import summarise
 from .exact_curve import describe_thresholds
 from .exact_tail import exact_exceedance
@@ -70,10 +70,7 @@ def exceedance(
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
-    describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
-    describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
-    describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")
-    describe_variable(answer["overspend"], "1", "retained cost / expected − 1")
+    answer = declared(answer, "exceedance")
     if known is not None:
         describe_thresholds(answer, known)
     return answer

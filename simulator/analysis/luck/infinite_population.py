@@ -148,8 +148,7 @@ def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
     attrs |= {"scenario_id": asked.scenario_id, "seed": asked.simulation.seed, "method": "exact"}
     ledger = books.assemble(arrays, coordinates, attrs, asked.currency)
-    if isinstance(asked.simulation.thresholds, Percentiles):
-        books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost")
+    books.describe_threshold(ledger, asked.currency, isinstance(asked.simulation.thresholds, Percentiles))
     return ledger
 
 
@@ -206,5 +205,5 @@ def overspend_of(
         people = cells.people[:, None]
         budget = budget * (people - above) / (people - cells.n_above)
     overspend = retained / budget - 1
-    books.describe_variable(overspend, "1", "retained cost / budget − 1")
+    books.describe(overspend, books.DERIVED["overspend"])
     return overspend.rename("overspend")

@@ -69,9 +69,12 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         coords={"threshold": summary["threshold"], "bound": ["lower", "upper"]},
         attrs={"statistic": statistic, "at_most": at_most, **at},
     )
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "people", f"smallest population at which {statistic} ≤ {at_most:g}")
-    return answer
+    told = f"{statistic} ≤ {at_most:g}"
+    return books.declared(answer, "size on a grid", asked=told, basis=_basis(summary, statistic))
+
+
+def _basis(summary: xr.Dataset, statistic: str) -> str:
+    return "drawn" if f"{statistic}_se" in summary else "exact"
 
 
 def _drawn(

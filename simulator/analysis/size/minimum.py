@@ -255,11 +255,6 @@ def _answer(
         answer["curve"] = ("population_size", dim), coarse.value
         answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
     asked = target.sentence()
-    for name in answer.data_vars:
-        people = "population" in str(name)
-        told = f"smallest population for a {asked}" if people else asked
-        told += ", exact" if str(name).startswith(("exact_", "systematic_")) else ""
-        books.describe_variable(answer[name], "people" if people else "1", told)
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
@@ -269,6 +264,5 @@ def _answer(
         "method": "exact" if coarse is None else "simulated",
     }
     if dim == "threshold":
-        is_money = isinstance(scenario.simulation.thresholds, tuple)
-        books.describe_variable(answer[dim], f"{scenario.currency} per year" if is_money else "1", "threshold")
-    return answer.assign_attrs(known)
+        books.describe_threshold(answer, scenario.currency, not isinstance(scenario.simulation.thresholds, tuple))
+    return books.declared(answer.assign_attrs(known), "size", asked=asked, basis="exact" if coarse is None else "drawn")

@@ -178,12 +178,6 @@ def viable_terms(
         {"margin": margin, "reserve": reserve, "reserve_pmpy": reserve / members, "provider_share": share}
     )
     made = made.drop_vars(["population_size", "quantile_level"], errors="ignore")
-    money = f"{scenario.currency} per year"
-    books.describe_variable(made["margin"], "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
-    books.describe_variable(made["reserve"], money, "money beyond the budget that covers it, exact")
-    books.describe_variable(made["reserve_pmpy"], f"{money} a head", "the same a head")
-    books.describe_variable(
-        made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
-    )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    made = made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    return books.declared(made, "terms", currency=scenario.currency, at_most=at_most, loss_over=loss_over)

@@ -19,10 +19,11 @@ from ...engine.law import Law
 from ...engine.mixed_law import mixed
 from ...engine.simulate import cores
 from ...engine.transforms import Rule, Step, Transforms
+from ...ledger import declared
 from ...scenario import Scenario
 from . import self_check as exactness
 from .statistic import EXACT, Cell, Levels, Statistic
-from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
+from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
 
 Array = NDArray[np.float64]
 
@@ -242,5 +243,4 @@ def _dataset(scenario: Scenario, points: list[float], figures: dict[str, Array],
         },
         attrs=runs.exact_origin(scenario),
     )  # fmt: skip
-    describe_figures(answer, scenario.currency)
-    return answer
+    return declared(answer, "exact", currency=scenario.currency)

@@ -20,7 +20,7 @@ from ...scenario import Scenario
 from ...strata import exact_interval, strata_of
 from . import self_check as exactness
 from .sample_moments import leading
-from .statistic import ESTIMATED, STATISTICS, Sample
+from .statistic import ESTIMATED, Sample
 
 Array = NDArray[np.float64]
 
@@ -123,13 +123,13 @@ def _summary(
     summary["p_overspend_interval"] = ((*cells, "margin", "bound"), exact_interval(events, kept.shape[0]))
     summary["budget"] = (cells, np.broadcast_to(budget.mean(axis=0), kept.shape[1:]))
     summary = summary.assign(exactness.compare(kept, retained, ledger, by_set, place))
-    describe_figures(summary, ledger.attrs["currency"])
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
     summary.attrs |= {
         "replicates": kept.shape[0],
         **as_attribute(rule),
         "budget_basis": basis,
     }
+    summary = books.declared(summary, "summary", currency=ledger.attrs["currency"])
     return summary, exact, by_set.counts
 
 
@@ -187,26 +187,3 @@ def budget_of(cells: exactness.ExactCells, capitation: float | None, basis: str)
             "capitation_pmpy", capitation, "leaves no budget once the excluded cost is taken off", "give a higher one"
         )
     return np.asarray(budget)
-
-
-# ── units and sentences ──────────────────────────────────────────────────────────────────────────
-
-_FIGURES = {
-    **{name: (one.unit, one.sentence) for name, one in STATISTICS.items() if one.sentence},
-    "p_overspend_interval": ("1", "95% interval of p_overspend (Clopper-Pearson)"),
-    "budget": ("{currency} per year", "budget, after the rule's expected cost is taken off; mean over replicates"),
-    "exact_mean": ("{currency} per year", "exact mean of the retained cost, without draws"),
-    "exact_sd": ("{currency} per year", "exact standard deviation of the retained cost, without draws"),
-    "probability_error": ("1", "bound on the error of every probability"),
-    "z_mean": ("1", "(mean_cost − exact_mean) / its exact standard error"),
-    "z_sd": ("1", "(variance − exact) / its exact standard error; only where the excess kurtosis is below 1"),
-    "z_n_above": ("1", "(mean of n_above − exact) / its exact standard error; only where 400 patients are expected"),
-}
-
-
-def describe_figures(summary: xr.Dataset, currency: str) -> None:
-    """Set units and sentences of every figure."""
-    for name in summary.data_vars:
-        unit, sentence = _FIGURES[str(name).removesuffix("_se")]
-        told = f"Monte Carlo standard error: {sentence}" if str(name).endswith("_se") else sentence
-        books.describe_variable(summary[name], unit.format(currency=currency), told)

@@ -210,20 +210,11 @@ def _model(
 def _described(
     answer: xr.Dataset, scenario: Scenario, ranges: Sequence[Range], statistic: str, points: int, confidence: float
 ) -> xr.Dataset:
-    sentences = {
-        "first_order": f"share of the variance of {statistic} that the input explains alone",
-        "total_order": f"share of the variance of {statistic} in which the input takes part",
-        "tornado": f"{statistic} with the input at an end of its range, exact",
-        "as_agreed": f"{statistic} as agreed, exact",
-    }
-    for name in answer.data_vars:
-        stem = str(name).removesuffix("_interval")
-        told = sentences[stem] if stem == name else f"{confidence:g} interval of {sentences[stem]} (bootstrap)"
-        books.describe_variable(answer[name], "1", told)
     told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
     ends = [[one.low, one.high] for one in ranges]
     answer = answer.assign_coords(
         figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
     )
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
-    return answer.assign_attrs(known | runs.exact_origin(scenario))
+    answer = answer.assign_attrs(known | runs.exact_origin(scenario))
+    return books.declared(answer, "sensitivity", statistic=statistic, confidence=confidence)
