@@ -101,9 +101,9 @@ class Statistic:
     by_moments: bool = False
     scale: Scale | None = None
     estimate: Callable[[Sample], Estimate] | None = None
-    exact: Callable[[Cell], Array] | None = None
+    exact: Callable[[Cell], Array | float] | None = None
     of_excess: Callable[[Array, float], tuple[Array, Array]] | None = None
-    exact_target: Callable[[Cell], Array] | None = None
+    exact_target: Callable[[Cell], Array | float] | None = None
 
     @property
     def is_probability(self) -> bool:
@@ -159,6 +159,10 @@ class Sample:
     def mean(self, values: Array) -> Estimate:
         """Mean over replicates."""
         return Estimate(values.mean(axis=0), mean_error(values, self.strata))
+
+    def estimated(self, found: tuple[Array, Array]) -> Estimate:
+        """A figure with what each replicate adds to its error."""
+        return Estimate(found[0], mean_error(found[1], self.strata))
 
     def jackknife(self, left_out: Array) -> Array:
         """Standard error from the values without each replicate in turn."""
@@ -346,18 +350,17 @@ class Cell:
         levels = np.asarray(self.levels["quantile_level"], float)
         return np.asarray(self.quantile + self.law.stop_loss(self.quantile) / (1 - levels))
 
+    def worst_overspend(self, level: float) -> Array:
+        """Mean overspend beyond a quantile; NaN where the budget moves."""
+        known = list(self.levels["quantile_level"])
+        quantile = self.quantile[known.index(level)] if level in known else self.law.quantile(level)
+        cost = quantile + self.law.stop_loss(quantile) / (1 - level)
+        return np.asarray(np.nan if self.budget_moves else cost / self.budget - 1)
+
 
 def _expected_overspend(cell: Cell) -> Array:
     # a ratio of random sums has no series
     return np.asarray(np.nan if cell.budget_moves else cell.law.stop_loss(cell.budget) / cell.budget)
-
-
-def _worst_overspend(cell: Cell, level: float) -> Array:
-    if cell.budget_moves:
-        return np.asarray(np.nan)
-    known = list(cell.levels["quantile_level"])
-    quantile = cell.quantile[known.index(level)] if level in known else cell.law.quantile(level)
-    return np.asarray((quantile + cell.law.stop_loss(quantile) / (1 - level)) / cell.budget - 1)
 
 
 # ── of overspends, or of losses over revenue ─────────────────────────────────────────────────────
@@ -382,138 +385,73 @@ def _spread(excess: Array, _: float) -> tuple[Array, Array]:
     return sd / mean, np.where(sd > 0, influence, 0.0)
 
 
-def _estimated(sample: Sample, found: tuple[Array, Array]) -> Estimate:
-    value, influence = found
-    return Estimate(value, mean_error(influence, sample.strata))
-
-
 # ── the statistics ───────────────────────────────────────────────────────────────────────────────
-
-_WORST = 0.95
 
 _ALL = (
     Statistic(
-        name="mean_cost",
-        unit=_MONEY,
-        sentence="mean of the retained cost",
-        moments=2,
-        by_moments=True,
-        estimate=lambda sample: sample.mean(sample.kept),
-        exact=lambda cell: np.asarray(cell.mean),
+        name="mean_cost", unit=_MONEY, sentence="mean of the retained cost", moments=2, by_moments=True,
+        estimate=lambda sample: sample.mean(sample.kept), exact=lambda cell: cell.mean,
     ),
     Statistic(
-        name="sd_cost",
-        unit=_MONEY,
-        sentence="standard deviation of the retained cost",
-        moments=4,
-        by_moments=True,
-        estimate=_sd_cost,
-        exact=lambda cell: np.asarray(cell.sd),
+        name="sd_cost", unit=_MONEY, sentence="standard deviation of the retained cost", moments=4, by_moments=True,
+        estimate=_sd_cost, exact=lambda cell: cell.sd,
     ),
     Statistic(
-        name="skewness_cost",
-        sentence="skewness of the retained cost",
-        by_moments=True,
-        estimate=_skewness,
-        exact=lambda cell: np.asarray(cell.skewness),
+        name="skewness_cost", sentence="skewness of the retained cost", by_moments=True,
+        estimate=_skewness, exact=lambda cell: cell.skewness,
     ),
     Statistic(
-        name="quantile_cost",
-        unit=_MONEY,
-        sentence="quantile of the retained cost, linear rule",
-        level="quantile_level",
-        moments=0,
-        estimate=lambda sample: sample.quantile,
-        exact=lambda cell: cell.quantile,
+        name="quantile_cost", unit=_MONEY, sentence="quantile of the retained cost, linear rule",
+        level="quantile_level", moments=0, estimate=lambda sample: sample.quantile, exact=lambda cell: cell.quantile,
     ),
     Statistic(
-        name="p_overspend",
-        sentence="P(retained cost > (1 + margin) × budget)",
-        asked="chance of an overspend above {level} of the budget",
-        short="chance",
-        level="margin",
-        moments=0,
-        scale=PROBABILITY,
-        estimate=_p_overspend,
-        exact=lambda cell: np.array([chance for chance, _ in cell.chances]),
+        name="p_overspend", sentence="P(retained cost > (1 + margin) × budget)",
+        asked="chance of an overspend above {level} of the budget", short="chance", level="margin", moments=0,
+        scale=PROBABILITY, estimate=_p_overspend, exact=lambda cell: np.array([chance for chance, _ in cell.chances]),
     ),
     Statistic(
-        name="p_loss",
-        asked="chance of a loss above {level} of the party's revenue",
-        level="loss_over",
+        name="p_loss", asked="chance of a loss above {level} of the party's revenue", level="loss_over",
         scale=PROBABILITY,
     ),
     Statistic(
-        name="tvar",
-        unit=_MONEY,
-        sentence="quantile plus the mean excess over it divided by one less the level",
-        asked="mean overspend in the worst {rest} of years",
-        level="quantile_level",
-        moments=2,
-        scale=SPREAD,
-        estimate=_tvar,
-        exact=lambda cell: cell.tail_mean,
-        of_excess=_worst,
+        name="tvar", unit=_MONEY, sentence="quantile plus the mean excess over it divided by one less the level",
+        asked="mean overspend in the worst {rest} of years", level="quantile_level", moments=2, scale=SPREAD,
+        estimate=_tvar, exact=lambda cell: cell.tail_mean, of_excess=_worst,
         exact_target=lambda cell: cell.tail_mean / cell.budget - 1,
     ),
     Statistic(
-        name="expected_overspend",
-        sentence="E[max(overspend, 0)], unconditional, as a fraction of the budget",
-        asked="expected overspend",
-        short="expected overspend",
-        moments=2,
-        scale=SPREAD,
-        estimate=lambda sample: _estimated(sample, _positive_part(sample.overspend, 0.0)),
-        exact=_expected_overspend,
+        name="expected_overspend", sentence="E[max(overspend, 0)], unconditional, as a fraction of the budget",
+        asked="expected overspend", short="expected overspend", moments=2, scale=SPREAD,
+        estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)), exact=_expected_overspend,
         of_excess=_positive_part,
     ),
     Statistic(
-        name="cv",
-        sentence="coefficient of variation of the retained cost",
-        asked="coefficient of variation",
-        short="cv",
-        moments=4,
-        by_moments=True,
-        scale=SPREAD,
-        estimate=_cv,
-        exact=lambda cell: np.asarray(cell.sd / cell.mean),
-        of_excess=_spread,
+        name="cv", sentence="coefficient of variation of the retained cost", asked="coefficient of variation",
+        short="cv", moments=4, by_moments=True, scale=SPREAD,
+        estimate=_cv, exact=lambda cell: cell.sd / cell.mean, of_excess=_spread,
     ),
     Statistic(
-        name="mean_overspend_worst_5pc",
-        sentence="mean overspend in the worst 5% of years, as a fraction of the budget",
-        asked="mean overspend in the worst 5% of years",
-        short="worst 5%",
-        fixed_level=_WORST,
-        moments=2,
-        scale=SPREAD,
-        estimate=lambda sample: _estimated(sample, _worst(sample.overspend, _WORST)),
-        exact=lambda cell: _worst_overspend(cell, _WORST),
-        of_excess=lambda excess, _: _worst(excess, _WORST),
+        name="mean_overspend_worst_5pc", sentence="mean overspend in the worst 5% of years, share of the budget",
+        asked="mean overspend in the worst 5% of years", short="worst 5%", fixed_level=0.95, moments=2, scale=SPREAD,
+        estimate=lambda sample: sample.estimated(_worst(sample.overspend, 0.95)),
+        exact=lambda cell: cell.worst_overspend(0.95), of_excess=lambda excess, _: _worst(excess, 0.95),
     ),
     Statistic(
-        name="mean_overspend",
-        asked="expected cost beyond the budget",
-        short="cost beyond the budget",
-        by_moments=True,
-        exact=lambda cell: np.asarray(cell.mean / cell.budget - 1),
+        name="mean_overspend", asked="expected cost beyond the budget", short="cost beyond the budget",
+        by_moments=True, exact=lambda cell: cell.mean / cell.budget - 1,
     ),
     Statistic(
-        name="cost_removed_share",
-        sentence="share of gross cost that the rule removes",
-        estimate=_cost_removed,
+        name="cost_removed_share", sentence="share of gross cost that the rule removes", estimate=_cost_removed
     ),
     Statistic(
-        name="variance_removed_share",
-        sentence="share of the variance of gross cost that the rule removes",
+        name="variance_removed_share", sentence="share of the variance of gross cost that the rule removes",
         estimate=_variance_removed,
     ),
     Statistic(
-        name="patients_above_share",
-        sentence="share of people whose cost exceeds the threshold",
+        name="patients_above_share", sentence="share of people whose cost exceeds the threshold",
         estimate=_patients_above,
     ),
-)
+)  # fmt: skip
 
 STATISTICS: Mapping[str, Statistic] = {one.name: one for one in _ALL}
 """Every statistic by its name."""
