@@ -11,8 +11,8 @@ from conftest import LOGNORMAL, SEGMENTS, make
 
 import simulator as sim
 from simulator.analysis.stress.sensitivity import sensitivity
-from simulator.present.cli.answers import sensitivity as sensitivity_verb
-from simulator.present.text_stress import sensitivity_report
+from simulator.present.answers.sensitivity import page as sensitivity_report
+from simulator.present.cli.verbs.sensitivity import sensitivity as sensitivity_verb
 from simulator.stresses import Epidemic, Inflation, MeanCost, Range, UpCoding
 
 BOOK = make(simulation={"population_sizes": [2_000], "thresholds": [5_000.0, math.inf]})

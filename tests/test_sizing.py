@@ -22,8 +22,9 @@ from simulator.analysis.size.targets import measure, target_of
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.analysis.statistics.statistic import PROBABILITY
 from simulator.contracts.design import Design
-from simulator.present.cli.answers import size
-from simulator.present.text_answers import size_report, terms_report
+from simulator.present.answers.minimum import page as size_report
+from simulator.present.answers.viable_terms import page as terms_report
+from simulator.present.cli.verbs.size import size
 from simulator.runs import with_simulation
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))

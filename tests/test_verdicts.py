@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 from conftest import make
+from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.contracts.design import Design
-from simulator.present.verdicts import verdicts
 from simulator.settlement.compare import comparison_json
 from simulator.strata import exact_interval
 

@@ -126,9 +126,14 @@ def table(
     dims = ("segment", "measure")
     goodness = xr.Dataset(
         {"observed": (dims, seen_), "observed_se": (dims, spread_), "fitted": (dims, fitted_), "miss": (dims, miss)},
-        coords={"segment": cast.names, "measure": labels},
+        coords={
+            "segment": cast.names,
+            "measure": labels,
+            "measure_unit": ("measure", measures.units(how.thresholds)),
+            "measure_threshold": ("measure", measures.places(how.thresholds)),
+        },
     )
-    return declared(goodness, "fit")
+    return declared(goodness, "goodness")
 
 
 _OF_ROWS = ("sd", "cv", "share of cost")
@@ -183,7 +188,7 @@ def curves(
         {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
         coords={"segment": cast.names, "amount": amounts, "people_share": list(LEVELS)},
     )
-    return declared(found, "fitted curves", currency=currency)
+    return declared(found, "fitted_curves", currency=currency)
 
 
 def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:

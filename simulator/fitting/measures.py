@@ -29,9 +29,14 @@ def names(thresholds: Sequence[float]) -> list[str]:
     return ["mean", "sd", "cv", "share without cost", *shares, *(name for four in above for name in four)]
 
 
-def is_money(name: str) -> bool:
-    """Whether a figure is money a year; a fraction otherwise."""
-    return name in ("mean", "sd") or name.startswith(("excess", "mean up", "sd up"))
+def units(thresholds: Sequence[float]) -> list[str]:
+    """What each figure is: money a year, a ratio or a share."""
+    return ["money", "money", "ratio", "share", *["share"] * len(TOP), *["share", *["money"] * 3] * len(thresholds)]
+
+
+def places(thresholds: Sequence[float]) -> list[float]:
+    """The threshold of each figure; NaN where it is of the whole."""
+    return [*[np.nan] * (4 + len(TOP)), *np.repeat(np.asarray(thresholds, dtype=float), 4).tolist()]
 
 
 def observed(sample: Sample, thresholds: Sequence[float]) -> Array:

@@ -121,8 +121,8 @@ VERBS = {
     "stress": "stress --out",
     "sensitivity": "sensitivity --out",
     "luck": "luck --out",
-    "size": "size --out",
-    "terms": "size --members --out",
+    "minimum": "size --out",
+    "viable_terms": "size --members --out",
     "settlement": "settle --out",
     "exact": "run --exact --out",
 }
@@ -244,7 +244,7 @@ _FIRST_DRAWS = 1
 
 def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:
     """Draws and their summary as one Dataset, as `simulator run --out` writes it."""
-    known = {key: value for key, value in summary.attrs.items() if key not in (*ledger.attrs, "kind")}
+    known = {key: value for key, value in summary.attrs.items() if key not in (*ledger.attrs, "answer")}
     return ledger.assign(dict(summary.data_vars)).assign_attrs(known)
 
 

@@ -1,7 +1,7 @@
 """Every output variable of the program: its dims, unit, sentence and basis. The only writer of these attributes.
 
 `variables.csv` declares them, a line each; statistics are declared where they are defined. An answer is of a kind,
-which stands in its attribute ``kind``. `declared` ends every function that gives one: it sets the attributes of each
+which stands in its attribute ``answer``. `declared` ends every function that gives one: it sets the attributes of each
 variable, and refuses one that is not declared. `check_declared` asks the same of a file.
 """
 
@@ -72,7 +72,8 @@ KINDS = tuple(_DECLARED)
 
 _KNOWN_BY = {
     "gross_cost": "ledger", "surplus_difference_share": "stress", "tornado": "sensitivity", "p_two_sided": "luck",
-    "systematic_alone": "size", "provider_share": "terms", "payment": "settlement", "probability_error": "exact",
+    "systematic_alone": "minimum", "provider_share": "viable_terms", "payment": "settlement",
+    "probability_error": "exact",
 }  # fmt: skip
 """A variable by which an answer is known that does not say its kind, as those of version 0.1 do not."""
 
@@ -98,8 +99,8 @@ def variables_of(kind: str) -> Mapping[str, Variable]:
 
 def kind_of(answer: xr.Dataset) -> str | None:
     """What an answer is; None where that is not known."""
-    told = answer.attrs.get("kind")
-    if told in KINDS:
+    told = answer.attrs.get("answer")
+    if told in KINDS and "gross_cost" not in answer:
         return str(told)
     return next((kind for name, kind in _KNOWN_BY.items() if name in answer), None)
 
@@ -150,7 +151,7 @@ def declared(answer: xr.Dataset, kind: str, **told: object) -> xr.Dataset:
         if not variable.fits(answer[name].dims):
             raise LookupError(f"{name} of kind {kind!r} is declared over {variable.dims}, not {answer[name].dims}")
         describe(answer[name], variable, **told)
-    return answer.assign_attrs(kind=kind)
+    return answer.assign_attrs(answer=kind)
 
 
 def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable | None]]:

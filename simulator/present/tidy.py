@@ -83,10 +83,10 @@ def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
     if answer[name].attrs.get("basis") == "exact":
         return "exact"
     if "error" in long:
-        from .text import is_as_drawn
+        from .figure import is_alike
 
         sizes = [1.0] * len(long) if long["unit"].eq("1").all() or "value" not in long else long["value"]
-        alike = [is_as_drawn(error, size) for error, size in zip(long["error"], sizes, strict=True)]
+        alike = [is_alike(error, size) for error, size in zip(long["error"], sizes, strict=True)]
         return ["as drawn" if one else "estimated" for one in alike]
     if "lower" in long:
         return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
@@ -176,6 +176,11 @@ def dataset_json(answer: xr.Dataset, over: Sequence[str] = ()) -> dict[str, Any]
     told = {str(key): plain(value) for key, value in answer.attrs.items() if key not in _UNKEPT}
     alone = {str(name): plain(answer[name].values.item()) for name in answer.data_vars if not answer[name].dims}
     return told | alone | ({"cells": cells(answer, over)} if over else {})
+
+
+def kept(answer: xr.Dataset, keys: Sequence[str]) -> dict[str, Any]:
+    """Attributes of an answer that its JSON has."""
+    return {key: answer.attrs[key] for key in keys if key in answer.attrs}
 
 
 def cells(answer: xr.Dataset, over: Sequence[str]) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     answer = answer.where(answer["needs_draws"] == "")
     known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
     answer = answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
-    return declared(answer, "exact settlement", currency=scenario.currency)
+    return declared(answer, "exact_settlement", currency=scenario.currency)
 
 
 def needs_draws(scenario: Scenario, design: Design) -> str:

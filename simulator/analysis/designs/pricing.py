@@ -81,7 +81,7 @@ def fair_price(
     books.describe_threshold(answer, scenario.currency, not isinstance(scenario.simulation.thresholds, tuple))
     known = {"pool_members": pool_members, "k": k, "method": "exact"} | as_attribute(rule)
     answer = answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
-    return books.declared(answer, "price", currency=scenario.currency)
+    return books.declared(answer, "fair_price", currency=scenario.currency)
 
 
 def _heads(model: CostModel, members: int, k: float) -> Heads:

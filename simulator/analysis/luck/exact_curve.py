@@ -54,7 +54,7 @@ def exact_curve(
         attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
     describe_thresholds(curve, scenario)
-    return books.declared(curve, "curve")
+    return books.declared(curve, "exact_curve")
 
 
 def describe_thresholds(answer: xr.Dataset, scenario: Scenario) -> None:

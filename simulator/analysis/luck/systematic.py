@@ -135,4 +135,6 @@ def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets:
         },
         coords={"source": list(SOURCES), "population_size": list(scenario.population_sizes), "threshold": list(points)},
     )
-    return books.declared(answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario)), "sources")
+    return books.declared(
+        answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario)), "variance_by_source"
+    )

@@ -44,7 +44,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     ends = {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "margin": margin, "statistic": "p_overspend"}
     basis = str(found[0]["minimum_population"].attrs["basis"])
     told = f"P(overspend > {margin:g}) ≤ the target"
-    answer = declared(answer.assign_attrs(summary.attrs | ends), "size on a grid", asked=told, basis=basis)
+    answer = declared(answer.assign_attrs(summary.attrs | ends), "minimum_on_grid", asked=told, basis=basis)
     for name in answer.data_vars:
         answer[name].attrs["margin"] = margin
     return answer

@@ -70,7 +70,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         attrs={"statistic": statistic, "at_most": at_most, **at},
     )
     told = f"{statistic} ≤ {at_most:g}"
-    return books.declared(answer, "size on a grid", asked=told, basis=_basis(summary, statistic))
+    return books.declared(answer, "minimum_on_grid", asked=told, basis=_basis(summary, statistic))
 
 
 def _basis(summary: xr.Dataset, statistic: str) -> str:

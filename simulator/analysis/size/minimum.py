@@ -265,4 +265,6 @@ def _answer(
     }
     if dim == "threshold":
         books.describe_threshold(answer, scenario.currency, not isinstance(scenario.simulation.thresholds, tuple))
-    return books.declared(answer.assign_attrs(known), "size", asked=asked, basis="exact" if coarse is None else "drawn")
+    return books.declared(
+        answer.assign_attrs(known), "minimum", asked=asked, basis="exact" if coarse is None else "drawn"
+    )

@@ -180,4 +180,4 @@ def viable_terms(
     made = made.drop_vars(["population_size", "quantile_level"], errors="ignore")
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
     made = made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
-    return books.declared(made, "terms", currency=scenario.currency, at_most=at_most, loss_over=loss_over)
+    return books.declared(made, "viable_terms", currency=scenario.currency, at_most=at_most, loss_over=loss_over)

@@ -406,7 +406,7 @@ _ALL = (
     ),
     Statistic(
         name="p_overspend", sentence="P(retained cost > (1 + margin) × budget)",
-        asked="chance of an overspend above {level} of the budget", short="chance", level="margin", moments=0,
+        asked="chance of overspending by more than {level} of the budget", short="chance", level="margin", moments=0,
         scale=PROBABILITY, estimate=_p_overspend, exact=lambda cell: np.array([chance for chance, _ in cell.chances]),
     ),
     Statistic(

@@ -100,7 +100,7 @@ def reverse_stress(
     known |= {} if at_most is None else {"at_most": at_most}
     known |= {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
     answer = answer.assign_attrs(runs.origin(scenario) | known)
-    return books.declared(answer, "reverse stress", figure=figure, change=kind)
+    return books.declared(answer, "reverse", figure=figure, change=kind)
 
 
 def _reach(assumed: Scenario, change: Change) -> float:

@@ -20,7 +20,7 @@ from .shell import Verb, clear_errors, note
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
-    from ..page import Table
+    from ..tables import Table
 
 MARGIN = 0.03
 AT_MOST = 0.05
@@ -35,17 +35,17 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("central: luck alone", "east_sussex.toml"),
-    Case("central + 1.5% shock", "east_sussex_shock.toml"),
-    Case("light tail", "east_sussex_light.toml"),
-    Case("heavy tail", "east_sussex_heavy.toml"),
+    Case("luck alone", "east_sussex.toml"),
+    Case("luck and 1.5% shock", "east_sussex_shock.toml"),
+    Case("lighter tail", "east_sussex_light.toml"),
+    Case("heavier tail", "east_sussex_heavy.toml"),
 )
 
 
 @click.command(cls=Verb)
 @click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
-@click.option("--replicates", type=Whole(min=2), default=None, help="Synthetic populations of each case.")
+@click.option("--replicates", type=Whole(min=2), default=None, help="Simulated years of each case.")
 def main(configs: Path, results: Path, replicates: int | None) -> None:
     """Run the four East Sussex scenarios and print how large is large enough."""
     with clear_errors():
@@ -55,7 +55,7 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 def _demo(configs: Path, results: Path, replicates: int | None) -> None:
     from ...analysis.statistics.summary import summarise
     from ...ledger import save, with_summary
-    from ..text import figure_table
+    from ..answers.shared import figure_table
     from .shell import write_variance
 
     results.mkdir(exist_ok=True)
@@ -70,12 +70,12 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
             report = _report(ledger, results / "east_sussex.html")
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
-    spread = figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost")
-    title = "Luck alone: chance of an overspend above 3% of the budget"
+    spread = figure_table(first, "cv", "Luck alone: standard deviation of retained cost, as a share of its mean")
+    title = "Luck alone: chance of overspending by more than 3% of the budget"
     overspend = figure_table(first, "p_overspend", title, margin=MARGIN)
     for shown in (spread, overspend, answers(summaries)):
         click.echo("\n".join(shown.lines(_WIDTH)) + "\n")
-    click.echo(f"draws and summary: {results / 'east_sussex.nc'}")
+    click.echo(f"simulated years:   {results / 'east_sussex.nc'}")
     click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
     click.echo(f"report:            {report}")
 
@@ -88,7 +88,7 @@ def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenar
     scenarios = [load(configs / case.file) for case in CASES]
     if replicates is not None:
         scenarios = [with_simulation(scenario, replicates=replicates) for scenario in scenarios]
-    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} synthetic populations …")
+    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} simulated years …")
     ahead = ThreadPoolExecutor(1)
     try:
         yield from zip(CASES, scenarios, ahead.map(partial(simulate, progress=False), scenarios), strict=True)
@@ -110,12 +110,12 @@ def _report(ledger: xr.Dataset, path: Path) -> str:
 def answers(summaries: list[xr.Dataset]) -> Table:
     """Minimum population by threshold (rows) and case (columns)."""
     from ...analysis.size.grid import minimum_on_grid
-    from ..page import Table
-    from ..text import minimum_population, rules
+    from ..answers.shared import minimum_population, rules
+    from ..tables import Rows, Table
 
     sizes = summaries[0]["population_size"].values
     found = [minimum_on_grid(summary, "p_overspend", AT_MOST, margin=MARGIN) for summary in summaries]
-    rows = [
+    rows: Rows = [
         [
             label,
             *(minimum_population(answer, row, int(sizes[-1]), int(sizes[0])) for answer in found),
@@ -123,9 +123,9 @@ def answers(summaries: list[xr.Dataset]) -> Table:
         for row, label in enumerate(rules(summaries[0]))
     ]
     title = (
-        "Smallest population at which an overspend above 3% of the budget has a chance of at most 5%\n"
-        "(read off the simulated sizes; 95% interval in brackets; the shock is an assumption, "
-        "the tails agree on the top-5% share)"
+        "Smallest population with a chance of at most 5% of overspending the budget by more than 3%\n"
+        "(95% interval in brackets, interpolated between the sizes simulated; the shock is assumed; all tails agree on the "
+        "top-5% share)"
     )
     return Table(["", *(case.head for case in CASES)], rows, title)
 

@@ -1,4 +1,4 @@
-"""What all verbs share: one clear sentence for every mistake, scenarios with options, and how an answer is told."""
+"""What all verbs share: one clear sentence for every mistake, scenarios with options, and the forms of an answer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
 
 from ...base import SimulatorError
-from ..tidy import as_csv
-from ..tidy import as_json as as_json
-from ..tidy import as_json as json_text
+from ..answers import kind_of
+from ..figure import errors_shown
+from ..tidy import as_csv, as_json, tidy
 from .errors import Sentence as Sentence
 from .errors import Verb as Verb
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ...scenario import Scenario
-    from ..page import Page
+    from ..tables import Page
 
 
 @contextmanager
@@ -57,54 +57,96 @@ def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     return with_simulation(scenario, **changes) if changes else scenario
 
 
-# ── an answer, told ──────────────────────────────────────────────────────────────────────────────
+# ── an answer and its forms ──────────────────────────────────────────────────────────────────────
 
 
-class Told(NamedTuple):
-    """An answer in each of the forms that it can be told in; only the one that is asked for is made."""
+class Rendered(NamedTuple):
+    """An answer as a page, as JSON and as long rows; only the form that is asked for is made."""
 
     page: Callable[[], Page] | None
     """None where what was asked for is a file, and people need no words beside it."""
     json: Callable[[], Any]
     rows: Callable[[], pd.DataFrame]
 
+    @classmethod
+    def of(cls, answer: xr.Dataset, **options: Any) -> Self:
+        """A Dataset as its kind has it; `options` go to its page."""
+        kind = kind_of(answer)
+        assert kind is not None
+        return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
+
+
+class Forms(NamedTuple):
+    """In which form the answer of the running verb is to be shown."""
+
+    as_json: bool
+    csv: str | None
+    errors: bool
+
+
+_FORMS = "simulator.forms"
+
 
 def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """The options --json and --csv, which every verb has."""
-    for option in (
-        click.option(
-            "--csv",
-            metavar="FILE",
-            help="Write every figure with unit and error to this CSV file; - prints it instead.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
-    ):
-        verb = option(verb)
+    """The options --json, --csv and --errors, which every verb has; `forms` gives them."""
+    for name, flags, settings in (
+        ("errors", ("--errors",), {"is_flag": True, "help": "Show ± one standard error beside simulated figures."}),
+        ("csv", ("--csv",), {"metavar": "FILE",
+         "help": "Write every figure with unit and error to this CSV file; - prints it instead."}),
+        ("as_json", ("--json",), {"is_flag": True, "help": "Print JSON instead of tables."}),
+    ):  # fmt: skip
+        verb = click.option(*flags, name, expose_value=False, callback=_keep, **settings)(verb)
     return verb
 
 
-def check_told(as_json: bool, csv: str | None, source: str | None = None) -> None:
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    context.meta.setdefault(_FORMS, {})[parameter.name] = value
+    return value
+
+
+def forms() -> Forms:
+    """What the running verb was asked for."""
+    return Forms(**click.get_current_context().meta[_FORMS])
+
+
+def check_forms(source: str | None = None) -> None:
     """Refuse, before any work is done, what could not be printed or written."""
-    if as_json and csv == "-":
-        raise SimulatorError("--csv", csv, "would print into the JSON", "name a file, or leave --json away")
-    if csv is not None and csv != "-":
-        check_output("--csv", csv, source)
+    asked = forms()
+    if asked.as_json and asked.csv == "-":
+        raise SimulatorError("--csv", asked.csv, "would print into the JSON", "name a file, or omit --json")
+    if asked.csv is not None and asked.csv != "-":
+        check_output("--csv", asked.csv, source)
 
 
-def tell(told: Told, as_json: bool, csv: str | None) -> None:
-    """Print an answer as it was asked for; with JSON, or CSV on standard output, nothing else is there."""
-    if csv:
-        rows = as_csv(told.rows())
-        if csv == "-":
+def emit(rendered: Rendered, *files: object) -> None:
+    """Print an answer in the form asked for; with JSON, or CSV on standard output, nothing else is printed.
+
+    `files` are those that were written, which a note names.
+    """
+    asked = forms()
+    if asked.csv:
+        rows = as_csv(rendered.rows())
+        if asked.csv == "-":
             click.echo(rows, nl=False)
-            return
-        _write_text(rows, csv)
-    if as_json:
-        click.echo(json_text(told.json()))
-    elif told.page is not None:
-        click.echo(told.page().text())
-    if csv:
-        written(csv)
+        else:
+            _write_text(rows, asked.csv)
+    if asked.as_json:
+        click.echo(as_json(rendered.json()))
+    elif rendered.page is not None and asked.csv != "-":
+        with errors_shown(asked.errors):
+            click.echo(rendered.page().text())
+    for path in (*((asked.csv,) if asked.csv and asked.csv != "-" else ()), *files):
+        if path:
+            note(f"written: {path}")
+
+
+def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:
+    """Keep an answer where a file is named, and print it."""
+    from ...ledger import save
+
+    if out:
+        save(answer, out)
+    emit(Rendered.of(answer, **options), out)
 
 
 def _write_text(text: str, path: str) -> None:
@@ -114,14 +156,9 @@ def _write_text(text: str, path: str) -> None:
 
 
 def note(text: str) -> None:
-    """Say something by the way, to people alone: on standard error, where that is a terminal."""
+    """A note on standard error, where that is a terminal."""
     if sys.stderr.isatty():
         click.echo(text, err=True)
-
-
-def written(path: object) -> None:
-    """Note a file that was written."""
-    note(f"written: {path}")
 
 
 # ── files and pictures ───────────────────────────────────────────────────────────────────────────
@@ -134,13 +171,19 @@ def check_output(option: str, path: str | None, source: str | None = None) -> No
     if path is None:
         return
     if not path:
-        raise SimulatorError(option, None, "names no file", "give it a name, or leave it away")
+        raise SimulatorError(option, None, "names no file", "give it a name, or omit it")
     if source is not None and os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
         raise SimulatorError(option, None, "names the file that is read", "name another file")
     try:
         check_writable(path)
     except SimulatorError as error:
         raise SimulatorError(f"{option} {error.path}", None, error.bound, error.mend) from None
+
+
+def check_written(source: str, out: str | None) -> None:
+    """Refuse, before any work is done, an answer that could not be written."""
+    check_forms(source)
+    check_output("--out", out, source)
 
 
 _PICTURES = (".png", ".svg", ".pdf")

@@ -71,4 +71,4 @@ DIVERGING = ListedColormap(
     ),
     "house diverging",
 )
-"""Loss to gain: plum over white to blue, which people who do not see red or green tell apart as well."""
+"""Loss to gain: purple over white to blue, which people who do not see red or green tell apart as well."""

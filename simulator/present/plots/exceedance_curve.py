@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from ..text import people
+from ..figure import people
 from .colours import INK
 from .names import one_in, one_threshold
 from .style import evenly, finish, house_axes, label_ends, percent_axis
@@ -65,7 +65,7 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelsize=8)
         percent_axis(axes.yaxis, signed=True)
-        axes.set_xlabel("years in which it is exceeded")
+        axes.set_xlabel("how often it is exceeded")
         axes.set_ylabel("overspend, % of the budget")
         label_ends(axes, ends)
         finish(
@@ -79,5 +79,5 @@ def _note(answer: xr.Dataset, is_exact: bool) -> str:
     last = one_in(answer.attrs["rarest"])
     return (
         f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}. Lines and bands end at {last}: of "
-        "rarer years too few were drawn for an upper limit."
+        "rarer years too few were simulated for an upper limit."
     )

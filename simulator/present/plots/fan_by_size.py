@@ -1,4 +1,4 @@
-"""Between which over- and underspends do years lie?"""
+"""What is the range of likely over- and underspends?"""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | N
         axes.set_ylabel("overspend, % of the budget")
         axes.set_xlim(float(sizes[0]), float(sizes[-1]))
         label_ends(axes, ends)
-        note = f"{one_threshold(cells)}. Lines: that share of years lies below; plum bars: their 95% intervals."
-        finish(axes, answer, "Between which over- and underspends do years lie?", note)
+        note = f"{one_threshold(cells)}. Lines: that share of years lies below; purple bars: their 95% intervals."
+        finish(axes, answer, "What is the range of likely over- and underspends?", note)
     return axes
 
 

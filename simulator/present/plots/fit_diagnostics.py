@@ -147,7 +147,7 @@ def _not_drawn(curves: xr.Dataset) -> str:
     drawn = {series.name for series in drawn_series(curves)}
     left = [str(name) for name in curves["segment"].values if str(name) not in drawn]
     more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
-    return f"Not drawn: {'; '.join(left[:_MOST_NAMED])}{more}." if left else ""
+    return f"Not shown: {'; '.join(left[:_MOST_NAMED])}{more}." if left else ""
 
 
 def _slices(curves: xr.Dataset) -> str:

@@ -17,7 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from ..text import money
+from ..figure import money_text
 from .colours import GREY, SERIES
 from .style import evenly
 
@@ -214,7 +214,7 @@ def _or_said(axes: Axes, ends: Ends) -> Ends:
 
 def _log_money_axis(axis: Axis, currency: str) -> None:
     axis.set_major_locator(LogLocator(10, numticks=6))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: money(v, currency)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: money_text(v, currency)))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -1,4 +1,4 @@
-"""Who lies beyond what luck explains?"""
+"""Which places differ by more than chance?"""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _title(answer: xr.Dataset) -> str:
     """The question; of a simulated year it cannot be asked, but shows what luck alone may look like."""
     if _is_simulated(answer):
         return "One simulated year: who lies beyond what luck explains?"
-    return "Who lies beyond what luck explains?"
+    return "Which places differ by more than chance?"
 
 
 def _is_simulated(answer: xr.Dataset) -> bool:

@@ -12,7 +12,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...base import SimulatorError
-from ..text import error_decimals, exact_percent, people
+from ..figure import DIGITS_NOTE, exact_percent, people
+from ..figure import chance as chance_figure
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .names import threshold_names
 from .style import finish, house_axes, percentage, words
@@ -52,7 +53,7 @@ def heat_map(
     Returns
     -------
     matplotlib.axes.Axes
-        Cells hold the chance in % ± its standard error, or its 95% bound where it was never or always seen. The line
+        Cells hold the chance, or its 95% bound where it was never or always seen. The line
         joins the smallest populations, each with its interval as a bar.
 
     Raises
@@ -65,7 +66,7 @@ def heat_map(
     order = ("threshold", "population_size")
     cells = summary.sel(margin=margin)
     chance = cells["p_overspend"].transpose(*order).values
-    told, sizes = _told(cells, order), [people(n) for n in summary["population_size"].values]
+    told, sizes = _told(cells, order), [str(people(n)) for n in summary["population_size"].values]
     rows = chance.shape[0]
     with house_axes(ax, (max(7.0, 1.6 + 0.72 * len(sizes)), 1.9 + 0.5 * max(rows, 3))) as axes:
         norm = PowerNorm(0.5, 0, max(float(chance.max()), 0.05 if line is None else line.at_most))
@@ -85,7 +86,7 @@ def heat_map(
         axes.tick_params(length=0)
         axes.grid(False)
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("patient-level rule,\none patient's annual cost")
+        axes.set_ylabel("cap on\none patient's annual cost")
         asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
         about = f"{asked} · {summary.attrs.get('title', '')}".removesuffix(" · ")
         finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
@@ -123,20 +124,17 @@ def _line(summary: xr.Dataset, margin: float, at_most: float | None) -> _Line | 
 
 
 def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
-    """Each cell's chance with its error; where none or all of the years did, the end of the 95% interval."""
-    chance = cells["p_overspend"].transpose(*order).values
-    told = np.empty(chance.shape, object)
+    """Each cell's chance with the digits that its error supports; where none or all of the years did, its 95% bound."""
+    p_over = cells["p_overspend"].transpose(*order).values
+    told = np.empty(p_over.shape, object)
     if "p_overspend_se" not in cells:
-        for at, value in np.ndenumerate(chance):
-            told[at] = exact_percent(float(value)).removesuffix("%")
+        for at, value in np.ndenumerate(p_over):
+            told[at] = str(exact_percent(float(value)))
         return told
     error = cells["p_overspend_se"].transpose(*order).values
-    low, high = cells["p_overspend_interval"].transpose("bound", *order).values
-    for at, value in np.ndenumerate(chance):
-        decimals = error_decimals(100 * float(error[at]))
-        told[at] = f"{100 * value:.{decimals}f}±{100 * error[at]:.{decimals}f}"
-        if value in (0.0, 1.0):
-            told[at] = f"<{100 * high[at]:.2g}" if value == 0 else f">{100 * low[at]:.4g}"
+    bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
+    for at, value in np.ndenumerate(p_over):
+        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).text
     return told
 
 
@@ -172,7 +170,11 @@ def _place(number: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.
 
 
 def _note(drawn: bool, line: _Line | None) -> str:
-    note = "Chance in % ± one standard error; < and >: 95% bound." if drawn else "Chance in %, exact."
+    note = (
+        f"Chances, simulated: {DIGITS_NOTE[0].lower()}{DIGITS_NOTE[1:]}"
+        if drawn
+        else "Chances calculated without simulation."
+    )
     if line is None or ((line.least == line.interval).all() and np.isin(line.least, (0, np.inf)).all()):
         return note
     target, bars = percentage(line.at_most), "95% intervals" if drawn else "the two sizes between which it lies"

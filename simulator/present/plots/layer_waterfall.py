@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..text import amount, exact_percent, people, sign_of
+from ..figure import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, cut, finish, house_axes, money_axis, room_for
 from .wanted import made_by
@@ -17,10 +17,10 @@ Array = NDArray[np.float64]
 DRAWN = ("amount", "amount_se", "kind")
 _COLOURS = {"total": SERIES[0], "part": SERIES[1], "surplus": SERIES[3]}
 _WORDS = {
-    SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "plum: lacking",
+    SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "purple: deficit",
 }  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{}. {}. ± one standard error (as drawn: all draws alike); shares of the capitation."
+_NOTE = "{}. {}. Simulated; shares of the capitation."
 
 
 @made_by("layers", "amount", "year step")
@@ -135,10 +135,10 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
 
 
 def _told(value: float, se: float, whole: float, currency: str) -> str:
-    return f"{amount(value, se, currency)} · {_share(value / whole)}"
+    return f"{amount(value, se, currency).brief} · {_share(value / whole)}"
 
 
 def _share(share: float) -> str:
     """To a tenth of a percent, or to two where it would be nothing."""
     decimals = 1 if abs(share) >= 0.0005 or abs(share) < 5e-5 else 2
-    return exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals)
+    return str(exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals))

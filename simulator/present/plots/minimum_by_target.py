@@ -95,7 +95,7 @@ def _note(answer: xr.Dataset, least: NDArray[np.float64], endless: bool) -> str:
     if endless:
         note += f" Those that reach {largest} may go on beyond it."
     if (least == 0).any():
-        note += f" Not drawn: targets that {smallest} people meet already."
+        note += f" Not shown: targets that {smallest} people meet already."
     if np.isinf(least).any():
-        note += f" Not drawn: targets that {largest} people do not meet."
+        note += f" Not shown: targets that {largest} people do not meet."
     return note

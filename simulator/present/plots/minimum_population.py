@@ -1,4 +1,4 @@
-"""How large must the population be, under each rule?"""
+"""How large must the population be, under each cap?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import people, percentage, rounded
-from ..text_answers import asked
+from ..answers.minimum import asked
+from ..figure import UNKNOWN, people, percentage, rounded
 from .colours import INK, SERIES
 from .names import threshold_names
 from .style import beside_row, finish, house_axes, people_axis
@@ -54,7 +54,7 @@ def minimum_population(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("people needed, for one year")
         about = f"For a {asked(answer)} \u00b7 {answer.attrs.get('title', '')}"
-        finish(axes, answer, "How large must the population be, under each rule?", _note(answer, drawn), about)
+        finish(axes, answer, "How large must the population be, under each cap?", _note(answer, drawn), about)
     return axes
 
 
@@ -70,23 +70,25 @@ def _draw(axes: Axes, row: int, cell: xr.Dataset, smallest: float, largest: floa
 def _told(cell: xr.Dataset, drawn: bool) -> str:
     least, alone = float(cell["minimum_population"]), float(cell["systematic_alone"])
     if alone > cell.attrs["at_most"]:
-        return f"none is enough: {percentage(rounded(alone))} for ever, exactly"
+        return f"none is enough: {percentage(rounded(alone))} however many"
     if not drawn:
-        return f"{_said(least, cell)} exactly"
+        return _said(least, cell)
     low, high = (_said(float(bound), cell) for bound in cell["minimum_population_interval"].values)
     return _said(least, cell) if low == high else f"{_said(least, cell)} ({low} to {high})"
 
 
 def _said(number: float, answer: xr.Dataset) -> str:
     if math.isnan(number):
-        return "not estimable"
+        return UNKNOWN
     if math.isinf(number):
         return f"over {people(answer.attrs['largest'])}"
-    return f"≤ {people(answer.attrs['smallest'])}" if number == 0 else people(rounded(number))
+    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else str(people(rounded(number)))
 
 
 def _note(answer: xr.Dataset, drawn: bool) -> str:
     if not drawn:
-        return "Upright marks: exact, nothing was drawn."
+        return "Vertical bars: calculated without simulation."
     note = f"Rings: simulated, with {percentage(answer.attrs['confidence'])} intervals."
-    return note + " Upright marks: exact." * bool(answer["exact_minimum_population"].notnull().any())
+    return note + " Vertical bars: calculated without simulation." * bool(
+        answer["exact_minimum_population"].notnull().any()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from ..text import rules
+from ..answers.shared import rules
 
 
 def threshold_names(shown: xr.Dataset) -> list[str]:

@@ -88,6 +88,6 @@ def _unborne(one: xr.Dataset) -> str:
     share = float(last["own_cost"] / last["budget"])
     if abs(share) < 1e-9:
         return ""
-    how = "is borne by nobody, since part of a party's own cost is fixed" if share < 0 else "arises besides"
+    how = "is carried by nobody, because part of a party's own cost is fixed" if share < 0 else "comes on top"
     at = percentage(float(last["cost_ratio"]))
     return f" At {at}, {percentage(abs(share))} of the budget {how}."

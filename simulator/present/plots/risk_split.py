@@ -1,4 +1,4 @@
-"""Is it luck, doubt about the model, or what hits everybody?"""
+"""Is it luck, doubt about the model, or system-wide shocks?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import people
+from ..figure import people
 from .colours import INK, SERIES, ink_on
 from .names import one_threshold
 from .style import finish, house_axes, label_ends, percent_axis
@@ -59,7 +59,7 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
             bottom = bottom + share
         for at, sd in zip(x, total, strict=True):
             axes.text(at, 1.015, _two_figures(sd), ha="center", va="bottom", fontsize=8, color=INK)
-        axes.set_xticks(x, [people(n) for n in sizes])
+        axes.set_xticks(x, [str(people(n)) for n in sizes])
         axes.tick_params(axis="x", length=0)
         axes.grid(axis="x", visible=False)
         axes.set_ylim(0, 1.09)
@@ -68,7 +68,7 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("share of the variance of the overspend")
         label_ends(axes, ends)
-        finish(axes, answer, "Is it luck, doubt about the model, or what hits everybody?", _note(cells))
+        finish(axes, answer, "Is it luck, doubt about the model, or system-wide shocks?", _note(cells))
     return axes
 
 

@@ -1,4 +1,4 @@
-"""Who gets hurt when things turn out otherwise?"""
+"""Who is hurt when things do not go to plan?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import SymLogNorm, to_hex
 from numpy.typing import NDArray
 
-from ..text import error_decimals, people
+from ..figure import people, percent
 from .colours import DIVERGING, INK, ink_on
 from .style import cut, finish, heading, house_axes, room_for
 from .wanted import made_by
@@ -18,7 +18,7 @@ from .wanted import made_by
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (
     "Change of the party's expected surplus against that as agreed, on the same draws, % of its revenue as agreed "
-    "± one standard error (below 0.005 where it is not told); 0: no change drawn. Plum: loss; blue: gain."
+    "0: no change in any simulated year. Purple: loss; blue: gain."
 )
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Cells hold the change of the expected surplus in % ± its standard error, on the same draws; plum is a loss.
+        Cells hold the change of the expected surplus, on the same simulated years; purple is a loss.
         Parties without revenue, and what changes nothing for anybody, have no cells.
     """
     order = ("design", "party", "stress")
@@ -68,7 +68,7 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
         axes.set_xlabel(f"stress, {people(answer.attrs['members'])} people for one year")
-        finish(axes, answer, "Who gets hurt when things turn out otherwise?", _NOTE)
+        finish(axes, answer, "Who is hurt when things do not go to plan?", _NOTE)
     return axes
 
 
@@ -86,6 +86,4 @@ def _told(value: float, error: float) -> str:
         return "—"
     if abs(value) < 1e-9:
         return "0"
-    decimals = min(error_decimals(100 * error), 2)
-    told = f"{'−' if value < 0 else '+'}{100 * abs(value):.{decimals}f}"
-    return told if 100 * error < 0.005 else f"{told}±{100 * error:.{decimals}f}"
+    return percent(value, error, sign=True, most=2).text

@@ -21,7 +21,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import Bbox
 
 from ...files import write_whole
-from ..text import money, people, provenance
+from ..answers.shared import provenance
+from ..figure import money_text, people
 from .colours import GREY, WORDS
 from .fonts import all_letters
 
@@ -245,7 +246,7 @@ def evenly(count: int, most: int = MOST_SERIES) -> list[int]:
 def left_out(names: Sequence[str], most: int = MOST_SERIES) -> str:
     """The series that `evenly` leaves out, as the end of a note; nothing where all are drawn."""
     missing = [name for at, name in enumerate(names) if at not in evenly(len(names), most)]
-    return f" Not drawn: {', '.join(missing)}." if missing else ""
+    return f" Not shown: {', '.join(missing)}." if missing else ""
 
 
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +261,7 @@ def people_axis(axis: Axis, least: float, most: float) -> None:
         steps = next(subs for subs in ((1, 2, 5), (1, 3), (1,)) if len(subs) * span <= _MOST_TICKS or subs == (1,))
         axis.set_major_locator(LogLocator(10, subs=steps))
     axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda n, _: people(n)))
+    axis.set_major_formatter(FuncFormatter(lambda n, _: str(people(n))))
 
 
 _OF_A_TICK = 5  # figures: a tick is a round number, and 102.5% is not 102%
@@ -281,7 +282,8 @@ def log_percent_axis(axis: Axis) -> None:
 def money_axis(axis: Axis, currency: str) -> None:
     """Money as people write it, on a linear axis."""
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda amount, _: money(amount, currency)))
+    most = max(map(abs, axis.get_view_interval()))
+    axis.set_major_formatter(FuncFormatter(lambda amount, _: money_text(amount, currency, like=most)))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -7,7 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ...base import SimulatorError
-from ..text import NO_EXCLUSION, error_decimals, people
+from ..answers.shared import NO_EXCLUSION
+from ..figure import people, percent
 from .colours import SERIES
 from .names import threshold_names
 from .style import evenly, finish, house_axes, left_out, percent_axis, words
@@ -22,7 +23,7 @@ _SAID = ("of patients", "of cost", "of the total's variance")
 _COLOURS = (SERIES[1], SERIES[0], SERIES[2])
 _MOST = 5
 _NOTE = (
-    "Figures ± one standard error; lines: 95% intervals. Patients: those with a cost above the threshold. Variance: of "
+    "Lines: 95% intervals. Patients: those with a cost above the threshold. Variance: of "
     "what all people together cost, not of one person's cost."
 )
 
@@ -42,7 +43,7 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
     Returns
     -------
     matplotlib.axes.Axes
-        Bars with their figures ± one standard error.
+        Bars with their figures.
     """
     cells = summary.isel(population_size=-1) if members is None else summary.sel(population_size=members)
     names = threshold_names(summary)
@@ -58,7 +59,7 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
             axes.hlines(y, value - 1.96 * error, value + 1.96 * error, color="#3D3D3D", lw=1)
             for at, v, e in zip(y, value, error, strict=True):
                 axes.annotate(
-                    f"{_figure(v, e)} {said}",
+                    f"{percent(float(v), float(e)).text} {said}",
                     xy=(v + 1.96 * np.nan_to_num(e), at),
                     xytext=(4, 0),
                     textcoords="offset points",
@@ -81,8 +82,3 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
             _NOTE + left_out([names[k] for k in every], _MOST),
         )
     return axes
-
-
-def _figure(value: float, error: float) -> str:
-    decimals = error_decimals(100 * error)
-    return f"{100 * value:.{decimals}f}% ± {100 * error:.{decimals}f}"

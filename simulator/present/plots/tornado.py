@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import exact_chance
-from ..text_stress import statistic_words
+from ..answers.sensitivity import statistic_words
+from ..figure import exact_chance
 from .colours import GREY, SERIES
 from .style import finish, house_axes, percent_axis, percentage, words
 from .wanted import made_by
@@ -43,7 +43,7 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
                 right = value >= agreed
                 axes.annotate(
-                    exact_chance(value),
+                    str(exact_chance(value)),
                     xy=(value, y),
                     xytext=(4 if right else -4, 0),
                     textcoords="offset points",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
-from ..text import full_money
+from ..figure import full_money
 from .colours import INK
 from .names import threshold_names
 from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
@@ -57,7 +57,7 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
             ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
         axes.set(xscale="log", yscale="log")
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("coefficient of variation of the retained cost, %")
+        axes.set_ylabel("year-to-year risk (sd of retained cost / its mean)")
         people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
         log_percent_axis(axes.yaxis)
         axes.set_xlim(float(sizes[0]), float(sizes[-1]))
@@ -87,11 +87,7 @@ def _note(summary: xr.Dataset) -> str:
     drawn = "cv_se" in summary
     mean = float(summary["exact_mean" if drawn else "mean_cost"].isel(last)) / float(summary["population_size"][-1])
     currency = summary.attrs["currency"]
-    note = (
-        (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE)
-        if drawn
-        else "Exact: closed forms, nothing was drawn."
-    )
+    note = (_DRAWN if np.isfinite(_curve(summary)[1]).any() else _ALONE) if drawn else "Calculated without simulation."
     return f"{note} Mean {full_money(mean, currency)} a head." if np.isfinite(mean) else note
 
 

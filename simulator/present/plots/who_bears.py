@@ -1,4 +1,4 @@
-"""Who bears what under each design?"""
+"""Who carries what under each design?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..text import amount, exact_amount, people
+from ..figure import amount, exact_amount, people
 from .colours import GREY, SERIES
 from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
 from .wanted import made_by
@@ -16,7 +16,7 @@ from .wanted import made_by
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
     "Ordinary: expected surplus. 1-in-{}: where the party's own worst {} of years begin, not their mean. "
-    "± one standard error (as drawn: all draws alike; exactly: without draws); bars: 95% intervals."
+    "Bars: 95% intervals."
 )
 _HEAD = -0.9  # row of the columns' heads
 _COLUMN = 92.0  # points from one column of figures to the next
@@ -31,7 +31,8 @@ class _Figure(NamedTuple):
 
     def told(self, currency: str) -> str:
         """With its error, or the word that it has none."""
-        return exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
+        told = exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
+        return told.brief
 
 
 class _Row(NamedTuple):
@@ -65,7 +66,7 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
     names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
     with house_axes(ax, (7.4 + room_for(list(names.values())), 2.0 + 0.27 * (len(rows) + 1.5))) as axes:
         axes.axvline(0, color=GREY, lw=0.8, ls="-")
-        beside_row(axes, _HEAD, "○ ordinary year", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
+        beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
         bad = f"◆ 1-in-{1 / level:.0f} year"
         beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
         for y, row in enumerate(rows):
@@ -77,7 +78,7 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
         money_axis(axes.xaxis, currency)
         axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
         note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
-        finish(axes, compared, "Who bears what under each design?", note)
+        finish(axes, compared, "Who carries what under each design?", note)
     return axes
 
 

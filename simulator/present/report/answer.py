@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from ...settlement.compare import comparison_json
-from ..text import enough_already, minimum_population, people
-from ..verdicts import verdicts
-from .gather import Contents
-from .names import figure, percentage, threshold_sentences
-from .rounding import FIGURES, in_words
+from ...contracts.exclusion import Cap
+from ..answers.comparison import verdicts
+from ..answers.shared import ends
+from ..figure import DIGITS_NOTE, people, percentage
+from .gather import Contents, teller
+from .sections import figure, minimum_told
 
 _MOST_DESIGNS = 3
 """Designs of which the answer speaks."""
@@ -34,11 +35,14 @@ def carried(contents: Contents) -> str:
     compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
     here = slice(contents.own_design, contents.own_design + _MOST_DESIGNS)
     chosen = compared.isel(design=here, population_size=[-1])
-    told = verdicts(comparison_json(chosen), contents.currency, FIGURES, most=2 if chosen.sizes["design"] == 1 else 1)
+    told = verdicts(chosen, most=chosen.sizes["party"] if chosen.sizes["design"] == 1 else 2)
     swept = [design.name for design in contents.designs[here] if not design.exclusion.fixed_thresholds()]
     rules = dict.fromkeys(contents.rule_of(name, -1) for name in swept)
     rule = f" ({', '.join(rules)})" if rules else ""
-    return f"Who carries the risk, among {people(float(chosen['population_size'][0]))} people{rule}? {' '.join(told)}"
+    left = contents.designs[here.stop :]
+    others = f" Also settled, in the tables below: {', '.join(design.name for design in left)}." if left else ""
+    size = people(float(chosen["population_size"][0]))
+    return f"Who carries the risk, among {size} people{rule}? {' '.join(told)}{others}"
 
 
 def answer_text(contents: Contents) -> str:
@@ -48,45 +52,35 @@ def answer_text(contents: Contents) -> str:
 
 
 def how_read(contents: Contents) -> str:
-    """How the figure of the answer came about."""
-    drawn = f"{contents.summary.attrs['replicates']:,} synthetic populations"
-    if contents.has_sizes:
-        error = " ± is one standard error;" if contents.designs else ""
-        return f"From {drawn};{error} intervals are rounded outwards."
-    return f"From {drawn}; ± is one standard error."
-
-
-def minimum_told(contents: Contents, margin: float, position: int) -> str:
-    """The smallest population and its interval, for one margin and threshold."""
-    sizes = contents.summary["population_size"].values
-    return minimum_population(contents.minimum(margin), position, int(sizes[-1]), int(sizes[0]))
+    """How the figures of the answer came about."""
+    return f"From {contents.summary.attrs['replicates']:,} simulated years. {DIGITS_NOTE}"
 
 
 def _how_large(contents: Contents) -> tuple[Part, ...]:
-    told = [(minimum_told(contents, contents.target.margin, at), name) for at, name in _ends(contents)]
-    (first, *others), target = told, contents.target
-    start = f"For {target.overspend} to have a chance of at most {percentage(target.at_most)}, "
-    parts = [Part(start if enough_already(first[0]) else f"{start}a contract needs "), *_number(*first)]
-    for one in others:
-        parts += [Part("; "), *_number(*one)]
-    budget = "; its budget is the expected cost, whatever a design sets" if contents.designs else ""
-    return (*parts, Part(f", as read off the simulated sizes{budget}."))
-
-
-def _number(said: str, rule: str) -> tuple[Part, ...]:
-    if enough := enough_already(said):
-        number, _, rest = enough.partition(" ")
-        return Part(number, strong=True), Part(f" {rest} {rule}")
-    number, _, interval = said.partition(" (")
-    bracket = f" (95% interval: {interval}" if interval else ""
-    return Part(number, strong=True), Part(f" people{bracket} {rule}")
+    target = contents.target
+    parts = [
+        Part(f"To keep the chance of {target.overspend} at or below {percentage(target.at_most)}, a population needs ")
+    ]
+    for at, rule in _ends(contents):
+        parts += [Part("; ")] if len(parts) > 1 else []
+        number = minimum_told(contents, target.margin, at)
+        parts.append(Part(number.text, strong=True))
+        within = f" (95% interval: {number.beside[1:-1]})" if number.beside else ""
+        parts.append(Part(f"{within} people {rule}"))
+    endless = (
+        ""
+        if all(math.isfinite(v) for v in contents.minimum(target.margin)["minimum_population"].values)
+        else (" “Over” the largest size simulated: it is not enough.")
+    )
+    budget = ", if the budget is the expected cost" if contents.designs else ""
+    return (*parts, Part(f"{budget}. Interpolated between the sizes simulated.{endless}"))
 
 
 def _ends(contents: Contents) -> list[tuple[int, str]]:
     """The highest threshold in words, and the lowest where that is another one."""
-    last = len(contents.thresholds) - 1
-    said = threshold_sentences(contents.ledger)
-    return [(at, said[at]) for at in dict.fromkeys((last, 0))]
+    thresholds = contents.ledger["threshold"].values
+    told = teller(contents.ledger)
+    return [(at, Cap().sentence(float(thresholds[at]), told).replace("'", "’")) for at in ends(len(thresholds))]
 
 
 def _how_often(contents: Contents) -> tuple[Part, ...]:
@@ -95,7 +89,6 @@ def _how_often(contents: Contents) -> tuple[Part, ...]:
     parts = [Part(f"Among {size} people, the chance of {contents.target.overspend} is ")]
     for at, rule in _ends(contents):
         parts += [Part("; ")] if len(parts) > 1 else []
-        told = in_words(figure(cell.isel(threshold=at), "p_overspend", contents.currency))
-        parts += [Part(told, strong=True)]
+        parts += [Part(str(figure(cell.isel(threshold=at), "p_overspend", contents.currency)), strong=True)]
         parts += [Part(f" {rule}")]
-    return (*parts, Part(" (± is one standard error, “below” and “above” give a 95% bound)."))
+    return (*parts, Part("."))

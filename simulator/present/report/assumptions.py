@@ -7,19 +7,18 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..text import full_money, money, people
+from ..figure import Cell, exact_share, full_money, money, people, percentage, plain_number
+from ..tables import Rows, Table
 from .gather import Contents
 from .otherwise import drawn_for
-from .rounding import exact, given
-from .tables import Number, Table
 from .terms import term_tables
 
 LIMITS = (
     "The model is the assumptions above: it says how far chance moves the cost of such a population, not whether the "
     "assumptions are right. Another spread of cost among the costliest patients can change the answer twofold.",
     "Costs of people are independent given the shocks: contagion inside a practice, and who joins or leaves because of "
-    "the contract, are in the figures only as far as an assumption says so.",
-    "It is one contract year. The error beside each figure is that of drawing; it does not hold doubt about the "
+    "the contract, are in the figures only if an assumption says so.",
+    "It is one contract year. Simulation error is only that of the simulation; it does not cover doubt about the "
     "assumptions.",
 )
 """What a board must not conclude."""
@@ -38,11 +37,11 @@ def assumption_tables(contents: Contents) -> Iterator[Table]:
 def _segments(contents: Contents) -> Table:
     segments = contents.scenario["population"]["segments"]
     known = contents.described["segments"] if contents.described else [{}] * len(segments)
-    rows = [
+    rows: Rows = [
         [
             segment["name"],
-            given(segment["share"]),
-            given(segment.get("p_user", 1.0)),
+            percentage(segment["share"]),
+            percentage(segment.get("p_user", 1.0)),
             _money(row.get("mean"), contents.currency),
             _share(row.get("cv")),
             _share(row.get("share_of_cost")),
@@ -51,14 +50,14 @@ def _segments(contents: Contents) -> Table:
         for segment, row in zip(segments, known, strict=True)
     ]
     mix = contents.scenario["population"].get("membership", "fixed")
-    held = "the same in every population" if mix == "fixed" else "drawn anew for every population"
-    head = ["Segment", "Share of people", "Any cost in a year", "Mean cost a head", "Coefficient of variation",
-            "Share of cost", "Law"]  # fmt: skip
+    held = "the same in every simulated year" if mix == "fixed" else "drawn anew for every simulated year"
+    head = ["Segment", "Share of people", "% with any cost", "Mean cost a head", "Coefficient of variation",
+            "Share of cost", "Distribution"]  # fmt: skip
     note = (
-        "One person's annual cost, before shocks. Shares of people are given, the rest is exact. Three figures. "
+        "One person's annual cost, before shocks. Shares of people are given; the rest follows from the distributions. "
         f"Case mix: {held}."
     )
-    return Table("Segments: who costs what", head, rows, note)
+    return Table(head, rows, "Segments: who costs what", note=note)
 
 
 def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
@@ -69,23 +68,23 @@ def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
     return str(severity.get("family", row.get("family", "")))
 
 
-def _money(value: Any, currency: str) -> str:
+def _money(value: Any, currency: str) -> Cell:
     if isinstance(value, int | float):
-        return Number(money(float(value), currency), value, "money")
+        return money(float(value), currency)
     return "—" if value is None else "infinite"
 
 
-def _share(value: Any) -> str:
-    return exact(value) if isinstance(value, int | float) else "—" if value is None else "infinite"
+def _share(value: Any) -> Cell:
+    return exact_share(value) if isinstance(value, int | float) else "—" if value is None else "infinite"
 
 
 def _shocks(contents: Contents) -> Iterator[Table]:
     shocks = contents.scenario.get("shocks", ())
     told = [(key, title) for key, title in _SHOCK_FIGURES if any(key in shock for shock in shocks)]
-    rows = [
+    rows: Rows = [
         [
             shock["name"],
-            *(given(shock[key]) if key in shock else "—" for key, _ in told),
+            *(percentage(shock[key]) if key in shock else "—" for key, _ in told),
             ", ".join(shock.get("segments", ())) or "everybody",
         ]
         for shock in shocks
@@ -93,7 +92,7 @@ def _shocks(contents: Contents) -> Iterator[Table]:
     if rows:
         note = "As given. A shock multiplies the cost of all whom it hits in a year at once; its mean is 1."
         head = ["Shock", *(title for _, title in told), "Hits"]
-        yield Table("Shocks: what hits many at once", head, rows, note)
+        yield Table(head, rows, "Shocks: what hits many at once", note=note)
 
 
 _SHOCK_FIGURES = (("cv", "Coefficient of variation"), ("by", "Changes cost by"), ("probability", "In so many years"))
@@ -104,33 +103,33 @@ def _thresholds(contents: Contents) -> Table:
     lowest, highest = contents.amounts.min("segment").values, contents.amounts.max("segment").values
     ends = [lowest, *([highest] if (lowest != highest).any() else [])]
     by_percentile = contents.summary["threshold"].attrs.get("units") == "1"
-    rows = [
+    rows: Rows = [
         [
             name,
             *(_amount(float(end[at]), contents.currency) for end in ends),
-            *([given(float(contents.summary["threshold"][at]))] if by_percentile else []),
+            *([percentage(float(contents.summary["threshold"][at]))] if by_percentile else []),
         ]
         for at, name in enumerate(contents.thresholds)
     ]
     by_segment = [": lowest segment", ": highest segment"] if len(ends) > 1 else [""]
-    head = ["Patient-level rule", *(f"One patient's annual cost{which}" for which in by_segment)]
+    head = ["Cap on a patient’s cost", *(f"One patient's annual cost{which}" for which in by_segment)]
     head += ["Percentile of patients"] if by_percentile else []
-    note = "Exact. Of each patient's cost, what lies above is taken out of the budget."
-    return Table("Thresholds: where exclusion starts", head, rows, note)
+    note = "Of each patient's cost, what lies above is taken out of the budget."
+    return Table(head, rows, "Thresholds: where exclusion starts", note=note)
 
 
-def _amount(value: float, currency: str) -> str:
+def _amount(value: float, currency: str) -> Cell:
     if value == float("inf"):
         return "without limit"
-    return Number(full_money(value, currency), value, "money")
+    return full_money(value, currency)
 
 
 def _rare_services(contents: Contents) -> Iterator[Table]:
     services = contents.described["rare_services"] if contents.described else []
-    rows = [
+    rows: Rows = [
         [
             service["name"],
-            Number(f"{service['rate_per_100k']:g}", service["rate_per_100k"], "number"),
+            plain_number(service["rate_per_100k"], "g"),
             _money(service["mean_price"], contents.currency),
             "in the budget" if service["in_scope"] else "outside the budget",
         ]
@@ -138,18 +137,22 @@ def _rare_services(contents: Contents) -> Iterator[Table]:
     ]
     if rows:
         head = ["Service", "Events a year for 100,000 people", "Mean cost of an event", "Paid"]
-        yield Table("Rare services, counted by event", head, rows, "Rates are given; mean costs are exact.")
+        yield Table(head, rows, "Rare services, counted by event", note="Rates are given; mean costs are calculated.")
 
 
 def _units(contents: Contents) -> Iterator[Table]:
     units = contents.scenario["population"].get("units", ())
-    rows = [[unit["name"], Number(people(unit["members"]), unit["members"], "people")] for unit in units]
+    rows: Rows = [[unit["name"], people(unit["members"])] for unit in units]
     if rows:
-        yield Table("Units, drawn together", ["Unit", "People"], rows, "As given.")
+        yield Table(["Unit", "People"], rows, "Units, drawn together", note="As given.")
 
 
 def _designs(contents: Contents) -> Iterator[Table]:
     yield from term_tables(contents.designs, contents.currency)
+
+
+def _named(what: str, given: Sequence[dict[str, Any]], more: str = "") -> Rows:
+    return [[what, f"{_told(given)}{more}"]] if given else []
 
 
 def _told(given: Sequence[dict[str, Any]]) -> str:
@@ -162,8 +165,8 @@ def _told(given: Sequence[dict[str, Any]]) -> str:
 # ── where the numbers come from ──────────────────────────────────────────────────────────────────
 
 _STOPPED = {
-    "target": "drawn on until every 95% interval was as narrow as asked",
-    "max_replicates": "stopped at the limit of populations: not every 95% interval is as narrow as asked",
+    "target": "simulated until every 95% interval was as narrow as asked",
+    "max_replicates": "stopped at the limit of simulated years: not every 95% interval is as narrow as asked",
 }
 
 
@@ -171,15 +174,15 @@ def provenance(contents: Contents) -> Table:
     """Seed, replicates, scenario, versions and the run's own check."""
     known = contents.summary.attrs
     versions, stresses = json.loads(known.get("versions", "{}")), contents.scenario.get("stresses", ())
-    rows = [
-        ["Synthetic populations", Number(f"{known['replicates']:,}", known["replicates"], "people")],
+    rows: Rows = [
+        ["Simulated years", people(known["replicates"])],
         ["Seed", str(known["seed"])],
         ["Scenario", f"{known['scenario_id']} (SHA-256 of what affects the draws)"],
-        *([["Designs", _told(contents.scenario["designs"])]] if contents.designs else []),
-        *([["Stresses", f"{_told(contents.scenario['stresses'])}; {drawn_for(contents)}"]] if stresses else []),
-        ["Version of the draws", str(known.get("draws_version", 1))],
+        *_named("Designs", contents.scenario.get("designs", ()) if contents.designs else ()),
+        *_named("Stresses", stresses, f"; {drawn_for(contents)}"),
+        ["Version of the simulation", str(known.get("draws_version", 1))],
         ["Tables", str(known.get("tables_hash", "—"))],
-        ["Drawn at", str(known.get("created_at", "—"))],
+        ["Simulated at", str(known.get("created_at", "—"))],
         ["Platform", str(known.get("platform", "—"))],
         ["Versions", ", ".join([f"simulator {known.get('simulator_version', '—')}",
                                 *(f"{name} {version}" for name, version in sorted(versions.items()))])],
@@ -187,5 +190,5 @@ def provenance(contents: Contents) -> Table:
     ]  # fmt: skip
     if known.get("stopped_by") in _STOPPED:
         rows.append(["Length of the run", _STOPPED[str(known["stopped_by"])]])
-    note = "The same scenario, seed and number of populations give the same figures again."
-    return Table("Where these figures come from", ["What", "Value"], rows, note, prose=True)
+    note = "The same scenario, seed and number of years give the same figures again."
+    return Table(["What", "Value"], rows, "Where these figures come from", note=note, prose=True)

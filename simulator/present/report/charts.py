@@ -15,11 +15,18 @@ from ...analysis.luck.fan import fan
 from ...analysis.size.by_target import minimum_by_target
 from ...runs import scenario_of
 from .. import plots
+from ..tables import Table
 from .gather import Contents
-from .pictured import fan_table, target_table
-from .sections import at_threshold, chance_table, design_tables, luck_table, removed_table
+from .sections import (
+    at_threshold,
+    chance_table,
+    design_tables,
+    fan_table,
+    luck_table,
+    removed_table,
+    target_table,
+)
 from .svg import inline_svg
-from .tables import Table
 
 
 class Chart(NamedTuple):
@@ -79,7 +86,7 @@ def _compared(contents: Contents) -> xr.Dataset:
 CHARTS = (
     Chart(
         "How does luck shrink as the population grows?",
-        "One line for each patient-level rule, simulated, with its 95% band; exact figures are drawn beside it.",
+        "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",
         _with_exact_curve,
         lambda _, shown: plots.variance_by_size(shown),
         lambda contents, _: [luck_table(contents)],
@@ -95,14 +102,14 @@ CHARTS = (
     ),
     Chart(
         "How large must the population be, for each target?",
-        "One line for each patient-level rule, with 95% intervals.",
+        "One line for each cap, with 95% intervals.",
         lambda contents: minimum_by_target(contents.summary, margin=contents.target.margin),
         lambda _, shown: plots.minimum_by_target(shown),
         lambda contents, shown: [target_table(contents, shown)],
         _is_some_size_least,
     ),
     Chart(
-        "Between which over- and underspends do years lie?",
+        "What is the range of likely over- and underspends?",
         "Ranges that hold half of the years, nine in ten, and 98 in 100, by population.",
         lambda contents: fan(contents.ledger),
         lambda _, shown: plots.fan_by_size(shown),
@@ -120,8 +127,8 @@ CHARTS = (
 )
 
 BEARERS = Chart(
-    "Who bears what under each design?",
-    "Each party's surplus: expected, and what one of its own years in 20 is worse than.",
+    "Who carries what under each design?",
+    "Each party's surplus: average, and what one of its own years in 20 is below.",
     _compared,
     lambda _, shown: plots.who_bears(shown),
     lambda contents, _: design_tables(contents),

@@ -6,13 +6,12 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
-from ..text import exact_amount, money
-from .answer import minimum_told
+from ..answers.comparison import settled_at
+from ..figure import Figure, amount, chance, exact_amount, money_text, percentage
 from .gather import Contents, Place, overspend
-from .names import figure, money_told, percentage
-from .rounding import amount, chance, in_words
-from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, party_rows
+from .sections import FIGURES, PARTY_FIGURES, at_threshold, figure, level_of, minimum_told, party_rows
 
 WIDTH, HEIGHT = 400, 246
 """Of the explorer's picture, in its own units."""
@@ -76,19 +75,17 @@ def explorer(contents: Contents) -> Explorer:
         "options": {control.name: control.options for control in controls},
         "events": [overspend(margin) for margin in contents.margins],
         "x": [round(x, 1) for x in _across(len(contents.places))],
-        "ticks": [[percentage(tick), round(scale.y(tick), 1)] for tick in _TICKS if tick <= scale.top],
+        "ticks": [[str(percentage(tick)), round(scale.y(tick), 1)] for tick in _TICKS if tick <= scale.top],
         "target": round(scale.y(contents.target.at_most), 1) if contents.target.at_most <= scale.top else None,
         "ground": HEIGHT - _BOTTOM,
     }
     titles = [title for _, title in FIGURES]
-    return Explorer(
-        controls, _marks(contents), ["Budget: the expected cost", *titles], [title for _, title in PARTY_FIGURES], grid
-    )
+    return Explorer(controls, _marks(contents), ["Budget: the expected cost", *titles], list(PARTY_FIGURES), grid)
 
 
 def _marks(contents: Contents) -> list[str]:
     """Sizes as 50k and 2m; units have names that are too long."""
-    sizes = [money(float(size), "").strip() for size in contents.summary["population_size"].values]
+    sizes = [money_text(float(size), "") for size in contents.summary["population_size"].values]
     return sizes if contents.units is None else ["all", *[""] * (len(contents.places) - 1)]
 
 
@@ -99,7 +96,7 @@ def _controls(contents: Contents) -> list[Control]:
     found = [
         Control("population", "Population", [place.label for place in contents.places], size),
         Control("threshold", "Threshold for one patient’s cost", list(contents.thresholds), _own_threshold(contents)),
-        Control("margin", "Margin above the budget", [percentage(m) for m in margins],
+        Control("margin", "Margin above the budget", [str(percentage(m)) for m in margins],
                 margins.index(contents.target.margin)),
     ]  # fmt: skip
     if contents.designs:
@@ -144,8 +141,8 @@ def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:
         low, high = (float(bound) for bound in bounds[at])
         value = float(values[at])
         found[at[0]][at[1]] = {
-            "text": (text := chance(value, float(errors[at]), (low, high))),
-            "told": in_words(text),
+            "text": (text := str(chance(value, float(errors[at]), (low, high)))),
+            "told": text,
             "y": [round(scale.y(one), 1) for one in (value, low, high)],
         }
     return found
@@ -162,9 +159,9 @@ def _figures(contents: Contents, place: Place) -> list[list[str]]:
         budget = (
             exact_amount(given, contents.currency)
             if known
-            else money_told(given, float(cell["mean_cost_se"]), contents.currency)
+            else amount(given, float(cell["mean_cost_se"]), contents.currency)
         )
-        found.append([budget, *(figure(cell, name, contents.currency) for name, _ in FIGURES)])
+        found.append([str(budget), *(str(figure(cell, name, contents.currency)) for name, _ in FIGURES)])
     return found
 
 
@@ -178,9 +175,8 @@ def _minima(contents: Contents) -> list[list[list[str]]]:
     ]
 
 
-def _in_two(said: str) -> list[str]:
-    number, _, interval = said.partition(" (")
-    return [number, f"({interval}" if interval else ""]
+def _in_two(number: Figure) -> list[str]:
+    return [number.text, number.beside]
 
 
 # ── designs ──────────────────────────────────────────────────────────────────────────────────────
@@ -197,12 +193,17 @@ def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
     points = range(len(contents.thresholds)) if swept else range(1)
     rules = [contents.rule_of(name, at) for at in points]
     rows = [
-        [party_rows(at_threshold(place.compared.sel(design=name), at), contents.currency) for at in points]
+        [_rows(at_threshold(place.compared, at).sel(design=[name])) for at in points]
         for place in contents.places
         if place.compared is not None
     ]
     budgets = [[_budget(contents, name, place, at) for at in points] for place in range(len(contents.places))]
     return {"rules": rules, "own": not swept, "rows": rows, "budgets": budgets}
+
+
+def _rows(compared: xr.Dataset) -> list[list[str]]:
+    """The rows of the parties of one design."""
+    return [[str(cell) for cell in row] for settled in settled_at(compared) for row in party_rows(settled)]
 
 
 def _budget(contents: Contents, name: str, place: int, at: int) -> str:

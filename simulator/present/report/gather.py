@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import xarray as xr
@@ -13,13 +14,14 @@ from ...analysis.statistics.describe import describe
 from ...analysis.statistics.summary import MARGINS, summarise
 from ...base import SimulatorError
 from ...contracts.design import Design, designs_from, with_reference
+from ...contracts.exclusion import Cap
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ...settlement.compare import compare
 from ...settlement.settle import settle
-from ..text import people
+from ..answers.shared import NO_EXCLUSION, threshold_label
+from ..figure import money_text, people, percentage
 from .agreed import agreed_budgets
-from .names import percentage, teller, threshold_names
 from .stressed import stressed
 
 EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
@@ -40,7 +42,22 @@ class Target(NamedTuple):
 
 def overspend(margin: float) -> str:
     """An overspend above a margin, in words."""
-    return f"an overspend above {percentage(margin)} of the budget" if margin else "an overspend"
+    return f"overspending by more than {percentage(margin)} of the budget" if margin else "overspending"
+
+
+def teller(ledger: xr.Dataset) -> Callable[[float], str]:
+    """How a threshold of the ledger is shown; of a percentile also the amounts."""
+    unit, currency = ledger["threshold"].attrs.get("units", ""), ledger.attrs["currency"]
+
+    def told(threshold: float) -> str:
+        label = threshold_label(threshold, unit, currency)
+        if unit != "1" or label == NO_EXCLUSION:
+            return label
+        amounts = ledger["threshold_amount"].sel(threshold=threshold)
+        low, high = money_text(float(amounts.min()), currency), money_text(float(amounts.max()), currency)
+        return f"{label} ({low if low == high else f'{low} to {high} by segment'})"
+
+    return told
 
 
 class Place(NamedTuple):
@@ -151,7 +168,7 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
         compared=compared,
         units=units,
         places=_places(summary, compared, "population_size") + (_places(*units, "unit") if units else ()),
-        thresholds=tuple(threshold_names(drawn)),
+        thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,
         scenario=scenario,
         described=None if whole is None else describe(whole),

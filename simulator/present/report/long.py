@@ -1,93 +1,69 @@
-"""Every figure of a report as rows of a workbook: numbers as numbers, and what they cannot say in a column of words."""
+"""Every figure of a report as one long table for a workbook: a row a figure, with all that is known of it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
-from ..text import people
-from .figures import LOWER, UPPER, Cell, Figure, amount, share
+from ..figure import Cell, Figure, amount, full_money, people, percent, percentage
+from ..tidy import LAST, stacked, tidy
 from .gather import Contents
-from .tidy import tidy
 
-LONG = (
-    ("statistic", 22), ("meaning", 46), ("population", 12), ("unit of population", 14), ("threshold", 12),
-    ("rule", 16), ("design", 22), ("party", 14), ("margin", 9), ("level", 9), ("event", 12), ("value", 15),
-    ("± s.e.", 12), (LOWER, 12), (UPPER, 12), ("unit", 14), ("note", 30),
-)  # fmt: skip
-"""Heads of the columns, and how wide they are."""
+WIDTHS = {"figure": 24, "meaning": 46, "rule": 18, "design": 22, "party": 16}
+"""Characters of the columns that hold words; others have `WIDTH`."""
+
+WIDTH = 13
 
 
-def long_rows(contents: Contents) -> list[list[Cell]]:
-    """A row a figure, as `tidy` has them."""
-    meanings = _meanings(contents)
-    return [_row(contents, record, meanings) for record in tidy(contents).to_dict("records")]
+def long_table(contents: Contents) -> tuple[list[str], list[list[Cell]]]:
+    """The heads of the table and its rows."""
+    rows = stacked([_told(contents, one) for one in _answers(contents)])
+    rows = rows[rows["value"].notna()]
+    rows = rows.dropna(axis="columns", how="all")
+    heads = [str(name) for name in rows]
+    of = contents.summary["threshold"].attrs.get("units") == "1", contents.currency
+    return heads, [[_cell(record, name, *of) for name in heads] for record in rows.to_dict("records")]
 
 
-def _meanings(contents: Contents) -> dict[str, str]:
-    """What each figure is, in the words of its Dataset."""
-    told: dict[str, str] = {}
-    known: list[xr.Dataset | None] = [contents.summary, contents.compared, *(contents.units or ())]
-    known += [contents.minimum(contents.target.margin)] if contents.has_sizes else []
-    for one in known:
-        told |= {str(name): str(figure.attrs.get("long_name", "")) for name, figure in (one or {}).items()}
-    told["minimum_population"] = "smallest population that meets the target, read off the simulated sizes"
-    return told
+def _answers(contents: Contents) -> Iterator[xr.Dataset]:
+    yield contents.summary
+    for margin in contents.margins if contents.has_sizes else ():
+        yield contents.minimum(margin).expand_dims(margin=[margin])
+    found = (contents.compared, *(contents.units or ()), contents.stressed)
+    yield from (one for one in found if one is not None)
 
 
-def _row(contents: Contents, record: dict[Any, Any], meanings: dict[str, str]) -> list[Cell]:
-    error = record["error"]
-    cells: dict[str, Cell] = {head: _text(record.get(head)) for head, _ in LONG}
-    cells |= {"meaning": meanings.get(record["statistic"], ""), "note": _note(contents, record)}
-    cells |= {"population": _count(record["population"]), "threshold": _threshold(contents, record["threshold"])}
-    cells |= {name: _share(record[name]) for name in ("margin", "level")}
-    se = math.nan if isinstance(error, str) else float(error)
-    found = {"value": record["value"], "± s.e.": se, LOWER: record["lower 95%"], UPPER: record["upper 95%"]}
-    return list((cells | {name: _figure(record, value, se) for name, value in found.items()}).values())
+def _told(contents: Contents, answer: xr.Dataset) -> pd.DataFrame:
+    rows = tidy(answer)
+    meanings = {str(name): str(values.attrs.get("long_name", "")) for name, values in answer.data_vars.items()}
+    rows.insert(1, "meaning", rows["figure"].map(meanings))
+    if "threshold" in rows:
+        names = dict(zip(contents.summary["threshold"].values.tolist(), contents.thresholds, strict=True))
+        rows.insert(2, "rule", rows["threshold"].map(names))
+    return rows
 
 
-def _figure(record: dict[Any, Any], value: float | None, error: float) -> Cell:
-    if not _known(value):
+def _cell(record: dict[Any, Any], name: str, by_percentile: bool, currency: str) -> Cell:
+    value = record[name]
+    if isinstance(value, str) or value is None:
+        return value
+    number = float(value)
+    if not math.isfinite(number):
         return None
-    assert value is not None
-    if record["unit"] == "people":
-        return Figure(value, "people") if value else None  # nothing: the smallest size is enough, as the note says
-    if record["unit"] == "1":
-        return Figure(value, "number", 4) if "skewness" in record["statistic"] else share(value, error)
-    return amount(value, error)
+    if name in LAST[:4]:
+        return _figure(number, record, name)
+    if name in ("margin", "quantile_level", "at_most") or (name == "threshold" and by_percentile):
+        return percentage(number)
+    return full_money(number, currency) if name == "threshold" else people(number)
 
 
-def _note(contents: Contents, record: dict[Any, Any]) -> str:
-    told = [record["error"]] if isinstance(record["error"], str) else []
-    if record["unit"] == "people":
-        sizes = contents.summary["population_size"].values
-        ends = {0.0: f"≤ {people(float(sizes[0]))}", math.inf: f"> {people(float(sizes[-1]))}"}
-        named = (("value", ""), ("lower 95%", "lower end "), ("upper 95%", "upper end "))
-        told += [f"{name}{ends[record[key]]}" for key, name in named if record[key] in ends]
-    return "; ".join(told)
-
-
-def _threshold(contents: Contents, threshold: float | None) -> Cell:
-    if not _known(threshold):
-        return None
-    assert threshold is not None
-    by_percentile = contents.summary["threshold"].attrs.get("units") == "1"
-    return share(threshold) if by_percentile else amount(threshold)
-
-
-def _count(number: float | None) -> Cell:
-    return Figure(float(number), "people") if number is not None and _known(number) else None
-
-
-def _share(fraction: float | None) -> Cell:
-    return share(fraction) if fraction is not None and _known(fraction) else None
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _text(value: Any) -> Cell:
-    return value if isinstance(value, str) else None
+def _figure(number: float, record: dict[Any, Any], name: str) -> Figure:
+    unit, error = str(record["unit"]), record["error"]
+    known = math.nan if error is None else float(error)
+    if unit == "people":
+        return people(number)
+    return percent(number, known) if unit == "1" else amount(number, known, unit)

@@ -1,22 +1,24 @@
-"""What if things turn out otherwise? What the stresses do, in sentences, a picture and tables."""
+"""What if things do not go to plan? What the stresses do, in sentences, a picture and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import xarray as xr
 
 from .. import plots
-from ..text import people
-from ..text_stress import parties_of, share_lost, worst_sentence
+from ..answers import stress
+from ..figure import people
+from ..tables import Table
 from .charts import Chart
 from .gather import Contents
-from .rounding import FIGURES, NOTE
 from .stressed import stressable
-from .tables import Table
 
 _DECIMALS = 2
 """Of a per cent of revenue, at most."""
+
+_NOTE = "Change of the party’s expected surplus, on the same simulated years, as a share of its revenue as agreed."
 
 CHART = Chart(
     "Who is hurt, and by what?",
@@ -38,10 +40,12 @@ def drawn_for(contents: Contents) -> str:
     found = contents.stressed
     if found is None:
         return (
-            "not drawn: no design has a threshold of its own" if contents.designs else "not drawn: no design is given"
+            "not simulated: no design has a threshold of its own"
+            if contents.designs
+            else "not simulated: no design is given"
         )
     known = found.attrs
-    return f"{people(known['members'])} people, {people(known['replicates'])} synthetic populations each"
+    return f"{people(known['members'])} people, {people(known['replicates'])} simulated years each"
 
 
 def said(contents: Contents) -> list[str]:
@@ -49,40 +53,24 @@ def said(contents: Contents) -> list[str]:
     found = contents.stressed
     if found is None:
         return [f"The scenario’s stresses were {drawn_for(contents)}."]
-    told = [f"Budgets stay as agreed; what turns out is drawn anew: {drawn_for(contents)}."]
+    told = [f"Budgets stay as agreed; what happens is simulated anew: {drawn_for(contents)}."]
     swept = [design.name for design in contents.designs if design not in stressable(contents.designs)]
     if swept:
-        told.append(f"Not stressed, for want of a threshold of its own: {', '.join(swept)}.")
-    return told + [worst_sentence(str(name), found.sel(design=name), FIGURES) for name in found["design"].values]
+        told.append(f"Not stressed, because it has no threshold of its own: {', '.join(swept)}.")
+    return told + [stress.worst_sentence(str(name), found.sel(design=name)) for name in found["design"].values]
 
 
 def stress_tables(contents: Contents) -> Iterator[Table]:
     """What each stress means; and for each design, what each stress (rows) costs each party (columns)."""
     given = contents.scenario["stresses"]
     yield Table(
-        "The stresses",
         ["Stress", "What it expresses"],
         [[one["name"], one.get("expresses") or "—"] for one in given],
-        "As given. “All together” is every one of them at once." if len(given) > 1 else "As given.",
+        "The stresses",
+        note="As given. “All together” is every one of them at once." if len(given) > 1 else "As given.",
         prose=True,
     )
     found = _answer(contents)
     for design in found["design"].values:
-        answer = found.sel(design=design)
-        parties = parties_of(answer)
-        rows = [
-            [str(name), *(_hurt(answer.sel(stress=name, party=party)) for party in parties)]
-            for name in answer["stress"].values[1:]
-        ]
-        note = (
-            "Change of the party’s expected surplus against that as agreed, on the same draws, as a share of its "
-            f"revenue as agreed. {NOTE}"
-        )
-        yield Table(f"{design}: what each stress costs", ["Stress", *parties], rows, note)
-
-
-def _hurt(cell: xr.Dataset) -> str:
-    share, error = float(cell["surplus_difference_share"]), float(cell["surplus_difference_share_se"])
-    if share == error == 0:
-        return "no change"
-    return share_lost(share, error, sign=True, decimals=_DECIMALS)
+        made = stress.table(found.sel(design=design), f"{design}: what each stress costs", _DECIMALS)
+        yield replace(made, note=_NOTE)

@@ -13,6 +13,7 @@ from typing import Any
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
 from ...numerals import plain
+from ..figure import DIGITS_NOTE, percentage
 from . import otherwise, sections
 from .answer import answer, carried, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
@@ -20,8 +21,6 @@ from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
 from .glossary import GLOSSARY
-from .names import EVERY_FIGURE, percentage
-from .rounding import AT_MOST, NOTE
 from .terms import budget_table
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -61,8 +60,6 @@ def html_of(contents: Contents) -> str:
         hurt=picture_of(otherwise.CHART, contents, "hurt") if otherwise.CHART.is_for(contents) else None,
         budgets=budget_table(contents) if contents.agreed is not None else None,
         how_read=how_read(contents),
-        every_figure=EVERY_FIGURE,
-        at_most=AT_MOST,
         pictures=list(pictures(contents)),
         explorer=explored,
         box=(WIDTH, HEIGHT),
@@ -73,7 +70,7 @@ def html_of(contents: Contents) -> str:
         limits=LIMITS,
         glossary=GLOSSARY,
         percentage=percentage,
-        note=NOTE,
+        note=DIGITS_NOTE,
         style=_read("report.css"),
         script=script,
         script_hash=_hash(script),

@@ -1,76 +1,111 @@
-"""The tables of a report: what was found."""
+"""The tables of a report: what was found. The page and the workbook show the same ones."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import xarray as xr
 
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
-from .answer import minimum_told
+from ..answers.comparison import Party, Settled, settled_at
+from ..answers.shared import NO_EXCLUSION, minimum_population
+from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
+from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
-from .names import NO_EXCLUSION, figure, percentage
-from .rounding import NOTE, exact
-from .tables import Table
 
 FIGURES = (
     ("mean_cost", "Mean cost of a year"),
-    ("cv", "Coefficient of variation"),
+    ("cv", "Year-to-year risk (coefficient of variation)"),
     ("tvar", "Mean of the costliest 5% of years"),
 )
-"""What is told of the retained cost, besides the chance of an overspend."""
+"""What is shown of the retained cost, besides the chance of an overspend."""
 
 WORST_LEVEL = 0.95
 """Level of the mean of the costliest 5% of years."""
 
 PARTY_FIGURES = (
-    ("expected_surplus", "Expected surplus"),
-    ("sd_surplus", "Standard deviation"),
-    ("worst_surplus", "1 year in 20 is worse than"),
-    ("p_loss", "Chance of a loss"),
-    ("risk_share", "Share of the risk"),
+    "Average result",
+    "Standard deviation",
+    "1 year in 20 is below",
+    "Chance of a loss",
+    "Share of the risk",
 )
-"""What is told of each party."""
+"""What is shown of each party."""
 
 REMOVED_FIGURES = (
     ("cost_removed_share", "of the cost"),
     ("patients_above_share", "of the patients"),
-    ("variance_removed_share", "of the variance of the total"),
+    ("variance_removed_share", "of year-to-year variance"),
 )
-"""What is told of what a rule takes out."""
+"""What is shown of what a rule takes out."""
 
-_NOTE = NOTE
 _NOT_REACHED = (
-    " “Over” the largest size simulated: it is not enough, and where what hits everybody at once exceeds the "
-    "target, no size is."
+    " “Over” the largest size simulated: it is not enough, and where shocks that hit everybody exceed the target, no "
+    "size is."
 )
-_BOUND_NOTE = f"{_NOTE} < and > give a 95% bound where the event was never, or always, seen."
+_RULE = "Cap on a patient’s cost"
+
+
+def figure(cell: xr.Dataset, name: str, currency: str) -> Figure:
+    """One figure of a summary, as a percentage or as money."""
+    value, error = float(cell[name]), float(cell[f"{name}_se"])
+    if name == "p_overspend":
+        return chance(value, error, cell["p_overspend_interval"].values)
+    if cell[name].attrs.get("units") == "1":
+        return percent(value, error)
+    return amount(value, error, currency)
+
+
+# ── how large ────────────────────────────────────────────────────────────────────────────────────
+
+
+def minimum_told(contents: Contents, margin: float, position: int) -> Figure:
+    """The smallest population and its interval, for one margin and threshold."""
+    sizes = contents.summary["population_size"].values
+    return minimum_population(contents.minimum(margin), position, int(sizes[-1]), int(sizes[0]))
 
 
 def minimum_table(contents: Contents) -> Table:
-    """The smallest population for each threshold (rows) and margin (columns, the one that was asked for first)."""
-    asked = contents.target.margin
-    margins = [asked, *(margin for margin in MARGINS if margin != asked)]
-    rows = [
-        [name, *(minimum_told(contents, margin, at) for margin in margins)]
-        for at, name in enumerate(contents.thresholds)
-    ]
+    """The smallest population for each threshold (rows) and margin (columns, ascending)."""
+    margins = sorted({contents.target.margin, *MARGINS})
+    found = [[minimum_told(contents, margin, at) for margin in margins] for at in range(len(contents.thresholds))]
+    endless = any(cell.value == float("inf") for row in found for cell in row)
     return Table(
-        f"Smallest population at which an overspend has a chance of at most {percentage(contents.target.at_most)}",
-        ["Patient-level rule", *(f"above {percentage(margin)}" for margin in margins)],
-        rows,
-        "People; 95% interval in brackets, rounded outwards. Read off the simulated sizes."
-        + (_NOT_REACHED if any(cell.startswith("over ") for row in rows for cell in row) else ""),
+        [_RULE, *(f"above {percentage(margin)}" for margin in margins)],
+        [[name, *row] for name, row in zip(contents.thresholds, found, strict=True)],
+        f"Smallest population with a chance of at most {percentage(contents.target.at_most)} of an overspend",
+        note="People; 95% interval in brackets. Interpolated between the sizes simulated."
+        + (_NOT_REACHED if endless else ""),
         stacked=True,
     )
+
+
+def target_table(contents: Contents, answer: xr.Dataset) -> Table:
+    """The smallest population by accepted chance (rows) and threshold (columns)."""
+    smallest, largest = int(answer.attrs["smallest"]), int(answer.attrs["largest"])
+    rows: Rows = [
+        [
+            str(percentage(float(level))),
+            *(
+                minimum_population(answer.isel(at_most=k), at, largest, smallest)
+                for at in range(len(contents.thresholds))
+            ),
+        ]
+        for k, level in enumerate(answer["at_most"].values)
+    ]
+    title = f"Smallest population by the accepted chance of {contents.target.overspend}"
+    below = "People; 95% interval in brackets. Interpolated between the sizes simulated."
+    return Table(["Chance of at most", *contents.thresholds], rows, title, note=below, stacked=True)
+
+
+# ── by population ────────────────────────────────────────────────────────────────────────────────
 
 
 def chance_table(contents: Contents, margin: float) -> Table:
     """The chance of an overspend by population (rows) and threshold (columns)."""
     cells = [(place.summary.sel(margin=margin), "p_overspend") for place in contents.places]
-    return _by_place(contents, f"Chance of {overspend(margin)}", cells, _BOUND_NOTE)
+    return _by_place(contents, f"Chance of {overspend(margin)}", cells)
 
 
 def chance_tables(contents: Contents) -> Iterator[Table]:
@@ -82,52 +117,73 @@ def figure_tables(contents: Contents) -> Iterator[Table]:
     """The other figures of the explorer, a table for each."""
     for name, title in FIGURES:
         cells = [(level_of(place.summary), name) for place in contents.places]
-        yield _by_place(contents, f"{title}, after exclusion", cells, _NOTE)
+        yield _by_place(contents, f"{title}, after exclusion", cells)
+
+
+def place_table(contents: Contents) -> Table:
+    """Every population and rule: the chance of an overspend, and the other figures."""
+    rows: Rows = []
+    for place in contents.places:
+        for at, rule in enumerate(contents.thresholds):
+            cell = level_of(place.summary.isel(threshold=at))
+            over = figure(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
+            others = (figure(cell, name, contents.currency) for name, _ in FIGURES)
+            rows.append([*_place(place, contents), rule, over, *others])
+    units = ["Unit"] if contents.units is not None else []
+    heads = [title if name == "cv" else f"{title} ({contents.currency})" for name, title in FIGURES]
+    title = f"Chance of {contents.target.overspend}, and the year’s cost"
+    return Table([*units, "Population (people)", _RULE, "Chance", *heads], rows, title, note="After exclusion.")
+
+
+def _place(place: Place, contents: Contents) -> list[Cell]:
+    known = place.summary.coords
+    size = float(known["unit_size"] if "unit_size" in known else known["population_size"])
+    unit = [str(known["unit"].item()) if "unit" in known else ""] if contents.units is not None else []
+    return [*unit, people(size)]
 
 
 def luck_table(contents: Contents) -> Table:
-    """The figures behind the picture of luck by size: simulated, and exact where they are known."""
+    """The figures behind the picture of luck by size: exact where they are known, else simulated."""
     summary = contents.summary
     exact_cv = summary["exact_sd"] / summary["exact_mean"]
-    rows = []
+    rows: Rows = []
     for p, place in enumerate(contents.places[: summary.sizes["population_size"]]):
-        row = [place.label]
+        row: list[Cell] = [place.label]
         for d in range(summary.sizes["threshold"]):
             known = float(exact_cv.isel(population_size=p, threshold=d))
-            told = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(told if math.isnan(known) else f"{told} (exact: {exact(known)})")
+            drawn = figure(place.summary.isel(threshold=d), "cv", contents.currency)
+            row.append(drawn if known != known else exact_share(known))
         rows.append(row)
+    title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     return Table(
-        "Coefficient of variation of the retained cost",
-        ["Population", *contents.thresholds],
-        rows,
-        _NOTE,
-        stacked=True,
+        ["Population", *contents.thresholds], rows, title, note="Calculated without simulation where possible."
     )
+
+
+def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
+    """Quantiles of the overspend by population, at the highest threshold."""
+    last = answer.isel(threshold=-1)
+    rows: Rows = []
+    for p, size in enumerate(answer["population_size"].values):
+        cell = last.isel(population_size=p)
+        pairs = zip(cell["overspend"].values, cell["overspend_se"].values, strict=True)
+        rows.append([f"{people(float(size))} people", *(percent(float(v), float(e)) for v, e in pairs)])
+    levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
+    below = f"Retained cost / budget − 1, {contents.thresholds[-1]}. {note()}"
+    return Table(["Population", *levels], rows, "Overspend by population", note=below, stacked=True)
 
 
 def removed_table(contents: Contents) -> Table:
     """What each threshold takes out, at the largest population."""
-    place, positions = removed_at(contents)
-    rows = [
-        [
-            contents.thresholds[at],
-            *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in REMOVED_FIGURES),
-        ]
-        for at in positions
-    ]
-    return Table(
-        f"Share that each rule takes out, at {place.label}",
-        ["Patient-level rule", *(title for _, title in REMOVED_FIGURES)],
-        rows,
-        f"{_NOTE} Of the patients: those who cost more than the threshold.",
-    )
-
-
-def removed_at(contents: Contents) -> tuple[Place, list[int]]:
-    """The largest population, and the positions of the rules that take something out."""
     place = contents.places[contents.summary.sizes["population_size"] - 1]
-    return place, [at for at, name in enumerate(contents.thresholds) if name != NO_EXCLUSION]
+    rows: Rows = [
+        [name, *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in REMOVED_FIGURES)]
+        for at, name in enumerate(contents.thresholds)
+        if name != NO_EXCLUSION
+    ]
+    title = f"Effect of each cap: share that it takes out, at {place.label}"
+    below = "Of the patients: those who cost more than the threshold."
+    return Table([_RULE, *(title for _, title in REMOVED_FIGURES)], rows, title, note=below)
 
 
 def level_of(summary: xr.Dataset) -> xr.Dataset:
@@ -135,41 +191,28 @@ def level_of(summary: xr.Dataset) -> xr.Dataset:
     return summary.sel(quantile_level=WORST_LEVEL)
 
 
-def _by_place(contents: Contents, caption: str, cells: list[tuple[xr.Dataset, str]], note: str) -> Table:
-    rows = [
+def _by_place(contents: Contents, title: str, cells: list[tuple[xr.Dataset, str]]) -> Table:
+    rows: Rows = [
         [
             place.label,
             *(figure(cell.isel(threshold=d), name, contents.currency) for d in range(len(contents.thresholds))),
         ]
         for place, (cell, name) in zip(contents.places, cells, strict=True)
     ]
-    return Table(caption, ["Population", *contents.thresholds], rows, note)
+    return Table(["Population", *contents.thresholds], rows, title)
 
 
 # ── designs ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def party_rows(compared: xr.Dataset, currency: str) -> list[list[str]]:
-    """A row for each party that takes part: its figures in the order of `PARTY_FIGURES`.
-
-    Parameters
-    ----------
-    compared : xarray.Dataset
-        What `compare` gave, at one design, population and threshold.
-    currency : str
-    """
-    return [
-        [party, *(figure(cell, name, currency) for name, _ in PARTY_FIGURES)] for party, cell in parties_of(compared)
-    ]
+def party_rows(settled: Settled) -> Rows:
+    """A row for each party that takes part: its figures in the order of `PARTY_FIGURES`."""
+    return [[party.name, *_party(party)] for party in settled.parties]
 
 
-def parties_of(compared: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """Each party that takes part in a design, and its figures."""
-    worst = compared.isel(quantile_level=0)
-    for party in compared["party"].values:
-        cell = worst.sel(party=party)
-        if any(float(cell[name]) for name in ("expected_payment", "expected_cost_borne", "expected_surplus")):
-            yield str(party), cell
+def _party(party: Party) -> list[Figure]:
+    money = [party.expected, party.money("sd_surplus"), party.money("worst_surplus")]
+    return [*money, party.share("p_loss"), party.share("risk_share")]
 
 
 def design_tables(contents: Contents) -> Iterator[Table]:
@@ -177,14 +220,9 @@ def design_tables(contents: Contents) -> Iterator[Table]:
     place = contents.places[contents.summary.sizes["population_size"] - 1]
     if place.compared is None:
         return
-    compared = at_threshold(place.compared, -1)
-    for design in contents.designs:
-        rows = party_rows(compared.sel(design=design.name), contents.currency)
-        rule = contents.rule_of(design.name, -1)
-        caption = f"{design.name}: each party’s year among {place.label}, {rule}"
-        bounded = any(cell.startswith(("<", ">")) for row in rows for cell in row[1:])
-        head = ["Party", *(title for _, title in PARTY_FIGURES)]
-        yield Table(caption, head, rows, _BOUND_NOTE if bounded else _NOTE)
+    for settled in settled_at(at_threshold(place.compared, -1)):
+        title = f"{settled.design}: each party’s year among {place.label}, {contents.rule_of(settled.design, -1)}"
+        yield Table(["Party", *PARTY_FIGURES], party_rows(settled), title)
 
 
 def at_threshold(compared: xr.Dataset, position: int) -> xr.Dataset:
@@ -196,4 +234,4 @@ def reference_note(contents: Contents) -> str:
     """What was added to compare with, where something was."""
     if not contents.designs or contents.designs[0].name != STATUS_QUO:
         return ""
-    return f"“{STATUS_QUO}” is there to compare with: tariff and block, half of the money in blocks (assumed)."
+    return f"“{STATUS_QUO}” is added for comparison: tariff and block, half of the money in blocks (assumed)."

@@ -12,10 +12,9 @@ import xarray as xr
 from ...base import Term, fields_of
 from ...contracts.design import Design
 from ...contracts.parties import Party
-from ..text import full_money, money, people
+from ..figure import amount, exact_share, full_money, money, pence, people, percent, percentage
+from ..tables import Cell, Rows, Table
 from .gather import Contents
-from .rounding import amount, exact, given, percent
-from .tables import Table
 
 _APART = ("name", "expresses", "parties")
 """Fields of a design that stand elsewhere than in the table of its terms."""
@@ -30,7 +29,7 @@ def budget_table(contents: Contents) -> Table:
     assert contents.agreed is not None
     size = float(contents.summary["population_size"][-1])
     found = contents.agreed.isel({dim: -1 for dim in ("population_size", "threshold") if dim in contents.agreed.dims})
-    rows = [
+    rows: Rows = [
         [design.name, contents.rule_of(design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
         for design in contents.designs
     ]
@@ -44,25 +43,27 @@ def budget_table(contents: Contents) -> Table:
         "Difference",
     ]
     note = (
-        "A year. Exact, but for a budget that varies from year to year: its mean ± one standard error. Budget by "
+        "A year; of a budget that varies from year to year, its mean. Budget by "
         "contract: what is set for the cost that the rule keeps, loading and discount included, and where the amount "
         "is for all cost, less what the rule is expected to take out. It is not what providers receive in the end: "
         "shares, limits and outcomes move money between the parties, as the picture and the tables below show. "
         "Expected cost: the mean of what the rule keeps."
     )
-    return Table(f"Budget by contract and expected cost, at {people(size)} people", head, rows, note)
+    return Table(head, rows, f"Budget by contract and expected cost, at {people(size)} people", note=note)
 
 
-def _budget_row(cell: xr.Dataset, size: float, contents: Contents) -> list[str]:
+def _budget_row(cell: xr.Dataset, size: float, contents: Contents) -> list[Cell]:
     budget, error, cost = (float(cell[name]) for name in ("budget", "budget_se", "expected_cost"))
-    varies = error > 0
-    told = amount(budget, error, contents.currency) if varies else money(budget, contents.currency, figures=4)
-    a_head, currency = budget / size, contents.currency
-    head = amount(a_head, error / size, currency) if varies else full_money(a_head, currency, 2)
+    varies, currency = error > 0, contents.currency
+    told: list[Cell] = [
+        amount(budget, error, currency) if varies else money(budget, currency, figures=4),
+        amount(budget / size, error / size, currency) if varies else pence(budget / size, currency),
+    ]
     if not math.isfinite(cost):
-        return [told, head, "—", "—", "—"]
-    above = percent(budget / cost - 1, error / cost, sign=True) if varies else exact(budget / cost - 1, sign=True)
-    return [told, head, money(cost, contents.currency, figures=4), full_money(cost / size, contents.currency, 2), above]
+        return [*told, "—", "—", "—"]
+    over = budget / cost - 1
+    above = percent(over, error / cost, sign=True) if varies else exact_share(over, sign=True)
+    return [*told, money(cost, currency, figures=4), pence(cost / size, currency), above]
 
 
 def term_tables(designs: Sequence[Design], currency: str) -> Iterator[Table]:
@@ -75,11 +76,14 @@ def term_tables(designs: Sequence[Design], currency: str) -> Iterator[Table]:
         ISO 4217 code.
     """
     for design in designs:
-        rows = [row for name, value, meaning in _said(design) for row in _rows(name, value, meaning, design, currency)]
+        rows: Rows = [
+            row for name, value, meaning in _said(design) for row in _rows(name, value, meaning, design, currency)
+        ]
         if not design.terms:
             rows.append(["Terms", "none", "The provider keeps every saving and bears every overspend."])
         note = f"{design.expresses.rstrip('.')}. As given." if design.expresses else "As given."
-        yield Table(f"Designs: who pays what under {design.name}", ["Term", "Value", "Meaning"], rows, note, prose=True)
+        title = f"Designs: who pays what under {design.name}"
+        yield Table(["Term", "Value", "Meaning"], rows, title, note=note, prose=True)
         yield _parties(design, currency)
 
 
@@ -93,7 +97,7 @@ def _said(term: Term) -> Iterator[tuple[str, Any, str]]:
             yield name, value, meaning.replace("`", "").replace("_", " ")
 
 
-def _rows(name: str, value: Any, meaning: str, design: Design, currency: str) -> Iterator[list[str]]:
+def _rows(name: str, value: Any, meaning: str, design: Design, currency: str) -> Iterator[list[Cell]]:
     """A row for a figure; for a term, a row that names it and one for each of its fields."""
     if isinstance(value, tuple) and value and isinstance(value[0], Term):
         for number, part in enumerate(value, start=1):
@@ -113,14 +117,14 @@ def _parties(design: Design, currency: str) -> Table:
     """Each party's part in funding, delivering and settling; what says nothing of any party has no column."""
     said = [{name: (value, meaning) for name, value, meaning in _said(party)} for party in design.parties]
     shown = [name for name in Party.model_fields if name != "name" and any(name in one for one in said)]
-    rows = [
+    rows: Rows = [
         [party.name, *(_told(*one[name], design.year, currency) if name in one else "—" for name in shown)]
         for party, one in zip(design.parties, said, strict=True)
     ]
     meanings = {name: meaning for one in said for name, (_, meaning) in one.items()}
     note = " ".join(f"{_words(name)}: {meanings[name][0].lower()}{meanings[name][1:]}" for name in shown)
     head = ["Party", *map(_words, shown)]
-    return Table(f"Parties of {design.name}", head, rows, f"As given. {note}")
+    return Table(head, rows, f"Parties of {design.name}", note=f"As given. {note}")
 
 
 def _told(value: Any, meaning: str, year: int, currency: str) -> str:
@@ -145,8 +149,8 @@ def _number(value: float, meaning: str, currency: str) -> str:
     if _MONEY.search(meaning) and "annual cost" in meaning and value <= 1:
         return f"percentile {100 * value:g}"
     if _MONEY.search(meaning):
-        return full_money(value, currency, 0 if value == round(value) else 2)
-    return given(value) if _SHARE.search(meaning) else f"{value:,.10g}".replace("-", "−")
+        return str(full_money(value, currency, 0 if value == round(value) else 2))
+    return str(percentage(value)) if _SHARE.search(meaning) else f"{value:,.10g}".replace("-", "−")
 
 
 def _singular(name: str) -> str:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
 from ...base import SimulatorError
 from ...files import check_writable, write_whole
-from ..text import sign_of
+from ..figure import Cell, Figure, people, sign_of
+from ..tables import Table
 from .answer import answer_text, how_read
 from .assumptions import LIMITS, assumption_tables, provenance
-from .figures import Cell, Figure, FigureTable, figure_tables
 from .gather import Contents
 from .glossary import GLOSSARY
-from .long import LONG, long_rows
-from .names import EVERY_FIGURE
-from .tables import Number, Table
+from .long import WIDTH, WIDTHS, long_table
+from .otherwise import stress_tables
+from .sections import design_tables, minimum_table, place_table, removed_table
 
 _LONGEST = 32_767  # characters in a cell
 _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
@@ -39,9 +40,6 @@ _WORDS: dict[str, dict[str, Any]] = {
 _PAPER_A4 = 9
 _MANY = 20
 """Rows from which a table of the summary can be filtered."""
-
-_PENCE = 1_000
-"""Amounts below this are given to the penny."""
 
 _SUMMARY_WIDTHS = (26, 22, 26)
 _TYPE = 11
@@ -91,11 +89,11 @@ class _Workbook:
         self._summary()
         self._long()
         self._words("Scenario", list(assumption_tables(self.contents)))
-        limits = [[Number(str(k), k, "people"), limit] for k, limit in enumerate(LIMITS, start=1)]
-        told = Table("Limits", ["No.", "What this cannot tell you"], limits, prose=True)
+        limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(LIMITS, start=1)]
+        told = Table(["No.", "Limitation"], limits, "Limitations", prose=True)
         self._words("Provenance", [provenance(self.contents), told])
-        words = [[word.term, word.meaning] for word in GLOSSARY]
-        self._words("Glossary", [Table("", ["Word", "Meaning"], words, prose=True)])
+        words: list[list[Cell]] = [[word.term, word.meaning] for word in GLOSSARY]
+        self._words("Glossary", [Table(["Word", "Meaning"], words, prose=True)])
         self.book.close()
 
     def _sheet(self, name: str, widths: Sequence[int], repeated: int) -> Any:
@@ -115,12 +113,12 @@ class _Workbook:
     # ── the summary ──
 
     def _summary(self) -> None:
-        tables = list(figure_tables(self.contents))
+        tables = [table.apart() for table in _summary_tables(self.contents)]
         widest = max(len(table.head) for table in tables)
         sheet = self._sheet("Summary", [*_SUMMARY_WIDTHS[:widest], *[13] * (widest - len(_SUMMARY_WIDTHS))], 0)
         sheet.hide_gridlines(2)
         said = ((str(self.contents.summary.attrs["title"]), "title"), (answer_text(self.contents), "lead"),
-                (f"{how_read(self.contents)} {EVERY_FIGURE}", "note"))  # fmt: skip
+                (how_read(self.contents), "note"))  # fmt: skip
         for row, (text, form) in enumerate(said):
             self._line(sheet, row, widest - 1, text, form)
         sheet.freeze_panes(1, 1)
@@ -135,9 +133,9 @@ class _Workbook:
         size = _WORDS[form].get("font_size", _TYPE)
         sheet.set_row(row, _LINE * size * _lines(text, sum(self.widths[: last + 1]) * _TYPE / size))
 
-    def _figures(self, sheet: Any, row: int, table: FigureTable, last: int) -> int:
+    def _figures(self, sheet: Any, row: int, table: Table, last: int) -> int:
         """A table of figures with its caption; gives the row below it."""
-        self._text(sheet, row, 0, table.caption, "heading")
+        self._text(sheet, row, 0, table.title, "heading")
         if table.note:
             self._line(sheet, row + 1, last, table.note, "note")
         self._named_table(sheet, row + 2, table.head, table.rows, filtered=len(table.rows) > _MANY)
@@ -148,7 +146,10 @@ class _Workbook:
 
     def _figure(self, sheet: Any, row: int, column: int, cell: Cell) -> None:
         if isinstance(cell, Figure):
-            sheet.write_number(row, column, cell.value, self._number_format(cell.form, cell.decimals))
+            if math.isfinite(cell.value) and not cell.is_bound:
+                sheet.write_number(row, column, cell.value, self._number_format(cell.unit, cell.decimals))
+            else:
+                self._text(sheet, row, column, cell.text, "text" if column else "label")
         elif cell:
             self._text(sheet, row, column, cell, "text" if column else "label")
 
@@ -165,20 +166,21 @@ class _Workbook:
 
     def _table(self, sheet: Any, row: int, table: Table, wrapped: bool = False) -> int:
         """A table of words and given numbers with its caption; gives the row below it."""
-        for said, form in ((table.caption, "heading"), (table.note, "plain note")):
+        for said, form in ((table.title, "heading"), (table.note, "plain note")):
             if said:
                 self._text(sheet, row, 0, said, form)
                 row += 1
         self._named_table(sheet, row, table.head, table.rows, prose=wrapped)
         for number, cells in enumerate(table.rows, start=row + 1):
             for column, cell in enumerate(cells):
-                if isinstance(cell, Number):
-                    form = self._number_format(cell.form, _decimals(cell), "left" if wrapped else "")
+                if isinstance(cell, Figure) and math.isfinite(cell.value):
+                    form = self._number_format(cell.unit, cell.decimals, "left" if wrapped else "")
                     sheet.write_number(number, column, cell.value, form)
                 else:
-                    self._text(sheet, number, column, cell, "label" if not column else "wrapped" if wrapped else "text")
+                    told = "label" if not column else "wrapped" if wrapped else "text"
+                    self._text(sheet, number, column, str(cell or ""), told)
             if wrapped:
-                sheet.set_row(number, _LINE * _TYPE * max(map(_lines, cells, self.widths)))
+                sheet.set_row(number, _LINE * _TYPE * max(map(_lines, map(str, cells), self.widths)))
         return row + 1 + len(table.rows) + 2
 
     def _named_table(
@@ -200,19 +202,19 @@ class _Workbook:
     # ── every figure ──
 
     def _long(self) -> None:
-        rows = long_rows(self.contents)
-        sheet = self._sheet("Long", [width for _, width in LONG], 0)
+        heads, rows = long_table(self.contents)
+        sheet = self._sheet("Long", [WIDTHS.get(head, WIDTH) for head in heads], 0)
         sheet.freeze_panes(1, 1)
-        self._named_table(sheet, 0, [head for head, _ in LONG], rows, name="LongTable", filtered=True)
+        self._named_table(sheet, 0, heads, rows, name="LongTable", filtered=True)
         for number, cells in enumerate(rows, start=1):
             for column, cell in enumerate(cells):
                 self._figure(sheet, number, column, cell)
 
     # ── cells ──
 
-    def _number_format(self, form: str, decimals: int, side: str = "") -> Any:
+    def _number_format(self, unit: str, decimals: int, side: str = "") -> Any:
         """The format of a number: by currency, and with so many decimals."""
-        code = _code(form, decimals, self.contents.currency)
+        code = _code(unit, decimals, self.contents.currency)
         if code + side not in self.formats:
             set_to = {"align": side, "indent": 1} if side else {}
             self.formats[code + side] = self.book.add_format({"num_format": code, "valign": "top"} | set_to)
@@ -223,25 +225,31 @@ class _Workbook:
         sheet.write_string(row, column, text[:_LONGEST], self.formats[form])
 
 
-def _code(form: str, decimals: int, currency: str) -> str:
+def _summary_tables(contents: Contents) -> Iterator[Table]:
+    """What the summary shows, in its order."""
+    if contents.has_sizes:
+        yield minimum_table(contents)
+    yield place_table(contents)
+    removed = removed_table(contents)
+    yield from [removed] if removed.rows else []
+    yield from design_tables(contents)
+    if contents.stressed is not None:
+        yield from (table for table in stress_tables(contents) if not table.prose)
+
+
+def _code(unit: str, decimals: int, currency: str) -> str:
     """Excel's code of a number format."""
     places = f".{'0' * decimals}" if decimals else ""
-    if form == "share":
+    if unit == "1":
         return f"0{places}%"
-    if form == "money":
-        return f'"{sign_of(currency)}"#,##0{places}'
-    return f"0{places}" if form == "number" else "#,##0"
-
-
-def _decimals(number: Number) -> int:
-    """As many decimals as the number was given with."""
-    told = number.rstrip("%kmbn")
-    return len(told.partition(".")[2]) if number.form in ("share", "number") else 2 if abs(number.value) < _PENCE else 0
+    if unit == "people":
+        return "#,##0"
+    return f"0{places}" if unit == "number" else f'"{sign_of(currency)}"#,##0{places}'
 
 
 def _head_forms(rows: Sequence[Sequence[Any]], columns: int, prose: bool) -> list[str]:
     """How each head is set: as the values below it."""
-    counts = [not prose and any(isinstance(row[k], Figure | Number) for row in rows) for k in range(columns)]
+    counts = [not prose and any(isinstance(row[k], Figure) for row in rows) for k in range(columns)]
     return ["number head" if counts[k] else "head" if k else "label head" for k in range(columns)]
 
 

@@ -1,0 +1,281 @@
+"""Who gains and who loses under each design: a verdict on each in words, then a table of its parties."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ...contracts.design import STATUS_QUO
+from ...contracts.exclusion import rule_from
+from ...settlement.compare import comparison_json
+from ..figure import UNKNOWN, Figure, amount, chance, exact_amount, is_alike, people, percent, percentage
+from ..tables import Page, Rows, Table
+from .kind import Kind
+from .shared import simulated, threshold_label, too_few, with_origin
+
+LEAST_TOLD_SHARE = 0.005
+"""Share of the risk from which a verdict mentions a party."""
+
+_MOST_PARTIES = 3
+_FEWEST = 10
+"""Replicates below which no spread is told."""
+
+_TOO_FAR = 5.0
+"""Standard errors between a simulated and an exact figure that chance does not explain."""
+
+
+class Party(NamedTuple):
+    """One party's year under one design, at one population and threshold: scalars of a comparison."""
+
+    name: str
+    cell: xr.Dataset
+    currency: str
+
+    def value(self, name: str) -> float:
+        """A figure as a number; NaN where it is not there, or too few years were simulated to tell a spread."""
+        unspread = self.cell.attrs["replicates"] < _FEWEST and name.startswith(("sd_", "worst_", "risk_"))
+        return math.nan if name not in self.cell or unspread else float(self.cell[name])
+
+    def money(self, name: str) -> Figure:
+        """Money with its error."""
+        return amount(self.value(name), self.value(f"{name}_se"), self.currency)
+
+    def share(self, name: str) -> Figure:
+        """A fraction with its error; of a chance that was never seen, or always, the 95% bound."""
+        value, error = self.value(name), self.value(f"{name}_se")
+        if is_alike(error) or not name.startswith("p_"):
+            return percent(value, error)
+        unseen = float(self.cell.attrs["unseen_bound"])
+        bounds = (1 - unseen, unseen) if value in (0.0, 1.0) else (math.nan, math.nan)
+        return chance(value, error, bounds)
+
+    @property
+    def expected(self) -> Figure:
+        """The expected surplus: exact where that is known, else simulated."""
+        return self._known("exact_surplus", "expected_surplus")
+
+    @property
+    def difference(self) -> Figure:
+        """The same less that under the first design."""
+        return self._known("exact_difference", "surplus_difference")
+
+    def _known(self, exact: str, drawn: str) -> Figure:
+        known = self.value(exact)
+        return self.money(drawn) if math.isnan(known) else exact_amount(known, self.currency)
+
+    @property
+    def risk(self) -> float:
+        """Share of the risk, 0 where it is not known."""
+        share = self.value("risk_share")
+        return 0.0 if math.isnan(share) else share
+
+
+class Settled(NamedTuple):
+    """One design at one population and threshold."""
+
+    design: str
+    label: str
+    """The design's name, with its rule where it was swept over several thresholds."""
+    parties: tuple[Party, ...]
+    cell: xr.Dataset
+
+
+def settled_at(compared: xr.Dataset, size: int = -1) -> Iterator[Settled]:
+    """Each design, at each threshold that it was swept over, at one population."""
+    place = next((dim for dim in ("population_size", "unit") if dim in compared.dims), None)
+    chosen = compared if place is None else compared.isel({place: size})
+    for design in chosen["design"].values:
+        one = chosen.sel(design=design)
+        placed = _by_threshold(one)
+        for cell in placed:
+            if parties := tuple(_present(cell)):
+                yield Settled(str(design), _label(compared, str(design), cell, len(placed) > 1), parties, cell)
+
+
+def _by_threshold(one: xr.Dataset) -> list[xr.Dataset]:
+    """A design at each threshold that it was swept over; once where it has a threshold of its own."""
+    if "threshold" not in one["expected_surplus"].dims:
+        return [one]
+    own = "design_threshold" in one.coords and not math.isnan(float(one["design_threshold"]))
+    return [one.isel(threshold=at) for at in ([-1] if own else range(one.sizes["threshold"]))]
+
+
+def _present(cell: xr.Dataset) -> Iterator[Party]:
+    """The parties that take part: those with anything to their name."""
+    worst = cell.sel(quantile_level=0.05) if 0.05 in cell["quantile_level"].values else cell.isel(quantile_level=0)
+    currency = str(cell.attrs.get("currency", ""))
+    for name in cell["party"].values:
+        party = worst.sel(party=name)
+        figures = ("expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus")
+        if any(float(party[figure]) for figure in figures):
+            yield Party(str(name), party, currency)
+
+
+def _label(compared: xr.Dataset, design: str, cell: xr.Dataset, several: bool) -> str:
+    if not several:
+        return design
+    raw = {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))}
+    unit, currency = str(compared["threshold"].attrs.get("units", "")), str(compared.attrs.get("currency", ""))
+    rule = rule_from(raw[design])
+    return f"{design}, {rule.label(float(cell['threshold']), lambda one: threshold_label(one, unit, currency))}"
+
+
+def page(compared: xr.Dataset) -> Page:
+    """The comparison of designs at the largest population."""
+    from ...analysis.designs.exact_comparison import with_exact
+
+    compared = with_exact(compared)
+    known, designs = compared.attrs, list(settled_at(compared))
+    largest = designs[0].cell.coords.get("population_size")
+    where = "" if largest is None else f" at {people(float(largest))} people"
+    parts: list[Table | str] = [f"Each party's year{where}"]
+    parts += [_table(one, compared) for one in designs]
+    parts += [*_events(compared), *_protection(compared), _notes(compared)]
+    warnings = [*too_few(known["replicates"]), *_apart(compared)]
+    made = simulated(Page(str(known.get("title", "")), verdicts(compared), parts, warnings))
+    return with_origin(made, known)
+
+
+def _apart(compared: xr.Dataset) -> list[str]:
+    """A warning where the draws do not bear out what was worked out without them."""
+    off = float(compared.attrs.get("exact_check", math.nan))
+    if not off >= _TOO_FAR:
+        return []
+    return [
+        f"A simulated expected surplus is {off:.1f} standard errors from the exact one: a few years decide it, so "
+        "simulate more; if it stays so, one of the two is wrong."
+    ]
+
+
+def _table(settled: Settled, compared: xr.Dataset) -> Table:
+    lost = f"chance of a loss over {percentage(float(compared.attrs['loss_over']))} of revenue"
+    exact = any(not math.isnan(party.value("exact_surplus")) for party in settled.parties)
+    head = ["party", "average result", *(["simulated"] if exact else []), "standard deviation", "1 year in 20 is below",
+            "chance of a loss", lost, "share of risk", f"change from {compared['design'].values[0]}"]  # fmt: skip
+    lines: Rows = [
+        [
+            party.name,
+            party.expected,
+            *([party.money("expected_surplus")] if exact else []),
+            party.money("sd_surplus"),
+            party.money("worst_surplus"),
+            party.share("p_loss"),
+            party.share("p_loss_over"),
+            party.share("risk_share"),
+            party.difference,
+        ]
+        for party in settled.parties
+    ]
+    first = settled.design == str(compared["design"].values[0])
+    shown = slice(-1) if first else slice(None)  # nothing differs from itself
+    return Table(head[shown], [line[shown] for line in lines], settled.label)
+
+
+_EVENTS = {"party_limit_bound": "loss limit applied", "gate_missed": "minimum savings rate not reached"}
+
+
+def _events(compared: xr.Dataset) -> list[Table]:
+    lines: Rows = [
+        [str(place["design"].values), _event(str(place["event"].values)), _share_of(place, "p_triggered", compared)]
+        for place in _occurring(compared, "p_triggered")
+    ]
+    return [Table(["design", "event", "chance"], lines, "What was triggered", labels=2)] if lines else []
+
+
+def _event(name: str) -> str:
+    return _EVENTS.get(name, name.replace("_", " "))
+
+
+def _share_of(place: xr.Dataset, name: str, compared: xr.Dataset) -> Figure:
+    return Party("", place.assign_attrs(compared.attrs), "").share(name)
+
+
+def _protection(compared: xr.Dataset) -> list[Table]:
+    name, currency = "expected_protection_cost", str(compared.attrs.get("currency", ""))
+    if name not in compared:
+        return []
+    lines: Rows = [
+        [str(place["design"].values), amount(float(place[name]), float(place[f"{name}_se"]), currency)]
+        for place in _occurring(compared, name)
+    ]
+    return (
+        [Table(["design", "a year"], lines, "Cost of protection beyond the excess it is expected to pay")]
+        if lines
+        else []
+    )
+
+
+def _occurring(compared: xr.Dataset, name: str) -> Iterator[xr.Dataset]:
+    """The places, at the largest population, at which a figure is above 0."""
+    found = compared[[name, f"{name}_se"]]
+    found = found.isel({dim: -1 for dim in ("population_size", "unit") if dim in found.dims})
+    return (found.isel(place) for place in _places(found[name]))
+
+
+def _places(found: xr.DataArray) -> Iterator[dict[Any, int]]:
+    for place in np.argwhere(found.values > 0):
+        yield {dim: int(at) for dim, at in zip(found.dims, place, strict=True)}
+
+
+def _notes(compared: xr.Dataset) -> str:
+    off, reference = float(compared.attrs["imbalance"]), str(compared["design"].values[0])
+    balance = (
+        "none" if off == 0 else f"{off:.0e} of the budget (rounding)" if off < 1e-9 else f"{off:.1e} of the budget"
+    )
+    notes = f"Every design is settled on the same simulated years. Largest imbalance of the accounts: {balance}."
+    if math.isfinite(check := float(compared.attrs.get("exact_check", math.nan))):
+        notes += (
+            "\nAverage results are calculated without simulation where possible; the simulated ones are their check: "
+            f"at most {check:.1f} standard errors apart, over all designs, parties and populations."
+        )
+    if reference == STATUS_QUO:
+        notes += f"\n{STATUS_QUO!r} is added for comparison: tariff and block, half of the money in blocks (assumed)."
+    return notes
+
+
+def verdicts(compared: xr.Dataset, most: int = _MOST_PARTIES) -> list[str]:
+    """A sentence for each design at the largest population: who carries the risk, and what it means for each party."""
+    return [verdict(one, most) for one in settled_at(compared)]
+
+
+def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
+    """Who carries the risk under one design."""
+    parties = settled.parties
+    carrying = sorted((p for p in parties if abs(p.risk) >= LEAST_TOLD_SHARE), key=lambda party: -abs(party.risk))
+    if not carrying:
+        unknown = any(math.isnan(party.value("risk_share")) for party in parties)
+        return f"{settled.label}: {f'who carries the risk is {UNKNOWN}' if unknown else 'nobody carries any risk'}."
+    told = [_carries(party) for party in carrying[:most]]
+    if len(carrying) > most:
+        others = carrying[most:]
+        told.append(
+            f"{', '.join(party.name for party in others)} {'carries' if len(others) == 1 else 'carry'} the rest"
+        )
+    return f"{settled.label}: {'; '.join(told)}."
+
+
+def _carries(party: Party) -> str:
+    return (
+        f"{party.name} carries {party.share('risk_share').brief} of the risk (average result {party.expected.brief}; a "
+        f"loss in {_losing(party)}; 1 year in 20 is below {party.money('worst_surplus').brief})"
+    )
+
+
+def _losing(party: Party) -> str:
+    """In how many years; in words where every simulated year went the same way."""
+    if is_alike(party.value("p_loss_se")) and not 0 < party.value("p_loss") < 1:
+        return "every simulated year" if party.value("p_loss") else "no simulated year"
+    return f"{party.share('p_loss').brief} of years"
+
+
+def as_json(compared: xr.Dataset) -> dict[str, Any]:
+    """The comparison as JSON has it."""
+    return comparison_json(compared) | {"verdicts": verdicts(compared)}
+
+
+KIND = Kind(page, known_by=("risk_share",), json=as_json)

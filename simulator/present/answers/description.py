@@ -1,0 +1,275 @@
+"""What a scenario implies, exactly and before shocks: in words, then tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..figure import UNKNOWN, Cell, Figure, full_money, plain_number
+from ..figure import exact_percent as exact_percent
+from ..tables import Page, Rows, Table
+from ..tidy import stacked, tidy_records
+from .shared import NO_EXCLUSION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXACT = "Calculated from the distributions, without simulation"
+_NAMED = 3  # segments that a shock hits; of more only their number is told
+
+
+def page(described: Mapping[str, Any]) -> Page:
+    """What a scenario implies, with the verdict in words first.
+
+    Parameters
+    ----------
+    described : mapping
+        As `describe` returns it.
+    """
+    money = Money(described.get("currency", ""))
+    parts: list[Table | str] = [
+        people_table(described, money),
+        threshold_table(described, money),
+        _segments(described, money),
+        _shocks(described),
+        *_correlations(described),
+        *_parameter_sets(described, money),
+        *_rare_services(described, money),
+        f"{EXACT} and before shocks. Money is {money.unit} for one person and one year.",
+    ]
+    return Page(described.get("title", "Cost model"), _verdict(described, money), parts)
+
+
+def long_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
+    """What a scenario implies, as a long table.
+
+    Parameters
+    ----------
+    described : mapping
+        As `describe` returns it.
+    **known : object
+        Further columns.
+    """
+    unit = _units(f"{described.get('currency') or 'money'} per person and year")
+    keys = ("title", "currency", "membership")
+    alone = {key: value for key, value in described.items() if key not in keys}
+    tops = [{"people_share": float(q), "top_share": share} for q, share in described["top_share"].items()]
+    lists = (([alone], ()), (tops, ("people_share",)), (described["thresholds"], ("threshold", "percentile")),
+             (described["segments"], ("name", "family")), (described["shocks"], ("name",)),
+             (described["rare_services"], ("name",)))  # fmt: skip
+    about = ("people", "concentration", "thresholds", "segments", "shocks", "rare services")
+    parts = zip(about, lists, strict=True)
+    return stacked([tidy_records(rows, names, unit, **known, about=what) for what, (rows, names) in parts if rows])
+
+
+def _units(money: str) -> Callable[[str], str]:
+    amounts = ("mean", "sd", "mean_below", "mean_price", "cost_a_head", "rare_cost_in_scope", "rare_cost_out_of_scope")
+    return lambda key: money if key in amounts else "money²" if key.startswith("variance_b") else "1"
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _verdict(d: Mapping[str, Any], money: Money) -> list[str]:
+    return [
+        f"A person costs {money.show(d['mean'])} a year on average; {share(d['zero_share'])} cost nothing, and the "
+        f"costliest 5% carry {share(d['top_share']['0.05'])} of cost.",
+        _spread(d),
+        _explained(d),
+        _membership(d, money),
+    ]
+
+
+def _explained(d: Mapping[str, Any]) -> str:
+    """What the segments explain; beside what English formulas explain, where the scenario is in pounds."""
+    if len(d["segments"]) == 1:
+        return "There is one segment: nothing tells beforehand who will be costly."
+    told = f"The segments explain {share(d['r_squared'])} of the variance between people."
+    if d.get("currency") != "GBP":
+        return told
+    published = d["published_r_squared"]
+    return (
+        f"{told} For comparison, of the NHS's formulas age and sex explain {share(published['age and sex'])}, "
+        f"diagnoses {share(published['diagnoses'])} (Dixon et al. 2011, England)."
+    )
+
+
+def _spread(d: Mapping[str, Any]) -> str:
+    if d["cv"] == "inf":
+        return "One person's cost has an infinite variance: only capped cost has a spread."
+    return f"One person's cost has a standard deviation of {number(d['cv'])} times its mean."
+
+
+def _membership(d: Mapping[str, Any], money: Money) -> str:
+    taken = f"{money.show(d['variance_between_segments'] ** 0.5)} a head (standard deviation)"
+    if d["membership"] == "sampled":
+        return f"The case mix is drawn: a budget adjusted for it would take {taken} of spread between segments out."
+    return f"The case mix is fixed, as if the budget were adjusted for it: {taken} of spread between segments is out."
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def people_table(d: Mapping[str, Any], money: Money) -> Table:
+    """What one person costs."""
+    rows: Rows = [
+        ["mean cost a head", money.show(d["mean"])],
+        ["people without cost", share(d["zero_share"])],
+        ["standard deviation of one person's cost", money.show(d["sd"])],
+        ["coefficient of variation", number(d["cv"])],
+    ]
+    rows += [[f"share of cost of the costliest {float(q):.0%}", share(part)] for q, part in d["top_share"].items()]
+    rows.append(["share of cost of the cheaper half", share(d["bottom_half_share"])])
+    return Table((), rows)
+
+
+def threshold_table(d: Mapping[str, Any], money: Money) -> Table:
+    """What lies above each threshold, and what is kept below it."""
+    head = [
+        "threshold",
+        "people above",
+        "cost above",
+        "one person's variance above",
+        "mean kept",
+        "cv kept",
+        "R² of segments",
+    ]
+    rows: Rows = [
+        [
+            _threshold(row, money),
+            *(["nobody", "nothing", "nothing"] if row["threshold"] == "inf" else _above(row)),
+            money.show(row["mean_below"]),
+            number(row["cv"]),
+            share(row["r_squared"]),
+        ]
+        for row in d["thresholds"]
+    ]
+    shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
+    return Table(head[shown], [row[shown] for row in rows])
+
+
+def _above(row: Mapping[str, Any]) -> list[Cell]:
+    shares = share(row["p_above"], digits=3), share(row["share_of_cost_above"], digits=2)
+    return [*shares, share(row["share_of_variance_above"])]
+
+
+def _threshold(row: Mapping[str, Any], money: Money) -> str:
+    amount = row["threshold"]
+    shown = "by segment" if amount is None else NO_EXCLUSION if amount == "inf" else str(money.show(amount))
+    return shown if row["percentile"] is None else f"{row['percentile']:g} ({shown})"
+
+
+def _segments(d: Mapping[str, Any], money: Money) -> Table:
+    head = ["segment", "people", "cost", "mean a head", "users", "cv", "family", "tail index"]
+    rows = [
+        [
+            row["name"],
+            share(row["share_of_people"], digits=2),
+            share(row["share_of_cost"], digits=2),
+            money.show(row["mean"]),
+            share(row["p_user"]),
+            number(row["cv"]),
+            row["family"],
+            "none" if row["tail_index"] == "inf" else number(row["tail_index"]),
+        ]
+        for row in d["segments"]
+    ]
+    return Table(head, rows)
+
+
+def _shocks(d: Mapping[str, Any]) -> Table | str:
+    if not d["shocks"]:
+        return "No shocks: all variation is luck."
+    head = ["shock, not in the figures above", "cv"]
+    rows: Rows = [[shock["name"], share(shock["cv"])] for shock in d["shocks"]]
+    together: list[Cell] = ["together", share(d["shock_cv"])]
+    if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
+        head, together = [*head, "comes", "hits"], [*together, "", ""]
+        rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
+    return Table(head, [*rows, together])
+
+
+def _when(shock: Mapping[str, Any]) -> str:
+    if "probability" not in shock:
+        return "every year"
+    return f"{share(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
+
+
+def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:
+    hit = shock.get("segments") or ()
+    if len(hit) <= _NAMED:
+        return ", ".join(hit) or "everybody"
+    services = " and rare services" if d["rare_services"] else ""
+    return f"{len(hit)} of {len(d['segments']) + len(d['rare_services'])} segments{services}"
+
+
+def _correlations(d: Mapping[str, Any]) -> list[str]:
+    pairs = d["shock_correlations"]
+    if not pairs:
+        return []
+    told = "; ".join(f"'{one}' with '{other}' {pair['value']:+g}" for pair in pairs for one, other in [pair["between"]])
+    return [f"Correlations of the shocks' normal scores: {told}."]
+
+
+def _parameter_sets(d: Mapping[str, Any], money: Money) -> list[str]:
+    if "parameter_sets" not in d:
+        return []
+    doubt = d["parameter_sets"]
+    told = f"{doubt['number']} parameter sets: a mean of {money.show(doubt['mean'])} over them"
+    return [f"{told}, standard deviation {money.show(doubt['mean_sd'])}; all other figures are the central ones."]
+
+
+def _rare_services(d: Mapping[str, Any], money: Money) -> list[Table]:
+    if not d["rare_services"]:
+        return []
+    head = ["rare service, not in the figures above", "per 100,000", "mean price", "cost a head", "paid by the budget"]
+    rows: Rows = [
+        [
+            row["name"],
+            f"{row['rate_per_100k']:g}",
+            money.show(row["mean_price"]),
+            money.show(row["cost_a_head"], digits=2),
+            "yes" if row["in_scope"] else "no",
+        ]
+        for row in d["rare_services"]
+    ]
+    totals: Rows = [
+        [f"together, {words}", "", "", money.show(d[key], digits=2), ""]
+        for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
+    ]
+    return [Table(head, [*rows, *totals])]
+
+
+# ── form ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Money:
+    """Money in one currency."""
+
+    def __init__(self, currency: str) -> None:
+        self.currency = currency
+        self.unit = currency or "the scenario's currency"
+
+    def show(self, value: float | str | None, digits: int = 0) -> Figure:
+        if value is None or isinstance(value, str):
+            return Figure(*_unbounded(value), unit=self.currency)
+        return full_money(value, self.currency, digits)
+
+
+def share(value: float, digits: int = 1) -> Figure:
+    """A fraction as a percentage."""
+    return exact_percent(value, digits)
+
+
+def number(value: float | str | None) -> Figure:
+    """A bare number of three decimals."""
+    if value is None or isinstance(value, str):
+        return Figure(*_unbounded(value), unit="number")
+    return plain_number(value, ".3f")
+
+
+def _unbounded(value: str | None) -> tuple[float, str]:
+    if value is None:
+        return math.nan, UNKNOWN
+    return (-math.inf, "−infinite") if value == "-inf" else (math.inf, "infinite")

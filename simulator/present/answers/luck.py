@@ -1,0 +1,62 @@
+"""Was last year luck: where an observed overspend stands among all the years that could have been."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ..figure import Figure, exact_percent, in_years, people, percent, percentage
+from ..tables import Cell, Page, Table
+from .kind import Kind
+from .shared import RuleName, rule_names, simulated, with_origin
+
+
+def page(answer: xr.Dataset) -> Page:
+    """Where an observed overspend stands, in a sentence for each risk, and a table."""
+    names, known = rule_names(answer), answer.attrs
+    overspend = exact_percent(known["overspend"], sign=True)
+    title = f"Was it luck? Observed: {overspend} of the budget, {people(known['members'])} people"
+    rows = [
+        [name.label, str(risk), *_row(answer.isel(threshold=position).sel(risk=risk))]
+        for position, name in enumerate(names)
+        for risk in answer["risk"].values
+    ]
+    head = ["cap on a patient's cost", "risk", "percentile", "a gap this large, either way",
+            f"range of {percentage(known['confidence'])} of years"]  # fmt: skip
+    told = [_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), names[-1]) for risk in answer["risk"].values]
+    made = Page(title, told, [Table(head, rows, labels=2)])
+    return with_origin(simulated(made) if _is_drawn(answer) else made, known)
+
+
+def _is_drawn(answer: xr.Dataset) -> bool:
+    return str(answer.attrs["method"]) == "simulated"
+
+
+def _row(cell: xr.Dataset) -> list[Cell]:
+    percentile, p = float(cell["percentile"]), float(cell["p_two_sided"])
+    if not _is_drawn(cell):
+        return [exact_percent(percentile, 1), exact_percent(p, 1), _range(cell)]
+    error = float(cell["drawn_percentile_se"])
+    return [percent(percentile, error), percent(p, 2 * error), _range(cell)]
+
+
+def _range(cell: xr.Dataset) -> str:
+    low, high = (exact_percent(float(bound), 1, sign=True) for bound in cell["expected_range"].values)
+    return f"{low} to {high}"
+
+
+def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
+    p = float(cell["p_two_sided"])
+    low, high = (float(bound) for bound in cell["expected_range"].values)
+    inside = low <= cell.attrs["overspend"] <= high
+    can = f"{risk} alone can explain it" if risk == "luck" else f"{risk} can explain it"
+    verdict = can if inside else can.replace(" can ", " can hardly ")
+    often: Figure | str = exact_percent(p, 1) if p > 1e-6 else "hardly any"
+    years = f" ({in_years(p)})" if in_years(p) else ""
+    usual = percentage(cell.attrs["confidence"])
+    return (
+        f"{name.opening}, {verdict}: a gap this large, either way, occurs in {often} of years{years}; {usual} of years "
+        f"lie between {_range(cell).replace(' to ', ' and ')}."
+    )
+
+
+KIND = Kind(page, known_by=("p_two_sided",), over=("threshold", "risk"))

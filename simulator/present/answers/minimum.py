@@ -1,0 +1,96 @@
+"""How large must the population be: the smallest for each cap or design, its interval, and the exact answer."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from ...analysis.statistics.statistic import STATISTICS
+from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
+from ..tables import Cell, Page, Table
+from .kind import Kind
+from .shared import RuleName, each, ends, not_asked, rule_names, to_three, with_origin
+
+
+def page(answer: xr.Dataset) -> Page:
+    """The smallest population for each threshold or design, its interval and the exact engine's answer."""
+    dim = "threshold" if "threshold" in answer.dims else "design"
+    names = rule_names(answer) if dim == "threshold" else [_of_design(str(name)) for name in answer[dim].values]
+    simulated = answer.attrs["method"] == "simulated"
+    found = list(zip(names, each(answer, dim), strict=True))
+    checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
+    rows = [[name.label, *_row(cell, simulated, checked)] for name, cell in found]
+    head = ["cap on a patient's cost" if dim == "threshold" else dim]
+    head += (["exact", "simulated"] if checked else ["people"]) + (["95% interval"] if simulated else [])
+    table = Table([*head, "risk left however large"], rows, f"Smallest population with a {asked(answer)}")
+    places = range(len(found)) if dim == "design" else ends(len(found))
+    verdict = [_sentence(*found[at]) for at in sorted(places, key=lambda at: not _never(found[at][1]))]
+    how = [] if simulated else ["Calculated without simulation."]
+    parts: list[Table | str] = [table, *how, *not_asked(answer.attrs)]
+    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, parts), answer.attrs)
+
+
+def asked(answer: xr.Dataset) -> str:
+    """What was asked of the population, in words."""
+    known = answer.attrs
+    told = STATISTICS[known["statistic"]].words(known.get("level"), percentage)
+    return f"{told} of at most {percentage(known['at_most'])}"
+
+
+def _of_design(name: str) -> RuleName:
+    """What a design is called, in tables and in sentences."""
+    return RuleName(name, f"under {name!r}")
+
+
+def _never(cell: xr.Dataset) -> bool:
+    """Whether the risk that is common to all misses the target, so that no population is large enough."""
+    return float(cell["systematic_alone"]) > float(cell.attrs["at_most"])
+
+
+def _sentence(name: RuleName, cell: xr.Dataset) -> str:
+    if _never(cell):
+        alone = exact_percent(float(cell["systematic_alone"]), 1)
+        return f"{name.opening}, no population is large enough: system-wide shocks alone give {alone}."
+    number, exact = (float(cell[figure]) for figure in ("minimum_population", "exact_minimum_population"))
+    known = cell.attrs
+    leads = number if math.isnan(exact) else exact
+    if math.isinf(leads):
+        return f"{name.opening}, not even {people(known['largest'])} people, the largest size tried, are enough."
+    if leads == 0:
+        return f"{name.opening}, {people(known['smallest'])} people, the smallest size tried, are already enough."
+    said = f"{name.opening}, {to_three(leads)} people are enough"
+    if known["method"] != "simulated":
+        return f"{said}."
+    sure = percentage(known["confidence"])
+    if math.isnan(exact):
+        return f"{said} ({sure} interval: {_interval(cell)})."
+    return f"{said} (simulated: {_size(number, cell)}, {sure} interval {_interval(cell)})."
+
+
+def _interval(cell: xr.Dataset) -> str:
+    low, high = (str(_size(float(bound), cell)) for bound in cell["minimum_population_interval"].values)
+    return low if low == high else f"{low} to {high}"
+
+
+def _row(cell: xr.Dataset, simulated: bool, checked: bool) -> list[Cell]:
+    exact = [_size(float(cell["exact_minimum_population"]), cell, exact=True)] if checked else []
+    alone = float(cell["systematic_alone"])
+    risk: Cell = UNKNOWN if math.isnan(alone) else "none" if alone == 0 else exact_percent(alone)
+    drawn = [_interval(cell)] if simulated else []
+    return [*exact, _size(float(cell["minimum_population"]), cell), *drawn, risk]
+
+
+def _size(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
+    """People, or in words what the sizes tried cannot tell."""
+    made = to_three(number)
+    if math.isinf(number):
+        text = "none is enough" if exact else f"over {people(answer.attrs['largest'])}"
+    elif number == 0:
+        text = f"{people(answer.attrs['smallest'])} or fewer"
+    else:
+        return made
+    return Figure(number, text, unit="people")
+
+
+KIND = Kind(page, known_by=("exact_minimum_population",), over=("threshold",))

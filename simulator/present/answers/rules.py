@@ -1,0 +1,49 @@
+"""Which kind of cut leaves the least risk: exclusion rules that remove the same expected cost."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from ..figure import exact_percent, pence, people
+from ..tables import Page, Rows, Table
+from .kind import Kind
+from .shared import each, threshold_label
+
+
+def page(compared: xr.Dataset) -> Page:
+    """Exclusion rules that remove the same expected cost, the one that leaves the least risk first in words."""
+    known, currency = compared.attrs, compared.attrs["currency"]
+    cells = list(each(compared, "rule"))
+    rows: Rows = [
+        [
+            str(cell["rule"].values),
+            _threshold(float(cell["rule_threshold"]), currency),
+            pence(float(cell["removed_pmpy"]), currency),
+            exact_percent(float(cell["cv_retained"])),
+            exact_percent(float(cell["variance_removed_share"]), 1),
+            pence(float(cell["price_pmpy"]), currency),
+        ]
+        for cell in cells
+    ]
+    head = ["rule", "from", "removes a head", "cv of retained cost", "variance removed", "price a head"]
+    title = (
+        f"{people(known['members'])} people; price: of a pool of {people(known['pool_members'])} people, loading of "
+        f"{known['k']:g} standard deviations"
+    )
+    possible = [cell for cell in cells if math.isfinite(float(cell["cv_retained"]))]
+    verdict = []
+    if possible:
+        least = min(possible, key=lambda cell: float(cell["cv_retained"]))
+        cv = exact_percent(float(least["cv_retained"]))
+        verdict = [f"Least risk is left by: {least['rule'].values}, a coefficient of variation of {cv}."]
+    parts: list[Table | str] = [Table(head, rows, title), "Calculated without simulation."]
+    return Page("Which exclusion rule leaves the least risk?", verdict, parts)
+
+
+def _threshold(amount: float, currency: str) -> str:
+    return "—" if math.isnan(amount) else threshold_label(amount, currency, currency)
+
+
+KIND = Kind(page, known_by=("rule_threshold",), over=("rule",))

@@ -1,0 +1,165 @@
+"""A run: how large is large enough, then risk, chances and what each cap takes out."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ...analysis.size.grid import minimum_on_grid
+from ..figure import Figure, money, percent, percentage
+from ..tables import Page, Rows, Table
+from ..tidy import cells, kept
+from .kind import Kind
+from .shared import (
+    NO_EXCLUSION,
+    RuleName,
+    ends,
+    figure_table,
+    minimum_population,
+    people_enough,
+    place_label,
+    place_of,
+    provenance,
+    rule_names,
+    rules,
+    simulated,
+    too_few,
+    worst_place,
+)
+
+_KEPT = (
+    "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
+    "simulator_version", "draws_version", "tables_hash",
+)  # fmt: skip
+
+
+def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05) -> Page:
+    """The answer of one run, its tables and its check."""
+    margin = chosen_margin(summary, margin)
+    overspend = f"Chance of overspending by more than {percentage(margin)} of the budget"
+    tables = [
+        figure_table(summary, "cv", "Year-to-year risk: standard deviation of retained cost, as a share of its mean"),
+        figure_table(summary, "p_overspend", overspend, margin=margin),
+        *([removed_table(summary)] if set(rules(summary)) != {NO_EXCLUSION} else []),
+    ]
+    sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
+    answers = [answer_table(summary, margin, at_most)] if sized and seen else []
+    verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
+    parts: list[Table | str] = [*answers, *tables]
+    made = simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
+    return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
+
+
+def chosen_margin(summary: xr.Dataset, margin: float | None) -> float:
+    """The margin asked for; 3% where it is there, else the first."""
+    from ...base import SimulatorError
+
+    margins = [float(one) for one in summary["margin"].values]
+    chosen = (0.03 if 0.03 in margins else margins[0]) if margin is None else margin
+    if chosen not in margins:
+        raise SimulatorError("margin", chosen, "is not in the summary", f"ask summarise for margins=({chosen},)")
+    return chosen
+
+
+def _warnings(summary: xr.Dataset) -> list[str]:
+    known = summary.attrs
+    told = [known["check_sentence"]] if known["check"] == "failed" else []
+    told += too_few(known["replicates"])
+    if known.get("stopped_by") == "max_replicates":
+        told.append("Stopped at the limit of simulated years: not every 95% interval is as narrow as asked.")
+    return told
+
+
+def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
+    """How many people are needed, without a cap and with the lowest."""
+    found, sizes = _minima(summary, margin, at_most), summary["population_size"].values
+    told = [
+        f"{found[at][0].sentence}, {people_enough(found[at][1], int(sizes[0]), int(sizes[-1]))}"
+        for at in ends(len(found))
+    ]
+    asked = f"To keep the chance of overspending by more than {percentage(margin)} of the budget at or below"
+    return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
+
+
+def _unseen(at_most: float) -> str:
+    return (
+        f"How large the population must be cannot be estimated: too few years were simulated to see a chance of "
+        f"{percentage(at_most)}."
+    )
+
+
+def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[RuleName, Figure]]:
+    answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
+    sizes = summary["population_size"].values
+    return [
+        (name, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
+        for position, name in enumerate(rule_names(summary))
+    ]
+
+
+def _chance(summary: xr.Dataset, margin: float) -> str:
+    """The chance of an overspend, or between which two it lies over the units."""
+    place = place_of(summary)
+    cell = summary.sel(margin=margin).isel(threshold=-1)
+    both = dict.fromkeys(worst_place(cell, "p_overspend"))
+    values, errors = cell["p_overspend"].values, cell["p_overspend_se"].values
+    told = [f"{percent(float(values[k]), float(errors[k]))} {_in_place(place, cell[place].values[k])}" for k in both]
+    asked = f"The chance of overspending by more than {percentage(margin)} of the budget"
+    return f"{asked}, {rule_names(summary)[-1].sentence}: {', '.join(told)}."
+
+
+def _in_place(place: str, value: object) -> str:
+    return f"at {place_label(place, value)} people" if place == "population_size" else f"in {value}"
+
+
+def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
+    """How large the population must be, for each threshold."""
+    rows: Rows = [[name.label, number] for name, number in _minima(summary, margin, at_most)]
+    question = (
+        f"Smallest population with a chance of at most {percentage(at_most)} of overspending by more than "
+        f"{percentage(margin)} (95% interval)"
+    )
+    return Table(["cap on a patient's cost", "people"], rows, question)
+
+
+def removed_table(summary: xr.Dataset) -> Table:
+    """What each threshold takes out, at the largest population."""
+    place = place_of(summary)
+    last = summary.isel({place: -1})
+    figures = (
+        ("cost removed", "cost_removed_share"),
+        ("patients above it", "patients_above_share"),
+        ("year-to-year variance removed", "variance_removed_share"),
+    )
+    rows: Rows = [
+        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(rules(summary)))]
+        for name, key in figures
+    ]
+    where = place_label(place, summary[place].values[-1])
+    at = f"{where} people" if place == "population_size" else where
+    return Table(["share of", *rules(summary)], rows, f"Effect of each cap, at {at}")
+
+
+def _share(cell: xr.Dataset, key: str, label: str) -> Figure | str:
+    return "nothing" if label == NO_EXCLUSION else percent(float(cell[key]), float(cell[f"{key}_se"]))
+
+
+def _origin(summary: xr.Dataset) -> str:
+    known = summary.attrs
+    capitation = known.get("capitation_pmpy")
+    budget = (
+        f"The budget is a capitation of {money(capitation, known['currency'])} a head."
+        if capitation
+        else "The budget is the expected retained cost."
+    )
+    stopped = (
+        "Simulated until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
+    )
+    return f"{stopped}{known['check_sentence']}\n{budget}\n{provenance(known)}"
+
+
+def as_json(summary: xr.Dataset) -> dict[str, object]:
+    """The summary as JSON has it: one row a population and threshold."""
+    return kept(summary, _KEPT) | {"cells": cells(summary, (place_of(summary), "threshold"))}
+
+
+KIND = Kind(page, known_by=("p_overspend", "cv_se"), json=as_json)

@@ -1,0 +1,71 @@
+"""`simulator calibrate`: from summary figures to a cost family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..option_types import Amount, Fraction, Ratio, Shares
+from ..shell import Rendered, Verb, check_forms, clear_errors, emit, outputs
+
+
+def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, float], ...]) -> dict[float, float]:
+    return dict(given)
+
+
+@click.command(cls=Verb)
+@click.option(
+    "--family",
+    default=None,
+    help="lognormal, gamma, weibull, pareto, lomax, gpd, burr, gengamma or gb2; all side by side without it.",
+)
+@click.option(
+    "--mean", type=Amount(above=0), required=True, help="Mean annual cost a head, people without cost included."
+)
+@click.option(
+    "--p-user",
+    type=Fraction(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of people with any cost.",
+)
+@click.option(
+    "--cv", type=Ratio(min=0, min_open=True), default=None, help="Coefficient of variation of a person's annual cost."
+)
+@click.option(
+    "--top-share",
+    type=Shares(),
+    multiple=True,
+    callback=_share,
+    help="Share of cost of the costliest people: 0.05=0.514.",
+)
+@click.option("--currency", default="GBP", show_default=True)
+@outputs
+def calibrate(
+    family: str | None,
+    mean: float,
+    p_user: float,
+    cv: float | None,
+    top_share: dict[float, float],
+    currency: str,
+) -> None:
+    """Find the cost family that has these summary figures.
+
+    Example: simulator calibrate --family lognormal --mean 952 --p-user 0.85 --top-share 0.05=0.514
+    """
+    with clear_errors():
+        from ....analysis.statistics.describe import compare_families, describe_calibration
+        from ...answers.calibration import calibration_rows, families_table, page
+
+        check_forms()
+        targets: dict[str, Any] = {"mean": mean, "p_user": p_user, "cv": cv, "top_share": top_share}
+        if family is None:
+            rows = compare_families(**targets)
+            made = Rendered(
+                lambda: families_table(rows, currency), lambda: rows, lambda: calibration_rows(rows, currency)
+            )
+        else:
+            one = describe_calibration(family, **targets)
+            made = Rendered(lambda: page(one, currency), lambda: one, lambda: calibration_rows([one], currency))
+        emit(made)

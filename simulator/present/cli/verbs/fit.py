@@ -1,0 +1,161 @@
+"""The verb `fit`: from a table of costs to a cost model."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ....base import SimulatorError
+from ..option_types import Amount, Fraction, Several, Whole
+from ..row_options import layout_of, row_options
+from ..shell import (
+    Rendered,
+    Verb,
+    check_forms,
+    check_output,
+    check_picture,
+    clear_errors,
+    emit,
+    outputs,
+    without_display,
+    write_picture,
+)
+
+if TYPE_CHECKING:
+    from ....fitting.fit import FittedModel
+
+
+@click.command(cls=Verb)
+@click.argument("costs", type=click.Path())
+@click.option("--cost", help="Column of cost, or several with commas, which are added up.")
+@click.option("--bands", is_flag=True, help="COSTS holds band_low, band_high, n and total instead of rows.")
+@click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
+@click.option("--weight", help="Column of weights: how many people a row stands for.")
+@click.option("--exposure", help="Column of the part of the year covered, in --exposure-unit.")
+@click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
+@click.option(
+    "--minimum-exposure",
+    type=Fraction(0, 1),
+    default=0.0,
+    help="Drop rows covered for less than this fraction of a year.",
+)
+@click.option("--person", help="Column of ids, to keep a person's years together; not kept.")
+@click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
+@click.option("--exclude-service", default="", help="Columns of services to take out of the cost, with commas.")
+@click.option("--negative", type=click.Choice(["refuse", "zero", "net"]), default="refuse", show_default=True)
+@click.option(
+    "--family",
+    default="auto",
+    show_default=True,
+    help="auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.",
+)
+@click.option("--tail-above", type=Amount(above=0), help="Cost at which the tail starts; chosen by segment without it.")
+@click.option("--thresholds", type=Several(Amount()), help="Costs at which the fit is judged: 25000,50000.")
+@click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)
+@click.option("--currency", default="GBP", show_default=True)
+@click.option(
+    "--sets", type=Whole(min=0), default=100, show_default=True, help="Parameter sets, to tell doubt from luck."
+)
+@click.option(
+    "--smallest-count", type=Whole(), default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
+)
+@click.option(
+    "--allow-identifying",
+    is_flag=True,
+    help="Let --where and --segment go by ids, costs or near-unique columns: asked again and again, that finds single "
+    "patients.",
+)
+@click.option("--seed", type=Whole(min=0), default=1, show_default=True)
+@row_options
+@click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
+@click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
+@click.option(
+    "--parameter-uncertainty", is_flag=True, help="The scenario refers to the model of --out and draws under its sets."
+)
+@click.option("--size", type=Several(Whole(min=1)), help="Population sizes of the scenario: 1000,10000.")
+@click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
+@click.option("--curves", type=click.Path(), help="Write what these pictures show to this netCDF file, for `plot`.")
+@outputs
+def fit(
+    costs: str,
+    out: str | None,
+    scenario: str | None,
+    parameter_uncertainty: bool,
+    size: Any,
+    plot: str | None,
+    curves: str | None,
+    bands: bool,
+    **options: Any,
+) -> None:
+    """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
+
+    No patient's cost, id or count below ten is printed or written; counts are to the nearest five.
+
+    Example: simulator fit costs.csv --cost total --segment band --out model.toml
+    """
+    with clear_errors():
+        from ....costs.model_file import refuse_bills
+        from ...answers import fit as shown
+
+        check_forms(costs)
+        check_output("--out", out, costs)
+        check_output("--scenario", scenario, costs)
+        check_output("--curves", curves, costs)
+        if plot is not None:
+            check_picture(plot, costs)
+        if parameter_uncertainty and not (out and scenario):
+            raise SimulatorError(
+                "--parameter-uncertainty", None, "needs a model and a scenario", "add --out, --scenario"
+            )
+        model = _fitted(costs, bands, options)
+        if out or scenario:
+            refuse_bills(model.population)
+        if plot:
+            _write_plot(model, plot)
+        if curves:
+            _write_curves(model, curves)
+        if out:
+            model.to_toml(out)
+        if scenario:
+            model.to_scenario_toml(scenario, **_scenario_parts(size, out if parameter_uncertainty else None, scenario))
+        made = Rendered(lambda: shown.page(model), lambda: shown.as_json(model), lambda: shown.fit_rows(model))
+        emit(made, out, scenario, plot, curves)
+
+
+def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, Any]:
+    parts: dict[str, Any] = {"sizes": size} if size else {}
+    if model is None:
+        return parts
+    beside = os.path.relpath(model, os.path.dirname(scenario) or os.curdir).replace(os.sep, "/")
+    return parts | {"model": beside, "parameter_uncertainty": True}
+
+
+def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
+    from ....fitting.fit import fit as fit_rows
+    from ....fitting.fit import fit_bands
+
+    rows = layout_of(options)
+    if bands:
+        kept = ("segment", "membership", "currency", "sets", "smallest_count", "seed")
+        return fit_bands(costs, **{name: options[name] for name in kept}, **rows)
+    if not options["cost"]:
+        raise SimulatorError("--cost", None, "is missing", "name the columns of cost: --cost total")
+    return fit_rows(costs, **options, **rows)
+
+
+def _write_plot(model: FittedModel, path: str) -> None:
+    without_display()
+    from ...plots.fit_diagnostics import fit_diagnostics
+
+    write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
+
+
+def _write_curves(model: FittedModel, path: str) -> None:
+    from importlib import metadata
+
+    from ....ledger import save
+
+    version = metadata.version("capitation-risk")
+    save(model.curves.assign_attrs(currency=model.currency, simulator_version=version), path)

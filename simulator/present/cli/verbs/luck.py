@@ -1,0 +1,30 @@
+"""`simulator luck`: was last year's deviation luck?"""
+
+from __future__ import annotations
+
+import click
+
+from ..option_types import Fraction, Whole
+from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+
+
+@click.command(cls=Verb)
+@click.argument("scenario")
+@click.option("--members", type=Whole(min=1), required=True, help="People, for one year.")
+@click.option("--overspend", type=Fraction(), required=True, help="Observed cost / budget − 1, such as 0.04.")
+@click.option(
+    "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of the years in the usual range."
+)
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
+def luck(scenario: str, members: int, overspend: float, confidence: float, out: str | None) -> None:
+    """Was last year's deviation luck?
+
+    Example: simulator luck configs/east_sussex_shock.toml --members 30000 --overspend 0.04
+    """
+    with clear_errors():
+        from ....analysis.luck.luck import luck as stands
+
+        check_written(scenario, out)
+        answer = stands(load_with(scenario, None, None), members, overspend, confidence=confidence)
+        emit_kept(answer, out)

@@ -1,0 +1,142 @@
+"""`simulator plot`: any picture from a file that another verb wrote."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from ....base import SimulatorError
+from ..option_types import Amount, Fraction, Whole
+from ..shell import (
+    Rendered,
+    Verb,
+    check_forms,
+    check_output,
+    check_picture,
+    clear_errors,
+    emit,
+    forms,
+    outputs,
+    without_display,
+    write_picture,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...pictures import Picture
+    from ...plot_request import PlotRequest
+
+
+@click.command(cls=Verb)
+@click.argument("source", required=False)
+@click.option("--kind", required=True, help="Which picture; `--kind list` shows all, or those of SOURCE.")
+@click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
+@click.option("--members", type=Whole(min=1), help="People of the population drawn; the largest by default.")
+@click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
+@click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
+              help="Tolerance of the overspend.")  # fmt: skip
+@click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Largest accepted overspend probability.")  # fmt: skip
+@click.option("--design", help="The design drawn; the first by default.")
+@click.option(
+    "--actuals", type=click.Path(), help="Funnel: draw real rows from this CSV file; SOURCE may be a scenario."
+)
+@outputs
+@click.pass_context
+def plot(
+    context: click.Context,
+    source: str | None,
+    kind: str,
+    out: str | None,
+    members: int | None,
+    threshold: float | None,
+    margin: float,
+    at_most: float,
+    design: str | None,
+    actuals: str | None,
+) -> None:
+    """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
+
+    --actuals reads one row a practice, with the columns members and cost (a year) and, where known, expected (cost) and
+    practice (its name).
+
+    Example: simulator plot results/es.nc --kind heat-map -o heat.png
+    """
+    with clear_errors():
+        import xarray as xr
+
+        from ...pictures import PICTURES, drawable, picture_named
+        from ...plot_request import PlotRequest, open_any
+
+        if kind == "list":
+            click.echo(_listed(drawable(PlotRequest(source, open_any(source))) if source else list(PICTURES)))
+            return
+        chosen = picture_named(kind)
+        if source is None or out is None:
+            raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
+        check_forms(source)
+        csv = forms().csv
+        figures = _check_places(out, source, csv)
+        for place in (out, str(figures), csv):
+            check_output("--out", place if place != "-" else None, actuals)
+        _refuse_idle(context, chosen)
+        found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
+        asked = PlotRequest(source, found, members, threshold, margin, at_most, design, actuals)
+        asked.check("population_size", members)
+        asked.check("threshold", threshold)
+        chosen.check(asked)
+        rows = _write(chosen, asked, out, figures)
+        told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
+        emit(Rendered(None, lambda: told, lambda: rows), out, figures)
+
+
+def _listed(names: list[str]) -> str:
+    from ...pictures import PICTURES
+
+    rows = [[kind.name, kind.question, kind.files] for kind in map(PICTURES.__getitem__, names)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    lines = [f"{name:<{widths[0]}}  {question:<{widths[1]}}  {files}" for name, question, files in rows]
+    return "\n".join(lines) or "no picture can be drawn from this file"
+
+
+def _check_places(out: str, source: str, csv: str | None) -> Path:
+    """Where the numbers go; refuses, before any work is done, what cannot be written."""
+    check_picture(out, source, "--out")
+    figures = Path(out).with_suffix(".csv")
+    check_output("--out", str(figures), source)
+    if csv and csv != "-" and os.path.realpath(csv) == os.path.realpath(out):
+        raise SimulatorError("--csv", None, "names the picture", "name another file")
+    return figures
+
+
+def _refuse_idle(context: click.Context, chosen: Picture) -> None:
+    """Refuse options that the picture would not heed."""
+    for name in ("members", "threshold", "margin", "at_most", "design", "actuals"):
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in chosen.takes:
+            option = f"--{name.replace('_', '-')}"
+            raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
+
+
+def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.DataFrame:
+    """Write the picture and its numbers; gives the numbers."""
+    from ....files import write_whole
+    from ...tidy import as_csv
+
+    without_display()
+    try:
+        shown = kind.make(request)
+        axes, rows = kind.draw(shown, request), kind.figures(shown)
+    except (KeyError, IndexError, ValueError) as error:
+        if isinstance(error, SimulatorError) or "gross_cost" in request.found:
+            raise
+        # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
+        raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it anew") from error
+    write_picture(axes, out)
+    write_whole(figures, lambda partial: partial.write_text(as_csv(rows), encoding="utf-8"))
+    return rows

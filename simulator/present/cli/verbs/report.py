@@ -1,0 +1,93 @@
+"""`simulator report`: a report that a board can open, and a workbook for finance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ....base import SimulatorError
+from ..option_types import Fraction
+from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...report.gather import Contents
+
+
+@click.command(cls=Verb)
+@click.argument("results")
+@click.option("--out", "-o", type=click.Path(), help="Write the report to this HTML file.")
+@click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
+@click.option(
+    "--margin",
+    type=Fraction(-1, 10, min_open=True),
+    default=0.03,
+    show_default=True,
+    help="Tolerance of the overspend that the answer is about.",
+)
+@click.option(
+    "--at-most",
+    type=Fraction(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Largest accepted overspend probability.",
+)
+@outputs
+def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
+    """Report what RESULTS, the .nc file of a run, has found: as one HTML file, as an Excel workbook, or as both.
+
+    Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
+    """
+    with clear_errors():
+        from ....ledger import open_ledger
+        from ...report import gather, write_html, write_workbook
+
+        asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
+        wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
+        if not wanted:
+            raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
+        for option, path, ending, _ in wanted:
+            check_output(option, path, results)
+            if not path.lower().endswith(ending):
+                raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
+        check_forms(results)
+        without_display()
+        contents = gather(open_ledger(results), margin, at_most)
+        for _, path, _, write in wanted:
+            write(contents, path)
+        files = {option.removeprefix("--"): path for option, path, *_ in wanted}
+        emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
+        if contents.summary.attrs["check"] == "failed":
+            click.echo(contents.summary.attrs["check_sentence"], err=True)
+            raise SystemExit(3)
+
+
+def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
+    """What was written, the sentence that answers, and the figures in it."""
+    from ...report.answer import answer_text
+
+    summary = contents.summary
+    keep = (
+        "title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version",
+        "draws_version",
+    )  # fmt: skip
+    return {
+        "written": files,
+        "answer": answer_text(contents),
+        "margin": contents.target.margin,
+        "at_most": contents.target.at_most,
+        **{key: summary.attrs[key] for key in keep if key in summary.attrs},
+        "figures": _figures(contents).to_dict("records"),
+    }
+
+
+def _figures(contents: Contents) -> pd.DataFrame:
+    """The figures of the answer in long form: smallest populations, or of one size the chances of an overspend."""
+    from ...tidy import tidy
+
+    if contents.has_sizes:
+        return tidy(contents.minimum(contents.target.margin))
+    names = ["p_overspend", "p_overspend_se", "p_overspend_interval"]
+    return tidy(contents.summary[names].sel(margin=[contents.target.margin]))

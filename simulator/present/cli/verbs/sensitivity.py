@@ -1,0 +1,36 @@
+"""`simulator sensitivity`: which assumption matters most?"""
+
+from __future__ import annotations
+
+import click
+
+from ..option_types import Amount, Fraction, Whole
+from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+
+
+@click.command(cls=Verb)
+@click.argument("scenario")
+@click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
+@click.option("--members", type=Whole(min=1), help="People; the scenario's largest population by default.")
+@click.option(
+    "--threshold", type=Amount(is_threshold=True), help="A point of the scenario's grid; the last by default."
+)
+@click.option("--margin", type=Fraction(), default=0.05, show_default=True, help="Tolerance of p_overspend.")
+@click.option("--points", type=Whole(min=4), default=64, show_default=True, help="A power of 2.")
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
+def sensitivity(
+    scenario: str, statistic: str, members: int | None, threshold: float | None, margin: float, points: int,
+    out: str | None,
+) -> None:  # fmt: skip
+    """Which of the [[ranges]] of SCENARIO matters most?
+
+    Example: simulator sensitivity configs/uncertain.toml --statistic cv --members 50000
+    """
+    with clear_errors():
+        from ....analysis.stress.sensitivity import sensitivity as matters
+
+        check_written(scenario, out)
+        asked = load_with(scenario, None, None)
+        answer = matters(asked, (), statistic, members=members, threshold=threshold, margin=margin, points=points)
+        emit_kept(answer, out)

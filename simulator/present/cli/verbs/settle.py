@@ -1,0 +1,216 @@
+"""`simulator settle`: who pays, keeps and loses what under each design."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ....base import SimulatorError
+from ...tidy import as_csv
+from ..option_types import Fraction, Whole
+from ..row_options import NAMES, layout_of, row_options
+from ..shell import (
+    Rendered,
+    Verb,
+    about,
+    check_forms,
+    check_output,
+    check_picture,
+    clear_errors,
+    emit,
+    forms,
+    load_with,
+    outputs,
+    without_display,
+    write_picture,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ....contracts.design import Design
+    from ....rows.layout import LayoutOptions
+
+
+@click.command(cls=Verb)
+@click.argument("source")
+@click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--reference", help="Design that the others are compared with; the status quo by default.")
+@click.option(
+    "--loss-over",
+    type=Fraction(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Loss as a share of own revenue to warn of.",
+)
+@click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without simulation.")
+@click.option(
+    "--between",
+    type=(Fraction(0, min_open=True), Fraction(0, min_open=True)),
+    metavar="LOW HIGH",
+    help="With --payoff: cost / budget from and to, such as 70% 130%; 90% to 110% by default.",
+)
+@click.option("--plot", type=click.Path(), help="With --payoff: write the payoff diagram of the first design.")
+@click.option("--actuals", type=click.Path(), help="Settle the real year-end rows of this CSV, Parquet or Excel file.")
+@row_options
+@click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
+@outputs
+def settle(
+    source: str,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    payoff: bool,
+    between: tuple[float, float] | None,
+    plot: str | None,
+    actuals: str | None,
+    out: str | None,
+    **rows: Any,
+) -> None:
+    """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
+
+    --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
+    expenditure); as the terms ask, also members, minimum_rate (blank where it follows size), final_share, quality,
+    met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
+    SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
+    Medicare Shared Savings Program are known; --columns names others.
+
+    Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
+    """
+    with clear_errors():
+        given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
+        _refuse_idle(source, {**given, "--replicates": replicates, "--seed": seed, **_options_of(rows)})
+        for read in filter(None, (source, actuals)):
+            check_forms(read)
+            check_output("--out", out, read)
+        if plot is not None:
+            check_picture(plot, source)
+        if actuals is not None:
+            made = _actuals(source, actuals, layout_of(rows), out, aside=bool(forms().as_json or forms().csv))
+        elif payoff:
+            made = _payoff(source, plot, between)
+        else:
+            made = _settle_draws(source, replicates, seed, reference, loss_over, out)
+        emit(made, out, plot)
+
+
+_IDLE = (
+    (("--payoff", "--actuals"), "say which of the two"),
+    (("--payoff", "--out"), "omit --out: --json prints the figures"),
+    (("--payoff", "--replicates"), "omit --replicates: a payoff needs no simulation"),
+    (("--actuals", "--replicates"), "omit --replicates: real rows are not simulated"),
+    (("--actuals", "--plot"), "omit --plot"),
+)
+
+
+def _refuse_idle(source: str, options: dict[str, object]) -> None:
+    """Refuse options that would be ignored."""
+    given = {name for name, value in options.items() if value not in (None, False, "")}
+    for pair, mend in _IDLE:
+        if given.issuperset(pair):
+            raise SimulatorError(pair[1], None, f"does nothing with {pair[0]}", mend)
+    idle = sorted(given & set(_options_of(dict.fromkeys(NAMES))))
+    if idle and "--actuals" not in given:
+        raise SimulatorError(idle[0], None, "is about real rows alone", "add --actuals")
+    for alone, does in (("--plot", "draws the payoff alone"), ("--between", "is of the payoff alone")):
+        if alone in given and "--payoff" not in given:
+            raise SimulatorError(alone, None, does, "add --payoff")
+    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
+        raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
+
+
+def _options_of(rows: dict[str, Any]) -> dict[str, object]:
+    """Options of the layout of rows, as they are written."""
+    return {f"--{name.replace('_', '-')}": value for name, value in rows.items()}
+
+
+def _settle_draws(
+    source: str,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    out: str | None,
+) -> Rendered:
+    from ....analysis.designs.exact_comparison import with_exact
+    from ....contracts.design import with_reference
+    from ....ledger import save
+    from ....settlement.compare import compare
+    from ....settlement.settle import settle as settle_designs
+
+    ledger, designs = _ledger(source, replicates, seed, out)
+    outcome = settle_designs(ledger, with_reference(designs, reference))
+    compared = with_exact(compare(outcome, loss_over=loss_over))
+    if out:
+        save(outcome, out)
+    return Rendered.of(compared)
+
+
+def _ledger(
+    source: str, replicates: int | None, seed: int | None, out: str | None
+) -> tuple[xr.Dataset, tuple[Design, ...]]:
+    from ....files import check_space
+    from ....ledger import draws_of, open_ledger
+    from ....runs import designs_of, simulate
+    from ....settlement.settle import expected_size
+
+    if source.endswith(".nc"):
+        drawn = draws_of(open_ledger(source))
+        designs = designs_of(drawn)
+    else:
+        scenario = load_with(source, replicates, seed)
+        designs = scenario.designs
+    if not designs:
+        raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
+    if out and source.endswith(".nc"):
+        shape = (drawn.sizes["replicate"], drawn.sizes["population_size"], drawn.sizes["threshold"])
+    elif out:
+        shape = (scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size)
+    if out:
+        check_space(out, expected_size(designs, *shape), "name another place, or ask for fewer replicates")
+    return drawn if source.endswith(".nc") else simulate(scenario), designs
+
+
+def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Rendered:
+    from ....settlement.actuals import load_designs, load_scenario
+    from ....settlement.payoff import BETWEEN, payoff
+
+    scenario = load_scenario(source)
+    payoffs = payoff(load_designs(source), between=between or BETWEEN, scenario=scenario).assign_attrs(method="exact")
+    if plot:
+        without_display()
+        from ...plots import payoff_diagram
+
+        write_picture(payoff_diagram(payoffs), plot)
+    return Rendered.of(payoffs)
+
+
+def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, aside: bool) -> Rendered:
+    """Real rows, settled; what was done to them is told `aside` where the answer has no room for it."""
+    import pandas as pd
+
+    from ....files import write_whole
+    from ....settlement.actuals import load_designs, settle_rows
+    from ....settlement.reading import year_end_rows
+    from ...answers.actuals import long_rows, page
+
+    designs = load_designs(source)
+    with about("frame", rows):
+        frame = year_end_rows(rows, **layout)
+        settled = settle_rows(designs, frame)
+    notes = frame.attrs["notes"]
+    known = [at for at, name in enumerate(frame) if frame.iloc[:, at].dtype.kind not in "fiub" and name not in settled]
+    settled = pd.concat([frame.iloc[:, known[:1]], settled], axis=1)  # the column that says whose row it is
+    settled.attrs["notes"] = notes
+    for note in notes if aside else ():
+        click.echo(f"simulator: {note}", err=True)
+    if out:
+        write_whole(out, lambda partial: partial.write_text(as_csv(settled), encoding="utf-8"))
+    return Rendered(
+        lambda: page(settled),
+        lambda: settled.astype(object).to_dict("records"),
+        lambda: long_rows(settled),
+    )

@@ -1,0 +1,53 @@
+"""`simulator size`: how large must the population be?"""
+
+from __future__ import annotations
+
+import click
+
+from ..option_types import Fraction, Whole
+from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+
+
+@click.command(cls=Verb)
+@click.argument("scenario")
+@click.option(
+    "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
+)
+@click.option("--margin", type=Fraction(), help="Tolerance of p_overspend; 0.03 by default.")
+@click.option("--level", type=Fraction(), help="Level of tvar, such as 0.95.")
+@click.option(
+    "--at-most", type=Fraction(), default=0.05, show_default=True, help="Largest accepted value of the statistic."
+)
+@click.option("--loss-over", type=Fraction(), help="With p_loss: the loss, as a share of the party's own revenue.")
+@click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
+@click.option("--members", type=Whole(min=1), help="Ask what makes so many people viable, not how many are needed.")
+@click.option("--largest", type=Whole(min=2), help="Largest population that is tried.")
+@click.option("--replicates", type=Whole(min=40), help="Simulated years; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--exact", is_flag=True, help="The exact answer alone, without simulation.")
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
+def size(
+    scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, loss_over: float | None,
+    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, exact: bool,
+    out: str | None,
+) -> None:  # fmt: skip
+    """How large must the population of SCENARIO be?
+
+    Example: simulator size configs/east_sussex.toml --margin 0.05 --at-most 0.05
+    """
+    with clear_errors():
+        from ....analysis.size.minimum import minimum_population
+        from ....analysis.size.viable import viable_terms
+
+        check_written(scenario, out)
+        asked = load_with(scenario, replicates, seed)
+        if members is not None:
+            emit_kept(viable_terms(asked, members, at_most=at_most), out)
+            return
+        margin = 0.03 if margin is None and statistic == "p_overspend" else margin
+        answer = minimum_population(
+            asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
+            party=party, largest=largest, method="exact" if exact else None,
+        )  # fmt: skip
+        emit_kept(answer, out)

@@ -1,0 +1,357 @@
+"""Which pictures there are, from which files each can be made, and the Dataset that each draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import xarray as xr
+
+from ..base import SimulatorError
+from .plot_request import PlotRequest
+from .tidy import tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: what it needs of a file, and the Dataset that it draws."""
+
+    draws: str
+    """The public function of `simulator.plots`; its module has its name and, as `DRAWN`, those of what it draws."""
+    files: str
+    """From which files it can be made."""
+    make: Callable[[PlotRequest], xr.Dataset]
+    needs: tuple[Callable[[PlotRequest], None], ...]
+    """What the file must have: each refuses a file without it, at once."""
+    takes: tuple[str, ...] = ()
+    """Which of members, threshold, margin, at_most and design it heeds."""
+    options: Callable[[PlotRequest], dict[str, object]] = lambda _: {}
+    """What the function is told besides the Dataset."""
+
+    @property
+    def name(self) -> str:
+        """As the shell names it."""
+        return self.draws.replace("_", "-")
+
+    @property
+    def question(self) -> str:
+        """The question that the picture answers: the first line of its module."""
+        told = import_module(f"{__package__}.plots.{self.draws}").__doc__ or ""
+        return told.split("?")[0] + "?"
+
+    def lacks(self, one: PlotRequest) -> SimulatorError | None:
+        """The sentence on what the file has not, though the picture needs it; None where it has everything."""
+        for need in self.needs:
+            try:
+                need(one)
+            except SimulatorError as refused:
+                return refused
+        return None
+
+    def check(self, one: PlotRequest) -> None:
+        """Refuse a file that has not what the picture needs, and say which pictures it has.
+
+        Raises
+        ------
+        SimulatorError
+            With the kinds that can be drawn from the file, unless an option is at fault.
+        """
+        refused = self.lacks(one)
+        if refused is None:
+            return
+        if refused.path != one.path:
+            raise refused
+        kinds = drawable(replace(one, members=None, threshold=None, design=None))
+        instead = f"or draw {', '.join(kinds)}" if kinds else "no picture can be drawn from this file"
+        raise SimulatorError(refused.path, None, refused.bound, f"{refused.mend}; {instead}")
+
+    def draw(self, shown: xr.Dataset, one: PlotRequest) -> Axes:
+        """The picture."""
+        drawn = getattr(import_module(f"{__package__}.plots"), self.draws)(shown, **self.options(one))
+        axes: Axes = drawn[0] if isinstance(drawn, list) else drawn
+        return axes
+
+    def figures(self, shown: xr.Dataset) -> pd.DataFrame:
+        """The numbers of the picture in long form, a row each, with unit and error."""
+        names = import_module(f"{__package__}.plots.{self.draws}").DRAWN
+        return tidy(shown[[name for name in names if name in shown]])
+
+
+# ── what a file must have: each refuses, in one sentence and at once, a file that has it not ─────
+
+
+def _needs_draws(request: PlotRequest) -> None:
+    """A run's draws."""
+    request.ledger  # noqa: B018 - refuses what is no run
+
+
+def _needs_statistics(request: PlotRequest) -> None:
+    """A run's statistics, drawn or exact."""
+    if not request.is_exact:
+        _needs_draws(request)
+
+
+def _needs_scenario(request: PlotRequest) -> None:
+    """The scenario."""
+    request.scenario  # noqa: B018 - refuses what has none
+
+
+def _needs_designs(request: PlotRequest) -> None:
+    """Designs, and the one that was asked for."""
+    request.designs  # noqa: B018 - refuses a scenario without
+
+
+def _needs_placed(request: PlotRequest) -> None:
+    """A design with a threshold of its own: the one that was asked for, or any."""
+    request.placed  # noqa: B018 - refuses a scenario without
+
+
+def _needs_sizes(request: PlotRequest) -> None:
+    """Several population sizes, without which there is no curve."""
+    if request.found.sizes.get("population_size", 0) < 2:
+        raise request.refusal("holds one population size alone", "run the scenario with two or more")
+
+
+def _needs_thresholds(request: PlotRequest) -> None:
+    """Several thresholds."""
+    if request.found.sizes.get("threshold", 0) < 2:
+        raise request.refusal("holds one threshold alone", "run the scenario with two or more")
+
+
+def _needs_units(request: PlotRequest) -> None:
+    """Units."""
+    if "unit" not in request.ledger.dims:
+        raise request.refusal("has no units", "add [[population.units]] to the scenario and run it again")
+
+
+def _needs_practices(request: PlotRequest) -> None:
+    """The scenario whose luck the limits are for, and real rows or units that were drawn."""
+    if request.actuals is None:
+        _needs_draws(request)
+        _needs_units(request)
+    _needs_scenario(request)
+
+
+def _needs_settled(request: PlotRequest) -> None:
+    """A settlement, or draws and the designs to settle them by."""
+    if "payment" not in request.found:
+        _needs_draws(request)
+        _needs_designs(request)
+
+
+def _needs_ranges(request: PlotRequest) -> None:
+    """What `sensitivity` found, or the ranges to ask it about."""
+    if "tornado" in request.found:
+        request.fixed()
+        return
+    if not request.scenario.ranges:
+        raise request.refusal("has no ranges", "add [[ranges]] to the scenario, or name what `sensitivity --out` wrote")
+    from ..analysis.stress.sensitivity import ranges_of
+
+    ranges_of(request.scenario)
+
+
+def _needs_stresses(request: PlotRequest) -> None:
+    """What `stress` found, or the stresses and designs to ask it about."""
+    if "surplus_difference_share" in request.found:
+        request.fixed()
+        return
+    if not request.scenario.stresses:
+        raise request.refusal("has no stresses", "add [[stresses]] to the scenario, or name what `stress --out` wrote")
+    _needs_placed(request)
+    from ..analysis.stress.stress import stresses_of
+
+    stresses_of(request.scenario)
+
+
+def _needs_curves(request: PlotRequest) -> None:
+    """The curves of a fit."""
+    if "observed_p_above" not in request.found:
+        raise request.refusal("holds no curves of a fit", "name a file that `simulator fit --curves` wrote")
+
+
+def _needs_minimum(request: PlotRequest) -> None:
+    """What `size` found."""
+    if "exact_minimum_population" not in request.found:
+        raise request.refusal("holds no smallest population", "name a file that `simulator size --out` wrote")
+
+
+# ── what each picture draws ──────────────────────────────────────────────────────────────────────
+
+
+def _variance(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.luck.exact_curve import exact_curve
+    from ..runs import scenario_of
+
+    known = "scenario" in request.found.attrs and scenario_of(request.found) is not None
+    return request.summary.assign(exact_curve(request.scenario)) if known else request.summary
+
+
+def _heat(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.size.by_target import minimum_by_target
+
+    least = minimum_by_target(request.summary, (request.at_most,), margin=request.margin)
+    return request.summary.sel(margin=[request.margin]).assign(least)
+
+
+def _targets(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.size.by_target import TARGETS, minimum_by_target
+
+    # a usual target so near to the one asked for that their names would overlap makes room for it
+    targets = [target for target in TARGETS if abs(math.log(target / request.at_most)) > _APART]
+    return minimum_by_target(request.summary, sorted([*targets, request.at_most]), margin=request.margin)
+
+
+def _exceedance(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.luck.exceedance import exceedance
+    from .plots.style import evenly
+
+    sizes = request.ledger["population_size"].values
+    chosen = [int(sizes[k]) for k in evenly(sizes.size)] if request.members is None else [request.members]
+    return exceedance(request.ledger, sizes=chosen, threshold=request.threshold)
+
+
+def _fan(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.luck.fan import fan
+
+    return fan(request.ledger)
+
+
+def _funnel(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.luck.funnel import funnel
+    from ..rows.whole import whole_frame
+    from .cli.shell import about
+
+    if request.actuals is None:
+        return funnel(request.ledger, request.scenario, threshold=request.threshold)
+    with about("practices", request.actuals):
+        return funnel(whole_frame(request.actuals), request.scenario, threshold=request.threshold)
+
+
+def _summary(request: PlotRequest) -> xr.Dataset:
+    return request.summary
+
+
+def _payoff(request: PlotRequest) -> xr.Dataset:
+    from ..settlement.payoff import payoff
+
+    return payoff(request.designs, scenario=request.scenario)
+
+
+def _bearers(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.designs.exact_comparison import with_exact
+    from ..contracts.design import with_reference
+    from ..settlement.compare import compare
+    from ..settlement.settle import settle
+
+    outcome = request.found if "payment" in request.found else settle(request.ledger, with_reference(request.designs))
+    if "threshold" in outcome["surplus"].dims:
+        outcome = outcome.isel(threshold=-1) if request.threshold is None else outcome.sel(threshold=request.threshold)
+    return with_exact(compare(outcome))
+
+
+def _layers(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.designs.layers import layers
+
+    return layers(request.ledger, request.placed[0], members=request.members)
+
+
+def _split(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.luck.systematic import variance_by_source
+
+    return variance_by_source(request.scenario)
+
+
+def _tornado(request: PlotRequest) -> xr.Dataset:
+    if "tornado" in request.found:
+        return request.found
+    from ..analysis.stress.sensitivity import sensitivity
+
+    return sensitivity(
+        request.scenario, members=request.members, threshold=request.threshold, margin=request.margin, points=4
+    )
+
+
+def _stress(request: PlotRequest) -> xr.Dataset:
+    if "surplus_difference_share" in request.found:
+        return request.found
+    from ..analysis.stress.stress import stress
+
+    return stress(request.scenario, designs=request.placed, members=request.members)
+
+
+def _as_it_is(request: PlotRequest) -> xr.Dataset:
+    return request.found
+
+
+def _members(request: PlotRequest) -> dict[str, object]:
+    return {} if request.members is None else {"members": request.members}
+
+
+def _threshold(request: PlotRequest) -> dict[str, object]:
+    return {} if request.threshold is None else {"threshold": request.threshold}
+
+
+def _currency(request: PlotRequest) -> dict[str, object]:
+    return {"currency": request.found.attrs["currency"]} if "currency" in request.found.attrs else {}
+
+
+_APART = 0.22  # least distance between two targets, on the logarithmic scale
+_RUN = "run --out"
+_EITHER = "run --out; run --exact --out"
+_SCENARIO = f"{_EITHER}; settle --out"
+_DESIGNS = "run --out, of a scenario with designs"
+_OVERSPEND = ("margin", "at_most")
+
+PICTURES = {
+    picture.name: picture
+    for picture in (
+        Picture("variance_by_size", _EITHER, _variance, (_needs_statistics, _needs_sizes)),
+        Picture("heat_map", _EITHER, _heat, (_needs_statistics,), _OVERSPEND),
+        Picture("minimum_by_target", _EITHER, _targets, (_needs_statistics, _needs_sizes), _OVERSPEND,
+             lambda request: {"at_most": request.at_most}),
+        Picture("minimum_population", "size --out", _as_it_is, (_needs_minimum,)),
+        Picture("exceedance_curve", _RUN, _exceedance, (_needs_draws,), ("members", "threshold")),
+        Picture("fan_by_size", _RUN, _fan, (_needs_draws, _needs_sizes), ("threshold",), _threshold),
+        Picture("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
+             (_needs_practices,), ("threshold", "actuals")),
+        Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _members),
+        Picture("payoff_diagram", f"{_SCENARIO}, with designs", _payoff,
+             (_needs_scenario, _needs_designs), ("design",)),
+        Picture("who_bears", f"{_DESIGNS}; settle --out", _bearers, (_needs_settled,),
+             ("members", "threshold"), _members),
+        Picture("layer_waterfall", _DESIGNS, _layers, (_needs_draws, _needs_placed), ("members", "design")),
+        Picture("risk_split", _SCENARIO, _split, (_needs_scenario,), ("threshold",), _threshold),
+        Picture("tornado", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (_needs_ranges,),
+             ("members", "threshold", "margin")),
+        Picture("stress_heat_map", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
+             (_needs_stresses,), ("members", "design")),
+        Picture("fit_diagnostics", "fit --curves", _as_it_is, (_needs_curves,), (), _currency),
+    )
+}  # fmt: skip
+
+
+def drawable(one: PlotRequest) -> list[str]:
+    """Names of the kinds that this file has the figures for."""
+    return [kind.name for kind in PICTURES.values() if kind.lacks(one) is None]
+
+
+def picture_named(name: str) -> Picture:
+    """The kind of this name.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is none.
+    """
+    kind = PICTURES.get(name.replace("_", "-"))
+    if kind is None:
+        raise SimulatorError("--kind", name, "is not a kind of picture", f"choose from {', '.join(PICTURES)}")
+    return kind

@@ -1,0 +1,170 @@
+"""What to plot from a saved file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from ..base import SimulatorError
+
+if TYPE_CHECKING:
+    from ..contracts.design import Design
+    from ..scenario import Scenario
+
+
+@dataclass(frozen=True)
+class PlotRequest:
+    """A saved file, and what to plot from it.
+
+    Attributes
+    ----------
+    path : str
+        Of the file, for sentences.
+    found : xarray.Dataset
+        What the file holds.
+    members : int or None
+        People of the population that is drawn; the largest without it.
+    threshold : float or None
+        A point of the grid; the last without it.
+    margin : float
+        Tolerance of the overspend, a fraction.
+    at_most : float
+        Largest tolerated chance of an overspend above the margin.
+    design : str or None
+        Name of the design that is drawn; the first without it.
+    actuals : str or None
+        A CSV file of real rows, which are drawn in place of a simulated year.
+    """
+
+    path: str
+    found: xr.Dataset
+    members: int | None = None
+    threshold: float | None = None
+    margin: float = 0.03
+    at_most: float = 0.05
+    design: str | None = None
+    actuals: str | None = None
+
+    @cached_property
+    def ledger(self) -> xr.Dataset:
+        """The draws of a run."""
+        from ..ledger import draws_of
+
+        if "gross_cost" not in self.found:
+            raise self.refusal("holds no draws", "name a file that `simulator run --out` wrote")
+        return draws_of(self.found)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario that was drawn, or answered exactly."""
+        from ..runs import scenario_of
+        from ..scenario import load
+
+        if self.path.endswith(".toml"):
+            return load(self.path)
+        if "scenario" not in self.found.attrs:
+            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        scenario = scenario_of(self.found)
+        if scenario is None:
+            raise self.refusal("withholds the observed costs of its scenario", "choose another kind")
+        return scenario
+
+    @cached_property
+    def summary(self) -> xr.Dataset:
+        """Every statistic of the run, computed from its draws; or those of `run --exact`, as they are."""
+        from ..analysis.statistics.summary import MARGINS, summarise
+
+        if not self.is_exact:
+            return summarise(self.ledger, margins=sorted({*MARGINS, self.margin}))
+        known = self.found["margin"].values
+        if self.margin not in known:
+            told = ", ".join(f"{margin:g}" for margin in known)
+            mend = "name one of these, or give `run --exact` the same --margin"
+            raise SimulatorError("--margin", self.margin, f"is not in {self.path} ({told})", mend)
+        return self.found
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the file is what `run --exact --out` wrote."""
+        return {"probability_error", "p_overspend", "cv"} <= set(self.found) and "gross_cost" not in self.found
+
+    @property
+    def designs(self) -> tuple[Design, ...]:
+        """The scenario's designs, the one asked for first."""
+        from ..runs import designs_of
+
+        if "scenario" not in self.found.attrs:
+            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        designs = designs_of(self.found)
+        if not designs:
+            raise self.refusal("has no designs", "add [[designs]] to the scenario and run it again")
+        if self.design is None:
+            return designs
+        names = ", ".join(one.name for one in designs)
+        first = [one for one in designs if one.name == self.design]
+        if not first:
+            raise SimulatorError("--design", self.design, f"is not in {self.path} ({names})", "name one of these")
+        return (*first, *(one for one in designs if one.name != self.design))
+
+    @property
+    def placed(self) -> tuple[Design, ...]:
+        """Those of the designs that have a threshold of their own, the one asked for first."""
+        from ..analysis.designs.losses import on_grid
+
+        labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
+        designs = on_grid(self.designs, labels)
+        own = tuple(design for design in designs if design.exclusion.fixed_thresholds())
+        if not own:
+            raise self.refusal("has no design with a threshold of its own", "give one `at`, and run it again")
+        if self.design is not None and own[0].name != self.design:
+            raise SimulatorError(
+                "--design", self.design, "has no threshold of its own", "name another, or give it `at`"
+            )
+        return own
+
+    def check(self, dim: str, wanted: float | None) -> None:
+        """Refuse a size or threshold that the file does not hold."""
+        if wanted is not None and dim in self.found.coords and wanted not in self.found[dim].values:
+            known = ", ".join(f"{value:.12g}" for value in self.found[dim].values.ravel())
+            option = "--members" if dim == "population_size" else "--threshold"
+            raise SimulatorError(option, wanted, f"is not in {self.path} ({known})", "name one of these")
+
+    def fixed(self) -> None:
+        """Refuse to choose something else of what the file answers."""
+        for option, value in (("--members", self.members), ("--threshold", self.threshold), ("--design", self.design)):
+            if value is not None:
+                raise SimulatorError(
+                    option, value, f"cannot change what {self.path} answers", "omit it, or run the verb again"
+                )
+
+    def refusal(self, bound: str, mend: str) -> SimulatorError:
+        """A sentence about the file."""
+        return SimulatorError(self.path, None, bound, mend)
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_any(path: str) -> xr.Dataset:
+    """What a file of this program holds, whatever verb wrote it.
+
+    Raises
+    ------
+    SimulatorError
+        Where there is no such file, or it is not one that the program writes.
+    """
+    from ..ledger import check_ledger, check_version, read_dataset
+
+    is_scenario = path.endswith(".toml") and os.path.exists(path)
+    found = read_dataset(
+        path, "run it first, and name what --out wrote" if is_scenario else "name a file that `--out` wrote"
+    )
+    if "schema_version" in found.attrs:
+        check_version(found.attrs["schema_version"], path)
+    if "gross_cost" in found:
+        check_ledger(found, path)
+    return found
