@@ -136,8 +136,9 @@ def unseen_bound(n: int) -> float:
 
 def wilson_half_width(share: xr.DataArray, error: xr.DataArray, n: int) -> xr.DataArray:
     """Half-width of Wilson's 95% interval; under strata with the variance within them in the place of p (1 − p)."""
-    variance = np.minimum(share * (1 - share) / n, error**2)
-    return np.sqrt(variance + Z95**2 / (4 * n**2)) * Z95 / (1 + Z95**2 / n)
+    variance: Any = np.minimum(share * (1 - share) / n, error**2)
+    half: xr.DataArray = np.sqrt(variance + Z95**2 / (4 * n**2)) * Z95 / (1 + Z95**2 / n)
+    return half
 
 
 def jackknife(left_out: Array, strata: Strata | None) -> Array:

@@ -16,7 +16,7 @@ import xarray as xr
 from ..base import DRAWS_VERSION, SCHEMA_VERSION, SimulatorError
 from ..files import write_somewhere, write_whole
 from ..netcdf import check_contents
-from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of
+from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of, variables_of
 
 
 def assemble(
@@ -142,17 +142,13 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
     if missing:
         raise SimulatorError(source, None, f"holds no {missing[0]}", _A_RUN)
     _check_attrs(ledger, source)
-    for name, variable in ledger.variables.items():
-        known = VARIABLES.get(str(name)) or COORDINATES.get(str(name))
-        if known and (set(variable.dims) != set(known.dims) or not variable.size):
-            has = (
-                f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
-            )
-            raise SimulatorError(source, None, f"holds {has}", _A_RUN)
-        fault = _fault(str(name), variable) if known else ""
-        if fault:
-            raise SimulatorError(source, None, f"holds a {name} {fault}", _A_RUN)
     check_declared(ledger, "ledger", source, _A_RUN)
+    known = variables_of("ledger")
+    for name, variable in ((str(name), one) for name, one in ledger.variables.items() if name in known):
+        if not variable.size:
+            raise SimulatorError(source, None, f"holds an empty {name}", _A_RUN)
+        if fault := _fault(name, variable):
+            raise SimulatorError(source, None, f"holds a {name} {fault}", _A_RUN)
     bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
     if bare:
         raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)

@@ -53,13 +53,8 @@ def exact_curve(
         coords={"curve_size": list(asked.population_sizes), "threshold": points},
         attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
-    describe_thresholds(curve, scenario)
+    books.describe_threshold(curve, scenario.currency, isinstance(scenario.simulation.thresholds, Percentiles))
     return books.declared(curve, "exact_curve")
-
-
-def describe_thresholds(answer: xr.Dataset, scenario: Scenario) -> None:
-    """Say whether the thresholds are money or percentiles."""
-    books.describe_threshold(answer, scenario.currency, isinstance(scenario.simulation.thresholds, Percentiles))
 
 
 def _between(low: int, high: int) -> list[int]:

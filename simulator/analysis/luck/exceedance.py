@@ -15,7 +15,6 @@ from ...runs import scenario_of
 from ...scenario import Scenario
 from ...strata import unseen_bound
 from ..statistics.summary import summarise
-from .exact_curve import describe_thresholds
 from .exact_tail import exact_exceedance
 from .infinite_population import with_sizes
 
@@ -70,10 +69,7 @@ def exceedance(
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
-    answer = declared(answer, "exceedance")
-    if known is not None:
-        describe_thresholds(answer, known)
-    return answer
+    return declared(answer, "exceedance")
 
 
 def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float]:

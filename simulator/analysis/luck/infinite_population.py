@@ -16,14 +16,14 @@ from scipy.interpolate import BarycentricInterpolator
 
 from ... import ledger as books
 from ... import runs
-from ...contracts.exclusion import CarveOut, ExclusionRule
+from ...contracts.exclusion import ExclusionRule
 from ...costs.model import Percentiles, head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario, scenario_from
 from ..statistics import self_check as exactness
-from ..statistics.summary import budget_of
+from ..statistics.summary import budget_by_replicate
 
 Array = NDArray[np.float64]
 
@@ -199,11 +199,7 @@ def overspend_of(
     ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
     cells = exactness.exact_moments(ledger, rule, scenario)
-    budget = budget_of(cells, capitation, basis)
-    if isinstance(rule, CarveOut) and not rule.keep_capitation:
-        above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
-        people = cells.people[:, None]
-        budget = budget * (people - above) / (people - cells.n_above)
+    budget = budget_by_replicate(ledger, rule, retained, cells, capitation, basis)
     overspend = retained / budget - 1
     books.describe(overspend, books.DERIVED["overspend"])
     return overspend.rename("overspend")

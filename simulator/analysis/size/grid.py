@@ -95,7 +95,7 @@ def _drawn(
     ]
 
 
-def _exactly(sizes: Array, values: Array, at_most: float, scale: Scale | None) -> tuple[float, float, float]:
+def _exactly(sizes: Array, values: Array, at_most: float, scale: Scale) -> tuple[float, float, float]:
     """Where an exact curve meets the target, and the two sizes between which it does."""
     least = crossing(sizes, values, at_most, scale, _FINEST)
     if least == 0 or least == np.inf:
@@ -104,7 +104,7 @@ def _exactly(sizes: Array, values: Array, at_most: float, scale: Scale | None) -
     return least, float(sizes[max(above - 1, 0)]), float(sizes[above])
 
 
-def crossing(sizes: Array, values: Array, at_most: float, scale: Scale | None, finest: float) -> float:
+def crossing(sizes: Array, values: Array, at_most: float, scale: Scale, finest: float) -> float:
     """Size at which a curve meets a target for the last time, interpolated on the scale on which it is nearly straight.
 
     Parameters

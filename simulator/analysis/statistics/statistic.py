@@ -77,7 +77,7 @@ class Statistic:
         Moments of the cost that a finite error needs; None where there is no error to aim at.
     by_moments : bool
         Whether its exact value needs no law of the total.
-    scale : Scale or None
+    scale : Scale
         On which a smallest population is read off.
     estimate : callable
         From a sample, the levels last; None where `summarise` has it not.
@@ -99,7 +99,7 @@ class Statistic:
     fixed_level: float | None = None
     moments: int | None = None
     by_moments: bool = False
-    scale: Scale | None = None
+    scale: Scale = SPREAD
     estimate: Callable[[Sample], Estimate] | None = None
     exact: Callable[[Cell], Array | float] | None = None
     of_excess: Callable[[Array, float], tuple[Array, Array]] | None = None
@@ -115,7 +115,7 @@ class Statistic:
         """Whether it is a party's, and needs designs."""
         return self.level == "loss_over"
 
-    def words(self, level: float | None, told: Callable[[float], str]) -> str:
+    def words(self, level: float | None, told: Callable[[float], object]) -> str:
         """What is asked of a population; `told` writes a fraction."""
         level = level or 0.0
         return self.asked.format(level=told(level), rest=told(1 - level))
@@ -415,24 +415,24 @@ _ALL = (
     ),
     Statistic(
         name="tvar", unit=_MONEY, sentence="quantile plus the mean excess over it divided by one less the level",
-        asked="mean overspend in the worst {rest} of years", level="quantile_level", moments=2, scale=SPREAD,
+        asked="mean overspend in the worst {rest} of years", level="quantile_level", moments=2,
         estimate=_tvar, exact=lambda cell: cell.tail_mean, of_excess=_worst,
         exact_target=lambda cell: cell.tail_mean / cell.budget - 1,
     ),
     Statistic(
         name="expected_overspend", sentence="E[max(overspend, 0)], unconditional, as a fraction of the budget",
-        asked="expected overspend", short="expected overspend", moments=2, scale=SPREAD,
+        asked="expected overspend", short="expected overspend", moments=2,
         estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)), exact=_expected_overspend,
         of_excess=_positive_part,
     ),
     Statistic(
         name="cv", sentence="coefficient of variation of the retained cost", asked="coefficient of variation",
-        short="cv", moments=4, by_moments=True, scale=SPREAD,
+        short="cv", moments=4, by_moments=True,
         estimate=_cv, exact=lambda cell: cell.sd / cell.mean, of_excess=_spread,
     ),
     Statistic(
         name="mean_overspend_worst_5pc", sentence="mean overspend in the worst 5% of years, share of the budget",
-        asked="mean overspend in the worst 5% of years", short="worst 5%", fixed_level=0.95, moments=2, scale=SPREAD,
+        asked="mean overspend in the worst 5% of years", short="worst 5%", fixed_level=0.95, moments=2,
         estimate=lambda sample: sample.estimated(_worst(sample.overspend, 0.95)),
         exact=lambda cell: cell.worst_overspend(0.95), of_excess=lambda excess, _: _worst(excess, 0.95),
     ),
@@ -459,7 +459,7 @@ ESTIMATED = tuple(one for one in _ALL if one.estimate)
 """Those of `summarise`."""
 EXACT = tuple(one for one in ESTIMATED if one.exact)
 """Those of `exact`."""
-TARGETS = tuple(one for one in _ALL if one.scale)
+TARGETS = tuple(one for one in _ALL if one.of_excess or one.is_probability)
 """Those of which a largest value can be asked of a population."""
 ON_GRID = tuple(one for one in TARGETS if one.estimate and one.unit == "1")
 """Those of a summary from which a smallest population is read off."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -96,7 +96,7 @@ def _summary(
     kept = retained.values
     by_set = exactness.moments_by_set(ledger, rule, scenario)
     exact, strata = by_set.mixed(), strata_of(ledger)
-    budget = _budget(ledger, rule, retained, exact, capitation, basis)
+    budget = budget_by_replicate(ledger, rule, retained, exact, capitation, basis)
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells = (place, "threshold")
@@ -133,7 +133,7 @@ def _summary(
     return summary, exact, by_set.counts
 
 
-def _above(ledger: xr.Dataset, retained: xr.DataArray, place: str) -> dict[str, Array]:
+def _above(ledger: xr.Dataset, retained: xr.DataArray, place: str) -> dict[str, Any]:
     """What a sample tells of the patients above each threshold."""
     points = retained["threshold"]
     above = ledger["n_above"].sel(threshold=points).transpose(*retained.dims).values
@@ -156,7 +156,7 @@ def check_arguments(margins: Sequence[float], quantiles: Sequence[float], capita
         raise SimulatorError("budget_basis", basis, 'must be "gross" or "retained"', "choose one of these")
 
 
-def _budget(
+def budget_by_replicate(
     ledger: xr.Dataset,
     rule: ExclusionRule,
     retained: xr.DataArray,
