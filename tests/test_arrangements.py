@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from ladders import context
+from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.ledger import by_unit
-from simulator.present.verdicts import verdicts
 from simulator.runs import with_simulation
 from simulator.settlement.actuals import load_designs
 from simulator.settlement.clearing import apply_terms, clear

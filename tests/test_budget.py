@@ -7,8 +7,8 @@ import oracles
 import pytest
 from pydantic import ValidationError
 
-from simulator.base import SimulatorError
 from simulator.contracts.budget import BySegment, Expectations, PastYears, PerHead, StandardErrors, Waterfall
+from simulator.errors import SimulatorError
 
 
 def expected(members=10_000.0, gross=12_000_000.0, removed=2_000_000.0, sd=300_000.0, **changes):

@@ -25,7 +25,7 @@ from simulator.present.cli.fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report
 
 import simulator as sim
-from simulator.base import SimulatorError
+from simulator.errors import SimulatorError
 from simulator.fitting.disclose.disclosure import check_smallest
 from simulator.fitting.fit import FittedModel, fit
 from simulator.present.plots.fit_diagnostics import fit_diagnostics

@@ -17,9 +17,9 @@ from simulator.present.cli.fit import fit as verb
 from simulator.present.text_fit import as_json, fit_report, verdicts
 
 import simulator as sim
-from simulator.base import SimulatorError
 from simulator.costs.model_file import read_model
 from simulator.costs.shocks import Shock
+from simulator.errors import SimulatorError
 from simulator.fitting import parameter_sets
 from simulator.fitting.fit import FittedModel, fit, fit_bands, model_population
 from simulator.fitting.measures import People

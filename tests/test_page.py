@@ -11,7 +11,7 @@ from conftest import make
 from simulator.present.page import Code, Page, Table
 
 import simulator as sim
-from simulator.base import Term
+from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 

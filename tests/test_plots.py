@@ -22,7 +22,7 @@ from matplotlib.text import Text
 from simulator.present.kinds import kind_of
 
 import simulator as sim
-from simulator.base import SimulatorWarning
+from simulator.errors import SimulatorWarning
 from simulator.present.plots import colours, fonts
 from simulator.present.plots.names import one_in
 from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure

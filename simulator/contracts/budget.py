@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Count, Fraction, NonNegative, Number, Positive, SimulatorError, Term, mistake
+from ..errors import SimulatorError, mistake
+from ..terms import Count, Fraction, NonNegative, Number, Positive, Term
 from .context import Array, ByYear, number_or
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from .variables import DERIVED, EXPECTED, describe
 
 

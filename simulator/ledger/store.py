@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..base import DRAWS_VERSION, SCHEMA_VERSION, SimulatorError
+from ..errors import SimulatorError
 from ..files import write_somewhere, write_whole
 from ..netcdf import check_contents
+from ..terms import DRAWS_VERSION, SCHEMA_VERSION
 from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of, variables_of
 
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
+from ..thresholds import Thresholds, percentiles_of, units_of
 
 
 class Variable(NamedTuple):
@@ -120,13 +121,10 @@ def describe(array: xr.DataArray, variable: Variable, **told: object) -> None:
     describe_variable(array, *(part.format(**known) for part in (variable.unit, variable.sentence, variable.basis)))
 
 
-def describe_threshold(answer: xr.Dataset, currency: str, by_percentile: bool) -> None:
+def describe_threshold(answer: xr.Dataset, thresholds: Thresholds, currency: str) -> None:
     """Say whether the thresholds are money or percentiles."""
-    if by_percentile:
-        told = "percentile of patients' annual cost, people without cost counted"
-        describe_variable(answer["threshold"], "1", told, "given")
-    else:
-        describe(answer["threshold"], COORDINATES["threshold"], currency=currency)
+    sentence = COORDINATES["percentile" if percentiles_of(thresholds) else "threshold"].sentence
+    describe_variable(answer["threshold"], units_of(thresholds, currency), sentence, "given")
 
 
 def declared(answer: xr.Dataset, kind: str, **told: object) -> xr.Dataset:

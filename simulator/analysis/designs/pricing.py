@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...contracts.exclusion import Layer as RuleLayer
 from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, removed_layers
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_members
 from ..statistics.exact import points_of
@@ -78,7 +78,7 @@ def fair_price(
     loading = np.divide(price, expected, out=np.full(price.shape, np.nan), where=expected > 0) - 1
     figures = {"expected_excess_pmpy": expected, "sd_excess_pmpy": sd, "price_pmpy": price, "loading": loading}
     answer = xr.Dataset({name: ("threshold", values) for name, values in figures.items()}, coords={"threshold": points})
-    books.describe_threshold(answer, scenario.currency, not isinstance(scenario.simulation.thresholds, tuple))
+    books.describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
     known = {"pool_members": pool_members, "k": k, "method": "exact"} | as_attribute(rule)
     answer = answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
     return books.declared(answer, "fair_price", currency=scenario.currency)

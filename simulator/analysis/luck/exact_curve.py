@@ -10,7 +10,6 @@ import xarray as xr
 from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
-from ...costs.model import Percentiles
 from ...scenario import Scenario
 from ..statistics.exact import points_of
 from ..statistics.self_check import cells_of
@@ -53,7 +52,7 @@ def exact_curve(
         coords={"curve_size": list(asked.population_sizes), "threshold": points},
         attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
-    books.describe_threshold(curve, scenario.currency, isinstance(scenario.simulation.thresholds, Percentiles))
+    books.describe_threshold(curve, scenario.simulation.thresholds, scenario.currency)
     return books.declared(curve, "exact_curve")
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import ledger as books
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...strata import Z95
 from ..checks import check_fraction
 from ..statistics.statistic import ON_GRID, Scale, Statistic, named

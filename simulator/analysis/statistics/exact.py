@@ -11,14 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ... import runs
-from ...base import SimulatorError
+from ... import effort, runs
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
+from ...costs.shock_nodes import factor_range
 from ...engine.exact import law
 from ...engine.law import Law
 from ...engine.mixed_law import mixed
 from ...engine.simulate import cores
 from ...engine.transforms import Rule, Step, Transforms
+from ...errors import SimulatorError
 from ...ledger import declared
 from ...scenario import Scenario
 from . import self_check as exactness
@@ -70,13 +71,14 @@ def exact(
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
     levels: Levels = {"margin": margins, "quantile_level": quantiles}
     points = points_of(scenario, rule)
+    expect_laws(scenario, len(points), len(scenario.population_sizes))
     moments = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
     budget = budget_of(moments, capitation_pmpy, budget_basis)
     shape = moments.mean.shape
     figures = {one.name: np.empty((*shape, *([len(levels[one.level])] if one.level else []))) for one in EXACT}
     figures |= {"budget": budget, "probability_error": np.empty(shape)}
     cell_at, errors = _cells(scenario, rule, moments, budget, levels), [0.0]
-    for at in np.ndindex(shape):
+    for at in effort.each(list(np.ndindex(shape)), "exact laws"):
         cell = cell_at(at)
         for one in EXACT:
             assert one.exact is not None
@@ -131,6 +133,37 @@ def _cells(
     return cell_at
 
 
+def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
+    """Say what laws at so many thresholds and sizes take, and refuse what takes too long."""
+    effort.expect(name, laws_work(scenario, asked, sizes), *_longest(scenario, asked, sizes))
+
+
+def laws_work(scenario: Scenario, asked: int, sizes: int) -> effort.Work:
+    """What exact laws at so many thresholds and sizes take."""
+    model = scenario.cost_model
+    streams, sets = len(model.streams), max(scenario.population.n_sets, 1)
+    spreads = [float(s) for s in np.log(np.divide(*factor_range(model.joint_shocks)[::-1])) / 2] if model.shocks else []
+    finite = max(int(np.isfinite(scenario.threshold_labels).sum()), 1)
+    work = effort.laws(asked, sizes, streams, sets, finite, spreads)
+    return work.also(effort.moments(streams, asked, sets, len(model.shocks) + 1))
+
+
+def _longest(scenario: Scenario, asked: int, sizes: int) -> tuple[str, int, str]:
+    """The figure that makes exact laws long, its value, and what to do about it."""
+    sets, streams = scenario.population.n_sets, len(scenario.cost_model.streams)
+    most = max(asked, sizes, sets, streams)
+    draw = "or draw instead of --exact"
+    if most == asked and asked > 10:
+        return "simulation.thresholds", asked, f"give fewer thresholds, {draw}"
+    if most == sizes and sizes > 10:
+        return "simulation.population_sizes", sizes, f"give fewer sizes, {draw}"
+    if most == sets and sets:
+        return "population.parameter_sets", sets, f"take fewer, {draw}"
+    if scenario.shocks:
+        return "shocks", len(scenario.shocks), f"give them a smaller cv, or fewer thresholds, {draw}"
+    return "population.segments", streams, f"merge segments, {draw}"
+
+
 def doubt_of(answer: xr.Dataset) -> dict[str, str]:
     """The attribute that says that an exact answer is not, where it is not."""
     return {"doubt": answer.attrs["doubt"]} if answer.attrs.get("doubt") else {}
@@ -179,9 +212,11 @@ def law_of(
         raise SimulatorError(
             "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
         )
-    found = law(
-        transforms[0], runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd
+    heads, steps = (
+        runs.heads(scenario, slice(place, place + 1))[0],
+        _steps_of(scenario, rule.layers(point), point, extra),
     )
+    found = law(transforms[0], heads, steps, mean, sd)
     model = scenario.cost_model
     if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
         raise SimulatorError(

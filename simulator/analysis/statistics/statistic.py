@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ...base import SimulatorError
 from ...engine.law import Law
+from ...errors import SimulatorError
 from ...strata import ONE_SIGMA, Strata, jackknife, mean_error, probability_error
 from .sample_moments import Leading
 
@@ -109,6 +109,11 @@ class Statistic:
     def is_probability(self) -> bool:
         """Whether it is the share of years beyond a level."""
         return self.scale is PROBABILITY
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is no fraction."""
+        return self.unit == _MONEY
 
     @property
     def of_party(self) -> bool:
@@ -461,7 +466,7 @@ EXACT = tuple(one for one in ESTIMATED if one.exact)
 """Those of `exact`."""
 TARGETS = tuple(one for one in _ALL if one.of_excess or one.is_probability)
 """Those of which a largest value can be asked of a population."""
-ON_GRID = tuple(one for one in TARGETS if one.estimate and one.unit == "1")
+ON_GRID = tuple(one for one in TARGETS if one.estimate and not one.is_money)
 """Those of a summary from which a smallest population is read off."""
 AIMED_AT = tuple(one for one in ESTIMATED if one.moments is not None)
 """Those that can be drawn for until they are precise."""
