@@ -27,7 +27,6 @@ from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, ma
 from .errors import SimulatorError
 from .scenario import Scenario, scenario_from
 from .terms import DRAWS_VERSION
-from .thresholds import percentiles_of
 
 Progress = Callable[[int, int], None]
 
@@ -228,10 +227,7 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
         arrays |= means
         coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
-    if percentiles_of(scenario.simulation.thresholds):
-        books.describe_variable(
-            ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
-        )
+    books.describe_threshold(ledger, scenario.simulation.thresholds, scenario.currency)
     return ledger
 
 

@@ -35,6 +35,11 @@ FLOORS = (
 GROUND = ("errors", "terms", "thresholds")
 """What every file may import."""
 
+UPWARD = {
+    ("ledger.variables", "analysis.statistics.statistic"): "a file may hold a summary; a statistic declares its own",
+}
+"""Imports that climb, each with its reason; they stand inside a function, so that nothing is loaded before its turn."""
+
 
 def test_imports_go_down_the_floors_only():
     assert not climbing(imports_of(ROOT))
@@ -49,8 +54,9 @@ def test_terms_know_no_more_than_terms_and_cost_models():
 def test_the_ground_knows_nothing_of_the_house():
     for importer, imported in imports_of(ROOT):
         assert importer not in ("errors", "numerals"), f"{importer} imports {imported}"
-        leaf = importer in ("files", "netcdf", "machine", "ledger", "strata", "currency", "effort")
-        assert not leaf or imported in (*GROUND, "machine", "deprecated", "files", "netcdf"), (importer, imported)
+        leaf = room_of(importer) in ("files", "netcdf", "machine", "ledger", "strata", "currency", "effort")
+        known = (*GROUND, "machine", "deprecated", "files", "netcdf", room_of(importer))
+        assert not leaf or room_of(imported) in known or (importer, imported) in UPWARD, (importer, imported)
 
 
 def test_plots_compute_nothing():

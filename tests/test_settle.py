@@ -6,6 +6,7 @@ import math
 import time
 
 import numpy as np
+import oracles
 import pytest
 import xarray as xr
 from conftest import KINDS, SHOCKS, make
@@ -226,10 +227,12 @@ def test_quality_is_independent_of_cost(outcome, ledger):
 def test_error_of_a_benchmark_on_the_draws():
     ledger = sim.simulate(make(simulation={"replicates": 20_000, "population_sizes": [2_000]}))
     outcome = settle(ledger, DESIGNS[2])
-    exact = Populations(ledger).luck_sd(DESIGNS[2].exclusion)[0, 0] ** 2 * DESIGNS[2].budget.error_variance()
+    budget = DESIGNS[2].budget
+    variance = oracles.benchmark_error_variance(budget.weights, budget.correlation)
+    exact = Populations(ledger).luck_sd(DESIGNS[2].exclusion)[0, 0] ** 2 * variance
     drawn = float(outcome["settlement"].var())
     assert drawn == pytest.approx(exact, rel=0.06)
-    assert drawn != pytest.approx(exact / DESIGNS[2].budget.error_variance(), rel=0.06)  # the luck of one year alone
+    assert drawn != pytest.approx(exact / variance, rel=0.06)  # the luck of one year alone
 
 
 def test_a_carved_out_patient_takes_his_capitation_along(ledger):

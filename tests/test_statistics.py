@@ -8,13 +8,15 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import diagonal
+from conftest import diagonal, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.statistics.summary import exact_interval, summarise
+from simulator.analysis.statistics.summary import summarise
 from simulator.contracts.exclusion import Banded, Step
 from simulator.ledger import by_unit
+from simulator.strata import exact_interval
+from simulator.stresses import MeanCost, Range
 
 SCENARIO = {
     "title": "statistics",
@@ -77,7 +79,7 @@ def test_every_figure_is_what_its_definition_says(ledger: xr.Dataset) -> None:
 def test_every_estimate_has_an_error_a_unit_and_a_name_of_its_own(ledger: xr.Dataset) -> None:
     summary = sim.summarise(ledger)
     estimates = [n for n in summary.data_vars if f"{n}_se" in summary]
-    assert len(estimates) == 11
+    assert len(estimates) == 12
     for name in estimates:
         assert summary[name].dims == summary[f"{name}_se"].dims
         assert (summary[f"{name}_se"].isel(threshold=0) > 0).all(), name
@@ -333,3 +335,47 @@ def test_largest_z_of_every_family_lies_in_its_range_for_three_seeds(severity: d
     known = sim.summarise(sim.simulate(asked, progress=False), scenario=asked).attrs
     assert known["check_cells"] >= 4  # without a third moment, the two uncapped means and sds are not judged
     assert 0.2 < known["check_largest_z"] <= known["check_alarm"]
+
+
+def test_the_worst_twentieth_of_years_by_hand_and_exactly() -> None:
+    scenario = make(simulation={"replicates": 2_000, "population_sizes": [500, 2_000], "thresholds": [20_000.0]})
+    ledger = sim.simulate(scenario, progress=False)
+    summary, exact = sim.summarise(ledger), sim.exact(scenario)
+    name = "mean_overspend_worst_5pc"
+    overspend = ledger["gross_cost"] - ledger["excess_cost"].isel(threshold=0)
+    overspend = np.sort(overspend / summary["exact_mean"].isel(threshold=0) - 1, axis=0)
+    np.testing.assert_allclose(summary[name].values[:, 0], overspend[-100:].mean(axis=0), rtol=1e-10)
+
+    def score(wanted: xr.DataArray) -> float:
+        return float((np.abs(summary[name] - wanted) / summary[f"{name}_se"]).max())
+
+    assert score(exact[name]) < 5
+    tenth = (exact["tvar"].sel(quantile_level=0.9) / exact["budget"]) - 1
+    assert score(tenth) > 5, "the worst tenth is another figure"
+    np.testing.assert_allclose(exact[name], exact["tvar"].sel(quantile_level=0.95) / exact["budget"] - 1)
+    moving = sim.exact(scenario, sim.CarveOut())
+    assert np.isnan(moving[name]).all(), "a ratio of random sums has no series"
+
+
+def test_the_worst_twentieth_of_years_is_known_wherever_a_statistic_is_asked_for() -> None:
+    from simulator.analysis.size.grid import minimum_on_grid
+    from simulator.analysis.statistics.precision import parse_target, simulate_until
+
+    name = "mean_overspend_worst_5pc"
+    scenario = make(simulation={"replicates": 400, "population_sizes": [500, 4_000], "thresholds": [20_000.0]})
+    drawn = sim.minimum_population(scenario, name, at_most=0.15, replicates=400)
+    exact = sim.minimum_population(scenario, name, at_most=0.15, method="exact")
+    low, high = drawn["minimum_population_interval"].values[0]
+    assert low < float(exact["minimum_population"][0]) < high
+    same = sim.minimum_population(scenario, "tvar", quantile_level=0.95, at_most=0.15, method="exact")
+    assert float(exact["minimum_population"][0]) == pytest.approx(float(same["minimum_population"][0]), rel=1e-6)
+    assert drawn.attrs["asked"] == "mean overspend in the worst 5% of years of at most 0.15"
+    summary = sim.summarise(sim.simulate(scenario, progress=False))
+    assert 500 < float(minimum_on_grid(summary, name, 0.1)["minimum_population"][0]) < 4_000
+    assert simulate_until(scenario, parse_target(f"{name} ± 50%")).attrs["stopped_by"] == "target"
+    ranges = [Range(name=k, change=MeanCost(by=0.0, segment=k), low=0.0, high=0.1) for k in ("well", "complex")]
+    answer = sim.sensitivity(scenario, ranges, name, points=4)
+    assert (answer["tornado"].sel(end="high") > answer["tornado"].sel(end="low")).all()
+    assert float(answer["as_agreed"]) == pytest.approx(float(sim.exact(scenario)[name][-1, 0]), rel=1e-9)
+    for told in (drawn, answer):
+        assert "mean overspend in the worst 5% of years" in str(sim.table(told))

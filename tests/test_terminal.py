@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import make
+from simulator.present.text import enough_already, provenance
+from simulator.present.text_run import run_report
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
@@ -16,8 +18,6 @@ from simulator.contracts.design import with_reference
 from simulator.present.cli.main import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
-from simulator.present.text import enough_already, provenance
-from simulator.present.text_run import run_report
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNCERTAIN = str(CONFIGS / "uncertain.toml")

@@ -13,7 +13,7 @@ from conftest import make
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
 from simulator.errors import columns_there
-from simulator.ledger import _ANSWERS, save
+from simulator.ledger import VERBS, save
 from simulator.present.cli.main import main
 from simulator.stresses import Inflation, Stress
 
@@ -44,7 +44,7 @@ def answers() -> dict[str, xr.Dataset]:
     }
 
 
-@pytest.mark.parametrize("verb", list(_ANSWERS.values()))
+@pytest.mark.parametrize("verb", list(VERBS.values()))
 def test_an_answer_given_for_a_run_is_told_by_its_verb(answers: dict[str, xr.Dataset], verb: str, tmp_path) -> None:
     save(answers[verb], tmp_path / "a.nc")
     said = told("report", tmp_path / "a.nc", "-o", tmp_path / "a.html")

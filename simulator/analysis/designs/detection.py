@@ -93,17 +93,5 @@ def _row(outcome: xr.Dataset) -> xr.Dataset:
 
 
 def _described(table: xr.Dataset, assumed: Scenario) -> xr.Dataset:
-    sentences = {
-        "p_paid": "chance that the settlement pays the provider",
-        "p_paid_without_saving": "chance that it pays where nothing was saved",
-        "p_denied": "chance that a true saving earns nothing",
-        "expected_settlement": "expected settlement as a share of the budget, positive to the provider",
-        "share_of_saving": "expected settlement / true saving",
-    }
-    for name in table.data_vars:
-        stem = str(name).removesuffix("_se")
-        told = f"Monte Carlo standard error: {sentences[stem]}" if str(name).endswith("_se") else sentences[stem]
-        books.describe_variable(table[name], "1", told)
-    books.describe_variable(table["saving"], "1", "true saving as a share of the expected cost")
     known = {"title": assumed.title, "currency": assumed.currency, "replicates": assumed.simulation.replicates}
-    return table.assign_attrs(known | {"method": "simulated"})
+    return books.declared(table.assign_attrs(known | {"method": "simulated"}), "detection")

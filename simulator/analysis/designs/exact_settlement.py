@@ -12,7 +12,7 @@ from ... import runs
 from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
 from ...engine.law import Law
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...scenario import Scenario
 from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
@@ -68,11 +68,9 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
         needs_draws=("design", [needs_draws(scenario, design) for design in chosen]),
     )
     answer = answer.where(answer["needs_draws"] == "")
-    for name in MONEY:
-        describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
-    describe_variable(answer["probability_error"], "1", "bound on the error of the chance of each jump of the payoff")
     known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
-    return answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
+    answer = answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
+    return declared(answer, "exact_settlement", currency=scenario.currency)
 
 
 def needs_draws(scenario: Scenario, design: Design) -> str:

@@ -84,10 +84,8 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
         coords={"year": list(YEARS), "step": [step.name for step in steps], "population_size": int(size)},
         attrs={key: value for key, value in ledger.attrs.items() if key != "scenario"},
     )
-    money = f"{ledger.attrs['currency']} per year"
-    books.describe_variable(answer["amount"], money, "mean of the layer, positive where money is there")
-    books.describe_variable(answer["amount_se"], money, "Monte Carlo standard error of amount")
-    return answer.assign_attrs(replicates=int(cost.size), design=design.name)
+    answer = answer.assign_attrs(replicates=int(cost.size), design=design.name)
+    return books.declared(answer, "layers", currency=ledger.attrs["currency"])
 
 
 def _steps(ledger: xr.Dataset, design: Design, outcome: xr.Dataset) -> Iterator[_Step]:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
-from ...settlement.compare import unseen_bound
+from ...strata import unseen_bound
 from ..statistics.summary import summarise
-from .exact_curve import describe_thresholds
 from .exact_tail import exact_exceedance
 
 Array = NDArray[np.float64]
@@ -69,13 +68,7 @@ def exceedance(
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
-    describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
-    describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
-    describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")
-    describe_variable(answer["overspend"], "1", "retained cost / expected − 1")
-    if known is not None:
-        describe_thresholds(answer, known)
-    return answer
+    return declared(answer, "exceedance")
 
 
 def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float]:

@@ -17,15 +17,14 @@ from scipy.interpolate import BarycentricInterpolator
 from ... import effort, runs
 from ... import ledger as books
 from ...contracts.budget import PerHead
-from ...contracts.exclusion import CarveOut, ExclusionRule
+from ...contracts.exclusion import ExclusionRule
 from ...costs.model import head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario
-from ...thresholds import percentiles_of
 from ..statistics import self_check as exactness
-from ..statistics.summary import budget_of
+from ..statistics.summary import budget_by_replicate
 
 Array = NDArray[np.float64]
 
@@ -137,8 +136,7 @@ def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
     attrs |= {"scenario_id": asked.scenario_id, "seed": asked.simulation.seed, "method": "exact"}
     ledger = books.assemble(arrays, coordinates, attrs, asked.currency)
-    if percentiles_of(asked.simulation.thresholds):
-        books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost")
+    books.describe_threshold(ledger, asked.simulation.thresholds, asked.currency)
     return ledger
 
 
@@ -192,11 +190,7 @@ def overspend_of(
     ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
     cells = exactness.exact_moments(ledger, rule, scenario)
-    paid = budget_of(cells, budget)
-    if isinstance(rule, CarveOut) and not rule.keep_capitation:
-        above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
-        people = cells.people[:, None]
-        paid = paid * (people - above) / (people - cells.n_above)
+    paid = budget_by_replicate(ledger, rule, retained, cells, budget)
     overspend = retained / paid - 1
-    books.describe_variable(overspend, "1", "retained cost / budget − 1")
+    books.describe(overspend, books.DERIVED["overspend"])
     return overspend.rename("overspend")

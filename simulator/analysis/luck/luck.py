@@ -92,12 +92,13 @@ def luck(
             parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     method = "simulated" if doubts else "exact"
-    _describe(answer, overspend, confidence, method)
     origin = runs.exact_origin(scenario)
     if doubts:
         origin = runs.origin(scenario) | {"replicates": years}
     known = {"members": members, "overspend": overspend, "confidence": confidence}
-    return answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+    answer = answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+    basis = "drawn" if doubts else "exact"
+    return books.declared(answer, "luck", overspend=overspend, confidence=confidence, method=method, basis=basis)
 
 
 def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]) -> dict[str, xr.DataArray]:
@@ -148,16 +149,3 @@ def _part(cell: xr.Dataset) -> xr.Dataset:
             "sd_overspend": cell["sd_cost"] / cell["budget"],
         }
     )
-
-
-def _describe(answer: xr.Dataset, overspend: float, confidence: float, method: str) -> None:
-    sentences = {
-        "percentile": f"P(overspend ≤ {overspend:g}), {method}",
-        "p_two_sided": f"twice the thinner tail beyond the observed overspend, {method}",
-        "expected_range": f"overspends between which {confidence:g} of the years lie, {method}",
-        "sd_overspend": "standard deviation of the overspend, exact",
-        "drawn_percentile": f"share of the drawn years with an overspend of at most {overspend:g}",
-        "drawn_percentile_se": "Monte Carlo standard error of drawn_percentile",
-    }
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "1", sentences[str(name)])

@@ -26,12 +26,11 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
 from ...terms import MOST_PEOPLE
-from ...thresholds import units_of
 from ..designs.losses import left_out
 from ..statistics.exact import laws_work, points_of
 from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import doubt_at, exact_minimum
-from .grid import SCALES, crossing
+from .grid import crossing
 from .targets import Measured, Target, measure, target_of
 
 Array = NDArray[np.float64]
@@ -71,9 +70,9 @@ def minimum_population(
     Parameters
     ----------
     scenario : Scenario
-    statistic : {"p_overspend", "tvar", "expected_overspend", "cv", "p_loss"}
-        `tvar` is the mean overspend of the worst years; `p_loss` the chance that `party` loses more than `loss_over`
-        of its revenue, and needs designs.
+    statistic : str
+        "p_overspend", "expected_overspend", "cv", "mean_overspend_worst_5pc"; "tvar", the mean overspend in the worst
+        years; or "p_loss", the chance that `party` loses more than `loss_over` of its revenue, which needs designs.
     at_most : float
         The most that the statistic may be, a fraction.
     margin, quantile_level, loss_over : float, optional
@@ -125,7 +124,7 @@ def minimum_population(
     target = target_of(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
     )
-    exactly = is_exact(method, statistic, bool(designs))
+    exactly = is_exact(method, target.of, bool(designs))
     question = question_of(scenario, target, rule, designs, party, budget)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
@@ -164,7 +163,7 @@ def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, a
     passes = replicates * (1 + 1 / _COARSE_SHARE)
     work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
     work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
-    if asked and target.statistic != "cv":
+    if asked and not target.of.by_moments:
         # each threshold's laws are sought with a scenario of their own, about a dozen sizes
         one = laws_work(scenario.resized((int(sizes[-1]),)), 1, 1)
         work = work.also(one, 12 * asked)
@@ -253,7 +252,7 @@ def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[in
 def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
     # of a probability that was never seen, all that is known is that it is small
     finest = min(0.5 / replicates, target.at_most / 2)
-    return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
+    return crossing(sizes.astype(float), values, target.at_most, target.of.scale, finest)
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────
@@ -284,11 +283,6 @@ def _answer(
         answer["curve"] = ("population_size", dim), coarse.value
         answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
     asked = target.sentence()
-    for name in answer.data_vars:
-        people = "population" in str(name)
-        told = f"smallest population for a {asked}" if people else asked
-        told += ", exact" if str(name).startswith(("exact_", "systematic_")) else ""
-        books.describe_variable(answer[name], "people" if people else "1", told)
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
@@ -298,19 +292,7 @@ def _answer(
         "method": "exact" if coarse is None else "simulated",
     }
     if dim == "threshold":
-        unit = units_of(scenario.simulation.thresholds, scenario.currency)
-        books.describe_variable(answer[dim], unit, "threshold")
-    return answer.assign_attrs(known)
-
-
-def no_population_is_enough(answer: xr.Dataset) -> NDArray[np.bool_]:
-    """Where systematic risk alone misses the target, so that no population is large enough."""
-    return np.asarray(answer["systematic_alone"].values > answer.attrs["at_most"])
-
-
-def rounded_up(people: float) -> float:
-    """A size as it is told: up to two figures, so that the rounding never promises too much."""
-    if not math.isfinite(people) or people <= 0:
-        return people
-    unit = 10.0 ** (math.floor(math.log10(people)) - 1)
-    return math.ceil(people / unit - 1e-9) * unit
+        books.describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
+    return books.declared(
+        answer.assign_attrs(known), "minimum", asked=asked, basis="exact" if coarse is None else "drawn"
+    )

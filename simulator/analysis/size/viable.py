@@ -67,7 +67,7 @@ def viable_threshold(
         For arguments out of range, `p_loss`, or a rule that fixes its thresholds.
     """
     target = target_of(statistic, at_most, margin=margin, quantile_level=quantile_level)
-    if statistic == "p_loss":
+    if target.of.of_party:
         raise SimulatorError("statistic", statistic, "settles a design, whose threshold is its own", "choose another")
     if isinstance(rule, Banded) or rule.fixed_thresholds():
         raise SimulatorError("rule", rule.kind, "fixes its thresholds", "give one without `at`")
@@ -176,12 +176,6 @@ def viable_terms(
         {"margin": margin, "reserve": reserve, "reserve_pmpy": reserve / members, "provider_share": share}
     )
     made = made.drop_vars(["population_size", "quantile_level"], errors="ignore")
-    money = f"{scenario.currency} per year"
-    books.describe_variable(made["margin"], "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
-    books.describe_variable(made["reserve"], money, "money beyond the budget that covers it, exact")
-    books.describe_variable(made["reserve_pmpy"], f"{money} a head", "the same a head")
-    books.describe_variable(
-        made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
-    )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    made = made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    return books.declared(made, "viable_terms", currency=scenario.currency, at_most=at_most, loss_over=loss_over)

@@ -16,8 +16,9 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..designs.losses import check_party, loss_of, overspend_by_design
 from ..luck.infinite_population import limit_ledger, overspend_of
-from ..size.targets import PROBABILITIES, Target, measure
+from ..size.targets import Target, measure
 from .exact import points_of
+from .statistic import Statistic
 
 Array = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Question(NamedTuple):
         ledger = limit_ledger(scenario, _YEARS if self.draws else 1)
         excess = self.excess(ledger)
         on_the_bound = np.abs(excess - (target.level or 0.0)) < _ROUNDING
-        if target.statistic not in PROBABILITIES or not on_the_bound.any():
+        if not target.of.is_probability or not on_the_bound.any():
             return measure(excess, target).value[0]
         # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
         either = [measure(self.excess(_with_luck(ledger, luck)), target).value[0] for luck in (-_LUCK, _LUCK)]
@@ -62,7 +63,7 @@ def question_of(
     budget: PerHead,
 ) -> Question:
     """The question that the arguments of `minimum_population` put."""
-    if target.statistic == "p_loss":
+    if target.of.of_party:
         chosen = scenario.select_designs(designs)
         check_party(chosen, party)
         names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
@@ -78,10 +79,10 @@ def question_of(
     return Question("threshold", points_of(scenario, rule), overspend)
 
 
-def is_exact(method: str | None, statistic: str, by_design: bool) -> bool:
+def is_exact(method: str | None, statistic: Statistic, by_design: bool) -> bool:
     """Whether the exact engine is to answer alone."""
     if method not in (None, "simulated", "exact"):
         raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
-    if method == "exact" and (by_design or statistic == "p_loss"):
+    if method == "exact" and (by_design or statistic.of_party):
         raise SimulatorError("method", method, "has no answer by design, which must be settled", "leave it out")
-    return method == "exact" or (method is None and statistic == "cv" and not by_design)
+    return method == "exact" or (method is None and statistic.by_moments and not by_design)

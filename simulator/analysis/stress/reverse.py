@@ -96,8 +96,6 @@ def reverse_stress(
     answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
     for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):
         answer[end], answer[f"{end}_se"] = value, se
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "1", f"{str(name).replace('_', ' ')}: {figure} of {kind}")
     known = {
         "change": kind,
         "figure": figure,
@@ -108,11 +106,9 @@ def reverse_stress(
         "method": "simulated",
     }
     known |= {} if at_most is None else {"at_most": at_most}
-    return answer.assign_attrs(
-        runs.origin(scenario)
-        | known
-        | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
-    )
+    known |= {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
+    answer = answer.assign_attrs(runs.origin(scenario) | known)
+    return books.declared(answer, "reverse", figure=figure, change=kind)
 
 
 def _reach(assumed: Scenario, change: Change) -> float:

@@ -160,17 +160,6 @@ def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, los
 
 
 def _described(answer: xr.Dataset, assumed: Scenario, loss_over: float) -> xr.Dataset:
-    money = f"{assumed.currency} per year"
-    sentences = {
-        "expected_surplus": (money, "expected surplus"),
-        "surplus_difference": (money, "expected surplus less that as agreed, paired"),
-        "surplus_difference_share": ("1", "the same as a share of the party's revenue as agreed"),
-        "p_loss_over": ("1", f"chance of a loss above {loss_over:g} of the party's revenue as agreed"),
-        "revenue": (money, "what the party is paid as agreed, else what it funds"),
-    }
-    for name in answer.data_vars:
-        unit, sentence = sentences[str(name).removesuffix("_se")]
-        told = f"Monte Carlo standard error: {sentence}" if str(name).endswith("_se") else sentence
-        books.describe_variable(answer[name], unit, told)
     known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
-    return answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
+    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
+    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)
