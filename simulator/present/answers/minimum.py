@@ -6,7 +6,7 @@ import math
 
 import xarray as xr
 
-from ...analysis.statistics.statistic import STATISTICS
+from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from .kind import Kind
@@ -34,8 +34,8 @@ def page(answer: xr.Dataset) -> Page:
 def asked(answer: xr.Dataset) -> str:
     """What was asked of the population, in words."""
     known = answer.attrs
-    told = STATISTICS[known["statistic"]].words(known.get("level"), percentage)
-    return f"{told} of at most {percentage(known['at_most'])}"
+    words = named(known["statistic"], TARGETS).words(known.get("level"), percentage)
+    return f"{words} of at most {percentage(known['at_most'])}"
 
 
 def _of_design(name: str) -> RuleName:
@@ -93,4 +93,4 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
     return Figure(number, text, unit="people")
 
 
-KIND = Kind(page, known_by=("exact_minimum_population",), over=("threshold",))
+KIND = Kind(page, over=("threshold",))

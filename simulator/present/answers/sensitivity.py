@@ -62,4 +62,4 @@ def _words(cell: xr.Dataset, name: str) -> str:
     return f"{name}: explains {value:.0%} of the uncertainty ({sure} interval: {low:.0%} to {high:.0%})."
 
 
-KIND = Kind(page, known_by=("tornado",), over=("input",))
+KIND = Kind(page, over=("input",))
