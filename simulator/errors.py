@@ -168,18 +168,7 @@ _BOUNDS = {
 
 
 def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterable[str] = ()) -> SimulatorError:
-    """Pydantic's findings as one `SimulatorError`, a sentence a mistake.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-    raw : object
-        The parsed input, to tell keys of the file from tags of a union.
-    source : str
-        The file's name, or the name of the argument.
-    known : iterable of str
-        Names of keys, to suggest one for a misspelt key.
-    """
+    """Pydantic's findings as one `SimulatorError`, a sentence a mistake."""
     names = sorted(known)
     lines = error.errors(include_url=False)
     return SimulatorError.several(

@@ -26,11 +26,6 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
 
     The file that is filled carries the machine's name and the number of the process; what a process that is gone has
     left behind is removed.
-
-    Raises
-    ------
-    SimulatorError
-        Where the target cannot be written; what stood there is left as it was. `DiskFullError` where there is no room.
     """
     check_writable(path)
     target = Path(os.path.realpath(path))  # a link stays, and what it points at is replaced
@@ -58,21 +53,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
 
 
 def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object], size: int) -> None:
-    """As `write_whole`; what took long to make is put into the temporary folder where its own disk is full.
-
-    Parameters
-    ----------
-    path : path-like
-    write : callable
-        Fills the file that it is given.
-    size : int
-        About how many bytes it writes.
-
-    Raises
-    ------
-    DiskFullError
-        Where the file is now, or how many bytes it needs where it is nowhere.
-    """
+    """As `write_whole`; what took long to make is put into the temporary folder where its own disk is full."""
     try:
         write_whole(path, write)
         return

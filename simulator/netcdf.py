@@ -20,13 +20,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def check_contents(path: str | os.PathLike[str], mend: str) -> None:
-    """Refuse a file that keeps its numbers elsewhere, or more of them than fit into memory.
-
-    Raises
-    ------
-    SimulatorError
-        In one sentence, with `mend`.
-    """
+    """Refuse a file that keeps its numbers elsewhere, or more of them than fit into memory."""
     import h5py
 
     source = str(path)

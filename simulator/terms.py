@@ -54,13 +54,7 @@ class Term(BaseModel):
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a TOML file holds.
-
-    Raises
-    ------
-    SimulatorError
-        Where the file cannot be read, or is not valid TOML.
-    """
+    """What a TOML file holds."""
     source = Path(path)
     try:
         return tomllib.loads(source.read_text(encoding="utf-8-sig"))

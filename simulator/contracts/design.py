@@ -204,13 +204,7 @@ def status_quo(parties: Sequence[Party] = TWO_PARTIES) -> Design:
 
 
 def with_reference(designs: Sequence[Design], reference: str | None = None) -> tuple[Design, ...]:
-    """The designs to compare, the reference first: the named one, or else the status quo among the same parties.
-
-    Raises
-    ------
-    SimulatorError
-        Where no design has the reference's name.
-    """
+    """The designs to compare, the reference first: the named one, or else the status quo among the same parties."""
     wanted = reference or STATUS_QUO
     first = next((design for design in designs if design.name == wanted), None)
     if first is None and reference is not None:
@@ -223,13 +217,7 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
 
 
 def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
-    """Designs from parsed tables, each mistake told as `source: designs[0].terms[1].…`.
-
-    Raises
-    ------
-    SimulatorError
-        Where the tables are no designs, or there are none.
-    """
+    """Designs from parsed tables, each mistake told as `source: designs[0].terms[1].…`."""
     raw = renewed(raw, "designs")
     try:
         return _Designs.model_validate({"designs": raw}).designs
@@ -242,16 +230,7 @@ class _Designs(Term):
 
 
 def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresholds: Iterable[float]) -> Any:
-    """Sentences for designs that do not fit a scenario, to be told before any draw.
-
-    Parameters
-    ----------
-    designs : sequence of Design
-    segments : iterable of str
-        Names of the scenario's segments.
-    thresholds : iterable of float
-        Its grid of thresholds.
-    """
+    """Sentences for designs that do not fit a scenario, to be told before any draw."""
     known, grid = set(segments), set(thresholds) | {math.inf}
     yield from names_differ(designs)
     for design in designs:

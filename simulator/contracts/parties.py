@@ -73,23 +73,7 @@ def weights(parties: Sequence[Party], split: SplitName, gain: bool) -> dict[str,
 def divide(
     settlement: Array, budget: Array, parties: Sequence[Party], split: SplitName
 ) -> tuple[dict[str, Array], Array]:
-    """Divide a settlement among the partners.
-
-    Parameters
-    ----------
-    settlement, budget : array
-        Money per year; positive is to the partners.
-    parties : sequence of Party
-    split : str
-        "fixed", "by_budget", "equal", "by_influence", or "waterfall": in the order of the parties, each to its limit.
-
-    Returns
-    -------
-    parts : dict of str to array
-        Money per year by partner. What limits cut off is in no part: it stays with those who fund.
-    limited : array of bool
-        Where a party's limit cut something off.
-    """
+    """Divide a settlement among the partners."""
     gains, losses = weights(parties, split, gain=True), weights(parties, split, gain=False)
     left = np.asarray(settlement, dtype=float)
     parts: dict[str, Array] = {}

@@ -69,18 +69,7 @@ _SCALE, _SCORE = 2.135, 1.2816
 
 
 def size_based_rate(members: Array) -> Array:
-    """The Medicare Shared Savings Program's minimum savings rate for a number of people.
-
-    Parameters
-    ----------
-    members : array
-        People; below 500, where the table ends, the rate goes on as 2.736 / √people; above 60,000 that of 60,000 holds.
-
-    Returns
-    -------
-    array
-        Fraction of the benchmark. Example: 10,000 people → 0.030, 605 people → 0.1146, 400 people → 0.1368.
-    """
+    """The Medicare Shared Savings Program's minimum savings rate for a number of people."""
     sizes, rates = zip(*MSSP_RATES, strict=True)
     people = np.asarray(members, dtype=float)
     small = _SCALE * _SCORE / np.sqrt(np.minimum(people, sizes[0]))

@@ -125,14 +125,7 @@ class Target(NamedTuple):
 
 
 def targets_of(c: Calibration, p_user: float) -> list[Target]:
-    """The shape targets of a calibration, as figures of the whole segment.
-
-    Parameters
-    ----------
-    c : Calibration
-    p_user : float
-        Share of people with any cost.
-    """
+    """The shape targets of a calibration, as figures of the whole segment."""
     found = [Target(f"top-{q * 100:g}% share", share, _reader(q / p_user)) for q, share in sorted(c.top_share.items())]
     if c.cv is not None:
         found.insert(0, Target("cv", c.cv, lambda users: person_cv(users, p_user)))

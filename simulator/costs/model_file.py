@@ -43,23 +43,7 @@ Drawn = dict[str, tuple[float, ...]]
 
 
 def model_text(population: Population, provenance: Mapping[str, Any], sets: Mapping[str, Drawn], head: str = "") -> str:
-    """A model file's text.
-
-    Parameters
-    ----------
-    population : Population
-    provenance : mapping
-        Texts, numbers and lists of them.
-    sets : mapping
-        Parameter sets by segment; may be empty.
-    head : str
-        Comment lines.
-
-    Raises
-    ------
-    SimulatorError
-        Where the population is made of observed costs.
-    """
+    """A model file's text."""
     refuse_bills(population)
     lines = (
         [head.rstrip(), "", f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]

@@ -30,13 +30,7 @@ class ModelPopulation(Term):
 
 
 def from_model_file(raw: Any, info: ValidationInfo) -> Any:
-    """What a scenario says about its population, with the contents of the model file that it names.
-
-    Raises
-    ------
-    ValidationError
-        Where the file has a mistake; it is told at the key ``model``, with the file's name and no path.
-    """
+    """What a scenario says about its population, with the contents of the model file that it names."""
     if not isinstance(raw, dict) or "model" not in raw:
         return raw
     for name in ("segments", "parameter_sets"):

@@ -71,13 +71,7 @@ class Exact:
         return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)
 
     def given_shocks(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> Array:
-        """First four cumulants of the cost that a rule keeps, given the shocks; shape (4, population, node).
-
-        Parameters
-        ----------
-        heads, layers, in_scope
-            As in `total`; `weights` are the chances of the nodes.
-        """
+        """First four cumulants of the cost that a rule keeps, given the shocks; shape (4, population, node)."""
         per_user = np.stack([self._kept(s, layers) for s in range(len(self._moments))])
         return self._cumulants(heads, per_user, in_scope)
 

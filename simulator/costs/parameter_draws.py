@@ -52,13 +52,7 @@ class ParameterSets(Term):
 
 
 def count(sets: Sequence[ParameterSets] | None) -> int:
-    """How many sets there are; 0 where parameters are taken as known.
-
-    Raises
-    ------
-    PydanticCustomError
-        Where lists are of unequal length, or there are none.
-    """
+    """How many sets there are; 0 where parameters are taken as known."""
     if sets is None:
         return 0
     lengths = {len(values) for part in sets for values in part.figures.values()}
@@ -85,13 +79,7 @@ def check_names(sets: Sequence[ParameterSets], segments: Sequence[Segment]) -> N
 
 @lru_cache(maxsize=_KEPT)
 def segments_of_sets(segments: tuple[Segment, ...], sets: tuple[ParameterSets, ...]) -> tuple[tuple[Segment, ...], ...]:
-    """The segments under each parameter set.
-
-    Raises
-    ------
-    PydanticCustomError
-        Where a set makes a segment invalid.
-    """
+    """The segments under each parameter set."""
     drawn = {part.segment: part.figures for part in sets}
     return tuple(
         tuple(_changed(segment, drawn.get(segment.name, {}), b) for segment in segments) for b in range(count(sets))

@@ -263,17 +263,7 @@ def _quasi_random(joint: JointShocks) -> ShockNodes:
 
 
 def quasi_random_uniforms(dimensions: int, points: int, block: int = 0) -> Array:
-    """Sobol's points with a fixed scrambling, inside (0, 1), shape (point, dimension).
-
-    Parameters
-    ----------
-    dimensions : int
-    points : int
-        A power of 2.
-    block : int
-        Which so many points of the sequence: those of one block lie as evenly as those of the first, where every n-th
-        point of a sequence need not.
-    """
+    """Sobol's points with a fixed scrambling, inside (0, 1), shape (point, dimension)."""
     sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(20260101))
     if block:
         sequence.fast_forward(block * points)

@@ -155,14 +155,7 @@ Correlations = Annotated[tuple[ShockCorrelation, ...], Field(exclude_if=lambda p
 def mistakes_of(
     shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation], hit: Sequence[str]
 ) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]:
-    """Where shocks and their correlations do not fit together, or do not fit whom they hit.
-
-    Parameters
-    ----------
-    shocks, correlations
-    hit : sequence of str
-        Names of the segments and rare services.
-    """
+    """Where shocks and their correlations do not fit together, or do not fit whom they hit."""
     for place, shock in enumerate(shocks):
         strangers = [name for name in shock.segments if name not in hit]
         if strangers:

@@ -83,17 +83,7 @@ def p_user_told(sample: Sample) -> float:
 def fit_segments(
     names: Sequence[str], samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
 ) -> list[SegmentFit]:
-    """Every segment's law.
-
-    Parameters
-    ----------
-    names : sequence of str
-    samples : sequence of Sample
-        Of all the people of a segment.
-    halves : sequence of pairs of Sample
-        The same people in two halves that share no person.
-    how : Options
-    """
+    """Every segment's law."""
     if how.family != "resample":
         tempered = [sample.tempered() for sample in samples]
         return [

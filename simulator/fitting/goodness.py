@@ -151,15 +151,7 @@ def curves(
     told: Told,
     currency: str = "GBP",
 ) -> xr.Dataset:
-    """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims ``segment``, ``amount`` (money a year) and ``people_share`` (the costliest, fractions). `cell_mean` is the
-        mean cost of the people between a share and the next smaller one. Each `observed_` figure has a sibling with
-        `_se`, its standard error; what is fitted is exact for the model.
-    """
+    """What the pictures show: exceedance, limited means, concentration and quantile cells, fitted and observed."""
     cast = _Cast(fits, population)
     parts: dict[str, list[Array]] = {name: [] for name in _CURVES}
     amounts = told.amounts
@@ -242,14 +234,7 @@ def patients_above(fit: SegmentFit) -> float:
 
 
 def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> xr.Dataset:
-    """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims ``segment`` and ``splice`` (a number); `at` and `mean_excess` (of the made-up people) are money a year;
-        `patients` is to the nearest five.
-    """
+    """Shape and mean excess by splice, to be looked at for stability; the last, ``chosen``, is the one taken."""
     names = ("at", "patients", "shape", "shape_se", "modified_scale", "mean_excess", "misfit")
     rows = [stability(fit.sample, smallest) if fit.tail is not None and fit.family != "bands" else [] for fit in fits]
     most = max([len(row) for row in rows], default=0)

@@ -94,19 +94,7 @@ class Judged(NamedTuple):
 def candidates(
     halves: tuple[Half, Half], families: Iterable[str], thresholds: Sequence[float], smallest: int, error: Array
 ) -> tuple[Candidate, ...]:
-    """Every family, fitted on each half and judged on the other.
-
-    Parameters
-    ----------
-    halves : pair of Half
-        That share no person.
-    families : iterable of str
-    thresholds : sequence of float
-        Money per year.
-    smallest : int
-    error : ndarray
-        Standard error of the difference between random halves, by figure.
-    """
+    """Every family, fitted on each half and judged on the other."""
     found = [judged(family, _law(family, smallest), halves, thresholds, error) for family in families]
     good = [one for one in found if one.candidate.holds and one.candidate.family in FAMILIES]
     if not good:

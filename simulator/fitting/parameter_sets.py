@@ -122,22 +122,7 @@ def _tail_draws(tail: Tail, number: int, random: np.random.Generator) -> dict[st
 
 
 def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int) -> Population:
-    """The population under parameter set `b`.
-
-    Parameters
-    ----------
-    population : Population
-        The fitted one.
-    sets : mapping of str to dict
-        As `draw` gave, or as a model file holds.
-    b : int
-        From 0.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is no such set.
-    """
+    """The population under parameter set `b`."""
     number = count(sets)
     if not 0 <= b < number:
         raise SimulatorError(
@@ -183,26 +168,7 @@ def variance_parts(
     shocks: tuple[Any, ...] = (),
     shock_correlations: tuple[Any, ...] = (),
 ) -> VarianceParts:
-    """The variance of a population's retained cost by its cause, exactly for each parameter set.
-
-    Parameters
-    ----------
-    population : Population
-    sets : mapping
-    size : int
-        People.
-    threshold : float
-        Money per year; what a patient costs above it is taken out.
-    shocks : tuple of Shock or RareShock
-    shock_correlations : tuple of ShockCorrelation
-
-    Returns
-    -------
-    VarianceParts
-        By the law of total variance, each set as likely as another: the mean over sets of the variance given shocks and
-        set, the variance over sets of the mean, and the mean over sets of what the mean given the shocks varies. As
-        `simulator.variance_by_source` of a scenario with these sets has them, in money.
-    """
+    """The variance of a population's retained cost by its cause, exactly for each parameter set."""
     if not count(sets):
         raise SimulatorError("parameter_sets", None, "are none", "fit with sets=100")
     found = [

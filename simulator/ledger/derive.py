@@ -71,13 +71,7 @@ def expected_means(ledger: xr.Dataset) -> xr.Dataset | None:
 
 
 def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
-    """The points of the threshold grid at which a rule is applied.
-
-    Raises
-    ------
-    SimulatorError
-        Where a threshold of the rule's own is not on the ledger's grid.
-    """
+    """The points of the threshold grid at which a rule is applied."""
     check_draws(ledger)
     grid = [float(threshold) for threshold in ledger["threshold"].values]
     fixed = rule.fixed_thresholds()

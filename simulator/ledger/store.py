@@ -23,19 +23,7 @@ from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of
 def assemble(
     arrays: Mapping[str, Any], coordinates: Mapping[str, Any], attrs: Mapping[str, str | int | float], currency: str
 ) -> xr.Dataset:
-    """A ledger from plain arrays, with units and sentences from `VARIABLES`.
-
-    Parameters
-    ----------
-    arrays : mapping of str to array
-        Values by variable; the order of dims is that of `VARIABLES`.
-    coordinates : mapping of str to array
-        Values by coordinate; the dims are those of `COORDINATES`.
-    attrs : mapping
-        Strings and numbers.
-    currency : str
-        ISO 4217 code.
-    """
+    """A ledger from plain arrays, with units and sentences from `VARIABLES`."""
     ledger = xr.Dataset(
         {name: (VARIABLES[name].dims, np.asarray(values)) for name, values in arrays.items()},
         coords={name: (COORDINATES[name].dims, np.asarray(values)) for name, values in coordinates.items()},
@@ -87,13 +75,7 @@ _TOLD = ("currency", "scenario", "scenario_id", "seed", "title")
 
 
 def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
-    """What a netCDF-4 file holds, whole in memory.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is no such file, or it is no such file; with `mend`.
-    """
+    """What a netCDF-4 file holds, whole in memory."""
     if not os.path.exists(path):
         raise SimulatorError(str(path), None, "does not exist", mend)
     if os.path.isdir(path):

@@ -128,21 +128,7 @@ def describe_threshold(answer: xr.Dataset, thresholds: Thresholds, currency: str
 
 
 def declared(answer: xr.Dataset, kind: str, **told: object) -> xr.Dataset:
-    """An answer of a kind, each variable with its unit, sentence and basis.
-
-    Parameters
-    ----------
-    answer : xarray.Dataset
-    kind : str
-        One of `KINDS`.
-    **told : object
-        What the sentences name: the currency, ("money" without it), a margin, a method.
-
-    Raises
-    ------
-    LookupError
-        Where a variable is not declared, or has other dims.
-    """
+    """An answer of a kind, each variable with its unit, sentence and basis."""
     for name, variable in _declarations(answer, kind):
         if variable is None:
             raise LookupError(f"{name} of kind {kind!r} is not declared in simulator/ledger/variables.py")
@@ -166,13 +152,7 @@ def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable
 
 
 def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> None:
-    """Refuse what a file holds in another form than the program writes.
-
-    Raises
-    ------
-    SimulatorError
-        For an unknown variable, and other dims or another unit.
-    """
+    """Refuse what a file holds in another form than the program writes."""
     beside = variables_of("summary") if kind == "ledger" else {}
     for name, variable in _declarations(answer, kind):
         found = answer[name]

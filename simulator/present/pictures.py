@@ -344,13 +344,7 @@ def drawable(one: PlotRequest) -> list[str]:
 
 
 def picture_named(name: str) -> Picture:
-    """The kind of this name.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is none.
-    """
+    """The kind of this name."""
     kind = PICTURES.get(name.replace("_", "-"))
     if kind is None:
         raise SimulatorError("--kind", name, "is not a kind of picture", f"choose from {', '.join(PICTURES)}")

@@ -150,13 +150,7 @@ class PlotRequest:
 
 
 def open_any(path: str) -> xr.Dataset:
-    """What a file of this program holds, whatever verb wrote it.
-
-    Raises
-    ------
-    SimulatorError
-        Where there is no such file, or it is not one that the program writes.
-    """
+    """What a file of this program holds, whatever verb wrote it."""
     from ..ledger import check_ledger, check_version, read_dataset
 
     is_scenario = path.endswith(".toml") and os.path.exists(path)

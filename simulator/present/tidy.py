@@ -23,22 +23,7 @@ _UNKEPT = ("scenario", "schema_version", "created_at")
 
 
 def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
-    """A long table of a Dataset: one row a figure and place.
-
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        Estimates; a standard error is named after its figure, with ``_se``, and an interval has the dim ``bound``.
-    **known : str
-        Further columns, the same in every row.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``figure``; the columns of `known`; a column for each dim; then ``value``, ``error`` (standard error), ``lower``
-        and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "as drawn" where every
-        draw is the same and the error 0, "exact" where the figure is exact, else empty.
-    """
+    """A long table of a Dataset: one row a figure and place."""
     import pandas as pd
 
     frames = [_long(answer, str(name)) for name in answer.data_vars if not _belongs(answer, str(name))]
@@ -96,19 +81,7 @@ def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
 def tidy_records(
     records: Iterable[Mapping[str, Any]], names: Sequence[str], unit: Any, **known: object
 ) -> pd.DataFrame:
-    """A long table of plain records, every figure of which is exact.
-
-    Parameters
-    ----------
-    records : iterable of mapping
-        Their texts and numbers; deeper parts are left out.
-    names : sequence of str
-        Keys that say what a record is about: columns of their own.
-    unit : callable
-        Unit of a key.
-    **known : object
-        Further columns, the same in every row.
-    """
+    """A long table of plain records, every figure of which is exact."""
     import pandas as pd
 
     rows = [

@@ -18,13 +18,7 @@ from .table import Choose, Table
 
 
 def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
-    """The chosen columns of a frame.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is no frame, or its columns have different lengths.
-    """
+    """The chosen columns of a frame."""
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(source, pandas.DataFrame):
         return _read_pandas(source, layout, choose, said)

@@ -30,13 +30,7 @@ class Headers:
         return [position for position, have in enumerate(self.names) if have == wanted]
 
     def only(self, name: str, said: Said) -> int:
-        """The one column that is called so.
-
-        Raises
-        ------
-        SimulatorError
-            Where there is none, or more than one.
-        """
+        """The one column that is called so."""
         found = self.positions(name)
         wanted = self.other_names.get(plain_name(name), plain_name(name))
         if len(found) > 1:

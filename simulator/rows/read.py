@@ -24,22 +24,7 @@ _READERS: dict[Kind, Callable[[Path, Layout, Choose, Said], Table]] = {
 
 
 def read(source: Any, choose: Choose, layout: Layout, said: Said) -> Table:
-    """The columns of a file, or of a frame, that are wanted.
-
-    Parameters
-    ----------
-    source : path-like, DataFrame, Arrow table or mapping of str to array
-    choose : callable
-        From the headers to the columns.
-    layout : Layout
-    said : Said
-        What sentences call the table.
-
-    Raises
-    ------
-    SimulatorError
-        One sentence for whatever is wrong with the file or the table.
-    """
+    """The columns of a file, or of a frame, that are wanted."""
     kind = kind_of(source, said) if isinstance(source, str | os.PathLike) else None
     _refuse_idle(layout, kind)
     table = (

@@ -13,18 +13,7 @@ _TOLERANCE = 0.005
 
 
 def without_total(table: Table, said: Said) -> None:
-    """Leave out a last row that is labelled as a total and is one; ask about one that is only labelled so.
-
-    Parameters
-    ----------
-    table : Table
-    said : Said
-
-    Raises
-    ------
-    SimulatorError
-        Where the last row is called a total and its amounts are not the sum of those above.
-    """
+    """Leave out a last row that is labelled as a total and is one; ask about one that is only labelled so."""
     if table.size < 2 or not _labelled(table):
         return
     sums = [_is_sum(table.columns[pick.name].numbers[0]) for pick in table.picks if pick.adds_up]

@@ -18,13 +18,7 @@ from .table import Pick
 
 
 def whole_frame(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """A file's rows, for questions that name their columns themselves.
-
-    Raises
-    ------
-    SimulatorError
-        One sentence for whatever is wrong with the file.
-    """
+    """A file's rows, for questions that name their columns themselves."""
     name = os.fspath(path)
 
     def choose(headers: Headers) -> list[Pick]:

@@ -40,13 +40,7 @@ do not matter.
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, str]:
-    """The frame's name of each column that it has.
-
-    Raises
-    ------
-    SimulatorError
-        Where two columns mean the same, or budget or cost is missing.
-    """
+    """The frame's name of each column that it has."""
     found = {}
     for meaning, names in COLUMNS.items():
         present = [str(name) for name in frame if str(name).casefold() in names]
@@ -76,13 +70,7 @@ def with_scores_as_fractions(frame: pd.DataFrame, columns: Mapping[str, str]) ->
 
 
 def numbers(column: pd.Series) -> Array:
-    """A column as numbers, NaN where it is blank.
-
-    Raises
-    ------
-    SimulatorError
-        Where it holds anything else.
-    """
+    """A column as numbers, NaN where it is blank."""
     try:
         return pd.to_numeric(column).to_numpy(dtype=float)
     except (ValueError, TypeError):
@@ -92,13 +80,7 @@ def numbers(column: pd.Series) -> Array:
 
 
 def figures_of(meaning: str, column: pd.Series) -> Array:
-    """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high.
-
-    Raises
-    ------
-    SimulatorError
-        Where it holds anything else.
-    """
+    """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high."""
     if meaning != "low_revenue" or column.dtype.kind in "fiub":
         return numbers(column)
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()

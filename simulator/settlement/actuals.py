@@ -82,13 +82,7 @@ def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
-    """The scenario of a TOML file; None where it holds nothing but designs.
-
-    Raises
-    ------
-    SimulatorError
-        Listing every mistake.
-    """
+    """The scenario of a TOML file; None where it holds nothing but designs."""
     return load(path) if "population" in read_toml(path) else None
 
 

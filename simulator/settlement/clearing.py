@@ -32,27 +32,7 @@ def clear(
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
 ) -> Cleared:
-    """Settle one design.
-
-    Parameters
-    ----------
-    design : Design
-    context : Context
-        Budget and retained cost, and what else terms look at.
-    expected_cost, expected_excess : array
-        Expected retained cost and expected excess, money per year.
-    excess : array
-        What the exclusion rule removed, money per year.
-    outcomes_met : array of bool, optional
-        Whether every quality measure is met.
-    activity_change : mapping of str to array, optional
-        Change of each provider's part of the activity.
-
-    Returns
-    -------
-    Cleared
-        Arrays of the shape of budget and cost together.
-    """
+    """Settle one design."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
     settlement = apply_terms(design, context, accounts)

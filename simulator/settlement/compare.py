@@ -28,13 +28,7 @@ _FRACTIONS = ("p_loss", "p_loss_over", "risk_share", "p_triggered")
 
 
 def imbalance(outcome: xr.Dataset) -> float:
-    """Largest relative imbalance of any replicate: payments that do not cancel, or money that is not in the system.
-
-    Returns
-    -------
-    float
-        As a share of the budget; below 1e-9 in every outcome that `settle` made.
-    """
+    """Largest relative imbalance of any replicate: payments that do not cancel, or money that is not in the system."""
     budget = np.abs(outcome["budget"])
     money_in = outcome["funding"].sum("party") - outcome["system_cost"]
     gaps = (

@@ -49,19 +49,7 @@ _LARGEST = 1e15
 
 
 def year_end_rows(source: Any, **rows: Unpack[LayoutOptions]) -> pd.DataFrame:
-    """Rows with figures as numbers, under the names of `rows.COLUMNS`; `attrs["notes"]` says what was done to them.
-
-    Parameters
-    ----------
-    source : path-like, DataFrame, Arrow table or mapping
-    **rows
-        How the table is laid out.
-
-    Raises
-    ------
-    SimulatorError
-        Where the table cannot be read, or a figure is none.
-    """
+    """Rows with figures as numbers, under the names of `rows.COLUMNS`; `attrs["notes"]` says what was done to them."""
     said = Said(os.fspath(source), os.fspath(source), private=False) if _is_path(source) else _FRAME
     laid_out = layout(**rows)
     names: dict[int, str] = {}

@@ -92,13 +92,7 @@ class Typical(Populations):
 
 
 def members_of(scenario: Scenario | None, asked: int | None) -> int:
-    """People for whom a payoff is told: those asked for, else the scenario's largest population.
-
-    Raises
-    ------
-    SimulatorError
-        Where another number is asked of a scenario with units.
-    """
+    """People for whom a payoff is told: those asked for, else the scenario's largest population."""
     if scenario is None:
         return 100_000 if asked is None else asked
     largest = scenario.population_sizes[-1]

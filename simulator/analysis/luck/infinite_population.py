@@ -84,20 +84,7 @@ def _points_of_each(parts: int) -> int:
 
 
 def limit_ledger(scenario: Scenario, fewest: int = 1) -> xr.Dataset:
-    """A ledger of a population so large that only the common shocks still move its cost a head.
-
-    Parameters
-    ----------
-    scenario : Scenario
-    fewest : int
-        Years that there are at least: more than one where a contract draws something of its own in each.
-
-    Returns
-    -------
-    xarray.Dataset
-        As `simulate` gives it, with one ``population_size`` of a thousand million people and one replicate for each
-        equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
-    """
+    """A ledger of a population so large that only the common shocks still move its cost a head."""
     asked = scenario.resized((ENDLESS,))
     return _over_sets(asked, fewest) if asked.population.n_sets else _limit_of(asked, fewest)
 

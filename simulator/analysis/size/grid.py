@@ -25,29 +25,6 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     """Smallest population from which on a target holds at every larger size of the grid.
 
     Between two sizes of the grid the curve is interpolated on the scale on which it is nearly straight.
-
-    Parameters
-    ----------
-    summary : xarray.Dataset
-        What `summarise` or `exact` gave.
-    statistic : str
-        A fraction of the summary that can be a target: "p_overspend", "cv", "expected_overspend" and the like.
-    at_most : float
-        The target, as a fraction.
-    **at : float
-        Where the statistic has further dims: ``margin=0.03``.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``minimum_population`` (threshold) in people, and ``minimum_population_interval`` (threshold, bound): where the
-        ends of the statistic's 95% interval meet the target, or of an exact answer the two sizes of the grid between
-        which it lies. 0 where the smallest size of the grid meets it already, infinity where the largest does not.
-
-    Raises
-    ------
-    SimulatorError
-        For an unknown statistic, a target out of range, or a level that the summary does not have.
     """
     asked = named(statistic, ON_GRID)
     check_fraction("at_most", at_most)

@@ -46,13 +46,7 @@ def target_of(
     loss_over: float | None = None,
     confidence: float = 0.95,
 ) -> Target:
-    """A target, with what it needs and nothing else.
-
-    Raises
-    ------
-    SimulatorError
-        For an unknown statistic, a level that is missing, superfluous or out of range, or a target out of range.
-    """
+    """A target, with what it needs and nothing else."""
     asked = named(statistic, TARGETS)
     check_fraction("at_most", at_most)
     if not 0.5 < confidence < 1:

@@ -284,26 +284,7 @@ def describe_calibration(
     top_share: Mapping[float, float] | None = None,
     thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
 ) -> dict[str, Any]:
-    """One family calibrated from summary figures, with what it reaches beside each target.
-
-    Parameters
-    ----------
-    family, mean, p_user, cv, top_share
-        As in `calibrate`.
-    thresholds : sequence of float
-        Money per year.
-
-    Returns
-    -------
-    dict
-        `family`, `severity` (its figures, of users), `fit` (a list of target, wanted, reached), `segment` (as
-        `describe_model` of a population of this one segment); it can be written as JSON.
-
-    Raises
-    ------
-    SimulatorError
-        As `calibrate`.
-    """
+    """One family calibrated from summary figures, with what it reaches beside each target."""
     users = calibrate(family, mean=mean, p_user=p_user, cv=cv, top_share=top_share)
     segment = Segment.model_validate({"name": "everybody", "share": 1.0, "p_user": float(p_user), "severity": users})
     model = CostModel(population=Population(segments=(segment,)))
@@ -333,23 +314,6 @@ def compare_families(
     """All families for the same summary figures, side by side.
 
     Families that agree on the mean and on one more figure can differ by a third on what lies above a threshold.
-
-    Parameters
-    ----------
-    mean, p_user, cv, top_share
-        As in `calibrate`.
-    thresholds : sequence of float
-        Money per year.
-
-    Returns
-    -------
-    list of dict
-        As `describe_calibration`; or `family` and `refused`, the reason, where a family cannot be had.
-
-    Raises
-    ------
-    SimulatorError
-        Where no family can be had for a reason that is the same for all.
     """
     rows: list[dict[str, Any]] = []
     targets: dict[str, Any] = {"mean": mean, "p_user": p_user, "cv": cv, "top_share": top_share}

@@ -51,13 +51,7 @@ class Target(NamedTuple):
 
 
 def parse_target(text: str) -> Target:
-    """Read "p_overspend(0.03) ± 0.002" or "p_overspend(3%) ± 0.2%"; "+-" will do for "±".
-
-    Raises
-    ------
-    SimulatorError
-        For another form, an unknown statistic, or one without a finite error.
-    """
+    """Read "p_overspend(0.03) ± 0.002" or "p_overspend(3%) ± 0.2%"; "+-" will do for "±"."""
     found = _FORM.match(text)
     if not found:
         raise SimulatorError(

@@ -475,13 +475,7 @@ EXPLAINED = tuple(one for one in _ALL if one.exact and one.asked and one.level i
 
 
 def named(name: str, among: Sequence[Statistic], path: str = "statistic", what: str = "must be one of {}") -> Statistic:
-    """The statistic of this name.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is not among these.
-    """
+    """The statistic of this name."""
     found = [one for one in among if one.name == name]
     if not found:
         names = ", ".join(one.name for one in among)

@@ -36,11 +36,6 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     """The scenario as it turns out, every severity by its own figures; epidemics are left to the drawing.
 
     Thresholds that are percentiles stay at the money that they were when agreed.
-
-    Raises
-    ------
-    SimulatorError
-        Where a change makes the model invalid: a share above 1, an infinite variance, a segment that does not exist.
     """
     raw = _by_figures(scenario)
     for change in changes:
@@ -78,20 +73,7 @@ def _by_figures(scenario: Scenario) -> dict[str, Any]:
 
 
 def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None) -> xr.Dataset:
-    """Draw what turns out, in a ledger from which budgets follow as they were agreed.
-
-    Parameters
-    ----------
-    assumed : Scenario
-        What the budgets rest on.
-    changes : sequence of Change
-        What turns out otherwise; none for the assumed scenario itself.
-
-    Returns
-    -------
-    xarray.Dataset
-        As `simulate`; ``members`` holds people as they are recorded, where that is not as assumed.
-    """
+    """Draw what turns out, in a ledger from which budgets follow as they were agreed."""
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {
@@ -175,12 +157,6 @@ def with_agreed_budgets(designs: Iterable[Design], agreed: xr.Dataset) -> tuple[
     """The designs, where a budget follows past years with the budgets of an outcome as agreed.
 
     The error of such a budget is drawn together with the year's own luck, for which a stress would be mistaken.
-
-    Parameters
-    ----------
-    designs : iterable of Design
-    agreed : xarray.Dataset
-        Their outcome, from `settle`, on the same draws without stress.
     """
     return tuple(_agreed(design, agreed) if isinstance(design.budget, PastYears) else design for design in designs)
 

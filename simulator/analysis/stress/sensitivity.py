@@ -165,13 +165,7 @@ def _bootstrap(evaluated: _Evaluated, confidence: float, seed: int) -> Array:
 
 
 def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, ...]:
-    """The ranges that are asked about, the scenario's by default.
-
-    Raises
-    ------
-    SimulatorError
-        Where they cannot be asked about, or an end of one makes the model invalid.
-    """
+    """The ranges that are asked about, the scenario's by default."""
     chosen = tuple(ranges) or scenario.ranges
     if not chosen:
         raise SimulatorError("ranges", None, "are none", "add [[ranges]] to the scenario, or give some")

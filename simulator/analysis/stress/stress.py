@@ -100,13 +100,7 @@ def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
 
 
 def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: bool = True) -> tuple[Stress, ...]:
-    """The stresses that are asked about, the scenario's by default, and all of them at once.
-
-    Raises
-    ------
-    SimulatorError
-        For none, and one that makes the model invalid.
-    """
+    """The stresses that are asked about, the scenario's by default, and all of them at once."""
     chosen = tuple(stresses) or scenario.stresses
     if not chosen:
         raise SimulatorError("stresses", None, "are none", "add [[stresses]] to the scenario, or give some")

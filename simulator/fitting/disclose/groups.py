@@ -118,20 +118,7 @@ def _people(n: int, low: float, high: float, mean: float) -> tuple[Array, NDArra
 
 
 def groups_of(sample: Sample, smallest: int) -> Groups:
-    """Cut a segment's users into groups, always into the same.
-
-    Parameters
-    ----------
-    sample : Sample
-        Groups should meet at its `cuts`. Where too few persons would stand between two of them, or one would outweigh
-        the others there, the later one is left out.
-    smallest : int
-        Fewest persons a group.
-
-    Returns
-    -------
-    Groups
-    """
+    """Cut a segment's users into groups, always into the same."""
     users = _Users(sample, smallest)
     for amount in dict.fromkeys(sample.cuts):
         if min(sample.persons_above(amount), sample.users - float(sample.n_above(amount))) >= smallest:

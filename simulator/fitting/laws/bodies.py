@@ -167,21 +167,7 @@ class Body:
 
 
 def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
-    """Fit one family to a sample's users.
-
-    Parameters
-    ----------
-    family : str
-        A key of `FAMILIES`.
-    sample : Sample
-    at : float
-        Money per year: costs above it are counted, not valued.
-
-    Returns
-    -------
-    Body
-        With `converged` False where the optimiser did not settle, ran to the family's limit or stopped on a ridge.
-    """
+    """Fit one family to a sample's users."""
     known = FAMILIES[family]
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
     x, w, above, limit = _scaled(sample, at, median)

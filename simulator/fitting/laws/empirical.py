@@ -11,16 +11,7 @@ from ..read.sample import Sample
 
 
 def quantile_table(sample: Sample, smallest: int, at: float | None = None) -> Empirical:
-    """Users' costs as a quantile function, linear between levels, that keeps the mean of each group of patients.
-
-    Parameters
-    ----------
-    sample : Sample
-    smallest : int
-        Fewest persons a group.
-    at : float, optional
-        Money per year, with `smallest` users or more above: users above are replaced by a stretch up to 2·at.
-    """
+    """Users' costs as a quantile function, linear between levels, that keeps the mean of each group of patients."""
     groups = groups_of(sample, smallest)
     if at is None:
         return groups.table()

@@ -83,21 +83,7 @@ class Tail:
 
 
 def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | None:
-    """The generalized Pareto law of the excess over `at`, by maximum likelihood.
-
-    Parameters
-    ----------
-    sample : Sample
-    at : float
-        Money per year.
-    shape : float, optional
-        Where given, only the scale is fitted.
-
-    Returns
-    -------
-    Tail or None
-        None where fewer than 30 patients lie above.
-    """
+    """The generalized Pareto law of the excess over `at`, by maximum likelihood."""
     inside = sample.x > at
     w = sample.w[inside]
     if not _enough(sample, at, SMALLEST_COUNT):

@@ -60,23 +60,7 @@ class Bands(NamedTuple):
 def read_bands(
     source: Any, segment: str | None, smallest: int, layout: Layout
 ) -> tuple[list[str], list[Bands], list[str]]:
-    """Names of the segments, the bands of each, and what was done to the rows.
-
-    Parameters
-    ----------
-    source : path-like or DataFrame
-        Columns `band_low`, `band_high`, `n` and `total`; people without cost in a band from 0 to 0.
-    segment : str, optional
-        Column of segments.
-    smallest : int
-        Fewest people a band.
-    layout : Layout
-
-    Raises
-    ------
-    SimulatorError
-        Where bands overlap, leave gaps, hold too few people or a total that cannot be.
-    """
+    """Names of the segments, the bands of each, and what was done to the rows."""
     rule = parse_rule(segment)
 
     def choose(headers: Headers) -> list[Pick]:

@@ -223,20 +223,7 @@ class _Tally:
 
 
 def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
-    """Read, filter and clean.
-
-    Parameters
-    ----------
-    source : path-like or DataFrame
-    how : Reading
-    seed : int
-        Of the split into halves.
-
-    Raises
-    ------
-    SimulatorError
-        One sentence; it never repeats a cell.
-    """
+    """Read, filter and clean."""
     table = read(source, _choose(how), how.layout, COSTS)
     _refuse_identifying(table.columns, how)
     numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]

@@ -35,13 +35,7 @@ class SegmentRule(NamedTuple):
 
 
 def parse_rule(text: str | None) -> SegmentRule:
-    """`band`, `age:0,18,40,65,75,85`, or None for one segment of everybody.
-
-    Raises
-    ------
-    SimulatorError
-        Where the cuts are no ascending numbers.
-    """
+    """`band`, `age:0,18,40,65,75,85`, or None for one segment of everybody."""
     if text is None:
         return SegmentRule(None)
     column, colon, listed = text.rpartition(":") if ":" in text else (text, "", "")

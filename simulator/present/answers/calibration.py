@@ -25,15 +25,7 @@ def calibration_rows(rows: Sequence[Mapping[str, Any]], currency: str) -> pd.Dat
 
 
 def page(calibration: Mapping[str, Any], currency: str = "") -> Page:
-    """One calibrated family: its figures, and what it reaches beside each target.
-
-    Parameters
-    ----------
-    calibration : mapping
-        As `describe_calibration` returns it.
-    currency : str
-        ISO 4217 code.
-    """
+    """One calibrated family: its figures, and what it reaches beside each target."""
     money = Money(currency)
     fit = []
     for row in calibration["fit"]:
@@ -54,15 +46,7 @@ def page(calibration: Mapping[str, Any], currency: str = "") -> Page:
 
 
 def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Page:
-    """All families for the same targets, side by side, and why the others cannot be had.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        As `compare_families` returns them.
-    currency : str
-        ISO 4217 code.
-    """
+    """All families for the same targets, side by side, and why the others cannot be had."""
     money = Money(currency)
     met = _without_twin([row for row in rows if "refused" not in row], money)
     refused = [

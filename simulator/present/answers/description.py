@@ -20,13 +20,7 @@ _NAMED = 3  # segments that a shock hits; of more only their number is told
 
 
 def page(described: Mapping[str, Any]) -> Page:
-    """What a scenario implies, with the verdict in words first.
-
-    Parameters
-    ----------
-    described : mapping
-        As `describe` returns it.
-    """
+    """What a scenario implies, with the verdict in words first."""
     money = Money(described.get("currency", ""))
     parts: list[Table | str] = [
         *tables(described),
@@ -46,15 +40,7 @@ def tables(described: Mapping[str, Any]) -> list[Table]:
 
 
 def long_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
-    """What a scenario implies, as a long table.
-
-    Parameters
-    ----------
-    described : mapping
-        As `describe` returns it.
-    **known : object
-        Further columns.
-    """
+    """What a scenario implies, as a long table."""
     unit = _units(f"{described.get('currency') or 'money'} per person and year")
     keys = ("title", "currency", "membership")
     alone = {key: value for key, value in described.items() if key not in keys}

@@ -132,20 +132,7 @@ class Contents(NamedTuple):
 
 
 def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> Contents:
-    """Ask for every figure of a report.
-
-    Parameters
-    ----------
-    ledger : xarray.Dataset
-        What `simulate` drew, with or without a summary beside it.
-    margin, at_most : float
-        The target: P(overspend > margin) ≤ at_most.
-
-    Raises
-    ------
-    SimulatorError
-        Where the ledger does not carry its scenario, the target is out of range, or a design cannot be settled.
-    """
+    """Ask for every figure of a report."""
     if "scenario" not in ledger.attrs:
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:

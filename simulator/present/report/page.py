@@ -27,20 +27,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_html(contents: Contents, path: str | os.PathLike[str]) -> None:
-    """Write a report, whole or not at all.
-
-    Parameters
-    ----------
-    contents : Contents
-        What `gather` gave.
-    path : path-like
-        The HTML file.
-
-    Raises
-    ------
-    SimulatorError
-        Where the extra ``report`` is not installed, or the file cannot be written.
-    """
+    """Write a report, whole or not at all."""
     check_writable(path)
     page = html_of(contents)
     write_whole(path, lambda partial: partial.write_text(page, encoding="utf-8"))

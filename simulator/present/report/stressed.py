@@ -13,14 +13,7 @@ MOST_REPLICATES = 1_000
 
 
 def stressed(scenario: Scenario) -> xr.Dataset | None:
-    """What every stress of a scenario does under each of its designs, at its largest population.
-
-    Returns
-    -------
-    xarray.Dataset or None
-        What `stress` gives, of `MOST_REPLICATES` populations at most; None without stresses, or without a design that
-        has a threshold of its own.
-    """
+    """What every stress of a scenario does under each of its designs, at its largest population."""
     chosen = stressable(scenario.designs)
     if not (scenario.stresses and chosen):
         return None

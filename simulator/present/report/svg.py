@@ -25,17 +25,7 @@ _SETTINGS: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "capitation
 
 
 def inline_svg(draw: Callable[[], Axes], name: str, title: str, told: str) -> str:
-    """A picture as an ``<svg>`` element.
-
-    Parameters
-    ----------
-    draw : callable
-        Gives the Axes of a figure of its own, which is closed afterwards.
-    name : str
-        Begins every id, so that pictures on one page do not clash.
-    title, told : str
-        What the picture is called, and what it shows.
-    """
+    """A picture as an ``<svg>`` element."""
     with matplotlib.rc_context(_SETTINGS):
         axes = draw()
         for where in ("left", "center", "right"):

@@ -68,14 +68,7 @@ def _budget_row(cell: xr.Dataset, size: float, contents: Contents) -> list[Cell]
 
 
 def term_tables(designs: Sequence[Design], currency: str) -> Iterator[Table]:
-    """Of each design: its terms in their order, and its parties.
-
-    Parameters
-    ----------
-    designs : sequence of Design
-    currency : str
-        ISO 4217 code.
-    """
+    """Of each design: its terms in their order, and its parties."""
     for design in designs:
         rows: Rows = [
             row for name, value, meaning in _said(design) for row in _rows(name, value, meaning, design, currency)

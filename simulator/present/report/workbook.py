@@ -50,20 +50,7 @@ _LINE = 1.36
 
 
 def write_workbook(contents: Contents, path: str | os.PathLike[str]) -> None:
-    """Write a workbook, whole or not at all.
-
-    Parameters
-    ----------
-    contents : Contents
-        What `gather` gave.
-    path : path-like
-        The .xlsx file.
-
-    Raises
-    ------
-    SimulatorError
-        Where the extra ``report`` is not installed, or the file cannot be written.
-    """
+    """Write a workbook, whole or not at all."""
     check_writable(path)
     made = BytesIO()  # whole before the disk is asked: on a full one the library prints what nobody should see
     _Workbook(contents, made).write()

@@ -35,13 +35,7 @@ def of_levels(codes: NDArray[np.int64], levels: NDArray[Any], typed: bool = True
 
 
 def column_of(given: Any) -> Column:
-    """A column from a Series, an array or a list.
-
-    Raises
-    ------
-    NestedError
-        Where it holds lists or records.
-    """
+    """A column from a Series, an array or a list."""
     import pandas as pd
 
     series: Any = given if isinstance(given, pd.Series) else pd.Series(_array(given))

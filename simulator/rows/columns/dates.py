@@ -55,24 +55,7 @@ def _parts(text: str) -> Date | None:
 
 
 def moments(texts: Sequence[str], order: DayOrder | None, name: str, hints: Sequence[str] = ()) -> Moments:
-    """Texts as moments, in the order of day and month that they, or else `hints`, show.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        All of them dates.
-    order : {"day-first", "month-first"}, optional
-        The order as it is known.
-    name : str
-        The column's.
-    hints : sequence of str
-        Dates of the same hand, which may show the order: those of the filter.
-
-    Raises
-    ------
-    SimulatorError
-        Where a text is no date, or the order cannot be told.
-    """
+    """Texts as moments, in the order of day and month that they, or else `hints`, show."""
     parts = [_parts(text) for text in texts]
     if any(part is None for part in parts):
         short = any(_SHORT.fullmatch(text.strip()) for text in texts)

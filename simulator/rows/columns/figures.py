@@ -22,24 +22,7 @@ _NUMBERS_ONLY = "leave only numbers there, such as 1,234.50 or £1,234.50"
 def figures_of(
     table: Table, names: Sequence[str], said: Said, shares: Iterable[str] = (), flags: Iterable[str] = ()
 ) -> dict[str, Array]:
-    """Columns as numbers, nan where a cell is blank, missing or suppressed.
-
-    Parameters
-    ----------
-    table : Table
-        Gets a note where figures are suppressed.
-    names : sequence of str
-    said : Said
-    shares : iterable of str
-        Columns of fractions, in which a percentage is understood.
-    flags : iterable of str
-        Columns of 1 and 0, in which TRUE, FALSE, yes and no are understood.
-
-    Raises
-    ------
-    SimulatorError
-        One for all columns that hold text, TRUE or FALSE, or percentages where there should be amounts.
-    """
+    """Columns as numbers, nan where a cell is blank, missing or suppressed."""
     understood = {**dict.fromkeys(shares, "percentage"), **dict.fromkeys(flags, "truth")}
     headers = {pick.name: table.headers.names[pick.position] for pick in table.picks}
     found: dict[str, Array] = {}

@@ -73,14 +73,7 @@ def _no_number(text: str) -> tuple[float, Kind]:
 
 
 def numbers_of(texts: Sequence[str], rows: NDArray[np.int64] | None = None) -> tuple[Array, Counter[str]]:
-    """Many texts as numbers, and in how many rows each kind other than a number or a blank stands.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    rows : ndarray of int, optional
-        Rows of each text; one without it. A marker is counted by its text, as "marker n/a".
-    """
+    """Many texts as numbers, and in how many rows each kind other than a number or a blank stands."""
     values, kinds = np.empty(len(texts)), Counter[str]()
     for position, text in enumerate(texts):
         values[position], kind = number_of(text)

@@ -29,13 +29,7 @@ def needs(package: str, what: str) -> SimulatorError:
 
 
 def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
-    """The chosen columns of a Parquet file.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is damaged, or holds more than a fit can take.
-    """
+    """The chosen columns of a Parquet file."""
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:

@@ -30,13 +30,7 @@ _OUT_OF_MEMORY = (-6, -9, 134, 137)
 
 
 def read_sheet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
-    """The chosen columns of a sheet.
-
-    Raises
-    ------
-    SimulatorError
-        Where the workbook is damaged, has no such sheet, or would fill more memory than a table does.
-    """
+    """The chosen columns of a sheet."""
     _refuse_bomb(path, said)
     found, *parts = _from_worker(path, layout.sheet, said)
     if found == "no reader":

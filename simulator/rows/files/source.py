@@ -27,13 +27,7 @@ _PACKED = {
 
 
 def kind_of(path: str | os.PathLike[str], said: Said) -> Kind:
-    """The kind of a file, by its ending.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is an address, no ordinary file, empty, or of no kind that is read.
-    """
+    """The kind of a file, by its ending."""
     if _ADDRESS.match(os.fspath(path)):
         raise said.of_file("is an address, not a file", "download it first, and name the file")
     path = Path(path)

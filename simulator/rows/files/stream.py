@@ -88,13 +88,7 @@ _BOMS = (
 
 
 def encoding_of(path: Path, said: Said) -> str:
-    """The encoding that a file's first bytes show: that of its mark, or UTF-8.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is no text.
-    """
+    """The encoding that a file's first bytes show: that of its mark, or UTF-8."""
     packed = _is_packed(path)
     with gzip.open(path, "rb") if packed else path.open("rb") as stream:
         start = stream.read(4_096)

@@ -29,13 +29,7 @@ _MOST_CELLS = 2_000_000
 
 
 def read_text(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
-    """The chosen columns of a CSV or TSV file.
-
-    Raises
-    ------
-    SimulatorError
-        Where it is no sound table of text: with the row's number where a row is wrong.
-    """
+    """The chosen columns of a CSV or TSV file."""
     separator = "\t" if {".tsv", ".tab"} & {suffix.lower() for suffix in path.suffixes} else ","
     try:
         encoding = encoding_of(path, said)
