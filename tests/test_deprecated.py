@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
-from simulator.errors import SimulatorWarning
 
 import simulator as sim
 from simulator import deprecated
+from simulator.errors import SimulatorWarning
 from simulator.scenario import Scenario, scenario_from
 
 RAW = {
