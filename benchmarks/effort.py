@@ -16,7 +16,6 @@ import simulator as sim
 from simulator import effort, runs
 from simulator.analysis.statistics.exact import laws_work
 from simulator.engine.simulate import cores
-from simulator.scenario import Scenario, scenario_from
 
 MOST_OFF = 3.0
 
@@ -27,7 +26,7 @@ def scenario(
     segments: int = 3,
     shock: float = 0.0,
     replicates: int = 1_000,
-) -> Scenario:
+) -> sim.Scenario:
     """A scenario of this shape."""
     one = {"p_user": 0.8, "severity": {"family": "lognormal", "mean": 900.0, "cv": 2.0}}
     raw: dict[str, Any] = {
@@ -42,7 +41,7 @@ def scenario(
         "population": {"segments": [one | {"name": f"s{k}", "share": 1 / segments} for k in range(segments)]},
         "shocks": [{"name": "prices", "cv": shock}] if shock else [],
     }
-    return scenario_from(raw)
+    return sim.Scenario.model_validate(raw)
 
 
 def grid(count: int) -> list[float]:
@@ -50,19 +49,19 @@ def grid(count: int) -> list[float]:
     return [25_000.0 + 10.0 * k for k in range(count)]
 
 
-def exact(shape: Scenario) -> tuple[effort.Work, Callable[[], object]]:
+def exact(shape: sim.Scenario) -> tuple[effort.Work, Callable[[], object]]:
     """Exact laws of a shape."""
     work = laws_work(shape, shape.threshold_labels.size, len(shape.population_sizes))
     return work, lambda: sim.exact(shape)
 
 
-def drawing(shape: Scenario) -> tuple[effort.Work, Callable[[], object]]:
+def drawing(shape: sim.Scenario) -> tuple[effort.Work, Callable[[], object]]:
     """Draws of a shape, in CPU seconds of all cores together."""
     work = runs.work_of(shape)
     return work._replace(seconds=work.seconds * cores()), lambda: sim.simulate(shape, progress=False)
 
 
-def statistics(shape: Scenario) -> tuple[effort.Work, Callable[[], object]]:
+def statistics(shape: sim.Scenario) -> tuple[effort.Work, Callable[[], object]]:
     """Statistics of draws."""
     rows, columns = len(shape.population_sizes), shape.threshold_labels.size
     work = effort.summing(shape.simulation.replicates, rows, columns)
@@ -91,7 +90,7 @@ def shapes() -> Iterator[tuple[str, tuple[effort.Work, Callable[[], object]]]]:
     yield "reading, 2,000 segments", reading(2_000)
 
 
-def with_sets() -> Scenario:
+def with_sets() -> sim.Scenario:
     """The shipped scenario that carries parameter sets."""
     return sim.load("configs/synpuf_doubt.toml").with_simulation(replicates=200)
 

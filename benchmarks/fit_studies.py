@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+import simulator as sim
 from simulator.costs.families.base import Severity
 from simulator.costs.quadrature import Moments
 from simulator.costs.segment import Segment
 from simulator.fitting import parameter_sets
 from simulator.fitting.choose import Options, SegmentFit, fit_segments
-from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.fit import FittedModel
 from simulator.fitting.laws.empirical import quantile_table
 from simulator.fitting.measures import People
 from simulator.fitting.read.sample import sample_of
@@ -80,7 +81,7 @@ def tails(seeds: int = 20) -> Iterator[str]:
         half = (np.random.default_rng([20080101, seed]).permutation(people.max() + 1) % 2)[people]
         for mine, other in ((0, 1), (1, 0)):
             own, rest = costs[half == mine], costs[half == other]
-            told = People(fit({"c": own}, cost="c", sets=0).population)
+            told = People(sim.fit({"c": own}, cost="c", sets=0).population)
             ratios.append(told.sd / rest.std())
             seen = np.array([np.minimum(rest, d).std() for d in caps])
             fitted.append(np.array([told.limited(d)[1] for d in caps]) / seen - 1)
@@ -112,10 +113,10 @@ def choice(seeds: int = 24) -> Iterator[str]:
         right, chosen, known, raw = 0, [], [], []
         for seed in range(seeds):
             costs = drawn(family, ROWS, np.random.default_rng([seed, ROWS]))
-            found = fit({"c": costs}, cost="c", sets=0)
+            found = sim.fit({"c": costs}, cost="c", sets=0)
             right += found.segments[0]["family"] == family
             chosen.append(_answers(found, at) / true - 1)
-            known.append(_answers(fit({"c": costs}, cost="c", sets=0, family=family), at) / true - 1)
+            known.append(_answers(sim.fit({"c": costs}, cost="c", sets=0, family=family), at) / true - 1)
             raw.append(np.array([f(np.minimum(costs, d)) for d in at for f in (np.mean, np.std)]) / true - 1)
         told = f"{family:10s} taken {right:2d} of {seeds}; chosen {_listed(100 * _rms(chosen))}%"
         yield told + f"; true family {_listed(100 * _rms(known))}%; rows {_listed(100 * _rms(raw))}%"

@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import simulator as sim
-from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.fit import FittedModel
 from simulator.fitting.measures import People
 
 Array = NDArray[np.float64]
@@ -64,7 +64,7 @@ class Trial(NamedTuple):
 
     def fitted(self, frame: pd.DataFrame, family: str = "auto", **options: Any) -> FittedModel:
         """A model of rows."""
-        return fit(frame, family=family, membership="sampled", sets=0, **{**self.options, **options})
+        return sim.fit(frame, family=family, membership="sampled", sets=0, **{**self.options, **options})
 
     def halves(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Two halves that share no person."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from simulator.present.text_fit import goodness_tables, verdicts
 
 import simulator as sim
-from simulator.fitting.fit import FittedModel, fit
+from simulator.fitting.fit import FittedModel
 
 FOLDER = Path(__file__).parent
 MODEL, TARGET, DOUBT = (FOLDER / name for name in ("synpuf_model.toml", "synpuf.toml", "synpuf_doubt.toml"))
@@ -49,7 +49,7 @@ HEADER = """\
 
 def fitted(path: str) -> FittedModel:
     """The model of the file."""
-    return fit(
+    return sim.fit(
         path,
         cost="inpatient,outpatient,professional",
         segment="n_chronic:0,1,2,3,4,5,6,7,8,9,10",

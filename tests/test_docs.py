@@ -40,6 +40,23 @@ def test_what_has_left_is_documented_in_its_room() -> None:
     assert {f"simulator{home}.{name}" for name, home in deprecated.NAMES.items()} <= beside
 
 
+INNER = re.compile(r"^\s*from simulator\.([\w.]+) import (.+)$", flags=re.M)
+"""An import of a part of the program."""
+
+READ = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
+READ += [path for folder in ("notebooks", "benchmarks", "configs") for path in sorted((ROOT / folder).glob("*.py"))]
+
+
+def test_documents_use_no_inner_module_where_there_is_a_public_way() -> None:
+    assert {path.name: found for path in READ if (found := inner_names(path.read_text(encoding="utf-8")))} == {}
+    assert inner_names("    from simulator.runs import RunInterrupted, simulate\n") == ["simulate"]
+
+
+def inner_names(text: str) -> list[str]:
+    names = [name.strip() for _, imported in INNER.findall(text) for name in imported.split(",")]
+    return [name for name in names if name in {*sim.__all__, "with_simulation", "scenario_from"}]
+
+
 def test_the_how_to_names_every_column_of_real_rows() -> None:
     page = (ROOT / "docs" / "howto" / "share.md").read_text(encoding="utf-8")
     rows = {frozenset(re.findall(r"`(\w+)`", row.rpartition("|")[0].rpartition("|")[0])) for row in page.splitlines()}
