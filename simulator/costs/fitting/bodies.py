@@ -32,7 +32,7 @@ _LOOSEST = 0.5
 """Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
 
 _BINS = 2_000
-"""Bins of log cost, by which estimates move by a hundred-thousandth of their standard error."""
+"""Bins of log cost, by which estimates move by less than a thousandth of their standard error."""
 
 _PRIOR = 0.7
 """Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half."""
