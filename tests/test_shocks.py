@@ -222,10 +222,14 @@ def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
 
 
 @pytest.mark.heavy
-def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
+@pytest.mark.parametrize(
+    ("sizes", "thresholds"),
+    [([540_000], [math.inf]), pytest.param([1_000, 540_000], [25_000.0, math.inf], marks=pytest.mark.slow)],
+)
+def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(sizes, thresholds, monkeypatch):
     scenario = runs.with_simulation(
         sim.load(ROOT / "configs" / "east_sussex_systematic.toml"),
-        population_sizes=[1_000, 540_000], thresholds=[25_000.0, math.inf],
+        population_sizes=sizes, thresholds=thresholds,
     )  # fmt: skip
     answer = sim.exact(scenario)
     assert float(answer["probability_error"].max()) < 1e-7
@@ -252,8 +256,7 @@ def observed(name, *values):
     )
 
 
-@pytest.mark.parametrize("rule", [sim.Cap(), sim.CarveOut()], ids=["cap", "carve-out"])
-@pytest.mark.parametrize("name", ["by segment", "correlated"])
+@pytest.mark.parametrize(("name", "rule"), diagonal(["by segment", "correlated"], [sim.Cap(), sim.CarveOut()]))
 def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(name, rule):
     scenario = observed(name, 20_000.0)
     answer = exact_of(scenario, rule)
