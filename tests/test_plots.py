@@ -160,6 +160,7 @@ def test_every_public_picture_is_tried_here() -> None:
     assert set(KINDS) | panels == set(sim.plots.__all__)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
     for axes in drawn(name, shown[name]):
@@ -178,6 +179,7 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
     assert any(word in told for word in ("95%", "exact", "standard error"))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_no_words_are_cut_off_or_overlap(name: str, shown: dict[str, xr.Dataset]) -> None:
     axes = drawn(name, shown[name])[0]
@@ -228,6 +230,7 @@ def test_the_check_of_overlaps_sees_one() -> None:
     assert len(overlaps(axes)) == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(name: str, shown: dict[str, xr.Dataset]) -> None:
     before = shown[name].copy(deep=True)
@@ -243,6 +246,7 @@ def _figures(axes: Axes) -> list[Any]:
     return [lines, bars, sorted(text.get_text() for text in axes.texts)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
     axes = drawn(name, shown[name])[0]
@@ -252,6 +256,7 @@ def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.D
     assert used <= set(colours.SERIES) and len(used) <= MOST_SERIES
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_takes_the_axes_it_is_given(name: str, shown: dict[str, xr.Dataset]) -> None:
     _, ax = plt.subplots(layout="constrained")

@@ -76,6 +76,7 @@ def shocked(name, membership="fixed", **simulation):
 DEAR = ["all", "against each other", "services"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "membership"),
     [
@@ -89,6 +90,7 @@ def test_simulated_figures_agree_with_the_exact_ones(name, membership):
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
@@ -105,6 +107,7 @@ def test_the_scores_notice_another_law(name, wrong):
     assert max(np.nanmax(np.abs(z[figure])) for figure in z if "quantile" in figure or "overspend" in figure) > ALARM
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", [sim.Coinsure(share=0.6), sim.CarveOut()], ids=["coinsure", "carve-out"])
 def test_other_rules_agree_too(rule):
     scenario = shocked("correlated")
@@ -256,6 +259,7 @@ def observed(name, *values):
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "rule"), diagonal(["by segment", "correlated"], [sim.Cap(), sim.CarveOut()]))
 def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(name, rule):
     scenario = observed(name, 20_000.0)
@@ -265,6 +269,7 @@ def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(n
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
     scenario = observed("by segment", 7_900.0)
     answer = exact_of(scenario)
@@ -273,6 +278,7 @@ def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 def test_observed_costs_that_shocks_carry_out_one_by_one_have_no_exact_law_but_exact_moments():
     scenario = observed("by segment", 7_900.0)
     with pytest.raises(sim.SimulatorError, match="lies among observed costs") as caught:

@@ -89,6 +89,7 @@ def largest(found):
     return max(float(np.abs(z).max()) for z in found.values())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "membership"), diagonal(sorted(CASES), ["fixed", "sampled"]))
 def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name, membership):
     scenario, slow = make(**scenario_of(CASES[name], membership)), drawn(name, membership)

@@ -49,6 +49,7 @@ def answer_of(scenario=BOOK, **asked):
 # ── the interval ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("statistic", sorted(QUESTIONS))
 def test_the_interval_holds_the_exact_answer(statistic):
     asked = QUESTIONS[statistic]
