@@ -166,7 +166,6 @@ def test_every_public_picture_is_tried_here() -> None:
     assert set(KINDS) | panels == set(sim.plots.__all__)
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
     for axes in drawn(name, shown[name]):
@@ -393,6 +392,7 @@ def test_a_line_of_another_margin_or_target_is_refused() -> None:
     assert "10%: to the right" in said(sim.plots.heat_map(lined))
 
 
+@pytest.mark.heavy
 def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(
     calm: sim.Scenario, shown: dict[str, xr.Dataset]
 ) -> None:
@@ -444,6 +444,7 @@ def test_where_no_size_will_do_the_picture_says_so(shown: dict[str, xr.Dataset])
     assert "targets that 10,000 people do not meet" in said(sim.plots.minimum_by_target(answer))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("least", [0.0, np.inf])
 def test_where_every_target_is_met_or_missed_the_picture_can_be_written(
     least: float, shown: dict[str, xr.Dataset], tmp_path: Path
@@ -520,6 +521,7 @@ def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
     assert labels == ["cap £5k", "cap £10k", "cap £20k", "cap £40k"]
 
 
+@pytest.mark.heavy
 def test_a_picture_leaves_a_notebooks_interaction_on(tmp_path: Path) -> None:
     # as the backend of a notebook does, this one turns interaction on when it is loaded, which is at the first picture
     (tmp_path / "inline_like.py").write_text(
@@ -595,6 +597,7 @@ def test_figures_of_one_picture_have_one_form(shown: dict[str, xr.Dataset]) -> N
     assert "0.028%" in told and "71.00%" in told
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_asks_what_the_list_says_that_it_asks(name: str, shown: dict[str, xr.Dataset]) -> None:
     assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == kind_of(name).question
@@ -635,6 +638,7 @@ def test_the_tornado_runs_from_end_to_end(shown: dict[str, xr.Dataset]) -> None:
     assert all(bar.get_x() == pytest.approx(agreed) for bar in ax.patches)
 
 
+@pytest.mark.heavy
 def test_the_tornado_has_no_chance_below_nothing_or_above_certainty(calm: sim.Scenario) -> None:
     wide = [{**RANGES[0], "low": -0.2, "high": 0.3}, RANGES[1]]
     ax = sim.plots.tornado(sim.sensitivity(sim.Scenario.model_validate(calm.model_dump() | {"ranges": wide}), points=4))
@@ -722,6 +726,7 @@ def odd_parts(dataset: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     yield "nothing", xr.Dataset(attrs=dataset.attrs)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OWN)
 def test_an_odd_part_gives_a_picture_or_one_sentence(shown: dict[str, xr.Dataset], name: str, step: int) -> None:
@@ -743,6 +748,7 @@ def test_an_odd_part_gives_a_picture_or_one_sentence(shown: dict[str, xr.Dataset
     assert {"unknown", "nothing"} <= set(refused) and (len(refused) < len(tried) or step > 1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", OWN)
 def test_an_odd_part_gives_a_table_or_one_sentence(shown: dict[str, xr.Dataset], name: str) -> None:
     for part, dataset in odd_parts(shown[name]):
