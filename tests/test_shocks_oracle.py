@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import oracles
 import pytest
-from conftest import diagonal, make, of_everybody, raw
+from conftest import make, of_everybody, raw
 from scipy import stats
 from test_exact import ALARM
 
@@ -97,12 +97,22 @@ def largest(found):
     return max(float(np.abs(z).max()) for z in found.values())
 
 
+ORDINARY = {("by segment", "sampled"), ("rare", "fixed"), ("rare", "sampled"), ("rare and yearly", "sampled")}
+"""Cases whose exact answers cost seconds, not half a minute; `test_shocks` has the others' draws in the ordinary lane."""
+
+
+def marks(name, membership):
+    if (name, membership) not in ORDINARY:
+        return pytest.mark.slow
+    return () if name == "rare" else pytest.mark.heavy
+
+
+BOTH = ("fixed", "sampled")
+
+
 @pytest.mark.parametrize(
     ("name", "membership"),
-    [
-        pytest.param(*case.values, marks=[*case.marks, *([] if case.values[0] == "rare" else [pytest.mark.heavy])])
-        for case in diagonal(sorted(CASES), ["fixed", "sampled"])
-    ],
+    [pytest.param(name, kind, marks=marks(name, kind)) for name in sorted(CASES) for kind in BOTH],
 )
 def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name, membership):
     scenario, slow = make(**scenario_of(CASES[name], membership)), drawn(name, membership)
@@ -116,24 +126,17 @@ def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name
             assert p > 5.7e-7, variable
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", [pytest.param("by segment", marks=pytest.mark.slow), "correlated", "rare and yearly"])
-def test_large_shocks_to_few_people_leave_the_exact_law_exact(name):
-    assert float(exactly(name, "fixed")["probability_error"].max()) < 1e-4
+LARGE = [("by segment", "sampled"), *((name, "fixed") for name in ("by segment", "correlated", "rare and yearly"))]
 
 
-USUAL = {name: ("fixed", "sampled")[place % 2] for place, name in enumerate(sorted(CASES))}
-"""The membership with which each case stands on the diagonal above."""
+@pytest.mark.parametrize(("name", "membership"), [pytest.param(*case, marks=marks(*case)) for case in LARGE])
+def test_large_shocks_to_few_people_leave_the_exact_law_exact(name, membership):
+    assert float(exactly(name, membership)["probability_error"].max()) < 1e-4
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("wrong", "membership"),
-    [
-        pytest.param(wrong, membership, marks=() if membership == USUAL[WRONG[wrong][0]] else pytest.mark.slow)
-        for wrong in sorted(WRONG)
-        for membership in ("fixed", "sampled")
-    ],
+    [pytest.param(wrong, kind, marks=marks(WRONG[wrong][0], kind)) for wrong in sorted(WRONG) for kind in BOTH],
 )
 def test_the_comparison_notices_other_shocks(wrong, membership):
     name, changes = WRONG[wrong]
