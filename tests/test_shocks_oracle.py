@@ -98,7 +98,7 @@ def largest(found):
 
 
 ORDINARY = {("by segment", "sampled"), ("rare", "fixed"), ("rare", "sampled"), ("rare and yearly", "sampled")}
-"""Cases whose exact answers cost seconds, not half a minute; `test_shocks` has the others' draws in the ordinary lane."""
+"""Cases whose exact answers cost seconds, not half a minute; of the others `test_shocks` has draws every day."""
 
 
 def marks(name, membership):
