@@ -81,6 +81,7 @@ def test_the_same_question_has_the_same_answer_bit_for_bit():
     assert not first["minimum_population"].equals(other["minimum_population"])
 
 
+@pytest.mark.heavy
 def test_the_cross_check_finds_the_root_of_the_exact_engine():
     answer = answer_of(cross_check=True)
     for threshold in BOOK.threshold_labels:
@@ -115,8 +116,10 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
     assert float(overspend.std()) == pytest.approx(cv, rel=2e-3)
 
 
+@pytest.mark.heavy
 def test_an_endless_population_is_what_large_ones_tend_to():
-    scenario = make(shocks=SHOCKS, population={"membership": "sampled"})
+    simulation = {"thresholds": [20_000.0, math.inf]}
+    scenario = make(shocks=SHOCKS, population={"membership": "sampled"}, simulation=simulation)
     large = sim.exact(with_sizes(scenario, (2_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
     limit = measure(
         overspend_of(limit_ledger(scenario), sim.Cap(), with_sizes(scenario, (ENDLESS,))).values,
@@ -126,6 +129,7 @@ def test_an_endless_population_is_what_large_ones_tend_to():
     assert (limit.value[0][:-1] < limit.value[0][-1]).all()  # a cap takes out part of the shock as well
 
 
+@pytest.mark.heavy
 def test_no_population_is_large_enough_and_the_report_says_so():
     scenario = make(
         shocks=[{"name": "prices", "cv": 0.04}],
