@@ -35,6 +35,7 @@ def test_there_is_a_file_for_each_arrangement():
     assert [int(file.name[:2]) for file in FILES] == list(range(1, 33))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_loads_settles_and_balances(file):
     scenario = sim.load(file).with_simulation(replicates=60)
@@ -51,6 +52,7 @@ def test_loads_settles_and_balances(file):
     assert np.isfinite(payoff(scenario.designs)["surplus"]).all()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_budget_and_cost_are_of_one_size(file):
     # an amount that does not belong to the file's cost would make every settlement a matter of the budget alone

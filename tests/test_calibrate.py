@@ -283,6 +283,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("figures", "sentence"), REFUSALS)
 def test_one_clear_sentence(figures, sentence):
     with pytest.raises(sim.SimulatorError) as caught:
@@ -380,6 +381,7 @@ def test_targets_that_no_family_can_have_are_told_once():
         compare_families(mean=952.0, top_share={0.05: 0.04})
 
 
+@pytest.mark.heavy
 def test_tables_tell_the_fit_the_reasons_and_that_they_are_exact():
     shown = str(
         calibration_table(describe_calibration("gamma", mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP")

@@ -90,6 +90,7 @@ def test_out_holds_draws_and_summary_and_plot_a_picture(scenario: Path, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.csv", "r.nc", "r.png", "small.toml"]
 
 
+@pytest.mark.heavy
 def test_resume_goes_on_from_what_was_drawn(scenario: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.nc"
     call("run", scenario, "--out", out, "--replicates", 50)
@@ -220,6 +221,7 @@ def _cpu_seconds(pid: int) -> float:
     return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processor time of another process")
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_keeps_what_was_finished_and_leaves_no_half_file(

@@ -151,6 +151,7 @@ def test_each_verb_prints_json_and_nothing_else(verb: str, folder: Path) -> None
     assert told and isinstance(told, dict | list)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", CHEAP)
 def test_each_verb_prints_long_rows_with_units_and_errors(
     verb: str, folder: Path, page: Printed, tmp_path: Path
@@ -168,6 +169,7 @@ def test_each_verb_prints_long_rows_with_units_and_errors(
     assert code == 0 and out.read_text() == text and shown == page(verb)[1]
 
 
+@pytest.mark.heavy
 def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(folder: Path, tmp_path: Path) -> None:
     told = ["fit", "COSTS", "--cost", "total", "--segment", "band", "--sets", "0", "--currency", "USD", "--family"]
     told += ["lognormal", "--curves"]
@@ -186,6 +188,7 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
     assert code == 2 and "--curves: names the file that is read" in said
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("sizes", ["[200, 1_000, 4_000]", "[4_000]"])
 def test_a_report_tells_what_it_wrote_and_what_it_answers(sizes: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(SMALL.replace("[200, 1_000, 4_000]", sizes))
@@ -224,6 +227,7 @@ def test_json_and_csv_agree_with_the_page(folder: Path, page: Printed) -> None:
     assert f"{100 * row:.1f}%" in page("luck")[1]
 
 
+@pytest.mark.heavy
 def test_the_verdict_stands_before_any_table(page: Printed) -> None:
     for verb in ("run", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
         lines = page(verb)[1].splitlines()
@@ -236,6 +240,7 @@ def test_the_verdict_stands_before_any_table(page: Printed) -> None:
 CLI = [sys.executable, "-m", "simulator.present.cli.main"]
 
 
+@pytest.mark.heavy
 def test_a_pipe_gets_no_codes_and_standard_error_nothing(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.nc"
     ran = subprocess.run(
@@ -244,6 +249,7 @@ def test_a_pipe_gets_no_codes_and_standard_error_nothing(folder: Path, tmp_path:
     assert b"\x1b" not in ran.stdout and ran.stderr == b"" and out.exists()
 
 
+@pytest.mark.heavy
 def test_a_terminal_is_told_what_was_written(folder: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [*CLI, *arguments("check", folder), "--csv", str(tmp_path / "c.csv")]
@@ -253,6 +259,7 @@ def test_a_terminal_is_told_what_was_written(folder: Path, tmp_path: Path) -> No
     os.close(ours)
 
 
+@pytest.mark.heavy
 def test_a_reader_who_leaves_early_is_no_mistake(folder: Path) -> None:
     read, write = os.pipe()
     os.close(read)  # nobody reads: the first word written breaks the pipe
@@ -318,6 +325,7 @@ def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
 # ── few populations ──────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("replicates", [2, 5])
 def test_a_few_populations_are_no_answer(replicates: int, folder: Path) -> None:
     small = str(folder / "small.toml")
@@ -344,6 +352,7 @@ def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tm
     assert "Dixon" not in call("check", str(dollars))[1]
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
     command = [sys.executable, "-m", "simulator.present.cli.main", "calibrate", "--mean", "952", "--cv", "3", "--json"]
@@ -356,6 +365,7 @@ def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
 # ── terminals and spreadsheets of all kinds ──────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_letters_that_a_terminal_lacks_are_replaced(folder: Path) -> None:
     command = [sys.executable, "-m", "simulator", "settle", str(folder / "small.toml"), "--payoff"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})

@@ -59,6 +59,7 @@ BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("kind", "name"), diagonal(list(KINDS), NAMES))
 def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     kind: str, name: str, files: dict[str, Path], tmp_path: Path
@@ -84,6 +85,7 @@ MADE = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", MADE)
 def test_what_a_file_cannot_give_is_refused_with_what_it_can(file: str, files: dict[str, Path], tmp_path: Path) -> None:
     listed = call(files[file], "--kind", "list")[1].splitlines()
@@ -95,6 +97,7 @@ def test_what_a_file_cannot_give_is_refused_with_what_it_can(file: str, files: d
         assert set(instead.split(", ")) == (MADE[file] or {"no picture can be drawn from this file"})
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", sorted(FROM_EXACT))
 def test_exact_figures_are_drawn_as_exact(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
     assert call(files["exact"], "--kind", kind, "-o", tmp_path / "a.svg") == (0, "")
@@ -103,6 +106,7 @@ def test_exact_figures_are_drawn_as_exact(kind: str, files: dict[str, Path], tmp
     assert drawn["error"].isna().all() and set(drawn["basis"]) <= {"exact"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("kind", "file"), [("who-bears", "settled"), ("stress-heat-map", "stressed"), ("tornado", "ranged")]
 )
@@ -122,6 +126,7 @@ def test_the_numbers_are_the_datasets(files: dict[str, Path], tmp_path: Path) ->
     np.testing.assert_allclose(error, summary["cv_se"].sel(threshold=math.inf))
 
 
+@pytest.mark.heavy
 def test_the_target_is_chosen(files: dict[str, Path], tmp_path: Path) -> None:
     for kind in ("heat-map", "minimum-by-target"):
         found = {}
@@ -137,6 +142,7 @@ def test_the_target_is_chosen(files: dict[str, Path], tmp_path: Path) -> None:
         assert not np.array_equal(found[0.05], found[0.3])
 
 
+@pytest.mark.heavy
 def test_the_figures_are_told_as_json_and_csv(files: dict[str, Path], tmp_path: Path) -> None:
     call_ = (files["run"], "--kind", "heat-map", "-o", tmp_path / "a.png")
     code, text = call(*call_, "--json")
@@ -201,6 +207,7 @@ PARTIES = [
 LONG = "Integrated provider alliance, year three, with full upside and downside risk above the corridor, indexed"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"])
 def test_twelve_parties_with_long_names_stay_legible(kind: str, tmp_path: Path) -> None:
     designs = [
@@ -319,6 +326,7 @@ severity = { family = "lognormal", mean = 1_200.0, cv = 2.0 }
 """
 
 
+@pytest.mark.heavy
 def test_real_rows_are_drawn_from_the_shell_and_said_to_be_real(tmp_path: Path) -> None:
     code, said = funnel_of(tmp_path, ROWS)
     assert code == 0, said

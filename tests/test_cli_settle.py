@@ -45,6 +45,7 @@ def test_json_has_imbalance_and_rows_with_errors() -> None:
     assert found["reference"] == found["rows"][0]["design"] == "status quo"
 
 
+@pytest.mark.heavy
 def test_a_ledger_already_drawn_gives_the_same(tmp_path: Path) -> None:
     drawn = tmp_path / "drawn.nc"
     ran = CliRunner().invoke(main, ["run", str(WHITTINGTON), "--replicates", "60", "--out", str(drawn)])

@@ -333,6 +333,7 @@ STATED = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("method", "name"), [(method, name) for method, parts in STATED.items() for name in parts])
 def test_every_answer_says_whether_it_was_drawn(method: str, name: str) -> None:
     asked = make(

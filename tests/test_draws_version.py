@@ -20,6 +20,7 @@ from simulator.terms import DRAWS_VERSION
 PLAIN = {"simulation": {"cut": 1_500.0}}
 
 
+@pytest.mark.heavy
 def test_no_draw_has_changed_without_another_version():
     kept = golden.recorded()
     assert kept["draws_version"] == DRAWS_VERSION, "run `python tests/golden_draws.py`"
@@ -68,6 +69,7 @@ def test_a_record_is_changed_with_the_version_alone(tmp_path, monkeypatch):
 # ── in the ledger and in the id ──────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_a_ledger_and_what_is_said_of_it_tell_the_version():
     ledger = sim.simulate(make())
     assert ledger.attrs["draws_version"] == sim.summarise(ledger).attrs["draws_version"] == DRAWS_VERSION

@@ -188,6 +188,7 @@ ALL = sorted(path.name[:2] for path in (ROOT / "configs" / "arrangements").glob(
 STRESSES = ROOT / "configs" / "stresses" / "arrangements.toml"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("number", [pytest.param(one, marks=pytest.mark.slow if int(one) % 3 else ()) for one in ALL])
 def test_settlements(number: str) -> None:
     page = sim.table(comparison(arrangement(number)))
@@ -198,6 +199,7 @@ def test_settlements(number: str) -> None:
     assert drawn == ("may not be 0." in str(page).replace("\n", " "))
 
 
+@pytest.mark.heavy
 def test_runs() -> None:
     for kind in KINDS.values():
         summary = sim.summarise(sim.simulate(make(**kind), progress=False))
@@ -205,6 +207,7 @@ def test_runs() -> None:
         assert not faults(run_report(summary, 0.05, 0.2))
 
 
+@pytest.mark.heavy
 def test_answers() -> None:
     scenario = few(sim.load(ROOT / "configs" / "uncertain.toml"))
     east = arrangement("01")
@@ -233,6 +236,7 @@ def test_answers() -> None:
     assert found == {name: [] for name in answers}
 
 
+@pytest.mark.heavy
 def test_pages_name_no_option_of_the_shell() -> None:
     pages = [sim.table(comparison(few_drawn(arrangement("01")))), sim.table(sim.summarise(sim.simulate(make())))]
     assert all("Only" in str(page) and "Draw 1,000 or more" in str(page) for page in pages)
@@ -263,16 +267,19 @@ def report() -> str:
     return html_of(gather(sim.simulate(scenario, progress=False)))
 
 
+@pytest.mark.heavy
 def test_the_report() -> None:
     assert report_faults(report()) == []
     assert "as drawn" in report() and "may not be 0" in report()
 
 
+@pytest.mark.heavy
 def test_the_report_of_percentiles_and_units() -> None:
     for kind in ("percentiles by segment", "units", "rare"):
         assert report_faults(html_of(gather(sim.simulate(make(**KINDS[kind]), progress=False)))) == [], kind
 
 
+@pytest.mark.heavy
 def test_the_report_of_a_contract_with_stresses() -> None:
     contract = {
         "name": "stop-loss",

@@ -93,6 +93,7 @@ def exact_of(scenario, rule=None):
     return sim.exact(scenario, rule or sim.Cap(), MARGINS, LEVELS)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(GRID))
 def test_simulated_figures_agree_with_the_exact_ones(name):
     scenario = small(name)
@@ -224,6 +225,7 @@ LAWS = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(LAWS))
 def test_the_law_is_that_of_another_transform(name):
     severity, frozen = LAWS[name]
@@ -236,6 +238,7 @@ def test_the_law_is_that_of_another_transform(name):
     assert np.abs(law.cdf(points) - by_transform(frozen, p, n, 1.05 * cap, points, step)).max() > 1e-3  # another cap
 
 
+@pytest.mark.heavy
 def test_the_law_under_a_shock_is_a_mixture_over_factors():
     severity, frozen = LAWS["gamma"]
     n, p, cap, step, cv = 60, 0.6, 8_000.0, 2.0, 0.2
@@ -268,6 +271,7 @@ def test_the_answer_has_the_names_of_a_summary():
     assert difference["tvar"].shape == summary["tvar"].shape
 
 
+@pytest.mark.heavy
 def test_the_exact_tables_from_a_shell(tmp_path):
     scenario = str(ROOT / "configs" / "arrangements" / "01-east-sussex.toml")
     ran = CliRunner().invoke(main, ["run", scenario, "--exact", "--out", str(tmp_path / "exact.nc")])
@@ -280,6 +284,7 @@ def test_the_exact_tables_from_a_shell(tmp_path):
     assert [cell["threshold"] for cell in told["cells"][:2]] == [100_000.0, "inf"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("price", "n"), [(20_000_000.0, 500), (20_000_000.0, 5_000)])
 def test_a_cost_far_beyond_all_others_is_resolved(price, n):
     gene = {"name": "gene", "rate_per_100k": 0.5, "price": {"family": "empirical", "values": [price]}}
@@ -292,6 +297,7 @@ def test_a_cost_far_beyond_all_others_is_resolved(price, n):
         assert abs(np.nan_to_num(z[f"p_overspend {margin}"]).item()) < ALARM
 
 
+@pytest.mark.heavy
 def test_a_handful_of_people_has_an_honest_error():
     severity, frozen = LAWS["gamma"]
     for n in (2, 5, 10):

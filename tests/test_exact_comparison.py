@@ -46,6 +46,7 @@ def compared(outcome):
     return with_exact(sim.compare(outcome))
 
 
+@pytest.mark.heavy
 def test_it_is_what_the_exact_engine_says(compared):
     exact = sim.exact_settlement(BOOK, (FULL, SHARED))["expected_surplus"]
     found = compared["exact_surplus"].sel(design=["full risk", "shared"])
@@ -59,6 +60,7 @@ def test_it_is_what_the_exact_engine_says(compared):
     assert difference.values == pytest.approx(found.sel(design="shared").values)
 
 
+@pytest.mark.heavy
 def test_the_draws_check_it(compared, outcome):
     off = np.abs(compared["expected_surplus"] - compared["exact_surplus"]) / compared["expected_surplus_se"]
     assert compared.attrs["exact_check"] == pytest.approx(float(off.where(np.isfinite(off)).max()))
@@ -87,6 +89,7 @@ def test_the_exact_figure_leads_in_words_and_tables(compared, ledger):
     assert "exactly" not in verdicts(plain, "GBP")[0]  # the control: what was not asked for is not told
 
 
+@pytest.mark.heavy
 def test_swept_thresholds_each_have_their_own(ledger):
     settled = sim.settle(
         sim.simulate(BOOK, progress=False),
@@ -135,6 +138,7 @@ def test_what_the_exact_engine_refuses_is_left_to_the_draws():
     assert (found["exact_surplus"].sel(design="capped", party="provider") == 0).all()
 
 
+@pytest.mark.heavy
 def test_a_law_that_the_engine_is_unsure_of_is_left_to_the_draws(monkeypatch, outcome):
     import simulator.analysis.designs.exact_comparison as module
 
@@ -148,6 +152,7 @@ def test_a_law_that_the_engine_is_unsure_of_is_left_to_the_draws(monkeypatch, ou
     assert "exact_surplus" not in with_exact(sim.compare(outcome))
 
 
+@pytest.mark.heavy
 def test_the_shell_the_picture_and_the_report_are_led_by_it(tmp_path):
     book = ROOT / "configs" / "arrangements" / "10-northumbria-prime.toml"
     code = CliRunner().invoke(main, ["settle", str(book), "--replicates", "60", "--json"])

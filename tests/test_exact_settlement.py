@@ -63,6 +63,7 @@ def scores(exact, compared):
     return np.concatenate(found)
 
 
+@pytest.mark.heavy
 def test_draws_agree(scenario, designs, compared):
     z = scores(exact_settlement(scenario, designs), compared)
     assert z.size == 2 * 5 * 2 * 3
@@ -70,6 +71,7 @@ def test_draws_agree(scenario, designs, compared):
     assert np.abs(z).max() < 5
 
 
+@pytest.mark.heavy
 def test_another_design_does_not_agree(scenario, designs, compared):
     other = [
         sim.Design.model_validate({"name": name, "parties": PARTIES, **parts})
@@ -128,6 +130,7 @@ def test_a_transfer_that_follows_the_excess_needs_draws(scenario, parts):
     assert exact_settlement(scenario, [design])["expected_surplus"].isnull().all()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("parts", WATCHED.values(), ids=WATCHED)
 def test_without_exclusion_the_same_transfer_has_its_answer(scenario, parts):
     design = sim.Design.model_validate({"name": "x", "parties": POOLED, **parts, "exclusion": CAPPED | {"at": INF}})

@@ -58,6 +58,7 @@ def kind(request: pytest.FixtureRequest) -> sim.Scenario:
     return observed(**KINDS[request.param])
 
 
+@pytest.mark.heavy
 def test_a_withheld_scenario_leaves_its_exact_means(kind: sim.Scenario) -> None:
     ledger = sim.simulate(kind, progress=False)
     assert scenario_of(ledger) is None

@@ -66,6 +66,7 @@ def off(spread: Array, error: Array) -> float:
     return math.log(math.sqrt(float(np.mean(np.square(error)))) / float(spread.std())) / noise
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.usefixtures("bare")
 def test_an_error_is_the_spread_over_many_samples(name: str, samples: list[Sample]) -> None:
@@ -89,6 +90,7 @@ def test_a_slice_whose_ends_are_taken_as_known_is_found_out(q: float, lower: flo
     assert off(spread, np.array([slice_alone(sample, q, lower) for sample in drawn])) < -3.5
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("name", ["p_above", "limited_mean", "top_share"])
 def test_weights_that_are_forgotten_are_found_out(name: str) -> None:
@@ -117,6 +119,7 @@ def test_nobody_above_or_everybody_is_no_proof_that_there_is_no_error() -> None:
     assert math.isnan(p_above_error(sample, 300.0))
 
 
+@pytest.mark.heavy
 def test_a_fits_errors_are_those_of_its_rows_beside_each_observed_figure() -> None:
     random = np.random.default_rng(6)
     table = pd.DataFrame({"cost": random.lognormal(6, 1, 3_000), "months": random.integers(1, 13, 3_000)})
@@ -149,6 +152,7 @@ def test_a_fits_errors_are_those_of_its_rows_beside_each_observed_figure() -> No
         assert curves["observed_cell_mean_se"].values[k] == cell_mean_error(sample, LEVELS[k], lower)
 
 
+@pytest.mark.heavy
 def test_errors_have_units_and_sentences_and_the_curves_say_where_they_come_from() -> None:
     curves = fit(
         {"c": np.random.default_rng(4).gamma(1.0, 900.0, 500)}, cost="c", currency="EUR", sets=0, seed=7

@@ -185,6 +185,7 @@ def test_the_command_line_leaves_nothing_behind_after_an_error(tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == ["smith.csv"]
 
 
+@pytest.mark.heavy
 def test_the_filter_is_kept_without_the_id() -> None:
     model = fit(planted(), cost="total", where=f"nhs_number != '{ID}'", sets=0, allow_identifying=True)
     assert model.provenance["where"] == "nhs_number != …"
@@ -196,6 +197,7 @@ def test_the_filter_is_kept_without_the_id() -> None:
 # ── small counts ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_the_smallest_count_goes_up_only() -> None:
     assert check_smallest(25) == 25
     for lower in (9, 0, -1, 10.0, True):
@@ -219,6 +221,7 @@ def test_a_handful_without_cost_is_not_to_be_counted() -> None:
     assert len(shares) == 1
 
 
+@pytest.mark.heavy
 def test_a_condition_on_cost_or_id_is_told_without_its_values() -> None:
     table = planted()
     how: dict[str, Any] = {"cost": "total", "family": "lognormal", "sets": 0, "allow_identifying": True}
@@ -259,6 +262,7 @@ def reconstructions(model: FittedModel, rows: int) -> list[float]:
     return found
 
 
+@pytest.mark.heavy
 def test_nobody_who_outweighs_all_others_is_to_be_worked_out() -> None:
     table = planted()
     model = fit(table, cost="total", sets=0)
@@ -270,6 +274,7 @@ def test_nobody_who_outweighs_all_others_is_to_be_worked_out() -> None:
     assert all(abs(guess / COST - 1) < 0.6 for guess in told)
 
 
+@pytest.mark.heavy
 def test_what_one_segment_hides_the_others_do_not_give_away() -> None:
     model = fit(planted(), cost="total", segment="band", sets=0)
     seen = model.goodness["observed"].sel(measure=["mean", "sd"])
@@ -277,6 +282,7 @@ def test_what_one_segment_hides_the_others_do_not_give_away() -> None:
     assert np.isfinite(seen.sel(segment=["a", "c"], measure="mean")).all()
 
 
+@pytest.mark.heavy
 def test_errors_have_two_figures_and_none_stands_without_its_figure() -> None:
     for family in ("auto", "empirical"):
         curves = fit(planted(), cost="total", segment="band", family=family, sets=0).curves

@@ -52,6 +52,7 @@ def lognormal(sample: Sample, tail: tails.Tail | None) -> tuple[object, object]:
     return law_of("lognormal", sample, tail, 10)
 
 
+@pytest.mark.heavy
 def test_a_table_of_every_row_loses_on_rows_it_has_not_seen() -> None:
     lost, own, signed = [], [], []
     for seed in range(8):
@@ -139,6 +140,7 @@ def test_the_error_of_a_difference_of_log_scores() -> None:
 # ── what is told ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_the_laws_that_came_next_are_shown() -> None:
     model = fit({"c": np.random.default_rng(4).lognormal(6, 1.2, 2_000)}, cost="c", sets=0)
     row = model.segments[0]

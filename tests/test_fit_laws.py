@@ -60,6 +60,7 @@ def test_the_tail_is_the_same_as_scipys_own_fit() -> None:
     assert ours.shape_se == pytest.approx((1 + ours.shape) / np.sqrt(1_500))
 
 
+@pytest.mark.heavy
 def test_tails_lie_within_their_covariance() -> None:
     law, z, twin = stats.genpareto(c=0.6, scale=8_000.0), [], []
     for seed in range(150):
@@ -77,6 +78,7 @@ def test_tails_lie_within_their_covariance() -> None:
     assert np.mean(twin) > 1.35
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", LAWS)
 def test_parameters_lie_within_their_standard_errors(family: str) -> None:
     """z-scores of 12 samples: their mean square is about 1, so the covariance is neither too small nor too large."""
@@ -124,6 +126,7 @@ def missed(name: str, shift: float = 0.0) -> float:
     return float(np.mean(found))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", GENERAL)
 def test_general_families_lie_within_their_standard_errors(name: str) -> None:
     assert 0.35 < missed(name) < 2.2
@@ -167,6 +170,7 @@ def test_a_special_case_is_found_inside_the_family_and_a_limit_is_not_taken_for_
     assert not fit_body("gb2", rows(LAWS["weibull"], 8_000)).converged
 
 
+@pytest.mark.heavy
 def test_censoring_at_the_splice_keeps_the_share_above() -> None:
     sample = rows(LAWS["lognormal"], 20_000)
     at = float(sample.isf(0.03))
@@ -194,6 +198,7 @@ def test_weights_count_as_repeated_rows() -> None:
     assert weighted.effective < repeated.effective
 
 
+@pytest.mark.heavy
 def test_binning_changes_next_to_nothing() -> None:
     costs = np.random.default_rng(4).lognormal(6, 1.4, 120_000)
     whole, binned = sample_of(costs, np.ones(costs.size), most_rows=10**9), sample_of(costs, np.ones(costs.size))
@@ -347,6 +352,7 @@ def test_scaling_a_law_scales_its_quantiles(family: str) -> None:
 # ── choice ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", ["lognormal", "gamma"])
 def test_the_true_family_is_found(family: str) -> None:
     sample = rows(LAWS[family], 6_000, seed=21)
@@ -365,6 +371,7 @@ def test_the_true_family_is_found(family: str) -> None:
     assert fit.family not in {wrong} and worst[wrong] > 1 and worst[family] <= worst[wrong]
 
 
+@pytest.mark.heavy
 def test_where_no_family_fits_the_table_is_taken() -> None:
     random = np.random.default_rng(9)
     costs = np.concatenate(
@@ -375,6 +382,7 @@ def test_where_no_family_fits_the_table_is_taken() -> None:
     assert fit.family == "empirical" and min(c.worst for c in fit.candidates if c.family != "empirical") > 1
 
 
+@pytest.mark.heavy
 def test_small_segments_borrow_the_shape_of_all() -> None:
     random = np.random.default_rng(10)
     sizes = {"large": 4_000, "small": 60, "tiny": 12}
@@ -396,6 +404,7 @@ def test_small_segments_borrow_the_shape_of_all() -> None:
     assert tiny.sd / tiny.mean > 1.0
 
 
+@pytest.mark.heavy
 def test_levels_are_drawn_together_only_so_far_as_segments_are_alike() -> None:
     """Small segments whose levels are alike come nearer to them than their rows; of those that differ each keeps it."""
 

@@ -47,6 +47,7 @@ def test_a_model_file_gives_the_population_back(model: FittedModel, tmp_path: Pa
     assert parameter_sets.population_of_set(population, sets, 7) == model.population_of_set(7)
 
 
+@pytest.mark.heavy
 def test_a_scenario_file_runs_by_itself(model: FittedModel, tmp_path: Path) -> None:
     model.to_scenario_toml(tmp_path / "ours.toml", sizes=[300, 3_000], replicates=300, seed=9)
     scenario = sim.load(tmp_path / "ours.toml")
@@ -62,6 +63,7 @@ def test_a_scenario_file_runs_by_itself(model: FittedModel, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.heavy
 def test_goodness_sets_fitted_beside_observed() -> None:
     rows = table()
     goodness = fit(rows, cost="total", segment="band", family="empirical", sets=0).goodness.sel(segment="everybody")
@@ -124,6 +126,7 @@ ODD = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"]))
 def test_odd_costs_give_a_model_that_runs(odd: str, family: str) -> None:
     model = fit(pd.DataFrame({"c": ODD[odd]}), cost="c", family=family, sets=2)
@@ -157,6 +160,7 @@ def test_many_rows_are_binned_and_it_is_said() -> None:
 # ── doubt about parameters ───────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> None:
     assert model.n_sets == 40
     means = np.array([People(model.population_of_set(b)).mean for b in range(40)])
@@ -186,6 +190,7 @@ def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> N
     assert np.std([People(surer.population_of_set(b)).limited(20_000.0)[0] for b in range(200)]) / np.std(means) < 0.5
 
 
+@pytest.mark.heavy
 def test_doubt_shrinks_with_rows_and_luck_with_people() -> None:
     small, large = (fit(table(n), cost="total", family="lognormal", sets=60) for n in (1_500, 24_000))
     few, many = small.variance_parts(10_000, 50_000.0), large.variance_parts(10_000, 50_000.0)
@@ -199,6 +204,7 @@ def test_doubt_shrinks_with_rows_and_luck_with_people() -> None:
     assert sum(shaken.shares) == pytest.approx(1)
 
 
+@pytest.mark.heavy
 def test_without_sets_there_is_nothing_to_choose_from() -> None:
     none = fit(table(500), cost="total", sets=0)
     assert none.n_sets == 0 and "parameter_sets]]" not in none.model_text()
@@ -282,6 +288,7 @@ def test_the_verdict_names_what_a_tail_rests_on() -> None:
     assert not any("infinite" in v for v in verdicts(fit(light, cost="total", family="lognormal", sets=0)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("family", "tail", "told"),
     [("burr", 1.6, "is infinite"), ("gb2", 1.6, "is infinite"), ("gengamma", 1.6, "is infinite"),
@@ -298,6 +305,7 @@ def test_an_infinite_variance_of_a_body_without_tail_is_told(family: str, tail: 
     assert not told or all(model.population_of_set(b).segments[0].users_severity.tail_index < 9 for b in range(3))
 
 
+@pytest.mark.heavy
 def test_a_fit_of_infinite_variance_runs_below_a_threshold_and_nowhere_else() -> None:
     model = fit({"c": 900 * np.random.default_rng(4).pareto(1.4, 6_000)}, cost="c", sets=0)
     assert model.infinite_variance and math.inf not in model.scenario().simulation.thresholds
@@ -309,6 +317,7 @@ def test_a_fit_of_infinite_variance_runs_below_a_threshold_and_nowhere_else() ->
     assert "\n" not in said
 
 
+@pytest.mark.heavy
 def test_the_verb_prints_and_writes(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "costs.csv", index=False)
     names = {name: tmp_path / f"{name}.{'png' if name == 'plot' else 'toml'}" for name in ("out", "scenario", "plot")}

@@ -128,6 +128,7 @@ def test_bad_file(case: str, tmp_path: Path) -> None:
     assert "90210" not in said and "mith" not in said and str(tmp_path) not in said
 
 
+@pytest.mark.heavy
 def test_a_sound_file_passes_where_the_bad_ones_fail(tmp_path: Path) -> None:
     path = _csv("band,total\n" + "".join(f"{'ab'[n % 2]},{n % 50}\n" for n in range(400)))(tmp_path)
     assert [s.name for s in fit(path, cost="total", segment="band", sets=0).population.segments] == ["a", "b"]

@@ -28,6 +28,7 @@ def builder() -> ModuleType:
     return module
 
 
+@pytest.mark.heavy
 def test_it_runs() -> None:
     scenario = sim.load(CONFIG)
     few = scenario.simulation.model_copy(update={"replicates": 150, "population_sizes": (1_000, 10_000)})

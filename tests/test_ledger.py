@@ -71,6 +71,7 @@ def test_attributes_are_strings_and_numbers_and_tell_where_the_ledger_is_from(le
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_a_ledger_is_read_back_without_loss(any_kind, tmp_path):
     ledger = sim.simulate(any_kind)
     sim.save(ledger, tmp_path / "run.nc")
@@ -171,6 +172,7 @@ def untold(ledger, name):
     return ledger.drop_attrs(deep=False).assign_attrs({k: v for k, v in ledger.attrs.items() if k != name})
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("make_it", "sentence"),
     [

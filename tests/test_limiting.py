@@ -56,6 +56,7 @@ def chance_by_hand(means: Sequence[float], p: float, by: float, margin: float) -
     return float(((costs > (1 + margin) * budget) @ chances).mean())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "sets", [2, 3, 4, 5, 8, *(pytest.param(many, marks=pytest.mark.slow) for many in (7, 9, 16, 50))]
 )
@@ -70,6 +71,7 @@ def test_a_rare_shock_comes_as_often_under_every_set(sets: int) -> None:
         assert answer["systematic_alone"].item() == pytest.approx(0.025, abs=2e-4)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "shocks",
     [
@@ -138,6 +140,7 @@ def test_the_limit_of_a_loss_is_that_of_all_that_quality_may_be() -> None:
     assert limit(asked, "p_loss", [design], loss_over=0.01) == 1.0
 
 
+@pytest.mark.heavy
 def test_the_limit_does_not_depend_on_the_seed() -> None:
     design, found = measured("one"), []
     for seed in (1, 2, 3, 4):

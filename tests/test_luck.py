@@ -33,6 +33,7 @@ def test_the_percentile_is_that_among_drawn_years(overspend):
     ).any()  # another size is noticed
 
 
+@pytest.mark.heavy
 def test_shocks_make_an_overspend_less_remarkable():
     answer = luck(SHOCKED, 20_000, 0.05)
     alone, both = (answer["p_two_sided"].sel(risk=risk) for risk in ("luck", "luck and shocks"))

@@ -56,6 +56,7 @@ def test_the_shares_of_all_are_those_of_the_units():
     np.testing.assert_array_equal(alike.cost_model.shares, make().cost_model.shares)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
 @pytest.mark.parametrize("budget", [FIXED, {"kind": "by_segment", "amounts": {"well": 700.0, "complex": 4_000.0}}])
 def test_as_agreed_is_what_settles(membership, budget):
@@ -145,6 +146,7 @@ WHO = {
 }  # fmt: skip
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("who", WHO)
 def test_up_coding_pays_for_those_who_are_recorded_as_dearer(who):
     """People moved × the difference of the amounts, whoever is drawn: by hand from the ledger."""
@@ -166,6 +168,7 @@ def test_nobody_is_recorded_as_what_he_is():
         UpCoding(source="well", recorded_as="well", share=0.1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("who", WHO)
 def test_stresses_of_nothing_change_nothing(who):
     idle = (
@@ -199,6 +202,7 @@ PLAIN = {
 NOBODY = (sim.Cap(at=math.inf), sim.CarveOut(at=math.inf), sim.Coinsure(at=math.inf, share=0.5))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("rule", NOBODY, ids=lambda rule: rule.kind)
 def test_no_exclusion_is_gross_cost_on_any_grid(grid, rule):
@@ -249,6 +253,7 @@ def test_rules_remove_as_much_as_asked_or_are_not_compared(values, asked):
     assert math.isnan(carved) or carved == pytest.approx(asked, rel=0.01)
 
 
+@pytest.mark.heavy
 def test_a_carve_out_of_many_observed_costs_comes_close_at_a_round_threshold():
     answer = sim.compare_rules(alone({"family": "empirical", "values": MANY}, shocks=SHOCKS[:1]), 1_000,
                                expected_excess_pmpy=200.0).sel(rule="carve-out")  # fmt: skip
@@ -294,6 +299,7 @@ def written(folder, *designs, **changes):
     return str(scenario), str(ledger)
 
 
+@pytest.mark.heavy
 def test_one_swept_design_leaves_the_others_to_be_stressed(tmp_path):
     scenario, _ = written(tmp_path, SWEPT, {"name": "full risk"})
     done = CliRunner().invoke(main, ["stress", scenario])
@@ -327,6 +333,7 @@ def test_a_grid_of_one_point_leaves_nothing_to_sweep():
 OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold-effect", "who-bears"}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("designs", "grid"), diagonal([(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)], list(GRIDS))
 )

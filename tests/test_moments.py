@@ -113,6 +113,7 @@ def test_known_chances_of_overspending_by_three_per_cent(n):
 # ── brute force ──────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", sorted(RULES))
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
@@ -133,6 +134,7 @@ def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
     assert all(math.isinf(figure) for figure in found[finite:])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", ["gross", "cap", "carve-out", "banded"])
 def test_shocks_are_integrated_out_as_by_scipy(rule):
     ours, plain = RULES[rule]

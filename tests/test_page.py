@@ -87,6 +87,7 @@ def test_a_long_list_of_numbers_is_counted_and_not_shown() -> None:
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_a_summary_is_shown_with_its_errors() -> None:
     scenario = make(simulation={"replicates": 400, "population_sizes": [100, 250]})
     ledger = sim.simulate(scenario, progress=False)
@@ -99,6 +100,7 @@ def test_a_summary_is_shown_with_its_errors() -> None:
         sim.table(sim.exact(scenario), margin=0.123)
 
 
+@pytest.mark.heavy
 def test_every_other_answer_has_its_page() -> None:
     scenario = make(simulation={"replicates": 200, "population_sizes": [100, 250]})
     outcome = sim.settle(sim.simulate(scenario, progress=False), sim.Design(name="full risk"))

@@ -232,6 +232,7 @@ def test_what_cannot_be_is_refused():
         scenario_of(raw_of(row))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("row", "question"), list(cases()))
 def test_where_features_meet(row, question, tmp_path):
     QUESTIONS[question](raw_of(row), tmp_path)

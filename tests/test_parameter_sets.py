@@ -193,6 +193,7 @@ def test_without_sets_nothing_of_a_scenario_changes() -> None:
     assert plain.cost_model.truths == (plain.cost_model,)
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 @pytest.mark.parametrize(
     ("population", "model", "sentence"),
@@ -322,6 +323,7 @@ def truth(whole: sim.Scenario, b: int) -> sim.Scenario:
     return scenario_from(whole.model_dump() | {"population": alone, "simulation": whole.simulation.model_dump() | cut})
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 def test_each_replicate_is_the_one_that_its_set_alone_would_give(doubtful: sim.Scenario) -> None:
     whole = doubtful.with_simulation(cut=float(doubtful.cuts.min()))
@@ -343,6 +345,7 @@ def test_the_twin_other_sets_give_other_draws() -> None:
     assert same[::3].all() and not same[1::3].any() and not same[2::3].any()
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 @pytest.mark.parametrize("step", [2, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 1_000))])
 def test_chunks_change_nothing(doubtful: sim.Scenario, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,11 +355,13 @@ def test_chunks_change_nothing(doubtful: sim.Scenario, step: int, monkeypatch: p
         assert fingerprint(sim.simulate(doubtful, threads, False)) == whole
 
 
+@pytest.mark.heavy
 def test_processes_change_nothing(doubtful: sim.Scenario) -> None:
     with ProcessPoolExecutor(2) as processes:
         assert fingerprint(sim.simulate(doubtful, processes, False)) == fingerprint(sim.simulate(doubtful, None, False))
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 @pytest.mark.parametrize("at", [4, *(pytest.param(at, marks=pytest.mark.slow) for at in (2, 6, 13))])
 def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) -> None:
@@ -392,6 +397,7 @@ def test_a_stopped_run_keeps_what_is_without_a_gap(monkeypatch: pytest.MonkeyPat
     assert fingerprint(extend(kept, scenario(), progress=False)) == fingerprint(whole)
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 def test_a_ledger_on_disk_keeps_its_sets(tmp_path: Path) -> None:
     one_third = 1 / 3 + np.arange(1_400) / 1e5
@@ -475,6 +481,7 @@ def test_the_exact_mean_and_sd_are_those_of_the_mixture(drawn: Any) -> None:
     assert wrong.attrs["check"] == "failed"
 
 
+@pytest.mark.heavy
 def test_every_form_of_run_passes_its_own_check(doubtful: sim.Scenario) -> None:
     ledger = sim.simulate(doubtful.with_simulation(replicates=1_500), progress=False)
     for rule in (sim.Cap(), sim.CarveOut()):
@@ -605,6 +612,7 @@ def test_analysis_of_variance_agrees_with_the_exact_parts(drawn: Any) -> None:
 # ── what is asked of it ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_the_exact_law_is_the_mixture_of_the_laws(drawn: Any) -> None:
     _, summary = drawn
     whole = two_populations()
@@ -638,6 +646,7 @@ def test_luck_takes_doubt_into_account(drawn: Any) -> None:
     assert float(abs(z).max()) < 5
 
 
+@pytest.mark.heavy
 def test_no_population_is_enough_where_doubt_alone_misses_the_target() -> None:
     whole = two_populations()
     asked: dict[str, Any] = {"margin": 0.05, "replicates": 400}
@@ -704,6 +713,7 @@ def test_stresses_and_settling_run_on_sets() -> None:
     assert np.isfinite(stressed["surplus"] if "surplus" in stressed else next(iter(stressed.data_vars.values()))).all()
 
 
+@pytest.mark.heavy
 def test_a_budget_from_past_years_is_fair_over_all_sets() -> None:
     segment = {"name": "all", "share": 1.0, "severity": {"family": "gamma", "mean": 1_000.0, "cv": 2.0}}
     dearer = [{"segment": "all", "mean": [1_050.0, 1_100.0, 1_150.0, 1_200.0]}]

@@ -71,6 +71,12 @@ def scenario() -> sim.Scenario:
 
 
 @pytest.fixture(scope="module")
+def calm(scenario: sim.Scenario) -> sim.Scenario:
+    """The scenario without its shock, of which exact answers cost a twentieth."""
+    return sim.Scenario.model_validate(scenario.model_dump() | {"shocks": []})
+
+
+@pytest.fixture(scope="module")
 def ledger(scenario: sim.Scenario) -> xr.Dataset:
     return sim.simulate(scenario, progress=False)
 
@@ -109,13 +115,13 @@ def fitted() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> dict[str, xr.Dataset]:
+def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> dict[str, xr.Dataset]:
     """What each picture is drawn from."""
     return {
         "variance_by_size": summary.assign(sim.exact_curve(scenario)),
         "heat_map": summary.assign(sim.minimum_by_target(summary, (0.05,), margin=0.03)),
         "minimum_by_target": sim.minimum_by_target(summary),
-        "minimum_population": sim.minimum_population(scenario, margin=0.05, at_most=0.2),
+        "minimum_population": sim.minimum_population(calm, margin=0.05, at_most=0.2),
         "exceedance_curve": sim.exceedance(ledger, sizes=[500, 1_000, 5_000, 10_000]),
         "fan_by_size": sim.fan(ledger),
         "funnel": sim.funnel(practices(), scenario),
@@ -124,7 +130,7 @@ def shown(scenario: sim.Scenario, ledger: xr.Dataset, summary: xr.Dataset) -> di
         "who_bears": sim.compare(sim.settle(ledger, scenario.designs)),
         "layer_waterfall": sim.layers(ledger, scenario.designs[0]),
         "risk_split": sim.variance_by_source(scenario),
-        "tornado": sim.sensitivity(scenario, points=4),
+        "tornado": sim.sensitivity(calm, points=4),
         "stress_heat_map": sim.stress(scenario, replicates=60),
         "fit_diagnostics": fitted(),
     }
@@ -178,6 +184,7 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
     assert any(word in told for word in ("95%", "exact", "standard error"))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_no_words_are_cut_off_or_overlap(name: str, shown: dict[str, xr.Dataset]) -> None:
     axes = drawn(name, shown[name])[0]
@@ -228,6 +235,7 @@ def test_the_check_of_overlaps_sees_one() -> None:
     assert len(overlaps(axes)) == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(name: str, shown: dict[str, xr.Dataset]) -> None:
     before = shown[name].copy(deep=True)
@@ -243,6 +251,7 @@ def _figures(axes: Axes) -> list[Any]:
     return [lines, bars, sorted(text.get_text() for text in axes.texts)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
     axes = drawn(name, shown[name])[0]
@@ -252,6 +261,7 @@ def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.D
     assert used <= set(colours.SERIES) and len(used) <= MOST_SERIES
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_takes_the_axes_it_is_given(name: str, shown: dict[str, xr.Dataset]) -> None:
     _, ax = plt.subplots(layout="constrained")
@@ -382,9 +392,12 @@ def test_a_line_of_another_margin_or_target_is_refused() -> None:
     assert "10%: to the right" in said(sim.plots.heat_map(lined))
 
 
-def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(scenario: sim.Scenario) -> None:
-    answer = sim.exact(scenario)
-    ax = sim.plots.variance_by_size(answer.assign(sim.exact_curve(scenario)))
+@pytest.mark.heavy
+def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(
+    calm: sim.Scenario, shown: dict[str, xr.Dataset]
+) -> None:
+    answer = sim.exact(calm)
+    ax = sim.plots.variance_by_size(answer.assign(sim.exact_curve(calm)))
     assert len(ax.lines) == MOST_SERIES and not ax.collections and "nothing was drawn" in said(ax)
     least = sim.minimum_by_target(answer, (0.2,), margin=0.05)
     ax = sim.plots.heat_map(answer.assign(least))
@@ -392,7 +405,7 @@ def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(scenari
     value, (low, high) = (least[name].values[0, -1] for name in ("minimum_population", "minimum_population_interval"))
     sizes = answer["population_size"].values
     assert low in sizes and high in sizes and low < value < high
-    asked = sim.minimum_population(scenario, margin=0.05, at_most=0.2, method="exact")
+    asked = shown["minimum_population"]
     assert value == pytest.approx(float(asked["exact_minimum_population"][-1]), rel=0.03)
     over = answer["p_overspend"].sel(margin=0.05).isel(threshold=-1)
     assert float(over.sel(population_size=low)) > 0.2 >= float(over.sel(population_size=high))
@@ -431,6 +444,7 @@ def test_where_no_size_will_do_the_picture_says_so(shown: dict[str, xr.Dataset])
     assert "targets that 10,000 people do not meet" in said(sim.plots.minimum_by_target(answer))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("least", [0.0, np.inf])
 def test_where_every_target_is_met_or_missed_the_picture_can_be_written(
     least: float, shown: dict[str, xr.Dataset], tmp_path: Path
@@ -507,6 +521,7 @@ def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
     assert labels == ["cap £5k", "cap £10k", "cap £20k", "cap £40k"]
 
 
+@pytest.mark.heavy
 def test_a_picture_leaves_a_notebooks_interaction_on(tmp_path: Path) -> None:
     # as the backend of a notebook does, this one turns interaction on when it is loaded, which is at the first picture
     (tmp_path / "inline_like.py").write_text(
@@ -582,6 +597,7 @@ def test_figures_of_one_picture_have_one_form(shown: dict[str, xr.Dataset]) -> N
     assert "0.028%" in told and "71.00%" in told
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_asks_what_the_list_says_that_it_asks(name: str, shown: dict[str, xr.Dataset]) -> None:
     assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == kind_of(name).question
@@ -622,11 +638,10 @@ def test_the_tornado_runs_from_end_to_end(shown: dict[str, xr.Dataset]) -> None:
     assert all(bar.get_x() == pytest.approx(agreed) for bar in ax.patches)
 
 
-def test_the_tornado_has_no_chance_below_nothing_or_above_certainty(scenario: sim.Scenario) -> None:
+@pytest.mark.heavy
+def test_the_tornado_has_no_chance_below_nothing_or_above_certainty(calm: sim.Scenario) -> None:
     wide = [{**RANGES[0], "low": -0.2, "high": 0.3}, RANGES[1]]
-    ax = sim.plots.tornado(
-        sim.sensitivity(sim.Scenario.model_validate(scenario.model_dump() | {"ranges": wide}), points=4)
-    )
+    ax = sim.plots.tornado(sim.sensitivity(sim.Scenario.model_validate(calm.model_dump() | {"ranges": wide}), points=4))
     assert ax.get_xlim()[1] > 1 > ax.get_xlim()[0] < 0 and 0 <= min(ax.get_xticks()) < max(ax.get_xticks()) <= 1
 
 
@@ -711,6 +726,7 @@ def odd_parts(dataset: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
     yield "nothing", xr.Dataset(attrs=dataset.attrs)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OWN)
 def test_an_odd_part_gives_a_picture_or_one_sentence(shown: dict[str, xr.Dataset], name: str, step: int) -> None:
@@ -732,6 +748,7 @@ def test_an_odd_part_gives_a_picture_or_one_sentence(shown: dict[str, xr.Dataset
     assert {"unknown", "nothing"} <= set(refused) and (len(refused) < len(tried) or step > 1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", OWN)
 def test_an_odd_part_gives_a_table_or_one_sentence(shown: dict[str, xr.Dataset], name: str) -> None:
     for part, dataset in odd_parts(shown[name]):

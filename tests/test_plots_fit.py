@@ -53,6 +53,7 @@ def lines(axes: Axes) -> list[np.ndarray]:
     return [np.asarray(line.get_xydata()) for line in plain if to_hex(line.get_color()).upper() != GREY]
 
 
+@pytest.mark.heavy
 def test_marks_stand_at_what_was_observed_with_bars_of_1_96_standard_errors() -> None:
     curves = fitted()
     for name, what in PANELS.items():
@@ -93,6 +94,7 @@ def test_a_point_without_an_error_is_marked_without_a_bar() -> None:
     assert "Where there is no bar" in said(axes)
 
 
+@pytest.mark.heavy
 def test_curves_of_an_earlier_version_are_drawn_and_said_to_have_no_errors() -> None:
     curves = fitted()
     earlier = curves.drop_vars([str(name) for name in curves if str(name).endswith("_se")])
@@ -103,6 +105,7 @@ def test_curves_of_an_earlier_version_are_drawn_and_said_to_have_no_errors() -> 
     assert all(len(marks(one)) == 2 and not any(len(bar) for bar in bars(one)) for one in axes)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", PANELS)
 def test_names_stand_beside_the_lines_in_their_colour_and_not_in_a_legend(name: str) -> None:
     axes = getattr(sim.plots, name)(fitted())
@@ -111,6 +114,7 @@ def test_names_stand_beside_the_lines_in_their_colour_and_not_in_a_legend(name: 
     assert beside == {"mild", "severe"}
 
 
+@pytest.mark.heavy
 def test_the_currency_is_the_fits_and_may_be_given() -> None:
     curves = fitted().assign_attrs(currency="EUR")
     assert "EUR a year" in sim.plots.fit_exceedance(curves).get_xlabel()
@@ -119,6 +123,7 @@ def test_the_currency_is_the_fits_and_may_be_given() -> None:
     assert "EUR" in sim.plots.fit_diagnostics(curves)[0].get_ylabel()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", PANELS)
 def test_a_panel_alone_has_a_question_a_footer_and_the_axes_it_is_given(name: str) -> None:
     _, ax = plt.subplots(layout="constrained")
@@ -169,6 +174,7 @@ def curves_of() -> dict[str, xr.Dataset]:
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "few", "seven", "bands"]))
 def test_no_words_overlap_or_are_cut_off(name: str, kind: str, curves_of: dict[str, xr.Dataset]) -> None:
     found = getattr(sim.plots, name)(curves_of[kind])
@@ -183,6 +189,7 @@ def test_seven_segments_have_four_series_and_the_others_are_named(curves_of: dic
     assert "Not drawn: need level 1, in their own homes; need level 3" in told and "everybody" in told
 
 
+@pytest.mark.heavy
 def test_bands_say_that_errors_are_not_known_and_that_nothing_is_to_be_seen(curves_of: dict[str, xr.Dataset]) -> None:
     axes = sim.plots.fit_diagnostics(curves_of["bands"])
     told = said(axes[0])
@@ -209,6 +216,7 @@ def test_the_numbers_of_the_picture_hold_the_errors() -> None:
 # ── odd parts of a fit's curves ──────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "seven"]))
 def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
     name: str, kind: str, curves_of: dict[str, xr.Dataset]
@@ -226,6 +234,7 @@ def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
     assert {"unknown", "nothing"} <= set(refused) and "first segment" not in refused
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
 def test_three_long_names_fit_into_the_picture(name: str, curves_of: dict[str, xr.Dataset]) -> None:
     three = curves_of["seven"].isel(segment=[0, 1, 2])

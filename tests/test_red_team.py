@@ -109,6 +109,7 @@ def half_cells(costs: Array, k: int = 10) -> tuple[csr_array, Array]:
     return sums, sums @ costs
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("seed", "sigma"), [(1, 1.4), (2, 0.8), (5, 2.0)])
 def test_no_sum_of_fewer_than_ten_follows_from_a_table(seed: int, sigma: float) -> None:
     costs = lognormal(120, seed, sigma)
@@ -293,6 +294,7 @@ def test_one_to_nine_without_cost_are_all_told_as_five() -> None:
     assert 15 < guessed(without_cost(20)) < 25  # the control: twenty are told
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("n", [60, 1_003])
 def test_who_knows_the_number_of_rows_learns_no_more(n: int) -> None:
     """From the file and the true number of rows: every count and every level is the same for one to nine."""
@@ -311,6 +313,7 @@ def test_who_knows_the_number_of_rows_learns_no_more(n: int) -> None:
     assert abs(twenty.population.segments[0].p_user - (1 - 20 / n)) < 5 / n
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("how", ["filter", "missing", "infinite", "no segment", "negative", "exposure"])
 def test_zero_to_nine_that_are_dropped_look_alike(how: str) -> None:
     """Rows beside the same others are left out for one reason: nobody sees whether there were any."""
@@ -419,6 +422,7 @@ def test_columns_that_name_somebody_are_known() -> None:
         assert not identifies(name, plain), name
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("few", [0, 1, 9])
 def test_filters_and_segments_of_few_have_one_answer(few: int) -> None:
     table = people()
@@ -459,6 +463,7 @@ def test_thresholds_do_not_tell_whose_cost_they_are() -> None:
 # ── many segments, many rows a person ────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_everybody_less_the_others_tells_no_nine() -> None:
     """Nine, or four, patients of a small segment lie above an amount at which all other segments are told."""
     bands = {"a": lognormal(3_000, 15), "b": lognormal(2_000, 16)}
@@ -479,6 +484,7 @@ def test_everybody_less_the_others_tells_no_nine() -> None:
     np.testing.assert_array_equal(*rests)
 
 
+@pytest.mark.heavy
 def test_ten_rows_of_one_patient_are_one_patient() -> None:
     costs = lognormal(1_200, 18)
     alone = np.where(np.arange(1_200) >= 1_188, "P0", [f"P{n % 400}" for n in range(1_200)])

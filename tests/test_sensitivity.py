@@ -29,6 +29,7 @@ PRICES = Range(name="prices", change=Inflation(by=0.0), low=0.0, high=0.05)
 IDLE = Range(name="names", change=UpCoding(source="well", recorded_as="complex", share=0.0), low=0.0, high=0.3)
 
 
+@pytest.mark.heavy
 def test_the_indices_of_a_sum_are_its_variance_shares():
     whole = sim.exact(BOOK)["mean_cost"].values[0, -1]
     part = {s["name"]: s["share"] * s["p_user"] for s in SEGMENTS}
@@ -47,6 +48,7 @@ def test_the_indices_of_a_sum_are_its_variance_shares():
     assert float(answer["as_agreed"]) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.heavy
 def test_indices_and_their_intervals_are_held_to_where_shares_lie():
     answer = sensitivity(BOOK, [PRICES, *ranges(well=0.3, complex=0.3)], "p_overspend", margin=0.05, points=4)
     names = ("first_order", "total_order", "first_order_interval", "total_order_interval")
@@ -54,6 +56,7 @@ def test_indices_and_their_intervals_are_held_to_where_shares_lie():
     assert values.min() >= 0 and values.max() <= 1 and (values == 0).any()  # so few points stray beyond
 
 
+@pytest.mark.heavy
 def test_the_tornado_is_the_exact_answer():
     answer = sensitivity(BOOK, [PRICES, IDLE], "p_overspend", margin=0.05, points=4)
     exact = sim.exact(BOOK, margins=(0.0, 0.05))["p_overspend"].values[0, -1]
@@ -71,6 +74,7 @@ def test_an_input_that_does_nothing_cannot_be_told_from_zero():
     assert np.ptp(answer["tornado"].values[1]) == 0
 
 
+@pytest.mark.heavy
 def test_the_same_answer_twice_and_another_with_another_sequence():
     asked = (BOOK, ranges(well=0.2, complex=0.2), "cv")
     first, second, other = (sensitivity(*asked, points=16, seed=seed) for seed in (1, 1, 2))

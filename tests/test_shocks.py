@@ -76,6 +76,7 @@ def shocked(name, membership="fixed", **simulation):
 DEAR = ["all", "against each other", "services"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "membership"),
     [
@@ -89,6 +90,7 @@ def test_simulated_figures_agree_with_the_exact_ones(name, membership):
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
@@ -105,6 +107,7 @@ def test_the_scores_notice_another_law(name, wrong):
     assert max(np.nanmax(np.abs(z[figure])) for figure in z if "quantile" in figure or "overspend" in figure) > ALARM
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", [sim.Coinsure(share=0.6), sim.CarveOut()], ids=["coinsure", "carve-out"])
 def test_other_rules_agree_too(rule):
     scenario = shocked("correlated")
@@ -222,9 +225,13 @@ def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
 
 
 @pytest.mark.heavy
-def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
+@pytest.mark.parametrize(
+    ("sizes", "thresholds"),
+    [([540_000], [math.inf]), pytest.param([1_000, 540_000], [25_000.0, math.inf], marks=pytest.mark.slow)],
+)
+def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(sizes, thresholds, monkeypatch):
     scenario = sim.load(ROOT / "configs" / "east_sussex_systematic.toml")
-    scenario = scenario.with_simulation(population_sizes=[1_000, 540_000], thresholds=[25_000.0, math.inf])
+    scenario = scenario.with_simulation(population_sizes=sizes, thresholds=thresholds)
     answer = sim.exact(scenario)
     assert float(answer["probability_error"].max()) < 1e-7
     usual = shock_nodes._resolving
@@ -250,8 +257,8 @@ def observed(name, *values):
     )
 
 
-@pytest.mark.parametrize("rule", [sim.Cap(), sim.CarveOut()], ids=["cap", "carve-out"])
-@pytest.mark.parametrize("name", ["by segment", "correlated"])
+@pytest.mark.heavy
+@pytest.mark.parametrize(("name", "rule"), diagonal(["by segment", "correlated"], [sim.Cap(), sim.CarveOut()]))
 def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(name, rule):
     scenario = observed(name, 20_000.0)
     answer = exact_of(scenario, rule)
@@ -260,6 +267,7 @@ def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(n
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
     scenario = observed("by segment", 7_900.0)
     answer = exact_of(scenario)
@@ -268,6 +276,7 @@ def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 def test_observed_costs_that_shocks_carry_out_one_by_one_have_no_exact_law_but_exact_moments():
     scenario = observed("by segment", 7_900.0)
     with pytest.raises(sim.SimulatorError, match="lies among observed costs") as caught:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import oracles
 import pytest
-from conftest import diagonal, make, of_everybody, raw
+from conftest import make, of_everybody, raw
 from scipy import stats
 from test_exact import ALARM
 
@@ -68,14 +69,21 @@ def drawn(name, membership, changes=()):
     return oracles.simulate(raw(**given), REPLICATES, np.random.default_rng(11))
 
 
-def scores(slow, scenario):
+@cache
+def exactly(name, membership):
+    """The exact answer of a case, worked out once for all tests."""
+    return sim.exact(make(**scenario_of(CASES[name], membership)), quantiles=LEVELS)
+
+
+def scores(slow, name, membership):
     """The slow simulator's mean, sd and chances of retained cost against the exact ones, in standard errors."""
+    scenario = make(**scenario_of(CASES[name], membership))
     kept = slow["gross_cost"][:, 0, None] - slow["excess_cost"][:, 0]
     cells = cells_of(scenario, sim.Cap(), THRESHOLDS, runs.heads(scenario))
     mean, sd, kurtosis = cells.mean[0], cells.sd[0], cells.excess_kurtosis[0]
     found = {"mean": (kept.mean(axis=0) - mean) / (sd / math.sqrt(REPLICATES))}
     found["sd"] = (kept.var(axis=0, ddof=1) / sd**2 - 1) / np.sqrt((kurtosis + 2) / REPLICATES)
-    quantiles = sim.exact(scenario, quantiles=LEVELS)["quantile_cost"].values[0]
+    quantiles = exactly(name, membership)["quantile_cost"].values[0]
     for k, level in enumerate(LEVELS):
         error = math.sqrt(level * (1 - level) / REPLICATES)
         found[f"P(cost ≤ quantile {level})"] = ((kept <= quantiles[:, k]).mean(axis=0) - level) / error
@@ -89,10 +97,26 @@ def largest(found):
     return max(float(np.abs(z).max()) for z in found.values())
 
 
-@pytest.mark.parametrize(("name", "membership"), diagonal(sorted(CASES), ["fixed", "sampled"]))
+ORDINARY = {("by segment", "sampled"), ("rare", "fixed"), ("rare", "sampled"), ("rare and yearly", "sampled")}
+"""Cases whose exact answers cost seconds, not half a minute; of the others `test_shocks` has draws every day."""
+
+
+def marks(name, membership):
+    if (name, membership) not in ORDINARY:
+        return pytest.mark.slow
+    return () if name == "rare" else pytest.mark.heavy
+
+
+BOTH = ("fixed", "sampled")
+
+
+@pytest.mark.parametrize(
+    ("name", "membership"),
+    [pytest.param(name, kind, marks=marks(name, kind)) for name in sorted(CASES) for kind in BOTH],
+)
 def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name, membership):
     scenario, slow = make(**scenario_of(CASES[name], membership)), drawn(name, membership)
-    found = scores(slow, scenario)
+    found = scores(slow, name, membership)
     assert largest(found) < ALARM, found
     ledger = sim.simulate(scenario, progress=False)
     for variable in ("gross_cost", "excess_cost", "above_cost", "n_above"):
@@ -102,14 +126,18 @@ def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name
             assert p > 5.7e-7, variable
 
 
-@pytest.mark.parametrize("name", ["by segment", "correlated", "rare and yearly"])
-def test_large_shocks_to_few_people_leave_the_exact_law_exact(name):
-    answer = sim.exact(make(**scenario_of(CASES[name], "fixed")))
-    assert float(answer["probability_error"].max()) < 1e-4
+LARGE = [("by segment", "sampled"), *((name, "fixed") for name in ("by segment", "correlated", "rare and yearly"))]
 
 
-@pytest.mark.parametrize(("wrong", "membership"), diagonal(sorted(WRONG), ["fixed", "sampled"]))
+@pytest.mark.parametrize(("name", "membership"), [pytest.param(*case, marks=marks(*case)) for case in LARGE])
+def test_large_shocks_to_few_people_leave_the_exact_law_exact(name, membership):
+    assert float(exactly(name, membership)["probability_error"].max()) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "membership"),
+    [pytest.param(wrong, kind, marks=marks(WRONG[wrong][0], kind)) for wrong in sorted(WRONG) for kind in BOTH],
+)
 def test_the_comparison_notices_other_shocks(wrong, membership):
     name, changes = WRONG[wrong]
-    scenario = make(**scenario_of(CASES[name], membership))
-    assert largest(scores(drawn(name, membership, changes), scenario)) > ALARM
+    assert largest(scores(drawn(name, membership, changes), name, membership)) > ALARM

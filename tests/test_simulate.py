@@ -55,12 +55,14 @@ def assert_same_draws(one, other):
 # ── the same bits ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_identity_threads(any_kind, threads):
     with ThreadPoolExecutor(threads) as pool:
         assert fingerprint(sim.simulate(any_kind, pool)) == fingerprint(sim.simulate(any_kind))
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 @pytest.mark.parametrize("step", [1, 7, 1_000])
 def test_identity_chunks(any_kind, step, monkeypatch):
@@ -114,11 +116,13 @@ def test_identity_jit_off():
     assert plain == {kind: fingerprint(sim.simulate(make(**changes))) for kind, changes in KINDS.items()}
 
 
+@pytest.mark.heavy
 def test_identity_extension_by_replicates(any_kind):
     first = sim.simulate(any_kind.with_simulation(replicates=17))
     assert_same_draws(extend(first, any_kind), sim.simulate(any_kind))
 
 
+@pytest.mark.heavy
 def test_identity_replicates_apart_then_merged(any_kind):
     parts = [
         sim.simulate(any_kind.with_simulation(replicates=n), first_replicate=at) for at, n in ((0, 8), (8, 2), (10, 30))
@@ -294,6 +298,7 @@ def stop_after(chunks):
     return progress
 
 
+@pytest.mark.heavy
 def test_an_interrupted_run_keeps_what_was_finished_and_can_be_taken_up(any_kind, monkeypatch):
     monkeypatch.setattr(engine, "as_completed", lambda futures: list(futures))
     whole = sim.simulate(any_kind)

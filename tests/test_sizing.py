@@ -50,6 +50,7 @@ def answer_of(scenario=BOOK, **asked):
 # ── the interval ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("statistic", sorted(QUESTIONS))
 def test_the_interval_holds_the_exact_answer(statistic):
     asked = QUESTIONS[statistic]
@@ -81,6 +82,7 @@ def test_the_same_question_has_the_same_answer_bit_for_bit():
     assert not first["minimum_population"].equals(other["minimum_population"])
 
 
+@pytest.mark.heavy
 def test_the_cross_check_finds_the_root_of_the_exact_engine():
     answer = answer_of(cross_check=True)
     for threshold in BOOK.threshold_labels:
@@ -113,8 +115,10 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
     assert float(overspend.std()) == pytest.approx(cv, rel=2e-3)
 
 
+@pytest.mark.heavy
 def test_an_endless_population_is_what_large_ones_tend_to():
-    scenario = make(shocks=SHOCKS, population={"membership": "sampled"})
+    simulation = {"thresholds": [20_000.0, math.inf]}
+    scenario = make(shocks=SHOCKS, population={"membership": "sampled"}, simulation=simulation)
     large = sim.exact(scenario.resized((2_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
     limit = measure(
         overspend_of(limit_ledger(scenario), sim.Cap(), scenario.resized((ENDLESS,))).values,
@@ -124,6 +128,7 @@ def test_an_endless_population_is_what_large_ones_tend_to():
     assert (limit.value[0][:-1] < limit.value[0][-1]).all()  # a cap takes out part of the shock as well
 
 
+@pytest.mark.heavy
 def test_no_population_is_large_enough_and_the_report_says_so():
     scenario = make(
         shocks=[{"name": "prices", "cv": 0.04}],

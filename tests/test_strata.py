@@ -42,6 +42,7 @@ def design(name: str = "d", **terms: Any) -> sim.Design:
 LOADED = {"kind": "per_head", "amount": 1_000.0, "loading": {"k": 1.0, "members": 10_000}}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [1_000, 10_000, 100_000])
 def test_a_loading_of_standard_errors_is_the_same_a_head_at_every_size(size: int) -> None:
     whole, loaded = doubtful((size,), replicates=8), design(budget=LOADED)
@@ -102,6 +103,7 @@ def test_a_benchmark_is_set_under_the_same_truth_as_its_year() -> None:
 RULES = [sim.Cap(at=9_000.0), sim.CarveOut(at=9_000.0), sim.CarveOut(at=9_000.0, keep_capitation=True)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("shocks", [[], [{"name": "prices", "cv": 0.02}]], ids=["alone", "shocks"])
 def test_every_set_has_the_benchmark_that_it_would_have_alone(rule: Any, shocks: list[Any]) -> None:
@@ -136,6 +138,7 @@ VERBS: dict[str, tuple[Callable[[sim.Scenario], xr.Dataset], tuple[str, ...]]] =
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", VERBS)
 def test_errors_are_those_of_each_set_in_a_scenario_of_its_own(verb: str) -> None:
     ask, names = VERBS[verb]
@@ -209,6 +212,7 @@ def test_the_interval_of_a_smallest_population_knows_the_sets() -> None:
     assert width > 0.3 * 1.96 * luck / np.sqrt(225)
 
 
+@pytest.mark.heavy
 def test_layers_and_reverse_stress_have_errors_within_sets() -> None:
     ledger = sim.simulate(WIDE, progress=False)
     amount = sim.layers(ledger, DESIGNS[0])["amount_se"].isel(year=0)
@@ -249,6 +253,7 @@ def test_the_strata_of_labelled_figures_are_those_of_their_own_coordinate() -> N
 # ── without draws ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_exact_settlements_are_the_mean_of_those_of_each_set() -> None:
     """With the loading in the budget, which each set alone would have made another."""
     terms = [{"kind": "minimum_rate", "rate": 0.02}, {"kind": "share", "gain": 0.5, "loss": 0.3}]
