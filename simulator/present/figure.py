@@ -102,6 +102,11 @@ class Figure:
         return replace(self, mark=mark)
 
     @property
+    def within(self) -> str:
+        """What is shown beside it, without its brackets."""
+        return self.beside.removeprefix("(").removesuffix(")")
+
+    @property
     def brief(self) -> str:
         """The figure in a sentence that has no room for its interval."""
         return str(self) if are_errors_shown() else self.short or self.text

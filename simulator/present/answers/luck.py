@@ -39,9 +39,9 @@ def _row(cell: xr.Dataset) -> list[Cell]:
     return [percent(percentile, error), percent(p, 2 * error), _range(cell)]
 
 
-def _range(cell: xr.Dataset) -> str:
+def _range(cell: xr.Dataset, between: str = "to") -> str:
     low, high = (exact_percent(float(bound), 1, sign=True) for bound in cell["expected_range"].values)
-    return f"{low} to {high}"
+    return f"{low} {between} {high}"
 
 
 def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
@@ -55,7 +55,7 @@ def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     usual = percentage(cell.attrs["confidence"])
     return (
         f"{name.opening}, {verdict}: a gap this large, either way, occurs in {often} of years{years}; {usual} of years "
-        f"lie between {_range(cell).replace(' to ', ' and ')}."
+        f"lie between {_range(cell, 'and')}."
     )
 
 

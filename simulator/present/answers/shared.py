@@ -128,8 +128,7 @@ def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest
 
 def people_enough(number: Figure, smallest: int, largest: int, interval: str = "95% interval: ") -> str:
     """How many people are enough, as the end of a sentence."""
-    within = number.beside.removeprefix("(").removesuffix(")")
-    told = f" ({interval}{within})" if within else ""
+    told = f" ({interval}{number.within})" if number.within else ""
     if number.value == 0:
         return f"{people(smallest)} people, the smallest size tried, are already enough{told}"
     if math.isinf(number.value):
