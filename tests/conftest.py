@@ -66,6 +66,16 @@ SETS = [
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
 
+def diagonal(one, other):
+    """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow."""
+    short = min(len(one), len(other))
+    return [
+        pytest.param(a, b, marks=() if i % short == j % short else pytest.mark.slow)
+        for i, a in enumerate(one)
+        for j, b in enumerate(other)
+    ]
+
+
 def of_everybody(shock):
     """The shock without the list of those whom it hits: it hits everybody."""
     return {key: value for key, value in shock.items() if key != "segments"}

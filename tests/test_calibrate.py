@@ -9,6 +9,7 @@ from conftest import alone, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
+from simulator.present.text_check import calibration_table, families_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import compare_families, describe_calibration
@@ -16,7 +17,6 @@ from simulator.costs.calibrate import CALIBRATED_FAMILIES, Calibration
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import FAMILIES, GeneralizedBeta2
 from simulator.costs.shapes import squared_cv, top_share
-from simulator.present.text_check import calibration_table, families_table
 
 GENERAL = ("burr", "gengamma", "gb2")
 TWO_FIGURES = [family for family in CALIBRATED_FAMILIES if family not in GENERAL]

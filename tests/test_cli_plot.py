@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import UNITS, make
+from conftest import UNITS, diagonal, make
+from simulator.present.asked import Asked, open_any
+from simulator.present.kinds import KINDS
 from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
-from simulator.present.asked import Asked, open_any
 from simulator.present.cli.main import main
 from simulator.present.cli.shell import _PICTURES
-from simulator.present.kinds import KINDS
 from simulator.runs import kept_json
 
 SMALL = {"replicates": 60, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
@@ -59,8 +59,7 @@ BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "name"), diagonal(list(KINDS), NAMES))
 def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     kind: str, name: str, files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from simulator.present.cli.settle import settle as settle_verb
 
 import simulator as sim
-from simulator.present.cli.settle import settle as settle_verb
 from simulator.settlement.actual_rows import COLUMNS
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
@@ -108,20 +108,18 @@ def test_no_page_prints_an_output_that_was_not_run() -> None:
     assert [page.name for page in PAGES if "────" in page.read_text(encoding="utf-8")] == []
 
 
-@pytest.mark.slow
-def test_the_example_with_processes_runs_as_a_script(tmp_path: Path) -> None:
+@pytest.mark.heavy
+@pytest.mark.parametrize("guarded", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_example_with_processes_runs_as_a_script(guarded: bool, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "howto" / "long_runs.md").read_text(encoding="utf-8")
     (example,) = (code for code in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "ProcessPool" in code)
     small = example.replace("configs/uncertain.toml", "small.toml").replace("results/many.nc", "many.nc")
     text = (ROOT / "configs" / "uncertain.toml").read_text(encoding="utf-8").replace("2_000", "60", 1)
     (tmp_path / "small.toml").write_text(text, encoding="utf-8")
-    where = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def ran(code: str) -> int:
-        (tmp_path / "example.py").write_text(code, encoding="utf-8")
-        run = [sys.executable, "example.py"]
-        return subprocess.run(run, cwd=tmp_path, env=where, capture_output=True, timeout=300).returncode
-
-    assert ran(small) == 0 and sim.open_ledger(tmp_path / "many.nc").sizes["replicate"] == 60
     # the control: without the guard every new process starts the script over
-    assert ran(small.replace('if __name__ == "__main__":', "if True:")) != 0
+    code = small if guarded else small.replace('if __name__ == "__main__":', "if True:")
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    where, run = {**os.environ, "PYTHONPATH": str(ROOT)}, [sys.executable, "example.py"]
+    ran = subprocess.run(run, cwd=tmp_path, env=where, capture_output=True, timeout=300)
+    assert (ran.returncode == 0) == guarded, ran.stderr
+    assert not guarded or sim.open_ledger(tmp_path / "many.nc").sizes["replicate"] == 60

@@ -38,7 +38,7 @@ def parsed(name):
 # ── the files ────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_files_are_current(script):
     """As `python configs/build_east_sussex.py --check` would say."""
     for path, text in script.files().items():

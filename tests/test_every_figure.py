@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 from conftest import KINDS, ROOT, make
 from html_tables import read_report
+from simulator.present.page import Code, Page, Table
+from simulator.present.text_run import run_report
 
 import simulator as sim
 from simulator.contracts.design import with_reference
-from simulator.present.page import Code, Page, Table
 from simulator.present.report import gather
 from simulator.present.report.page import html_of
-from simulator.present.text_run import run_report
 
 FIGURE = r"[+−]?(?:(?:[£$€]|[A-Z]{3} )\d[\d,.]*(?:bn|m|k)?|\d[\d,.]*%|\d{1,3}(?:,\d{3})+)"
 """Money, a percentage, or thousands."""
@@ -168,12 +168,13 @@ def test_a_sentence_without_an_error_is_found(said: str) -> None:
 @cache
 def arrangement(number: str) -> sim.Scenario:
     (path,) = (ROOT / "configs" / "arrangements").glob(f"{number}-*.toml")
-    return few(sim.load(path))
+    scenario = sim.load(path)
+    return few(scenario) if scenario.population.units else few(scenario, population_sizes=scenario.population_sizes[:2])
 
 
-def few(scenario: sim.Scenario) -> sim.Scenario:
-    """A scenario with few replicates and its smallest populations: it is the form that is looked at."""
-    simulation = {"replicates": 60}
+def few(scenario: sim.Scenario, **simulation: object) -> sim.Scenario:
+    """A scenario with few replicates, perhaps its smallest populations: it is the form that is looked at."""
+    simulation = {"replicates": 60, **simulation}
     return scenario.model_copy(update={"simulation": scenario.simulation.model_copy(update=simulation)})
 
 
@@ -186,7 +187,7 @@ ALL = sorted(path.name[:2] for path in (ROOT / "configs" / "arrangements").glob(
 STRESSES = ROOT / "configs" / "stresses" / "arrangements.toml"
 
 
-@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize("number", [pytest.param(one, marks=pytest.mark.slow if int(one) % 3 else ()) for one in ALL])
 def test_settlements(number: str) -> None:
     page = sim.table(comparison(arrangement(number)))
     assert not faults(page)
@@ -225,7 +226,7 @@ def test_answers() -> None:
         ),
         "power": sim.detection(east, east.designs[:1], (0.0, 0.05), population_sizes=(2_000,)),
         "payoff": sim.payoff(east.designs, scenario=east),
-        "curve": sim.exceedance(sim.simulate(make(), progress=False)),
+        "curve": sim.exceedance(sim.simulate(make(simulation={"population_sizes": [100, 250]}), progress=False)),
     }
     found = {name: faults(sim.table(answer)) for name, answer in answers.items()}
     assert found == {name: [] for name in answers}
@@ -255,7 +256,9 @@ def report_faults(page: str) -> list[str]:
 
 @cache
 def report() -> str:
-    scenario = make(designs=[{"name": "stop-loss", "terms": [{"kind": "cap_and_collar", "cap": 0.9, "collar": -0.9}]}])
+    terms = [{"kind": "cap_and_collar", "cap": 0.9, "collar": -0.9}]
+    sizes = {"population_sizes": [100, 250, 400]}
+    scenario = make(designs=[{"name": "stop-loss", "terms": terms}], simulation=sizes)
     return html_of(gather(sim.simulate(scenario, progress=False)))
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, diagonal
 from scipy import stats
 
 from simulator.fitting.laws import small_segments, tails
@@ -50,8 +50,15 @@ def test_the_mean_excess_of_a_tail_is_as_sure_as_the_rows_tell_it() -> None:
     assert np.mean(naive) > 1.15 * np.mean(told)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("trial", [("lognormal", "lognormal"), ("gengamma", "lognormal"), ("empirical", "lognormal")])
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "trial",
+    [
+        ("lognormal", "lognormal"),
+        pytest.param(("gengamma", "lognormal"), marks=pytest.mark.slow),
+        pytest.param(("empirical", "lognormal"), marks=pytest.mark.slow),
+    ],
+)
 def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
     (line,) = list(studies.sets(40, (trial,)))[1:]
     covered = [float(word) for word in line.split("covered ")[1].split(";")[0].split(",")]
@@ -60,9 +67,8 @@ def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
     assert min(covered) >= 0.85 and all(0.7 < w < 1.4 for w in width)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("label", studies.SHAPES)
-@pytest.mark.parametrize("n", studies.SMALL)
+@pytest.mark.heavy
+@pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES)))
 def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str) -> None:
     """Limited means of 120 segments a setting; without credibility they are further off than the rows."""
     sigmas = studies.SHAPES[label]

@@ -35,7 +35,7 @@ def test_it_runs() -> None:
     assert np.all(np.diff(summary["cv"].values, axis=0) < 0)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_it_runs_under_its_parameter_sets() -> None:
     scenario = sim.load(DOUBT)
     few = scenario.simulation.model_copy(update={"replicates": 160, "population_sizes": (1_000, 100_000)})

@@ -51,7 +51,7 @@ def rand():
     return validation.rand()
 
 
-@pytest.fixture(params=["synpuf", "rand"])
+@pytest.fixture(params=[pytest.param("synpuf", marks=pytest.mark.slow), "rand"])
 def rows(request: pytest.FixtureRequest):
     return request.getfixturevalue(request.param)
 
@@ -65,8 +65,8 @@ def test_the_yardstick(rows) -> None:
     assert not set(first[person]) & set(second[person]) and len(first) + len(second) == len(rows.frame)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["auto", "empirical"])
+@pytest.mark.heavy
+@pytest.mark.parametrize("family", [pytest.param("auto", marks=pytest.mark.slow), "empirical"])
 def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> None:
     found = list(validation.ways(rows, SPLITS, family))
     fits, own, error = validation.exceedances(found)
@@ -81,8 +81,8 @@ def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> N
     assert np.max(np.abs(np.mean(misses, axis=0))) <= 0.5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", ["gamma", "weibull"])
+@pytest.mark.heavy
+@pytest.mark.parametrize("family", ["gamma", pytest.param("weibull", marks=pytest.mark.slow)])
 def test_families_that_fail_are_found_out(family: str, rows) -> None:
     """The controls: light bodies miss the rows left out by far more than chance, also with a fitted tail."""
     found = list(validation.ways(rows, 1, family))
@@ -90,14 +90,14 @@ def test_families_that_fail_are_found_out(family: str, rows) -> None:
     assert sum(int(np.sum(np.abs(way.fit) > 2)) for way in found) > 3
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_body_without_its_tail_fails(rows) -> None:
     first, second = rows.halves(0)
     bare = rows.implied(rows.fitted(first, "lognormal", tail_above=np.inf))
     assert np.max(np.abs(bare - rows.observed(second)) / rows.error) > 3
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
     """The sd of totals of 1,000 and 10,000 people, simulated from the fit, against totals of resampled rows."""
     replicates = 3_000

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
-    ("base", "numerals"),
+    ("base", "numerals", "stopping"),
     ("machine",),
     ("files", "netcdf", "stresses", "currency"),
     ("rows",),

@@ -7,17 +7,17 @@ import math
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, make
+from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
 from features import toml_of
+from simulator.present.asked import Asked, open_any
+from simulator.present.kinds import KINDS, drawable
 
 import simulator as sim
 from simulator.analysis.designs.losses import designs_of
 from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
-from simulator.present.asked import Asked, open_any
 from simulator.present.cli.main import main
-from simulator.present.kinds import KINDS, drawable
 from simulator.stresses import Epidemic, Inflation, NewTreatment, Prevalence, Stress, UpCoding
 
 OWN = [
@@ -326,9 +326,9 @@ def test_a_grid_of_one_point_leaves_nothing_to_sweep():
 OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold-effect", "who-bears"}
 
 
-@pytest.mark.parametrize("designs", [(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)],
-                         ids=["beside", "alone", "none"])  # fmt: skip
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize(
+    ("designs", "grid"), diagonal([(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)], list(GRIDS))
+)
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)

@@ -8,10 +8,10 @@ import re
 import pytest
 import xarray as xr
 from conftest import make
+from simulator.present.page import Code, Page, Table
 
 import simulator as sim
 from simulator.base import Term
-from simulator.present.page import Code, Page, Table
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 
@@ -87,7 +87,7 @@ def test_a_long_list_of_numbers_is_counted_and_not_shown() -> None:
 
 
 def test_a_summary_is_shown_with_its_errors() -> None:
-    scenario = make(simulation={"replicates": 400})
+    scenario = make(simulation={"replicates": 400, "population_sizes": [100, 250]})
     ledger = sim.simulate(scenario, progress=False)
     page = sim.table(sim.summarise(ledger, scenario=scenario))
     assert " ± " in str(page) and " ± " in page._repr_html_() and "needs" in str(page)
@@ -99,7 +99,7 @@ def test_a_summary_is_shown_with_its_errors() -> None:
 
 
 def test_every_other_answer_has_its_page() -> None:
-    scenario = make(simulation={"replicates": 200})
+    scenario = make(simulation={"replicates": 200, "population_sizes": [100, 250]})
     outcome = sim.settle(sim.simulate(scenario, progress=False), sim.Design(name="full risk"))
     told = {
         "of the risk": sim.compare(outcome),

@@ -2,7 +2,7 @@
 
 `features.py` has the features, one line a level; `covering.py` the rows in which all levels of two features meet. What
 is asked is a feature too: every verb, and every relation that must hold, meets every level. The design stands in the
-slow lane, a thin sample of it in the fast one; `EVERY_QUESTION=1` asks every row everything. A refusal must be in
+slow lane, a thin sample of it in the ordinary one; `EVERY_QUESTION=1` asks every row everything. A refusal must be in
 `NEEDED`.
 """
 
@@ -17,14 +17,14 @@ import pytest
 from click.testing import CliRunner
 from covering import all_meetings, covering, meetings
 from features import halved, in_quarters, names, raw_of, scenario_of, toml_of, turned
+from simulator.present.asked import Asked, open_any
+from simulator.present.kinds import KINDS, drawable
 
 import simulator as sim
 from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import with_reference
 from simulator.ledger import fingerprint
-from simulator.present.asked import Asked, open_any
 from simulator.present.cli.main import main
-from simulator.present.kinds import KINDS, drawable
 
 NEEDED = {
     "percentiles by segment beside a rare service": "an event has no segment whose percentile it could meet",

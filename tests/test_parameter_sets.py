@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from simulator.present.text_check import check_table
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes
@@ -24,7 +25,6 @@ from simulator.engine import simulate as engine
 from simulator.fitting.fit import FittedModel, fit
 from simulator.ledger import fingerprint
 from simulator.present.cli.main import main
-from simulator.present.text_check import check_table
 from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, strata_of
@@ -553,7 +553,7 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
     ledger = sim.simulate(with_simulation(whole, replicates=300 * 150), progress=False)
@@ -769,7 +769,7 @@ def fitted() -> FittedModel:
     return fit({"total": costs, "band": band}, cost="total", segment="band", thresholds=[20_000.0], sets=12)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
     shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
     plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])

@@ -14,20 +14,17 @@ import matplotlib
 import pytest
 import xarray as xr
 from conftest import make
+from simulator.present.report.names import figure
 
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import with_reference
 from simulator.present.report import gather, write_html
-from simulator.present.report.names import figure
 
 matplotlib.use("Agg")
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
 QUIET = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
     "--disable-component-update", "--disable-sync",
@@ -98,6 +95,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing_else(opened: Opened, report: 
     assert opened.complaints == []
 
 
+@pytest.mark.heavy
 def test_the_policy_refuses_a_request_and_a_script(opened: Opened) -> None:
     told = opened.page.evaluate("fetch('data:text/plain,a').then(() => 'fetched', () => 'refused')")
     opened.page.evaluate(
@@ -107,6 +105,7 @@ def test_the_policy_refuses_a_request_and_a_script(opened: Opened) -> None:
     assert len(opened.complaints) >= 2  # the twin of the test that finds none
 
 
+@pytest.mark.heavy
 def test_each_slider_moves_by_keyboard_to_the_datasets_figures(opened: Opened, ledger: xr.Dataset) -> None:
     page = opened.page
     margins = [float(one.rstrip("%")) / 100 for one in json.loads(page.text_content("#grid"))["options"]["margin"]]
@@ -151,6 +150,7 @@ def shows(page: Any, summary: xr.Dataset, compared: xr.Dataset, at: dict[str, in
     assert [place for place, is_now in enumerate(now) if is_now] == [at["population"]]
 
 
+@pytest.mark.heavy
 def test_a_phone_needs_no_sideways_scrolling(opened: Opened) -> None:
     page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
@@ -161,6 +161,7 @@ def test_a_phone_needs_no_sideways_scrolling(opened: Opened) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") > 360
 
 
+@pytest.mark.heavy
 def test_a_phone_shows_whole_pictures_and_enlarges_them_by_keyboard(browser: Any, report: Path) -> None:
     page = Opened(browser, report, 360).page
     too_wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length"
@@ -177,6 +178,7 @@ def test_a_phone_shows_whole_pictures_and_enlarges_them_by_keyboard(browser: Any
     page.close()
 
 
+@pytest.mark.heavy
 def test_what_is_wider_than_the_screen_says_that_it_can_be_scrolled(opened: Opened) -> None:
     page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
@@ -193,6 +195,7 @@ def test_what_is_wider_than_the_screen_says_that_it_can_be_scrolled(opened: Open
         assert [True, True] not in found
 
 
+@pytest.mark.heavy
 def test_a_bound_is_told_in_words_and_the_design_moves_the_parties_alone(opened: Opened) -> None:
     page = opened.page
     for name, key in (("population", "End"), ("threshold", "Home"), ("margin", "End")):
@@ -212,6 +215,7 @@ def test_a_bound_is_told_in_words_and_the_design_moves_the_parties_alone(opened:
     assert "own rule" not in text(page, "#parties caption")
 
 
+@pytest.mark.heavy
 def test_the_curve_names_its_axis_and_its_lines(opened: Opened) -> None:
     assert "chance of an overspend above the margin (uneven scale" in text(opened.page, ".curve")
     assert "95% interval" in text(opened.page, ".curve-note")
@@ -220,6 +224,7 @@ def test_the_curve_names_its_axis_and_its_lines(opened: Opened) -> None:
 PDFTOTEXT = shutil.which("pdftotext")
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext: apt-get install poppler-utils")
 def test_paper_has_page_numbers_whole_tables_and_nothing_twice(browser: Any, report: Path, tmp_path: Path) -> None:
     page = Opened(browser, report, 1280).page
@@ -305,11 +310,13 @@ AUDIT = r"""
 """
 
 
+@pytest.mark.heavy
 def test_headings_labels_tables_pictures_and_contrast_are_accessible(opened: Opened) -> None:
     opened.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert opened.page.evaluate(AUDIT) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
@@ -328,6 +335,7 @@ def test_the_audit_finds_what_is_spoilt(browser: Any, report: Path, spoil: str, 
     found.page.close()
 
 
+@pytest.mark.heavy
 def test_focus_is_seen(opened: Opened) -> None:
     opened.page.keyboard.press("Tab")
     told = "(one => [one.className, getComputedStyle(one).outlineStyle, getComputedStyle(one).outlineWidth])"
@@ -338,6 +346,7 @@ def test_focus_is_seen(opened: Opened) -> None:
     assert opened.page.evaluate(f"{told}(document.activeElement)")[1:] == ["solid", "3px"]
 
 
+@pytest.mark.heavy
 def test_paper_shows_the_chosen_figures_and_no_sliders(browser: Any, report: Path) -> None:
     page = Opened(browser, report, 1280).page
     page.focus("#control-population")
@@ -356,6 +365,7 @@ def test_paper_shows_the_chosen_figures_and_no_sliders(browser: Any, report: Pat
     page.close()
 
 
+@pytest.mark.heavy
 def test_without_script_the_first_figures_and_all_tables_stand_there(browser: Any, report: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

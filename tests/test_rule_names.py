@@ -8,7 +8,9 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import ROOT, make
+from conftest import ROOT, diagonal, make
+from simulator.present.text import rule_names
+from simulator.present.verdicts import by_design, rows_told
 
 import simulator as sim
 from simulator.analysis.luck.exact_curve import exact_curve
@@ -16,8 +18,6 @@ from simulator.analysis.luck.fan import fan
 from simulator.analysis.size.by_target import minimum_by_target
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
 from simulator.present.report import gather
-from simulator.present.text import rule_names
-from simulator.present.verdicts import by_design, rows_told
 from simulator.settlement.compare import comparison_json
 from simulator.settlement.settle import settle
 
@@ -65,8 +65,7 @@ def said_of_others(text: str, rule: object) -> list[str]:
     return [words for words, kind in KINDS.items() if words in text and not isinstance(rule, kind)]
 
 
-@pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("page", "name"), diagonal(list(PAGES), list(RULES)))
 def test_each_page_names_the_rule_it_is_about_and_no_other(page, name, ledger):
     rule, label, _ = RULES[name]
     text = " ".join(str(sim.table(PAGES[page](rule, ledger))).split())
@@ -105,8 +104,7 @@ def at(rule):
     return rule.fixed_thresholds()[-1] if rule.fixed_thresholds() else 5_000.0
 
 
-@pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize(("picture", "name"), diagonal(list(PICTURES), list(RULES)))
 def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, ledger):
     rule, label, _ = RULES[name]
     drawn = PICTURES[picture](rule, ledger)

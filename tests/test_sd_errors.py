@@ -54,7 +54,7 @@ def coverage(runs: list[xr.Dataset], outcome: xr.Dataset, figure: str, at: Mappi
     return float(np.mean(held))
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("design", ["full", "unequal", "limit", "capped"])
 @pytest.mark.parametrize("party", ["provider", "payer"])
@@ -67,7 +67,7 @@ def test_intervals_hold_the_truth(
     assert coverage(runs, outcome, figure, at) >= 0.875  # 40 runs at 95%: 35 or more, but for 1.5%
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_twin_a_samples_own_fourth_moment_does_not(runs: list[xr.Dataset], outcome: xr.Dataset) -> None:
     at = {"design": "full", "party": "provider", "population_size": 1_000}
     own = []

@@ -10,6 +10,7 @@ import oracles
 import pytest
 from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, of_everybody, raw
 from scipy import stats
+from simulator.present.text_check import check_table
 from test_exact import ALARM, exact_of, scores
 
 import simulator as sim
@@ -24,7 +25,6 @@ from simulator.costs.moments import Exact
 from simulator.costs.shock_nodes import joint_nodes
 from simulator.costs.shocks import RareShock, Shock
 from simulator.engine import kernels
-from simulator.present.text_check import check_table
 from simulator.scenario import scenario_from
 
 PRICES = {"name": "prices", "cv": 0.08, "segments": ["well"]}
@@ -191,7 +191,7 @@ def test_nodes_have_the_means_and_covariances_of_draws(name):
     assert np.abs((drawn.mean(axis=0) - 1) / np.maximum(drawn.std(axis=0) / math.sqrt(len(drawn)), 1e-12)).max() < 5
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_many_dimensions_take_quasi_random_points_that_are_near_the_tensor(monkeypatch):
     scenario = shocked("all")
     joint, heads = scenario.cost_model.joint_shocks, runs.heads(scenario)
@@ -218,7 +218,7 @@ def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
     assert covariance == pytest.approx(np.array([[well + common, common], [common, common]]), rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
     scenario = runs.with_simulation(
         sim.load(ROOT / "configs" / "east_sussex_systematic.toml"),

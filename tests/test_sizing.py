@@ -11,6 +11,8 @@ import xarray as xr
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
+from simulator.present.cli.answers import size
+from simulator.present.text_answers import size_report, terms_report
 
 import simulator as sim
 from simulator.analysis.designs.losses import loss_of, overspend_by_design
@@ -21,8 +23,6 @@ from simulator.analysis.size.minimum import minimum_population, no_population_is
 from simulator.analysis.size.targets import measure, target_of
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.contracts.design import Design
-from simulator.present.cli.answers import size
-from simulator.present.text_answers import size_report, terms_report
 from simulator.runs import with_simulation
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 from conftest import make
+from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.analysis.statistics.summary import exact_interval
 from simulator.contracts.design import Design
-from simulator.present.verdicts import verdicts
 from simulator.settlement.compare import comparison_json
 
 DESIGNS = (

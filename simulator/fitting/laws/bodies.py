@@ -3,7 +3,7 @@
 The likelihood of a spliced law falls into two parts that share no parameter: that of the body, in which a cost above
 the splice enters only by its chance of lying there (right-censored), and that of the tail's excesses. Each is
 maximised by itself. Standard errors are White's (1982, Econometrica 50:1), which hold where the family is wrong and
-where rows have weights.
+where rows have weights. Where rows hardly tell two shapes apart (p and q of a gb2), a weak prior holds both near 1.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ _BOUND = 7.0
 _LOOSEST = 0.5
 """Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
 
+_PRIOR = 0.7
+"""Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half."""
+
 
 class Family(NamedTuple):
     """How a family is fitted; θ are its parameters, unbounded, of costs brought to a median of 1."""
@@ -48,6 +51,8 @@ class Family(NamedTuple):
     """Which of θ are shapes, or logarithms of them."""
     parameters: int
     """How many θ has."""
+    held: tuple[int, ...] = ()
+    """Which of θ the prior holds: rows hardly tell them apart."""
 
 
 def _log_moments(x: Array, w: Array) -> tuple[float, float]:
@@ -118,7 +123,7 @@ FAMILIES: dict[str, Family] = {
         lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1]), "q": t[2]}, GeneralizedGamma, (2,), 3,
     ),
     "gb2": Family(
-        BetaPrimePower, lambda t: _gb2(t, 1.0), _gb2_start, _gb2, GeneralizedBeta2, (0, 2, 3), 4,
+        BetaPrimePower, lambda t: _gb2(t, 1.0), _gb2_start, _gb2, GeneralizedBeta2, (0, 2, 3), 4, (2, 3),
     ),
 }  # fmt: skip
 """Families that can be a body, by their names in a scenario file."""
@@ -178,7 +183,7 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     known = FAMILIES[family]
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
     x, w, above, limit = _scaled(sample, at, median)
-    found = [_minimum(start, known, x, w, above, limit) for start in known.start(x, w)]
+    found = [_minimum(start, known, x, w, above, limit, _hold(sample)) for start in known.start(x, w)]
     best = min(found, key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
     settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
@@ -191,10 +196,17 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
 
 def with_errors_of(body: Body, people: Sample, at: float = np.inf) -> Body:
     """The body with the covariance that these people would give: errors of rows tell squares of single costs."""
-    known = FAMILIES[body.family]
+    known, theta = FAMILIES[body.family], body.theta
     x, w, above, limit = _scaled(people, at, body.median)
-    covariance = _sandwich(body.theta, known, x, w, above, limit, people, at)
+    if known.held:  # at their own estimate: beside it the likelihood need not be curved downwards along a ridge
+        theta = np.asarray(_minimum(theta, known, x, w, above, limit, _hold(people)).x, float)
+    covariance = _sandwich(theta, known, x, w, above, limit, people, at)
     return replace(body, covariance=covariance) if np.isfinite(covariance).all() else body
+
+
+def _hold(sample: Sample) -> float:
+    """What the prior weighs beside the mean log density of a user."""
+    return 1 / (_PRIOR**2 * sample.effective_users)
 
 
 def _scaled(sample: Sample, at: float, median: float) -> tuple[Array, Array, float, float]:
@@ -214,18 +226,21 @@ def _log_above(theta: Array, family: Family, limit: float) -> float:
         return float(family.law.logsf(limit, **family.arguments(theta))) if np.isfinite(limit) else 0.0
 
 
-def _objective(theta: Array, family: Family, x: Array, w: Array, above: float, limit: float) -> float:
+def _objective(
+    theta: Array, family: Family, x: Array, w: Array, above: float, limit: float, hold: float = 0.0
+) -> float:
     if np.any(np.abs(theta) > 50):
         return 1e10
     value = -float(w @ _log_density(theta, family, x)) - (above * _log_above(theta, family, limit) if above else 0.0)
+    value += hold / 2 * sum(float(theta[i]) ** 2 for i in family.held)
     return value if np.isfinite(value) else 1e10
 
 
-def _minimum(start: Array, family: Family, x: Array, w: Array, above: float, limit: float) -> Any:
+def _minimum(start: Array, family: Family, x: Array, w: Array, above: float, limit: float, hold: float) -> Any:
     # a simplex of our own: scipy's has no width along a parameter that starts near 0
     simplex = np.vstack([start, start + 0.2 * np.eye(start.size)])
     return optimize.minimize(
-        _objective, start, args=(family, x, w, above, limit), method="Nelder-Mead",
+        _objective, start, args=(family, x, w, above, limit, hold), method="Nelder-Mead",
         options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-10, "maxiter": 2_000},
     )  # fmt: skip
 
@@ -251,7 +266,7 @@ def _sandwich(
         meat += np.outer(beyond, beyond) * float(sample.w2[~inside].sum()) / total**2
 
     def objective(t: Array) -> float:
-        return _objective(t, family, x, w, above, limit)
+        return _objective(t, family, x, w, above, limit, _hold(sample))
 
     bread = (
         np.array(

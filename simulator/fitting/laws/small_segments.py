@@ -34,7 +34,7 @@ FULL_CREDIBILITY = 135
 standard deviation of log cost to lie within 10% of the truth with a probability of 90%."""
 POWER = 3
 """Fewer users, n, weigh (n / 135)³: with a lower power, limited means were further from the truth than the rows' own at
-40 users (benchmarks/fit_studies.py), as a table of so few has wide cells."""
+40 users (benchmarks/fit_validation.py), as a table of so few has wide cells."""
 
 _NO_TAIL_CREDIBILITY = 0.9
 """The most that a segment without a tail of its own weighs."""

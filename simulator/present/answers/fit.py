@@ -29,7 +29,7 @@ _FEW_IN_TAIL = 100
 _WRONG_MEAN = 0.02
 _MANY_PART_YEARS = 0.05
 """Share of member-years in part-years from which on it is told. With 5% of people in part-years, whose bills come at a
-constant rate, the share without cost of a year is 2% too high, with 30% it is 14% (benchmarks/fit_studies.py)."""
+constant rate, the share without cost of a year is 2% too high, with 30% it is 14% (benchmarks/fit_validation.py)."""
 
 
 def page(model: FittedModel) -> Page:

@@ -35,17 +35,17 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case("central: luck alone", "east_sussex.toml"),
-    Case("central + 1.5% shock", "east_sussex_shock.toml"),
-    Case("light tail", "east_sussex_light.toml"),
-    Case("heavy tail", "east_sussex_heavy.toml"),
+    Case("luck alone", "east_sussex.toml"),
+    Case("luck and 1.5% shock", "east_sussex_shock.toml"),
+    Case("lighter tail", "east_sussex_light.toml"),
+    Case("heavier tail", "east_sussex_heavy.toml"),
 )
 
 
 @click.command(cls=Verb)
 @click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
-@click.option("--replicates", type=Whole(min=2), default=None, help="Synthetic populations of each case.")
+@click.option("--replicates", type=Whole(min=2), default=None, help="Simulated years of each case.")
 def main(configs: Path, results: Path, replicates: int | None) -> None:
     """Run the four East Sussex scenarios and print how large is large enough."""
     with clear_errors():
@@ -70,12 +70,12 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
             report = _report(ledger, results / "east_sussex.html")
     first = summaries[0]
     click.echo(f"\n{first.attrs['title']}\n")
-    spread = figure_table(first, "cv", "Luck alone: coefficient of variation of the retained cost")
-    title = "Luck alone: chance of an overspend above 3% of the budget"
+    spread = figure_table(first, "cv", "Luck alone: standard deviation of retained cost, as a share of its mean")
+    title = "Luck alone: chance of overspending by more than 3% of the budget"
     overspend = figure_table(first, "p_overspend", title, margin=MARGIN)
     for shown in (spread, overspend, answers(summaries)):
         click.echo("\n".join(shown.lines(_WIDTH)) + "\n")
-    click.echo(f"draws and summary: {results / 'east_sussex.nc'}")
+    click.echo(f"simulated years:   {results / 'east_sussex.nc'}")
     click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
     click.echo(f"report:            {report}")
 
@@ -88,7 +88,7 @@ def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenar
     scenarios = [load(configs / case.file) for case in CASES]
     if replicates is not None:
         scenarios = [with_simulation(scenario, replicates=replicates) for scenario in scenarios]
-    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} synthetic populations …")
+    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} simulated years …")
     ahead = ThreadPoolExecutor(1)
     try:
         yield from zip(CASES, scenarios, ahead.map(partial(simulate, progress=False), scenarios), strict=True)
@@ -123,9 +123,8 @@ def answers(summaries: list[xr.Dataset]) -> Table:
         for row, label in enumerate(rules(summaries[0]))
     ]
     title = (
-        "Smallest population at which an overspend above 3% of the budget has a chance of at most 5%\n"
-        "(read off the simulated sizes; 95% interval in brackets; the shock is an assumption, "
-        "the tails agree on the top-5% share)"
+        "Smallest population with a chance of at most 5% of overspending the budget by more than 3%\n"
+        "(95% interval in brackets, interpolated between sizes; the shock is assumed; tails agree on the top-5% share)"
     )
     return Table(["", *(case.head for case in CASES)], rows, title)
 

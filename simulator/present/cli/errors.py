@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ...base import SimulatorWarning
+from ...stopping import exit_code
 
 
 class Sentence(click.ClickException):
@@ -29,9 +30,11 @@ class Sentence(click.ClickException):
 
 
 class Stopped(Sentence):
-    """The sentence on a command that was stopped by hand, and the exit code that shells give it."""
+    """The sentence on a command that was stopped, and the exit code that shells give it."""
 
-    exit_code = 130
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code()  # type: ignore[misc]
 
 
 @contextmanager
