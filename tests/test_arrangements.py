@@ -11,7 +11,7 @@ from ladders import context
 
 import simulator as sim
 from simulator.ledger import by_unit
-from simulator.present.verdicts import verdicts
+from simulator.present.answers.comparison import verdicts
 from simulator.runs import with_simulation
 from simulator.settlement.actuals import load_designs
 from simulator.settlement.clearing import apply_terms, clear

@@ -9,7 +9,8 @@ from conftest import alone, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
-from simulator.present.text_check import calibration_table, families_table
+from simulator.present.answers.calibration import families_table
+from simulator.present.answers.calibration import page as calibration_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import compare_families, describe_calibration

@@ -21,9 +21,9 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import ROOT
-from simulator.present.asked import Asked
-from simulator.present.kinds import KINDS
-from simulator.present.page import WIDEST
+from simulator.present.plot_request import PlotRequest
+from simulator.present.pictures import PICTURES
+from simulator.present.tables import WIDEST
 
 import simulator as sim
 from simulator import stopping
@@ -181,7 +181,7 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
     assert kept.drop_attrs(deep=False).identical(model.curves.drop_attrs(deep=False))
     assert set(kept.attrs) - set(model.curves.attrs) <= {"currency", "simulator_version"}
     assert call("plot", str(curves), "--kind", "fit-diagnostics", "-o", str(tmp_path / "fit.svg"))[0] == 0
-    assert KINDS["fit-diagnostics"].options(Asked("curves.nc", kept)) == {"currency": "USD"}
+    assert PICTURES["fit-diagnostics"].options(PlotRequest("curves.nc", kept)) == {"currency": "USD"}
     code, _, said = call(*asked, str(folder / "costs.csv"))
     assert code == 2 and "--curves: names the file that is read" in said
 

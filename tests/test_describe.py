@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import KINDS, RARE, alone, make
 from scipy import integrate, optimize, stats
-from simulator.present.text_check import check_table
+from simulator.present.answers.description import page as check_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import PUBLISHED_R_SQUARED

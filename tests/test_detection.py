@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, make
 from scipy import stats
-from simulator.present.text_answers import power_report
+from simulator.present.answers.detection import page as power_report
 
 import simulator as sim
 from simulator.analysis.designs.detection import detection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from simulator.present.cli.settle import settle as settle_verb
+from simulator.present.cli.verbs.settle import settle as settle_verb
 
 import simulator as sim
 from simulator.settlement.actual_rows import COLUMNS

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from conftest import KINDS, ROOT, make
 from html_tables import read_report
-from simulator.present.page import Code, Page, Table
-from simulator.present.text_run import run_report
+from simulator.present.tables import Code, Page, Table
+from simulator.present.answers.summary import page as run_report
 
 import simulator as sim
 from simulator.contracts.design import with_reference

@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from simulator.present.cli.fit import fit as verb
-from simulator.present.text_fit import as_json, fit_report
+from simulator.present.cli.verbs.fit import fit as verb
+from simulator.present.answers.fit import as_json
+from simulator.present.answers.fit import page as fit_report
 
 import simulator as sim
 from simulator.base import SimulatorError

@@ -17,7 +17,8 @@ from simulator.fitting.laws.bodies import FAMILIES
 from simulator.fitting.laws.empirical import resampled
 from simulator.fitting.laws.spliced import law_of
 from simulator.fitting.read.sample import Sample, sample_of
-from simulator.present.text_fit import fit_report, runner_up_tables, verdicts
+from simulator.present.answers.fit import page as fit_report
+from simulator.present.answers.fit import runner_up_tables, verdicts
 
 Array = NDArray[np.float64]
 

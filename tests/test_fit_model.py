@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import diagonal
-from simulator.present.cli.fit import fit as verb
-from simulator.present.text_fit import as_json, fit_report, verdicts
+from simulator.present.cli.verbs.fit import fit as verb
+from simulator.present.answers.fit import as_json, verdicts
+from simulator.present.answers.fit import page as fit_report
 
 import simulator as sim
 from simulator.base import SimulatorError

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
 from features import toml_of
-from simulator.present.asked import Asked, open_any
-from simulator.present.kinds import KINDS, drawable
+from simulator.present.plot_request import PlotRequest, open_any
+from simulator.present.pictures import PICTURES, drawable
 
 import simulator as sim
 from simulator.analysis.designs.losses import designs_of
@@ -311,7 +311,7 @@ def test_swept_designs_alone_are_refused_in_one_sentence(tmp_path):
     scenario, ledger = written(tmp_path, SWEPT)
     done = CliRunner().invoke(main, ["stress", scenario])
     assert done.exit_code == 2 and "has no threshold of its own" in done.stderr
-    named = drawable(Asked(ledger, open_any(ledger)))
+    named = drawable(PlotRequest(ledger, open_any(ledger)))
     assert not {"stress-heat-map", "layer-waterfall"} & set(named) and "who-bears" in named
 
 
@@ -332,15 +332,15 @@ OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)
-    asked = Asked(ledger, open_any(ledger))
+    asked = PlotRequest(ledger, open_any(ledger))
     for name in OF_DESIGNS & set(drawable(asked)):
-        assert len(KINDS[name].figures(KINDS[name].make(asked))), name
+        assert len(PICTURES[name].figures(PICTURES[name].make(asked))), name
 
 
 def test_the_waterfall_is_of_the_first_design_that_has_a_threshold(tmp_path):
     _, ledger = written(tmp_path, SWEPT, {"name": "full risk"})
-    asked = Asked(ledger, open_any(ledger))
-    assert KINDS["layer-waterfall"].make(asked).attrs["design"] == "full risk"
+    asked = PlotRequest(ledger, open_any(ledger))
+    assert PICTURES["layer-waterfall"].make(asked).attrs["design"] == "full risk"
     refused = CliRunner().invoke(
         main, ["plot", ledger, "--kind", "layer-waterfall", "--design", "swept", "-o", str(tmp_path / "p.png")]
     )
@@ -355,6 +355,6 @@ def test_a_run_of_observed_costs_is_settled_and_drawn_by_its_designs(tmp_path):
     _, ledger = written(tmp_path, *designs, population={"segments": segments})
     settled = CliRunner().invoke(main, ["settle", ledger])
     assert settled.exit_code == 0 and "by need" in settled.stdout
-    named = drawable(Asked(ledger, open_any(ledger)))
+    named = drawable(PlotRequest(ledger, open_any(ledger)))
     assert {"who-bears", "layer-waterfall"} <= set(named)
     assert not {"payoff-diagram", "stress-heat-map", "risk-split"} & set(named)  # these need the law

@@ -8,7 +8,7 @@ import re
 import pytest
 import xarray as xr
 from conftest import make
-from simulator.present.page import Code, Page, Table
+from simulator.present.tables import Code, Page, Table
 
 import simulator as sim
 from simulator.base import Term

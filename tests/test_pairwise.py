@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from covering import all_meetings, covering, meetings
 from features import halved, in_quarters, names, raw_of, scenario_of, toml_of, turned
-from simulator.present.asked import Asked, open_any
-from simulator.present.kinds import KINDS, drawable
+from simulator.present.plot_request import PlotRequest, open_any
+from simulator.present.pictures import PICTURES, drawable
 
 import simulator as sim
 from simulator.analysis.stress.changed_scenario import truth_of
@@ -77,9 +77,9 @@ def pictures(folder):
     """Every picture that a file is said to hold can be made of it, and has figures."""
     for file in ("n.nc", "t.nc"):
         if (folder / file).exists():
-            asked = Asked(str(folder / file), open_any(str(folder / file)))
+            asked = PlotRequest(str(folder / file), open_any(str(folder / file)))
             for name in set(drawable(asked)) - (DEAR if file == "n.nc" else set()):
-                assert len(KINDS[name].figures(KINDS[name].make(asked))), name
+                assert len(PICTURES[name].figures(PICTURES[name].make(asked))), name
 
 
 # ── relations ────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from simulator.present.text_check import check_table
+from simulator.present.answers.description import page as check_table
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes

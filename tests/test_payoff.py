@@ -12,7 +12,7 @@ from ladders import LADDER, settled
 import simulator as sim
 from simulator.base import SimulatorError
 from simulator.contracts.design import Design
-from simulator.present.text_settle import payoff_report
+from simulator.present.answers.payoff import page as payoff_report
 from simulator.runs import with_simulation
 from simulator.settlement.payoff import EXPECTED, payoff
 from simulator.settlement.populations import Populations

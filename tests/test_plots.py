@@ -19,7 +19,7 @@ from conftest import LOGNORMAL, make
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from simulator.present.kinds import kind_of
+from simulator.present.pictures import picture_named
 
 import simulator as sim
 from simulator.base import SimulatorWarning
@@ -584,7 +584,7 @@ def test_figures_of_one_picture_have_one_form(shown: dict[str, xr.Dataset]) -> N
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_asks_what_the_list_says_that_it_asks(name: str, shown: dict[str, xr.Dataset]) -> None:
-    assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == kind_of(name).question
+    assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == picture_named(name).question
 
 
 def test_who_bears_draws_both_years(shown: dict[str, xr.Dataset]) -> None:

@@ -19,7 +19,7 @@ from matplotlib.colors import to_hex
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
-from simulator.present.kinds import KINDS
+from simulator.present.pictures import PICTURES
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
 
@@ -199,7 +199,7 @@ def test_a_long_name_keeps_both_its_ends() -> None:
 
 
 def test_the_numbers_of_the_picture_hold_the_errors() -> None:
-    table = KINDS["fit-diagnostics"].figures(fitted())
+    table = PICTURES["fit-diagnostics"].figures(fitted())
     drawn = table[table["figure"].isin([f"observed_{what}" for what in PANELS.values()])]
     assert drawn["figure"].nunique() == len(PANELS) and (drawn["error"] > 0).any()
     one = table[(table["figure"] == "observed_p_above") & (table["segment"] == "mild")]

@@ -28,7 +28,7 @@ from simulator.present.report.sections import luck_table
 from simulator.present.report.stressed import MOST_REPLICATES
 from simulator.present.report.terms import budget_table, term_tables
 from simulator.present.text import percent as full_percent
-from simulator.present.verdicts import verdicts
+from simulator.present.answers.comparison import verdicts
 from simulator.settlement.compare import comparison_json
 
 matplotlib.use("Agg")

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import ROOT, diagonal, make
-from simulator.present.text import rule_names
+from simulator.present.answers.shared import rule_names
 from simulator.present.verdicts import by_design, rows_told
 
 import simulator as sim

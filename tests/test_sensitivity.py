@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import LOGNORMAL, SEGMENTS, make
-from simulator.present.cli.answers import sensitivity as sensitivity_verb
-from simulator.present.text_stress import sensitivity_report
+from simulator.present.cli.verbs.sensitivity import sensitivity as sensitivity_verb
+from simulator.present.answers.sensitivity import page as sensitivity_report
 
 import simulator as sim
 from simulator.analysis.stress.sensitivity import sensitivity, swing, told_from_zero

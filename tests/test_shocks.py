@@ -10,7 +10,7 @@ import oracles
 import pytest
 from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, of_everybody, raw
 from scipy import stats
-from simulator.present.text_check import check_table
+from simulator.present.answers.description import page as check_table
 from test_exact import ALARM, exact_of, scores
 
 import simulator as sim

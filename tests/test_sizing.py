@@ -11,8 +11,9 @@ import xarray as xr
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
-from simulator.present.cli.answers import size
-from simulator.present.text_answers import size_report, terms_report
+from simulator.present.cli.verbs.size import size
+from simulator.present.answers.minimum import page as size_report
+from simulator.present.answers.viable_terms import page as terms_report
 
 import simulator as sim
 from simulator.analysis.designs.losses import loss_of, overspend_by_design

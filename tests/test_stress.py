@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SEGMENTS, SPLICED, alone, make
 from pydantic import ValidationError
-from simulator.present.cli.answers import stress as stress_verb
+from simulator.present.cli.verbs.stress import stress as stress_verb
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import with_sizes

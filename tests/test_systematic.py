@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import LOGNORMAL, SHOCKS, alone, make
 from scipy import stats
-from simulator.present.text_answers import sources_report
+from simulator.present.answers.variance_by_source import page as sources_report
 
 import simulator as sim
 from simulator.analysis.luck.systematic import variance_by_source

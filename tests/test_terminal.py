@@ -16,7 +16,7 @@ from simulator.present.cli.main import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
 from simulator.present.text import enough_already, provenance
-from simulator.present.text_run import run_report
+from simulator.present.answers.summary import page as run_report
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNCERTAIN = str(CONFIGS / "uncertain.toml")

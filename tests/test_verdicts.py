@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from conftest import make
-from simulator.present.verdicts import verdicts
+from simulator.present.answers.comparison import verdicts
 
 import simulator as sim
 from simulator.analysis.statistics.summary import exact_interval

@@ -88,7 +88,7 @@ def heat_map(
         axes.set_xlabel("people in the population, for one year")
         axes.set_ylabel("cap on\none patient's annual cost")
         asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
-        about = f"{asked} · {summary.attrs.get('title', '')}".removesuffix(" · ")
+        about = " · ".join(filter(None, (asked, summary.attrs.get("title"))))
         finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
     return axes
 
