@@ -241,7 +241,8 @@ def chance(value: float, error: float, interval: Iterable[float]) -> Figure:
             made = replace(made, text=f"{100 * value:.{decimals}f}%", beside=beside)
         return replace(made, interval=(low, high))
     text = f"below {100 * high:.2g}%" if value == 0 else f"above {100 * low:.{error_decimals(100 - 100 * low) + 1}f}%"
-    return replace(made, text=text, beside="", interval=(low, high), decimals=_share_decimals(value, high - low))
+    decimals = _share_decimals(value, high - low)
+    return replace(made, text=text, beside="", short="", interval=(low, high), decimals=decimals)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> Figure:
