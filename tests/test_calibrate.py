@@ -9,8 +9,6 @@ from conftest import alone, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
-from simulator.present.answers.calibration import families_table
-from simulator.present.answers.calibration import page as calibration_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import compare_families, describe_calibration
@@ -18,6 +16,8 @@ from simulator.costs.calibrate import CALIBRATED_FAMILIES, Calibration
 from simulator.costs.quadrature import Moments
 from simulator.costs.severity import FAMILIES, GeneralizedBeta2
 from simulator.costs.shapes import squared_cv, top_share
+from simulator.present.answers.calibration import families_table
+from simulator.present.answers.calibration import page as calibration_table
 
 GENERAL = ("burr", "gengamma", "gb2")
 TWO_FIGURES = [family for family in CALIBRATED_FAMILIES if family not in GENERAL]

@@ -21,14 +21,14 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import ROOT
-from simulator.present.plot_request import PlotRequest
-from simulator.present.pictures import PICTURES
-from simulator.present.tables import WIDEST
 
 import simulator as sim
 from simulator import stopping
 from simulator.present.cli.demo import main as demo
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES
+from simulator.present.plot_request import PlotRequest
+from simulator.present.tables import WIDEST
 from simulator.present.tidy import LAST
 
 SMALL = """

@@ -13,13 +13,13 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, make
-from simulator.present.plot_request import PlotRequest, open_any
-from simulator.present.pictures import PICTURES
 from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
 from simulator.present.cli.main import main
 from simulator.present.cli.shell import _PICTURES
+from simulator.present.pictures import PICTURES
+from simulator.present.plot_request import PlotRequest, open_any
 from simulator.runs import kept_json
 
 SMALL = {"replicates": 60, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import KINDS, RARE, alone, make
 from scipy import integrate, optimize, stats
-from simulator.present.answers.description import page as check_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import PUBLISHED_R_SQUARED
+from simulator.present.answers.description import page as check_table
 
 THRESHOLDS = {"thresholds": [25_000.0, 50_000.0, 100_000.0, 250_000.0, math.inf]}
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from simulator.present.cli.verbs.settle import settle as settle_verb
 
 import simulator as sim
+from simulator.present.cli.verbs.settle import settle as settle_verb
 from simulator.settlement.actual_rows import COLUMNS
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))

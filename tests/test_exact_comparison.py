@@ -13,9 +13,9 @@ from conftest import ROOT, make
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import Design
-from simulator.present.cli.main import main
 from simulator.present.answers.comparison import page as comparison_report
 from simulator.present.answers.comparison import verdicts
+from simulator.present.cli.main import main
 from simulator.settlement.compare import comparison_json
 
 INF = math.inf

@@ -193,8 +193,8 @@ def test_errors_are_shown_within_the_context_alone() -> None:
 
 
 def test_a_chance_that_was_never_seen_is_bounded() -> None:
-    never, always = chance(0.0, 0.0, (0.0, 0.0037)), chance(1.0, 0.0, (0.9963, 1.0))
-    assert str(never) == "below 0.37%" and str(always) == "above 99.63%"
+    never, always = chance(0.0, 0.01, (0.0, 0.0037)), chance(1.0, 0.01, (0.9963, 1.0))
+    assert str(never) == never.brief == "below 0.37%" and str(always) == always.brief == "above 99.63%"
     assert never.interval == (0.0, 0.0037) and never.value == 0.0
     assert _with_error(lambda: chance(0.0, 0.0, (0.0, 0.0037))) == "below 0.37%"
     seen = chance(0.02, 0.004, (0.013, 0.029))

@@ -13,9 +13,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import diagonal
-from simulator.present.cli.verbs.fit import fit as verb
-from simulator.present.answers.fit import as_json, verdicts
-from simulator.present.answers.fit import page as fit_report
 
 import simulator as sim
 from simulator.base import SimulatorError
@@ -24,6 +21,9 @@ from simulator.costs.shocks import Shock
 from simulator.fitting import parameter_sets
 from simulator.fitting.fit import FittedModel, fit, fit_bands, model_population
 from simulator.fitting.measures import People
+from simulator.present.answers.fit import as_json, verdicts
+from simulator.present.answers.fit import page as fit_report
+from simulator.present.cli.verbs.fit import fit as verb
 
 
 def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:

@@ -9,8 +9,6 @@ import pytest
 from click.testing import CliRunner
 from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
 from features import toml_of
-from simulator.present.plot_request import PlotRequest, open_any
-from simulator.present.pictures import PICTURES, drawable
 
 import simulator as sim
 from simulator.analysis.designs.losses import designs_of
@@ -18,6 +16,8 @@ from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES, drawable
+from simulator.present.plot_request import PlotRequest, open_any
 from simulator.stresses import Epidemic, Inflation, NewTreatment, Prevalence, Stress, UpCoding
 
 OWN = [

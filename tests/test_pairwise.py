@@ -17,14 +17,14 @@ import pytest
 from click.testing import CliRunner
 from covering import all_meetings, covering, meetings
 from features import halved, in_quarters, names, raw_of, scenario_of, toml_of, turned
-from simulator.present.plot_request import PlotRequest, open_any
-from simulator.present.pictures import PICTURES, drawable
 
 import simulator as sim
 from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import with_reference
 from simulator.ledger import fingerprint
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES, drawable
+from simulator.present.plot_request import PlotRequest, open_any
 
 NEEDED = {
     "percentiles by segment beside a rare service": "an event has no segment whose percentile it could meet",

@@ -19,10 +19,10 @@ from conftest import LOGNORMAL, make
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from simulator.present.pictures import picture_named
 
 import simulator as sim
 from simulator.base import SimulatorWarning
+from simulator.present.pictures import picture_named
 from simulator.present.plots import colours, fonts
 from simulator.present.plots.names import one_in
 from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure

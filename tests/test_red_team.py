@@ -23,9 +23,9 @@ from simulator.fitting.disclose.disclosure import dominated, identifies
 from simulator.fitting.disclose.groups import groups_of
 from simulator.fitting.fit import FittedModel, fit
 from simulator.fitting.read.sample import Sample, sample_of
-from simulator.present.cli.verbs.fit import fit as verb
 from simulator.present.answers.fit import as_json, fit_rows
 from simulator.present.answers.fit import page as fit_report
+from simulator.present.cli.verbs.fit import fit as verb
 from simulator.rows.columns.cells import column_of
 
 Array = NDArray[np.float64]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import LOGNORMAL, SEGMENTS, make
-from simulator.present.cli.verbs.sensitivity import sensitivity as sensitivity_verb
-from simulator.present.answers.sensitivity import page as sensitivity_report
 
 import simulator as sim
 from simulator.analysis.stress.sensitivity import sensitivity, swing, told_from_zero
+from simulator.present.answers.sensitivity import page as sensitivity_report
+from simulator.present.cli.verbs.sensitivity import sensitivity as sensitivity_verb
 from simulator.stresses import Epidemic, Inflation, MeanCost, Range, UpCoding
 
 BOOK = make(simulation={"population_sizes": [2_000], "thresholds": [5_000.0, math.inf]})

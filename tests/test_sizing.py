@@ -11,9 +11,6 @@ import xarray as xr
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
-from simulator.present.cli.verbs.size import size
-from simulator.present.answers.minimum import page as size_report
-from simulator.present.answers.viable_terms import page as terms_report
 
 import simulator as sim
 from simulator.analysis.designs.losses import loss_of, overspend_by_design
@@ -24,6 +21,9 @@ from simulator.analysis.size.minimum import minimum_population, no_population_is
 from simulator.analysis.size.targets import measure, target_of
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.contracts.design import Design
+from simulator.present.answers.minimum import page as size_report
+from simulator.present.answers.viable_terms import page as terms_report
+from simulator.present.cli.verbs.size import size
 from simulator.runs import with_simulation
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))

@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner
 from conftest import LOGNORMAL, ROOT, SEGMENTS, SPLICED, alone, make
 from pydantic import ValidationError
-from simulator.present.cli.verbs.stress import stress as stress_verb
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import with_sizes
@@ -18,6 +17,7 @@ from simulator.analysis.stress.reverse import reverse_stress
 from simulator.analysis.stress.stress import BASE, TOGETHER, stress
 from simulator.contracts.design import Design
 from simulator.costs.quadrature import Moments
+from simulator.present.cli.verbs.stress import stress as stress_verb
 from simulator.stresses import (
     BaselineError,
     CostShift,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import LOGNORMAL, SHOCKS, alone, make
 from scipy import stats
-from simulator.present.answers.variance_by_source import page as sources_report
 
 import simulator as sim
 from simulator.analysis.luck.systematic import variance_by_source
+from simulator.present.answers.variance_by_source import page as sources_report
 
 SIMULATION = {"population_sizes": [100, 10_000, 1_000_000], "thresholds": [5_000.0, math.inf]}
 
