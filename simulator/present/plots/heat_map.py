@@ -134,7 +134,7 @@ def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     error = cells["p_overspend_se"].transpose(*order).values
     bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
     for at, value in np.ndenumerate(p_over):
-        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).text
+        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).brief
     return told
 
 
