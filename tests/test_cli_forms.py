@@ -322,10 +322,10 @@ def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
 def test_a_few_populations_are_no_answer(replicates: int, folder: Path) -> None:
     small = str(folder / "small.toml")
     text = " ".join(call("run", small, "--replicates", str(replicates))[1].split())
-    assert f"Only {replicates} synthetic populations were drawn" in text
-    assert "is not estimable" in text and "Smallest population" not in text
+    assert f"Only {replicates} years were simulated" in text
+    assert "cannot be estimated" in text and "Smallest population" not in text
     settled = " ".join(call("settle", small, "--replicates", str(replicates))[1].split())
-    assert "who carries the risk is not estimable" in settled
+    assert "who carries the risk is not available" in settled
     enough = call("run", small, "--replicates", "200")[1]
     assert "Only" not in enough and "Smallest population" in enough
 
@@ -334,7 +334,7 @@ def test_a_few_populations_come_with_a_warning(folder: Path, tmp_path: Path) -> 
     few = tmp_path / "few.toml"
     few.write_text(SMALL.replace("replicates = 120", "replicates = 2"))
     code, text, _ = call("run", str(few))
-    assert code == 0 and "Only 2 synthetic populations were drawn" in text
+    assert code == 0 and "Only 2 years were simulated" in text
 
 
 def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tmp_path: Path) -> None:

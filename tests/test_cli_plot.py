@@ -18,6 +18,7 @@ from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 import simulator as sim
 from simulator.present.cli.main import main
 from simulator.present.cli.shell import _PICTURES
+from simulator.present.figure import NO_ERROR, SAME_EVERY_YEAR, errors_shown
 from simulator.present.pictures import PICTURES
 from simulator.present.plot_request import PlotRequest, open_any
 from simulator.runs import kept_json
@@ -224,14 +225,24 @@ def test_a_percentile_threshold_is_no_money(tmp_path: Path) -> None:
     assert "excess above percentile 95" in found["step"].values
 
 
-def test_money_beside_a_row_is_rounded_to_its_error_or_as_drawn(files: dict[str, Path]) -> None:
+def test_money_beside_a_row_has_the_digits_that_its_error_supports(files: dict[str, Path]) -> None:
     one = PlotRequest("run.nc", open_any(str(files["run"])))
-    axes = PICTURES["who-bears"].draw(PICTURES["who-bears"].make(one), one)
-    told = [text.get_text() for text in axes.texts if "£" in text.get_text()]
-    pairs = [text.split(" ± ") for text in told if "±" in text]
+    shown = PICTURES["who-bears"].make(one)
+
+    def told() -> list[str]:
+        axes = PICTURES["who-bears"].draw(shown, one)
+        plt.close("all")
+        return [text.get_text() for text in axes.texts if "£" in text.get_text()]
+
+    with errors_shown():
+        of_errors = told()
+    pairs = [text.split(" ± ") for text in of_errors if "±" in text]
     assert pairs and all(_decimals(value) == _decimals(error) for value, error in pairs)
-    assert all(text.endswith(("as drawn", "exactly")) for text in told if "±" not in text)
-    plt.close("all")
+    assert all(text.endswith((f"({NO_ERROR})", f"({SAME_EVERY_YEAR})")) for text in of_errors if "±" not in text)
+    plain = told()
+    assert len(plain) == len(of_errors) and not any("±" in text or "(" in text for text in plain)
+    assert all(_decimals(text) <= _decimals(value) for text, value in zip(plain, (t.split(" ")[0] for t in of_errors),
+                                                                         strict=True))  # fmt: skip
 
 
 def _decimals(told: str) -> int:

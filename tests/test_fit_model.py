@@ -234,7 +234,7 @@ def test_bands_give_back_what_they_tell_and_nearly_what_they_do_not() -> None:
         top = np.sort(costs)[-round(q * costs.size) :].sum() / costs.sum()
         assert people.top_share(q) == pytest.approx(top, rel=0.06)
     silent = found.goodness["observed"].sel(segment="everybody", measure=["sd", "cv"])
-    assert np.isnan(silent).all() and "not told" in str(fit_report(found))
+    assert np.isnan(silent).all() and "suppressed" in str(fit_report(found))
     assert found.scenario(sizes=[500], replicates=50, thresholds=[25_000.0]).currency == "GBP"
 
 
