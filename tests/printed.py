@@ -48,9 +48,11 @@ def agrees(
         return _near(told, value, finest) and all(
             _near(a, b, step) for (a, step, _), b in zip(shown, ends, strict=True)
         )
-    if error is None or error <= 1e-9 * max(abs(value), 1.0):
+    if error is None:
         is_short = not lead.endswith("%") and abs(told - value) <= 5.1e-3 * abs(value)  # money of three figures
         return _near(told, value, coarsest if is_short else finest)
+    if error <= 1e-9 * max(abs(value), 1.0):  # of draws that are all alike, four figures or more
+        return abs(told - value) <= 5.1e-4 * abs(value) + 1e-6 * (lead[-1] != "%") + 1e-9
     unit = 10.0 ** math.ceil(math.log10(error) - 1e-9)  # the digits that the error supports, and all of them
     is_wide = 2 * 1.96 * error > 0.1001 * abs(value)
     return (

@@ -288,7 +288,7 @@ MISTAKES = {
     "two at once": ("check SMALL --json --csv -", ["--csv: '-' would print into the JSON"]),
     "over the rows": ("fit COSTS --cost total --out COSTS", ["--out: names the file that is read"]),
     "over the scenario": ("run SMALL --out SMALL", ["--out: names the file that is read"]),
-    "reverse and out": ("stress SMALL --reverse provider --out x.nc", ["--out: does nothing beside --reverse"]),
+    "reverse and out": ("stress SMALL --reverse provider --out x.nc", ["--out: does nothing with --reverse"]),
 }
 
 

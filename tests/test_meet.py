@@ -293,16 +293,19 @@ def written(folder, *designs, **changes):
     return str(scenario), str(ledger)
 
 
+LEFT_OUT = "Left out because they have no threshold of their own: swept."
+
+
 def test_one_swept_design_leaves_the_others_to_be_stressed(tmp_path):
     scenario, _ = written(tmp_path, SWEPT, {"name": "full risk"})
     done = CliRunner().invoke(main, ["stress", scenario])
     assert done.exit_code == 0 and "full risk" in done.stdout
-    assert "Left out, for want of a threshold of their own: swept." in done.stdout
+    assert LEFT_OUT in done.stdout
     sized = CliRunner().invoke(
         main,
         ["size", scenario, "--statistic", "p_loss", "--loss-over", "0.1", "--largest", "900"],
     )
-    assert sized.exit_code == 0 and "Left out, for want of a threshold of their own: swept." in sized.stdout
+    assert sized.exit_code == 0 and LEFT_OUT in sized.stdout
     reverse = CliRunner().invoke(main, ["stress", scenario, "--reverse", "provider"])
     assert reverse.exit_code == 0 and "full risk" in reverse.stdout
 

@@ -79,7 +79,7 @@ def test_a_year_that_no_draw_shows_otherwise_is_told_in_words(compared):
 def test_a_loss_that_no_draw_shows_is_bounded_as_other_chances_are(compared):
     replicates, bound = compared.attrs["replicates"], compared.attrs["unseen_bound"]
     assert bound == pytest.approx(exact_interval(np.array([0]), replicates)[0, 1], rel=1e-12)
-    for seen, said in ((0.0, f"chance of a loss below {100 * bound:.2g}% of years"), (1.0, "chance of a loss above 9")):
+    for seen, said in ((0.0, f"chance of a loss below {100 * bound:.2g}%"), (1.0, "chance of a loss above 9")):
         unseen = compared.assign(p_loss=compared["p_loss"] * 0 + seen, p_loss_se=compared["p_loss_se"] * 0 + 0.01)
         assert said in verdicts(unseen)[0]
 
