@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from simulator.costs.model import Segment
-from simulator.costs.other_figures import segment_of_set
+from simulator.costs.families.base import Severity
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import Severity
+from simulator.costs.segment import Segment
 from simulator.fitting import parameter_sets
 from simulator.fitting.choose import Options, SegmentFit, fit_segments
 from simulator.fitting.fit import FittedModel, fit
@@ -213,7 +212,7 @@ def sets(seeds: int = 200, trials: tuple[tuple[str, str], ...] = _TRIALS) -> Ite
             whole = Segment(name="all", share=1.0, p_user=fitted.p_user, severity=fitted.severity)
             draws = parameter_sets.draw([fitted], SETS, 1)["all"]
             found.append(_means(whole, at))
-            each = [segment_of_set(whole, {name: v[b] for name, v in draws.items()}) for b in range(SETS)]
+            each = [whole.with_figures({name: v[b] for name, v in draws.items()}) for b in range(SETS)]
             told.append(_spread([_means(one, at) for one in each]))
         off, spread = np.array(found) - true, np.array(told)
         covered = np.mean(np.abs(off) < stats.norm.isf(0.025) * spread, axis=0)

@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from .analysis.stress.reverse import reverse_stress as reverse_stress
     from .analysis.stress.sensitivity import sensitivity as sensitivity
     from .analysis.stress.stress import stress as stress
-    from .base import SimulatorError as SimulatorError
     from .contracts.design import Design as Design
     from .contracts.exclusion import Banded as Banded
     from .contracts.exclusion import Cap as Cap
     from .contracts.exclusion import CarveOut as CarveOut
     from .contracts.exclusion import Coinsure as Coinsure
     from .costs.calibrate import calibrate as calibrate
+    from .errors import SimulatorError as SimulatorError
     from .fitting.fit import fit as fit
     from .fitting.fit import fit_bands as fit_bands
     from .fitting.fit import model_population as model_population
@@ -76,7 +76,7 @@ _HOMES = {
     "Coinsure": ".contracts.exclusion",
     "Design": ".contracts.design",
     "Scenario": ".scenario",
-    "SimulatorError": ".base",
+    "SimulatorError": ".errors",
     "beside_published": ".analysis.size.published",
     "by_unit": ".ledger",
     "calibrate": ".costs.calibrate",
@@ -128,6 +128,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(".present.term_html", __name__)  # so that a notebook shows every term
     home = import_module(_HOMES[name], __name__)
     found = home if name == "plots" else getattr(home, name)
     globals()[name] = found

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from .base import SimulatorError
+from .errors import SimulatorError
 from .machine import bytes_told, free_space, host, is_running, temporary_folder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
-from .base import DRAWS_VERSION, SCHEMA_VERSION, SimulatorError
+from .errors import SimulatorError
 from .files import write_somewhere, write_whole
 from .netcdf import check_contents
+from .terms import DRAWS_VERSION, SCHEMA_VERSION
 
 
 class Variable(NamedTuple):

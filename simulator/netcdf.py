@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .base import SimulatorError
+from .errors import SimulatorError
 from .machine import bytes_told, free_memory
 
 if TYPE_CHECKING:

@@ -14,32 +14,21 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from .base import (
-    DRAWS_VERSION,
-    SCHEMA_VERSION,
-    Name,
-    People,
-    Positive,
-    SimulatorWarning,
-    Term,
-    Threshold,
-    also,
-    mistake,
-    mistakes_in,
-    names_differ,
-    read_toml,
-)
+from . import effort
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
-from .costs.model import CostModel, Percentiles, Population, Stream
+from .costs.families.base import Severity
+from .costs.model import CostModel, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
-from .costs.severity import Severity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
+from .errors import SimulatorWarning, also, mistake, mistakes_in
 from .stresses import Range, Stress
+from .terms import DRAWS_VERSION, SCHEMA_VERSION, Name, People, Positive, Term, names_differ, read_toml
+from .thresholds import GivenThresholds, levels_of
 from .unusual import unusual
 
 Array = NDArray[np.float64]
@@ -47,10 +36,8 @@ _Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
 
 
 def _ascending(raw: Any) -> Iterator[Any]:
-    if isinstance(raw, dict | Percentiles):
-        raw = raw.get("percentiles") if isinstance(raw, dict) else raw.percentiles
     try:
-        numbers = [float(number) for number in raw]
+        numbers = [float(number) for number in levels_of(raw)]
     except (TypeError, ValueError, OverflowError):
         return
     if any(math.isnan(number) for number in numbers):
@@ -61,13 +48,6 @@ def _ascending(raw: Any) -> Iterator[Any]:
         yield mistake("is not in ascending order", "sort it")
 
 
-def _thresholds_kind(raw: Any) -> str:
-    return "percentiles" if isinstance(raw, dict | Percentiles) else "amounts"
-
-
-_Amounts = Annotated[tuple[Threshold, ...], Field(min_length=1)]
-
-
 class Simulation(Term):
     """How much is drawn, and at which points the answer is wanted."""
 
@@ -75,11 +55,7 @@ class Simulation(Term):
     """Synthetic populations, each for one contract year."""
     population_sizes: Annotated[tuple[People, ...], also(_ascending)] = ()
     """People, ascending; left out where the population has units."""
-    thresholds: Annotated[
-        Annotated[_Amounts, Tag("amounts")] | Annotated[Percentiles, Tag("percentiles")],
-        Discriminator(_thresholds_kind),
-        also(_ascending),
-    ] = (math.inf,)
+    thresholds: Annotated[GivenThresholds, also(_ascending)] = (math.inf,)
     """One patient's annual cost at which exclusion starts, ascending; inf = no exclusion. Or percentiles."""
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
     cut: Positive | None = None
@@ -204,7 +180,7 @@ class Scenario(Term):
     def threshold_labels(self) -> Array:
         """The threshold coordinate: money, or percentiles."""
         given = self.simulation.thresholds
-        return np.asarray(given.percentiles if isinstance(given, Percentiles) else given, float)
+        return np.asarray(levels_of(given), float)
 
     @property
     def population_sizes(self) -> tuple[int, ...]:
@@ -283,10 +259,23 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     'GBP'
     """
     source = Path(path)
-    scenario = scenario_from(read_toml(source), str(source), source.parent)
+    raw = read_toml(source)
+    _expect(raw)
+    scenario = scenario_from(raw, str(source), source.parent)
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario
+
+
+def _expect(raw: dict[str, Any]) -> None:
+    """Say what reading takes, where there are many segments."""
+    found = [(raw.get(part) or {}) for part in ("population", "simulation")]
+    segments, thresholds = (
+        len(part[name]) if isinstance(part, dict) and isinstance(part.get(name), list) else 0
+        for part, name in zip(found, ("segments", "thresholds"), strict=True)
+    )
+    work = effort.reading(segments, thresholds)
+    effort.expect("reading the scenario", work, "population.segments", segments, "merge segments")
 
 
 def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:

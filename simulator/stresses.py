@@ -6,46 +6,27 @@ figure, a fraction (or a rate) that is 0 where nothing changes, so that it can b
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from .base import Fraction, Name, NonNegative, Positive, SimulatorError, Term, mistake, mistakes_in, read_toml
+from .costs.families.base import Severity, scaled_figure
+from .costs.families.union import AnySeverity
+from .errors import SimulatorError, mistake, mistakes_in
+from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]
 """A scenario as `model_dump` gives it, every severity by its own figures."""
 
 Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
 
-_MONEY = ("mean", "scale", "at")
 _NOBODY = 1e-9  # what rounding leaves of a share of nobody
 
 
-def scaled(severity: Raw, factor: float) -> Raw:
-    """A severity's figures with every cost multiplied by a factor; its shape stays."""
-    made: Raw = {}
-    for name, value in severity.items():
-        if value is None:
-            continue
-        if name in _MONEY:
-            made[name] = value * factor
-        elif name == "mu":
-            made[name] = value + math.log(factor)
-        elif name == "values":
-            made[name] = [cost * factor for cost in value]
-        elif name == "quantiles":
-            made[name] = {level: cost * factor for level, cost in value.items()}
-        elif name in ("body", "tail") and isinstance(value, dict):
-            made[name] = scaled(value, factor)
-        elif name == "components":
-            made[name] = [part | {"severity": scaled(part["severity"], factor)} for part in value]
-        else:
-            made[name] = value
-    return made
+_SEVERITY: TypeAdapter[Severity] = TypeAdapter(AnySeverity)
 
 
 def _of_segments(raw: Raw, wanted: str | None) -> list[Raw]:
@@ -66,21 +47,29 @@ def _of_sets(raw: Raw, wanted: str | None) -> list[Raw]:
 
 def _scale_costs(raw: Raw, factor: float, segment: str | None) -> None:
     for part in _of_segments(raw, segment):
-        part["severity"] = scaled(part["severity"], factor)
+        part["severity"] = _scaled(part["severity"], factor, f"costs of {part['name']!r}")
     for drawn in _of_sets(raw, segment):
-        for path, values in drawn.items():
-            figure = path.rpartition(".")[2]
-            if path != "segment" and figure in (*_MONEY, "mu"):
-                drawn[path] = [scaled({figure: value}, factor)[figure] for value in values]
+        for path in drawn.keys() - {"segment"}:
+            drawn[path] = [scaled_figure(path.rpartition(".")[2], value, factor) for value in drawn[path]]
     if segment is None:
         for service in raw["population"]["rare_services"]:
-            service["price"] = scaled(service["price"], factor)
+            service["price"] = _scaled(service["price"], factor, f"price of {service['name']!r}")
+
+
+def _scaled(severity: Raw, factor: float, whose: str) -> Raw:
+    """A severity's figures with every cost multiplied by a factor."""
+    try:
+        return _SEVERITY.validate_python(severity).scaled(factor).model_dump(exclude_none=True)
+    except (ValidationError, ValueError):
+        raise SimulatorError(
+            f"stress: {whose}", None, f"cannot be multiplied by {factor:.6g}", "let the stress change them by less"
+        ) from None
 
 
 class Change(Term):
     """One thing that turns out otherwise."""
 
-    figure: ClassVar[str]
+    figure: ClassVar[str] = "by"
     """The name of the leading figure."""
     largest: ClassVar[float] = 1.0
     """How far the leading figure is moved at most when a breaking point is sought."""
@@ -117,7 +106,6 @@ class MeanCost(Change):
     """The mean cost of a segment, or of everybody, is higher or lower."""
 
     kind: Literal["mean_cost"] = "mean_cost"
-    figure: ClassVar[str] = "by"
     by: Change01
     """Change of the mean as a fraction: 0.05 for 5% more."""
     segment: str | None = None
@@ -132,7 +120,6 @@ class Inflation(Change):
     """Prices rise by more than the budget allows for; rare services included."""
 
     kind: Literal["inflation"] = "inflation"
-    figure: ClassVar[str] = "by"
     by: Change01
     """Beyond what the budget contains, a fraction."""
 
@@ -145,7 +132,6 @@ class BaselineError(Change):
     """The figures on which the budget rests understate the true cost."""
 
     kind: Literal["baseline_error"] = "baseline_error"
-    figure: ClassVar[str] = "by"
     by: Change01
     """True cost / cost in the baseline − 1."""
 
@@ -173,7 +159,6 @@ class TailIndex(Change):
     """Very costly patients are costlier: the tail is heavier, the body stays."""
 
     kind: Literal["tail_index"] = "tail_index"
-    figure: ClassVar[str] = "by"
     largest: ClassVar[float] = -0.9
     by: Change01
     """Change of the tail index as a fraction: −0.1 for a heavier tail."""
@@ -233,7 +218,6 @@ class Prevalence(Change):
     """
 
     kind: Literal["prevalence"] = "prevalence"
-    figure: ClassVar[str] = "by"
     segment: str
     by: Change01
     """Change of the segment's share as a fraction."""
@@ -268,7 +252,6 @@ class Epidemic(Change):
     """In some years everybody costs more."""
 
     kind: Literal["epidemic"] = "epidemic"
-    figure: ClassVar[str] = "by"
     probability: Fraction
     """Chance of such a year."""
     by: Change01

@@ -1,7 +1,7 @@
 """The draws of small scenarios, and the file that keeps them by version of the draws.
 
 `python tests/golden_draws.py` records what the file lacks, and everything anew once `DRAWS_VERSION` in
-`simulator/base.py` was raised; it never changes what is recorded of the present version.
+`simulator/terms.py` was raised; it never changes what is recorded of the present version.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import FAMILIES, KINDS, LOGNORMAL, RARE, SETS, UNITS, alone, make
 
 import simulator as sim
-from simulator.base import DRAWS_VERSION
 from simulator.ledger import VARIABLES, fingerprint
+from simulator.terms import DRAWS_VERSION
 
 FILE = Path(__file__).with_name("golden_draws.json")
 CLOSE = 1e-9
@@ -108,5 +108,5 @@ if __name__ == "__main__":
     refused = record()
     if refused:
         raise SystemExit(
-            f"the draws of {', '.join(refused)} have changed: raise DRAWS_VERSION in simulator/base.py first"
+            f"the draws of {', '.join(refused)} have changed: raise DRAWS_VERSION in simulator/terms.py first"
         )

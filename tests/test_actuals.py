@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from simulator.base import SimulatorError
 from simulator.contracts.design import Design
+from simulator.errors import SimulatorError
 from simulator.settlement.actuals import load_designs, settle_actuals
 
 HALF = Design(name="half", terms=[{"kind": "share", "gain": 0.5, "loss": 0.3}])

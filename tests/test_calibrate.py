@@ -13,8 +13,9 @@ from scipy import special, stats
 import simulator as sim
 from simulator.analysis.statistics.describe import compare_families, describe_calibration
 from simulator.costs.calibrate import CALIBRATED_FAMILIES, Calibration
+from simulator.costs.families.heavy_tails import GeneralizedBeta2
+from simulator.costs.families.union import FAMILIES
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import FAMILIES, GeneralizedBeta2
 from simulator.costs.shapes import squared_cv, top_share
 from simulator.present.answers.calibration import families_table
 from simulator.present.answers.calibration import page as calibration_table

@@ -10,10 +10,10 @@ from conftest import make
 from ladders import cleared, surplus
 from pydantic import ValidationError
 
-from simulator.base import SimulatorError
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import Design, designs_from, mistakes_against, status_quo, with_reference
 from simulator.contracts.parties import Party
+from simulator.errors import SimulatorError
 
 PARTIES = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
 POOL = {"kind": "risk_pool", "pool": "pool", "protects": ["provider"]}

@@ -13,8 +13,8 @@ import simulator as sim
 from simulator import ledger as books
 from simulator import runs
 from simulator import scenario as scenarios
-from simulator.base import DRAWS_VERSION
-from simulator.costs.severity import AnySeverity
+from simulator.costs.families.union import AnySeverity
+from simulator.terms import DRAWS_VERSION
 
 PLAIN = {"simulation": {"cut": 1_500.0}}
 
@@ -25,7 +25,7 @@ def test_no_draw_has_changed_without_another_version():
     found = {name: golden.drawn(scenario) for name, scenario in golden.scenarios().items()}
     assert set(found) <= set(kept["draws"]), "run `python tests/golden_draws.py`"
     changed = {name: what for name in found if (what := golden.differences(kept["draws"][name], found[name]))}
-    assert not changed, "raise DRAWS_VERSION in simulator/base.py, then run `python tests/golden_draws.py`"
+    assert not changed, "raise DRAWS_VERSION in simulator/terms.py, then run `python tests/golden_draws.py`"
 
 
 def test_the_golden_scenarios_have_every_family_and_every_part_of_the_engine():

@@ -23,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 import simulator as sim
-from simulator.base import SimulatorError
+from simulator.errors import SimulatorError
 from simulator.fitting.disclose.disclosure import check_smallest
 from simulator.fitting.fit import FittedModel, fit
 from simulator.present.answers.fit import as_json

@@ -12,9 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from simulator.costs import other_figures
+from simulator.costs.families.composite import Mixture, Spliced
 from simulator.costs.quadrature import Moments
-from simulator.costs.severity import Mixture, Spliced
 from simulator.fitting import measures
 from simulator.fitting.choose import Options, fit_segments
 from simulator.fitting.disclose.groups import groups_of
@@ -341,7 +340,8 @@ def test_scaling_a_law_scales_its_quantiles(family: str) -> None:
     )
     s = np.array([0.99, 0.5, 0.1, 0.01, 1e-4])
     assert isinstance(fit.severity, Spliced)
-    assert other_figures.scaled(fit.severity, 3.7).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-4)
+    assert fit.severity.scaled(3.7).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-12)
+    assert fit.severity.scaled(3.7).rounded(6).isf(s) == pytest.approx(3.7 * fit.severity.isf(s), rel=1e-4)
 
 
 # ── choice ───────────────────────────────────────────────────────────────────────────────────────

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from conftest import diagonal
 
 import simulator as sim
-from simulator.base import SimulatorError
 from simulator.costs.model_file import read_model
 from simulator.costs.shocks import Shock
+from simulator.errors import SimulatorError
 from simulator.fitting import parameter_sets
 from simulator.fitting.fit import FittedModel, fit, fit_bands, model_population
 from simulator.fitting.measures import People

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.base import SimulatorError
+from simulator.errors import SimulatorError
 from simulator.fitting.fit import fit
 from simulator.fitting.read.rows import Rows, clean, reading
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.base import SimulatorError
+from simulator.errors import SimulatorError
 from simulator.fitting.read.where import parse
 from simulator.rows.columns.cells import column_of
 

@@ -10,9 +10,9 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
-from simulator.base import Term
 from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money
 from simulator.present.tables import Code, Page, Table
+from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 

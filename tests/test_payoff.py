@@ -10,8 +10,8 @@ from conftest import ROOT, UNITS, make
 from ladders import LADDER, settled
 
 import simulator as sim
-from simulator.base import SimulatorError
 from simulator.contracts.design import Design
+from simulator.errors import SimulatorError
 from simulator.present.answers.payoff import page as payoff_report
 from simulator.runs import with_simulation
 from simulator.settlement.payoff import EXPECTED, payoff

@@ -23,7 +23,7 @@ from matplotlib.text import Text
 from printed import agrees
 
 import simulator as sim
-from simulator.base import SimulatorWarning
+from simulator.errors import SimulatorWarning
 from simulator.present.figure import percent
 from simulator.present.pictures import picture_named
 from simulator.present.plots import colours, fonts

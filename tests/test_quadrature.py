@@ -12,8 +12,11 @@ from conftest import FAMILIES
 from pydantic import TypeAdapter
 from scipy import integrate, stats
 
+from simulator.costs.families.composite import Empirical
+from simulator.costs.families.heavy_tails import Pareto
+from simulator.costs.families.two_figures import Gamma, Lognormal
+from simulator.costs.families.union import AnySeverity
 from simulator.costs.quadrature import Moments, cell_moments, panel_moments
-from simulator.costs.severity import AnySeverity, Empirical, Gamma, Lognormal, Pareto
 
 ORDERS = np.arange(5)
 ANY = TypeAdapter(AnySeverity)

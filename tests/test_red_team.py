@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, diags_array, vstack
 
-from simulator.base import SimulatorError
+from simulator.errors import SimulatorError
 from simulator.fitting.disclose.disclosure import dominated, identifies
 from simulator.fitting.disclose.groups import groups_of
 from simulator.fitting.fit import FittedModel, fit

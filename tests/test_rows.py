@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simulator.base import SimulatorError
 from simulator.contracts.design import Design
+from simulator.errors import SimulatorError
 from simulator.fitting.read.rows import Rows, clean, reading
 from simulator.rows.columns.cells import column_of
 from simulator.rows.columns.column import plain_numbers

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 import simulator as sim
-from simulator.base import SimulatorError
 from simulator.contracts.design import Design
+from simulator.errors import SimulatorError
 from simulator.present.answers.actuals import page as actuals_report
 from simulator.present.cli.main import main
 from simulator.settlement.actuals import load_designs, settle_actuals

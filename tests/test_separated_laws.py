@@ -11,8 +11,8 @@ from scipy import special
 
 import simulator as sim
 from simulator.costs import tables
+from simulator.costs.families.union import AnySeverity
 from simulator.costs.quadrature import Moments, panel_moments
-from simulator.costs.severity import AnySeverity
 
 ANY = TypeAdapter(AnySeverity)
 ORDERS = np.arange(3)

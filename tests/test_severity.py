@@ -12,23 +12,19 @@ from conftest import FAMILIES, SPLICED
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from simulator.costs.quadrature import Moments
-from simulator.costs.severity import FAMILIES as CLASSES
-from simulator.costs.severity import (
-    AnySeverity,
+from simulator.costs.families.composite import Empirical, Mixture, Spliced
+from simulator.costs.families.heavy_tails import (
     Burr,
-    Empirical,
-    Gamma,
     GeneralizedBeta2,
     GeneralizedGamma,
     GeneralizedPareto,
-    Lognormal,
     Lomax,
-    Mixture,
     Pareto,
-    Spliced,
-    Weibull,
 )
+from simulator.costs.families.two_figures import Gamma, Lognormal, Weibull
+from simulator.costs.families.union import FAMILIES as CLASSES
+from simulator.costs.families.union import AnySeverity
+from simulator.costs.quadrature import Moments
 
 ANY = TypeAdapter(AnySeverity)
 SURVIVAL = np.concatenate([[1e-12, 1e-9, 1e-6], np.linspace(0.001, 0.999, 200), [1 - 1e-6]])

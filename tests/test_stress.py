@@ -33,7 +33,6 @@ from simulator.stresses import (
     UpCoding,
     at_once,
     load_stresses,
-    scaled,
 )
 
 BOOK = make(simulation={"population_sizes": [4_000], "thresholds": [20_000.0, math.inf], "replicates": 1_500})
@@ -66,7 +65,7 @@ SEVERITIES = [
 @pytest.mark.parametrize("severity", SEVERITIES, ids=lambda s: f"{s['family']}-{len(s)}")
 def test_scaling_multiplies_every_moment_and_keeps_the_shape(severity):
     given = alone(severity).population.segments[0].users_severity
-    made = alone(scaled(given.model_dump(exclude_none=True), 1.3)).population.segments[0].users_severity
+    made = given.scaled(1.3)
     before, after = Moments(given).raw, Moments(made).raw
     assert after[1:4] == pytest.approx(before[1:4] * 1.3 ** np.arange(1, 4), rel=1e-9)
     assert made.tail_index == pytest.approx(given.tail_index)

@@ -63,7 +63,7 @@ def test_what_is_infinite_keeps_its_sign_in_json_and_back() -> None:
 def test_nothing_else_turns_infinity_into_text() -> None:
     """Thresholds, which are never below 0, have a home of their own, and a TOML file writes infinity in its own way."""
     made = [path.name for path in (ROOT / "simulator").rglob("*.py") if re.search(r'"inf" if', path.read_text("utf-8"))]
-    assert sorted(made) == ["base.py", "model_file.py", "numerals.py"]
+    assert sorted(made) == ["model_file.py", "numerals.py", "terms.py"]
 
 
 def test_csv_keeps_whole_numbers_infinity_and_what_is_unknown() -> None:

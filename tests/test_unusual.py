@@ -10,7 +10,7 @@ from conftest import LOGNORMAL, SEGMENTS, make
 
 import simulator as sim
 from simulator.analysis.stress.changed_scenario import truth_of
-from simulator.base import SimulatorWarning
+from simulator.errors import SimulatorWarning
 from simulator.present.cli.main import main
 from simulator.stresses import Inflation, MeanCost
 from simulator.unusual import unusual

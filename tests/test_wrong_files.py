@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import make
 
 import simulator as sim
-from simulator.base import columns_there
+from simulator.errors import columns_there
 from simulator.ledger import _ANSWERS, save
 from simulator.present.cli.main import main
 from simulator.stresses import Inflation, Stress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 
 
 def check_members(members: object) -> None:

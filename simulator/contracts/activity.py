@@ -11,11 +11,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Term, mistake
+from ..errors import mistake
+from ..terms import Fraction, NonNegative
 from .context import Array, Context, apply_by_sign
+from .steps import SettlementTerm
 
 
-class TariffAndBlock(Term):
+class TariffAndBlock(SettlementTerm):
     """Part of the activity is paid a block, the rest by tariff (the English status quo: acute by tariff)."""
 
     kind: Literal["tariff_and_block"] = "tariff_and_block"
@@ -27,7 +29,7 @@ class TariffAndBlock(Term):
         return np.asarray(self.block_share * settlement)
 
 
-class Block(Term):
+class Block(SettlementTerm):
     """A fixed sum for the year, whatever is done; beyond a tolerance the payer meets growth at a marginal price."""
 
     kind: Literal["block"] = "block"
@@ -50,7 +52,7 @@ class Block(Term):
         )
 
 
-class CostAndVolume(Term):
+class CostAndVolume(SettlementTerm):
     """A block up to a threshold, a marginal price from there to a ceiling, nothing above it."""
 
     kind: Literal["cost_and_volume"] = "cost_and_volume"
@@ -85,7 +87,7 @@ class CostAndVolume(Term):
         return np.asarray(context.budget - before > self.ceiling * context.budget)
 
 
-class MarginalRate(Term):
+class MarginalRate(SettlementTerm):
     """Activity off plan is paid, or paid back, at a share of its price on either side."""
 
     kind: Literal["marginal_rate"] = "marginal_rate"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import PydanticCustomError
 
-from ..base import mistake
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer
+from ..errors import mistake
 from .budget import BySegment, Expectations, PastYears
 from .design import Design
 

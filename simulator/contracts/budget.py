@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Count, Fraction, NonNegative, Number, Positive, SimulatorError, Term, mistake
+from ..errors import SimulatorError, mistake
+from ..terms import Count, Fraction, NonNegative, Number, Positive, Term
 from .context import Array, ByYear, number_or
 
 
@@ -298,11 +299,6 @@ class Waterfall(_Adjusted):
     def provider_budget(self) -> float:
         """Money per year for the provider's own cost."""
         return self.payment - self.contingency
-
-    @property
-    def income_cost_ratio(self) -> float:
-        """Payment over provider budget."""
-        return self.payment / self.provider_budget
 
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""

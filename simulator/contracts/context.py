@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter, WrapValidator
 
-from ..base import Fraction
+from ..terms import Fraction
 
 Array = npt.NDArray[Any]
 

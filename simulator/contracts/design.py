@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ..base import Count, Name, NonNegative, SimulatorError, Term, mistake, mistakes_in, names_differ
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .context import CalendarYear, calendar_years
@@ -112,7 +113,7 @@ class Design(Term):
 
 
 def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[PydanticCustomError]:
-    for party in dict.fromkeys(step.parties_needed() if hasattr(step, "parties_needed") else ()):
+    for party in dict.fromkeys(step.parties_needed()):
         if party not in names:
             yield _absent(party, names)
     yield from _repeats(step)
@@ -124,23 +125,17 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
                 "give it a part of delivery, or leave it out",
                 value=None,
             )
-    if getattr(step, "needs_quality", False) and design.quality is None:
+    if step.needs_quality and design.quality is None:
         yield mistake(
             f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
         )
-    if design.revenue is None and (how := _goes_by_revenue(step)):
+    if design.revenue is None and (step.limited_by_revenue or step.goes_by_revenue):
+        how = "is limited by" if step.limited_by_revenue else "goes by"
         yield mistake(
             f"({step.kind}) {how} revenue, which the design does not give",
             "add revenue = share of the budget",
             value=None,
         )
-
-
-def _goes_by_revenue(step: Any) -> str:
-    """In which way a step needs the provider's revenue, in words; nothing where it does not."""
-    if getattr(step, "of_revenue", None) is not None or getattr(step, "turnover", "") == "revenue":
-        return "is limited by"
-    return "goes by" if getattr(step, "if_missed_revenue_below", None) is not None else ""
 
 
 def _years_amiss(step: Any, rule_year: int | None) -> Iterable[PydanticCustomError]:
@@ -171,7 +166,7 @@ def _repeats(step: Any) -> Iterable[PydanticCustomError]:
                 f"lets pool {step.pool!r} pay itself", "protect others, and let others contribute", value=None
             )
         return
-    named = step.parties_needed() if hasattr(step, "parties_needed") else ()
+    named = step.parties_needed()
     for party in sorted({name for name in named if named.count(name) > 1}):
         yield mistake(f"({step.kind}) names party {party!r} twice", "name each once", value=None)
 

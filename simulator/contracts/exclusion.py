@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from ..base import Fraction, Term, Threshold, also, mistake
-from .mitigation import Mitigation
+from ..errors import also, mistake
+from ..terms import Fraction, Term, Threshold
+from ..thresholds import NO_EXCLUSION as NO_EXCLUSION
+from .steps import Mitigation
 
 
 class Layer(NamedTuple):
@@ -26,9 +28,6 @@ class Layer(NamedTuple):
     excess_share: float
     whole_share: float
 
-
-NO_EXCLUSION = "no exclusion"
-"""What a rule is called where its threshold excludes nobody."""
 
 Told = Callable[[float], str]
 """How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import model_validator
 
-from ..base import Fraction, NonNegative, Number, mistake
+from ..errors import mistake
+from ..terms import Fraction, NonNegative, Number
 from .context import Array, ByAnyYear, Context
-from .mitigation import Mitigation
+from .steps import Mitigation, SettlementTerm
 
 
-class _Ceiling(Mitigation):
+class _Ceiling(SettlementTerm, Mitigation):
     """The least of the limits that are given."""
 
     of_budget: ByAnyYear | None = None
@@ -27,6 +28,14 @@ class _Ceiling(Mitigation):
         if self.of_budget is None and self.of_revenue is None and self.cash is None:
             raise mistake("limits nothing", "give of_budget, of_revenue or cash; the least of them holds")
         return self
+
+    @property
+    def limited_by_revenue(self) -> bool:
+        return self.of_revenue is not None
+
+    @property
+    def rests_on_revenue(self) -> bool:
+        return self.of_budget is None and self.cash is None
 
     def ceiling(self, context: Context) -> Array:
         """Money per year, 0 or above; NaN where nothing is known of any limit."""
@@ -62,7 +71,7 @@ class LossLimit(_Ceiling):
         return np.where(settlement < 0, np.maximum(settlement, -self.ceiling(context)), settlement)
 
 
-class ProfitCap(Mitigation):
+class ProfitCap(SettlementTerm, Mitigation):
     """Profit up to a share of turnover is kept; of the excess, a part is returned to the payer (Alzira: 7.5%)."""
 
     kind: Literal["profit_cap"] = "profit_cap"
@@ -74,6 +83,10 @@ class ProfitCap(Mitigation):
     """What counts as turnover."""
     event: ClassVar[str] = "cap_bound"
 
+    @property
+    def rests_on_revenue(self) -> bool:
+        return self.turnover == "revenue"
+
     def apply(self, settlement: Array, context: Context) -> Array:
         """The settlement less what is returned of the excess profit."""
         revenue = np.nan if context.revenue is None else context.revenue
@@ -82,7 +95,7 @@ class ProfitCap(Mitigation):
         return np.asarray(settlement - self.returned * excess)
 
 
-class CapAndCollar(Mitigation):
+class CapAndCollar(SettlementTerm, Mitigation):
     """A settlement between the collar (most it can lose) and the cap (most it can gain), with rates beyond them."""
 
     kind: Literal["cap_and_collar"] = "cap_and_collar"
@@ -117,7 +130,7 @@ class CapAndCollar(Mitigation):
         return np.asarray(inside + np.where(beyond > 0, self.rate_above_cap, self.rate_below_collar) * beyond)
 
 
-class AggregateStopLoss(Mitigation):
+class AggregateStopLoss(SettlementTerm, Mitigation):
     """The payer takes over the loss beyond the attachment point, which may widen from contract year to year."""
 
     kind: Literal["aggregate_stop_loss"] = "aggregate_stop_loss"

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..base import Fraction, Name, NonNegative, Term, mistake, names_differ
+from ..errors import mistake
+from ..terms import Fraction, Name, NonNegative, Term, names_differ
 from .accounts import Accounts
 from .context import Array
-from .mitigation import Basis
+from .steps import Basis
 
 
 class Party(Term):

@@ -7,8 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Name, NonNegative, Number, Positive, Term, also, mistake, names_differ
+from ..errors import also, mistake
+from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, names_differ
 from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
+from .steps import SettlementTerm
 
 ROUNDING = 1e-12
 """Share of a target by which it may be missed and still count as met."""
@@ -121,7 +123,7 @@ def _quality(context: Context) -> tuple[Array, Array]:
     return score, np.where(first_known(context.final_share, np.nan) > 0, 1.0, met)
 
 
-class QualityGate(Term):
+class QualityGate(SettlementTerm):
     """No gain is paid where the quality standard is failed; a loss stays."""
 
     kind: Literal["quality_gate"] = "quality_gate"
@@ -133,7 +135,7 @@ class QualityGate(Term):
         return apply_by_sign(settlement, _quality(context)[1], 1.0)
 
 
-class QualityMultiplier(Term):
+class QualityMultiplier(SettlementTerm):
     """A gain is multiplied by the quality score."""
 
     kind: Literal["quality_multiplier"] = "quality_multiplier"
@@ -144,7 +146,7 @@ class QualityMultiplier(Term):
         return apply_by_sign(settlement, _quality(context)[0], 1.0)
 
 
-class QualityShare(Term):
+class QualityShare(SettlementTerm):
     """Shares that follow quality: gain share × score; loss share 1 − gain share × score, between floor and ceiling.
 
     Where the standard is failed there is no gain, and the loss share is at its ceiling (42 CFR 425.605, 425.610);
@@ -225,7 +227,7 @@ def _levels_ascend(raw: Any) -> Any:
         yield mistake("leave low scores without a level", "let the first level begin at from_score = 0")
 
 
-class LevelTable(Term):
+class LevelTable(SettlementTerm):
     """Premium and shares by quality level (Alternative Quality Contract: better quality, more gain, less loss)."""
 
     kind: Literal["level_table"] = "level_table"
@@ -247,7 +249,7 @@ class LevelTable(Term):
         return np.searchsorted([level.from_score for level in self.levels], np.nan_to_num(score), side="right") - 1
 
 
-class Withhold(Term):
+class Withhold(SettlementTerm):
     """A part of the budget is withheld and earned back with the quality score."""
 
     kind: Literal["withhold"] = "withhold"

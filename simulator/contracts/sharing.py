@@ -10,17 +10,19 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Count, Fraction, Number, Term, Threshold, also, mistake
+from ..errors import also, mistake
+from ..terms import Count, Fraction, Number, Term, Threshold
 from .activity import ActivityTerm
 from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm
 from .quality import QualityTerm
+from .steps import SettlementTerm
 
 ROUNDING = 1e-12
 """A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""
 
 
-class FullRisk(Term):
+class FullRisk(SettlementTerm):
     """The provider keeps every saving and bears every overspend."""
 
     kind: Literal["full_risk"] = "full_risk"
@@ -30,7 +32,7 @@ class FullRisk(Term):
         return settlement
 
 
-class NoRisk(Term):
+class NoRisk(SettlementTerm):
     """The provider is paid what it costs; the payer carries everything."""
 
     kind: Literal["no_risk"] = "no_risk"
@@ -40,7 +42,7 @@ class NoRisk(Term):
         return np.zeros_like(settlement)
 
 
-class Share(Term):
+class Share(SettlementTerm):
     """The provider keeps a share of a saving and bears a share of an overspend, each with its own rate."""
 
     kind: Literal["share"] = "share"
@@ -85,7 +87,7 @@ def size_based_rate(members: Array) -> Array:
     return np.asarray(np.where(people < sizes[0], small, np.interp(people, sizes, rates)))
 
 
-class MinimumRate(Term):
+class MinimumRate(SettlementTerm):
     """A savings or loss rate inside the minimum is treated as noise: nothing is settled."""
 
     kind: Literal["minimum_rate"] = "minimum_rate"
@@ -116,6 +118,10 @@ class MinimumRate(Term):
                 value=None,
             )
         return self
+
+    @property
+    def goes_by_revenue(self) -> bool:
+        return self.if_missed_revenue_below is not None
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """Compare the unrounded savings rate with the minimum: at the minimum exactly, the gate is passed."""
@@ -183,7 +189,7 @@ def _bands_ascend(raw: Any) -> Any:
 BandTable = Annotated[tuple[Band, ...], Field(min_length=1), also(_bands_ascend)]
 
 
-class Bands(Term):
+class Bands(SettlementTerm):
     """Marginal bands round the budget (risk corridors): each slice of the result has its own share."""
 
     kind: Literal["bands"] = "bands"
@@ -208,7 +214,7 @@ def _sliced(size: Array, bands: tuple[Band, ...]) -> Array:
     return np.asarray(sum(slices))
 
 
-class Haircut(Term):
+class Haircut(SettlementTerm):
     """A scalar reduction of what is paid out, such as the 2% sequestration of the Medicare programme."""
 
     kind: Literal["haircut"] = "haircut"
@@ -223,7 +229,7 @@ class Haircut(Term):
         return apply_by_sign(settlement, keep, keep if self.losses_too else 1.0)
 
 
-class Adjustment(Term):
+class Adjustment(SettlementTerm):
     """A sum that is added to the settlement, whatever it is; a row's own `adjustment` goes before it."""
 
     kind: Literal["adjustment"] = "adjustment"
@@ -237,7 +243,7 @@ class Adjustment(Term):
         return np.asarray(settlement + first_known(context.adjustment, self.amount + self.of_budget * context.budget))
 
 
-class LossRelief(Term):
+class LossRelief(SettlementTerm):
     """A sum that reduces a loss, never below zero (disaster adjustment); a row's own `relief` goes before it."""
 
     kind: Literal["loss_relief"] = "loss_relief"

@@ -12,11 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ..base import Fraction, Name, NonNegative, Number, Positive, Term, mistake
+from ..errors import mistake
+from ..terms import Fraction, Name, NonNegative, Number, Positive
 from .accounts import Accounts
 from .context import Array, ByAnyYear, Context
-from .mitigation import Mitigation
 from .parties import Party
+from .steps import Mitigation, Step
 
 PartyName = Name
 
@@ -47,13 +48,40 @@ class Scene:
     activity_change: Mapping[str, Array] = field(default_factory=dict)
 
 
-class RiskPool(Mitigation):
+class TransferStep(Step):
+    """A step that moves money between parties."""
+
+    named: ClassVar[tuple[str, ...]]
+    """The fields that name parties."""
+    watched: ClassVar[tuple[str, ...]] = ()
+    """Those of them whose surplus decides what is paid."""
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        """The payments."""
+        raise NotImplementedError
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return self._names(self.named)
+
+    def parties_watched(self) -> tuple[str, ...]:
+        """Names of those whose surplus decides what is paid."""
+        return self._names(self.watched)
+
+    def _names(self, fields: tuple[str, ...]) -> tuple[str, ...]:
+        found = (getattr(self, field) for field in fields)
+        return tuple(name for names in found for name in ([names] if isinstance(names, str) else names))
+
+
+class RiskPool(TransferStep, Mitigation):
     """A ring-fenced pool: an opening balance, contributions, drawdown for deficits while it lasts, closing balance.
 
     The pool is a party; its surplus is its closing balance.
     """
 
     kind: Literal["risk_pool"] = "risk_pool"
+    named = ("pool", "contributions", "protects")
+    watched = ("pool", "protects")
     pool: PartyName
     """The party that is the pool."""
     opening: NonNegative = 0.0
@@ -67,14 +95,6 @@ class RiskPool(Mitigation):
     covers: Fraction = 1.0
     """Share of a deficit that the pool meets."""
     event: ClassVar[str] = "pool_exhausted"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return (self.pool, *self.contributions, *self.protects)
-
-    def parties_watched(self) -> tuple[str, ...]:
-        """Names of those whose surplus decides what is paid."""
-        return (self.pool, *self.protects)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
@@ -95,10 +115,11 @@ class RiskPool(Mitigation):
         accounts.note(self.event, claimed > held + 1e-9 * np.abs(budget))
 
 
-class FollowPatients(Term):
+class FollowPatients(TransferStep):
     """Money follows patients between competing providers, on the change of activity share, with cap and collar."""
 
     kind: Literal["follow_patients"] = "follow_patients"
+    named = ("providers",)
     providers: Annotated[tuple[PartyName, ...], Field(min_length=2)]
     """Providers between whom patients may move."""
     sd: NonNegative
@@ -110,10 +131,6 @@ class FollowPatients(Term):
     collar: Fraction = 1.0
     """Greatest loss of share that is paid back; a greater one scales all changes down."""
     event: ClassVar[str] = "cap_bound"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return self.providers
 
     def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
         """Changes of share that sum to 0 and leave nobody with less than nothing.
@@ -149,10 +166,11 @@ def _within(bound: float, greatest: Array) -> Array:
     return np.where(greatest > bound, bound / np.where(greatest > bound, greatest, 1.0), 1.0)
 
 
-class OutsideTreatment(Term):
+class OutsideTreatment(TransferStep):
     """Own residents treated elsewhere cost the holder a price; outsiders bring one in (Alzira: 100% and 80%)."""
 
     kind: Literal["outside_treatment"] = "outside_treatment"
+    named = ("holder", "outside")
     holder: PartyName
     """The party that is paid for the residents, and delivers their care."""
     outside: PartyName
@@ -166,10 +184,6 @@ class OutsideTreatment(Term):
     inflow_price: NonNegative = 0.8
     """Share of the average price that is paid for them."""
 
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return (self.holder, self.outside)
-
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Cost moves with the place of treatment, money with the price."""
         elsewhere, from_outside = self.outflow * scene.context.cost, self.inflow * scene.expected_cost
@@ -181,10 +195,11 @@ class OutsideTreatment(Term):
         accounts.pay({self.outside: 1.0}, self.holder, self.inflow_price * from_outside)
 
 
-class Subcontract(Term):
+class Subcontract(TransferStep):
     """A prime contractor pays a subcontractor a fixed fee, and a price for what it delivers beyond the plan."""
 
     kind: Literal["subcontract"] = "subcontract"
+    named = ("prime", "subcontractor")
     prime: PartyName
     """The party that holds the contract and keeps the residual risk."""
     subcontractor: PartyName
@@ -196,10 +211,6 @@ class Subcontract(Term):
     over_delivery_cap: NonNegative | None = None
     """Greatest charge for over-delivery, as a share of the fee."""
     event: ClassVar[str] = "over_delivery_capped"
-
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return (self.prime, self.subcontractor)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The fee, and the charge, in place of the activity that was paid for."""
@@ -213,10 +224,11 @@ class Subcontract(Term):
         accounts.pay({self.prime: 1.0}, self.subcontractor, fee + charge - activity)
 
 
-class OutcomesPayment(Term):
+class OutcomesPayment(TransferStep):
     """Each partner's outcomes payment, a share of its contract value: all or nothing for all of them, or by score."""
 
     kind: Literal["outcomes_payment"] = "outcomes_payment"
+    named = ("partners",)
     share: ByAnyYear
     """Share of each partner's contract value at stake, or one for each contract year."""
     all_or_nothing: bool = False
@@ -227,10 +239,6 @@ class OutcomesPayment(Term):
     """Who takes part; without names everybody with a contract value or a part in delivery."""
     event: ClassVar[str] = "outcomes_missed"
     needs_quality: ClassVar[bool] = True
-
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return self.partners
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """From those who fund, to every partner by its contract value."""
@@ -244,13 +252,15 @@ class OutcomesPayment(Term):
             accounts.note(self.event, ~met)
 
 
-class ProfitReturn(Term):
+class ProfitReturn(TransferStep):
     """A party keeps its surplus up to a share of the budget, and returns a part of the rest to those who fund.
 
     Unlike the term `profit_cap`, it sees what the transfers before it left with the party.
     """
 
     kind: Literal["profit_return"] = "profit_return"
+    named = ("party",)
+    watched = ("party",)
     party: PartyName
     """The party whose profit is limited."""
     rate: Fraction
@@ -259,14 +269,6 @@ class ProfitReturn(Term):
     """Share of the excess that goes back."""
     event: ClassVar[str] = "cap_bound"
 
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return (self.party,)
-
-    def parties_watched(self) -> tuple[str, ...]:
-        """Names of those whose surplus decides what is paid."""
-        return (self.party,)
-
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The excess profit, back in the proportions of funding."""
         excess = np.maximum(accounts.surplus(self.party) - self.rate * scene.context.budget, 0.0)
@@ -274,10 +276,11 @@ class ProfitReturn(Term):
         accounts.note(self.event, excess > 0)
 
 
-class FixedTransfer(Term):
+class FixedTransfer(TransferStep):
     """A sum agreed between two parties, such as one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
+    named = ("payer", "receiver")
     payer: PartyName
     receiver: PartyName
     of_budget: Number = 0.0
@@ -290,10 +293,6 @@ class FixedTransfer(Term):
         if self.payer == self.receiver:
             raise mistake(f"pays {self.payer!r} from its own money", "name another receiver", value=None)
         return self
-
-    def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
-        return (self.payer, self.receiver)
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """One payment."""

@@ -18,8 +18,10 @@ from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 from scipy import optimize
 
-from ..base import OpenFraction, Positive, SimulatorError, Term, mistake, mistakes_in
-from .severity import FAMILIES, Severity
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import OpenFraction, Positive, Term
+from .families.base import Severity
+from .families.union import FAMILIES
 from .shapes import SHAPES, squared_cv, top_share
 
 Array = NDArray[np.float64]

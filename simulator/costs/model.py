@@ -9,79 +9,20 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from ..base import Name, People, Positive, Term, Threshold, also, mistake, names_differ
-from .calibrate import Calibrated
+from ..errors import also, mistake
+from ..terms import Name, People, Term, names_differ
+from ..thresholds import Thresholds, levels_of, percentiles_of
+from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
-from .severity import AnySeverity, Severity
+from .segment import RareService, Segment
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 
 Array = NDArray[np.float64]
 
 _ALMOST_ONE = 1 - 1e-12
 _NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has
-
-
-def _severity_kind(raw: Any) -> str:
-    calibrated = "calibrate" in raw if isinstance(raw, dict) else isinstance(raw, Calibrated)
-    return "calibrated" if calibrated else "given"
-
-
-GivenSeverity = Annotated[
-    Annotated[AnySeverity, Tag("given")] | Annotated[Calibrated, Tag("calibrated")], Discriminator(_severity_kind)
-]
-"""A severity by its figures, or calibrated from summary figures of the whole segment."""
-
-
-class Segment(Term):
-    """People with one cost distribution: a need level, an age band, a condition count."""
-
-    name: Name
-    share: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
-    """Share of the population, or of each unit that gives no shares of its own; those of all segments add up to 1."""
-    p_user: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 1.0
-    """Chance that a person has any cost in the year."""
-    severity: GivenSeverity
-    """Annual cost of a user."""
-
-    @model_validator(mode="after")
-    def _has_a_mean(self) -> Segment:
-        _refuse_infinite_mean(self.users_severity)
-        return self
-
-    @cached_property
-    def users_severity(self) -> Severity:
-        """Annual cost of a user, calibrated where summary figures were given."""
-        return self.severity.users_severity(self.p_user) if isinstance(self.severity, Calibrated) else self.severity
-
-
-class RareService(Term):
-    """A rare costly service, counted by event and not by patient: transplants, secure mental health, a new therapy."""
-
-    name: Name
-    rate_per_100k: Positive
-    """Expected events a year for 100,000 people; the number of events is Poisson."""
-    price: AnySeverity
-    """Cost of one event. Thresholds and shocks meet each event as they meet a patient's annual cost."""
-    in_scope: bool = True
-    """Whether the budget pays for it; if not, its cost is kept as `excluded_service_cost`."""
-
-    @model_validator(mode="after")
-    def _has_a_mean(self) -> RareService:
-        _refuse_infinite_mean(self.price)
-        return self
-
-
-def _refuse_infinite_mean(severity: Severity) -> None:
-    if severity.tail_index <= 1:
-        raise mistake(
-            f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2"
-        )
-    with np.errstate(all="ignore"):
-        mean, square = severity.moments.raw[1:3]
-    if not 0 < mean < math.inf or (severity.tail_index > 2 and not math.isfinite(square)):
-        raise mistake(f"has a mean of {mean:g} and a mean square of {square:g}", "give figures of a sensible size")
 
 
 class Unit(Term):
@@ -195,30 +136,6 @@ class Population(Term):
         )
 
 
-class Percentiles(Term):
-    """Thresholds as percentiles of patients' annual cost, as US programmes truncate by enrolment stratum."""
-
-    percentiles: Annotated[
-        tuple[Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)], ...], Field(min_length=1)
-    ]
-    """Ascending; people without cost are counted, shocks are not; 1.0 excludes nobody."""
-    by: Literal["segment", "population"] = "population"
-    """Whether each segment has its own amount, or all have one."""
-    amounts: tuple[tuple[Threshold, ...], ...] | None = None
-    """Money at each percentile where it is agreed already: one row for all, or one for each segment."""
-
-    @model_validator(mode="after")
-    def _amounts_fit(self) -> Percentiles:
-        if any(len(row) != len(self.percentiles) for row in self.amounts or ()):
-            raise mistake(
-                "has a row of amounts that is not as long as the percentiles", "give one for each", value=None
-            )
-        return self
-
-
-Thresholds = tuple[Threshold, ...] | Percentiles
-
-
 class Stream(NamedTuple):
     """One thing the engine draws: the users of a segment, or the events of a rare service."""
 
@@ -310,12 +227,12 @@ class CostModel(Term):
         ndarray, shape (stream, threshold)
             Money per year, before shocks.
         """
-        if not isinstance(thresholds, Percentiles):
-            return np.tile(np.asarray(thresholds, float), (len(self.streams), 1))
-        levels = np.asarray(thresholds.percentiles, float)
-        if thresholds.amounts is not None:
-            return self._agreed_amounts(np.asarray(thresholds.amounts, float))
-        if thresholds.by == "population":
+        levels, percentiles = np.asarray(levels_of(thresholds), float), percentiles_of(thresholds)
+        if percentiles is None:
+            return np.tile(levels, (len(self.streams), 1))
+        if percentiles.amounts is not None:
+            return self._agreed_amounts(np.asarray(percentiles.amounts, float))
+        if percentiles.by == "population":
             return np.tile(self._population_quantile(levels), (len(self.streams), 1))
         rows = [_person_quantile(stream, levels) for stream in self.streams]
         return np.stack(rows)

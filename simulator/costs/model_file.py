@@ -11,9 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..base import SCHEMA_VERSION, SimulatorError, mistakes_in, read_toml
+from ..errors import SimulatorError, mistakes_in
+from ..terms import SCHEMA_VERSION, read_toml
+from .families.base import Severity
+from .families.composite import Empirical, Mixture, Spliced
 from .model import Population
-from .severity import Empirical, Mixture, Severity, Spliced
 
 
 def holds_bills(severity: Severity) -> bool:

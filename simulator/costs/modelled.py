@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
 
-from ..base import SimulatorError, Term, mistake, mistakes_in
-from .model import Population, RareService, Unit
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import Term
+from .model import Population, Unit
+from .segment import RareService
 
 
 class ModelPopulation(Term):

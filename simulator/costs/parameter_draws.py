@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ..base import Number, SimulatorError, Term, mistake
-from .other_figures import segment_of_set
-
-if TYPE_CHECKING:
-    from .model import Segment
+from ..errors import SimulatorError, mistake
+from ..terms import Number, Term
+from .segment import Segment
 
 _KEPT = 8
 """Lists of populations by set that are kept: a scenario is validated anew for every question that is asked of it."""
@@ -104,7 +102,7 @@ def _changed(segment: Segment, drawn: dict[str, tuple[float, ...]], b: int) -> S
     if not drawn:
         return segment
     try:
-        changed = segment_of_set(segment, {name: values[b] for name, values in drawn.items()})
+        changed = segment.with_figures({name: values[b] for name, values in drawn.items()})
     except (SimulatorError, ValidationError, PydanticCustomError, LookupError, TypeError, ValueError) as error:
         raise _unfit(segment, b, _reason(error)) from None
     mean = float(changed.users_severity.moments.raw[1])

@@ -7,14 +7,13 @@ and jumps of Q lie on its nodes' edges. A family that is composed of others is i
 
 from __future__ import annotations
 
+import math
 from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-
-from .severity import Part, Severity
 
 Array = NDArray[np.float64]
 
@@ -38,18 +37,71 @@ _COARSE_EDGES = np.concatenate(
 )
 
 
+class Part(NamedTuple):
+    """One of the laws of which a family is composed: E[g(X)] = Σ weight · E[g(Y + shift); low < Y ≤ high]."""
+
+    law: Law
+    """Of Y; its `isf` is smooth between its `breaks`."""
+    weight: float = 1.0
+    low: float = -math.inf
+    high: float = math.inf
+    shift: float = 0.0
+
+
+class Law:
+    """What is integrated: annual cost by its survival function and its quantile function."""
+
+    @property
+    def tail_index(self) -> float:
+        """Moments of this order and above are infinite."""
+        return math.inf
+
+    @property
+    def breaks(self) -> Array:
+        """Survival probabilities at which `isf` has a kink or a jump."""
+        return np.empty(0)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The laws of which it is composed; itself alone where `isf` is smooth between `breaks`."""
+        return (Part(self),)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Partial moments, prepared once."""
+        return Moments(self)
+
+    @property
+    def atoms(self) -> tuple[Array, Array]:
+        """Single costs that have a chance of their own, and that chance; of a family that is not composed."""
+        return np.empty(0), np.empty(0)
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether some single cost has a chance of its own."""
+        return any(part.law.atoms[0].size > 0 for part in self.parts)
+
+    def sf(self, x: ArrayLike) -> Array:
+        """P(X > x)."""
+        raise NotImplementedError
+
+    def isf(self, s: ArrayLike) -> Array:
+        """The cost that is exceeded with probability s."""
+        raise NotImplementedError
+
+
 @cache
 def _rule(order: int) -> tuple[Array, Array]:
     nodes, weights = np.polynomial.legendre.leggauss(order)
     return nodes, weights
 
 
-def panel_moments(severity: Severity, high: ArrayLike, low: ArrayLike, order: int = 16) -> Array:
+def panel_moments(severity: Law, high: ArrayLike, low: ArrayLike, order: int = 16) -> Array:
     """∫ Q(s)ᵏ ds over panels low < s < high, for k = 0 … 4.
 
     Parameters
     ----------
-    severity : Severity
+    severity : Law
     high, low : array, shape (panel,)
         Survival probabilities; Q must be smooth between them.
     order : int
@@ -66,7 +118,7 @@ def panel_moments(severity: Severity, high: ArrayLike, low: ArrayLike, order: in
         return np.stack([np.sum((weight ** (1 / k) * cost) ** k if k else weight, axis=0) for k in ORDERS])
 
 
-def _panel_nodes(severity: Severity, high: Array, low: Array, order: int) -> tuple[Array, Array]:
+def _panel_nodes(severity: Law, high: Array, low: Array, order: int) -> tuple[Array, Array]:
     """Costs and probability weights of the nodes of each panel, both (order, panel)."""
     upper = high > 0.5
     # nodes uniform in −log s for the large costs, in −log(1 − s) for the small ones
@@ -93,14 +145,12 @@ class TurningNodes(NamedTuple):
     """Share of g at each node that averages out to 0, as it turns so often there; rises smoothly; shape (node,)."""
 
 
-def turning_nodes(
-    severity: Severity, kinks: Array, frequency: float, most: float = np.inf, order: int = 16
-) -> TurningNodes:
+def turning_nodes(severity: Law, kinks: Array, frequency: float, most: float = np.inf, order: int = 16) -> TurningNodes:
     """Nodes up to a cost, for any g that is smooth but at `kinks`.
 
     Parameters
     ----------
-    severity : Severity
+    severity : Law
     kinks : ndarray
         Finite costs; nodes that lie between the same two of them stand together.
     frequency : float
@@ -126,7 +176,7 @@ def _part_nodes(part: Part, kinks: Array, frequency: float, most: float, order: 
     return TurningNodes(nodes.cost[kept] + part.shift, nodes.weight[kept] * part.weight, nodes.averaged[kept])
 
 
-def _smooth_nodes(severity: Severity, kinks: Array, frequency: float, most: float, order: int) -> TurningNodes:
+def _smooth_nodes(severity: Law, kinks: Array, frequency: float, most: float, order: int) -> TurningNodes:
     """Nodes of a family whose quantile function is smooth between its breaks."""
     least = max(float(severity.sf(most)) if np.isfinite(most) else 0.0, _COARSE_EDGES[-1])
     edges = np.concatenate([_COARSE_EDGES, severity.breaks, np.atleast_1d(severity.sf(kinks)), [least]])
@@ -144,7 +194,7 @@ def _smooth_nodes(severity: Severity, kinks: Array, frequency: float, most: floa
     return TurningNodes(cost, weight, averaged)
 
 
-def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> tuple[Array, NDArray[np.bool_]]:
+def _cut_where_it_turns(severity: Law, edges: Array, frequency: float) -> tuple[Array, NDArray[np.bool_]]:
     """The panels, cut so that exp(i·frequency·x) turns by few radians in each; and those too dear to be cut."""
     cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
     cuts = np.maximum(np.ceil(frequency * np.diff(cost) / _TURN) - 1, 0.0)
@@ -157,12 +207,12 @@ def _cut_where_it_turns(severity: Severity, edges: Array, frequency: float) -> t
     return finer, left[np.searchsorted(-edges, -finer[:-1], side="right") - 1]
 
 
-def cell_moments(severity: Severity, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:
+def cell_moments(severity: Law, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:
     """Moments of the cells between survival probabilities, however many kinks or jumps lie inside them.
 
     Parameters
     ----------
-    severity : Severity
+    severity : Law
     edges : ndarray, shape (cell + 1,)
         Survival probabilities, descending.
 
@@ -188,10 +238,10 @@ class Moments:
 
     Parameters
     ----------
-    severity : Severity
+    severity : Law
     """
 
-    def __init__(self, severity: Severity) -> None:
+    def __init__(self, severity: Law) -> None:
         self.severity = severity
         self._parts = [(part, _SmoothMoments(part.law)) for part in severity.parts]
 
@@ -233,7 +283,7 @@ def _shifted(moments: Array, shift: float) -> Array:
 class _SmoothMoments:
     """Partial moments of a family whose quantile function is smooth between its breaks."""
 
-    def __init__(self, severity: Severity) -> None:
+    def __init__(self, severity: Law) -> None:
         self.severity = severity
         breaks = severity.breaks
         edges = np.unique(np.concatenate([_EDGES, breaks[(breaks > _EDGES[-1]) & (breaks < 1)]]))[::-1]
@@ -278,7 +328,7 @@ class _SmoothMoments:
         return found.reshape(ORDERS.size, *shape)
 
 
-def _power_law_rest(severity: Severity, survival: float) -> Array:
+def _power_law_rest(severity: Law, survival: float) -> Array:
     """What lies beyond the mesh, shape (5, 1): it matters where a moment is barely finite, and there Q is a power."""
     index = severity.tail_index
     finite = index > ORDERS

@@ -10,20 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from .families.base import Severity
+from .families.heavy_tails import LEAST_Q, Burr, GeneralizedBeta2, GeneralizedGamma, GeneralizedPareto, Lomax, Pareto
+from .families.two_figures import Gamma, Lognormal, Weibull
 from .quadrature import Moments
-from .severity import (
-    LEAST_Q,
-    Burr,
-    Gamma,
-    GeneralizedBeta2,
-    GeneralizedGamma,
-    GeneralizedPareto,
-    Lognormal,
-    Lomax,
-    Pareto,
-    Severity,
-    Weibull,
-)
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,8 @@ from pydantic import Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 from scipy import special
 
-from ..base import Name, OpenFraction, Term, also, mistake, name_key, nothing_twice
+from ..errors import also, mistake
+from ..terms import Name, OpenFraction, Term, name_key, nothing_twice
 
 Array = NDArray[np.float64]
 

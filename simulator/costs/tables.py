@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .families.base import Severity
 from .quadrature import Moments, cell_moments
-from .severity import Severity
 
 Array = NDArray[np.float64]
 

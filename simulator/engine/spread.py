@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs.severity import Severity
+from ..costs.families.base import Severity
+from ..costs.quadrature import Law
 
 Array = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def spread_of(
     return Spread(found[weights > 0], weights[weights > 0], unsmoothed)
 
 
-def _stretches(law: Severity, above: float, below: float) -> Iterator[tuple[Array, Array]]:
+def _stretches(law: Law, above: float, below: float) -> Iterator[tuple[Array, Array]]:
     """Chance and width of the cells of each stretch on which the density rises and falls at most once."""
     if law.atoms[1].sum() > 1 - 1e-12:
         return

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from ..base import SCHEMA_VERSION, SimulatorError
 from ..costs import model_file
 from ..costs.model import Population
 from ..costs.model_file import Drawn
+from ..errors import SimulatorError
 from ..files import write_whole
+from ..terms import SCHEMA_VERSION
 from . import parameter_sets
 from .parameter_sets import VarianceParts
 

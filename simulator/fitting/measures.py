@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs.model import CostModel, Population, Segment
+from ..costs.families.base import Severity
+from ..costs.model import CostModel, Population
 from ..costs.quadrature import Moments
-from ..costs.severity import Severity
+from ..costs.segment import Segment
 from .read.sample import Sample
 
 Array = NDArray[np.float64]

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base import SimulatorError
+from .. import effort
+from ..costs.families.composite import Spliced
 from ..costs.model import CostModel, Population, head_counts
 from ..costs.model_file import Drawn
 from ..costs.moments import Exact, Layer
-from ..costs.other_figures import segment_of_set
-from ..costs.severity import Spliced
+from ..errors import SimulatorError
 from ..numerals import figures
 from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT
@@ -49,7 +49,8 @@ def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMA
         By segment.
     """
     random = np.random.default_rng([seed, 4])
-    return {fit.name: _drawn(fit, number, random, smallest) for fit in fits} if number else {}
+    each = effort.each(fits if number else (), "parameter sets")
+    return {fit.name: _drawn(fit, number, random, smallest) for fit in each}
 
 
 def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: int) -> Drawn:
@@ -146,7 +147,7 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
             "fit with parameter sets",
         )
     segments = tuple(
-        segment_of_set(segment, {name: values[b] for name, values in sets.get(segment.name, {}).items()})
+        segment.with_figures({name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
     )
     return population.model_copy(update={"segments": segments})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import xarray as xr
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from .plot_request import PlotRequest
 from .tidy import tidy
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 
 if TYPE_CHECKING:
     from ..contracts.design import Design

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from .answers import kind_of
 from .figure import errors_shown
 from .tables import Page as Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..base import columns_there
+from ..errors import columns_there
 from .names import Said, plain_name
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from .names import plain_name
 
 DayOrder = Literal["day-first", "month-first"]

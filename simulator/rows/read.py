@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from .files.arrow import read_parquet
 from .files.sheet import read_sheet
 from .files.source import Kind, kind_of

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError, columns_there
 from ..contracts.context import FIRST_CALENDAR_YEAR, Array, Context
 from ..contracts.design import Design
 from ..contracts.quality import QualityShare
+from ..errors import SimulatorError, columns_there
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "budget": ("budget", "benchmark"),

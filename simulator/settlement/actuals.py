@@ -9,13 +9,13 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError, read_toml
 from ..contracts.context import Array, Context
 from ..contracts.design import Design
-from ..contracts.limits import GainCap, LossLimit
 from ..contracts.sharing import MinimumRate
+from ..errors import SimulatorError
 from ..rows.layout import LayoutOptions
 from ..scenario import Scenario, load
+from ..terms import read_toml
 from .actual_rows import columns_of, context_of, figures_of, of_another_year, with_scores_as_fractions
 from .clearing import clear
 from .reading import year_end_rows
@@ -150,7 +150,7 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
         "design": design.name, "budget": context.budget, "cost": context.cost,
         "savings_rate": context.savings_rate, "settlement": cleared.settlement, **cleared.accounts.events,
     }  # fmt: skip
-    if _limited_by_revenue(design):
+    if any(term.limited_by_revenue for term in design.terms):
         settled["revenue_unknown"] = _unknown(context.revenue, context) & (cleared.settlement < 0)
     if (other := of_another_year(design, figures)) is not None:
         settled["other_year"] = other
@@ -164,24 +164,9 @@ def _unknown(figure: Array | None, context: Context) -> Array:
     return np.isnan(np.broadcast_to(np.nan if figure is None else figure, context.budget.shape))
 
 
-def _limited_by_revenue(design: Design) -> bool:
-    return any(
-        getattr(term, "of_revenue", None) is not None or getattr(term, "turnover", "") == "revenue"
-        for term in design.terms
-    )
-
-
-def _rests_on_revenue(design: Design) -> bool:
-    """Whether a term has nothing but revenue to go by."""
-    alone = (
-        isinstance(term, GainCap | LossLimit) and term.of_budget is None and term.cash is None for term in design.terms
-    )
-    return any(alone) or any(getattr(term, "turnover", "") == "revenue" for term in design.terms)
-
-
 def _lacking(design: Design, context: Context, row: int) -> list[str]:
     """What the design looks at and the row does not say."""
-    by_quality = any(getattr(step, "needs_quality", False) for step in (*design.terms, *design.transfers))
+    by_quality = any(step.needs_quality for step in (*design.terms, *design.transfers))
     gates = [term for term in design.terms if isinstance(term, MinimumRate)]
     by_size = any(term.rate is None for term in gates)
     by_revenue = any(term.if_missed_revenue_below is not None for term in gates)
@@ -189,7 +174,7 @@ def _lacking(design: Design, context: Context, row: int) -> list[str]:
     asked = {
         "quality score": by_quality and _unknown(context.quality, context)[row],
         "quality standard": by_quality and _unknown(context.met_standard, context)[row],
-        "revenue": _rests_on_revenue(design) and _unknown(context.revenue, context)[row],
+        "revenue": any(term.rests_on_revenue for term in design.terms) and _unknown(context.revenue, context)[row],
         "members": _unknown(context.members, context)[row]
         and (from_size or (by_size and _unknown(context.minimum_rate, context)[row])),
         "revenue category": by_revenue and _unknown(context.low_revenue, context)[row],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,16 +85,10 @@ def apply_terms(design: Design, context: Context, accounts: Accounts | None = No
     settlement: Array = np.asarray(context.budget - context.cost)
     for term in design.terms:
         after = term.apply(settlement, context)
-        if accounts is not None and hasattr(term, "event"):
-            accounts.note(term.event, _triggered(term, settlement, after, context))
+        if accounts is not None and term.event:
+            accounts.note(term.event, term.triggered(settlement, after, context))
         settlement = after
     return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
-
-
-def _triggered(term: Any, before: Array, after: Array, context: Context) -> Array:
-    if hasattr(term, "triggered"):
-        return np.asarray(term.triggered(before, after, context))
-    return np.asarray(before != after)
 
 
 def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array) -> None:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from ..base import SimulatorError
 from ..contracts.budget import Expectations, PerHead, Waterfall
 from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import ExclusionRule
+from ..errors import SimulatorError
 from ..ledger import describe_variable
 from ..runs import exact_origin
 from ..scenario import Scenario

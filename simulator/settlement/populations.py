@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from .. import runs
-from ..base import SimulatorError
 from ..contracts.context import Array
 from ..contracts.exclusion import ExclusionRule
 from ..costs.conditional import kept_means
@@ -20,6 +19,7 @@ from ..costs.model import CostModel, Population, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
 from ..costs.shock_nodes import quasi_random_uniforms
 from ..engine import kernels
+from ..errors import SimulatorError
 from ..ledger import check_draws, expected_means, retained_cost
 from ..scenario import Scenario
 from ..strata import strata_of

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from ..base import SimulatorError
+from ..errors import SimulatorError
 from ..rows.columns.column import Column, plain_numbers
 from ..rows.columns.figures import figures_of
 from ..rows.headers import Headers

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from ..base import Name, SimulatorError, Term, mistakes_in, read_toml
 from ..contracts.context import CalendarYear
 from ..contracts.design import Design, designs_from
+from ..errors import SimulatorError, mistakes_in
+from ..terms import Name, Term, read_toml
 
 
 class _Taken(Term):

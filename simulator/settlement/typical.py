@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..base import SimulatorError
 from ..contracts.context import Array
 from ..contracts.exclusion import ExclusionRule
+from ..errors import SimulatorError
 from ..scenario import Scenario
 from .populations import Populations, excludes_nobody
 

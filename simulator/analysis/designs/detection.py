@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 import xarray as xr
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.design import Design
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors

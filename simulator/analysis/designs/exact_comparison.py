@@ -8,8 +8,8 @@ import math
 import numpy as np
 import xarray as xr
 
-from ...base import SimulatorError
 from ...contracts.design import Design, designs_from
+from ...errors import SimulatorError
 from ...ledger import describe_variable
 from ...runs import scenario_of
 from ...scenario import Scenario

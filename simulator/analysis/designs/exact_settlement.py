@@ -94,7 +94,7 @@ def needs_draws(scenario: Scenario, design: Design) -> str:
 
 def _watched_bearer(design: Design) -> str:
     """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
-    watched = [name for step in design.transfers if hasattr(step, "parties_watched") for name in step.parties_watched()]
+    watched = [name for step in design.transfers for name in step.parties_watched()]
     return next((name for name in design.excess_bearers if name in watched), "")
 
 

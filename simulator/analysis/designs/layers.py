@@ -11,12 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import Banded
+from ...errors import SimulatorError
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of
+from ...thresholds import At
 from .losses import on_grid
 
 Array = NDArray[np.float64]
@@ -127,10 +128,8 @@ def _removed(ledger: xr.Dataset, design: Design) -> Iterator[tuple[str, Array]]:
 
 
 def _told(ledger: xr.Dataset, threshold: float) -> str:
-    """A threshold in words: money, or the percentile that it is."""
-    if ledger["threshold"].attrs.get("units") == "1":
-        return f"percentile {100 * threshold:g}"
-    return f"{ledger.attrs['currency']} {threshold:,.0f}"
+    at = At.of(threshold, ledger["threshold"].attrs.get("units"))
+    return at.told(lambda amount: f"{ledger.attrs['currency']} {amount:,.0f}")
 
 
 def _at(ledger: xr.Dataset, name: str, threshold: float) -> Array:

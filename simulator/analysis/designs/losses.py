@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
 from ...contracts.design import Design
+from ...errors import SimulatorError
 from ...ledger import retained_cost
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError
 
-from ...base import Count, Fraction, Positive, Term, mistakes_in, read_toml
+from ...errors import mistakes_in
+from ...terms import Count, Fraction, Positive, Term, read_toml
 
 Array = NDArray[np.float64]
 

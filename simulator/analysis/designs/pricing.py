@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from ... import ledger as books
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...contracts.exclusion import Layer as RuleLayer
 from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, removed_layers
+from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...thresholds import units_of
 from ..checks import check_members
 from ..statistics.exact import points_of
 from ..statistics.self_check import amounts_of
@@ -92,8 +93,7 @@ def fair_price(
 
 
 def _describe_threshold(answer: xr.Dataset, scenario: Scenario) -> None:
-    is_money = isinstance(scenario.simulation.thresholds, tuple)
-    unit = f"{scenario.currency} per year" if is_money else "1"
+    unit = units_of(scenario.simulation.thresholds, scenario.currency)
     books.describe_variable(answer["threshold"], unit, "one patient's annual cost at which exclusion starts")
 
 

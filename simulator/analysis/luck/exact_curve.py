@@ -10,8 +10,8 @@ import xarray as xr
 from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
-from ...costs.model import Percentiles
 from ...scenario import Scenario
+from ...thresholds import percentiles_of
 from ..statistics.exact import points_of
 from ..statistics.self_check import cells_of
 from .infinite_population import with_sizes
@@ -61,7 +61,7 @@ def exact_curve(
 
 def describe_thresholds(answer: xr.Dataset, scenario: Scenario) -> None:
     """Say whether the thresholds are money or percentiles."""
-    if isinstance(scenario.simulation.thresholds, Percentiles):
+    if percentiles_of(scenario.simulation.thresholds):
         books.describe_variable(answer["threshold"], "1", "percentile of patients' annual cost")
     else:
         books.describe_variable(answer["threshold"], f"{scenario.currency} per year", "threshold")

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule
+from ...errors import SimulatorError
 from ...ledger import describe_variable
 from ...runs import scenario_of
 from ...scenario import Scenario

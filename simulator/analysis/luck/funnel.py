@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..statistics.self_check import exact_moments
 from .luck import without_shocks

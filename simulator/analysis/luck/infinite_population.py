@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.interpolate import BarycentricInterpolator
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.exclusion import CarveOut, ExclusionRule
-from ...costs.model import Percentiles, head_counts
+from ...costs.model import head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario, scenario_from
+from ...thresholds import percentiles_of
 from ..statistics import self_check as exactness
 from ..statistics.summary import budget_of
 
@@ -148,7 +149,7 @@ def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
     attrs |= {"scenario_id": asked.scenario_id, "seed": asked.simulation.seed, "method": "exact"}
     ledger = books.assemble(arrays, coordinates, attrs, asked.currency)
-    if isinstance(asked.simulation.thresholds, Percentiles):
+    if percentiles_of(asked.simulation.thresholds):
         books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost")
     return ledger
 
@@ -166,7 +167,7 @@ def _means_given(scenario: Scenario, factors: Array) -> dict[str, Array]:
     # a person is of one segment and may need any rare service
     people = np.array([*runs.heads(scenario)[0], *[ENDLESS] * len(model.population.rare_services)], float)
     paid = np.where([stream.in_scope for stream in model.streams], people, 0.0)
-    above = np.array([_above_per_head(exact, amounts[:, d], alike, gross) for d in range(amounts.shape[1])])
+    above = np.array([_above_per_head(exact, amount, alike, gross) for amount in effort.each(amounts.T, "exact means")])
     given = sum(paid[s] * _carried(at, above[:, :, s], logs[:, s]) for s in range(people.size))
     excess, whole, count = np.moveaxis(np.asarray(given), 2, 0)[:, :, None]
     named = {

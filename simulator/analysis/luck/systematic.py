@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...costs.model import CostModel
 from ...costs.moments import Exact
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..statistics.exact import points_of
 from ..statistics.self_check import amounts_of

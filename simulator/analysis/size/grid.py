@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ... import ledger as books
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..checks import check_fraction
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...strata import Strata, mean_error
 from ..checks import check_fraction
 from ..statistics.summary import exact_interval

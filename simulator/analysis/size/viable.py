@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_fraction, check_members
 from ..luck.infinite_population import with_sizes

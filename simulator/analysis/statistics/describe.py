@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ... import effort
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
-from ...costs.model import CostModel, Percentiles, Population, Segment, Thresholds
+from ...costs.model import CostModel, Population
 from ...costs.moments import gross_per_head
 from ...costs.quadrature import Moments
+from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
+from ...errors import SimulatorError
 from ...numerals import plain
+from ...thresholds import Thresholds, percentiles_of
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
@@ -56,6 +59,9 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     >>> round(sim.describe(sim.load("configs/east_sussex.toml"))["top_share"]["0.05"], 3)
     0.514
     """
+    columns, streams = scenario.threshold_labels.size, len(scenario.cost_model.streams)
+    work = effort.moments(streams, columns, 1)
+    effort.expect("what the scenario implies", work, "simulation.thresholds", columns, "give fewer, or fewer segments")
     found = describe_model(scenario.cost_model, scenario.simulation.thresholds)
     return {"title": scenario.title, "currency": scenario.currency, **found, **_doubt(scenario.cost_model)}
 
@@ -194,8 +200,10 @@ class _People:
 
 def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, Any]]:
     amounts = people.model.threshold_amounts(thresholds)[: people.shares.size]
-    levels = thresholds.percentiles if isinstance(thresholds, Percentiles) else [None] * amounts.shape[1]
-    return [_threshold_row(people, amounts[:, t], level) for t, level in enumerate(levels)]
+    given = percentiles_of(thresholds)
+    levels = given.percentiles if given else [None] * amounts.shape[1]
+    columns = effort.each(zip(amounts.T, levels, strict=True), "thresholds")
+    return [_threshold_row(people, amount, level) for amount, level in columns]
 
 
 def _threshold_row(people: _People, amount: Array, percentile: float | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
+from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..designs.losses import check_party, designs_of, loss_of, overspend_by_design
 from ..luck.infinite_population import limit_ledger, overspend_of, with_sizes

@@ -18,14 +18,14 @@ from pydantic import PrivateAttr
 
 from ... import ledger as books
 from ... import runs
-from ...base import SimulatorError
 from ...contracts.budget import Expectations, PastYears, PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
-from ...costs.model import Percentiles
 from ...engine import kernels
+from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
+from ...thresholds import percentiles_of
 
 Array = NDArray[np.float64]
 
@@ -70,8 +70,8 @@ def _by_figures(scenario: Scenario) -> dict[str, Any]:
     raw["population"]["rare_services"] = list(raw["population"]["rare_services"])
     for segment, given in zip(raw["population"]["segments"], scenario.population.segments, strict=True):
         segment["severity"] = given.users_severity.model_dump(exclude_none=True)
-    if isinstance(scenario.simulation.thresholds, Percentiles):
-        by_segment = scenario.simulation.thresholds.by == "segment"
+    if percentiles := percentiles_of(scenario.simulation.thresholds):
+        by_segment = percentiles.by == "segment"
         rows = scenario.threshold_amounts[: len(scenario.population.segments) if by_segment else 1]
         raw["simulation"]["thresholds"]["amounts"] = rows.tolist()
     return raw
@@ -95,7 +95,7 @@ def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor 
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {
-        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor, False)
+        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor)
         for hit in itertools.product((False, True), repeat=len(epidemics))
     }
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)

@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...costs.severity import Empirical
+from ...costs.families.composite import Empirical
 from ...numerals import figures
 from ..read.sample import Sample
 from .disclosure import COUNTED_BY, LEAST_STEP, by_person, dominated, rounded_count

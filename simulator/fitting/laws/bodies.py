@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from ...costs.severity import Burr, Gamma, GeneralizedBeta2, GeneralizedGamma, Lognormal, Severity, Weibull
+from ...costs.families.base import Severity
+from ...costs.families.heavy_tails import Burr, GeneralizedBeta2, GeneralizedGamma
+from ...costs.families.two_figures import Gamma, Lognormal, Weibull
 from ...numerals import figures
 from ..read.sample import Sample
 from .general_laws import BetaPrimePower, PrenticeGamma

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...costs.severity import Empirical, GeneralizedPareto, Severity, Spliced
+from ...costs.families.base import Severity
+from ...costs.families.composite import Empirical, Spliced
+from ...costs.families.heavy_tails import GeneralizedPareto
 from ..disclose.disclosure import rounded_count
 from ..disclose.groups import groups_of
 from ..read.sample import Sample

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from ...costs.other_figures import scaled
+from ...costs.families.base import Severity
+from ...costs.families.composite import Mixture
 from ...costs.quadrature import Moments
-from ...costs.severity import Mixture, Severity
 from ...numerals import figures
 from ..read.sample import Sample, together
 from .spliced import law_of
@@ -189,7 +189,7 @@ def log_level(sample: Sample, shape: Shape) -> float:
 
 def blended(own: Severity, borrowed: Borrowed, z: float) -> Mixture:
     """A segment's own law with weight z, and that of all segments at its level."""
-    parts = ((z, own), (1 - z, scaled(borrowed.shape.severity, borrowed.level)))
+    parts = ((z, own), (1 - z, borrowed.shape.severity.scaled(borrowed.level).rounded(6)))
     return Mixture.model_validate(
         {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
     )

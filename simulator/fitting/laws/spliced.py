@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...costs.severity import Severity
+from ...costs.families.base import Severity
 from ..read.sample import Sample
 from .bodies import Body, fit_body
 from .empirical import quantile_table, with_tail

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from ...costs.families.heavy_tails import GeneralizedPareto
 from ...costs.quadrature import Moments
-from ...costs.severity import GeneralizedPareto
 from ...numerals import figures
 from ..disclose.disclosure import SMALLEST_COUNT, round_amount
 from ..read.sample import Sample

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from ...base import SimulatorError
-from ...costs.severity import Empirical, Severity
+from ...costs.families.base import Severity
+from ...costs.families.composite import Empirical
+from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.figures import figures_of
 from ...rows.headers import Headers

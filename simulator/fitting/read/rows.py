@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.column import Column
 from ...rows.columns.figures import figures_of

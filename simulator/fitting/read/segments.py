@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...rows.columns.column import Column, plain_numbers
 from ...rows.names import plain_name
 from ..disclose.disclosure import MOST_SEGMENTS, check_names

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...rows.columns.column import Column, plain_numbers
 from ...rows.columns.dates import has_time, looks_like_date, moments
 from ...rows.layout import DayOrder

@@ -125,7 +125,7 @@ def people_table(d: Mapping[str, Any], money: Money) -> Table:
     ]
     rows += [[f"share of cost of the costliest {float(q):.0%}", share(part)] for q, part in d["top_share"].items()]
     rows.append(["share of cost of the cheaper half", share(d["bottom_half_share"])])
-    return Table((), rows, "One person's annual cost")
+    return Table(["figure", "value"], rows, "One person's annual cost")
 
 
 def threshold_table(d: Mapping[str, Any], money: Money) -> Table:

@@ -51,7 +51,7 @@ def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05
 
 def chosen_margin(summary: xr.Dataset, margin: float | None) -> float:
     """The margin asked for; 3% where it is there, else the first."""
-    from ...base import SimulatorError
+    from ...errors import SimulatorError
 
     margins = [float(one) for one in summary["margin"].values]
     chosen = (0.03 if 0.03 in margins else margins[0]) if margin is None else margin

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import xarray as xr
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from .option_types import Whole
 from .shell import Verb, clear_errors, note
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import click
 
-from ...base import SimulatorWarning
+from ...effort import watched
+from ...errors import SimulatorWarning
 from ...stopping import exit_code
 
 
@@ -192,6 +193,11 @@ class _Speaking(click.Command):
 
 class Verb(_Speaking):
     """A verb."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it, with a word now and then where it takes long."""
+        with watched(str(ctx.info_name)):
+            return super().invoke(ctx)
 
 
 class Verbs(_Speaking, click.Group):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..answers import kind_of
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, tidy

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
 
-from ...base import SimulatorWarning
+from ...errors import SimulatorWarning
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm, to_hex
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..figure import DIGITS_NOTE, exact_percent, people
 from ..figure import chance as chance_figure
 from .colours import INK, SEQUENTIAL, SERIES, ink_on

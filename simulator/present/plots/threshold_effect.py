@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..answers.shared import NO_EXCLUSION
 from ..figure import people, percent
 from .colours import SERIES

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import xarray as xr
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 
 Options = ParamSpec("Options")
 Drawn = TypeVar("Drawn")

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage

@@ -9,11 +9,12 @@ from typing import Any
 
 import xarray as xr
 
-from ...base import Term, fields_of
 from ...contracts.design import Design
 from ...contracts.parties import Party
+from ...terms import Term
 from ..figure import amount, exact_share, full_money, money, pence, people, percent, percentage
 from ..tables import Cell, Rows, Table
+from ..term_html import fields_of
 from .gather import Contents
 
 _APART = ("name", "expresses", "parties")

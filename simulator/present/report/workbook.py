@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ..figure import Cell, Figure, people, sign_of
 from ..tables import Table

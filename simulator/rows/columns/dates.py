@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..layout import DayOrder
 
 Moments = NDArray[np.datetime64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..columns.cells import column_of
 from ..columns.column import Column
 from ..headers import Headers

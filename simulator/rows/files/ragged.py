@@ -6,7 +6,7 @@ import csv
 import re
 import zlib
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..layout import Layout
 from .stream import RefusedError, TextFile, opened
 

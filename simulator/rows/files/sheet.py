@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..columns.cells import as_text
 from ..frame import column_from_cells
 from ..headers import Headers

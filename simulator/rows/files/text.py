@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base import SimulatorError
+from ...errors import SimulatorError
 from ..headers import Headers
 from ..layout import Layout
 from ..names import Said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....base import SimulatorError
+from ....errors import SimulatorError
 from ..option_types import Amount, Fraction, Several, Whole
 from ..row_options import layout_of, row_options
 from ..shell import (

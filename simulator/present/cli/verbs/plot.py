@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ....base import SimulatorError
+from ....errors import SimulatorError
 from ..option_types import Amount, Fraction, Whole
 from ..shell import (
     Rendered,

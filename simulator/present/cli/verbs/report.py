@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....base import SimulatorError
+from ....errors import SimulatorError
 from ..option_types import Fraction
 from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
 

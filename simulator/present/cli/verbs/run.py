@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....base import SimulatorError
+from ....errors import SimulatorError
 from ..errors import Stopped
 from ..option_types import Fraction, Whole
 from ..shell import (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ....base import SimulatorError
+from ....errors import SimulatorError
 from ...tidy import as_csv
 from ..option_types import Fraction, Whole
 from ..row_options import NAMES, layout_of, row_options

@@ -40,7 +40,7 @@ def stress(
     """
     with clear_errors():
         from ....analysis.stress.stress import stress as stressed_by
-        from ....base import SimulatorError
+        from ....errors import SimulatorError
         from ....stresses import load_stresses
 
         if reverse is not None and out:
@@ -64,7 +64,7 @@ def _reverse(
 ) -> None:
     from ....analysis.designs.losses import designs_of
     from ....analysis.stress.reverse import reverse_stress
-    from ....base import SimulatorError
+    from ....errors import SimulatorError
     from ...answers.reverse import page
 
     changes = list(dict.fromkeys(change for one in stresses for change in one.changes))

@@ -1,4 +1,4 @@
-"""What every term of a scenario is made of: frozen, strict types, and one clear error.
+"""One clear error: what is wrong, with its place, its bound and its mend; every mistake of an input in one go.
 
 A leaf of the package: imports nothing of it.
 """
@@ -6,33 +6,11 @@ A leaf of the package: imports nothing of it.
 from __future__ import annotations
 
 import difflib
-import json
-import math
-import os
-import tomllib
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from html import escape
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    WrapValidator,
-)
+from pydantic import ValidationError, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
-
-SCHEMA_VERSION = 1
-
-DRAWS_VERSION = 2
-"""Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
-"""Version of scenario files, model files and ledgers that this package writes and reads."""
 
 
 class SimulatorError(ValueError):
@@ -108,77 +86,6 @@ def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomEr
     return PydanticCustomError("mistake", "{message}", {**context, "message": message})
 
 
-class Term(BaseModel):
-    """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-    # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(
-            getattr(self, name) == getattr(other, name) for name in type(self).model_fields
-        )
-
-    def __hash__(self) -> int:
-        # keys sorted, as the order of a table's keys is no part of it when compared
-        return hash((type(self), json.dumps(self.model_dump(mode="json"), sort_keys=True)))
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with some fields changed."""
-        copy = super().model_copy(update=update, deep=deep)
-        for name in set(copy.__dict__) - set(type(self).model_fields):
-            del copy.__dict__[name]
-        return copy
-
-    def _repr_html_(self) -> str:
-        return f"<details open>{_term_html(self)}</details>"
-
-
-# ── files of TOML ────────────────────────────────────────────────────────────────────────────────
-
-
-def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a TOML file holds.
-
-    Raises
-    ------
-    SimulatorError
-        Where the file cannot be read, or is not valid TOML.
-    """
-    source = Path(path)
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise SimulatorError(str(source), None, "does not exist", "check the name") from None
-    except IsADirectoryError:
-        raise SimulatorError(str(source), None, "is a folder, not a file", "name a .toml file in it") from None
-    except OSError as error:
-        raise SimulatorError(
-            str(source), None, f"cannot be read ({error.strerror})", "check its name and permissions"
-        ) from None
-    except UnicodeDecodeError:
-        if _is_netcdf(source):
-            raise SimulatorError(
-                str(source),
-                None,
-                "is a netCDF file that a verb wrote, not a scenario",
-                "name the scenario's .toml file",
-            ) from None
-        raise SimulatorError(str(source), None, "is not UTF-8 text", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SimulatorError(str(source), None, f"is not valid TOML: {error}", "mend that line") from None
-    except RecursionError:
-        raise SimulatorError(str(source), None, "is nested too deeply", "take brackets out") from None
-    except ValueError as error:  # a number of thousands of digits, or a name that no file can have
-        raise SimulatorError(str(source), None, f"cannot be read ({error})", "shorten it") from None
-
-
-def _is_netcdf(source: Path) -> bool:
-    with source.open("rb") as opened:
-        return opened.read(4) == b"\x89HDF"
-
-
 _MOST_NAMES = 12
 
 
@@ -187,8 +94,6 @@ def columns_there(have: Sequence[str], wanted: Sequence[str]) -> str:
 
     Nothing where a name may be a figure: rows without a head would be told as one.
     """
-    import difflib
-
     names = [str(name) for name in have]
     if not names or not all(name[:1].isalpha() for name in names):
         return "check that its first line names the columns"
@@ -196,105 +101,6 @@ def columns_there(have: Sequence[str], wanted: Sequence[str]) -> str:
     listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
     meant = f"did you mean {near[0]!r}? " if near else ""
     return f"{meant}Its columns are: {listed}" if meant else f"its columns are: {listed}"
-
-
-# ── in notebooks ─────────────────────────────────────────────────────────────────────────────────
-
-_MOST_SHOWN = 8
-_LEFT = "style='text-align:left'"
-
-
-def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:
-    """Of a term's fields that say something: name, value and meaning."""
-    for name, field in type(term).model_fields.items():
-        value = getattr(term, name)
-        if value is not None and value != ():
-            yield name, value, " ".join((field.description or "").split())
-
-
-def _term_html(term: Term) -> str:
-    """A term's fields, what each means beside it; all text escaped."""
-    rows = []
-    for name, value, meaning in fields_of(term):
-        cells = (f"<b>{escape(name)}</b>", _value_html(value), f"<small>{escape(meaning)}</small>")
-        rows.append(f"<tr>{''.join(f'<td {_LEFT}>{cell}</td>' for cell in cells)}</tr>")
-    named = getattr(term, "name", None) or getattr(term, "title", None)
-    head = type(term).__name__ + (f": {named}" if isinstance(named, str) else "")
-    return f"<summary>{escape(head)}</summary><table>{''.join(rows)}</table>"
-
-
-def _value_html(value: Any) -> str:
-    if isinstance(value, Term):
-        return f"<details>{_term_html(value)}</details>"
-    if isinstance(value, tuple | list):
-        # a long list of numbers may be patients' own costs: its length is all that is shown
-        if len(value) > _MOST_SHOWN and not isinstance(value[0], Term):
-            return f"{len(value):,} values"
-        between = "" if value and isinstance(value[0], Term) else ", "
-        return between.join(map(_value_html, value))
-    if isinstance(value, Mapping):
-        return ", ".join(f"{escape(str(key))} = {_value_html(part)}" for key, part in value.items())
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
-    return escape(str(value))
-
-
-# ── numbers ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _infinity_from_text(value: object) -> object:
-    return math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity"} else value
-
-
-def _infinity_to_text(value: float) -> float | str:
-    return "inf" if math.isinf(value) else float(value)
-
-
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-MOST_PEOPLE = 2_000_000_000
-People = Annotated[int, Field(strict=True, ge=1, le=MOST_PEOPLE)]
-Threshold = Annotated[
-    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
-    BeforeValidator(_infinity_from_text, json_schema_input_type=Annotated[float, Field(gt=0)] | Literal["inf"]),
-    PlainSerializer(_infinity_to_text, when_used="json"),
-]
-"""One patient's annual cost at which exclusion starts; infinity (`inf` in TOML, "inf" in JSON) excludes nobody."""
-
-
-def _one_line(name: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
-        raise mistake("holds a line break or another control character", "write it on one line")
-    return name
-
-
-def name_key(name: object) -> str:
-    """What makes two names the same to a reader: letters in one Unicode form, no blanks around them."""
-    return unicodedata.normalize("NFC", str(name)).strip()
-
-
-def names_differ(raw: Any) -> Iterator[PydanticCustomError]:
-    """A check of a list of terms: no name twice."""
-    try:
-        names = [name_key(part["name"] if isinstance(part, dict) else part.name) for part in raw]
-    except (TypeError, KeyError, AttributeError):
-        return
-    yield from nothing_twice(names)
-
-
-def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
-    """A check of names: none twice."""
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
-
-
-Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
-"""What somebody calls a thing: one line, short enough for tables and pictures."""
 
 
 # ── every mistake in one go ──────────────────────────────────────────────────────────────────────

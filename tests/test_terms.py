@@ -10,18 +10,8 @@ from typing import Annotated
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from simulator.base import (
-    Fraction,
-    Number,
-    People,
-    Positive,
-    SimulatorError,
-    Term,
-    Threshold,
-    also,
-    mistake,
-    mistakes_in,
-)
+from simulator.errors import SimulatorError, also, mistake, mistakes_in
+from simulator.terms import Fraction, Number, People, Positive, Term, Threshold
 
 
 class Cake(Term):
@@ -177,7 +167,7 @@ def test_infinity_is_written_as_text_in_json_alone():
 
 
 def test_a_changed_copy_forgets_what_was_worked_out():
-    from simulator.costs.severity import Lognormal
+    from simulator.costs.families.two_figures import Lognormal
 
     first = Lognormal(mean=100.0, cv=1.0)
     median = float(first.isf(0.5))

@@ -1,0 +1,150 @@
+"""What every term of a scenario is made of: frozen, strict types, and the numbers and names in them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tomllib
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from .errors import SimulatorError, mistake
+
+SCHEMA_VERSION = 1
+"""Version of scenario files, model files and ledgers that this package writes and reads."""
+
+DRAWS_VERSION = 2
+"""Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
+
+
+class Term(BaseModel):
+    """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            getattr(self, name) == getattr(other, name) for name in type(self).model_fields
+        )
+
+    def __hash__(self) -> int:
+        # keys sorted, as the order of a table's keys is no part of it when compared
+        return hash((type(self), json.dumps(self.model_dump(mode="json"), sort_keys=True)))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some fields changed."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in set(copy.__dict__) - set(type(self).model_fields):
+            del copy.__dict__[name]
+        return copy
+
+    _page: ClassVar[Callable[[Term], str] | None] = None
+    """How a notebook shows a term: `present` says so, which lies above."""
+
+    def _repr_html_(self) -> str | None:
+        return None if Term._page is None else Term._page(self)
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises
+    ------
+    SimulatorError
+        Where the file cannot be read, or is not valid TOML.
+    """
+    source = Path(path)
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SimulatorError(str(source), None, *_unreadable(source, error)) from None
+
+
+def _unreadable(source: Path, error: Exception) -> tuple[str, str]:
+    """What is wrong with a file, and how to mend it."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist", "check the name"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, not a file", "name a .toml file in it"
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror})", "check its name and permissions"
+    if isinstance(error, UnicodeDecodeError):
+        if _is_netcdf(source):
+            return "is a netCDF file that a verb wrote, not a scenario", "name the scenario's .toml file"
+        return "is not UTF-8 text", "save it as UTF-8"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"is not valid TOML: {error}", "mend that line"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply", "take brackets out"
+    return f"cannot be read ({error})", "shorten it"  # a number of thousands of digits, or a name that no file can have
+
+
+def _is_netcdf(source: Path) -> bool:
+    with source.open("rb") as opened:
+        return opened.read(4) == b"\x89HDF"
+
+
+# ── numbers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _infinity_from_text(value: object) -> object:
+    return math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity"} else value
+
+
+def _infinity_to_text(value: float) -> float | str:
+    return "inf" if math.isinf(value) else float(value)
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+OpenFraction = Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+MOST_PEOPLE = 2_000_000_000
+People = Annotated[int, Field(strict=True, ge=1, le=MOST_PEOPLE)]
+Threshold = Annotated[
+    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=True)],
+    BeforeValidator(_infinity_from_text, json_schema_input_type=Annotated[float, Field(gt=0)] | Literal["inf"]),
+    PlainSerializer(_infinity_to_text, when_used="json"),
+]
+"""One patient's annual cost at which exclusion starts; infinity (`inf` in TOML, "inf" in JSON) excludes nobody."""
+
+
+def _one_line(name: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise mistake("holds a line break or another control character", "write it on one line")
+    return name
+
+
+def name_key(name: object) -> str:
+    """What makes two names the same to a reader: letters in one Unicode form, no blanks around them."""
+    return unicodedata.normalize("NFC", str(name)).strip()
+
+
+def names_differ(raw: Any) -> Iterator[PydanticCustomError]:
+    """A check of a list of terms: no name twice."""
+    try:
+        names = [name_key(part["name"] if isinstance(part, dict) else part.name) for part in raw]
+    except (TypeError, KeyError, AttributeError):
+        return
+    yield from nothing_twice(names)
+
+
+def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
+    """A check of names: none twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
+"""What somebody calls a thing: one line, short enough for tables and pictures."""
