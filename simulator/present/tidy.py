@@ -38,12 +38,14 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``figure``; the columns of `known`; a column for each dim; then ``value``, ``error`` (standard error), ``lower``
+        ``figure``; the columns of `known`; a column for each dim (of units, ``place``); then ``value``, ``error`` (standard error), ``lower``
         and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "as drawn" where every
         draw is the same and the error 0, "exact" where the figure is exact, else empty.
     """
     import pandas as pd
 
+    if "unit" in answer.dims:  # the column of that name holds what a figure counts
+        answer = answer.rename(unit="place")
     frames = [_long(answer, str(name)) for name in answer.data_vars if not _belongs(answer, str(name))]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     rows = rows.assign(**known)
