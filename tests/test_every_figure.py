@@ -73,7 +73,7 @@ def fault(figure: Figure, least: float = 0.0) -> str:
 def cells(tables: Iterable[object]) -> Iterator[tuple[str, str, Any]]:
     """The cells of tables that name no row: table, column, cell."""
     for table in tables:
-        if isinstance(table, Table):
+        if isinstance(table, Table) and not table.note.startswith("As given"):
             for row in table.rows:
                 for k, cell in enumerate(row):
                     if k >= table.labels or isinstance(cell, Figure):

@@ -315,7 +315,7 @@ def test_variance_by_size_draws_figures_bands_and_the_exact_curve(summary: xr.Da
     at = np.isin(np.asarray(exact.get_xdata()), [500, 10_000])
     wanted = (last["exact_sd"] / last["exact_mean"]).sel(population_size=[500, 10_000])
     np.testing.assert_allclose(np.asarray(exact.get_ydata())[at], wanted, rtol=1e-6)
-    assert "cap £5k" in said(ax) and "200 simulated years" in said(ax)
+    assert "cap £5,000" in said(ax) and "200 simulated years" in said(ax)
 
 
 def test_without_a_curve_the_exact_figures_are_joined(summary: xr.Dataset) -> None:
@@ -507,7 +507,7 @@ def test_units_with_mixes_of_their_own_have_bars_of_their_own() -> None:
 
 def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
     labels = [label.get_text() for label in sim.plots.threshold_effect(summary).get_yticklabels()]
-    assert labels == ["cap £5k", "cap £10k", "cap £20k", "cap £40k"]
+    assert labels == ["cap £5,000", "cap £10k", "cap £20k", "cap £40k"]
 
 
 def test_a_picture_leaves_a_notebooks_interaction_on(tmp_path: Path) -> None:

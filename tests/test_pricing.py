@@ -120,7 +120,7 @@ def test_a_rule_that_cannot_remove_as_much_is_told_as_nan():
 
 def test_the_price_is_told_in_a_table():
     shown = str(price_report(fair_price(make(), 5_000)))
-    assert "£5k" in shown and "£20k" in shown and "none" in shown
+    assert "£5,000" in shown and "£20k" in shown and "none" in shown
     assert "a pool of 5,000" in shown
 
 

@@ -249,9 +249,9 @@ def asked(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
 
 
 @pytest.fixture(scope="module")
-def page_of_errors(ledger: xr.Dataset) -> str:
+def page_of_errors(contents: Contents) -> str:
     with errors_shown():
-        return html_of(gather(ledger))
+        return html_of(contents)
 
 
 def test_every_cell_of_every_table_is_the_datasets(
@@ -420,7 +420,7 @@ def test_observed_costs_stay_out_of_report_and_workbook(tmp_path: Path) -> None:
 def test_money_is_in_the_scenarios_currency(currency: str, sign: str) -> None:
     scenario = make(currency=currency, simulation={"population_sizes": [100, 250]})
     page = html_of(gather(sim.simulate(scenario, progress=False)))
-    assert f"cap {sign}5k" in page and "£" not in page
+    assert f"cap {sign}5,000" in page and "£" not in page
 
 
 def test_a_run_that_failed_its_check_says_so_first(ledger: xr.Dataset, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def shows(page: Any, summary: xr.Dataset, compared: xr.Dataset, at: dict[str, in
     cell = summary.isel(population_size=at["population"], threshold=at["threshold"]).sel(quantile_level=0.95)
     assert text(page, ".told strong") == str(figure(cell.isel(margin=at["margin"]), "p_overspend", "GBP"))
     size = f"{int(summary['population_size'][at['population']]):,} people"
-    rule = ("cap £5k", "cap £20k", "no exclusion")[at["threshold"]]
+    rule = ("cap £5,000", "cap £20k", "no exclusion")[at["threshold"]]
     assert text(page, ".told").startswith(f"Among {size} ({rule})")
     assert page.get_attribute("#control-population", "aria-valuetext") == size
     shown = page.eval_on_selector_all("[data-figure]", "cells => cells.map(cell => cell.textContent)")
@@ -209,7 +209,7 @@ def test_a_bound_is_told_in_words_and_the_design_moves_the_parties_alone(opened:
     page.keyboard.press("End")
     assert text(page, ".told") + text(page, ".figures") == above and text(page, "#parties") != below
     assert "Moves the table of the parties" in text(page, "#design-moves")
-    assert "cap £5k: the design’s own rule, whatever threshold is chosen above" in text(page, "#parties caption")
+    assert "cap £5,000: the design’s own rule, whatever threshold is chosen above" in text(page, "#parties caption")
     assert "Budget by contract: " in text(page, "#parties caption")
     page.focus("#control-design")
     page.keyboard.press("ArrowLeft")

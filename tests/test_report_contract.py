@@ -73,7 +73,7 @@ def page(contents: Contents) -> str:
 
 
 def test_the_answer_says_first_who_carries_the_risk(contents: Contents, page: str) -> None:
-    compared = contents.compared.isel(design=[1], population_size=[-1], threshold=-1)
+    compared = contents.compared.isel(design=[1], population_size=[-1])
     (told,) = verdicts(compared, most=compared.sizes["party"])
     assert told.startswith("shared: ") and all(f"{party} carries " in told for party in ("payer", "trust_a"))
     assert carried(contents) == f"Who carries the risk, among 4,000 people? {told}"
@@ -95,7 +95,7 @@ def test_the_answer_speaks_of_every_design_and_the_explorer_opens_at_the_contrac
     told = carried(several)
     assert "shared: " in told and " later: " in told and told.count("later: ") == 1
     at = {control.name: control.options[control.at] for control in explorer(several).controls}
-    assert (at["population"], at["threshold"], at["design"]) == ("4,000 people", "cap £5k", "shared")
+    assert (at["population"], at["threshold"], at["design"]) == ("4,000 people", "cap £5,000", "shared")
 
 
 def test_the_smallest_size_is_said_to_be_enough() -> None:
@@ -113,7 +113,7 @@ def test_the_budget_by_contract_stands_beside_the_expected_cost(contents: Conten
     reference, shared = budget_table(contents).rows
     assert reference[0] == "status quo" and str(reference[3]) == str(reference[5]) == f"£{whole / 4_000:,.2f}"
     budget = 1_500.0 * 4_000 - (whole - kept)
-    assert shared[:2] == ["shared", "cap £5k"]
+    assert shared[:2] == ["shared", "cap £5,000"]
     assert str(shared[3]) == f"£{budget / 4_000:,.2f}" and str(shared[5]) == f"£{kept / 4_000:,.2f}"
     assert shared[3].value == pytest.approx(budget / 4_000) and shared[5].value == pytest.approx(kept / 4_000)
     assert str(shared[6]) == str(exact_share(budget / kept - 1, sign=True))

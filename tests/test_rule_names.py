@@ -22,11 +22,15 @@ from simulator.settlement.settle import settle
 
 BANDS = [{"at": 5_000.0, "share": 0.5}, {"at": 20_000.0, "share": 0.9}]
 RULES = {
-    "cap": (Cap(), "cap £5k", "with each patient's cost capped at £5k"),
+    "cap": (Cap(), "cap £5,000", "with each patient's cost capped at £5,000"),
     "its own cap": (Cap(at=20_000.0), "cap £20k", "with each patient's cost capped at £20k"),
-    "coinsured": (Coinsure(share=0.8), "80% out above £5k", "with 80% of each patient's cost above £5k taken out"),
-    "carve-out": (CarveOut(), "carve-out above £5k", "with patients who cost more than £5k carved out"),
-    "banded": (Banded(bands=BANDS), "bands from £5k", "with bands of each patient's cost above £5k taken out"),
+    "coinsured": (
+        Coinsure(share=0.8),
+        "80% out above £5,000",
+        "with 80% of each patient's cost above £5,000 taken out",
+    ),
+    "carve-out": (CarveOut(), "carve-out above £5,000", "with patients who cost more than £5,000 carved out"),
+    "banded": (Banded(bands=BANDS), "bands from £5,000", "with bands of each patient's cost above £5,000 taken out"),
 }
 KINDS = {"cap ": Cap, "capped": Cap, "% out above": Coinsure, "carve": CarveOut, "bands ": Banded}
 """What is said of one kind of rule only."""
