@@ -38,9 +38,9 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``figure``; the columns of `known`; a column for each dim (of units, ``place``); then ``value``, ``error`` (standard error), ``lower``
-        and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an error, "as drawn" where every
-        draw is the same and the error 0, "exact" where the figure is exact, else empty.
+        ``figure``; the columns of `known`; a column for each dim (of units ``place``); then ``value``, ``error``
+        (standard error), ``lower`` and ``upper`` (interval), ``unit``, and ``basis``: "estimated" where there is an
+        error, "as drawn" where every draw is the same and the error 0, "exact" where the figure is exact, else empty.
     """
     import pandas as pd
 
