@@ -180,7 +180,7 @@ def test_seven_segments_have_four_series_and_the_others_are_named(curves_of: dic
     assert [to_hex(line.get_color()).upper() for line in axes.lines if line.get_linestyle() != "None"] == list(SERIES)
     assert len({line.get_marker() for line in axes.lines if line.get_linestyle() == "None"}) == 4
     told = said(axes)
-    assert "Not drawn: need level 1, in their own homes; need level 3" in told and "everybody" in told
+    assert "Not shown: need level 1, in their own homes; need level 3" in told and "everybody" in told
 
 
 def test_bands_say_that_errors_are_not_known_and_that_nothing_is_to_be_seen(curves_of: dict[str, xr.Dataset]) -> None:

@@ -242,14 +242,14 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
     assert labels(contents) == ["£5,000", "£20,000", "no exclusion"]
     thresholds = {"percentiles": [0.95, 0.999, 1.0], "by": "segment"}
     by_percentile = drawn(designs=[], stresses=[], simulation={"thresholds": thresholds})
-    assert [one.partition(" (")[0] for one in labels(gather(by_percentile))] == ["95", "99.9", "100"]
+    assert [one.partition(" (")[0] for one in labels(gather(by_percentile))] == ["percentile 95", "percentile 99.9", "percentile 100"]
 
 
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
     thresholds = [2_000.0, 5_000.0, 10_000.0, 20_000.0, math.inf]
     many = html_of(gather(drawn(designs=[], stresses=[], simulation={"thresholds": thresholds})))
-    assert many.count("Not drawn: cap £10k.") == 2  # luck by size, and people by target
-    assert "Not drawn: cap" not in page
+    assert many.count("Not shown: cap £10k.") == 2  # luck by size, and people by target
+    assert "Not shown: cap" not in page
 
 
 def test_each_table_of_the_designs_stands_once_and_what_it_rests_on_above_the_limits(page: str) -> None:
