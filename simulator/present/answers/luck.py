@@ -7,7 +7,7 @@ import xarray as xr
 from ..figure import Figure, exact_percent, in_years, people, percent, percentage
 from ..tables import Cell, Page, Table
 from .kind import Kind
-from .shared import RuleName, rule_names, simulated, with_origin
+from .shared import RuleName, rule_head, rule_names, simulated, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -20,7 +20,7 @@ def page(answer: xr.Dataset) -> Page:
         for position, name in enumerate(names)
         for risk in answer["risk"].values
     ]
-    head = ["cap on a patient's cost", "risk", "percentile", "a gap this large, either way",
+    head = [rule_head(answer), "risk", "percentile", "a gap this large, either way",
             f"range of {percentage(known['confidence'])} of years"]  # fmt: skip
     told = [_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), names[-1]) for risk in answer["risk"].values]
     made = Page(title, told, [Table(head, rows, labels=2)])

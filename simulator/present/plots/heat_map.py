@@ -86,7 +86,7 @@ def heat_map(
         axes.tick_params(length=0)
         axes.grid(False)
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("cap on\none patient's annual cost")
+        axes.set_ylabel("one patient's annual cost")
         asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
         about = " · ".join(filter(None, (asked, summary.attrs.get("title"))))
         finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
