@@ -242,7 +242,11 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
     assert labels(contents) == ["£5,000", "£20,000", "no exclusion"]
     thresholds = {"percentiles": [0.95, 0.999, 1.0], "by": "segment"}
     by_percentile = drawn(designs=[], stresses=[], simulation={"thresholds": thresholds})
-    assert [one.partition(" (")[0] for one in labels(gather(by_percentile))] == ["percentile 95", "percentile 99.9", "percentile 100"]
+    assert [one.partition(" (")[0] for one in labels(gather(by_percentile))] == [
+        "percentile 95",
+        "percentile 99.9",
+        "percentile 100",
+    ]
 
 
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
