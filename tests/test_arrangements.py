@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from ladders import context
-from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.ledger import by_unit
+from simulator.present.answers.comparison import verdicts
 from simulator.settlement.actuals import load_designs
 from simulator.settlement.clearing import apply_terms, clear
-from simulator.settlement.compare import compare, comparison_json, imbalance
+from simulator.settlement.compare import compare, imbalance
 from simulator.settlement.payoff import payoff
 from simulator.settlement.settle import settle
 
@@ -47,7 +47,7 @@ def test_loads_settles_and_balances(file):
     if "unit" in ledger.dims:
         assert imbalance(settle(by_unit(ledger), scenario.designs)) < 1e-9
     compared = compare(outcome)
-    said = verdicts(comparison_json(compared), scenario.currency)
+    said = verdicts(compared)
     assert all(any(one.startswith(design.name) for one in said) for design in scenario.designs)
     assert np.isfinite(payoff(scenario.designs)["surplus"]).all()
 

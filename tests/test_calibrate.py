@@ -9,7 +9,6 @@ from conftest import alone, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
-from simulator.present.text_check import calibration_table, families_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import compare_families, describe_calibration
@@ -18,6 +17,8 @@ from simulator.costs.families.heavy_tails import GeneralizedBeta2
 from simulator.costs.families.union import FAMILIES
 from simulator.costs.quadrature import Moments
 from simulator.costs.shapes import squared_cv, top_share
+from simulator.present.answers.calibration import families_table
+from simulator.present.answers.calibration import page as calibration_table
 
 GENERAL = ("burr", "gengamma", "gb2")
 TWO_FIGURES = [family for family in CALIBRATED_FAMILIES if family not in GENERAL]

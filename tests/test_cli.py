@@ -52,10 +52,10 @@ def call(*arguments: object) -> tuple[int, str]:
 def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> None:
     code, text = call("run", scenario, "--at-most", 0.2)
     assert code == 0
-    assert "Smallest population at which an overspend above 3% has a chance of at most 20%" in text
-    assert " ± " in text
+    assert "Smallest population with a chance of at most 20% of overspending by more than 3%" in " ".join(text.split())
+    assert " ± " not in text and " ± " in call("run", scenario, "--at-most", 0.2, "--errors")[1]
     assert "self-check against the exact engine" in text
-    assert "200 synthetic populations · seed 4" in text
+    assert "200 simulated years · seed 4" in text
 
 
 def test_run_prints_json_that_is_json(scenario: Path) -> None:
@@ -110,7 +110,7 @@ def test_until_records_why_it_stopped(scenario: Path, tmp_path: Path) -> None:
 
 def test_check_and_calibrate_print_tables_and_json(scenario: Path) -> None:
     code, text = call("check", scenario)
-    assert code == 0 and "Every figure is exact" in text
+    assert code == 0 and "Calculated from the distributions" in text
     code, text = call("check", scenario, "--json")
     assert json.loads(text)["mean"] == pytest.approx(800.0)
     code, text = call("calibrate", "--mean", 952, "--p-user", 0.85, "--top-share", "0.05=0.514")

@@ -21,14 +21,14 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import ROOT
-from simulator.present.asked import Asked
-from simulator.present.kinds import KINDS
-from simulator.present.page import WIDEST
 
 import simulator as sim
 from simulator import stopping
 from simulator.present.cli.demo import main as demo
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES
+from simulator.present.plot_request import PlotRequest
+from simulator.present.tables import WIDEST
 from simulator.present.tidy import LAST
 
 SMALL = """
@@ -183,7 +183,7 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
     assert kept.drop_attrs(deep=False).identical(model.curves.drop_attrs(deep=False))
     assert set(kept.attrs) - set(model.curves.attrs) <= {"currency", "simulator_version"}
     assert call("plot", str(curves), "--kind", "fit-diagnostics", "-o", str(tmp_path / "fit.svg"))[0] == 0
-    assert KINDS["fit-diagnostics"].options(Asked("curves.nc", kept)) == {"currency": "USD"}
+    assert PICTURES["fit-diagnostics"].options(PlotRequest("curves.nc", kept)) == {"currency": "USD"}
     code, _, said = call(*asked, str(folder / "costs.csv"))
     assert code == 2 and "--curves: names the file that is read" in said
 
@@ -295,7 +295,7 @@ MISTAKES = {
     "two at once": ("check SMALL --json --csv -", ["--csv: '-' would print into the JSON"]),
     "over the rows": ("fit COSTS --cost total --out COSTS", ["--out: names the file that is read"]),
     "over the scenario": ("run SMALL --out SMALL", ["--out: names the file that is read"]),
-    "reverse and out": ("stress SMALL --reverse provider --out x.nc", ["--out: does nothing beside --reverse"]),
+    "reverse and out": ("stress SMALL --reverse provider --out x.nc", ["--out: does nothing with --reverse"]),
 }
 
 
@@ -330,10 +330,10 @@ def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
 def test_a_few_populations_are_no_answer(replicates: int, folder: Path) -> None:
     small = str(folder / "small.toml")
     text = " ".join(call("run", small, "--replicates", str(replicates))[1].split())
-    assert f"Only {replicates} synthetic populations were drawn" in text
-    assert "is not estimable" in text and "Smallest population" not in text
+    assert f"Only {replicates} years were simulated" in text
+    assert "cannot be estimated" in text and "Smallest population" not in text
     settled = " ".join(call("settle", small, "--replicates", str(replicates))[1].split())
-    assert "who carries the risk is not estimable" in settled
+    assert "who carries the risk is not available" in settled
     enough = call("run", small, "--replicates", "200")[1]
     assert "Only" not in enough and "Smallest population" in enough
 
@@ -342,7 +342,7 @@ def test_a_few_populations_come_with_a_warning(folder: Path, tmp_path: Path) -> 
     few = tmp_path / "few.toml"
     few.write_text(SMALL.replace("replicates = 120", "replicates = 2"))
     code, text, _ = call("run", str(few))
-    assert code == 0 and "Only 2 synthetic populations were drawn" in text
+    assert code == 0 and "Only 2 years were simulated" in text
 
 
 def test_published_figures_stand_beside_english_scenarios_alone(folder: Path, tmp_path: Path) -> None:

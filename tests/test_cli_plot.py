@@ -13,13 +13,14 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, make
-from simulator.present.asked import Asked, open_any
-from simulator.present.kinds import KINDS
 from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
 from simulator.present.cli.main import main
 from simulator.present.cli.shell import _PICTURES
+from simulator.present.figure import NO_ERROR, SAME_EVERY_YEAR, errors_shown
+from simulator.present.pictures import PICTURES
+from simulator.present.plot_request import PlotRequest, open_any
 from simulator.runs import kept_json
 
 SMALL = {"replicates": 60, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
@@ -60,7 +61,7 @@ NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("kind", "name"), diagonal(list(KINDS), NAMES))
+@pytest.mark.parametrize(("kind", "name"), diagonal(list(PICTURES), NAMES))
 def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     kind: str, name: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -90,7 +91,7 @@ MADE = {
 def test_what_a_file_cannot_give_is_refused_with_what_it_can(file: str, files: dict[str, Path], tmp_path: Path) -> None:
     listed = call(files[file], "--kind", "list")[1].splitlines()
     assert {line.split()[0] for line in listed if MADE[file]} == MADE[file]
-    for kind in set(KINDS) - MADE[file]:
+    for kind in set(PICTURES) - MADE[file]:
         code, said = call(files[file], "--kind", kind, "-o", tmp_path / "a.png")
         assert code == 2 and len(said.splitlines()) == 1 and not list(tmp_path.iterdir()), said
         instead = said.rpartition("; ")[2].strip().removeprefix("or draw ")
@@ -160,11 +161,11 @@ def test_the_figures_are_told_as_json_and_csv(files: dict[str, Path], tmp_path: 
 IDLE = {"members": 500, "threshold": 5_000.0, "margin": 0.02, "at_most": 0.1, "design": "full risk"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PICTURES)
 def test_an_option_that_does_nothing_is_refused(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
     for name, value in IDLE.items():
         option = f"--{name.replace('_', '-')}"
-        if name not in KINDS[kind].takes:
+        if name not in PICTURES[kind].takes:
             code, said = call(files["run"], "--kind", kind, "-o", tmp_path / "a.png", option, value)
             assert code == 2 and f"{option}: does nothing for {kind}" in said
     assert not list(tmp_path.iterdir())
@@ -216,8 +217,8 @@ def test_twelve_parties_with_long_names_stay_legible(kind: str, tmp_path: Path) 
     ]
     full = make(simulation=SMALL, designs=designs, stresses=STRESSES)
     sim.save(sim.simulate(full, progress=False), tmp_path / "twelve.nc")
-    one = Asked("twelve.nc", open_any(str(tmp_path / "twelve.nc")))
-    axes = KINDS[kind].draw(KINDS[kind].make(one), one)  # a warning of matplotlib's is an error here
+    one = PlotRequest("twelve.nc", open_any(str(tmp_path / "twelve.nc")))
+    axes = PICTURES[kind].draw(PICTURES[kind].make(one), one)  # a warning of matplotlib's is an error here
     assert not overlaps(axes)
     assert max(len(line) for text in axes.texts for line in text.get_text().splitlines()) < 200
     assert all(len(label.get_text()) <= 46 for label in axes.get_yticklabels())
@@ -231,14 +232,24 @@ def test_a_percentile_threshold_is_no_money(tmp_path: Path) -> None:
     assert "excess above percentile 95" in found["step"].values
 
 
-def test_money_beside_a_row_is_rounded_to_its_error_or_as_drawn(files: dict[str, Path]) -> None:
-    one = Asked("run.nc", open_any(str(files["run"])))
-    axes = KINDS["who-bears"].draw(KINDS["who-bears"].make(one), one)
-    told = [text.get_text() for text in axes.texts if "£" in text.get_text()]
-    pairs = [text.split(" ± ") for text in told if "±" in text]
+def test_money_beside_a_row_has_the_digits_that_its_error_supports(files: dict[str, Path]) -> None:
+    one = PlotRequest("run.nc", open_any(str(files["run"])))
+    shown = PICTURES["who-bears"].make(one)
+
+    def told() -> list[str]:
+        axes = PICTURES["who-bears"].draw(shown, one)
+        plt.close("all")
+        return [text.get_text() for text in axes.texts if "£" in text.get_text()]
+
+    with errors_shown():
+        of_errors = told()
+    pairs = [text.split(" ± ") for text in of_errors if "±" in text]
     assert pairs and all(_decimals(value) == _decimals(error) for value, error in pairs)
-    assert all(text.endswith(("as drawn", "exactly")) for text in told if "±" not in text)
-    plt.close("all")
+    assert all(text.endswith((f"({NO_ERROR})", f"({SAME_EVERY_YEAR})")) for text in of_errors if "±" not in text)
+    plain = told()
+    assert len(plain) == len(of_errors) and not any("±" in text or "(" in text for text in plain)
+    assert all(_decimals(text) <= _decimals(value) for text, value in zip(plain, (t.split(" ")[0] for t in of_errors),
+                                                                         strict=True))  # fmt: skip
 
 
 def _decimals(told: str) -> int:
@@ -247,8 +258,8 @@ def _decimals(told: str) -> int:
 
 def test_list_shows_every_kind_and_its_files() -> None:
     code, said = call("--kind", "list")
-    assert code == 0 and len(said.strip().splitlines()) == len(KINDS)
-    assert all(f"{kind.name} " in said and kind.question in said and kind.files in said for kind in KINDS.values())
+    assert code == 0 and len(said.strip().splitlines()) == len(PICTURES)
+    assert all(f"{kind.name} " in said and kind.question in said and kind.files in said for kind in PICTURES.values())
 
 
 def test_the_design_asked_for_is_drawn(files: dict[str, Path], tmp_path: Path) -> None:
@@ -334,8 +345,8 @@ def test_real_rows_are_drawn_from_the_shell_and_said_to_be_real(tmp_path: Path) 
     ratio = rows[rows["figure"] == "ratio"].set_index("practice")["value"]
     together = (8.1e6 + 10.9e6 + 9.9e6) / 25_500
     assert ratio["Riverside"] == pytest.approx(1_800 / together) and len(ratio) == 3
-    asked = Asked(str(tmp_path / "asked.toml"), xr.Dataset(), actuals=str(tmp_path / "rows.csv"))
-    words = drawn_words(KINDS["funnel"].draw(KINDS["funnel"].make(asked), asked))
+    asked = PlotRequest(str(tmp_path / "asked.toml"), xr.Dataset(), actuals=str(tmp_path / "rows.csv"))
+    words = drawn_words(PICTURES["funnel"].draw(PICTURES["funnel"].make(asked), asked))
     assert "Real rows: each practice" in words and "imulated" not in words and "Beyond the widest: " in words
     assert "Riverside" in words
 

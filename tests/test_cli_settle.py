@@ -31,7 +31,8 @@ def test_the_table_has_a_verdict_errors_and_the_imbalance() -> None:
     code, text = call(WHITTINGTON, "--replicates", 60)
     assert code == 0
     told = " ".join(text.split())
-    assert "of the risk" in told and " ± " in told and "Largest imbalance" in told
+    assert "of the risk (average result " in told and "Largest imbalance" in told and " ± " not in told
+    assert " ± " in call(WHITTINGTON, "--replicates", 60, "--errors")[1]
 
 
 def test_json_has_imbalance_and_rows_with_errors() -> None:
@@ -65,7 +66,7 @@ def test_out_is_the_outcome(tmp_path: Path) -> None:
 def test_payoff_needs_no_draws_and_draws_a_picture(tmp_path: Path) -> None:
     plot = tmp_path / "payoff.png"
     code, text = call(WHITTINGTON, "--payoff", "--plot", plot)
-    assert code == 0 and "Exact: no draws" in text and "100%" in text
+    assert code == 0 and "Calculated without simulation" in text and "100%" in text
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import KINDS, RARE, alone, make
 from scipy import integrate, optimize, stats
-from simulator.present.text_check import check_table
 
 import simulator as sim
 from simulator.analysis.statistics.describe import PUBLISHED_R_SQUARED
+from simulator.present.answers.description import page as check_table
 
 THRESHOLDS = {"thresholds": [25_000.0, 50_000.0, 100_000.0, 250_000.0, math.inf]}
 
@@ -240,6 +240,6 @@ def test_table_says_it_in_words_first_and_in_columns():
     rows = lines[head : head + 7]
     assert rows[1] == "─" * len(rows[0])
     assert {len(row) for row in rows} == {len(rows[0])}
-    assert shown.split("\n\n")[-1].startswith("Every figure is exact")
+    assert shown.split("\n\n")[-1].startswith("Calculated from the distributions, without simulation")
     assert "GBP" in shown.split("\n\n")[-1]
     assert PUBLISHED_R_SQUARED == {"age and sex": 0.037, "diagnoses": 0.12}

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import ROOT, make
 from scipy import stats
-from simulator.present.text_answers import power_report
 
 import simulator as sim
 from simulator.analysis.designs.detection import detection
 from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import Design
+from simulator.present.answers.detection import page as power_report
 from simulator.settlement.actuals import load_designs
 from simulator.stresses import MeanCost
 

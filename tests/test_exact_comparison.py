@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, make
-from simulator.present.text_settle import comparison_report
-from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import Design
+from simulator.present.answers.comparison import page as comparison_report
+from simulator.present.answers.comparison import verdicts
 from simulator.present.cli.main import main
-from simulator.settlement.compare import comparison_json
+from simulator.present.figure import NO_ERROR, errors_shown
 
 INF = math.inf
 MEASURE = {"name": "m", "target": 1.0, "minimum": 0.0, "mean": 0.4, "sd": 0.1}
@@ -74,19 +74,21 @@ def test_the_draws_check_it(compared, outcome):
 
 
 def test_the_exact_figure_leads_in_words_and_tables(compared, ledger):
-    told = comparison_json(compared)
-    full, shared, drawn = verdicts(told, "GBP")
-    assert "(expects £0 exactly, loses in" in full and "exactly, loses in" in shared and " ± " in drawn
-    assert "exactly" not in drawn.partition("expects ")[2].partition(", loses")[0]
-    page = comparison_report(told, "t", "GBP", compared.attrs)
+    with errors_shown():
+        full, shared, drawn = verdicts(compared)
+        page = comparison_report(compared)
+    assert f"(average result £0 ({NO_ERROR}); " in full and f"({NO_ERROR}); a loss in" in shared and " ± " in drawn
+    assert NO_ERROR not in drawn.partition("average result ")[2].partition("; ")[0]
     tables = {part.title: part for part in page.parts if hasattr(part, "head")}
     first = tables["full risk"]
-    assert first.head[1:3] == ["expected surplus", "as simulated"]
+    assert first.head[1:3] == ["average result", "simulated"]
     provider = next(row for row in first.rows if row[0] == "provider")
-    assert provider[1] == "£0 exactly" and " ± " in provider[2]
-    assert tables["drawn quality"].head[1:3] == ["expected surplus", "sd"]
-    plain = comparison_json(sim.compare(sim.settle(ledger, (FULL,))))
-    assert "exactly" not in verdicts(plain, "GBP")[0]  # the control: what was not asked for is not told
+    assert str(provider[1]) == f"£0 ({NO_ERROR})" and " ± " in str(provider[2])
+    assert (provider[1].basis, provider[2].basis) == ("exact", "drawn")
+    assert tables["drawn quality"].head[1:3] == ["average result", "standard deviation"]
+    with errors_shown():
+        plain = verdicts(sim.compare(sim.settle(ledger, (FULL,))))
+    assert NO_ERROR not in plain[0]  # the control: what was not asked for is not told
 
 
 @pytest.mark.heavy

@@ -96,7 +96,7 @@ def test_an_empty_name_is_refused_and_not_passed_over(option):
     found = CliRunner().invoke(main, ["run", SCENARIO, "--replicates", "10", option, ""])
     assert (found.exit_code, found.output) == (
         2,
-        f"simulator: {option}: names no file; give it a name, or leave it away\n",
+        f"simulator: {option}: names no file; give it a name, or omit it\n",
     )
 
 

@@ -21,13 +21,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from simulator.present.cli.fit import fit as verb
-from simulator.present.text_fit import as_json, fit_report
 
 import simulator as sim
 from simulator.errors import SimulatorError
 from simulator.fitting.disclose.disclosure import check_smallest
 from simulator.fitting.fit import FittedModel, fit
+from simulator.present.answers.fit import as_json
+from simulator.present.answers.fit import page as fit_report
+from simulator.present.cli.verbs.fit import fit as verb
 from simulator.present.plots.fit_diagnostics import fit_diagnostics
 
 ID = "ZQXJ8841773"

@@ -13,8 +13,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import diagonal
-from simulator.present.cli.fit import fit as verb
-from simulator.present.text_fit import as_json, fit_report, verdicts
 
 import simulator as sim
 from simulator.costs.model_file import read_model
@@ -23,6 +21,9 @@ from simulator.errors import SimulatorError
 from simulator.fitting import parameter_sets
 from simulator.fitting.fit import FittedModel, fit, fit_bands, model_population
 from simulator.fitting.measures import People
+from simulator.present.answers.fit import as_json, verdicts
+from simulator.present.answers.fit import page as fit_report
+from simulator.present.cli.verbs.fit import fit as verb
 
 
 def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
@@ -239,7 +240,7 @@ def test_bands_give_back_what_they_tell_and_nearly_what_they_do_not() -> None:
         top = np.sort(costs)[-round(q * costs.size) :].sum() / costs.sum()
         assert people.top_share(q) == pytest.approx(top, rel=0.06)
     silent = found.goodness["observed"].sel(segment="everybody", measure=["sd", "cv"])
-    assert np.isnan(silent).all() and "not told" in str(fit_report(found))
+    assert np.isnan(silent).all() and "suppressed" in str(fit_report(found))
     assert found.scenario(sizes=[500], replicates=50, thresholds=[25_000.0]).currency == "GBP"
 
 

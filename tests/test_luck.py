@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, make
 from scipy import stats
-from simulator.present.cli.answers import luck as luck_verb
-from simulator.present.text_answers import luck_report
 
 import simulator as sim
 from simulator.analysis.luck.luck import luck, without_shocks
+from simulator.present.answers.luck import page as luck_report
+from simulator.present.cli.verbs.luck import luck as luck_verb
 
 PLAIN = make()
 SHOCKED = make(shocks=[{"name": "prices", "cv": 0.04}])

@@ -9,8 +9,6 @@ import pytest
 from click.testing import CliRunner
 from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
 from features import toml_of
-from simulator.present.asked import Asked, open_any
-from simulator.present.kinds import KINDS, drawable
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
@@ -19,6 +17,8 @@ from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
 from simulator.ledger import by_unit
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES, drawable
+from simulator.present.plot_request import PlotRequest, open_any
 from simulator.stresses import Epidemic, Inflation, NewTreatment, Prevalence, Stress, UpCoding
 
 OWN = [
@@ -299,17 +299,20 @@ def written(folder, *designs, **changes):
     return str(scenario), str(ledger)
 
 
+LEFT_OUT = "Left out because they have no threshold of their own: swept."
+
+
 @pytest.mark.heavy
 def test_one_swept_design_leaves_the_others_to_be_stressed(tmp_path):
     scenario, _ = written(tmp_path, SWEPT, {"name": "full risk"})
     done = CliRunner().invoke(main, ["stress", scenario])
     assert done.exit_code == 0 and "full risk" in done.stdout
-    assert "Left out, for want of a threshold of their own: swept." in done.stdout
+    assert LEFT_OUT in done.stdout
     sized = CliRunner().invoke(
         main,
         ["size", scenario, "--statistic", "p_loss", "--loss-over", "0.1", "--largest", "900"],
     )
-    assert sized.exit_code == 0 and "Left out, for want of a threshold of their own: swept." in sized.stdout
+    assert sized.exit_code == 0 and LEFT_OUT in sized.stdout
     reverse = CliRunner().invoke(main, ["stress", scenario, "--reverse", "provider"])
     assert reverse.exit_code == 0 and "full risk" in reverse.stdout
 
@@ -318,7 +321,7 @@ def test_swept_designs_alone_are_refused_in_one_sentence(tmp_path):
     scenario, ledger = written(tmp_path, SWEPT)
     done = CliRunner().invoke(main, ["stress", scenario])
     assert done.exit_code == 2 and "has no threshold of its own" in done.stderr
-    named = drawable(Asked(ledger, open_any(ledger)))
+    named = drawable(PlotRequest(ledger, open_any(ledger)))
     assert not {"stress-heat-map", "layer-waterfall"} & set(named) and "who-bears" in named
 
 
@@ -340,15 +343,15 @@ OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)
-    asked = Asked(ledger, open_any(ledger))
+    asked = PlotRequest(ledger, open_any(ledger))
     for name in OF_DESIGNS & set(drawable(asked)):
-        assert len(KINDS[name].figures(KINDS[name].make(asked))), name
+        assert len(PICTURES[name].figures(PICTURES[name].make(asked))), name
 
 
 def test_the_waterfall_is_of_the_first_design_that_has_a_threshold(tmp_path):
     _, ledger = written(tmp_path, SWEPT, {"name": "full risk"})
-    asked = Asked(ledger, open_any(ledger))
-    assert KINDS["layer-waterfall"].make(asked).attrs["design"] == "full risk"
+    asked = PlotRequest(ledger, open_any(ledger))
+    assert PICTURES["layer-waterfall"].make(asked).attrs["design"] == "full risk"
     refused = CliRunner().invoke(
         main, ["plot", ledger, "--kind", "layer-waterfall", "--design", "swept", "-o", str(tmp_path / "p.png")]
     )
@@ -363,6 +366,6 @@ def test_a_run_of_observed_costs_is_settled_and_drawn_by_its_designs(tmp_path):
     _, ledger = written(tmp_path, *designs, population={"segments": segments})
     settled = CliRunner().invoke(main, ["settle", ledger])
     assert settled.exit_code == 0 and "by need" in settled.stdout
-    named = drawable(Asked(ledger, open_any(ledger)))
+    named = drawable(PlotRequest(ledger, open_any(ledger)))
     assert {"who-bears", "layer-waterfall"} <= set(named)
     assert not {"payoff-diagram", "stress-heat-map", "risk-split"} & set(named)  # these need the law

@@ -8,10 +8,10 @@ import re
 import pytest
 import xarray as xr
 from conftest import make
-from simulator.present.page import Code, Page, Table
 
 import simulator as sim
-from simulator.analysis.size.viable import viable_terms
+from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money
+from simulator.present.tables import Code, Page, Table
 from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
@@ -58,6 +58,47 @@ def test_html_and_text_tell_the_same_cells() -> None:
         assert word in page.text() and word in page._repr_html_()
 
 
+# ── columns apart, and records ───────────────────────────────────────────────────────────────────
+
+SETTLED = Table(
+    ["party", "result", "chance", "expected", "rule"],
+    [
+        ["payer", amount(1_234.5, 6.7, "GBP"), chance(0.0, 0.0, (0.0, 0.0037)), exact_share(0.2), "cap"],
+        ["trust", amount(-50.0, 0.0, "GBP"), chance(0.25, 0.02, (0.21, 0.29)), exact_share(0.8), None],
+    ],
+)
+
+
+def test_errors_and_ends_of_intervals_have_columns_of_their_own() -> None:
+    apart = SETTLED.apart()
+    ends = ["chance: 95% lower", "chance: 95% upper"]
+    assert apart.head == ["party", "result", "result: ± s.e.", "chance", "chance: ± s.e.", *ends, "expected", "rule"]
+    payer, trust = ([getattr(cell, "value", cell) for cell in row] for row in apart.rows)
+    assert payer == ["payer", 1_234.5, 6.7, 0.0, None, 0.0, 0.0037, 0.2, "cap"]  # no error is known of what is alike
+    assert trust == ["trust", -50.0, None, 0.25, 0.02, 0.21, 0.29, 0.8, None]
+    assert all(row[2] is None or row[2].unit == "GBP" for row in apart.rows)
+    assert apart.apart().head[:3] == ["party", "result", "result: ± s.e."]
+    assert Table(["a"], [["x"]]).apart().head == ["a"] and Table(["a", "b"], []).apart().head == ["a", "b"]
+
+
+def test_each_figure_is_a_record_with_all_that_it_has() -> None:
+    records = SETTLED.records()
+    assert [(one["party"], one["figure"]) for one in records] == [
+        (party, figure) for party in ("payer", "trust") for figure in ("result", "chance", "expected")
+    ]
+    first, bound, exact = records[:3]
+    assert (first["value"], first["error"], first["unit"], first["basis"]) == (1_234.5, 6.7, "GBP", "drawn")
+    assert math.isnan(first["lower"]) and (bound["lower"], bound["upper"]) == (0.0, 0.0037)
+    assert (exact["value"], exact["error"], exact["basis"]) == (0.2, 0.0, "exact")
+    assert Table(["a"], [["x"]]).records() == []
+
+
+def test_a_mark_and_what_is_beside_a_figure_are_shown_with_it() -> None:
+    cell = money(25_000.0, "GBP").marked(" ▪")
+    assert Table(["a", "b"], [["x", cell]]).lines()[-1] == "x  £25k ▪" and cell.text == "£25k"
+    assert "£25k ▪" in Table(["a", "b"], [["x", cell]]).html() and cell.marked("") == money(25_000.0, "GBP")
+
+
 # ── terms ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -88,12 +129,14 @@ def test_a_long_list_of_numbers_is_counted_and_not_shown() -> None:
 
 
 @pytest.mark.heavy
-def test_a_summary_is_shown_with_its_errors() -> None:
+def test_a_summary_is_shown_with_its_errors_where_they_are_asked_for() -> None:
     scenario = make(simulation={"replicates": 400, "population_sizes": [100, 250]})
     ledger = sim.simulate(scenario, progress=False)
-    page = sim.table(sim.summarise(ledger, scenario=scenario))
-    assert " ± " in str(page) and " ± " in page._repr_html_() and "needs" in str(page)
-    assert "(exact)" in str(sim.table(sim.exact(scenario)))
+    summary = sim.summarise(ledger, scenario=scenario)
+    page, plain = sim.table(summary, errors=True), sim.table(summary)
+    assert " ± " in str(page) and " ± " in page._repr_html_() and ERRORS_NOTE in str(page)
+    assert "±" not in str(plain) and DIGITS_NOTE in str(plain) and "are enough" in str(plain)
+    assert "Calculated without simulation" in str(sim.table(sim.exact(scenario)))
     with pytest.raises(sim.SimulatorError, match="holds draws"):
         sim.table(ledger)
     with pytest.raises(sim.SimulatorError, match="margin"):
@@ -105,12 +148,12 @@ def test_every_other_answer_has_its_page() -> None:
     scenario = make(simulation={"replicates": 200, "population_sizes": [100, 250]})
     outcome = sim.settle(sim.simulate(scenario, progress=False), sim.Design(name="full risk"))
     told = {
-        "of the risk": sim.compare(outcome),
+        "carries": sim.compare(outcome),
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
-        "viable": viable_terms(scenario, 5_000),
+        "need a margin of": sim.viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
-        "Least risk is left by: cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
-        "passed in 5% of years": sim.beside_published(scenario),
+        "cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
+        "exceeded in 5% of years": sim.beside_published(scenario),
         "luck is": sim.variance_by_source(scenario),
         "at a cost of 110%": sim.payoff(sim.Design(name="full risk")),
         "costs £": sim.describe(scenario),

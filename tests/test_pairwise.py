@@ -17,14 +17,14 @@ import pytest
 from click.testing import CliRunner
 from covering import all_meetings, covering, meetings
 from features import halved, in_quarters, names, raw_of, scenario_of, toml_of, turned
-from simulator.present.asked import Asked, open_any
-from simulator.present.kinds import KINDS, drawable
 
 import simulator as sim
 from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import with_reference
 from simulator.ledger import fingerprint
 from simulator.present.cli.main import main
+from simulator.present.pictures import PICTURES, drawable
+from simulator.present.plot_request import PlotRequest, open_any
 
 NEEDED = {
     "percentiles by segment beside a rare service": "an event has no segment whose percentile it could meet",
@@ -77,9 +77,9 @@ def pictures(folder):
     """Every picture that a file is said to hold can be made of it, and has figures."""
     for file in ("n.nc", "t.nc"):
         if (folder / file).exists():
-            asked = Asked(str(folder / file), open_any(str(folder / file)))
+            asked = PlotRequest(str(folder / file), open_any(str(folder / file)))
             for name in set(drawable(asked)) - (DEAR if file == "n.nc" else set()):
-                assert len(KINDS[name].figures(KINDS[name].make(asked))), name
+                assert len(PICTURES[name].figures(PICTURES[name].make(asked))), name
 
 
 # ── relations ────────────────────────────────────────────────────────────────────────────────────

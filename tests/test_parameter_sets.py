@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from simulator.present.text_check import check_table
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of
@@ -24,6 +23,7 @@ from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
 from simulator.fitting.fit import FittedModel, fit
 from simulator.ledger import by_unit, fingerprint
+from simulator.present.answers.description import page as check_table
 from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend, heads, scenario_of
 from simulator.scenario import scenario_from

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, UNITS, make
 from ladders import LADDER, settled
-from simulator.present.text_settle import payoff_report
 
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.errors import SimulatorError
+from simulator.present.answers.payoff import page as payoff_report
 from simulator.settlement.payoff import EXPECTED, payoff
 from simulator.settlement.populations import Populations
 from simulator.settlement.settle import settle
@@ -274,7 +274,7 @@ def test_the_payoff_page_has_a_column_for_what_nobody_bears_where_there_is_any()
     )
     table = next(part for part in fixed.parts if not isinstance(part, str))
     assert table.head[-1] == "nobody here" and ["110%", "−6.00%", "−4.00%"] in [
-        [row[0], *row[-2:]] for row in table.rows
+        [str(cell) for cell in (row[0], *row[-2:])] for row in table.rows
     ]
     assert "nobody here −4.00%" in fixed.verdict[0] and "each row adds up" in fixed.parts[-1]
     assert "nobody" not in str(free)
@@ -287,5 +287,5 @@ def test_the_page_has_a_row_for_either_side_of_a_gate_and_none_for_another_desig
     labels = [row[0] for row in first.rows]
     assert labels.index("just above 97.63%") == labels.index("97.63%") + 1
     assert labels.index("just below 101.11%") == labels.index("101.11%") - 1
-    assert {row[0]: row[1] for row in first.rows}["just above 97.63%"] == "0.00%"
+    assert {row[0]: str(row[1]) for row in first.rows}["just above 97.63%"] == "0.00%"
     assert [row[0] for row in second.rows] == [f"{ratio}%" for ratio in range(90, 111, 2)]

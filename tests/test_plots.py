@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,10 +20,12 @@ from conftest import LOGNORMAL, make
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from simulator.present.kinds import kind_of
+from printed import agrees
 
 import simulator as sim
 from simulator.errors import SimulatorWarning
+from simulator.present.figure import percent
+from simulator.present.pictures import picture_named
 from simulator.present.plots import colours, fonts
 from simulator.present.plots.names import one_in
 from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure
@@ -176,12 +179,12 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
     told = said(axes)
     if name != "fit_diagnostics":
         assert f"scenario {shown[name].attrs['scenario_id'][:8]}" in told
-        assert "synthetic population" in told or "exact: no draws" in told
-        assert "seed 20170401" in told or "exact: no draws" in told
+        assert "simulated year" in told or "calculated without simulation" in told
+        assert "seed 20170401" in told or "calculated without simulation" in told
     assert "simulator 0" in told
     if name == "fit_diagnostics":
         assert "fitted to 12,340 rows · seed 7 · simulator 0.1.0" in told
-    assert any(word in told for word in ("95%", "exact", "standard error"))
+    assert any(word in told for word in ("95%", "exact", "without simulation", "imulation error", "imulated"))
 
 
 @pytest.mark.heavy
@@ -322,7 +325,7 @@ def test_variance_by_size_draws_figures_bands_and_the_exact_curve(summary: xr.Da
     at = np.isin(np.asarray(exact.get_xdata()), [500, 10_000])
     wanted = (last["exact_sd"] / last["exact_mean"]).sel(population_size=[500, 10_000])
     np.testing.assert_allclose(np.asarray(exact.get_ydata())[at], wanted, rtol=1e-6)
-    assert "cap £5k" in said(ax) and "200 synthetic populations" in said(ax)
+    assert "cap £5,000" in said(ax) and "200 simulated years" in said(ax)
 
 
 def test_without_a_curve_the_exact_figures_are_joined(summary: xr.Dataset) -> None:
@@ -363,8 +366,8 @@ def test_the_line_of_the_heat_map_stands_where_the_chance_is_the_target() -> Non
     np.testing.assert_allclose(found["minimum_population"].values, [[10_000, 100_000]])
     ax = sim.plots.heat_map(made.assign(found))
     np.testing.assert_allclose(contour(ax), [[1.5, 0.0], [1.5, 0.2], [2.5, 1.2], [2.5, 2.0]])
-    told = [text.get_text() for text in ax.texts if "±" in text.get_text() and len(text.get_text()) < 12]
-    assert sorted(told) == ["1.0±1.0", "20.0±1.0", "20.0±1.0", "30.0±1.0", "5.0±1.0", "5.0±1.0"]
+    told = [text.get_text() for text in ax.texts if re.fullmatch(r"[\d.]+%", text.get_text())]
+    assert sorted(told) == ["1%", "20%", "20%", "30%", "5%", "5%"]  # the error is one of a hundred: no more digits
     assert "5%: to the right is large enough" in said(ax) and "95% intervals" in said(ax)
     (bars,) = [each for each in ax.collections if each.get_label() != "mesh" and hasattr(each, "get_segments")]
     low, high = bars.get_segments()[0][:, 0]
@@ -398,10 +401,10 @@ def test_an_exact_answer_has_a_heat_map_lines_and_targets_without_errors(
 ) -> None:
     answer = sim.exact(calm)
     ax = sim.plots.variance_by_size(answer.assign(sim.exact_curve(calm)))
-    assert len(ax.lines) == MOST_SERIES and not ax.collections and "nothing was drawn" in said(ax)
+    assert len(ax.lines) == MOST_SERIES and not ax.collections and "Calculated without simulation" in said(ax)
     least = sim.minimum_by_target(answer, (0.2,), margin=0.05)
     ax = sim.plots.heat_map(answer.assign(least))
-    assert "exact" in said(ax) and "±" not in said(ax)
+    assert "calculated without simulation" in said(ax) and "±" not in said(ax)
     value, (low, high) = (least[name].values[0, -1] for name in ("minimum_population", "minimum_population_interval"))
     sizes = answer["population_size"].values
     assert low in sizes and high in sizes and low < value < high
@@ -425,7 +428,7 @@ def test_the_smallest_population_stands_beside_the_exact_one(shown: dict[str, xr
     assert len(rings) > 1 and len(exact) > 1
     never = answer.copy()
     never["systematic_alone"] = xr.full_like(answer["systematic_alone"], 0.31)
-    assert "none is enough: 31% for ever, exactly" in said(sim.plots.minimum_population(never))
+    assert "none is enough: 31% however many" in said(sim.plots.minimum_population(never))
 
 
 def test_minimum_by_target_draws_what_lies_inside(shown: dict[str, xr.Dataset]) -> None:
@@ -518,7 +521,7 @@ def test_units_with_mixes_of_their_own_have_bars_of_their_own() -> None:
 
 def test_no_exclusion_has_no_bars_and_is_no_cap(summary: xr.Dataset) -> None:
     labels = [label.get_text() for label in sim.plots.threshold_effect(summary).get_yticklabels()]
-    assert labels == ["cap £5k", "cap £10k", "cap £20k", "cap £40k"]
+    assert labels == ["cap £5,000", "cap £10k", "cap £20k", "cap £40k"]
 
 
 @pytest.mark.heavy
@@ -569,17 +572,17 @@ def test_a_payoff_says_what_nobody_bears_whose_line_it_is_and_where_it_is_from()
     scenario = make(title="a place")
     told = said(sim.plots.payoff_diagram(sim.payoff(half, scenario=scenario)))
     assert "payer = trust −3%" in told and "half · a place" in told
-    assert "At 110%, 4% of the budget is borne by nobody" in told
-    assert told.lower().count("no draws") == 1 and f"scenario {scenario.scenario_id[:8]}" in told
+    assert "At 110%, 4% of the budget is carried by nobody" in told
+    assert told.lower().count("without simulation") == 1 and f"scenario {scenario.scenario_id[:8]}" in told
     parties[1].pop("variable_share")
     whole = sim.Design.model_validate({"name": "whole", "parties": parties})
-    assert "borne by nobody" not in said(sim.plots.payoff_diagram(sim.payoff(whole, scenario=scenario)))
+    assert "carried by nobody" not in said(sim.plots.payoff_diagram(sim.payoff(whole, scenario=scenario)))
 
 
 def test_the_waterfall_names_the_colours_that_occur_and_minus_where_it_is_one(shown: dict[str, xr.Dataset]) -> None:
     answer = shown["layer_waterfall"].copy(deep=True)
     whole = float(answer["amount"].isel(year=0, step=0))
-    for amount, colour, other, share in ((-0.0003, "plum", "orange", "−0.03%"), (0.4, "orange", "plum", "40.0%")):
+    for amount, colour, other, share in ((-0.0003, "purple", "orange", "−0.03%"), (0.4, "orange", "purple", "40.0%")):
         answer["amount"][{"step": np.flatnonzero(answer["kind"] != "part")[1:]}] = amount * whole
         told = said(sim.plots.layer_waterfall(answer))
         assert f"{colour}: " in told and f"{other}: " not in told and f"· {share}" in told
@@ -600,7 +603,7 @@ def test_figures_of_one_picture_have_one_form(shown: dict[str, xr.Dataset]) -> N
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "fit_diagnostics"])
 def test_a_picture_asks_what_the_list_says_that_it_asks(name: str, shown: dict[str, xr.Dataset]) -> None:
-    assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == kind_of(name).question
+    assert " ".join(drawn(name, shown[name])[0].get_title(loc="left").split()) == picture_named(name).question
 
 
 def test_who_bears_draws_both_years(shown: dict[str, xr.Dataset]) -> None:
@@ -649,7 +652,9 @@ def test_cells_of_the_stress_map_tell_the_change(shown: dict[str, xr.Dataset]) -
     answer = shown["stress_heat_map"]
     told = said(sim.plots.stress_heat_map(answer))
     cell = answer.sel(stress="prices", design="full risk", party="hospital")
-    assert f"−{abs(100 * float(cell['surplus_difference_share'])):.2f}" in told
+    value, error = (float(cell[f"surplus_difference_share{end}"]) for end in ("", "_se"))
+    shown_there = percent(value, error, sign=True, most=2).brief
+    assert value < 0 and agrees(shown_there, value, error, least=1e-4) and shown_there in told
 
 
 def test_dollars_are_money_not_mathematics() -> None:
@@ -705,7 +710,7 @@ def test_another_dataset_is_refused_with_what_is_needed(name):
 def test_the_two_shares_of_variance_are_told_apart(summary: xr.Dataset, scenario: sim.Scenario) -> None:
     one_persons = str(sim.table(sim.describe(scenario)))
     of_the_total = str(sim.table(summary))
-    assert "one person's" in " ".join(one_persons.split()) and "variance of their total removed" in of_the_total
+    assert "one person's" in " ".join(one_persons.split()) and "year-to-year variance removed" in of_the_total
     told = said(sim.plots.threshold_effect(summary))
     assert "of the total's variance" in told and "not of one person's cost" in told
 

@@ -17,10 +17,10 @@ from conftest import diagonal
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
-from simulator.present.kinds import KINDS
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
+from simulator.present.pictures import PICTURES
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
 
@@ -186,7 +186,7 @@ def test_seven_segments_have_four_series_and_the_others_are_named(curves_of: dic
     assert [to_hex(line.get_color()).upper() for line in axes.lines if line.get_linestyle() != "None"] == list(SERIES)
     assert len({line.get_marker() for line in axes.lines if line.get_linestyle() == "None"}) == 4
     told = said(axes)
-    assert "Not drawn: need level 1, in their own homes; need level 3" in told and "everybody" in told
+    assert "Not shown: need level 1, in their own homes; need level 3" in told and "everybody" in told
 
 
 @pytest.mark.heavy
@@ -206,7 +206,7 @@ def test_a_long_name_keeps_both_its_ends() -> None:
 
 
 def test_the_numbers_of_the_picture_hold_the_errors() -> None:
-    table = KINDS["fit-diagnostics"].figures(fitted())
+    table = PICTURES["fit-diagnostics"].figures(fitted())
     drawn = table[table["figure"].isin([f"observed_{what}" for what in PANELS.values()])]
     assert drawn["figure"].nunique() == len(PANELS) and (drawn["error"] > 0).any()
     one = table[(table["figure"] == "observed_p_above") & (table["segment"] == "mild")]

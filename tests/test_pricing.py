@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import LOGNORMAL, RARE, SHOCKS, alone, make
 from scipy import stats
-from simulator.present.text_answers import price_report
 
 import simulator as sim
 from simulator.analysis.designs.pricing import compare_rules, fair_price
 from simulator.contracts.exclusion import Banded, Step
+from simulator.present.answers.fair_price import page as price_report
 
 BOOK = make(simulation={"population_sizes": [2_000], "replicates": 4_000}, shocks=SHOCKS[:1])
 
@@ -120,7 +120,7 @@ def test_a_rule_that_cannot_remove_as_much_is_told_as_nan():
 
 def test_the_price_is_told_in_a_table():
     shown = str(price_report(fair_price(make(), 5_000)))
-    assert "£5k" in shown and "£20k" in shown and "none" in shown
+    assert "£5,000" in shown and "£20k" in shown and "none" in shown
     assert "a pool of 5,000" in shown
 
 

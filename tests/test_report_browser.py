@@ -14,12 +14,13 @@ import matplotlib
 import pytest
 import xarray as xr
 from conftest import make
-from simulator.present.report.names import figure
 
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import with_reference
+from simulator.present.answers.comparison import Party
 from simulator.present.report import gather, write_html
+from simulator.present.report.sections import figure
 
 matplotlib.use("Agg")
 
@@ -130,22 +131,22 @@ def test_each_slider_moves_by_keyboard_to_the_datasets_figures(opened: Opened, l
 def shows(page: Any, summary: xr.Dataset, compared: xr.Dataset, at: dict[str, int]) -> None:
     """The page shows the figures of the Datasets at these places of the sliders."""
     cell = summary.isel(population_size=at["population"], threshold=at["threshold"]).sel(quantile_level=0.95)
-    assert text(page, ".told strong") == figure(cell.isel(margin=at["margin"]), "p_overspend", "GBP")
+    assert text(page, ".told strong") == str(figure(cell.isel(margin=at["margin"]), "p_overspend", "GBP"))
     size = f"{int(summary['population_size'][at['population']]):,} people"
-    rule = ("cap £5k", "cap £20k", "no exclusion")[at["threshold"]]
+    rule = ("cap £5,000", "cap £20k", "no exclusion")[at["threshold"]]
     assert text(page, ".told").startswith(f"Among {size} ({rule})")
     assert page.get_attribute("#control-population", "aria-valuetext") == size
     shown = page.eval_on_selector_all("[data-figure]", "cells => cells.map(cell => cell.textContent)")
-    assert shown[1:] == [figure(cell, name, "GBP") for name in ("mean_cost", "cv", "tvar")]
+    assert shown[1:] == [str(figure(cell, name, "GBP")) for name in ("mean_cost", "cv", "tvar")]
     chosen = compared.isel(population_size=at["population"], threshold=at["threshold"], design=at["design"])
     rows = page.eval_on_selector_all(
         "#parties tbody tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
     )
     assert len(rows) == 2
     for party, *figures in rows:
-        names = ("expected_surplus", "sd_surplus", "worst_surplus", "p_loss", "risk_share")
-        party_cell = chosen.isel(quantile_level=0).sel(party=party)
-        assert figures == [figure(party_cell, name, "GBP") for name in names]
+        one = Party(party, chosen.isel(quantile_level=0).sel(party=party), "GBP")
+        money = [one.expected, one.money("sd_surplus"), one.money("worst_surplus")]
+        assert figures == [str(cell) for cell in (*money, one.share("p_loss"), one.share("risk_share"))]
     now = page.eval_on_selector_all("[data-point]", "all => all.map(one => one.classList.contains('now'))")
     assert [place for place, is_now in enumerate(now) if is_now] == [at["population"]]
 
@@ -202,13 +203,13 @@ def test_a_bound_is_told_in_words_and_the_design_moves_the_parties_alone(opened:
         page.focus(f"#control-{name}")
         page.keyboard.press(key)
     cell = text(page, ".figures td[data-out=chance]")
-    assert cell.startswith("< ") and text(page, ".told strong") == cell.replace("< ", "below ")
+    assert cell.startswith("below ") and text(page, ".told strong") == cell
     above, below = text(page, ".told") + text(page, ".figures"), text(page, "#parties")
     page.focus("#control-design")
     page.keyboard.press("End")
     assert text(page, ".told") + text(page, ".figures") == above and text(page, "#parties") != below
     assert "Moves the table of the parties" in text(page, "#design-moves")
-    assert "cap £5k: the design’s own rule, whatever threshold is chosen above" in text(page, "#parties caption")
+    assert "cap £5,000: the design’s own rule, whatever threshold is chosen above" in text(page, "#parties caption")
     assert "Budget by contract: " in text(page, "#parties caption")
     page.focus("#control-design")
     page.keyboard.press("ArrowLeft")

@@ -9,8 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import ROOT, diagonal, make
-from simulator.present.text import rule_names
-from simulator.present.verdicts import by_design, rows_told
 
 import simulator as sim
 from simulator.analysis.luck.exact_curve import exact_curve
@@ -18,17 +16,22 @@ from simulator.analysis.luck.fan import fan
 from simulator.analysis.size.by_target import minimum_by_target
 from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
+from simulator.present.answers.comparison import settled_at
+from simulator.present.answers.shared import rule_names
 from simulator.present.report import gather
-from simulator.settlement.compare import comparison_json
 from simulator.settlement.settle import settle
 
 BANDS = [{"at": 5_000.0, "share": 0.5}, {"at": 20_000.0, "share": 0.9}]
 RULES = {
-    "cap": (Cap(), "cap £5k", "with each patient's cost capped at £5k"),
+    "cap": (Cap(), "cap £5,000", "with each patient's cost capped at £5,000"),
     "its own cap": (Cap(at=20_000.0), "cap £20k", "with each patient's cost capped at £20k"),
-    "coinsured": (Coinsure(share=0.8), "80% out above £5k", "with 80% of each patient's cost above £5k taken out"),
-    "carve-out": (CarveOut(), "carve-out above £5k", "with patients who cost more than £5k carved out"),
-    "banded": (Banded(bands=BANDS), "bands from £5k", "with bands of each patient's cost above £5k taken out"),
+    "coinsured": (
+        Coinsure(share=0.8),
+        "80% out above £5,000",
+        "with 80% of each patient's cost above £5,000 taken out",
+    ),
+    "carve-out": (CarveOut(), "carve-out above £5,000", "with patients who cost more than £5,000 carved out"),
+    "banded": (Banded(bands=BANDS), "bands from £5,000", "with bands of each patient's cost above £5,000 taken out"),
 }
 KINDS = {"cap ": Cap, "capped": Cap, "% out above": Coinsure, "carve": CarveOut, "bands ": Banded}
 """What is said of one kind of rule only."""
@@ -119,9 +122,9 @@ def test_a_swept_design_is_named_by_its_own_rule_on_every_page(name):
     rule, label, _ = RULES[name]
     drawn = sim.simulate(make(simulation={"replicates": 30}, designs=[{"name": "x", "exclusion": rule.model_dump()}]))
     designs = sim.Design(name="x", exclusion=rule)
-    told = comparison_json(sim.compare(settle(drawn, [designs])))
-    assert f"x, {label}" in by_design(told, rows_told(told), "GBP")
-    page = " ".join(str(sim.table(sim.compare(settle(drawn, [designs])))).split())
+    compared = sim.compare(settle(drawn, [designs]))
+    assert f"x, {label}" in [one.label for one in settled_at(compared)]
+    page = " ".join(str(sim.table(compared)).split())
     assert f"x, {label}" in page and not said_of_others(page, rule)
     contents = gather(drawn)
     assert contents.rule_of("x", 0) == label and contents.rule_of("x", -1) == "no exclusion"

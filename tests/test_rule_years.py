@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
-from simulator.present.text_settle import actuals_report
 
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.errors import SimulatorError
+from simulator.present.answers.actuals import page as actuals_report
 from simulator.present.cli.main import main
 from simulator.settlement.actuals import load_designs, settle_actuals
 

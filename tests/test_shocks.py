@@ -11,7 +11,6 @@ import oracles
 import pytest
 from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, diagonal, make, of_everybody, raw
 from scipy import stats
-from simulator.present.text_check import check_table
 from test_exact import ALARM, exact_of, scores
 
 import simulator as sim
@@ -26,6 +25,7 @@ from simulator.costs.moments import Exact
 from simulator.costs.shock_nodes import joint_nodes
 from simulator.costs.shocks import RareShock, Shock
 from simulator.engine import kernels
+from simulator.present.answers.description import page as check_table
 from simulator.scenario import scenario_from
 
 PRICES = {"name": "prices", "cv": 0.08, "segments": ["well"]}

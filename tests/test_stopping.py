@@ -142,7 +142,7 @@ def test_a_stop_after_the_draws_keeps_all_of_them(tmp_path, monkeypatch: pytest.
     out = tmp_path / "r.nc"
     found = CliRunner().invoke(main, ["run", SCENARIO, "--replicates", "20", "--out", str(out)])
     assert found.exit_code == 130
-    assert "the 20 populations that were finished are in" in found.output
+    assert "the 20 simulated years that were finished are in" in found.output
     assert sim.open_ledger(out).sizes["replicate"] == 20
     assert os.listdir(tmp_path) == ["r.nc"]
 

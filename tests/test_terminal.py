@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import make
-from simulator.present.text import enough_already, provenance
-from simulator.present.text_run import run_report
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.design import with_reference
+from simulator.present.answers.shared import provenance
+from simulator.present.answers.summary import page as run_report
 from simulator.present.cli.main import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
@@ -42,20 +42,24 @@ DESIGNS = [{"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5
 def test_every_page_ends_with_where_its_figures_come_from(name, answer) -> None:
     drawn = make(simulation={"replicates": 40, "population_sizes": [300, 1_000]}, designs=DESIGNS)
     last = last_paragraph(str(sim.table(answer(drawn))))
-    begins = "40 synthetic populations · seed" if name in ("run", "settle") else "exact: no draws"
+    begins = "40 simulated years · seed" if name in ("run", "settle") else "calculated without simulation"
     assert last.startswith(begins) and f"scenario {drawn.scenario_id[:8]} · simulator " in last
 
 
 def last_paragraph(page: str) -> str:
     """What stands last on a page, as one line."""
     lines = page.splitlines()
-    start = max(at for at, line in enumerate(lines) if line.startswith(("exact:", "fitted to", "40 synthetic")))
+    start = max(
+        at
+        for at, line in enumerate(lines)
+        if line.startswith(("calculated without simulation ·", "fitted to", "40 simulated years ·"))
+    )
     return " ".join(lines[start:])
 
 
 def test_the_last_line_tells_what_is_known() -> None:
     assert provenance({"replicates": 1, "seed": 7, "scenario_id": "a" * 64}) == (
-        "1 synthetic population · seed 7 · scenario aaaaaaaa"
+        "1 simulated year · seed 7 · scenario aaaaaaaa"
     )
 
 
@@ -64,7 +68,7 @@ def test_a_fraction_may_be_a_percentage_and_a_whole_number_is_warned_of(written:
     called = CliRunner().invoke(main, ["size", UNCERTAIN, "--exact", "--margin", written])
     assert called.exit_code == 0
     assert ("--margin: 3 means 300%; for 3% write 0.03 or 3%" in called.stderr) == warned
-    assert ("above 300% of" if warned else "above 3% of") in " ".join(called.stdout.split())
+    assert ("by more than 300% of" if warned else "by more than 3% of") in " ".join(called.stdout.split())
 
 
 def test_what_is_no_fraction_is_refused() -> None:
@@ -73,25 +77,22 @@ def test_what_is_no_fraction_is_refused() -> None:
 
 
 def test_the_smallest_size_that_is_enough_is_told_in_a_sentence() -> None:
-    assert enough_already("≤ 5,000") == "5,000 people, the smallest size simulated, are already enough"
-    assert enough_already("≤ 5,000 (up to 7,100)").endswith("are already enough (95% interval: up to 7,100)")
-    assert enough_already("12,000 (11,000 to 14,000)") == ""
     drawn = make(simulation={"replicates": 200, "population_sizes": [200_000, 400_000]})
     ledger = sim.simulate(drawn, progress=False)
     said = " ".join(str(run_report(sim.summarise(ledger), 0.05, 0.05)).split())
-    assert "to 5%, 200,000 people, the smallest size simulated, are already enough without exclusion" in said
-    assert "or fewer" not in said
+    assert "at or below 5%: without exclusion, 200,000 people, the smallest size tried, are already enough" in said
+    assert "200,000 or fewer people" not in said
     told = answer_text(gather(ledger, 0.05))
-    assert "200,000 people, the smallest size simulated, are already enough without exclusion" in told
-    assert "needs" not in told
+    assert "without exclusion, 200,000 people, the smallest size tried, are already enough" in told
+    assert "or fewer" not in told
 
 
 def test_without_a_threshold_nothing_is_said_of_what_thresholds_remove() -> None:
     simulation = {"replicates": 40, "population_sizes": [300, 1_000], "thresholds": [float("inf")]}
     plain = sim.summarise(sim.simulate(make(simulation=simulation), progress=False))
     capped = make(simulation=simulation | {"thresholds": [5_000.0, float("inf")]})
-    assert "takes out" not in str(run_report(plain, 0.03, 0.05))
-    assert "takes out" in str(run_report(sim.summarise(sim.simulate(capped, progress=False)), 0.03, 0.05))
+    assert "Effect of each cap" not in str(run_report(plain, 0.03, 0.05))
+    assert "Effect of each cap" in str(run_report(sim.summarise(sim.simulate(capped, progress=False)), 0.03, 0.05))
 
 
 def test_one_law_is_told_once_with_both_its_names() -> None:
@@ -112,7 +113,8 @@ def test_a_fit_bounds_what_no_row_shows_and_says_what_is_of_everybody() -> None:
     model = sim.fit(frame, cost="total", segment="band", sets=2, family="lognormal")
     page = str(sim.table(model))
     (line,) = [line for line in page.splitlines() if line.startswith("a ") and "lognormal" in line]
-    assert "< 2.2%" in line and "exactly" not in page  # 1 − 0.025^(1/167)
+    assert "below 2.2%" in line  # 1 − 0.025^(1/167)
     assert last_paragraph(page).startswith("fitted to 665 rows · seed 1 · simulator")
-    assert ("not told: fewer than ten" in " ".join(page.split())) == ("not told" in page.partition("not told:")[0])
+    words = " ".join(page.split())
+    assert ("suppressed: fewer than" in words.lower()) == ("suppressed" in words.lower().partition("suppressed: ")[0])
     assert "Over all segments" not in page and "f everybody, " in page

@@ -90,3 +90,9 @@ def test_records_are_rows_too_and_tables_are_stacked() -> None:
     assert set(rows["basis"]) == {"exact"} and rows["unit"].tolist() == ["u:mean", "u:top"]
     both = stacked([rows, tidy(ANSWER)])
     assert len(both) == 9 and list(both.columns) == ["figure", "name", "people", "threshold", *LAST]
+
+
+def test_units_of_a_population_are_places_and_not_what_a_figure_counts() -> None:
+    rows = tidy(xr.Dataset({"cv": ("unit", [0.1, 0.2], {"units": "1"})}, {"unit": ["old town", "harbour"]}))
+    assert rows["place"].tolist() == ["old town", "harbour"] and set(rows["unit"]) == {"1"}
+    assert rows.columns.is_unique

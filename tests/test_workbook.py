@@ -12,13 +12,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 from conftest import make
-from simulator.present.report.figures import SE, Figure, _pair, amount, figure_tables, minimum_note, share
 
 import simulator as sim
+from simulator.present.figure import Figure, amount, exact_share, full_money, percent
 from simulator.present.report import gather, write_workbook
 from simulator.present.report.gather import Contents
-from simulator.present.report.long import LONG, long_rows
-from simulator.present.report.workbook import _code
+from simulator.present.report.long import long_table
+from simulator.present.report.sections import figure as figure_of
+from simulator.present.report.sections import minimum_told
+from simulator.present.report.workbook import _code, _summary_tables
+from simulator.present.tables import STANDARD_ERROR, Table
 
 pytest.importorskip("python_calamine")
 
@@ -63,9 +66,9 @@ def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Cont
     worst = summary.sel(quantile_level=0.95)
     for head, figure in (
         ("Mean cost of a year (GBP)", summary["mean_cost"]),
-        ("Mean cost of a year: ± s.e.", summary["mean_cost_se"]),
-        ("Coefficient of variation", summary["cv"]),
-        ("Coefficient of variation: ± s.e.", summary["cv_se"]),
+        ("Mean cost of a year (GBP): ± s.e.", summary["mean_cost_se"]),
+        ("Year-to-year risk (coefficient of variation)", summary["cv"]),
+        ("Year-to-year risk (coefficient of variation): ± s.e.", summary["cv_se"]),
         ("Mean of the costliest 5% of years (GBP)", worst["tvar"]),
         ("Chance", summary["p_overspend"].sel(margin=0.03)),
         ("Chance: 95% lower", summary["p_overspend_interval"].sel(margin=0.03, bound="lower")),
@@ -75,37 +78,70 @@ def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Cont
     assert rows["Population (people)"].tolist() == np.repeat([300.0, 1_000.0, 4_000.0], 3).tolist()
 
 
-def test_smallest_populations_are_numbers_and_their_limits_are_notes(contents: Contents, book: Path) -> None:
-    rows = table(book, "Summary", "Patient-level rule")
-    asked = rows[rows["Overspend above"] == 0.03]
-    answer = contents.minimum(0.03)
-    for head, values in (
-        ("People", answer["minimum_population"].values),
-        ("People: 95% lower", answer["minimum_population_interval"].sel(bound="lower").values),
-        ("People: 95% upper", answer["minimum_population_interval"].sel(bound="upper").values),
+def test_smallest_populations_are_numbers_and_what_no_number_can_say_is_words(contents: Contents, book: Path) -> None:
+    rows = table(book, "Summary", "Cap on a patient’s cost")
+    answer, head = contents.minimum(0.03), "above 3%"
+    for column, values in (
+        (head, answer["minimum_population"].values),
+        (f"{head}: 95% lower", answer["minimum_population_interval"].sel(bound="lower").values),
+        (f"{head}: 95% upper", answer["minimum_population_interval"].sel(bound="upper").values),
     ):
-        told = [value if math.isfinite(value) and value else math.nan for value in values.tolist()]
-        assert asked[head].astype(float).tolist() == pytest.approx(told, nan_ok=True)
-    unreached = asked["People"].isna()
-    assert asked[unreached]["Note"].str.contains("> 4,000|300, the smallest").all()
+        if column in rows:
+            told = [value if math.isfinite(value) and value else math.nan for value in values.tolist()]
+            shown = [cell if isinstance(cell, int | float) else math.nan for cell in rows[column]]
+            assert shown == pytest.approx(told, nan_ok=True), column
+    words = [cell for cell in rows[head] if isinstance(cell, str)]
+    assert set(words) <= {"over 4,000", "300 or fewer"}
+    assert len(words) == int((~np.isfinite(answer["minimum_population"]) | (answer["minimum_population"] == 0)).sum())
 
 
 def test_a_limit_of_the_grid_is_told_in_words(contents: Contents) -> None:
-    inf = math.inf
-    assert minimum_note(contents, 0.0, [0.0, 0.0]) == "300, the smallest size simulated, are already enough"
-    assert minimum_note(contents, inf, [900.0, inf]) == "> 4,000: not even the largest size simulated is enough"
-    assert minimum_note(contents, 900.0, [0.0, inf]) == "lower end ≤ 300; upper end > 4,000"
-    assert minimum_note(contents, 900.0, [800.0, 950.0]) == ""
+    for value, said in ((0.0, "300 or fewer"), (math.inf, "over 4,000")):
+        answer = contents.minimum(0.03)
+        edge = answer.assign(
+            minimum_population=xr.full_like(answer["minimum_population"], value),
+            minimum_population_interval=xr.full_like(answer["minimum_population_interval"], value),
+        )
+        told = minimum_told(_Fixed(contents, edge), 0.03, 0)
+        assert told.text == said and told.is_bound and not told.beside
 
 
-def test_parties_are_rows_of_numbers(contents: Contents, book: Path) -> None:
-    rows = table(book, "Summary", "Design")
+class _Fixed:
+    """Contents whose smallest populations are given."""
+
+    def __init__(self, contents: Contents, answer: xr.Dataset) -> None:
+        self.summary, self.minimum = contents.summary, lambda margin: answer
+
+
+def test_parties_are_rows_of_numbers(contents: Contents, tmp_path: Path) -> None:
     assert contents.compared is not None
-    shared = contents.compared.sel(design="shared").isel(population_size=-1)
-    found = rows[(rows["Design"] == "shared") & (rows["Party"] == "provider")].iloc[0]
-    provider = shared.sel(party="provider")
-    assert float(found["Expected surplus (GBP)"]) == pytest.approx(float(provider["expected_surplus"]), rel=1e-14)
-    assert float(found["Expected surplus: ± s.e."]) == pytest.approx(float(provider["expected_surplus_se"]), rel=1e-14)
+    provider = contents.compared.sel(design="shared", party="provider", quantile_level=0.05).isel(population_size=-1)
+    (shared,) = [one.apart() for one in _summary_tables(contents) if one.title.startswith("shared: each party")]
+    (row,) = [dict(zip(shared.head, row, strict=True)) for row in shared.rows if row[0] == "provider"]
+    for head, name in (
+        ("Standard deviation", "sd_surplus"),
+        ("1 year in 20 is below", "worst_surplus"),
+        ("Chance of a loss", "p_loss"),
+        ("Share of the risk", "risk_share"),
+    ):
+        assert row[head].value == float(provider[name]), head
+        error = float(provider[f"{name}_se"])
+        shown = row.get(f"{head}: {STANDARD_ERROR}")
+        assert (shown is None) == (error <= 1e-9 * max(1.0, abs(row[head].value))) and (
+            not shown or shown.value == error
+        )
+    exact = float(provider["exact_surplus"])
+    known = exact if math.isfinite(exact) else float(provider["expected_surplus"])
+    assert row["Average result"].value == known
+
+
+def test_parties_stand_in_the_sheet(contents: Contents, book: Path) -> None:
+    told = pd.read_excel(book, sheet_name="Summary", engine="calamine", header=None)
+    assert contents.compared is not None
+    cell = contents.compared.sel(design="shared", party="provider").isel(population_size=-1)
+    rows = told[told[0] == "provider"]
+    assert any(float(cell["sd_surplus"]) == pytest.approx(one, rel=1e-14) for one in rows.iloc[:, 1:].to_numpy().ravel()
+               if isinstance(one, float))  # fmt: skip
 
 
 def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
@@ -117,23 +153,27 @@ def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
     told = pd.read_excel(tmp_path / "book.xlsx", sheet_name="Summary", engine="calamine", header=None)
     assert stressed.stressed is not None
     at = {"design": "capped", "stress": "dearer"}
-    cells = told[told[1] == "dearer"]
-    assert len(cells) and set(cells[0]) == {"capped"}
-    for _, row in cells.iterrows():
-        wanted = stressed.stressed.sel(at, drop=True).sel(party=row[2])
-        assert row[3] == pytest.approx(float(wanted["surplus_difference_share"]), rel=1e-12)
-        assert row[4] == pytest.approx(float(wanted["surplus_difference_share_se"]), rel=1e-12)
-    assert cells[3].abs().max() > 0.01
+    (place,) = np.flatnonzero(told[0] == "dearer")
+    shown = dict(zip(told.iloc[place - 1], told.iloc[place], strict=True))
+    found = stressed.stressed.sel(at, drop=True)
+    parties = [str(name) for name in found["party"].values if name in shown]
+    assert parties and told[0].astype(str).str.startswith("capped: what each stress costs").any()
+    for party in parties:
+        wanted = found.sel(party=party)
+        assert shown[party] == pytest.approx(float(wanted["surplus_difference_share"]), rel=1e-12)
+        error = float(wanted["surplus_difference_share_se"])
+        assert shown[f"{party}: ± s.e."] == pytest.approx(error, rel=1e-12) or error <= 1e-9
+    assert max(abs(shown[party]) for party in parties) > 0.01
 
 
 def test_assumptions_are_numbers(contents: Contents, book: Path) -> None:
-    segments, shocks = table(book, "Scenario", "Segment"), table(book, "Scenario", "Shock")
+    segments, shocks = table(book, "Scenario", "segment"), table(book, "Scenario", "shock")
     given = contents.scenario["population"]["segments"]
-    assert segments["Share of people"].astype(float).tolist() == [one["share"] for one in given]
+    assert segments["people"].astype(float).tolist() == [one["share"] for one in given]
     assert contents.described is not None
     means = [one["mean"] for one in contents.described["segments"]]
-    assert segments["Mean cost a head"].astype(float).tolist() == pytest.approx(means, rel=1e-14)
-    assert shocks["Coefficient of variation"].tolist() == [0.015]
+    assert segments["mean a head"].astype(float).tolist() == pytest.approx(means, rel=1e-14)
+    assert shocks["cv"].tolist() == pytest.approx([0.015, 0.015])  # one shock, and all together
     assert table(book, "Provenance", "What")["Value"][0] == 400
 
 
@@ -142,20 +182,19 @@ def test_assumptions_are_numbers(contents: Contents, book: Path) -> None:
     [(0.000423, 0.000003, 5, "0.00000%"), (0.04, 0.002, 2, "0.00%"), (0.5, math.nan, 2, "0.00%")],
 )
 def test_a_share_has_the_decimals_that_its_error_asks(value: float, error: float, decimals: int, code: str) -> None:
-    shown = share(value, error)
-    assert shown is not None and shown.decimals >= decimals - 1
+    shown = percent(value, error)
+    assert shown.decimals >= decimals - 1
     if error > 0:
         assert f"{100 * error:.{shown.decimals}f}".strip("0.")  # the error is not rounded to nothing
-    assert _code("share", decimals, "GBP") == code
+    assert _code("1", decimals, "GBP") == code
 
 
-@pytest.mark.parametrize("error", [0.0, 1e-17, 4e-13, math.nan])
+@pytest.mark.parametrize("error", [0.0, 1e-17, 4e-13])
 @pytest.mark.parametrize(("value", "decimals"), [(0.10004245769, 2), (0.1, 2), (0.00012345, 4), (0.0, 2), (-0.025, 2)])
 def test_a_share_without_an_error_has_three_figures_and_not_nine_decimals(
     value: float, decimals: int, error: float
 ) -> None:
-    shown = share(value, error)
-    assert shown is not None and shown.decimals == decimals
+    assert percent(value, error).decimals == decimals
 
 
 def test_an_error_that_is_rounding_is_not_told(contents: Contents) -> None:
@@ -163,28 +202,36 @@ def test_an_error_that_is_rounding_is_not_told(contents: Contents) -> None:
     for name, value, error in (("cv", 0.10004245769, 1e-17), ("mean_cost", 1e8, 1e-3), ("cv", 0.1, 0.0)):
         cell = summary.assign({name: summary[name] * 0 + value, f"{name}_se": summary[f"{name}_se"] * 0 + error})
         cell[name].attrs = summary[name].attrs
-        assert _pair(cell, name)[1] is None
-        assert _pair(cell.assign({f"{name}_se": cell[f"{name}_se"] + 0.01 * value}), name)[1] is not None
+        told = Table(["a", "b"], [["x", figure_of(cell, name, "GBP")]])
+        assert told.apart().head == ["a", "b"]
+        more = cell.assign({f"{name}_se": cell[f"{name}_se"] + 0.01 * value})
+        assert Table(["a", "b"], [["x", figure_of(more, name, "GBP")]]).apart().head == [
+            "a",
+            "b",
+            f"b: {STANDARD_ERROR}",
+        ]
 
 
 def test_no_cell_of_the_workbook_shows_an_error_of_nothing(contents: Contents) -> None:
     nearly = {name: contents.summary[name] * 0 + 1e-17 for name in ("cv_se", "p_overspend_se")}
     alike = contents._replace(summary=contents.summary.assign(nearly))
     for one in (contents, alike):
-        heads = [head for head, _ in LONG]
-        tables = [(heads, long_rows(one)), *((table.head, table.rows) for table in figure_tables(one))]
-        errors = [row[at] for head, rows in tables for row in rows for at, name in enumerate(head) if SE in name]
+        tables = [table.apart() for table in _summary_tables(one)]
+        pairs = [(table.head, table.rows) for table in tables] + [long_table(one)]
+        errors = [row[at] for head, rows in pairs for row in rows for at, name in enumerate(head)
+                  if name == "error" or STANDARD_ERROR in name]  # fmt: skip
         told = [error for error in errors if isinstance(error, Figure)]
         assert len(told) > 50
         for error in told:
-            places = error.decimals + 2 * (error.form == "share")
+            places = error.decimals + 2 * (error.unit == "1")
             assert round(error.value, places) > 0 and error.decimals <= 7, error
 
 
 def test_money_is_told_in_its_currency() -> None:
-    assert amount(1_234_567.0, 900.0) == Figure(1_234_567.0, "money", 0)
-    assert amount(876.191, math.nan) == Figure(876.191, "money", 2)
-    assert _code("money", 0, "GBP") == '"£"#,##0' and _code("money", 2, "CHF") == '"CHF "#,##0.00'
+    assert (amount(1_234_567.0, 900.0, "GBP").decimals, amount(876.191, math.nan, "GBP").decimals) == (0, 2)
+    assert full_money(1.5, "GBP", 2).unit == "GBP" and exact_share(0.27).unit == "1"
+    assert _code("GBP", 0, "GBP") == '"£"#,##0' and _code("CHF", 2, "CHF") == '"CHF "#,##0.00'
+    assert _code("people", 0, "GBP") == "#,##0" and _code("number", 3, "GBP") == "0.000"
 
 
 def test_sheets_print_one_page_wide_with_their_heads_repeated(book: Path) -> None:
@@ -204,14 +251,15 @@ def test_the_long_table_can_be_filtered_and_the_glossary_names_itself_once(book:
     assert (cells[0] == "Glossary").sum() == 1
 
 
-def test_heads_are_set_as_their_values(book: Path) -> None:
+def test_heads_are_set_as_their_values(contents: Contents, book: Path) -> None:
     styles = re.search(r"<cellXfs.*?</cellXfs>", texts(book, "xl/styles.xml"), re.S)
     assert styles is not None
     forms = re.findall(r"<xf .*?(?:/>|</xf>)", styles[0], re.S)
     long = texts(book, "xl/worksheets/sheet2.xml")
-    head = {cell: forms[int(form)] for cell, form in re.findall(r'<c r="([A-Z]+)1" s="(\d+)"', long)}
-    assert 'horizontal="right"' in head["L"] and 'horizontal="right"' in head["C"]
-    assert 'horizontal="right"' not in head["A"] and 'horizontal="right"' not in head["B"]
+    head = [forms[int(form)] for form in re.findall(r'<c r="[A-Z]+1" s="(\d+)"', long)]
+    right = {name for name, form in zip(long_table(contents)[0], head, strict=True) if 'horizontal="right"' in form}
+    assert {"value", "error", "lower", "population_size"} <= right
+    assert not right & {"figure", "meaning", "rule", "unit", "basis", "design", "party"}
 
 
 def test_what_rounding_leaves_of_nothing_is_nothing(contents: Contents) -> None:

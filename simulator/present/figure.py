@@ -102,6 +102,11 @@ class Figure:
         return replace(self, mark=mark)
 
     @property
+    def within(self) -> str:
+        """What is shown beside it, without its brackets."""
+        return self.beside.removeprefix("(").removesuffix(")")
+
+    @property
     def brief(self) -> str:
         """The figure in a sentence that has no room for its interval."""
         return str(self) if are_errors_shown() else self.short or self.text
@@ -230,12 +235,14 @@ def chance(value: float, error: float, interval: Iterable[float]) -> Figure:
     low, high = (float(bound) for bound in interval)
     made = percent(value, error)
     if value not in (0.0, 1.0):
-        if made.beside and not are_errors_shown() and math.isfinite(low + high):
-            decimals = error_decimals(100 * error)
-            made = replace(made, beside=f"({100 * low:.{decimals}f} to {100 * high:.{decimals}f}%)")
+        decimals, certain = error_decimals(100 * error), made.text.startswith("100")
+        if (made.beside or certain) and not are_errors_shown() and math.isfinite(low + high):
+            beside = f"({100 * low:.{decimals}f} to {100 * high:.{decimals}f}%)"
+            made = replace(made, text=f"{100 * value:.{decimals}f}%", beside=beside)
         return replace(made, interval=(low, high))
     text = f"below {100 * high:.2g}%" if value == 0 else f"above {100 * low:.{error_decimals(100 - 100 * low) + 1}f}%"
-    return replace(made, text=text, beside="", interval=(low, high), decimals=_share_decimals(value, high - low))
+    decimals = _share_decimals(value, high - low)
+    return replace(made, text=text, beside="", short="", interval=(low, high), decimals=decimals)
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> Figure:

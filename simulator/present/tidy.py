@@ -26,6 +26,8 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
     """A long table of a Dataset: one row a figure and place."""
     import pandas as pd
 
+    if "unit" in answer.dims:  # the column of that name holds what a figure counts
+        answer = answer.rename(unit="place")
     frames = [_long(answer, str(name)) for name in answer.data_vars if not _belongs(answer, str(name))]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     rows = rows.assign(**known)

@@ -203,7 +203,7 @@ def _condensed(x: Array, w: Array) -> tuple[Array, Array]:
     log_x = np.log(x)
     bins = np.unique((log_x * (_BINS / np.ptp(log_x))).astype(int), return_inverse=True)[1]
     weight = np.bincount(bins, w)
-    return np.exp(np.bincount(bins, w * log_x) / weight), weight
+    return np.exp(np.bincount(bins, w * log_x) / weight), np.asarray(weight, dtype=np.float64)
 
 
 def _hold(sample: Sample) -> float:

@@ -68,7 +68,7 @@ def _without_twin(met: Sequence[Mapping[str, Any]], money: Money) -> list[Mappin
     if not {"lomax", "gpd"} <= set(known):
         return list(met)
     (_, *ours), (_, *theirs) = (_family_columns([known[name]], money) for name in ("lomax", "gpd"))
-    if str(ours) != str(theirs):
+    if [list(map(str, row[1:])) for row in ours] != [list(map(str, row[1:])) for row in theirs]:
         return list(met)
     named = {**known["lomax"], "family": "lomax (the same law as gpd)"}
     return [named if row["family"] == "lomax" else row for row in met if row["family"] != "gpd"]

@@ -261,16 +261,19 @@ def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
 
 def _carries(party: Party) -> str:
     return (
-        f"{party.name} carries {party.share('risk_share').brief} of the risk (average result {party.expected.brief}; a "
-        f"loss in {_losing(party)}; 1 year in 20 is below {party.money('worst_surplus').brief})"
+        f"{party.name} carries {party.share('risk_share').brief} of the risk (average result {party.expected.brief}; "
+        f"{_losing(party)}; 1 year in 20 is below {party.money('worst_surplus').brief})"
     )
 
 
 def _losing(party: Party) -> str:
-    """In how many years; in words where every simulated year went the same way."""
-    if is_alike(party.value("p_loss_se")) and not 0 < party.value("p_loss") < 1:
-        return "every simulated year" if party.value("p_loss") else "no simulated year"
-    return f"{party.share('p_loss').brief} of years"
+    """In how many years there is a loss; a bound where every simulated year went the same way."""
+    lost, seen = party.share("p_loss"), party.value("p_loss")
+    if 0 < seen < 1:
+        return f"a loss in {lost.brief} of years"
+    if is_alike(party.value("p_loss_se")):
+        return f"a loss in {'every' if seen else 'no'} simulated year"
+    return f"chance of a loss {lost.brief}"
 
 
 def as_json(compared: xr.Dataset) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _above(row: Mapping[str, Any]) -> list[Cell]:
 def _threshold(row: Mapping[str, Any], money: Money) -> str:
     amount = row["threshold"]
     shown = "by segment" if amount is None else NO_EXCLUSION if amount == "inf" else str(money.show(amount))
-    return shown if row["percentile"] is None else f"{row['percentile']:g} ({shown})"
+    return shown if row["percentile"] is None else f"percentile {100 * row['percentile']:.6g} ({shown})"
 
 
 def _segments(d: Mapping[str, Any], money: Money) -> Table:

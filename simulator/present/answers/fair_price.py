@@ -9,7 +9,7 @@ import xarray as xr
 from ..figure import exact_percent, pence, people
 from ..tables import Page, Rows, Table
 from .kind import Kind
-from .shared import each, rules
+from .shared import each, rule_head, rules
 
 
 def page(price: xr.Dataset) -> Page:
@@ -25,7 +25,7 @@ def page(price: xr.Dataset) -> Page:
     ]
     pool = f"a pool of {people(known['pool_members'])} people, loading of {known['k']:g} standard deviations"
     title = f"Fair price of the excess, a head and year: {pool}"
-    head = ["cap on a patient's cost", "expected excess", "standard deviation", "price", "loading"]
+    head = [rule_head(price), "expected excess", "standard deviation", "price", "loading"]
     return Page("", (), [Table(head, rows, title), "Calculated without simulation."])
 
 

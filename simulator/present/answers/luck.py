@@ -7,7 +7,7 @@ import xarray as xr
 from ..figure import Figure, exact_percent, in_years, people, percent, percentage
 from ..tables import Cell, Page, Table
 from .kind import Kind
-from .shared import RuleName, rule_names, simulated, with_origin
+from .shared import RuleName, rule_head, rule_names, simulated, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -20,7 +20,7 @@ def page(answer: xr.Dataset) -> Page:
         for position, name in enumerate(names)
         for risk in answer["risk"].values
     ]
-    head = ["cap on a patient's cost", "risk", "percentile", "a gap this large, either way",
+    head = [rule_head(answer), "risk", "percentile", "a gap this large, either way",
             f"range of {percentage(known['confidence'])} of years"]  # fmt: skip
     told = [_sentence(answer.isel(threshold=-1).sel(risk=risk), str(risk), names[-1]) for risk in answer["risk"].values]
     made = Page(title, told, [Table(head, rows, labels=2)])
@@ -39,9 +39,9 @@ def _row(cell: xr.Dataset) -> list[Cell]:
     return [percent(percentile, error), percent(p, 2 * error), _range(cell)]
 
 
-def _range(cell: xr.Dataset) -> str:
+def _range(cell: xr.Dataset, between: str = "to") -> str:
     low, high = (exact_percent(float(bound), 1, sign=True) for bound in cell["expected_range"].values)
-    return f"{low} to {high}"
+    return f"{low} {between} {high}"
 
 
 def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
@@ -55,7 +55,7 @@ def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     usual = percentage(cell.attrs["confidence"])
     return (
         f"{name.opening}, {verdict}: a gap this large, either way, occurs in {often} of years{years}; {usual} of years "
-        f"lie between {_range(cell).replace(' to ', ' and ')}."
+        f"lie between {_range(cell, 'and')}."
     )
 
 

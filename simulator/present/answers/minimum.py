@@ -10,7 +10,7 @@ from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from .kind import Kind
-from .shared import RuleName, each, ends, not_asked, rule_names, to_three, with_origin
+from .shared import RuleName, each, ends, not_asked, rule_head, rule_names, to_three, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -21,7 +21,7 @@ def page(answer: xr.Dataset) -> Page:
     found = list(zip(names, each(answer, dim), strict=True))
     checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
     rows = [[name.label, *_row(cell, simulated, checked)] for name, cell in found]
-    head = ["cap on a patient's cost" if dim == "threshold" else dim]
+    head = [rule_head(answer) if dim == "threshold" else dim]
     head += (["exact", "simulated"] if checked else ["people"]) + (["95% interval"] if simulated else [])
     table = Table([*head, "risk left however large"], rows, f"Smallest population with a {asked(answer)}")
     places = range(len(found)) if dim == "design" else ends(len(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from ...analysis.statistics.statistic import STATISTICS
-from ..figure import Cell, exact_chance, people, percentage
+from ..figure import Cell, Figure, exact_chance, people, percentage
 from ..tables import Page, Table
 from .kind import Kind
 from .shared import with_origin
@@ -48,10 +48,10 @@ def _end(value: float, rate: bool) -> str:
     return f"{value:g} per 100,000" if rate else f"{'+' if value > 0 else ''}{percentage(value)}"
 
 
-def _index(cell: xr.Dataset, name: str) -> str:
-    low, high = (float(bound) for bound in cell[f"{name}_interval"].values)
-    value, least, most = (percentage(round(number, 2)) for number in (float(cell[name]), low, high))
-    return f"{value} ({least} to {most})"
+def _index(cell: xr.Dataset, name: str) -> Figure:
+    found, low, high = float(cell[name]), *(float(bound) for bound in cell[f"{name}_interval"].values)
+    value, least, most = (percentage(round(number, 2)).text for number in (found, low, high))
+    return Figure(found, value, f"({least} to {most})", interval=(low, high), basis="drawn")
 
 
 def _words(cell: xr.Dataset, name: str) -> str:

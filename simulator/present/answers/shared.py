@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
-from ...contracts.exclusion import rule_of
+from ...contracts.exclusion import Cap, rule_of
 from ..figure import Figure, chance, exact_percent, money_text, note, people, percent, rounded
 from ..tables import Page, Table
 
@@ -56,6 +56,11 @@ def rule_names(answer: xr.Dataset) -> list[RuleName]:
 def rules(answer: xr.Dataset) -> list[str]:
     """What is done at each threshold of a Dataset: heads of columns."""
     return [name.label for name in rule_names(answer)]
+
+
+def rule_head(answer: xr.Dataset) -> str:
+    """The head of a column of rules."""
+    return "cap on a patient's cost" if isinstance(rule_of(answer.attrs), Cap) else "rule"
 
 
 def each(answer: xr.Dataset, dim: str) -> Iterator[xr.Dataset]:
@@ -128,8 +133,7 @@ def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest
 
 def people_enough(number: Figure, smallest: int, largest: int, interval: str = "95% interval: ") -> str:
     """How many people are enough, as the end of a sentence."""
-    within = number.beside.removeprefix("(").removesuffix(")")
-    told = f" ({interval}{within})" if within else ""
+    told = f" ({interval}{number.within})" if number.within else ""
     if number.value == 0:
         return f"{people(smallest)} people, the smallest size tried, are already enough{told}"
     if math.isinf(number.value):

@@ -19,6 +19,7 @@ from .shared import (
     place_label,
     place_of,
     provenance,
+    rule_head,
     rule_names,
     rules,
     simulated,
@@ -118,7 +119,7 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
         f"Smallest population with a chance of at most {percentage(at_most)} of overspending by more than "
         f"{percentage(margin)} (95% interval)"
     )
-    return Table(["cap on a patient's cost", "people"], rows, question)
+    return Table([rule_head(summary), "people"], rows, question)
 
 
 def removed_table(summary: xr.Dataset) -> Table:

@@ -86,9 +86,9 @@ def heat_map(
         axes.tick_params(length=0)
         axes.grid(False)
         axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("cap on\none patient's annual cost")
+        axes.set_ylabel("one patient's annual cost")
         asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
-        about = f"{asked} · {summary.attrs.get('title', '')}".removesuffix(" · ")
+        about = " · ".join(filter(None, (asked, summary.attrs.get("title"))))
         finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
     return axes
 
@@ -134,7 +134,7 @@ def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     error = cells["p_overspend_se"].transpose(*order).values
     bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
     for at, value in np.ndenumerate(p_over):
-        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).text
+        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).brief
     return told
 
 

@@ -86,4 +86,4 @@ def _told(value: float, error: float) -> str:
         return "—"
     if abs(value) < 1e-9:
         return "0"
-    return percent(value, error, sign=True, most=2).text
+    return percent(value, error, sign=True, most=2).brief

@@ -59,7 +59,7 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
             axes.hlines(y, value - 1.96 * error, value + 1.96 * error, color="#3D3D3D", lw=1)
             for at, v, e in zip(y, value, error, strict=True):
                 axes.annotate(
-                    f"{percent(float(v), float(e)).text} {said}",
+                    f"{percent(float(v), float(e)).brief} {said}",
                     xy=(v + 1.96 * np.nan_to_num(e), at),
                     xytext=(4, 0),
                     textcoords="offset points",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from ...contracts.exclusion import Cap
 from ..answers.comparison import verdicts
-from ..answers.shared import ends
+from ..answers.shared import ends, people_enough
 from ..figure import DIGITS_NOTE, people, percentage
 from .gather import Contents, teller
 from .sections import figure, minimum_told
@@ -57,23 +56,14 @@ def how_read(contents: Contents) -> str:
 
 
 def _how_large(contents: Contents) -> tuple[Part, ...]:
-    target = contents.target
-    parts = [
-        Part(f"To keep the chance of {target.overspend} at or below {percentage(target.at_most)}, a population needs ")
-    ]
+    target, sizes = contents.target, contents.summary["population_size"].values
+    parts = [Part(f"To keep the chance of {target.overspend} at or below {percentage(target.at_most)}: ")]
     for at, rule in _ends(contents):
         parts += [Part("; ")] if len(parts) > 1 else []
         number = minimum_told(contents, target.margin, at)
-        parts.append(Part(number.text, strong=True))
-        within = f" (95% interval: {number.beside[1:-1]})" if number.beside else ""
-        parts.append(Part(f"{within} people {rule}"))
-    endless = (
-        ""
-        if all(math.isfinite(v) for v in contents.minimum(target.margin)["minimum_population"].values)
-        else (" “Over” the largest size simulated: it is not enough.")
-    )
+        parts += [Part(f"{rule}, "), Part(people_enough(number, int(sizes[0]), int(sizes[-1])), strong=True)]
     budget = ", if the budget is the expected cost" if contents.designs else ""
-    return (*parts, Part(f"{budget}. Interpolated between the sizes simulated.{endless}"))
+    return (*parts, Part(f"{budget}. Interpolated between the sizes simulated."))
 
 
 def _ends(contents: Contents) -> list[tuple[int, str]]:

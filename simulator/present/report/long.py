@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from ..figure import Cell, Figure, amount, full_money, people, percent, percentage
+from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent, percentage
 from ..tidy import LAST, stacked, tidy
 from .gather import Contents
 
@@ -61,9 +61,11 @@ def _cell(record: dict[Any, Any], name: str, by_percentile: bool, currency: str)
     return full_money(number, currency) if name == "threshold" else people(number)
 
 
-def _figure(number: float, record: dict[Any, Any], name: str) -> Figure:
+def _figure(number: float, record: dict[Any, Any], name: str) -> Figure | None:
     unit, error = str(record["unit"]), record["error"]
     known = math.nan if error is None else float(error)
+    if name == "error" and is_alike(number, 0.0 if unit == "1" else float(record["value"])):
+        return None  # none is known
     if unit == "people":
         return people(number)
     return percent(number, known) if unit == "1" else amount(number, known, unit)

@@ -36,7 +36,7 @@ def budget_table(contents: Contents) -> Table:
     ]
     head = [
         "Design",
-        "Patient-level rule",
+        "Cap on a patient’s cost",
         "Budget by contract",
         "a head",
         "Expected cost",

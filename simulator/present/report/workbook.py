@@ -41,6 +41,9 @@ _PAPER_A4 = 9
 _MANY = 20
 """Rows from which a table of the summary can be filtered."""
 
+_NO_HEAD = ("What", "Value")
+"""Heads of a table whose rows speak for themselves: Excel's have heads."""
+
 _SUMMARY_WIDTHS = (26, 22, 26)
 _TYPE = 11
 """Points of standard type."""
@@ -157,7 +160,7 @@ class _Workbook:
             if said:
                 self._text(sheet, row, 0, said, form)
                 row += 1
-        self._named_table(sheet, row, table.head, table.rows, prose=wrapped)
+        self._named_table(sheet, row, table.head or _NO_HEAD, table.rows, prose=wrapped)
         for number, cells in enumerate(table.rows, start=row + 1):
             for column, cell in enumerate(cells):
                 if isinstance(cell, Figure) and math.isfinite(cell.value):
