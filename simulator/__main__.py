@@ -10,17 +10,20 @@ import sys
 import threading
 from typing import Any
 
+from .stopping import exit_code, heed_termination
+
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it with one sentence and exit code 130."""
+    """Run the command line; Ctrl-C and SIGTERM end it with one sentence and exit code 130 or 143."""
     sys.unraisablehook = heed
     try:
+        heed_termination()
         from .present.cli.main import main as verbs
 
         verbs(prog_name="simulator")
     except KeyboardInterrupt:
         print("simulator: stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(exit_code()) from None
 
 
 def heed(lost: Any) -> None:

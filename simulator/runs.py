@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -16,14 +16,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from . import effort
 from . import ledger as books
 from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
 from .costs.model import Population, head_counts
-from .costs.tables import TABLE_BYTES
-from .engine.simulate import Interrupted, Plan, draw_all, is_compiled, make_plans, tables_hash
+from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, make_plans, tables_hash
 from .errors import SimulatorError
-from .machine import free_memory
 from .scenario import Scenario, scenario_from
 from .terms import DRAWS_VERSION
 from .thresholds import percentiles_of
@@ -81,16 +80,13 @@ def _drawn(
 ) -> xr.Dataset:
     """The ledger of so many replicates from a first one on."""
     check_memory(scenario)
-    plans = _plans(scenario)
-    shown = _progress(progress, plans[0], count)
-    try:
-        drawn = draw_all(plans, first, count, executor, shown)
-    except Interrupted as stop:
-        finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first)
-        raise RunInterrupted(finished) from None
-    finally:
-        if isinstance(shown, _Bar):
-            shown.close()
+    with _reported(progress, scenario, count) as shown:
+        plans = _plans(scenario)
+        try:
+            drawn = draw_all(plans, first, count, executor, shown)
+        except Interrupted as stop:
+            finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first)
+            raise RunInterrupted(finished) from None
     return _ledger(scenario, plans, drawn, first)
 
 
@@ -154,25 +150,34 @@ def increments(scenario: Scenario) -> NDArray[np.int64]:
     return np.diff(heads(scenario), axis=0, prepend=0)
 
 
-def heads(scenario: Scenario) -> NDArray[np.int64]:
-    """People of each population by segment, shape (population_size, segment)."""
+def heads(scenario: Scenario, places: slice = slice(None)) -> NDArray[np.int64]:
+    """People of each population, or of some of them, by segment; shape (population_size, segment)."""
     if scenario.population.units:
         return increments(scenario).sum(axis=0, keepdims=True)
-    return np.stack([head_counts(n, scenario.cost_model.shares) for n in scenario.population_sizes])
+    return np.stack([head_counts(n, scenario.cost_model.shares) for n in scenario.population_sizes[places]])
 
 
 def check_memory(scenario: Scenario) -> None:
     """Refuse a ledger that would not fit into memory."""
+    effort.refuse(work_of(scenario), *_longest(scenario))
+
+
+def work_of(scenario: Scenario, replicates: int | None = None) -> effort.Work:
+    """What drawing a scenario takes, about, by the clock of this machine."""
     rows = len(scenario.population.units) or len(scenario.population_sizes)
-    needed = 8 * scenario.simulation.replicates * rows * _columns(scenario) * 3  # chunks, their union, and the sums
-    needed += scenario.population.n_sets * len(scenario.cost_model.streams) * TABLE_BYTES
-    available = free_memory()
-    if needed > available:
-        raise SimulatorError(
-            "simulation.replicates", scenario.simulation.replicates,
-            f"would need {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are free",
-            "ask for fewer replicates, sizes or thresholds",
-        )  # fmt: skip
+    count = replicates or scenario.simulation.replicates
+    streams, sets = len(scenario.cost_model.streams), max(scenario.population.n_sets, 1)
+    people = scenario.population_sizes[-1]
+    one = effort.drawing(people, count, rows, scenario.threshold_labels.size, streams, sets)
+    return one._replace(seconds=one.seconds / cores())
+
+
+def _longest(scenario: Scenario) -> tuple[str, int, str]:
+    """The figure that makes a run long, its value, and what to do about it."""
+    streams = len(scenario.cost_model.streams) * max(scenario.population.n_sets, 1)
+    if streams > scenario.simulation.replicates:
+        return "population.segments", streams, "take fewer segments or parameter sets"
+    return "simulation.replicates", scenario.simulation.replicates, "ask for fewer replicates, sizes or thresholds"
 
 
 def expected_size(scenario: Scenario) -> int:
@@ -338,30 +343,19 @@ def _has_withheld(part: Any) -> bool:
 # ── progress ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Bar:
-    """A bar in a terminal or notebook: replicates done, patient-draws a second, time left."""
+@contextmanager
+def _reported(wanted: Progress | bool | None, scenario: Scenario, replicates: int) -> Iterator[Progress | None]:
+    """What draws are reported to: a bar with the pace, or a function of one's own."""
+    if callable(wanted) or wanted is False:
+        yield wanted or None
+        return
+    people, started = scenario.population_sizes[-1], time.monotonic()
+    compiling, name = "" if is_compiled() else "compiling (first run only)", f"drawing {replicates:,} populations"
+    with effort.task(name, replicates, compiling, shown=bool(wanted)) as advance:
+        effort.expect("drawing", work_of(scenario, replicates), *_longest(scenario))
 
-    def __init__(self, people: int, replicates: int) -> None:
-        from tqdm.auto import tqdm
+        def report(done: int, _: int) -> None:
+            pace = people * done / max(time.monotonic() - started, 1e-9)
+            advance(done - advance.done, f"{pace / 1e6:,.0f} million patients/s")
 
-        self._people, self._started = people, time.monotonic()
-        compiling = "" if is_compiled() else "compiling (first run only)"
-        self._bar = tqdm(
-            total=replicates, unit=" populations", unit_scale=False, leave=False, desc=compiling or "drawing"
-        )
-
-    def __call__(self, done: int, replicates: int) -> None:
-        rate = self._people * done / max(time.monotonic() - self._started, 1e-9)
-        self._bar.set_description("drawing", refresh=False)
-        self._bar.set_postfix_str(f"{rate / 1e6:,.0f} million patients/s", refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        self._bar.close()
-
-
-def _progress(wanted: Progress | bool | None, plan: Plan, replicates: int) -> Progress | None:
-    if callable(wanted):
-        return wanted
-    interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return _Bar(plan.people, replicates) if wanted or (wanted is None and interactive) else None
+        yield report

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from . import effort
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against
 from .costs.families.base import Severity
@@ -258,10 +259,23 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     'GBP'
     """
     source = Path(path)
-    scenario = scenario_from(read_toml(source), str(source), source.parent)
+    raw = read_toml(source)
+    _expect(raw)
+    scenario = scenario_from(raw, str(source), source.parent)
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario
+
+
+def _expect(raw: dict[str, Any]) -> None:
+    """Say what reading takes, where there are many segments."""
+    found = [(raw.get(part) or {}) for part in ("population", "simulation")]
+    segments, thresholds = (
+        len(part[name]) if isinstance(part, dict) and isinstance(part.get(name), list) else 0
+        for part, name in zip(found, ("segments", "thresholds"), strict=True)
+    )
+    work = effort.reading(segments, thresholds)
+    effort.expect("reading the scenario", work, "population.segments", segments, "merge segments")
 
 
 def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | None = None) -> Scenario:

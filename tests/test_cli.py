@@ -221,10 +221,13 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processor time of another process")
-def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_keeps_what_was_finished_and_leaves_no_half_file(
+    stop: int, code: int, scenario: Path, tmp_path: Path
+) -> None:
     scenario.write_text(replaced("replicates = 200", "replicates = 300_000").replace("4_000]", "400_000]"))
     out = tmp_path / "r.nc"
-    command = [sys.executable, "-m", "simulator.present.cli.main", "run", str(scenario), "--out", str(out)]
+    command = [sys.executable, "-m", "simulator", "run", str(scenario), "--out", str(out)]
     running = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -236,9 +239,9 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_no_half_file(scenario: Path, 
     )
     while _cpu_seconds(running.pid) < 6 and running.poll() is None:  # well past imports, into the draws
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(stop)
     said = running.communicate(timeout=60)[1]
-    assert running.returncode == 130, said
+    assert running.returncode == code, said
     assert "Traceback" not in said
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left in (["small.toml"], ["r.nc", "small.toml"])

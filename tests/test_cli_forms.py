@@ -8,8 +8,10 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,7 @@ from simulator.present.kinds import KINDS
 from simulator.present.page import WIDEST
 
 import simulator as sim
+from simulator import stopping
 from simulator.present.cli.demo import main as demo
 from simulator.present.cli.main import main
 from simulator.present.tidy import LAST
@@ -401,6 +404,7 @@ def test_the_exit_codes_are_those_of_the_table(folder: Path, monkeypatch: pytest
         2: call("check", str(folder / "missing.toml"))[0],
         3: failed_check(folder, monkeypatch),
         130: stopped(folder, monkeypatch),
+        143: stopped(folder, monkeypatch, terminated=True),
     }
     assert all(code == given for code, given in codes.items()), codes
     table = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
@@ -417,12 +421,21 @@ def failed_check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
         return call("run", str(folder / "small.toml"))[0]
 
 
-def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of a run that is stopped by hand."""
+def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, terminated: bool = False) -> int:
+    """The exit code of a run that is stopped by hand, or by the signal that ends a job."""
 
     def stop(*_: object, **__: object) -> None:
+        if terminated:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
         raise KeyboardInterrupt
 
+    before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patched:
+        patched.setattr(stopping, "_code", 130)
+        stopping.heed_termination()
         patched.setattr("simulator.runs.simulate", stop)
-        return call("run", str(folder / "small.toml"))[0]
+        try:
+            return call("run", str(folder / "small.toml"))[0]
+        finally:
+            signal.signal(signal.SIGTERM, before)

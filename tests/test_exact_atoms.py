@@ -9,6 +9,7 @@ import pytest
 from scipy import special, stats
 
 import simulator as sim
+from simulator.engine.steps import Steps
 
 MARGINS = (0.01, 0.03, 0.05, 0.10)
 ORACLE = 2e-6
@@ -36,12 +37,12 @@ def segment(name, share, p_user, family, mean, cv):
 # ── oracles that share no code ───────────────────────────────────────────────────────────────────
 
 
-def gamma_total(x, n, p, mean, cv):
-    """P(total > x) of gamma prices: given how many users there are, the total is gamma again."""
+def gamma_total(amounts, n, p, mean, cv):
+    """P(total > x), for some amounts x, of gamma prices: given how many users there are, the total is gamma again."""
     users = np.arange(n + 1)
     chance = stats.binom.pmf(users, n, p)
-    above = np.append(0.0 if x >= 0 else 1.0, special.gammaincc(users[1:] / cv**2, x / (mean * cv**2)))
-    return float(chance @ above)
+    above = special.gammaincc(users[1:] / cv**2, amounts[:, None] / (mean * cv**2))
+    return above @ chance[1:]
 
 
 def sf_of(family, mean, cv):
@@ -51,8 +52,8 @@ def sf_of(family, mean, cv):
     return lambda x: special.ndtr((math.log(mean) - sigma**2 / 2 - np.log(np.maximum(x, 1e-300))) / sigma)
 
 
-def convolved(x, people, cap, fine):
-    """P(total > x) by convolving everybody's cost, on a grid of which the cap is a multiple."""
+def convolved(amounts, people, cap, fine):
+    """P(total > x), for some amounts x, by convolving everybody's cost, on a grid of which the cap is a multiple."""
     step = cap / fine
     mean = sum(n * p * min(mean, cap) for n, p, _, mean, _ in people)
     sd = math.sqrt(sum(n * p for n, p, *_ in people)) * cap
@@ -66,21 +67,19 @@ def convolved(x, people, cap, fine):
         user[fine] = sf(cap - step / 2)
         transform *= (1 - p + p * np.fft.rfft(user)) ** n
     chance = np.fft.irfft(transform, length)
-    place = math.floor(x / step)
+    place = np.floor(amounts / step).astype(int)
     # half of what lies within half a step of x is above it, but for multiples of the cap, which lie below
-    share = x / step - place
-    above = chance[place + 1 :].sum()
-    nearby = chance[place + 1] if (place + 1) % fine else 0.0
-    return float(
-        above - nearby * max(share - 0.5, 0.0) + (chance[place] if place % fine else 0.0) * max(0.5 - share, 0)
-    )
+    share = amounts / step - place
+    above = np.cumsum(chance[::-1])[::-1][place + 1]
+    nearby, here = (np.where(at % fine, chance[at], 0.0) for at in (place + 1, place))
+    return above - nearby * np.maximum(share - 0.5, 0.0) + here * np.maximum(0.5 - share, 0.0)
 
 
 # ── random laws with steps ───────────────────────────────────────────────────────────────────────
 
 
 def drawn(seed):
-    """A scenario, a threshold, and P(total > x) in closed form or by convolution."""
+    """A scenario, a threshold, and P(total > x), x above 0, in closed form or by convolution."""
     rng = np.random.default_rng(seed)
     kind = seed % 4
     users = float(np.exp(rng.uniform(math.log(3), math.log(300))))
@@ -120,21 +119,25 @@ def gap(seed):
     made, threshold, truth = drawn(seed)
     answer = sim.exact(made, margins=MARGINS, quantiles=(0.5,)).isel(population_size=0).sel(threshold=threshold)
     budget = float(answer["budget"])
-    wanted = np.array([truth((1 + margin) * budget) for margin in MARGINS])
-    return np.abs(answer["p_overspend"].values - wanted), float(answer["probability_error"])
+    apart = np.abs(answer["p_overspend"].values - truth((1 + np.array(MARGINS)) * budget))
+    return apart.max(), float(answer["probability_error"])
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_chances_lie_within_their_stated_error(seed):
-    apart, stated = gap(seed)
-    assert apart.max() <= stated + ORACLE
+def assert_within(seeds):
+    """All chances lie within their stated errors, and these are at most 0.001 in nine of ten laws."""
+    found = [gap(seed) for seed in seeds]
+    assert all(apart <= stated + ORACLE for apart, stated in found)
+    assert np.mean([stated <= 0.001 for _, stated in found]) >= 0.9
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_chances_lie_within_stated_errors_that_are_small(kind):
+    assert_within(range(kind, 60, 4))
 
 
 @pytest.mark.slow
 def test_chances_of_many_laws_lie_within_stated_errors_that_are_small():
-    found = [gap(seed) for seed in range(6, 66)]
-    assert all(apart.max() <= stated + ORACLE for apart, stated in found)
-    assert np.mean([stated <= 0.001 for _, stated in found]) >= 0.9
+    assert_within(range(60, 360))
 
 
 def test_the_error_notices_a_law_that_is_smoothed_over():
@@ -142,7 +145,7 @@ def test_the_error_notices_a_law_that_is_smoothed_over():
     made, threshold, truth = drawn(2)
     answer = sim.exact(made, margins=MARGINS).isel(population_size=0).sel(threshold=threshold)
     over = np.array(MARGINS) * float(answer["budget"]) / float(answer["sd_cost"])
-    wanted = np.array([truth((1 + margin) * float(answer["budget"])) for margin in MARGINS])
+    wanted = truth((1 + np.array(MARGINS)) * float(answer["budget"]))
     assert np.abs(stats.norm.sf(over) - wanted).max() > 100 * float(answer["probability_error"])
 
 
@@ -181,7 +184,70 @@ def test_steps_under_shocks_and_drawn_membership_are_those_that_are_drawn(others
         answer["p_overspend"] * (1 - answer["p_overspend"]) / 20_000
     )
     assert np.abs(score.values).max() < 5
-    assert float(answer["probability_error"].max()) < 1e-2
+    assert float(answer["probability_error"].max()) < 1e-3
+
+
+# ── observed costs that shocks smear ─────────────────────────────────────────────────────────────
+
+
+def smeared_total(x, n, p, values, cap, cv):
+    """P(total > x) of two observed costs, of which the dearer may be capped, under one yearly shock."""
+    few, dear = np.meshgrid(np.arange(n + 1), np.arange(min(n, 40) + 1 if p[1] else 1))
+    chance = stats.binom.pmf(dear, n, p[1]) * stats.binom.pmf(few, n - dear, p[0] / (1 - p[1]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = x / (few * values[0] + dear * values[1])
+        capped = np.where(x < dear * cap, 0.0, (x - dear * cap) / (few * values[0])) if np.isfinite(cap) else factor
+        factor = np.where((dear > 0) & (factor * values[1] > cap), capped, factor)
+        sigma = math.sqrt(math.log1p(cv**2))
+        above = stats.norm.sf((np.log(factor) + sigma**2 / 2) / sigma)
+    return float((chance * np.where(few + dear > 0, above, 0.0)).sum())
+
+
+SMEARED = [
+    # the series of a total of one price fades, and comes back at a whole turn of that price
+    pytest.param(1_500, (0.5, 0.0), (1_000.0, 1_000.0), math.inf, 1e-4, 1e-3, id="one price"),
+    pytest.param(400, (0.5, 0.02), (1_000.0, 60_000.0), math.inf, 0.01, 1e-3, id="two prices"),
+    pytest.param(400, (0.5, 0.02), (1_000.0, 60_000.0), 60_500.0, 0.02, 0.02, id="a cap amid the shocks"),
+]
+
+
+def smeared_gap(n, p, values, cap, cv):
+    """Largest |exact − truth| beside the stated error."""
+    severity = {"family": "empirical", "values": list(values), "weights": [p[0] or 1, p[1] or p[0]]}
+    people = [{"name": "a", "share": 1.0, "p_user": sum(p), "severity": severity}]
+    made = scenario(n, people, [cap], shocks=[{"name": "prices", "cv": cv}])
+    answer = sim.exact(made, margins=MARGINS).isel(population_size=0, threshold=0)
+    wanted = [smeared_total((1 + margin) * float(answer["budget"]), n, p, values, cap, cv) for margin in MARGINS]
+    return np.abs(answer["p_overspend"].values - wanted).max(), float(answer["probability_error"])
+
+
+@pytest.mark.parametrize(("n", "p", "values", "cap", "cv", "most"), SMEARED)
+def test_observed_costs_under_shocks_lie_within_their_stated_error(n, p, values, cap, cv, most):
+    apart, stated = smeared_gap(n, p, values, cap, cv)
+    assert apart <= stated <= most
+
+
+def test_a_series_that_ends_where_it_has_faded_misses_what_comes_back(monkeypatch):
+    """The control: without the bound the first of these laws is far off."""
+    monkeypatch.setattr(Steps, "smeared_from", lambda self, most: 1e-300)
+    monkeypatch.setattr(Steps, "smeared", lambda self, frequency: 0.0)
+    apart, stated = smeared_gap(*SMEARED[0].values[:-1])
+    assert apart > 1e-3 > stated
+
+
+def test_rare_shocks_alone_smear_nothing():
+    severity = {"family": "empirical", "values": [1_000.0]}
+    made = scenario(
+        1_500,
+        [{"name": "a", "share": 1.0, "p_user": 0.5, "severity": severity}],
+        shocks=[{"name": "strike", "probability": 0.2, "by": 0.1}],
+    )
+    answer = sim.exact(made, margins=MARGINS).isel(population_size=0, threshold=0)
+    levels, chances = np.array([1.0, 1.1]) / 1.02, np.array([0.8, 0.2])
+    wanted = [
+        chances @ stats.binom.sf(np.floor((1 + margin) * 750_000 / (1_000 * levels)), 1_500, 0.5) for margin in MARGINS
+    ]
+    assert np.abs(answer["p_overspend"].values - wanted).max() <= float(answer["probability_error"])
 
 
 def test_steps_too_narrow_to_resolve_are_told():

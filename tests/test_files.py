@@ -84,7 +84,7 @@ def test_a_workbook_asks_the_disk_only_when_it_is_whole(tmp_path, monkeypatch):
     def full(self, _):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    contents = gather(sim.simulate(make(), progress=False), 0.03, 0.05)
+    contents = gather(sim.simulate(make(simulation={"population_sizes": [100, 250]}), progress=False), 0.03, 0.05)
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(sim.SimulatorError, match="No space left"):
         write_workbook(contents, tmp_path / "book.xlsx")

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, diagonal
 from scipy import stats
 
-from simulator.fitting.laws import small_segments, tails
+from simulator.fitting.laws import bodies, small_segments, tails
 from simulator.fitting.parameter_sets import _normal, _tail_draws
 from simulator.fitting.read.sample import sample_of
 
@@ -57,6 +57,7 @@ def test_the_mean_excess_of_a_tail_is_as_sure_as_the_rows_tell_it() -> None:
         ("lognormal", "lognormal"),
         pytest.param(("gengamma", "lognormal"), marks=pytest.mark.slow),
         pytest.param(("empirical", "lognormal"), marks=pytest.mark.slow),
+        pytest.param(("gb2", "gb2"), marks=pytest.mark.slow),
     ],
 )
 def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
@@ -65,6 +66,19 @@ def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
     width = [float(word) for word in line.split("found ")[1].split(",")]
     # forty intervals of 95%: fewer than 34 hold once in five hundred
     assert min(covered) >= 0.85 and all(0.7 < w < 1.4 for w in width)
+
+
+def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All fits of a gb2 to 1,500 of its own rows settle; without the prior most run along a ridge."""
+    at = studies.points("gb2")
+    rows = [studies.drawn("gb2", studies.ROWS, np.random.default_rng([seed, 77])) for seed in range(8)]
+
+    def taken() -> int:
+        return sum(studies._fitted("gb2", costs, at).family == "gb2" for costs in rows)
+
+    assert taken() == 8
+    monkeypatch.setattr(bodies, "_PRIOR", 1e6)
+    assert taken() < 4
 
 
 @pytest.mark.heavy

@@ -10,11 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
-    ("errors", "numerals"),
+    ("errors", "numerals", "stopping"),
     ("terms",),
     ("thresholds",),
     ("machine",),
-    ("files", "netcdf", "currency"),
+    ("files", "netcdf", "currency", "effort"),
     ("rows",),
     ("ledger", "strata"),
     ("costs",),
@@ -52,7 +52,7 @@ def test_terms_know_no_more_than_terms_and_cost_models():
 def test_the_ground_knows_nothing_of_the_house():
     for importer, imported in imports_of(ROOT):
         assert importer not in ("errors", "numerals"), f"{importer} imports {imported}"
-        leaf = importer in ("files", "netcdf", "machine", "ledger", "strata", "currency")
+        leaf = importer in ("files", "netcdf", "machine", "ledger", "strata", "currency", "effort")
         assert not leaf or imported in (*GROUND, "machine", "files", "netcdf"), (importer, imported)
 
 

@@ -344,7 +344,7 @@ def test_the_twin_other_sets_give_other_draws() -> None:
 
 
 @pytest.mark.jit_off
-@pytest.mark.parametrize("step", [1, 2, 1_000])
+@pytest.mark.parametrize("step", [2, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 1_000))])
 def test_chunks_change_nothing(doubtful: sim.Scenario, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fingerprint(sim.simulate(doubtful, progress=False))
     monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: step)
@@ -358,7 +358,7 @@ def test_processes_change_nothing(doubtful: sim.Scenario) -> None:
 
 
 @pytest.mark.jit_off
-@pytest.mark.parametrize("at", [2, 4, 6, 13])
+@pytest.mark.parametrize("at", [4, *(pytest.param(at, marks=pytest.mark.slow) for at in (2, 6, 13))])
 def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) -> None:
     whole = sim.simulate(doubtful, progress=False)
     first = sim.simulate(with_simulation(doubtful, replicates=at), progress=False)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, UNITS, make
 from ladders import LADDER, settled
+from simulator.present.text_settle import payoff_report
 
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.errors import SimulatorError
-from simulator.present.text_settle import payoff_report
 from simulator.runs import with_simulation
 from simulator.settlement.payoff import EXPECTED, payoff
 from simulator.settlement.populations import Populations

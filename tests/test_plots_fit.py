@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from conftest import diagonal
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
+from simulator.present.kinds import KINDS
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
-from simulator.present.kinds import KINDS
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
 
@@ -168,8 +169,7 @@ def curves_of() -> dict[str, xr.Dataset]:
     }
 
 
-@pytest.mark.parametrize("kind", ["one", "few", "seven", "bands"])
-@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "few", "seven", "bands"]))
 def test_no_words_overlap_or_are_cut_off(name: str, kind: str, curves_of: dict[str, xr.Dataset]) -> None:
     found = getattr(sim.plots, name)(curves_of[kind])
     assert not overlaps(found[0] if isinstance(found, list) else found)
@@ -209,8 +209,7 @@ def test_the_numbers_of_the_picture_hold_the_errors() -> None:
 # ── odd parts of a fit's curves ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["one", "seven"])
-@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "seven"]))
 def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
     name: str, kind: str, curves_of: dict[str, xr.Dataset]
 ) -> None:

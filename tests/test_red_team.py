@@ -17,14 +17,14 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_array, diags_array, vstack
+from simulator.present.cli.fit import fit as verb
+from simulator.present.text_fit import as_json, fit_report, fit_rows
 
 from simulator.errors import SimulatorError
 from simulator.fitting.disclose.disclosure import dominated, identifies
 from simulator.fitting.disclose.groups import groups_of
 from simulator.fitting.fit import FittedModel, fit
 from simulator.fitting.read.sample import Sample, sample_of
-from simulator.present.cli.fit import fit as verb
-from simulator.present.text_fit import as_json, fit_report, fit_rows
 from simulator.rows.columns.cells import column_of
 
 Array = NDArray[np.float64]

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT
+from simulator.present.text_settle import actuals_report
 
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.errors import SimulatorError
 from simulator.present.cli.main import main
-from simulator.present.text_settle import actuals_report
 from simulator.settlement.actuals import load_designs, settle_actuals
 
 PUBLISHED = ROOT / "configs" / "published"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 
 import numpy as np
 import oracles
 import pytest
-from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, make, of_everybody, raw
+from conftest import KINDS, LOGNORMAL, RARE, ROOT, UNITS, diagonal, make, of_everybody, raw
 from scipy import stats
 from simulator.present.text_check import check_table
 from test_exact import ALARM, exact_of, scores
@@ -72,12 +73,14 @@ def shocked(name, membership="fixed", **simulation):
 # ── draws against exact answers ──────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
+DEAR = ["all", "against each other", "services"]
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("name", "membership"),
     [
-        pytest.param(name, marks=pytest.mark.slow if name in ("all", "against each other", "services") else ())
-        for name in sorted(SHOCKED)
+        *diagonal(sorted(SHOCKED.keys() - DEAR), ["fixed", "sampled"]),
+        *(pytest.param(*both, marks=pytest.mark.slow) for both in itertools.product(DEAR, ["fixed", "sampled"])),
     ],
 )
 def test_simulated_figures_agree_with_the_exact_ones(name, membership):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import make, of_everybody, raw
+from conftest import diagonal, make, of_everybody, raw
 from scipy import stats
 from test_exact import ALARM
 
@@ -89,8 +89,7 @@ def largest(found):
     return max(float(np.abs(z).max()) for z in found.values())
 
 
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize(("name", "membership"), diagonal(sorted(CASES), ["fixed", "sampled"]))
 def test_the_slow_simulator_draws_what_the_ledger_and_the_exact_engine_have(name, membership):
     scenario, slow = make(**scenario_of(CASES[name], membership)), drawn(name, membership)
     found = scores(slow, scenario)
@@ -109,8 +108,7 @@ def test_large_shocks_to_few_people_leave_the_exact_law_exact(name):
     assert float(answer["probability_error"].max()) < 1e-4
 
 
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
-@pytest.mark.parametrize("wrong", sorted(WRONG))
+@pytest.mark.parametrize(("wrong", "membership"), diagonal(sorted(WRONG), ["fixed", "sampled"]))
 def test_the_comparison_notices_other_shocks(wrong, membership):
     name, changes = WRONG[wrong]
     scenario = make(**scenario_of(CASES[name], membership))

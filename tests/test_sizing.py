@@ -25,7 +25,7 @@ from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.contracts.design import Design
 from simulator.runs import with_simulation
 
-SEEDS = int(os.environ.get("SIZING_SEEDS", "24"))
+SEEDS = int(os.environ.get("SIZING_SEEDS", "12"))
 """Seeds of the coverage test. All 100 take 25 s:
 
     SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k holds

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import diagonal
 from scipy import stats
 
 import simulator as sim
@@ -305,8 +306,7 @@ FAMILIES = [
 ]
 
 
-@pytest.mark.parametrize("seed", [1, 20, 300])
-@pytest.mark.parametrize("severity", FAMILIES, ids=lambda severity: severity["family"])
+@pytest.mark.parametrize(("severity", "seed"), diagonal(FAMILIES, [1, 20, 300]))
 def test_largest_z_of_every_family_lies_in_its_range_for_three_seeds(severity: dict[str, object], seed: int) -> None:
     raw = {**SCENARIO, "simulation": SCENARIO["simulation"] | {"seed": seed, "replicates": 1_000}}
     raw["population"] = {"segments": [{"name": "all", "share": 1.0, "p_user": 0.8, "severity": severity}]}

@@ -185,10 +185,10 @@ def test_errors_of_compare_are_those_of_repeated_runs(figure: str, repeated: lis
 
 @pytest.fixture(scope="module")
 def repeated() -> list[xr.Dataset]:
-    """Sixty runs of three hundred replicates each, every set in each of them alike."""
-    whole = doubtful((4_000,), means=APART, cv=1.0, replicates=18_000)
+    """Forty runs of three hundred replicates each, every set in each of them alike."""
+    whole = doubtful((4_000,), means=APART, cv=1.0, replicates=12_000)
     outcome = sim.settle(sim.simulate(whole, progress=False), DESIGNS[:2])
-    return [sim.compare(outcome.isel(replicate=slice(start, start + 300))) for start in range(0, 18_000, 300)]
+    return [sim.compare(outcome.isel(replicate=slice(start, start + 300))) for start in range(0, 12_000, 300)]
 
 
 def test_how_often_an_event_occurs_has_the_error_within_sets() -> None:

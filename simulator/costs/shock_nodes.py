@@ -30,6 +30,7 @@ _FEWEST = {1: 48, 2: 24, 3: 16}  # points of the first axis, by the number of di
 _FEWEST_OF_MANY = 12
 _STEP_POINTS = 2_400
 _PANEL_POINTS = 28
+_MOST_GAUSS = 256
 _NEGLIGIBLE = 1e-15
 _RADIUS = 7.5  # of the scores together, where there are several; beyond it lies 1e-10 of probability in five dimensions
 _RANK = 1e-12  # of the variance of all logarithms: axes with less are none
@@ -77,6 +78,12 @@ def joint_nodes(joint: JointShocks, steps: bool = False, pull: Array | None = No
         weights, factors = weights[kept], factors[kept]
     weights = weights / weights.sum()
     return ShockNodes((factors / (weights @ factors))[:, joint.group_of], weights, False)
+
+
+def count_of(joint: JointShocks, pull: Array) -> int:
+    """About how many nodes `joint_nodes` lays for this pull."""
+    normal = _normal_part(joint, pull)
+    return min(_rare_nodes(joint, normal).weights.size * math.prod(_counts(normal, 1, False)), MOST_POINTS)
 
 
 def factor_range(joint: JointShocks) -> tuple[Array, Array]:
@@ -229,6 +236,9 @@ def _midpoints(count: int) -> tuple[Array, Array]:
 @cache
 def _normal_rule(count: int) -> tuple[Any, Any]:
     """Gauss's rule for the truncated standard normal law, by the three-term recurrence of its polynomials."""
+    if count > _MOST_GAUSS:
+        # the recurrence takes time as count³; so many even points err by no more than what lies at the ends, 1e-10
+        return _midpoints(count)
     nodes, weights = np.polynomial.legendre.leggauss(4 * count + 64)
     score = SHOCK_BOUND * nodes
     weights = weights * np.exp(-(score**2) / 2)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from ..costs.shock_nodes import ShockNodes, factor_range, joint_nodes
+from ..costs.shock_nodes import ShockNodes, count_of, factor_range, joint_nodes
 from ..costs.shocks import JointShocks
 from .lattice import lattice_of
 from .law import Law
@@ -34,11 +34,11 @@ _REACH = 9.0  # standard deviations that a normal total may stray
 _FADED = 1e-9  # of the last terms of a series that is long enough
 _GONE = 2e-9  # of a block of frequencies after which nothing is left; a truncated shock leaves some 1e-9 for ever
 _MOST_TERMS = 16_384
-_DEGREES = (11, 23, 47, 95)  # of the polynomial that carries logarithms from few factors to all
+_DEGREES = (11, 23, 47, 95, 191)  # of the polynomial that carries logarithms from few factors to all
 _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
-_MOST_WORK = 150_000  # terms times nodes of the shocks
-_LEFT_OUT, _BEARABLE = 1e-7, 1e-5  # of a series: what is aimed at, and what has it tapered
+_MOST_WORK = 3_000_000  # terms times nodes of the shocks
+_LEFT_OUT, _BEARABLE = 1e-7, 2e-4  # of a series: what is aimed at, and what has it tapered
 _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
 
 
@@ -56,25 +56,28 @@ def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: floa
         Exact moments of the total, money.
     """
     total = _Total(transforms, heads, rule, mean)
-    # shocks smear observed costs, so that the series itself tells what it leaves out
-    smeared = bool(transforms.model.shocks) and any(stream.severity.has_atoms for stream in transforms.model.streams)
-    if not smeared and math.isinf(total.steps.fades_from):
-        return _stepped_law(total, mean, sd)
     low, high, beyond = total.range(mean, sd)
-    count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd)), _MOST_TERMS))
+    sure, longest = 0.0, _MOST_TERMS * np.pi / (high - low)
+    if math.isinf(total.steps.fades_from):
+        # observed costs: only where shocks smear them is there a frequency from which on nothing is left
+        observed = any(stream.severity.has_atoms for stream in transforms.model.streams)
+        sure = total.steps.smeared_from(longest) if observed else longest
+        if sure >= longest:
+            return _stepped_law(total, mean, sd)
+    count = int(min(max(64, 1.1 * _REACH * (high - low) / (np.pi * sd), 2 + sure * (high - low) / np.pi), _MOST_TERMS))
     while True:
         frequency = np.pi * np.arange(1, count, dtype=float) / (high - low)
-        characteristic, error = total.characteristic(frequency)
+        characteristic, error = total.characteristic(frequency, sure)
         # few people, or one cost that dwarfs all others: the law is far from normal, and its series longer
         unfaded = float(np.abs(characteristic[-max(8, count // 16) :]).max())
         if unfaded < _FADED or count >= _MOST_TERMS:
             break
         count = min(2 * count, _MOST_TERMS)
-    if not smeared and (unfaded >= _FADED or total.steps.may_return(total.amplitude, float(frequency[-1]))):
+    if unfaded >= _FADED or (not sure and total.steps.may_return(total.amplitude, float(frequency[-1]))):
         return _stepped_law(total, mean, sd)
+    left_out = total.steps.smeared(float(frequency[-1])) if sure else 0.0
     terms = np.append(1.0, 2 * np.real(characteristic * np.exp(-1j * frequency * low)))
-    # what the last terms hold is no bound on what they leave out: Vaaler's terms have one
-    return Law(low, high, terms, mean, max(beyond, unfaded, error), tapered=smeared and unfaded >= _FADED)
+    return Law(low, high, terms, mean, max(beyond, unfaded, error, left_out))
 
 
 def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
@@ -86,7 +89,7 @@ def _stepped_law(total: _Total, mean: float, sd: float) -> Law:
     until, left_out = total.steps.needed(_LEFT_OUT, longest * np.pi / (high - low))
     count = int(np.clip(math.ceil(until * (high - low) / np.pi) + 1, 64, longest))
     frequency = np.pi * np.arange(1, count, dtype=float) / (high - low)
-    characteristic, error = total.characteristic(frequency, to_the_end=True)
+    characteristic, error = total.characteristic(frequency, math.inf)
     smooth = characteristic - on_lattice(frequency)
     terms = np.append(1.0 - lattice.chances.sum(), 2 * np.real(smooth * np.exp(-1j * frequency * low)))
     tapered = left_out > _BEARABLE
@@ -147,28 +150,34 @@ class _Total:
     def longest(self, span: float) -> int:
         """The most terms that a series over so much money may have."""
         most, pull = _LONGEST, self.steps.pull * (np.pi / span)
-        while self._model.shocks and most > _SHORTEST:
-            if most * joint_nodes(self._model.joint_shocks, pull=most * pull).weights.size <= _MOST_WORK:
+        if not self._model.shocks:
+            return most
+        most //= 2
+        while most > _SHORTEST:
+            if most * count_of(self._model.joint_shocks, most * pull) <= _MOST_WORK:
                 break
             most //= 2
         return most
 
-    def characteristic(self, frequency: Array, to_the_end: bool = False) -> tuple[Complex, float]:
-        """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it."""
+    def characteristic(self, frequency: Array, sure: float) -> tuple[Complex, float]:
+        """E[exp(i·t·total)] at ascending frequencies above 0, and the error of what carries and integrates it.
+
+        Where it has faded at a frequency that is `sure` or beyond, it is taken for nothing from there on.
+        """
         if not self._model.shocks:
             return np.exp(
                 self._exponent(frequency, _Carrier(self._model.joint_shocks, np.ones((1, self._gross.size)))).ravel()
             ), 0.0
         found, worst = np.zeros(frequency.size, complex), 0.0
-        pull = self.steps.pull if to_the_end else self._kept_share * self._gross
-        size = _LARGE_BLOCK if to_the_end else _BLOCK
+        pull = self.steps.pull if sure else self._kept_share * self._gross
+        size = _LARGE_BLOCK if sure and frequency.size > _LARGE_BLOCK else _BLOCK
         for start in range(0, frequency.size, size):
             block = frequency[start : start + size]
             nodes = joint_nodes(self._model.joint_shocks, pull=float(block[-1]) * pull)
             found[start : start + size], error = self._over_shocks(block, nodes)
             worst = max(worst, error)
             left = float(np.abs(found[start : start + size]).max())
-            if left < _GONE and not to_the_end:
+            if left < _GONE and block[-1] >= sure:
                 return found, max(worst, left)
         return found, worst
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..costs.shock_nodes import ShockNodes, joint_nodes
 from .lattice import unit_of
+from .smear import Smear, smears
 from .spread import Spread
 from .transforms import LOOKS, Rule, Transforms, pieces
 
@@ -27,6 +28,7 @@ _STEP = 0.5  # radians that the costliest usual patient turns between two freque
 _MOST_LOOKS = 20_000
 _ZOOMS = 4
 _SEEN_TO = 5e-3
+_SMEARED = 1e-6, 1e-4  # of a chance, what a series may leave out: first aim and second
 _CHUNK = 1 << 20  # complex numbers held at a time
 
 
@@ -178,13 +180,33 @@ class Steps:
         """
         assert self._left is not None
         grid = self._transforms.grid
+        smeared = self.smeared_from(most)
+        if smeared < most:
+            return smeared, self.smeared(smeared)
         # Σ 2·|φ|/(πk) from a frequency on, an interval of the grid at a time
         each = 2 / math.pi * np.log(grid[1:] / grid[:-1]) * self._left[:-1]
         each = np.append(each, 0.0 if self._left[-1] < _NOTHING else math.inf)
         left_out = np.cumsum(each[::-1])[::-1] + _NOTHING
         until = min(self._first(left_out <= bearable), most)
         place = int(np.searchsorted(grid, until * (1 + 1e-12), side="right")) - 1
-        return until, float(left_out[place])
+        return until, min(float(left_out[place]), self.smeared(until))
+
+    # ── what yearly shocks smear ─────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _smears(self) -> list[Smear]:
+        return smears(self._model, self._rule, self._expected)
+
+    def smeared(self, frequency: float) -> float:
+        """Bound on what a series that ends at a frequency leaves out of a chance, as shocks smear the total."""
+        return min((smear.left_out(frequency) for smear in self._smears), default=math.inf)
+
+    def smeared_from(self, most: float) -> float:
+        """The frequency, or the most, from which on a series leaves out next to nothing, by that bound."""
+        frequencies = most * np.exp2(np.arange(-20, 0, 0.125))
+        left_out = np.array([self.smeared(float(frequency)) for frequency in frequencies])
+        aims = [frequencies[left_out <= bearable] for bearable in _SMEARED]
+        return next((float(found[0]) for found in aims if found.size), most)
 
     # ── one population, from its people ──────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +32,13 @@ _LENGTHS = (24, 64, 192, 768)
 _BELOW, _ABOVE = 20, 60  # octaves of frequency on either side of a turn for the dearest stream's mean cost
 _RARE, _LOOKED, LOOKS = 1e-5, 9, 32  # octaves beyond half a turn of so rare a patient that are looked at, looks in each
 _EVEN = 256  # evenly spaced frequencies from which on their turns are made of products
+_FEW = 64  # frequencies whose polynomials are kept
 _MANY = 2_048  # frequencies of one octave that are worked out sooner than a polynomial for them
 _FLOOR = 1e-3  # of the largest column: columns below it need not be as exact relative to themselves
+
+
+Columns = slice | NDArray[np.int64]
+_EVERY = slice(None)
 
 
 class Step(NamedTuple):
@@ -69,36 +74,45 @@ def to_terms(length: int) -> Array:
     return np.asarray(weights.T)
 
 
+@lru_cache(maxsize=512)
+def _powers(mantissa: bytes, length: int) -> Array:
+    """Chebyshev polynomials at places of an octave: all streams are asked for the same frequencies."""
+    return np.asarray(chebyshev.chebvander(4 * np.frombuffer(mantissa) - 3, length - 1))
+
+
 class Octaves:
     """A smooth function of frequency, column by column, as polynomials on octaves.
 
     Parameters
     ----------
-    function : callable (frequency, shape (f,)) -> complex ndarray, shape (f, column)
+    function : callable (frequency, shape (f,), columns, slice or ndarray) -> complex ndarray, shape (f, column)
     """
 
-    def __init__(self, function: Callable[[Array], Complex]) -> None:
+    def __init__(self, function: Callable[[Array, Columns], Complex]) -> None:
         self._function = function
         self._terms: dict[int, Complex | None] = {}
 
-    def __call__(self, frequency: Array) -> Complex:
+    def __call__(self, frequency: Array, columns: Columns = _EVERY) -> Complex:
         """The function at frequencies above 0, shape (f, column)."""
         mantissa, octave = np.frexp(frequency)
         if octave.size and octave[0] == octave[-1] and (octave == octave[0]).all():
-            return self._on_octave(int(octave[0]), frequency, mantissa)
+            return self._on_octave(int(octave[0]), frequency, mantissa, columns)
         parts = {int(k): np.flatnonzero(octave == k) for k in np.unique(octave)}
-        values = {k: self._on_octave(k, frequency[here], mantissa[here]) for k, here in parts.items()}
+        values = {k: self._on_octave(k, frequency[here], mantissa[here], columns) for k, here in parts.items()}
         found = np.empty((frequency.size, next(iter(values.values())).shape[1]), complex)
         for k, here in parts.items():
             found[here] = values[k]
         return found
 
-    def _on_octave(self, octave: int, frequency: Array, mantissa: Array) -> Complex:
+    def _on_octave(self, octave: int, frequency: Array, mantissa: Array, columns: Columns) -> Complex:
         if octave not in self._terms:
             self._terms[octave] = self._fitted(octave, frequency.size)
         terms = self._terms[octave]
         if terms is None:
-            return self._function(frequency)
+            return self._function(frequency, columns)
+        terms = terms[:, columns]
+        if frequency.size <= _FEW:
+            return np.asarray(_powers(mantissa.tobytes(), terms.shape[0]) @ terms)
         step = max(1, _CHUNK // terms.shape[0])
         parts = [
             chebyshev.chebvander(4 * mantissa[start : start + step] - 3, terms.shape[0] - 1) @ terms
@@ -113,7 +127,7 @@ class Octaves:
             if length > max(wanted, _LENGTHS[-2]):
                 return None
             points = chebyshev.chebpts1(length)
-            values = self._function(np.ldexp((points + 3) / 4, octave))
+            values = self._function(np.ldexp((points + 3) / 4, octave), _EVERY)
             terms = np.asarray(to_terms(length) @ values)
             size = np.abs(terms).max(axis=0)
             if (np.abs(terms[-3:]).max(axis=0) <= FADED * np.maximum(size, _FLOOR * size.max(initial=0.0))).all():
@@ -166,7 +180,7 @@ class Transforms:
         key = stream, factors.tobytes(), steps
         if key not in self._changes:
             partial = self._partial_of(stream, factors)
-            self._changes[key] = Octaves(lambda t: _change(partial, steps, factors, t))
+            self._changes[key] = Octaves(lambda t, columns: _change(partial, steps, factors, t)[:, columns])
         return self._changes[key](frequency)
 
     def spread(self, stream: int, steps: tuple[Step, ...], factor: float) -> Spread:
@@ -218,23 +232,25 @@ class _Partial:
         self.mass = 1 - severity.sf(self._ends[:-1])
         self.mass = np.append(self.mass, 1.0)
         largest = float(self._ends[-2]) if self._ends.size > 1 else 0.0
-        self.up_to = Octaves(lambda frequency: self._worked_out(frequency, largest))
+        self.up_to = Octaves(lambda frequency, columns: self._worked_out(frequency, columns, largest))
         """Up to each finite end."""
-        self.whole = Octaves(lambda frequency: self._worked_out(frequency, math.inf))
+        self.whole = Octaves(lambda frequency, columns: self._worked_out(frequency, columns, math.inf))
         """Up to each end."""
 
     def column(self, ends: Array) -> NDArray[np.int64]:
         """The places of these ends."""
         return np.searchsorted(self._ends, ends)
 
-    def _worked_out(self, frequency: Array, most: float) -> Complex:
-        nodes = turning_nodes(self._severity, self._ends[:-1], float(frequency.max()), most)
-        weights = nodes.weight[:, None] * (nodes.cost[:, None] <= self._ends)
+    def _worked_out(self, frequency: Array, columns: Columns, most: float) -> Complex:
+        ends = self._ends[columns]
+        kinks = np.unique(ends[np.isfinite(ends)])
+        nodes = turning_nodes(self._severity, kinks, float(frequency.max()), min(most, float(ends.max())))
+        weights = nodes.weight[:, None] * (nodes.cost[:, None] <= ends)
         averaged, here = nodes.averaged @ weights, nodes.averaged < 1
         cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
         if frequency.size >= _EVEN and np.ptp(np.diff(frequency)) <= 1e-9 * np.diff(frequency).min():
             return _evenly(frequency, cost, weights) - weights.sum(axis=0) - averaged
-        found = np.empty((frequency.size, self._ends.size), complex)
+        found = np.empty((frequency.size, ends.size), complex)
         step = max(1, _CHUNK // max(cost.size, 1))
         for start in range(0, frequency.size, step):
             half = frequency[start : start + step, None] * (cost / 2)
@@ -275,9 +291,9 @@ def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency:
         if slope:
             for m, factor in enumerate(factors):
                 at = partial.up_to if piece < len(steps) else partial.whole
-                values = at(frequency * (factor * slope))
-                below = values[:, low[m]] if piece else 0.0
-                found[:, m] += turn * (values[:, high[m]] - below)
+                values = at(frequency * (factor * slope), np.array([high[m], *([low[m]] if piece else [])]))
+                below = values[:, 1] if piece else 0.0
+                found[:, m] += turn * (values[:, 0] - below)
         if intercept:
             mass = partial.mass[high] - (partial.mass[low] if piece else 0.0)
             moved = -2 * np.sin(frequency * intercept / 2) ** 2 + 1j * np.sin(frequency * intercept)

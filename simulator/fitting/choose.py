@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from .. import effort
 from ..costs.families.base import Severity
 from ..numerals import figures
 from . import measures
@@ -24,6 +25,7 @@ from .laws.tails import Tail, choose_tail, fit_tail, shrink
 from .read.sample import Sample
 
 CHOICES = ("auto", *FAMILIES, "empirical", "resample")
+_TRIED = (*FAMILIES, "empirical")
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,13 @@ def _told(fit: SegmentFit, how: Options) -> SegmentFit:
 def _fit_tempered(
     names: Sequence[str], samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
 ) -> list[SegmentFit]:
-    tails = _tails(samples, how)
-    tried = _tried(samples, halves, how)
-    fits = [_fit_one(*one, how) for one in zip(names, samples, tails, tried, strict=True)]
+    with effort.task("fitting", 8, fills=7) as advance:
+        tails = _tails(samples, how)
+        advance()
+        tried = _tried(samples, halves, how)
+        advance(7)
+    each = list(zip(names, samples, tails, tried, strict=True))
+    fits = [_fit_one(*one, how) for one in effort.each(each, "segments")]
     if len(fits) == 1:
         return fits
     # of the groups that the segments' own tables tell: of the rows another cut would tell the difference
@@ -140,7 +146,7 @@ def _blended(fit: SegmentFit, borrowed: Borrowed, z: float) -> SegmentFit:
 
 
 def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
-    return shrink([_own_tail(sample, how) for sample in samples], samples)
+    return shrink([_own_tail(sample, how) for sample in effort.each(samples, "tails")], samples)
 
 
 def _own_tail(sample: Sample, how: Options) -> Tail | None:
@@ -157,13 +163,13 @@ def _tried(
         return [() for _ in samples]
     tails = [_tails(half, how) for half in zip(*halves, strict=True)]
     found: list[tuple[Candidate, ...]] = []
-    for sample, pair, *own in zip(samples, halves, *tails, strict=True):
+    for sample, pair, *own in effort.each(list(zip(samples, halves, *tails, strict=True)), "families tried", fills=7):
         if sample.users < FULL_CREDIBILITY:
             found.append(())
             continue
         error = measures.difference_error(sample, how.thresholds, how.seed)
         first, second = map(Half, pair, own)
-        found.append(candidates((first, second), [*FAMILIES, "empirical"], how.thresholds, how.smallest, error))
+        found.append(candidates((first, second), _TRIED, how.thresholds, how.smallest, error))
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import effort
 from ..costs.model import Population
 from ..costs.model_file import model_population as model_population
 from ..costs.segment import Segment
@@ -152,18 +153,21 @@ def fit(
         negative=negative, smallest_count=smallest_count, allow_identifying=allow_identifying, rows=table,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
-    rows = clean(frame, how, seed)
-    names, samples, halves = _samples(rows, smallest_count)
-    judged = _round(thresholds) if thresholds is not None else default_thresholds(samples)
-    splice = _round([tail_above] if tail_above and tail_above < math.inf else [])
-    cuts = tuple(dict.fromkeys([*judged, *splice, *shown.amounts_for(samples).tolist()]))
-    samples = [replace(sample, cuts=cuts) for sample in samples]
-    halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
-    options = Options(family, tail_above, judged, smallest_count, seed)
-    report = rows.report | _counted(names, samples, rows.report)
-    del rows
-    fits = fit_segments(names, samples, halves, options)
-    return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
+    with effort.task("fit", 12) as advance:
+        rows = clean(frame, how, seed)
+        names, samples, halves = _samples(rows, smallest_count)
+        advance()
+        judged = _round(thresholds) if thresholds is not None else default_thresholds(samples)
+        splice = _round([tail_above] if tail_above and tail_above < math.inf else [])
+        cuts = tuple(dict.fromkeys([*judged, *splice, *shown.amounts_for(samples).tolist()]))
+        samples = [replace(sample, cuts=cuts) for sample in samples]
+        halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
+        options = Options(family, tail_above, judged, smallest_count, seed)
+        report = rows.report | _counted(names, samples, rows.report)
+        del rows
+        fits = fit_segments(names, samples, halves, options)
+        advance(8)
+        return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
 
 
 def fit_bands(

@@ -14,7 +14,7 @@ user of the half left out falls, of fifty cells of equal number. A law that foll
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -92,7 +92,7 @@ class Judged(NamedTuple):
 
 
 def candidates(
-    halves: tuple[Half, Half], families: Sequence[str], thresholds: Sequence[float], smallest: int, error: Array
+    halves: tuple[Half, Half], families: Iterable[str], thresholds: Sequence[float], smallest: int, error: Array
 ) -> tuple[Candidate, ...]:
     """Every family, fitted on each half and judged on the other.
 
@@ -100,7 +100,7 @@ def candidates(
     ----------
     halves : pair of Half
         That share no person.
-    families : sequence of str
+    families : iterable of str
     thresholds : sequence of float
         Money per year.
     smallest : int

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import effort
 from ..costs.families.composite import Spliced
 from ..costs.model import CostModel, Population, head_counts
 from ..costs.model_file import Drawn
@@ -48,7 +49,8 @@ def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMA
         By segment.
     """
     random = np.random.default_rng([seed, 4])
-    return {fit.name: _drawn(fit, number, random, smallest) for fit in fits} if number else {}
+    each = effort.each(fits if number else (), "parameter sets")
+    return {fit.name: _drawn(fit, number, random, smallest) for fit in each}
 
 
 def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: int) -> Drawn:

@@ -54,8 +54,6 @@ class Table:
     """Words below it."""
     prose: bool = False
     """Whether the cells are words, which are set to the left."""
-    stacked: bool = False
-    """Whether, where there is room for lines, what is beside a figure goes below it."""
 
     def lines(self, width: int = WIDEST) -> list[str]:
         """Aligned lines of at most `width` characters, the title wrapped above them."""

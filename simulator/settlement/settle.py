@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .. import effort
 from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
@@ -69,13 +70,24 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     """
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     _check_names(chosen)
+    _expect(ledger, chosen)
     table = _Table(ledger, chosen)
-    for number, design in enumerate(chosen):
-        for place, point in table.points_of(design):
-            rule = _at(design.exclusion, point)
-            table.rules.append(rule)
-            table.enter(number, place, ContractYear(table.populations, design, rule).clear())
+    whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
+    for number, design, place, point in effort.each(whole, "settling"):
+        rule = _at(design.exclusion, point)
+        table.rules.append(rule)
+        table.enter(number, place, ContractYear(table.populations, design, rule).clear())
     return table.outcome()
+
+
+def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
+    """Say what settling takes, and refuse what takes too long or too much memory."""
+    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+    places = len(designs) * (ledger.sizes.get("threshold", 1) if swept else 1)
+    parties = len({party.name for design in designs for party in design.parties})
+    rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
+    work = effort.settling(ledger.sizes.get("replicate", 1), rows, places, parties)
+    effort.expect("settling", work, "designs", len(designs), "ask for fewer designs, thresholds, sizes or replicates")
 
 
 def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresholds: int) -> int:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.interpolate import BarycentricInterpolator
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.exclusion import CarveOut, ExclusionRule
 from ...costs.model import head_counts
 from ...costs.moments import Exact
@@ -167,7 +167,7 @@ def _means_given(scenario: Scenario, factors: Array) -> dict[str, Array]:
     # a person is of one segment and may need any rare service
     people = np.array([*runs.heads(scenario)[0], *[ENDLESS] * len(model.population.rare_services)], float)
     paid = np.where([stream.in_scope for stream in model.streams], people, 0.0)
-    above = np.array([_above_per_head(exact, amounts[:, d], alike, gross) for d in range(amounts.shape[1])])
+    above = np.array([_above_per_head(exact, amount, alike, gross) for amount in effort.each(amounts.T, "exact means")])
     given = sum(paid[s] * _carried(at, above[:, :, s], logs[:, s]) for s in range(people.size))
     excess, whole, count = np.moveaxis(np.asarray(given), 2, 0)[:, :, None]
     named = {

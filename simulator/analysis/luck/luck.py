@@ -7,15 +7,15 @@ from typing import Literal
 
 import xarray as xr
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members
 from ..statistics import self_check as exactness
-from ..statistics.exact import doubt_of, exact
+from ..statistics.exact import doubt_of, exact, expect_laws, points_of
 from .infinite_population import overspend_of, with_sizes
 
 RISKS = ("luck", "luck and shocks")
@@ -78,15 +78,16 @@ def luck(
     tail = (1 - confidence) / 2
     levels, risks = (tail, 1 - tail), by_risk(scenario)
     asked = [with_sizes(truth, (members,), **_replicates(replicates)) for truth in risks.values()]
+    expect_laws(asked[-1], len(points_of(asked[-1], rule)), len(asked), "luck")
     found = [
         exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
-        for one in asked
+        for one in effort.each(asked, "luck")
     ]
     years = asked[0].simulation.replicates
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
-    for place, one in enumerate(asked if replicates or doubts else ()):
-        drawn = overspend_of(runs.simulate(one, progress=False), rule, one, capitation_pmpy, budget_basis)
+    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "drawing years")):
+        drawn = overspend_of(runs.simulate(one), rule, one, capitation_pmpy, budget_basis)
         drawn = drawn.isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
         if doubts:

@@ -16,8 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...errors import SimulatorError
@@ -27,7 +27,7 @@ from ...terms import MOST_PEOPLE
 from ...thresholds import units_of
 from ..designs.losses import left_out
 from ..luck.infinite_population import with_sizes
-from ..statistics.exact import points_of
+from ..statistics.exact import laws_work, points_of
 from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import doubt_at, exact_minimum
 from .grid import SCALES, crossing
@@ -40,6 +40,7 @@ GRID = 30
 """Sizes of the coarse pass."""
 _CLOSE = 9  # sizes of the second pass for each column
 _SURE = 0.999  # confidence with which the coarse pass places the second
+_STEPS = 6  # of the work before exact answers, in units of progress: the limit, then one and four of the two passes
 _COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
 
 
@@ -127,30 +128,48 @@ def minimum_population(
     question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
-    limit = question.limit(scenario, target)
     checked = not scenario.population.n_sets if cross_check is None else cross_check
-    if exactly:
+    asked = points_of(scenario, rule) if question.dim == "threshold" and (exactly or checked) else []
+    drawn = 0 if exactly else replicates or scenario.simulation.replicates
+    with effort.task("smallest population", _STEPS + len(asked)) as advance:
+        _expect(scenario, target, sizes, drawn, len(asked))
+        limit = question.limit(scenario, target)
+        advance()
         coarse, found, origin = None, None, runs.exact_origin(scenario)
-    else:
-        drawn = replicates or scenario.simulation.replicates
-        coarse, found = _simulated(scenario, question, target, sizes, drawn, executor)
-        origin = runs.origin(scenario) | {"replicates": drawn}
-    exact = np.full(limit.size, np.nan)
-    if question.dim == "threshold" and (exactly or checked):
+        if not exactly:
+            coarse, found = _simulated(scenario, question, target, sizes, drawn, executor, advance)
+            origin = runs.origin(scenario) | {"replicates": drawn}
+        advance(_STEPS - advance.done)
+        exact = np.full(limit.size, np.nan)
         near = np.full(limit.size, np.nan) if found is None else found[0]
         budget = (capitation_pmpy, budget_basis)
-        for column, point in enumerate(points_of(scenario, rule)):
+        for column, point in enumerate(asked):
             ends = (float(near[column]), float(limit[column]))
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
             if said := doubt_at(scenario, target, rule, point, exact[column], budget):
                 origin |= {"doubt": said}
                 exact[column] = exact[column] if exactly else np.nan
+            advance()
     if found is None:
         found = np.stack([exact] * 3)
     if question.dim == "design" and not designs:
         origin |= left_out(scenario, question.labels)
     answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
     return answer.assign_attrs(origin | as_attribute(rule))
+
+
+def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, asked: int) -> None:
+    """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
+    columns = scenario.threshold_labels.size
+    passes = replicates * (1 + 1 / _COARSE_SHARE)
+    work = runs.work_of(with_sizes(scenario, tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
+    work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
+    if asked and target.statistic != "cv":
+        # each threshold's laws are sought with a scenario of their own, about a dozen sizes
+        one = laws_work(with_sizes(scenario, (int(sizes[-1]),)), 1, 1)
+        work = work.also(one, 12 * asked)
+    mend = "give fewer thresholds or replicates, or fewer segments"
+    effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
 
 
 # ── what is drawn ────────────────────────────────────────────────────────────────────────────────
@@ -177,11 +196,18 @@ def _check_replicates(replicates: int | None) -> None:
 
 
 def _simulated(
-    scenario: Scenario, question: Question, target: Target, sizes: Sizes, replicates: int, executor: Executor | None
+    scenario: Scenario,
+    question: Question,
+    target: Target,
+    sizes: Sizes,
+    replicates: int,
+    executor: Executor | None,
+    advance: effort.Task,
 ) -> tuple[Measured, Array]:
     """The coarse curve, and the answer with its interval, shape (3, column)."""
     few = max(replicates // _COARSE_SHARE, 40)
     excess, strata = _draw(scenario, question, sizes, few, 0, executor)
+    advance()
     coarse = measure(excess, target, strata=strata)
     ranges = _close_ranges(measure(excess, target, _SURE, strata), sizes, target.at_most)
     wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
@@ -189,7 +215,8 @@ def _simulated(
         decided = [math.inf if low == sizes[-1] else 0.0 for low, _ in ranges]
         return coarse, np.tile(decided, (3, 1))
     close_sizes = np.unique(np.concatenate(wanted))
-    excess, strata = _draw(scenario, question, close_sizes, replicates, few, executor)
+    with effort.task("second pass", 1, fills=_STEPS - 2):
+        excess, strata = _draw(scenario, question, close_sizes, replicates, few, executor)
     close = measure(excess, target, strata=strata)
     found = np.empty((3, len(ranges)))
     for column, (low, high) in enumerate(ranges):
@@ -207,7 +234,7 @@ def _draw(
     scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
 ) -> tuple[Array, Strata | None]:
     asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
-    ledger = runs.simulate(asked, executor, False, first_replicate=first)
+    ledger = runs.simulate(asked, executor, first_replicate=first)
     return question.excess(ledger), strata_of(ledger)
 
 

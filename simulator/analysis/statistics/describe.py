@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import effort
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
 from ...costs.model import CostModel, Population
 from ...costs.moments import gross_per_head
@@ -58,6 +59,9 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     >>> round(sim.describe(sim.load("configs/east_sussex.toml"))["top_share"]["0.05"], 3)
     0.514
     """
+    columns, streams = scenario.threshold_labels.size, len(scenario.cost_model.streams)
+    work = effort.moments(streams, columns, 1)
+    effort.expect("what the scenario implies", work, "simulation.thresholds", columns, "give fewer, or fewer segments")
     found = describe_model(scenario.cost_model, scenario.simulation.thresholds)
     return {"title": scenario.title, "currency": scenario.currency, **found, **_doubt(scenario.cost_model)}
 
@@ -198,7 +202,8 @@ def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, A
     amounts = people.model.threshold_amounts(thresholds)[: people.shares.size]
     given = percentiles_of(thresholds)
     levels = given.percentiles if given else [None] * amounts.shape[1]
-    return [_threshold_row(people, amounts[:, t], level) for t, level in enumerate(levels)]
+    columns = effort.each(zip(amounts.T, levels, strict=True), "thresholds")
+    return [_threshold_row(people, amount, level) for amount, level in columns]
 
 
 def _threshold_row(people: _People, amount: Array, percentile: float | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ... import runs
+from ... import effort, runs
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
+from ...costs.shock_nodes import factor_range
 from ...engine.exact import law
 from ...engine.law import Law
 from ...engine.mixed_law import mixed
@@ -65,6 +66,7 @@ def exact(
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
     points = points_of(scenario, rule)
+    expect_laws(scenario, len(points), len(scenario.population_sizes))
     cells = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
     budget = budget_of(cells, capitation_pmpy, budget_basis)
     figures: dict[str, Array] = {
@@ -80,7 +82,7 @@ def exact(
     figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
     levels, errors = np.asarray(quantiles, float), [0.0]
     transforms = transforms_of(scenario)
-    for place, column in np.ndindex(shape):
+    for place, column in effort.each(list(np.ndindex(shape)), "exact laws"):
         at = (place, column)
         found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
         figures["quantile_cost"][at] = found.quantile(levels)
@@ -100,6 +102,37 @@ def exact(
     said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
     known = as_attribute(rule) | ({"doubt": said} if said else {})
     return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(known)
+
+
+def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
+    """Say what laws at so many thresholds and sizes take, and refuse what takes too long."""
+    effort.expect(name, laws_work(scenario, asked, sizes), *_longest(scenario, asked, sizes))
+
+
+def laws_work(scenario: Scenario, asked: int, sizes: int) -> effort.Work:
+    """What exact laws at so many thresholds and sizes take."""
+    model = scenario.cost_model
+    streams, sets = len(model.streams), max(scenario.population.n_sets, 1)
+    spreads = [float(s) for s in np.log(np.divide(*factor_range(model.joint_shocks)[::-1])) / 2] if model.shocks else []
+    finite = max(int(np.isfinite(scenario.threshold_labels).sum()), 1)
+    work = effort.laws(asked, sizes, streams, sets, finite, spreads)
+    return work.also(effort.moments(streams, asked, sets, len(model.shocks) + 1))
+
+
+def _longest(scenario: Scenario, asked: int, sizes: int) -> tuple[str, int, str]:
+    """The figure that makes exact laws long, its value, and what to do about it."""
+    sets, streams = scenario.population.n_sets, len(scenario.cost_model.streams)
+    most = max(asked, sizes, sets, streams)
+    draw = "or draw instead of --exact"
+    if most == asked and asked > 10:
+        return "simulation.thresholds", asked, f"give fewer thresholds, {draw}"
+    if most == sizes and sizes > 10:
+        return "simulation.population_sizes", sizes, f"give fewer sizes, {draw}"
+    if most == sets and sets:
+        return "population.parameter_sets", sets, f"take fewer, {draw}"
+    if scenario.shocks:
+        return "shocks", len(scenario.shocks), f"give them a smaller cv, or fewer thresholds, {draw}"
+    return "population.segments", streams, f"merge segments, {draw}"
 
 
 def doubt_of(answer: xr.Dataset) -> dict[str, str]:
@@ -150,9 +183,11 @@ def law_of(
         raise SimulatorError(
             "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
         )
-    found = law(
-        transforms[0], runs.heads(scenario)[place], _steps_of(scenario, rule.layers(point), point, extra), mean, sd
+    heads, steps = (
+        runs.heads(scenario, slice(place, place + 1))[0],
+        _steps_of(scenario, rule.layers(point), point, extra),
     )
+    found = law(transforms[0], heads, steps, mean, sd)
     model = scenario.cost_model
     if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
         raise SimulatorError(

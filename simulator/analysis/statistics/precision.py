@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from ... import effort
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
 from ...numerals import NumeralError, number
@@ -36,6 +37,10 @@ class Target(NamedTuple):
     def reached(self, summary: xr.Dataset) -> bool:
         """Whether every cell's interval is that narrow."""
         return bool((self.half_widths(summary) <= self.half_width).all())
+
+    def excess(self, summary: xr.Dataset) -> float:
+        """How many times as wide as asked for the widest interval is."""
+        return float(self.half_widths(summary).max()) / self.half_width
 
     def half_widths(self, summary: xr.Dataset) -> xr.DataArray:
         """Half-width of the 95% interval in every cell: Wilson's for a probability, ± 1.96 se elsewhere.
@@ -121,16 +126,22 @@ def simulate_until(
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
-        while True:
-            wanted = min(wanted, max_replicates)
-            block = with_simulation(scenario, replicates=wanted)
-            shown = progress or False
-            ledger = simulate(block, executor, shown) if ledger is None else extend(ledger, block, executor, shown)
-            if target.reached(_summary(ledger, target, rule, scenario)):
-                return ledger.assign_attrs(stopped_by="target")
-            if wanted == max_replicates:
-                return ledger.assign_attrs(stopped_by="max_replicates")
-            wanted += BLOCK
+        with effort.task("drawing until precise", max_replicates) as advance:
+            while True:
+                wanted = min(wanted, max_replicates)
+                block = with_simulation(scenario, replicates=wanted)
+                ledger = (
+                    simulate(block, executor, progress) if ledger is None else extend(ledger, block, executor, progress)
+                )
+                summary = _summary(ledger, target, rule, scenario)
+                if target.reached(summary):
+                    return ledger.assign_attrs(stopped_by="target")
+                if wanted == max_replicates:
+                    return ledger.assign_attrs(stopped_by="max_replicates")
+                # errors fall with the root of the number of replicates
+                advance.total = min(wanted * target.excess(summary) ** 2, max_replicates)
+                advance(wanted - advance.done)
+                wanted += BLOCK
     except RunInterrupted:
         raise
     except KeyboardInterrupt:  # between two blocks

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-from ... import runs
+from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
 from ...costs.moments import Exact, TotalMoments, mixture
 from ...ledger import expected_means, retained_cost, sweep
@@ -165,7 +165,7 @@ def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], h
     for truth in scenario.cost_model.truths:
         exact = Exact(truth)
         totals = []
-        for point in points:
+        for point in effort.each(points, "exact moments"):
             layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
             totals.append(exact.total(heads, layers))
         gross.append(exact.total(heads, []))

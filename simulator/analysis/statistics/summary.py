@@ -24,6 +24,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
+from ... import effort
 from ... import ledger as books
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, as_attribute
 from ...errors import SimulatorError
@@ -91,11 +92,22 @@ def summarise(
     """
     check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
     books.check_draws(ledger)
+    _expect(ledger, rule)
     wrong = exactness.impossible(ledger)
     with np.errstate(invalid="ignore" if wrong else None):
         summary, exact, counts = _summary(ledger, rule, margins, quantiles, capitation_pmpy, budget_basis, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
     return summary
+
+
+def _expect(ledger: xr.Dataset, rule: ExclusionRule) -> None:
+    """Say what statistics of these draws take, and refuse what takes too long or too much memory."""
+    sizes = ledger.sizes
+    points = 1 if rule.fixed_thresholds() else sizes.get("threshold", 1)
+    sets = np.unique(ledger["parameter_draw"].values).size if "parameter_draw" in ledger.coords else 1
+    work = effort.summing(sizes.get("replicate", 1), sizes.get("population_size", sizes.get("unit", 1)), points)
+    work = work.also(effort.moments(sizes.get("segment", 1), points, sets, sizes.get("shock", 0) + 1), 2)
+    effort.expect("statistics", work, "simulation.thresholds", points, "ask for fewer thresholds, sizes or replicates")
 
 
 def _summary(

@@ -95,7 +95,7 @@ def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor 
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {
-        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor, False)
+        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor)
         for hit in itertools.product((False, True), repeat=len(epidemics))
     }
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)

@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 import xarray as xr
 from scipy import optimize
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.design import Design
 from ...errors import SimulatorError
 from ...scenario import Scenario
@@ -22,6 +22,7 @@ from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 
 _HALVINGS = 10
+_USUAL_STEPS = 12  # runs until a root is found
 
 
 def reverse_stress(
@@ -81,9 +82,16 @@ def reverse_stress(
         return -surplus_of(outcome).sel(party=party).isel(design=0) / revenue
 
     judged = _judge(loss_over, at_most)
-    ends = [judged(loss(0.0)), judged(loss(top))]
     bound = loss_over if at_most is None else at_most
-    point, error = _root(lambda figure: judged(loss(figure)), bound, top, ends)
+    with effort.task("reverse stress", _USUAL_STEPS) as advance:
+
+        def judge(figure: float) -> _Judged:
+            found = judged(loss(figure))
+            advance()
+            return found
+
+        ends = [judge(0.0), judge(top)]
+        point, error = _root(judge, bound, top, ends)
     kind, figure = str(getattr(change, "kind", "")), type(change).figure
     answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
     for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):

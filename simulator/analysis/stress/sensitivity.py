@@ -14,14 +14,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
 from ..luck.infinite_population import with_sizes
-from ..statistics.exact import exact
+from ..statistics.exact import exact, laws_work
 from ..statistics.self_check import cells_of
 from .changed_scenario import truth_of
 
@@ -83,14 +83,23 @@ def sensitivity(
     """
     chosen = ranges_of(scenario, ranges)
     _check(statistic, points, confidence)
-    value = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
-    tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
+    of_changes = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
+    with effort.task("sensitivity", asked) as advance:
+        _expect(scenario, statistic, asked, points)
 
-    def at(inputs: Array) -> Array:
-        rows = [[one.change.at(float(x)) for one, x in zip(chosen, row, strict=True)] for row in inputs]
-        return np.array([[value(changes) for changes in rows]])
+        def value(changes: Sequence[Change]) -> float:
+            found = of_changes(changes)
+            advance()
+            return found
 
-    evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        def at(inputs: Array) -> Array:
+            rows = [[one.change.at(float(x)) for one, x in zip(chosen, row, strict=True)] for row in inputs]
+            return np.array([[value(changes) for changes in rows]])
+
+        tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
+        evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        as_agreed = value([])
     found, intervals = (np.clip(part, 0, 1) for part in (_indices(evaluated), _bootstrap(evaluated, confidence, seed)))
     answer = xr.Dataset(
         coords={"input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"]}
@@ -98,10 +107,20 @@ def sensitivity(
     for row, name in enumerate(("first_order", "total_order")):
         answer[name] = "input", found[row]
         answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
-    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), value([])
+    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
     described = _described(answer, scenario, chosen, statistic, points, confidence)
     size = members or scenario.population_sizes[-1]
     return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
+
+
+def _expect(scenario: Scenario, statistic: str, asked: int, points: int) -> None:
+    """Say what so many exact answers take."""
+    streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
+    one = effort.reading(streams, thresholds)
+    if statistic == "p_overspend":
+        one = one.also(laws_work(scenario, 1, 1))
+    work = effort.Work(0.02 * asked).also(one, asked)
+    effort.expect("sensitivity", work, "points", points, "ask for fewer points")
 
 
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────

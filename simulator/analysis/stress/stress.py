@@ -12,15 +12,15 @@ from concurrent.futures import Executor
 import numpy as np
 import xarray as xr
 
+from ... import effort, runs
 from ... import ledger as books
-from ... import runs
 from ...contracts.design import Design
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
-from ...stresses import Change, Stress, at_once
+from ...stresses import Change, Epidemic, Stress, at_once
 from ..designs.losses import designs_of, left_out
 from ..luck.infinite_population import with_sizes
 from .changed_scenario import draw_truth, truth_of, with_agreed_budgets
@@ -74,19 +74,30 @@ def stress(
     """
     chosen, wanted = designs_of(scenario, designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
-    base = settle_truth(assumed, (), chosen, executor)
-    revenue = revenue_of(base).isel(population_size=0, drop=True)
-    agreed = surplus_of(base)
-    rows = [_row(agreed, agreed, revenue, loss_over)]
-    kept = with_agreed_budgets(chosen, base)
-    for one in wanted:
-        outcome = settle_truth(assumed, one.changes, kept, executor)
-        rows.append(_row(surplus_of(outcome), agreed, revenue, loss_over))
+    with effort.task("stress tests", len(wanted) + 1) as advance:
+        _expect(assumed, wanted)
+        base = settle_truth(assumed, (), chosen, executor)
+        advance()
+        revenue = revenue_of(base).isel(population_size=0, drop=True)
+        agreed = surplus_of(base)
+        rows = [_row(agreed, agreed, revenue, loss_over)]
+        kept = with_agreed_budgets(chosen, base)
+        for one in wanted:
+            outcome = settle_truth(assumed, one.changes, kept, executor)
+            rows.append(_row(surplus_of(outcome), agreed, revenue, loss_over))
+            advance()
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
     known = runs.origin(scenario) | ({} if designs else left_out(scenario, [one.name for one in chosen]))
     return _described(answer, assumed, loss_over).assign_attrs(known)
+
+
+def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
+    """Say what drawing under each stress takes; under epidemics years with and without are drawn apart."""
+    draws = 1 + sum(2 ** sum(isinstance(change, Epidemic) for change in one.changes) for one in wanted)
+    work = effort.Work(0.0).also(runs.work_of(assumed), draws)
+    effort.expect("stress tests", work, "stresses", len(wanted), "ask for fewer stresses or replicates")
 
 
 def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: bool = True) -> tuple[Stress, ...]:

@@ -29,16 +29,20 @@ def page(described: Mapping[str, Any]) -> Page:
     """
     money = Money(described.get("currency", ""))
     parts: list[Table | str] = [
-        people_table(described, money),
-        threshold_table(described, money),
-        _segments(described, money),
-        _shocks(described),
+        *tables(described),
+        *([] if described["shocks"] else ["No shocks: all variation is luck."]),
         *_correlations(described),
         *_parameter_sets(described, money),
-        *_rare_services(described, money),
         f"{EXACT} and before shocks. Money is {money.unit} for one person and one year.",
     ]
     return Page(described.get("title", "Cost model"), _verdict(described, money), parts)
+
+
+def tables(described: Mapping[str, Any]) -> list[Table]:
+    """The tables of the page: one person's cost, thresholds, segments, shocks and rare services."""
+    money = Money(described.get("currency", ""))
+    first = [people_table(described, money), threshold_table(described, money), _segments(described, money)]
+    return [*first, *_shocks(described), *_rare_services(described, money)]
 
 
 def long_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
@@ -121,7 +125,7 @@ def people_table(d: Mapping[str, Any], money: Money) -> Table:
     ]
     rows += [[f"share of cost of the costliest {float(q):.0%}", share(part)] for q, part in d["top_share"].items()]
     rows.append(["share of cost of the cheaper half", share(d["bottom_half_share"])])
-    return Table((), rows)
+    return Table(["figure", "value"], rows, "One person's annual cost")
 
 
 def threshold_table(d: Mapping[str, Any], money: Money) -> Table:
@@ -146,7 +150,7 @@ def threshold_table(d: Mapping[str, Any], money: Money) -> Table:
         for row in d["thresholds"]
     ]
     shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
-    return Table(head[shown], [row[shown] for row in rows])
+    return Table(head[shown], [row[shown] for row in rows], "Effect of a cap on one person's annual cost")
 
 
 def _above(row: Mapping[str, Any]) -> list[Cell]:
@@ -175,19 +179,19 @@ def _segments(d: Mapping[str, Any], money: Money) -> Table:
         ]
         for row in d["segments"]
     ]
-    return Table(head, rows)
+    return Table(head, rows, "Segments")
 
 
-def _shocks(d: Mapping[str, Any]) -> Table | str:
+def _shocks(d: Mapping[str, Any]) -> list[Table]:
     if not d["shocks"]:
-        return "No shocks: all variation is luck."
-    head = ["shock, not in the figures above", "cv"]
+        return []
+    head = ["shock", "cv"]
     rows: Rows = [[shock["name"], share(shock["cv"])] for shock in d["shocks"]]
     together: list[Cell] = ["together", share(d["shock_cv"])]
     if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
         head, together = [*head, "comes", "hits"], [*together, "", ""]
         rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
-    return Table(head, [*rows, together])
+    return [Table(head, [*rows, together], "System-wide shocks, not in the figures above")]
 
 
 def _when(shock: Mapping[str, Any]) -> str:
@@ -223,7 +227,7 @@ def _parameter_sets(d: Mapping[str, Any], money: Money) -> list[str]:
 def _rare_services(d: Mapping[str, Any], money: Money) -> list[Table]:
     if not d["rare_services"]:
         return []
-    head = ["rare service, not in the figures above", "per 100,000", "mean price", "cost a head", "paid by the budget"]
+    head = ["rare service", "per 100,000", "mean price", "cost a head", "paid by the budget"]
     rows: Rows = [
         [
             row["name"],
@@ -238,7 +242,7 @@ def _rare_services(d: Mapping[str, Any], money: Money) -> list[Table]:
         [f"together, {words}", "", "", money.show(d[key], digits=2), ""]
         for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
     ]
-    return [Table(head, [*rows, *totals])]
+    return [Table(head, [*rows, *totals], "Rare services, not in the figures above")]
 
 
 # ── form ─────────────────────────────────────────────────────────────────────────────────────────

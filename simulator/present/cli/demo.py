@@ -124,8 +124,7 @@ def answers(summaries: list[xr.Dataset]) -> Table:
     ]
     title = (
         "Smallest population with a chance of at most 5% of overspending the budget by more than 3%\n"
-        "(95% interval in brackets, interpolated between the sizes simulated; the shock is assumed; all tails agree on the "
-        "top-5% share)"
+        "(95% interval in brackets, interpolated between sizes; the shock is assumed; tails agree on the top-5% share)"
     )
     return Table(["", *(case.head for case in CASES)], rows, title)
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import click
 
+from ...effort import watched
 from ...errors import SimulatorWarning
+from ...stopping import exit_code
 
 
 class Sentence(click.ClickException):
@@ -29,9 +31,11 @@ class Sentence(click.ClickException):
 
 
 class Stopped(Sentence):
-    """The sentence on a command that was stopped by hand, and the exit code that shells give it."""
+    """The sentence on a command that was stopped, and the exit code that shells give it."""
 
-    exit_code = 130
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code()  # type: ignore[misc]
 
 
 @contextmanager
@@ -189,6 +193,11 @@ class _Speaking(click.Command):
 
 class Verb(_Speaking):
     """A verb."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it, with a word now and then where it takes long."""
+        with watched(str(ctx.info_name)):
+            return super().invoke(ctx)
 
 
 class Verbs(_Speaking, click.Group):

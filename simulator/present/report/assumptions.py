@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..figure import Cell, exact_share, full_money, money, people, percentage, plain_number
+from ..answers.description import tables
+from ..figure import people, percentage
 from ..tables import Rows, Table
 from .gather import Contents
 from .otherwise import drawn_for
@@ -25,119 +26,22 @@ LIMITS = (
 
 
 def assumption_tables(contents: Contents) -> Iterator[Table]:
-    """Segments, rare services, shocks, thresholds, units and designs."""
-    yield _segments(contents)
-    yield from _shocks(contents)
-    yield _thresholds(contents)
-    yield from _rare_services(contents)
+    """What the scenario implies, units and designs."""
+    if contents.described is None:
+        yield from _withheld(contents)
+    else:
+        yield from tables(contents.described)
     yield from _units(contents)
-    yield from _designs(contents)
+    yield from term_tables(contents.designs, contents.currency)
 
 
-def _segments(contents: Contents) -> Table:
+def _withheld(contents: Contents) -> Iterator[Table]:
+    """The segments and shocks of a scenario whose observed costs are withheld."""
     segments = contents.scenario["population"]["segments"]
-    known = contents.described["segments"] if contents.described else [{}] * len(segments)
-    rows: Rows = [
-        [
-            segment["name"],
-            percentage(segment["share"]),
-            percentage(segment.get("p_user", 1.0)),
-            _money(row.get("mean"), contents.currency),
-            _share(row.get("cv")),
-            _share(row.get("share_of_cost")),
-            _law(segment["severity"], row),
-        ]
-        for segment, row in zip(segments, known, strict=True)
-    ]
-    mix = contents.scenario["population"].get("membership", "fixed")
-    held = "the same in every simulated year" if mix == "fixed" else "drawn anew for every simulated year"
-    head = ["Segment", "Share of people", "% with any cost", "Mean cost a head", "Coefficient of variation",
-            "Share of cost", "Distribution"]  # fmt: skip
-    note = (
-        "One person's annual cost, before shocks. Shares of people are given; the rest follows from the distributions. "
-        f"Case mix: {held}."
-    )
-    return Table(head, rows, "Segments: who costs what", note=note)
-
-
-def _law(severity: dict[str, Any], row: dict[str, Any]) -> str:
-    if "withheld" in severity:
-        return str(severity["withheld"])
-    if "calibrate" in severity:
-        return f"{severity['calibrate'].get('family', row.get('family', ''))}, calibrated"
-    return str(severity.get("family", row.get("family", "")))
-
-
-def _money(value: Any, currency: str) -> Cell:
-    if isinstance(value, int | float):
-        return money(float(value), currency)
-    return "—" if value is None else "infinite"
-
-
-def _share(value: Any) -> Cell:
-    return exact_share(value) if isinstance(value, int | float) else "—" if value is None else "infinite"
-
-
-def _shocks(contents: Contents) -> Iterator[Table]:
-    shocks = contents.scenario.get("shocks", ())
-    told = [(key, title) for key, title in _SHOCK_FIGURES if any(key in shock for shock in shocks)]
-    rows: Rows = [
-        [
-            shock["name"],
-            *(percentage(shock[key]) if key in shock else "—" for key, _ in told),
-            ", ".join(shock.get("segments", ())) or "everybody",
-        ]
-        for shock in shocks
-    ]
-    if rows:
-        note = "As given. A shock multiplies the cost of all whom it hits in a year at once; its mean is 1."
-        head = ["Shock", *(title for _, title in told), "Hits"]
-        yield Table(head, rows, "Shocks: what hits many at once", note=note)
-
-
-_SHOCK_FIGURES = (("cv", "Coefficient of variation"), ("by", "Changes cost by"), ("probability", "In so many years"))
-"""Figures of a shock, and what a column says of them."""
-
-
-def _thresholds(contents: Contents) -> Table:
-    lowest, highest = contents.amounts.min("segment").values, contents.amounts.max("segment").values
-    ends = [lowest, *([highest] if (lowest != highest).any() else [])]
-    by_percentile = contents.summary["threshold"].attrs.get("units") == "1"
-    rows: Rows = [
-        [
-            name,
-            *(_amount(float(end[at]), contents.currency) for end in ends),
-            *([percentage(float(contents.summary["threshold"][at]))] if by_percentile else []),
-        ]
-        for at, name in enumerate(contents.thresholds)
-    ]
-    by_segment = [": lowest segment", ": highest segment"] if len(ends) > 1 else [""]
-    head = ["Cap on a patient’s cost", *(f"One patient's annual cost{which}" for which in by_segment)]
-    head += ["Percentile of patients"] if by_percentile else []
-    note = "Of each patient's cost, what lies above is taken out of the budget."
-    return Table(head, rows, "Thresholds: where exclusion starts", note=note)
-
-
-def _amount(value: float, currency: str) -> Cell:
-    if value == float("inf"):
-        return "without limit"
-    return full_money(value, currency)
-
-
-def _rare_services(contents: Contents) -> Iterator[Table]:
-    services = contents.described["rare_services"] if contents.described else []
-    rows: Rows = [
-        [
-            service["name"],
-            plain_number(service["rate_per_100k"], "g"),
-            _money(service["mean_price"], contents.currency),
-            "in the budget" if service["in_scope"] else "outside the budget",
-        ]
-        for service in services
-    ]
-    if rows:
-        head = ["Service", "Events a year for 100,000 people", "Mean cost of an event", "Paid"]
-        yield Table(head, rows, "Rare services, counted by event", note="Rates are given; mean costs are calculated.")
+    rows: Rows = [[one["name"], percentage(one["share"])] for one in segments]
+    yield Table(["Segment", "Share of people"], rows, "Segments: who costs what", note="Observed costs are withheld.")
+    if shocks := contents.scenario.get("shocks", ()):
+        yield Table(["Shock"], [[one["name"]] for one in shocks], "Shocks: what hits many at once")
 
 
 def _units(contents: Contents) -> Iterator[Table]:
@@ -145,10 +49,6 @@ def _units(contents: Contents) -> Iterator[Table]:
     rows: Rows = [[unit["name"], people(unit["members"])] for unit in units]
     if rows:
         yield Table(["Unit", "People"], rows, "Units, drawn together", note="As given.")
-
-
-def _designs(contents: Contents) -> Iterator[Table]:
-    yield from term_tables(contents.designs, contents.currency)
 
 
 def _named(what: str, given: Sequence[dict[str, Any]], more: str = "") -> Rows:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ... import effort
 from ...analysis.luck.exact_curve import exact_curve
 from ...analysis.luck.fan import fan
 from ...analysis.size.by_target import minimum_by_target
@@ -139,7 +140,7 @@ BEARERS = Chart(
 
 def pictures(contents: Contents) -> Iterator[Picture]:
     """Every chart that this ledger has the figures for, drawn."""
-    for number, chart in enumerate(CHARTS, start=1):
+    for number, chart in effort.each(enumerate(CHARTS, start=1), "pictures of the report"):
         if chart.is_for(contents):
             yield picture_of(chart, contents, f"picture-{number}")
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
+from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.statistics.describe import describe
@@ -149,14 +150,21 @@ def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> C
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    with effort.task("report", 4) as advance:
+        return _gathered(ledger, margin, at_most, advance)
+
+
+def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort.Task) -> Contents:
     drawn = draws_of(ledger)
     whole = scenario_of(drawn)
     scenario = json.loads(drawn.attrs["scenario"])
     designs = _designs(scenario)
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary = summarise(drawn, margins=margins)
+    advance()
     outcome = settle(drawn, designs) if designs else None
     compared = None if outcome is None else with_exact(compare(outcome))
+    advance()
     units = None
     if "unit" in drawn.dims:
         apart = by_unit(drawn)

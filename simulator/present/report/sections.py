@@ -77,7 +77,6 @@ def minimum_table(contents: Contents) -> Table:
         f"Smallest population with a chance of at most {percentage(contents.target.at_most)} of an overspend",
         note="People; 95% interval in brackets. Interpolated between the sizes simulated."
         + (_NOT_REACHED if endless else ""),
-        stacked=True,
     )
 
 
@@ -96,7 +95,7 @@ def target_table(contents: Contents, answer: xr.Dataset) -> Table:
     ]
     title = f"Smallest population by the accepted chance of {contents.target.overspend}"
     below = "People; 95% interval in brackets. Interpolated between the sizes simulated."
-    return Table(["Chance of at most", *contents.thresholds], rows, title, note=below, stacked=True)
+    return Table(["Chance of at most", *contents.thresholds], rows, title, note=below)
 
 
 # ── by population ────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +169,7 @@ def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
         rows.append([f"{people(float(size))} people", *(percent(float(v), float(e)) for v, e in pairs)])
     levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
     below = f"Retained cost / budget − 1, {contents.thresholds[-1]}. {note()}"
-    return Table(["Population", *levels], rows, "Overspend by population", note=below, stacked=True)
+    return Table(["Population", *levels], rows, "Overspend by population", note=below)
 
 
 def removed_table(contents: Contents) -> Table:
