@@ -54,7 +54,7 @@ def reading(segments: int, thresholds: int) -> Work:
 def drawing(people: float, replicates: int, rows: int, thresholds: int, streams: int, sets: int) -> Work:
     """Tables of costs by stream and set, then people one by one; `rows` are sizes or units."""
     cells = replicates * rows * (2 + 3 * thresholds)
-    seconds = 9e-3 * streams * sets + replicates * (1.4e-9 * people + 2e-8 * rows * streams) + 1.5e-8 * cells
+    seconds = 9e-3 * streams * sets + replicates * (1.4e-9 * people + 1e-7 * rows * streams) + 1.5e-8 * cells
     return Work(seconds, 24 * cells + 1.5e5 * streams * sets)
 
 
