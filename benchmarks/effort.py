@@ -93,7 +93,7 @@ def shapes() -> Iterator[tuple[str, tuple[effort.Work, Callable[[], object]]]]:
 
 def with_sets() -> Scenario:
     """The shipped scenario that carries parameter sets."""
-    return runs.with_simulation(sim.load("configs/synpuf_doubt.toml"), replicates=200)
+    return sim.load("configs/synpuf_doubt.toml").with_simulation(replicates=200)
 
 
 def main() -> int:

@@ -24,8 +24,7 @@ _FIRST_CALL = _SCENARIO + "sim.simulate(scenario)"
 _AFTER_START = (
     _SCENARIO
     + """
-from simulator.runs import with_simulation
-sim.summarise(sim.simulate(with_simulation(scenario, replicates=10)))
+sim.summarise(sim.simulate(scenario.with_simulation(replicates=10)))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.process_time()
 ledger = sim.simulate(scenario)

@@ -111,7 +111,6 @@ def on_east_sussex() -> Iterator[Row]:
     if not EAST_SUSSEX.exists():
         return
     import simulator as sim
-    from simulator.runs import with_simulation
 
     scenario = sim.load(EAST_SUSSEX)
     plan = book.plan_of(scenario)
@@ -120,7 +119,7 @@ def on_east_sussex() -> Iterator[Row]:
     yield Row(
         "East Sussex, all sizes and thresholds", per_patient(seconds, plan), "ns/patient", remark=f"{segments} segments"
     )
-    one = with_simulation(scenario, population_sizes=scenario.population_sizes[-1:])
+    one = scenario.with_simulation(population_sizes=scenario.population_sizes[-1:])
     yield from against_bound(f"East Sussex, {segments} segments", book.plan_of(one), 0.4)
 
 

@@ -15,9 +15,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import simulator as sim
-from simulator.costs.fit import FittedModel, fit
 from simulator.present.text_fit import goodness_tables, verdicts
+
+import simulator as sim
+from simulator.fitting.fit import FittedModel, fit
 
 FOLDER = Path(__file__).parent
 MODEL, TARGET, DOUBT = (FOLDER / name for name in ("synpuf_model.toml", "synpuf.toml", "synpuf_doubt.toml"))

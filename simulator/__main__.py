@@ -18,9 +18,13 @@ def main() -> None:
     sys.unraisablehook = heed
     try:
         heed_termination()
+        from .deprecated import renewed_options
         from .present.cli.main import main as verbs
 
-        verbs(prog_name="simulator")
+        words, told = renewed_options(sys.argv[1:])
+        for sentence in told:
+            print(f"simulator: {sentence}", file=sys.stderr)
+        verbs(words, prog_name="simulator")
     except KeyboardInterrupt:
         print("simulator: stopped", file=sys.stderr)
         raise SystemExit(exit_code()) from None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -21,11 +22,11 @@ from . import ledger as books
 from .contracts.design import Design, designs_from
 from .costs.expected import expected_draws
 from .costs.model import Population, head_counts
+from .deprecated import function_left
 from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, make_plans, tables_hash
 from .errors import SimulatorError
 from .scenario import Scenario, scenario_from
 from .terms import DRAWS_VERSION
-from .thresholds import percentiles_of
 
 Progress = Callable[[int, int], None]
 
@@ -120,7 +121,7 @@ def extend(
     if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
         wanted = max(wanted, int(numbers.max()) + 1)
         try:
-            return simulate(with_simulation(scenario, replicates=wanted), executor, progress)
+            return simulate(scenario.with_simulation(replicates=wanted), executor, progress)
         except RunInterrupted as stop:  # what was there is not given up for fewer replicates
             fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
             raise RunInterrupted(ledger if fewer else stop.ledger) from None
@@ -138,8 +139,9 @@ def _plans(scenario: Scenario) -> tuple[Plan, ...]:
 
 
 def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
-    """The scenario with other figures under [simulation], validated afresh."""
-    return scenario_from(scenario.model_dump() | {"simulation": scenario.simulation.model_dump() | changes})
+    """Use the scenario's own method of that name."""
+    function_left("runs.with_simulation")
+    return scenario.with_simulation(**changes)
 
 
 def increments(scenario: Scenario) -> NDArray[np.int64]:
@@ -225,10 +227,7 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
         arrays |= means
         coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
     ledger = books.assemble(arrays, coordinates, _attrs(scenario, plans), scenario.currency)
-    if percentiles_of(scenario.simulation.thresholds):
-        books.describe_variable(
-            ledger["threshold"], "1", "percentile of patients' annual cost, people without cost counted"
-        )
+    books.describe_threshold(ledger, scenario.simulation.thresholds, scenario.currency)
     return ledger
 
 
@@ -299,28 +298,51 @@ def _withheld(part: Any) -> Any:
 
 def scenario_of(ledger: xr.Dataset) -> Scenario | None:
     """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
-    try:
-        raw = json.loads(ledger.attrs["scenario"])
-    except ValueError:
-        raise SimulatorError(
-            "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
-        ) from None
-    return None if "withheld" in ledger.attrs["scenario"] and _has_withheld(raw) else scenario_from(raw, "ledger")
+    return _kept(ledger).whole
 
 
 def designs_of(ledger: xr.Dataset) -> tuple[Design, ...]:
     """The designs of the scenario that a ledger was drawn from; they hold no observed cost."""
-    designs = json.loads(ledger.attrs["scenario"]).get("designs")
-    return designs_from(designs, "ledger") if designs else ()
+    return _kept(ledger).designs
 
 
 def population_of(ledger: xr.Dataset) -> Population:
     """Who is covered, as the ledger's scenario says; where observed costs were withheld, with stand-ins for them."""
-    scenario = scenario_of(ledger)
-    if scenario is not None:
-        return scenario.population
-    raw = json.loads(ledger.attrs["scenario"])["population"] | {"parameter_sets": None}
-    return Population.model_validate(_stood_in(raw))
+    return _kept(ledger).population
+
+
+class _Kept:
+    """What a ledger says of its scenario, each part checked once."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._raw: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise SimulatorError(
+                "ledger: scenario", None, "is not JSON", "name a file that `simulator run` wrote"
+            ) from None
+
+    @cached_property
+    def whole(self) -> Scenario | None:
+        return None if _has_withheld(self._raw) else scenario_from(self._raw, "ledger")
+
+    @cached_property
+    def designs(self) -> tuple[Design, ...]:
+        found = self._raw.get("designs")
+        return designs_from(found, "ledger") if found else ()
+
+    @cached_property
+    def population(self) -> Population:
+        if self.whole is not None:
+            return self.whole.population
+        return Population.model_validate(_stood_in(self._raw["population"] | {"parameter_sets": None}))
+
+
+_read = lru_cache(maxsize=8)(_Kept)
+
+
+def _kept(ledger: xr.Dataset) -> _Kept:
+    return _read(ledger.attrs["scenario"])
 
 
 def _stood_in(part: Any) -> Any:

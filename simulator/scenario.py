@@ -7,7 +7,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,13 +19,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from . import effort
 from .contracts.amounts import mistakes_of_amounts
-from .contracts.design import Design, mistakes_against
+from .contracts.design import Design, mistakes_against, on_grid
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
-from .errors import SimulatorWarning, also, mistake, mistakes_in
+from .deprecated import renewed
+from .errors import SimulatorError, SimulatorWarning, also, mistake, mistakes_in
 from .stresses import Range, Stress
 from .terms import DRAWS_VERSION, SCHEMA_VERSION, Name, People, Positive, Term, names_differ, read_toml
 from .thresholds import GivenThresholds, levels_of
@@ -216,6 +217,63 @@ class Scenario(Term):
             drawn["draws_version"] = DRAWS_VERSION
         return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
 
+    def with_simulation(self, **changes: Any) -> Scenario:
+        """The scenario with other figures under [simulation], checked afresh.
+
+        Examples
+        --------
+        >>> load("configs/east_sussex.toml").with_simulation(replicates=500, seed=2).simulation.replicates
+        500
+        """
+        return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
+
+    def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
+        """The scenario with other population sizes, and without designs, which may be bound to thresholds.
+
+        Units stay where it is all of their people that are asked for. Any other number of people has the case mix of
+        all units together.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            People, ascending.
+        **changes
+            Other figures under [simulation].
+
+        Examples
+        --------
+        >>> load("configs/east_sussex.toml").resized([4_000]).population_sizes
+        (4000,)
+        """
+        keeps_units = self.population.units and tuple(sizes) == self.population_sizes
+        population = self.population if keeps_units else self.population.as_one
+        simulation = self.simulation.model_dump() | {"population_sizes": tuple(sizes)} | changes
+        raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
+        return scenario_from(self.model_dump() | raw)
+
+    def select_designs(self, designs: Sequence[Design] = ()) -> tuple[Design, ...]:
+        """The designs that are asked about, each with a threshold of its own: those given, or those of the scenario.
+
+        Of the scenario's, those that sweep the grid are left out beside others. On a grid of one point there is
+        nothing to sweep: a rule stands at that point.
+
+        Raises
+        ------
+        SimulatorError
+            Where there are none, or a design that was given has no threshold of its own.
+        """
+        asked = tuple(designs) or self.designs
+        if not asked:
+            raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
+        placed = on_grid(asked, self.threshold_labels)
+        own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
+        for design in own or placed:
+            if not design.exclusion.fixed_thresholds():
+                raise SimulatorError(
+                    f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
+                )
+        return own
+
     def canonical_json(self) -> str:
         """The scenario as JSON with sorted keys; infinity is the text "inf"."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
@@ -283,6 +341,7 @@ def scenario_from(raw: dict[str, Any], source: str = "scenario", folder: Path | 
 
     A model file that it names is looked for from `folder` on, or from where the program runs.
     """
+    raw = renewed(raw)
     try:
         return Scenario.model_validate(raw, context={"folder": folder or Path()})
     except ValidationError as error:

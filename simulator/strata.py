@@ -5,7 +5,7 @@ error of a run: standard errors are those of the luck within sets, given the set
 rows is in the sets themselves and so in the spread of the costs; that the sets are finitely many is not told.
 
 Every mean, share, difference and influence has its error from here, whatever it is a figure of, so that none of them
-can take the difference between sets for luck.
+can take the difference between sets for luck; and so have the intervals of a share.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import special
 
 Array = NDArray[np.float64]
+
+INTERVAL_LEVEL = 0.95
+Z95 = 1.959963984540054
+ONE_SIGMA = 0.31731050786291415
+"""Chance of a normal variable beyond one standard deviation, to either side."""
 
 
 class Strata:
@@ -98,6 +104,41 @@ def counted_error(count: Array, n: int) -> Array:
     """The same of a count alone, of `n` replicates without strata."""
     adjusted = (np.asarray(count) + 2) / (n + 4)
     return np.asarray(np.sqrt(adjusted * (1 - adjusted) / (n + 4)))
+
+
+def probability_error(happened: NDArray[np.bool_], strata: Strata | None) -> Array:
+    """Binomial standard error of the share of replicates, within strata where there are any.
+
+    No event seen, or none missing, within any stratum says little of its chance: there it is the exact upper bound that
+    one event in so many draws would allow at one sigma.
+    """
+    n, share = happened.shape[0], happened.mean(axis=0)
+    error = mean_error(happened.astype(float), strata) if strata else np.sqrt(share * (1 - share) / n)
+    return np.where(error == 0, 1 - ONE_SIGMA ** (1 / n), error)
+
+
+def exact_interval(events: NDArray[np.int64], n: int, level: float = INTERVAL_LEVEL) -> Array:
+    """Clopper and Pearson's interval of a probability (1934, Biometrika 26:404), lower and upper along a last axis.
+
+    It holds for strata too (Hoeffding 1956, Ann Math Stat 27:713).
+    """
+    tail = (1 - level) / 2
+    with np.errstate(invalid="ignore"):
+        lower = np.where(events == 0, 0.0, special.betaincinv(np.maximum(events, 1), n - events + 1, tail))
+        upper = np.where(events == n, 1.0, special.betaincinv(events + 1, np.maximum(n - events, 1), 1 - tail))
+    return np.stack([lower, upper], axis=-1)
+
+
+def unseen_bound(n: int) -> float:
+    """Upper end of the 95% interval of a probability of which no event was seen (Clopper and Pearson)."""
+    return float(1.0 - 0.025 ** (1.0 / n))
+
+
+def wilson_half_width(share: xr.DataArray, error: xr.DataArray, n: int) -> xr.DataArray:
+    """Half-width of Wilson's 95% interval; under strata with the variance within them in the place of p (1 − p)."""
+    variance: Any = np.minimum(share * (1 - share) / n, error**2)
+    half: xr.DataArray = np.sqrt(variance + Z95**2 / (4 * n**2)) * Z95 / (1 + Z95**2 / n)
+    return half
 
 
 def jackknife(left_out: Array, strata: Strata | None) -> Array:

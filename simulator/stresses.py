@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
+from .deprecated import renewed
 from .errors import SimulatorError, mistake, mistakes_in
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
@@ -408,7 +409,7 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
         Listing every mistake of the file.
     """
     source = Path(path)
-    raw = read_toml(source)
+    raw = renewed(read_toml(source))
     try:
         return _Library.model_validate(raw).stresses
     except ValidationError as error:

@@ -413,3 +413,10 @@ def _under_sets_in_turn(scenario, replicates, rng, rules):
         for name, values in simulate(changed, len(range(b, replicates, number)), rng, rules).items():
             out.setdefault(name, np.zeros((replicates, *values.shape[1:]), values.dtype))[b::number] = values
     return out
+
+
+def benchmark_error_variance(weights, correlation):
+    """Var(C₀ − Σ w_k C_k) in units of σ²/n; weights oldest first. One year, ρ = 0.5: 1 + 1 − 1 = 1."""
+    signs = [1.0, *(-weight for weight in reversed(weights))]
+    rho = lambda lag: 1.0 if lag == 0 else correlation[min(lag, len(correlation)) - 1]  # noqa: E731
+    return sum(a * b * rho(abs(i - j)) for i, a in enumerate(signs) for j, b in enumerate(signs))

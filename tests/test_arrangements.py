@@ -12,7 +12,6 @@ from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.ledger import by_unit
-from simulator.runs import with_simulation
 from simulator.settlement.actuals import load_designs
 from simulator.settlement.clearing import apply_terms, clear
 from simulator.settlement.compare import compare, comparison_json, imbalance
@@ -38,7 +37,7 @@ def test_there_is_a_file_for_each_arrangement():
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_loads_settles_and_balances(file):
-    scenario = with_simulation(sim.load(file), replicates=60)
+    scenario = sim.load(file).with_simulation(replicates=60)
     ledger = sim.simulate(scenario)
     outcome = settle(ledger, scenario.designs)
     assert outcome.sizes["design"] == len(scenario.designs) > 0
@@ -55,7 +54,7 @@ def test_loads_settles_and_balances(file):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_budget_and_cost_are_of_one_size(file):
     # an amount that does not belong to the file's cost would make every settlement a matter of the budget alone
-    scenario = with_simulation(sim.load(file), replicates=60)
+    scenario = sim.load(file).with_simulation(replicates=60)
     outcome = settle(sim.simulate(scenario), scenario.designs)
     largest = outcome.isel(population_size=-1)
     kept = largest["budget"].mean("replicate") / (largest["cost_borne"].sum("party").mean("replicate"))
@@ -89,7 +88,7 @@ def test_a_figure_that_says_nothing_is_found():
 
 
 def test_axene_at_whole_people():
-    outcome = settle(sim.simulate(with_simulation(arrangement(31), replicates=2)), arrangement(31).designs)
+    outcome = settle(sim.simulate(arrangement(31).with_simulation(replicates=2)), arrangement(31).designs)
     budget = float(outcome["budget"].sel(population_size=10_417, design="first dollar")[0])
     assert budget == 62_502_000
     assert apply_terms(named(31, "first dollar"), context((0.991,), budget=budget)).round().tolist() == [281_259]

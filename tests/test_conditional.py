@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import oracles
 import pytest
 from conftest import KINDS, RARE, SHOCKS, alone, make
 
@@ -86,7 +87,8 @@ def z_of_variance(errors, variance):
 def test_error_of_a_capped_benchmark_under_a_large_shock(shocked):
     populations = Populations(shocked)
     errors = errors_of(populations.luck(BENCHMARK.exclusion).ravel(), shocked)
-    variance = float(populations.luck_sd(BENCHMARK.exclusion)[0, 0]) ** 2 * BENCHMARK.budget.error_variance()
+    of_one = oracles.benchmark_error_variance(BENCHMARK.budget.weights, BENCHMARK.budget.correlation)
+    variance = float(populations.luck_sd(BENCHMARK.exclusion)[0, 0]) ** 2 * of_one
     assert abs(z_of_variance(errors, variance)) < 5
     assert abs(errors.mean()) < 5 * math.sqrt(variance / REPLICATES)
 

@@ -13,6 +13,8 @@ from scipy import stats
 
 import simulator as sim
 from simulator.analysis.luck.ratio_limits import limits_by_size, limits_of_units
+from simulator.analysis.size.viable import viable_terms
+from simulator.ledger import by_unit
 
 MANY = {"replicates": 400, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
 
@@ -167,7 +169,7 @@ def test_each_unit_lies_outside_its_own_limits_as_often_as_said(membership: str)
     ledger = sim.simulate(scenario, progress=False)
     answer = sim.funnel(ledger)
     cost = ledger["unit_gross_cost"].transpose("replicate", "unit").values
-    expected = sim.summarise(sim.by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
+    expected = sim.summarise(by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
     ratio = cost / expected / (cost.sum(axis=1, keepdims=True) / expected.sum())
 
     def scores(limit: np.ndarray) -> np.ndarray:
@@ -207,9 +209,9 @@ def test_units_of_a_ledger_are_practices() -> None:
     answer = sim.funnel(ledger, replicate=3)
     assert answer["practice"].values.tolist() == ["north", "south", "old town"]
     cost = ledger["unit_gross_cost"].sel(replicate=3).values
-    expected = sim.summarise(sim.by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
+    expected = sim.summarise(by_unit(ledger))["exact_mean"].sel(threshold=math.inf).values
     np.testing.assert_allclose(answer["ratio"], cost / expected / (cost.sum() / expected.sum()))
-    np.testing.assert_allclose(answer["ratio"], sim.funnel(sim.by_unit(ledger), replicate=3)["ratio"])
+    np.testing.assert_allclose(answer["ratio"], sim.funnel(by_unit(ledger), replicate=3)["ratio"])
 
 
 @pytest.mark.parametrize(
@@ -325,7 +327,7 @@ STATED = {
         "variance_by_source": lambda s, drawn: sim.variance_by_source(s),
         "fair_price": lambda s, drawn: sim.fair_price(s, 500),
         "compare_rules": lambda s, drawn: sim.compare_rules(s, 500, expected_excess_pmpy=10.0),
-        "viable_terms": lambda s, drawn: sim.viable_terms(s, 500),
+        "viable_terms": lambda s, drawn: viable_terms(s, 500),
         "payoff": lambda s, drawn: sim.payoff(FULL_RISK),
     },
 }

@@ -12,7 +12,6 @@ from simulator.present.text_answers import power_report
 
 import simulator as sim
 from simulator.analysis.designs.detection import detection
-from simulator.analysis.luck.infinite_population import with_sizes
 from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.contracts.design import Design
 from simulator.settlement.actuals import load_designs
@@ -39,7 +38,7 @@ def z(value, se, wanted):
 
 
 def test_power_is_that_of_the_exact_law(table):
-    at_5_000 = with_sizes(BOOK, (5_000,), thresholds=(5_000.0,))
+    at_5_000 = BOOK.resized((5_000,), thresholds=(5_000.0,))
     paid = 1 - sim.exact(at_5_000, margins=(-0.02,))["p_overspend"].item()
     cell = table.sel(population_size=5_000, design="gated", saving=0.0)
     assert abs(z(cell["p_paid"].item(), math.sqrt(paid * (1 - paid) / 3_000), paid)) < 4.5
@@ -62,7 +61,7 @@ def test_power_rises_with_the_saving_and_false_payment_falls_with_size(table):
 def test_half_of_every_saving_in_the_kept_cost_is_paid(table):
     for saving in (0.02, 0.08):
         kept = [
-            sim.exact(truth_of(with_sizes(BOOK, (40_000,)), changes), sim.Cap(at=5_000.0))["mean_cost"].item()
+            sim.exact(truth_of(BOOK.resized((40_000,)), changes), sim.Cap(at=5_000.0))["mean_cost"].item()
             for changes in ([], [MeanCost(by=-saving)])
         ]
         cell = table.sel(design="open", population_size=40_000, saving=saving)

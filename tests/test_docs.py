@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from simulator.present.cli.settle import settle as settle_verb
 
 import simulator as sim
+from simulator import deprecated
+from simulator.present.cli.verbs.settle import settle as settle_verb
 from simulator.settlement.actual_rows import COLUMNS
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
@@ -25,11 +26,18 @@ import written_scenario
 PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "generated" not in path.parts]
 
 
-def test_every_public_name_has_a_group_and_a_page() -> None:
-    grouped = written_python.grouped()
-    assert sorted(name for names in grouped.values() for name in names) == sorted(sim.__all__)
-    index = written_python.python_pages()["python/index.md"]
-    assert [name for name in sim.__all__ if f"`{name} <" not in index] == []
+def test_every_public_name_has_a_page_and_a_row() -> None:
+    pages = written_python.python_pages()
+    for job, names in sim.JOBS.items():
+        page = pages[f"python/{job}.md"]
+        assert [
+            name for name in names if f"\n## {name}\n" not in page or f"`{name} <" not in pages["python/index.md"]
+        ] == []
+
+
+def test_what_has_left_is_documented_in_its_room() -> None:
+    beside = {path for paths in written_python.BESIDE.values() for path in paths}
+    assert {f"simulator{home}.{name}" for name, home in deprecated.NAMES.items()} <= beside
 
 
 def test_the_how_to_names_every_column_of_real_rows() -> None:
@@ -39,25 +47,6 @@ def test_the_how_to_names_every_column_of_real_rows() -> None:
     help_ = settle_verb.help or ""
     missing = [m for m, names in COLUMNS.items() if not any(name in help_ for name in names)]
     assert missing == []
-
-
-def test_groups_list_no_name_that_is_gone() -> None:
-    listed = [name for names in written_python.GROUPS.values() for name in names]
-    assert sorted(set(listed)) == sorted(listed)
-    assert set(listed) <= set(sim.__all__)
-
-
-@pytest.mark.parametrize(
-    ("name", "home", "group"),
-    [
-        ("exact", ".analysis.exact", "Size it"),
-        ("a_new_answer", ".analysis.anything", "Doubt it"),
-        ("a_new_term", ".contracts.sharing", "Share it"),
-        ("a_new_room", ".elsewhere", "Load and draw"),
-    ],
-)
-def test_a_new_name_lands_by_its_room(name: str, home: str, group: str) -> None:
-    assert written_python.group_of(name, home) == group
 
 
 def test_every_key_of_the_schema_is_in_the_reference() -> None:

@@ -14,6 +14,7 @@ from simulator import ledger as books
 from simulator import runs
 from simulator import scenario as scenarios
 from simulator.costs.families.union import AnySeverity
+from simulator.runs import extend
 from simulator.terms import DRAWS_VERSION
 
 PLAIN = {"simulation": {"cut": 1_500.0}}
@@ -98,7 +99,7 @@ def test_draws_of_another_version_are_not_taken_further(version, tmp_path):
     other = drawn_by(version)
     for wanted in (3, 5, 8):
         with pytest.raises(sim.SimulatorError, match=rf"draws_version: {version!r}.* is not {DRAWS_VERSION}"):
-            sim.extend(other, make(simulation={"replicates": wanted}), progress=False)
+            extend(other, make(simulation={"replicates": wanted}), progress=False)
     with pytest.raises(sim.SimulatorError, match="ledgers: draws_version"):
         sim.merge([other, sim.simulate(make(simulation={"replicates": 5}), first_replicate=5)])
     sim.save(other, tmp_path / "other.nc")
@@ -110,11 +111,11 @@ def test_files_from_before_there_was_a_version_hold_the_first(monkeypatch):
         monkeypatch.setattr(module, "DRAWS_VERSION", 1)
     old = drawn_by(None)
     assert books.draws_version(old) == 1
-    assert sim.extend(old, make(simulation={"replicates": 8}), progress=False).sizes["replicate"] == 8
+    assert extend(old, make(simulation={"replicates": 8}), progress=False).sizes["replicate"] == 8
     for module in (books, runs):
         monkeypatch.setattr(module, "DRAWS_VERSION", 2)
     with pytest.raises(sim.SimulatorError, match="draws_version"):
-        sim.extend(old, make(simulation={"replicates": 8}), progress=False)
+        extend(old, make(simulation={"replicates": 8}), progress=False)
 
 
 def test_draws_from_other_tables_are_neither_merged_nor_taken_further():
@@ -124,7 +125,7 @@ def test_draws_from_other_tables_are_neither_merged_nor_taken_further():
         sim.merge([ours, theirs.assign_attrs(tables_hash="another")])
     for change in ({"replicates": 8}, {"replicates": 5, "population_sizes": [7, 100, 250, 300]}):
         with pytest.raises(sim.SimulatorError, match="ledger: tables_hash: differs"):
-            sim.extend(ours.assign_attrs(tables_hash="another"), make(simulation=change), progress=False)
+            extend(ours.assign_attrs(tables_hash="another"), make(simulation=change), progress=False)
     assert sim.merge([ours, theirs]).sizes["replicate"] == 10
 
 

@@ -19,6 +19,7 @@ from simulator.present.page import Code, Page, Table
 from simulator.present.text_run import run_report
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.design import with_reference
 from simulator.present.report import gather
 from simulator.present.report.page import html_of
@@ -213,7 +214,7 @@ def test_answers() -> None:
         "check": sim.describe(scenario),
         "size": sim.minimum_population(scenario, at_most=0.05, margin=0.03, replicates=100),
         "size, exact": sim.minimum_population(scenario, at_most=0.05, margin=0.03, method="exact"),
-        "terms": sim.viable_terms(scenario, 20_000),
+        "terms": viable_terms(scenario, 20_000),
         "luck": sim.luck(scenario, 20_000, 0.04),
         "price": sim.fair_price(scenario, 100_000),
         "rules": sim.compare_rules(scenario, 20_000, expected_excess_pmpy=20.0),

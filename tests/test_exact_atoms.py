@@ -9,6 +9,7 @@ import pytest
 from scipy import special, stats
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.engine.steps import Steps
 
 MARGINS = (0.01, 0.03, 0.05, 0.10)
@@ -159,7 +160,7 @@ def test_a_cap_below_all_costs_leaves_a_binomial_law():
     np.testing.assert_allclose(answer["quantile_cost"], 50_000 * stats.binom.ppf([0.9, 0.99], 20_000, 0.001), rtol=1e-9)
     told = sim.luck(made, 20_000, 0.06)
     assert float(told["percentile"][0, 0]) == pytest.approx(stats.binom.cdf(21, 20_000, 0.001), abs=1e-9)
-    terms = sim.viable_terms(made, 20_000, at_most=0.05)
+    terms = viable_terms(made, 20_000, at_most=0.05)
     assert float(terms["margin"][0]) == pytest.approx(stats.binom.ppf(0.95, 20_000, 0.001) / 20 - 1, abs=1e-9)
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, make
+from simulator.present.text_settle import comparison_report
+from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import Design
 from simulator.present.cli.main import main
-from simulator.present.text_settle import comparison_report
-from simulator.present.verdicts import verdicts
 from simulator.settlement.compare import comparison_json
 
 INF = math.inf

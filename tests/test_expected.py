@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import simulator as sim
-from simulator.ledger import fingerprint
-from simulator.runs import scenario_of, with_simulation
+from simulator.ledger import by_unit, fingerprint
+from simulator.runs import scenario_of
 from simulator.scenario import scenario_from
 from simulator.settlement.populations import Populations
 from simulator.stresses import MeanCost, Stress
@@ -73,14 +73,14 @@ def test_a_withheld_scenario_leaves_its_exact_means(kind: sim.Scenario) -> None:
 
 def test_units_know_theirs() -> None:
     units = observed(**KINDS["units"])
-    apart = sim.by_unit(sim.simulate(units, progress=False))
+    apart = by_unit(sim.simulate(units, progress=False))
     np.testing.assert_allclose(sim.summarise(apart)["budget"], sim.summarise(apart, scenario=units)["budget"])
 
 
 def test_what_is_kept_survives_the_file_and_the_merging(tmp_path: Path) -> None:
     whole = observed()
     parts = [
-        sim.simulate(with_simulation(whole, replicates=30), progress=False, first_replicate=first) for first in (0, 30)
+        sim.simulate(whole.with_simulation(replicates=30), progress=False, first_replicate=first) for first in (0, 30)
     ]
     sim.save(parts[0], tmp_path / "run.nc")
     merged = sim.merge([sim.open_ledger(tmp_path / "run.nc"), parts[1]])

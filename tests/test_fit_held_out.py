@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from simulator.present.text_fit import fit_report, runner_up_tables, verdicts
 
 from simulator.fitting import held_out, measures
 from simulator.fitting.fit import default_thresholds, fit
@@ -17,7 +18,6 @@ from simulator.fitting.laws.bodies import FAMILIES
 from simulator.fitting.laws.empirical import resampled
 from simulator.fitting.laws.spliced import law_of
 from simulator.fitting.read.sample import Sample, sample_of
-from simulator.present.text_fit import fit_report, runner_up_tables, verdicts
 
 Array = NDArray[np.float64]
 

@@ -12,6 +12,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.costs.model_file import read_model
+from simulator.fitting.fit import model_population
 from simulator.fitting.measures import People
 
 CONFIG = ROOT / "configs" / "synpuf.toml"
@@ -51,7 +52,7 @@ def test_it_runs_under_its_parameter_sets() -> None:
 
 def test_both_scenarios_are_of_the_one_model() -> None:
     sure, doubtful = sim.load(CONFIG).population, sim.load(DOUBT).population
-    assert sure == sim.model_population(MODEL) and sure.segments == doubtful.segments
+    assert sure == model_population(MODEL) and sure.segments == doubtful.segments
 
 
 def test_what_it_implies_is_what_the_file_was_reported_to_hold() -> None:

@@ -16,7 +16,8 @@ import simulator as sim
 from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
 from simulator.files import check_writable
-from simulator.ledger import COORDINATES, VARIABLES, assemble, fingerprint
+from simulator.ledger import COORDINATES, VARIABLES, assemble, by_unit, fingerprint
+from simulator.runs import extend
 
 BANDED = Banded(bands=[{"at": 5_000.0, "share": 0.9}, {"at": 20_000.0, "share": 0.4}])
 RULES = [Cap(), Cap(at=20_000.0), Coinsure(share=0.3), CarveOut(), CarveOut(at=5_000.0), BANDED]
@@ -84,7 +85,7 @@ def test_a_ledger_is_read_back_without_loss(any_kind, tmp_path):
 def test_a_ledger_that_was_read_can_be_taken_further(tmp_path):
     short = make(simulation={"replicates": 12})
     sim.save(sim.simulate(short), tmp_path / "run.nc")
-    assert fingerprint(sim.extend(sim.open_ledger(tmp_path / "run.nc"), make())) == fingerprint(sim.simulate(make()))
+    assert fingerprint(extend(sim.open_ledger(tmp_path / "run.nc"), make())) == fingerprint(sim.simulate(make()))
 
 
 def test_saving_replaces_the_file_and_leaves_nothing_else(ledger, tmp_path):
@@ -309,7 +310,7 @@ def test_a_threshold_that_is_not_on_the_grid_is_told(ledger, rule):
 
 def test_units_become_a_ledger_of_their_own():
     ledger = sim.simulate(make(population={"units": UNITS}, shocks=SHOCKS))
-    units = sim.by_unit(ledger)
+    units = by_unit(ledger)
     assert "population_size" not in units.dims and units.sizes["unit"] == 3
     np.testing.assert_array_equal(units["gross_cost"], ledger["unit_gross_cost"])
     assert units["unit_size"].values.tolist() == [60, 90, 35]
@@ -319,7 +320,7 @@ def test_units_become_a_ledger_of_their_own():
 
 def test_a_ledger_without_units_has_none_to_show(ledger):
     with pytest.raises(sim.SimulatorError, match="has no units"):
-        sim.by_unit(ledger)
+        by_unit(ledger)
 
 
 def test_the_fingerprint_sees_every_number(ledger):

@@ -10,7 +10,7 @@ import pytest
 from scipy import integrate, stats
 
 import simulator as sim
-from simulator.analysis.luck.infinite_population import ENDLESS, equally_likely, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.luck.infinite_population import ENDLESS, equally_likely, limit_ledger, overspend_of
 from simulator.analysis.size.targets import target_of
 from simulator.analysis.statistics.questions import question_of
 from simulator.costs.shock_nodes import quasi_random_uniforms
@@ -197,5 +197,5 @@ def test_past_years_follow_the_truth_in_a_population_without_end() -> None:
     assert limit(asked, "p_loss", [design], loss_over=0.001) == 0.0
     agreed = sim.Design.model_validate({"name": "agreed", "exclusion": {"kind": "cap", "at": CAP}})
     assert limit(asked, "p_loss", [agreed], loss_over=0.001) == pytest.approx(1 / 3)
-    apart = overspend_of(limit_ledger(asked), sim.Cap(), with_sizes(asked, (ENDLESS,)))
+    apart = overspend_of(limit_ledger(asked), sim.Cap(), asked.resized((ENDLESS,)))
     assert float(apart.max()) > 0.03

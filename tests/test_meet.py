@@ -13,10 +13,11 @@ from simulator.present.asked import Asked, open_any
 from simulator.present.kinds import KINDS, drawable
 
 import simulator as sim
-from simulator.analysis.designs.losses import designs_of
+from simulator.analysis.size.viable import viable_terms
 from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.contracts.budget import BySegment
 from simulator.contracts.design import STATUS_QUO
+from simulator.ledger import by_unit
 from simulator.present.cli.main import main
 from simulator.stresses import Epidemic, Inflation, NewTreatment, Prevalence, Stress, UpCoding
 
@@ -77,7 +78,7 @@ def test_as_agreed_is_what_settles(membership, budget):
     lambda s: sim.fair_price(s, 5_000)["price_pmpy"],
     lambda s: sim.compare_rules(s, 5_000, expected_excess_pmpy=100.0)["sd_retained_pmpy"],
     lambda s: sim.minimum_population(s, "cv", at_most=0.02)["exact_minimum_population"],
-    lambda s: sim.viable_terms(s, 5_000)["provider_share"],
+    lambda s: viable_terms(s, 5_000)["provider_share"],
     lambda s: np.array([row["mean"] for row in [sim.describe(s)]]),
     lambda s: np.array([sim.describe(s)["top_share"]["0.05"]]),
 ], ids=["luck", "curve", "price", "rules", "minimum", "terms", "mean", "top share"])  # fmt: skip
@@ -269,7 +270,7 @@ def test_a_budget_by_segment_needs_no_observed_cost(membership):
     kept = own(population={"segments": segments, "membership": membership})
     ledger = sim.simulate(kept, progress=False)
     assert "withheld" in ledger.attrs["scenario"]
-    for drawn, places in ((ledger, 1), (sim.by_unit(ledger), 3)):
+    for drawn, places in ((ledger, 1), (by_unit(ledger), 3)):
         budget = sim.settle(drawn, BY_SEGMENT)["budget"].isel(design=0).mean("replicate")
         if membership == "fixed":
             people = [4_200 * 700.0 + 1_800 * 4_000.0, 1_800 * 700.0 + 7_200 * 4_000.0, 3_000 * 4_000.0]
@@ -317,7 +318,7 @@ def test_swept_designs_alone_are_refused_in_one_sentence(tmp_path):
 
 def test_a_grid_of_one_point_leaves_nothing_to_sweep():
     scenario = make(simulation={"thresholds": [20_000.0], "replicates": 40}, designs=[SWEPT])
-    (design,) = designs_of(scenario)
+    (design,) = scenario.select_designs()
     assert design.exclusion == sim.Cap(at=20_000.0)
     stressed = sim.stress(scenario, [Stress(name="dear", changes=(Inflation(by=0.1),))])
     assert stressed["expected_surplus"].notnull().all()

@@ -11,6 +11,7 @@ from conftest import make
 from simulator.present.page import Code, Page, Table
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.terms import Term
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
@@ -104,7 +105,7 @@ def test_every_other_answer_has_its_page() -> None:
     told = {
         "of the risk": sim.compare(outcome),
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
-        "viable": sim.viable_terms(scenario, 5_000),
+        "viable": viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
         "Least risk is left by: cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
         "passed in 5% of years": sim.beside_published(scenario),

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from simulator.present.text_check import check_table
 
 import simulator as sim
-from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of, with_sizes
+from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of
 from simulator.analysis.statistics.sample_moments import leading, sample_moments
 from simulator.analysis.statistics.self_check import cells_of
 from simulator.analysis.stress.changed_scenario import truth_of
@@ -23,9 +23,9 @@ from simulator.costs.moments import TotalMoments, mixture
 from simulator.costs.shocks import Shock, ShockCorrelation
 from simulator.engine import simulate as engine
 from simulator.fitting.fit import FittedModel, fit
-from simulator.ledger import fingerprint
+from simulator.ledger import by_unit, fingerprint
 from simulator.present.cli.main import main
-from simulator.runs import RunInterrupted, heads, scenario_of, with_simulation
+from simulator.runs import RunInterrupted, extend, heads, scenario_of
 from simulator.scenario import scenario_from
 from simulator.strata import Strata, strata_of
 from simulator.stresses import Inflation, MeanCost, NewTreatment, Prevalence, Range, Stress, TailIndex
@@ -324,7 +324,7 @@ def truth(whole: sim.Scenario, b: int) -> sim.Scenario:
 
 @pytest.mark.jit_off
 def test_each_replicate_is_the_one_that_its_set_alone_would_give(doubtful: sim.Scenario) -> None:
-    whole = with_simulation(doubtful, cut=float(doubtful.cuts.min()))
+    whole = doubtful.with_simulation(cut=float(doubtful.cuts.min()))
     ledger = sim.simulate(whole, progress=False)
     assert ledger["parameter_draw"].values.tolist() == [r % 3 for r in range(20)]
     assert ledger["parameter_draw"].dtype.kind == "i"
@@ -336,7 +336,7 @@ def test_each_replicate_is_the_one_that_its_set_alone_would_give(doubtful: sim.S
 
 @pytest.mark.jit_off
 def test_the_twin_other_sets_give_other_draws() -> None:
-    whole = with_simulation(scenario(), cut=float(scenario().cuts.min()))
+    whole = scenario().with_simulation(cut=float(scenario().cuts.min()))
     ledger = sim.simulate(whole, progress=False)
     alone = sim.simulate(truth(whole, 0), progress=False)
     same = (ledger["gross_cost"] == alone["gross_cost"]).all("population_size").values
@@ -361,11 +361,11 @@ def test_processes_change_nothing(doubtful: sim.Scenario) -> None:
 @pytest.mark.parametrize("at", [4, *(pytest.param(at, marks=pytest.mark.slow) for at in (2, 6, 13))])
 def test_parts_and_extensions_give_the_whole(doubtful: sim.Scenario, at: int) -> None:
     whole = sim.simulate(doubtful, progress=False)
-    first = sim.simulate(with_simulation(doubtful, replicates=at), progress=False)
-    rest = sim.simulate(with_simulation(doubtful, replicates=20 - at), progress=False, first_replicate=at)
+    first = sim.simulate(doubtful.with_simulation(replicates=at), progress=False)
+    rest = sim.simulate(doubtful.with_simulation(replicates=20 - at), progress=False, first_replicate=at)
     assert rest["parameter_draw"].values[0] == at % 3
     assert fingerprint(sim.merge([rest, first])) == fingerprint(whole)
-    assert fingerprint(sim.extend(first, doubtful, progress=False)) == fingerprint(whole)
+    assert fingerprint(extend(first, doubtful, progress=False)) == fingerprint(whole)
 
 
 @pytest.mark.jit_off
@@ -389,7 +389,7 @@ def test_a_stopped_run_keeps_what_is_without_a_gap(monkeypatch: pytest.MonkeyPat
     kept = raised.value.ledger
     assert kept is not None and kept.sizes["replicate"] >= 1
     assert fingerprint(kept) == fingerprint(whole.isel(replicate=slice(0, kept.sizes["replicate"])))
-    assert fingerprint(sim.extend(kept, scenario(), progress=False)) == fingerprint(whole)
+    assert fingerprint(extend(kept, scenario(), progress=False)) == fingerprint(whole)
 
 
 @pytest.mark.jit_off
@@ -399,7 +399,7 @@ def test_a_ledger_on_disk_keeps_its_sets(tmp_path: Path) -> None:
         {"segment": "well", "mu": (one_third * 15).tolist(), "p_user": one_third.tolist(), "sigma": one_third.tolist()}
     ]
     many = scenario(sets, simulation={"replicates": 2})
-    ledger = sim.simulate(with_simulation(scenario(), replicates=5), progress=False)
+    ledger = sim.simulate(scenario().with_simulation(replicates=5), progress=False)
     assert len(many.canonical_json()) > 70_000  # beyond what HDF5 keeps inside a header
     sim.save(ledger.assign_attrs(scenario=many.canonical_json()), tmp_path / "ledger.nc")
     again = sim.open_ledger(tmp_path / "ledger.nc")
@@ -420,7 +420,7 @@ def test_tables_are_built_once_for_a_set(monkeypatch: pytest.MonkeyPatch) -> Non
     few = scenario(simulation={"seed": 8})
     engine._tables_of_sets.cache_clear()
     sim.simulate(few, progress=False)
-    sim.extend(sim.simulate(few, progress=False), with_simulation(few, replicates=40), progress=False)
+    extend(sim.simulate(few, progress=False), few.with_simulation(replicates=40), progress=False)
     assert len(built) == 3 * 2
 
 
@@ -476,13 +476,13 @@ def test_the_exact_mean_and_sd_are_those_of_the_mixture(drawn: Any) -> None:
 
 
 def test_every_form_of_run_passes_its_own_check(doubtful: sim.Scenario) -> None:
-    ledger = sim.simulate(with_simulation(doubtful, replicates=1_500), progress=False)
+    ledger = sim.simulate(doubtful.with_simulation(replicates=1_500), progress=False)
     for rule in (sim.Cap(), sim.CarveOut()):
         summary = sim.summarise(ledger, rule)
         assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
         assert float(abs(summary["z_sd"]).max()) < 5 or np.isnan(summary["z_sd"]).all()
     if "unit" in ledger.dims:
-        assert sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
+        assert sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
 
 
 def test_sets_drawn_unequally_often_are_weighted_so() -> None:
@@ -556,7 +556,7 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
 @pytest.mark.heavy
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
-    ledger = sim.simulate(with_simulation(whole, replicates=300 * 150), progress=False)
+    ledger = sim.simulate(whole.with_simulation(replicates=300 * 150), progress=False)
     asked: dict[str, Any] = {"margins": (0.0,), "quantiles": (0.5, 0.9)}
     runs = [sim.summarise(ledger.isel(replicate=slice(k * 300, (k + 1) * 300)), **asked) for k in range(150)]
     alone = [sim.summarise(run.drop_vars("parameter_draw"), **asked) for run in
@@ -614,7 +614,7 @@ def test_the_exact_law_is_the_mixture_of_the_laws(drawn: Any) -> None:
     budget = float(np.mean([part["mean_cost"].sel(at) for part in parts]))
     assert float(found["budget"].sel(at)) == pytest.approx(budget, rel=1e-12)
     alone = [
-        sim.exact(truth(whole, b), margins=(0.05,), capitation_pmpy=budget / 300, budget_basis="retained").sel(at)
+        sim.exact(truth(whole, b), margins=(0.05,), budget=sim.PerHead(amount=budget / 300, basis="retained")).sel(at)
         for b in range(3)
     ]
     for name in ("p_overspend", "expected_overspend"):
@@ -660,7 +660,7 @@ def test_a_population_without_end_has_every_set_and_every_shock() -> None:
     endless = limit_ledger(asked)
     assert np.array_equal(np.unique(endless["parameter_draw"]), [0, 1, 2])
     parts = sim.variance_by_source(asked)["variance"].isel(population_size=0)
-    overspend = overspend_of(endless, sim.Cap(), with_sizes(asked, (ENDLESS,))).isel(population_size=0)
+    overspend = overspend_of(endless, sim.Cap(), asked.resized((ENDLESS,))).isel(population_size=0)
     expected = parts.sel(source="parameter") + parts.sel(source="systematic")
     np.testing.assert_allclose(overspend.var("replicate"), expected, rtol=2e-3)
     np.testing.assert_allclose(overspend.mean("replicate"), 0.0, atol=1e-4)

@@ -13,7 +13,6 @@ from simulator.present.text_settle import payoff_report
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.errors import SimulatorError
-from simulator.runs import with_simulation
 from simulator.settlement.payoff import EXPECTED, payoff
 from simulator.settlement.populations import Populations
 from simulator.settlement.settle import settle
@@ -175,7 +174,7 @@ FACTORS = (0.9, 1.0, 1.15)
 
 def constant(scenario):
     """Replicates that cost a factor of what is expected, nothing else out of line."""
-    ledger = sim.simulate(with_simulation(scenario, replicates=len(FACTORS)), progress=False).copy(deep=True)
+    ledger = sim.simulate(scenario.with_simulation(replicates=len(FACTORS)), progress=False).copy(deep=True)
     expected = Populations(ledger)
     factors = np.array(FACTORS)[:, None]
     for name in ("excess_cost", "above_cost", "n_above"):

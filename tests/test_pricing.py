@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import LOGNORMAL, RARE, SHOCKS, alone, make
 from scipy import stats
+from simulator.present.text_answers import price_report
 
 import simulator as sim
 from simulator.analysis.designs.pricing import compare_rules, fair_price
 from simulator.contracts.exclusion import Banded, Step
-from simulator.present.text_answers import price_report
 
 BOOK = make(simulation={"population_sizes": [2_000], "replicates": 4_000}, shocks=SHOCKS[:1])
 

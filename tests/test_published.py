@@ -9,7 +9,6 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.analysis.luck.infinite_population import with_sizes
 from simulator.analysis.size.published import FINDINGS
 
 
@@ -39,7 +38,7 @@ def test_the_figures_that_the_documentation_prints(answer):
 
 
 def test_the_margin_is_passed_in_one_year_of_twenty(answer):
-    scenario = with_sizes(sim.load(ROOT / "configs" / "east_sussex_shock.toml"), (FINDINGS[2].people,))
+    scenario = sim.load(ROOT / "configs" / "east_sussex_shock.toml").resized((FINDINGS[2].people,))
     margins = answer["margin"].sel(risk="luck and shocks").isel(source=2).values
     p = sim.exact(scenario, margins=margins)["p_overspend"].values[0]
     assert np.diag(p) == pytest.approx(0.05, abs=1e-5)

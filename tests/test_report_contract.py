@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import make
+from simulator.present.report.rounding import amount, chance, exact, given, in_words, percent
+from simulator.present.text import percent as full_percent
+from simulator.present.verdicts import verdicts
 
 import simulator as sim
 from simulator.contracts.design import with_reference
@@ -23,12 +26,9 @@ from simulator.present.report.explorer import explorer
 from simulator.present.report.gather import Contents
 from simulator.present.report.otherwise import said, stress_tables
 from simulator.present.report.page import html_of
-from simulator.present.report.rounding import amount, chance, exact, given, in_words, percent
 from simulator.present.report.sections import luck_table
 from simulator.present.report.stressed import MOST_REPLICATES
 from simulator.present.report.terms import budget_table, term_tables
-from simulator.present.text import percent as full_percent
-from simulator.present.verdicts import verdicts
 from simulator.settlement.compare import comparison_json
 
 matplotlib.use("Agg")

@@ -16,6 +16,7 @@ import simulator as sim
 from simulator.analysis.luck.exact_curve import exact_curve
 from simulator.analysis.luck.fan import fan
 from simulator.analysis.size.by_target import minimum_by_target
+from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
 from simulator.present.report import gather
 from simulator.settlement.compare import comparison_json
@@ -54,7 +55,7 @@ PAGES = {
     "exact": lambda rule, ledger: sim.exact(MODEL, rule),
     "size": lambda rule, ledger: sim.minimum_population(SIZED, rule=rule, margin=0.05, at_most=0.05, replicates=40),
     "luck": lambda rule, ledger: sim.luck(MODEL, 20_000, 0.04, rule=rule),
-    "terms": lambda rule, ledger: sim.viable_terms(MODEL, 20_000, rule=rule),
+    "terms": lambda rule, ledger: viable_terms(MODEL, 20_000, rule=rule),
     "price": lambda rule, ledger: sim.fair_price(MODEL, 20_000, rule=rule),
     "sources": lambda rule, ledger: sim.variance_by_source(SHOCKED, rule=rule),
 }

@@ -6,6 +6,7 @@ import math
 import time
 
 import numpy as np
+import oracles
 import pytest
 import xarray as xr
 from conftest import KINDS, SHOCKS, make
@@ -13,7 +14,7 @@ from conftest import KINDS, SHOCKS, make
 import simulator as sim
 from simulator.contracts.design import Design
 from simulator.ledger import by_unit
-from simulator.runs import extend, with_simulation
+from simulator.runs import extend
 from simulator.settlement.compare import imbalance
 from simulator.settlement.populations import Populations
 from simulator.settlement.settle import settle
@@ -198,8 +199,8 @@ def test_designs_do_not_touch_each_other(ledger, outcome):
 
 
 def test_a_longer_ledger_keeps_its_settlement(shocked):
-    short = sim.simulate(with_simulation(shocked, replicates=50))
-    longer = extend(short, with_simulation(shocked, replicates=80))
+    short = sim.simulate(shocked.with_simulation(replicates=50))
+    longer = extend(short, shocked.with_simulation(replicates=80))
     assert (
         settle(longer, DESIGNS)
         .isel(replicate=slice(0, 50))
@@ -226,10 +227,12 @@ def test_quality_is_independent_of_cost(outcome, ledger):
 def test_error_of_a_benchmark_on_the_draws():
     ledger = sim.simulate(make(simulation={"replicates": 20_000, "population_sizes": [2_000]}))
     outcome = settle(ledger, DESIGNS[2])
-    exact = Populations(ledger).luck_sd(DESIGNS[2].exclusion)[0, 0] ** 2 * DESIGNS[2].budget.error_variance()
+    budget = DESIGNS[2].budget
+    variance = oracles.benchmark_error_variance(budget.weights, budget.correlation)
+    exact = Populations(ledger).luck_sd(DESIGNS[2].exclusion)[0, 0] ** 2 * variance
     drawn = float(outcome["settlement"].var())
     assert drawn == pytest.approx(exact, rel=0.06)
-    assert drawn != pytest.approx(exact / DESIGNS[2].budget.error_variance(), rel=0.06)  # the luck of one year alone
+    assert drawn != pytest.approx(exact / variance, rel=0.06)  # the luck of one year alone
 
 
 def test_a_carved_out_patient_takes_his_capitation_along(ledger):

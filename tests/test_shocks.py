@@ -223,10 +223,8 @@ def test_a_group_of_streams_is_one_dimension_however_many_shocks_hit_it():
 
 @pytest.mark.heavy
 def test_systematic_risk_in_several_dimensions_is_integrated_to_the_end(monkeypatch):
-    scenario = runs.with_simulation(
-        sim.load(ROOT / "configs" / "east_sussex_systematic.toml"),
-        population_sizes=[1_000, 540_000], thresholds=[25_000.0, math.inf],
-    )  # fmt: skip
+    scenario = sim.load(ROOT / "configs" / "east_sussex_systematic.toml")
+    scenario = scenario.with_simulation(population_sizes=[1_000, 540_000], thresholds=[25_000.0, math.inf])
     answer = sim.exact(scenario)
     assert float(answer["probability_error"].max()) < 1e-7
     usual = shock_nodes._resolving

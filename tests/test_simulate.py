@@ -24,7 +24,8 @@ from simulator import runs
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure
 from simulator.costs.moments import Exact
 from simulator.engine import simulate as engine
-from simulator.ledger import fingerprint
+from simulator.ledger import by_unit, fingerprint
+from simulator.runs import extend
 
 JIT_OFF = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 FIVE = 5.0
@@ -114,14 +115,13 @@ def test_identity_jit_off():
 
 
 def test_identity_extension_by_replicates(any_kind):
-    first = sim.simulate(runs.with_simulation(any_kind, replicates=17))
-    assert_same_draws(sim.extend(first, any_kind), sim.simulate(any_kind))
+    first = sim.simulate(any_kind.with_simulation(replicates=17))
+    assert_same_draws(extend(first, any_kind), sim.simulate(any_kind))
 
 
 def test_identity_replicates_apart_then_merged(any_kind):
     parts = [
-        sim.simulate(runs.with_simulation(any_kind, replicates=n), first_replicate=at)
-        for at, n in ((0, 8), (8, 2), (10, 30))
+        sim.simulate(any_kind.with_simulation(replicates=n), first_replicate=at) for at, n in ((0, 8), (8, 2), (10, 30))
     ]
     whole = sim.simulate(any_kind)
     assert fingerprint(sim.merge(parts)) == fingerprint(whole)
@@ -135,24 +135,24 @@ def test_identity_extension_by_sizes(kind):
     long = make(**{**changes, "simulation": {"population_sizes": [7, 100, 250]}})
     begun, whole = sim.simulate(short), sim.simulate(long)
     assert_same_draws(begun, whole.isel(population_size=slice(0, 2)))
-    assert_same_draws(sim.extend(begun, long), whole)
+    assert_same_draws(extend(begun, long), whole)
 
 
 def test_extension_by_sizes_keeps_every_replicate_that_was_drawn():
     begun = sim.simulate(make(simulation={"population_sizes": [7, 100], "replicates": 30}))
-    longer = sim.extend(begun, make(simulation={"replicates": 10}))
+    longer = extend(begun, make(simulation={"replicates": 10}))
     assert longer.sizes["replicate"] == 30
     assert_same_draws(begun, longer.isel(population_size=slice(0, 2)))
 
 
 def test_extension_of_replicates_with_a_gap_fills_it():
     parts = [sim.simulate(make(simulation={"replicates": 5}), first_replicate=at) for at in (0, 20)]
-    assert_same_draws(sim.extend(sim.merge(parts), make()), sim.simulate(make()))
+    assert_same_draws(extend(sim.merge(parts), make()), sim.simulate(make()))
 
 
 def test_extension_with_nothing_to_do_draws_nothing():
     ledger = sim.simulate(make())
-    assert sim.extend(ledger, make(simulation={"replicates": 10})) is ledger
+    assert extend(ledger, make(simulation={"replicates": 10})) is ledger
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_extension_with_nothing_to_do_draws_nothing():
 )
 def test_extension_of_another_run_is_refused(changes):
     with pytest.raises(sim.SimulatorError):
-        sim.extend(sim.simulate(make()), make(**changes))
+        extend(sim.simulate(make()), make(**changes))
 
 
 def test_another_seed_changes_every_number():
@@ -198,7 +198,7 @@ def test_a_threshold_above_the_lowest_leaves_the_draws():
 
 @pytest.mark.jit_off
 def test_every_kind_draws_in_plain_python(any_kind):
-    ledger = sim.simulate(runs.with_simulation(any_kind, replicates=3), Inline())
+    ledger = sim.simulate(any_kind.with_simulation(replicates=3), Inline())
     assert np.all(np.isfinite(ledger["gross_cost"])) and ledger["gross_cost"].values.min() >= 0
 
 
@@ -302,14 +302,14 @@ def test_an_interrupted_run_keeps_what_was_finished_and_can_be_taken_up(any_kind
     kept = stopped.value.ledger
     assert 0 < kept.sizes["replicate"] < 40
     assert_same_draws(kept, whole.isel(replicate=slice(0, kept.sizes["replicate"])))
-    assert_same_draws(sim.extend(kept, any_kind), whole)
+    assert_same_draws(extend(kept, any_kind), whole)
 
 
 def test_an_interrupted_extension_keeps_what_was_there(monkeypatch):
     monkeypatch.setattr(engine, "as_completed", lambda futures: list(futures))
     begun = sim.simulate(make(simulation={"replicates": 10}))
     with pytest.raises(runs.RunInterrupted) as stopped:
-        sim.extend(begun, make(), Inline(), stop_after(2))
+        extend(begun, make(), Inline(), stop_after(2))
     assert 10 < stopped.value.ledger.sizes["replicate"] < 40
     assert_same_draws(stopped.value.ledger.isel(replicate=slice(0, 10)), begun)
 
@@ -422,7 +422,7 @@ def test_mean_and_sd_lie_within_five_standard_errors(larger, kind, rule):
     assert z.size >= 2
     assert np.abs(z).max() < FIVE
     if "units" in kind:
-        assert np.abs(scores(sim.by_unit(ledger), scenario, RULES[rule])).max() < FIVE
+        assert np.abs(scores(by_unit(ledger), scenario, RULES[rule])).max() < FIVE
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -546,7 +546,7 @@ def against_the_oracle(changes, rules=(), oracle_changes=None):
     )
     place = ledger
     if "unit" in ledger.dims:
-        place = sim.by_unit(ledger)
+        place = by_unit(ledger)
     found = {}
 
     def add(name, one, other):
@@ -705,7 +705,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
     at = sorted({2 * k for k in data.draw(st.sets(st.integers(1, 6), max_size=3)) if 2 * k <= n - 2})
     edges = [0, *at, n]
     parts = [
-        sim.simulate(runs.with_simulation(scenario, replicates=high - low), Inline(), first_replicate=low)
+        sim.simulate(scenario.with_simulation(replicates=high - low), Inline(), first_replicate=low)
         for low, high in itertools.pairwise(edges)
     ]
     shuffled = data.draw(st.permutations(parts))
@@ -714,7 +714,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
 
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
-    scenario = runs.with_simulation(scenario, replicates=300)
+    scenario = scenario.with_simulation(replicates=300)
     ledger = sim.simulate(scenario, Inline())
     exact = Exact(scenario.cost_model).total(runs.heads(scenario), [])
     z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(300))

@@ -8,12 +8,15 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import diagonal
+from conftest import diagonal, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.statistics.summary import exact_interval, summarise
+from simulator.analysis.statistics.summary import summarise
 from simulator.contracts.exclusion import Banded, Step
+from simulator.ledger import by_unit
+from simulator.strata import exact_interval
+from simulator.stresses import MeanCost, Range
 
 SCENARIO = {
     "title": "statistics",
@@ -76,7 +79,7 @@ def test_every_figure_is_what_its_definition_says(ledger: xr.Dataset) -> None:
 def test_every_estimate_has_an_error_a_unit_and_a_name_of_its_own(ledger: xr.Dataset) -> None:
     summary = sim.summarise(ledger)
     estimates = [n for n in summary.data_vars if f"{n}_se" in summary]
-    assert len(estimates) == 11
+    assert len(estimates) == 12
     for name in estimates:
         assert summary[name].dims == summary[f"{name}_se"].dims
         assert (summary[f"{name}_se"].isel(threshold=0) > 0).all(), name
@@ -170,8 +173,10 @@ def test_a_level_beyond_the_sample_has_no_error() -> None:
 
 def test_a_given_budget_falls_by_the_cost_that_the_rule_removes(ledger: xr.Dataset) -> None:
     exact = sim.exact(scenario())["mean_cost"].sel(population_size=2_000)
-    gross = sim.summarise(ledger, capitation_pmpy=2_000.0)["budget"].sel(population_size=2_000)
-    kept = sim.summarise(ledger, capitation_pmpy=2_000.0, budget_basis="retained")["budget"].sel(population_size=2_000)
+    gross = sim.summarise(ledger, budget=sim.PerHead(amount=2_000.0))["budget"].sel(population_size=2_000)
+    kept = sim.summarise(ledger, budget=sim.PerHead(amount=2_000.0, basis="retained"))["budget"].sel(
+        population_size=2_000
+    )
     removed = float(exact.sel(threshold=math.inf) - exact.sel(threshold=20_000.0))
     np.testing.assert_allclose(gross.values, [2_000.0 * 2_000 - removed, 2_000.0 * 2_000], rtol=1e-12)
     np.testing.assert_allclose(kept.values, 2_000.0 * 2_000)
@@ -249,10 +254,10 @@ def test_an_impossible_unit_or_member_fails_it_too(variable: str) -> None:
     raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units, "membership": "sampled"}}
     raw["simulation"] = {key: value for key, value in SCENARIO["simulation"].items() if key != "population_sizes"}
     ledger = sim.simulate(sim.Scenario.model_validate(raw), progress=False)
-    assert sim.summarise(ledger).attrs["check"] == sim.summarise(sim.by_unit(ledger)).attrs["check"] == "passed"
+    assert sim.summarise(ledger).attrs["check"] == sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
     wrong = ledger.assign({f"unit_{variable}": ledger[f"unit_{variable}"].astype(float)}).copy(deep=True)
     wrong[f"unit_{variable}"].values.flat[3] = np.nan
-    assert sim.summarise(sim.by_unit(wrong)).attrs["check"] == "failed"
+    assert sim.summarise(by_unit(wrong)).attrs["check"] == "failed"
 
 
 def test_units_are_summarised_like_populations() -> None:
@@ -260,9 +265,26 @@ def test_units_are_summarised_like_populations() -> None:
     raw = {**SCENARIO, "population": SCENARIO["population"] | {"units": units}}
     raw["simulation"] = {k: v for k, v in SCENARIO["simulation"].items() if k != "population_sizes"}
     drawn = sim.simulate(sim.Scenario.model_validate(raw), progress=False)
-    whole, parts = sim.summarise(drawn), sim.summarise(sim.by_unit(drawn))
+    whole, parts = sim.summarise(drawn), sim.summarise(by_unit(drawn))
     assert whole.attrs["check"] == parts.attrs["check"] == "passed"
     np.testing.assert_allclose(parts["mean_cost"].sum("unit"), whole["mean_cost"].isel(population_size=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        sim.PerHead(),
+        sim.PerHead(discount=0.1),
+        sim.PerHead(amount=950.0, trend=0.02),
+        sim.PerHead(basis="retained", loading=0.05),
+    ],
+)
+def test_a_head_is_paid_as_in_a_design(budget: sim.PerHead) -> None:
+    small = scenario(population_sizes=[200], thresholds=[5_000.0], replicates=40)
+    ledger = sim.simulate(small, progress=False)
+    settled = sim.settle(ledger, (sim.Design(name="one", budget=budget, exclusion=sim.Cap(at=5_000.0)),))["budget"]
+    told = (sim.summarise(ledger, budget=budget)["budget"], sim.exact(small, budget=budget)["budget"])
+    assert [float(one.item()) for one in told] == pytest.approx([float(settled.max())] * 2, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -270,9 +292,8 @@ def test_units_are_summarised_like_populations() -> None:
     [
         ({"quantiles": (1.0,)}, "quantiles"),
         ({"margins": (math.nan,)}, "margins"),
-        ({"capitation_pmpy": -1.0}, "capitation_pmpy"),
-        ({"capitation_pmpy": 1.0}, "leaves no budget"),
-        ({"budget_basis": "net"}, "budget_basis"),
+        ({"budget": sim.PerHead(amount=1.0)}, "leaves no budget"),
+        ({"budget": sim.PerHead(loading={"k": 1.0, "members": 9})}, "in standard errors"),
         ({"rule": sim.Cap(at=12_345.0)}, "not on the ledger's grid"),
     ],
 )
@@ -314,3 +335,47 @@ def test_largest_z_of_every_family_lies_in_its_range_for_three_seeds(severity: d
     known = sim.summarise(sim.simulate(asked, progress=False), scenario=asked).attrs
     assert known["check_cells"] >= 4  # without a third moment, the two uncapped means and sds are not judged
     assert 0.2 < known["check_largest_z"] <= known["check_alarm"]
+
+
+def test_the_worst_twentieth_of_years_by_hand_and_exactly() -> None:
+    scenario = make(simulation={"replicates": 2_000, "population_sizes": [500, 2_000], "thresholds": [20_000.0]})
+    ledger = sim.simulate(scenario, progress=False)
+    summary, exact = sim.summarise(ledger), sim.exact(scenario)
+    name = "mean_overspend_worst_5pc"
+    overspend = ledger["gross_cost"] - ledger["excess_cost"].isel(threshold=0)
+    overspend = np.sort(overspend / summary["exact_mean"].isel(threshold=0) - 1, axis=0)
+    np.testing.assert_allclose(summary[name].values[:, 0], overspend[-100:].mean(axis=0), rtol=1e-10)
+
+    def score(wanted: xr.DataArray) -> float:
+        return float((np.abs(summary[name] - wanted) / summary[f"{name}_se"]).max())
+
+    assert score(exact[name]) < 5
+    tenth = (exact["tvar"].sel(quantile_level=0.9) / exact["budget"]) - 1
+    assert score(tenth) > 5, "the worst tenth is another figure"
+    np.testing.assert_allclose(exact[name], exact["tvar"].sel(quantile_level=0.95) / exact["budget"] - 1)
+    moving = sim.exact(scenario, sim.CarveOut())
+    assert np.isnan(moving[name]).all(), "a ratio of random sums has no series"
+
+
+def test_the_worst_twentieth_of_years_is_known_wherever_a_statistic_is_asked_for() -> None:
+    from simulator.analysis.size.grid import minimum_on_grid
+    from simulator.analysis.statistics.precision import parse_target, simulate_until
+
+    name = "mean_overspend_worst_5pc"
+    scenario = make(simulation={"replicates": 400, "population_sizes": [500, 4_000], "thresholds": [20_000.0]})
+    drawn = sim.minimum_population(scenario, name, at_most=0.15, replicates=400)
+    exact = sim.minimum_population(scenario, name, at_most=0.15, method="exact")
+    low, high = drawn["minimum_population_interval"].values[0]
+    assert low < float(exact["minimum_population"][0]) < high
+    same = sim.minimum_population(scenario, "tvar", quantile_level=0.95, at_most=0.15, method="exact")
+    assert float(exact["minimum_population"][0]) == pytest.approx(float(same["minimum_population"][0]), rel=1e-6)
+    assert drawn.attrs["asked"] == "mean overspend in the worst 5% of years of at most 0.15"
+    summary = sim.summarise(sim.simulate(scenario, progress=False))
+    assert 500 < float(minimum_on_grid(summary, name, 0.1)["minimum_population"][0]) < 4_000
+    assert simulate_until(scenario, parse_target(f"{name} ± 50%")).attrs["stopped_by"] == "target"
+    ranges = [Range(name=k, change=MeanCost(by=0.0, segment=k), low=0.0, high=0.1) for k in ("well", "complex")]
+    answer = sim.sensitivity(scenario, ranges, name, points=4)
+    assert (answer["tornado"].sel(end="high") > answer["tornado"].sel(end="low")).all()
+    assert float(answer["as_agreed"]) == pytest.approx(float(sim.exact(scenario)[name][-1, 0]), rel=1e-9)
+    for told in (drawn, answer):
+        assert "mean overspend in the worst 5% of years" in str(sim.table(told))

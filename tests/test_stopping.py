@@ -21,7 +21,7 @@ from simulator.analysis.statistics.precision import parse_target, simulate_until
 from simulator.ledger import fingerprint
 from simulator.present.cli.errors import Verb
 from simulator.present.cli.main import main
-from simulator.runs import RunInterrupted
+from simulator.runs import RunInterrupted, extend
 
 SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
 NEVER = parse_target("p_overspend(0.05) ± 0.000001")
@@ -151,5 +151,5 @@ def test_what_was_drawn_is_not_given_up_for_a_longer_list_of_sizes() -> None:
     drawn = sim.simulate(make(simulation={"replicates": 500}), progress=False)
     more = make(simulation={"replicates": 500, "population_sizes": [7, 100, 250, 300]})
     with pytest.raises(RunInterrupted) as stopped:
-        sim.extend(drawn, more, progress=stopped_after(2))
+        extend(drawn, more, progress=stopped_after(2))
     assert fingerprint(stopped.value.ledger) == fingerprint(drawn)

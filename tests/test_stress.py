@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from simulator.present.cli.answers import stress as stress_verb
 
 import simulator as sim
-from simulator.analysis.luck.infinite_population import with_sizes
 from simulator.analysis.stress.changed_scenario import draw_truth, truth_of
 from simulator.analysis.stress.reverse import reverse_stress
 from simulator.analysis.stress.stress import BASE, TOGETHER, stress
@@ -338,7 +337,7 @@ def test_stresses_in_a_scenario_do_not_change_its_draws():
 
 def test_the_truth_of_no_change_is_the_scenario():
     assert truth_of(BOOK, []).scenario_id == BOOK.scenario_id
-    asked = with_sizes(BOOK, (500,), replicates=20)
+    asked = BOOK.resized((500,), replicates=20)
     assert draw_truth(asked, []).drop_attrs().identical(sim.simulate(asked, progress=False).drop_attrs())
 
 

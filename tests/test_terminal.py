@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import make
+from simulator.present.text import enough_already, provenance
+from simulator.present.text_run import run_report
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.design import with_reference
 from simulator.present.cli.main import main
 from simulator.present.report import gather
 from simulator.present.report.answer import answer_text
-from simulator.present.text import enough_already, provenance
-from simulator.present.text_run import run_report
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNCERTAIN = str(CONFIGS / "uncertain.toml")
@@ -29,7 +30,7 @@ DESIGNS = [{"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5
         ("run", lambda drawn: sim.summarise(sim.simulate(drawn, progress=False))),
         ("exact", sim.exact),
         ("luck", lambda drawn: sim.luck(drawn, 20_000, 0.04)),
-        ("terms", lambda drawn: sim.viable_terms(drawn, 20_000)),
+        ("terms", lambda drawn: viable_terms(drawn, 20_000)),
         (
             "settle",
             lambda drawn: sim.compare(

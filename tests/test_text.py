@@ -8,8 +8,6 @@ import re
 import pytest
 import xarray as xr
 from conftest import ROOT, make
-
-import simulator as sim
 from simulator.present.page import Page, Table
 from simulator.present.text import (
     DRAWN_NOTE,
@@ -24,6 +22,8 @@ from simulator.present.text import (
 )
 from simulator.present.text_check import _figure, _Money
 from simulator.present.text_stress import _hurt
+
+import simulator as sim
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ ANSWER = xr.Dataset(
         "cv_se": (("threshold", "people"), [[0.01, 0.02], [0.03, math.inf]]),  # another order of dims
         "p": ("people", [0.5, 0.0], {"units": "1"}),
         "p_interval": (("bound", "people"), [[0.4, 0.0], [0.6, 0.01]]),
-        "limit": ((), 7.0, {"units": "GBP per year", "long_name": "the limit, exact"}),
+        "limit": ((), 7.0, {"units": "GBP per year", "basis": "exact"}),
     },
     coords={"people": [1_000, 5_000], "threshold": [25_000.0, math.inf], "bound": ["lower", "upper"]},
     attrs={"title": "t", "alarm": math.inf, "scenario": "{}"},

@@ -10,9 +10,9 @@ from conftest import make
 from simulator.present.verdicts import verdicts
 
 import simulator as sim
-from simulator.analysis.statistics.summary import exact_interval
 from simulator.contracts.design import Design
 from simulator.settlement.compare import comparison_json
+from simulator.strata import exact_interval
 
 DESIGNS = (
     Design(name="tariff", terms=[{"kind": "no_risk"}]),

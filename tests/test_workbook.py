@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from conftest import make
+from simulator.present.report.figures import SE, Figure, _pair, amount, figure_tables, minimum_note, share
 
 import simulator as sim
 from simulator.present.report import gather, write_workbook
-from simulator.present.report.figures import SE, Figure, _pair, amount, figure_tables, minimum_note, share
 from simulator.present.report.gather import Contents
 from simulator.present.report.long import LONG, long_rows
 from simulator.present.report.workbook import _code

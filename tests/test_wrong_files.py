@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.errors import columns_there
-from simulator.ledger import _ANSWERS, save
+from simulator.ledger import VERBS, save
 from simulator.present.cli.main import main
 from simulator.stresses import Inflation, Stress
 
@@ -34,7 +35,7 @@ def answers() -> dict[str, xr.Dataset]:
     stresses = [Stress(name="dearer", changes=(Inflation(by=0.03),))]
     return {
         "luck --out": sim.luck(scenario, 20_000, 0.04),
-        "size --members --out": sim.viable_terms(scenario, 20_000),
+        "size --members --out": viable_terms(scenario, 20_000),
         "size --out": sim.minimum_population(scenario, "cv", at_most=0.1, method="exact"),
         "run --exact --out": sim.exact(drawn),
         "sensitivity --out": sim.sensitivity(scenario, statistic="cv", points=4),
@@ -43,7 +44,7 @@ def answers() -> dict[str, xr.Dataset]:
     }
 
 
-@pytest.mark.parametrize("verb", list(_ANSWERS.values()))
+@pytest.mark.parametrize("verb", list(VERBS.values()))
 def test_an_answer_given_for_a_run_is_told_by_its_verb(answers: dict[str, xr.Dataset], verb: str, tmp_path) -> None:
     save(answers[verb], tmp_path / "a.nc")
     said = told("report", tmp_path / "a.nc", "-o", tmp_path / "a.html")

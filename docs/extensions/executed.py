@@ -166,8 +166,8 @@ class ExecutedPython(Executed):
 def warm_up(app: Sphinx) -> None:
     """Compile the kernels once: workers that all find the cache empty would each write it."""
     tiny = (
-        "import simulator as sim; from simulator.runs import with_simulation; "
-        "sim.simulate(with_simulation(sim.load('configs/uncertain.toml'), replicates=2, population_sizes=(100,)))"
+        "import simulator as sim; "
+        "sim.simulate(sim.load('configs/uncertain.toml').with_simulation(replicates=2, population_sizes=(100,)))"
     )
     code, output = run([sys.executable, "-c", tiny])
     if code:

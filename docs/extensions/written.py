@@ -42,9 +42,7 @@ def every_name_is_there(app: Sphinx, env: BuildEnvironment) -> None:
     described = set(env.domains["py"].objects)
     for name in public_names():
         if shown_name(name) not in described:
-            logger.warning(
-                "the public name %r is missing from the reference: see docs/extensions/written_python.py", name
-            )
+            logger.warning("the public name %r is missing from the reference", name)
 
 
 def without_fields(

@@ -251,12 +251,6 @@ class PastYears(_Adjusted):
         error = with_this_year * expected.luck + np.sqrt(unexplained) * expected.baseline
         return self.adjust(expected.retained + expected.sd * error, expected)
 
-    def error_variance(self) -> float:
-        """Var(C₀ − Σ w_k C_k) in units of σ²/n. Example: one year, ρ = 0.5 → 1 + 1 − 1 = 1."""
-        newest_first = np.array(self.weights[::-1])
-        with_this_year = newest_first @ year_correlation(self.correlation, np.arange(1, newest_first.size + 1))
-        return float(1.0 + _baseline_variance(newest_first, self.correlation) - 2.0 * with_this_year)
-
 
 class Waterfall(_Adjusted):
     """Affordability waterfall: current spend less the saving and the incentive is paid; a contingency is held of it.

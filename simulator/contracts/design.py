@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ..deprecated import renewed
 from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
@@ -227,6 +230,7 @@ def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
     SimulatorError
         Where the tables are no designs, or there are none.
     """
+    raw = renewed(raw, "designs")
     try:
         return _Designs.model_validate({"designs": raw}).designs
     except ValidationError as error:
@@ -264,3 +268,16 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
                     "add it to [simulation] thresholds",
                     value=None,
                 )
+
+
+def on_grid(designs: Sequence[Design], grid: Sequence[float] | NDArray[np.float64]) -> tuple[Design, ...]:
+    """The designs, a swept rule at the grid's own point where the grid has one alone."""
+    if len(grid) > 1:
+        return tuple(designs)
+    at = {"at": float(grid[0])}
+    return tuple(
+        design
+        if design.exclusion.fixed_thresholds()
+        else design.model_copy(update={"exclusion": design.exclusion.model_copy(update=at)})
+        for design in designs
+    )

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
@@ -15,12 +15,10 @@ from ..costs.model import Population
 from ..costs.model_file import Drawn
 from ..errors import SimulatorError
 from ..files import write_whole
+from ..scenario import Scenario, scenario_from
 from ..terms import SCHEMA_VERSION
 from . import parameter_sets
 from .parameter_sets import VarianceParts
-
-if TYPE_CHECKING:
-    from ..scenario import Scenario
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 """Population sizes of a scenario that names none."""
@@ -139,8 +137,6 @@ class FittedModel:
 
     def scenario(self, parameter_uncertainty: bool = False, **parts: Any) -> Scenario:
         """A scenario of this population, with its parameter sets where asked for; `parts` as in `scenario_table`."""
-        from ..scenario import scenario_from
-
         population: Any = self.population
         if parameter_uncertainty:
             self._check_sets()

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..costs.model import Population
-from ..ledger import MONEY, describe_variable
+from ..ledger import declared
 from ..numerals import figures
 from . import curve_errors, measures
 from .choose import Options, SegmentFit
@@ -133,14 +133,7 @@ def table(
             "measure_threshold": ("measure", measures.places(how.thresholds)),
         },
     )
-    for name, unit, sentence in (
-        ("observed", "see measure", "of the rows; nan where it rests on too few patients"),
-        ("observed_se", "see measure", "standard error of the observed figure, from random halves"),
-        ("fitted", "see measure", "implied by the model, exactly"),
-        ("miss", "1", "fitted less observed, in standard errors"),
-    ):
-        goodness[name].attrs.update(units=unit, long_name=sentence)
-    return goodness
+    return declared(goodness, "goodness")
 
 
 _OF_ROWS = ("sd", "cv", "share of cost")
@@ -195,14 +188,7 @@ def curves(
         {name: (("segment", _CURVES[name]), _six(rows)) for name, rows in parts.items()},
         coords={"segment": cast.names, "amount": amounts, "people_share": list(LEVELS)},
     )
-    money = MONEY.format(currency=currency)
-    for name in _CURVES:
-        unit = "1" if "share" in name or "p_above" in name else money
-        describe_variable(found[name], unit, _sentence(name))
-    describe_variable(found["segment"], "1", "people with one cost distribution")
-    describe_variable(found["amount"], money, "a person's annual cost")
-    describe_variable(found["people_share"], "1", "share of people, the costliest")
-    return found
+    return declared(found, "fitted_curves", currency=currency)
 
 
 def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:
@@ -222,25 +208,10 @@ def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Ar
     }
 
 
-_SENTENCES = {
-    "p_above": ("amount", "share of people who cost more than the amount"),
-    "limited_mean": ("amount", "mean cost a head up to the amount"),
-    "top_share": ("people_share", "share of cost of the costliest share of people"),
-    "cell_mean": ("people_share", "mean cost of the people between this share and the next smaller one"),
+_AGAINST = {"p_above": "amount", "limited_mean": "amount", "top_share": "people_share", "cell_mean": "people_share"}
+_CURVES = {f"{kind}_{what}": dim for what, dim in _AGAINST.items() for kind in ("observed", "fitted")} | {
+    f"observed_{what}_se": dim for what, dim in _AGAINST.items()
 }
-_KINDS = {
-    "observed_{}": "{}, in the rows; nan where it rests on too few patients",
-    "observed_{}_se": "standard error, rows taken as independent: {}; nan where it is not known or not told",
-    "fitted_{}": "{}, exact for the model",
-}
-_CURVES = {kind.format(what): dim for what, (dim, _) in _SENTENCES.items() for kind in _KINDS}
-
-
-def _sentence(name: str) -> str:
-    found = {
-        kind.format(what): told.format(said) for what, (_, said) in _SENTENCES.items() for kind, told in _KINDS.items()
-    }
-    return found[name]
 
 
 def _cell_means(top: Array, mean: float, rows: float, smallest: int) -> Array:
@@ -298,7 +269,7 @@ def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> x
     for position, name in enumerate(("chosen_at", "chosen_xi", "chosen_xi_se", "chosen_credibility")):
         found[name] = ("segment", np.array([figures(float(row[position]), 3) for row in own]))
     found["chosen_patients"] = ("segment", np.array([patients_above(fit) for fit in fits]))
-    return found
+    return declared(found, "tails")
 
 
 def _told_of_splice(name: str, number: float) -> float:

@@ -113,7 +113,7 @@ class PlotRequest:
     @property
     def placed(self) -> tuple[Design, ...]:
         """Those of the designs that have a threshold of their own, the one asked for first."""
-        from ..analysis.designs.losses import on_grid
+        from ..contracts.design import on_grid
 
         labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
         designs = on_grid(self.designs, labels)

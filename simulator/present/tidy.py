@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 LAST = ("value", "error", "lower", "upper", "unit", "basis")
 """Columns at the end of every long table, in this order."""
 
-_EXACT = ("exact", "exactly", "exact engine", "exact for the model", "without draws")
-"""How the sentence of an exact figure ends."""
-
 _UNKEPT = ("scenario", "schema_version", "created_at")
 
 
@@ -83,8 +80,7 @@ def _frame(columns: Mapping[str, xr.DataArray], dims: Sequence[Any]) -> pd.DataF
 
 
 def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
-    sentence = str(answer[name].attrs.get("long_name", ""))
-    if sentence.startswith("exact") or sentence.endswith(_EXACT):
+    if answer[name].attrs.get("basis") == "exact":
         return "exact"
     if "error" in long:
         from .figure import is_alike

@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..ledger import describe_variable
+from ..ledger import declared
 from ..numerals import plain
-from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, with_errors
+from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, unseen_bound, with_errors
 from .sd_errors import spread_of
 
 Array = NDArray[np.float64]
@@ -88,14 +88,10 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
     if "protection_cost" in outcome:
         estimates["expected_protection_cost"] = mean_and_error(outcome["protection_cost"])
     compared = _without_rounding(with_errors(estimates), float(abs(outcome["budget"]).max()))
-    _describe(compared, outcome["surplus"].attrs.get("units", "money per year"), loss_over)
+    unit = outcome["surplus"].attrs.get("units", "money per year")
     known = {"imbalance": imbalance(outcome), "loss_over": loss_over, "replicates": replicates}
-    return compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
-
-
-def unseen_bound(replicates: int) -> float:
-    """Upper end of the 95% interval of a probability of which no event was seen (Clopper and Pearson)."""
-    return float(1.0 - 0.025 ** (1.0 / replicates))
+    compared = compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
+    return declared(compared, "comparison", unit=unit, loss_over=loss_over)
 
 
 def _without_rounding(compared: xr.Dataset, budget: float) -> xr.Dataset:
@@ -153,22 +149,6 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     power = (total**2).mean("replicate")
     slope = (centred * total).mean("replicate") / power.where(power > 0)
     return slope, error_of_mean((centred - slope * total) * total) / power.where(power > 0)
-
-
-def _describe(compared: xr.Dataset, unit: str, loss_over: float) -> None:
-    sentences = {
-        "p_triggered": "probability of the event",
-        "p_loss": "probability that the surplus is negative",
-        "p_loss_over": f"probability of a loss above {loss_over:g} of the party's own revenue",
-        "risk_share": "cov(surplus, total) / var(total)",
-        "surplus_difference": "expected surplus less that of the first design, paired",
-        "sd_difference": "standard deviation of the surplus less that of the first design, paired",
-    }
-    for name in compared.data_vars:
-        stem = str(name).removesuffix("_se")
-        sentence = sentences.get(stem, stem.replace("_", " "))
-        told = f"standard error of: {sentence}" if str(name).endswith("_se") else sentence
-        describe_variable(compared[name], "1" if stem in _FRACTIONS else unit, told)
 
 
 # ── rows ───────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import ExclusionRule
 from ..errors import SimulatorError
-from ..ledger import describe_variable
+from ..ledger import declared
 from ..runs import exact_origin
 from ..scenario import Scenario
 from .bends import nodes
@@ -103,14 +103,12 @@ def payoff(
     parts = [one.at(points) for one in payoffs]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     currency = "money" if scenario is None else scenario.currency
-    for name in together.data_vars:
-        describe_variable(together[name], f"{currency} per year", f"{name}, all but the retained cost as expected")
     known: Mapping[str, str | int | float] = {
         "method": "exact", "simulator_version": metadata.version("capitation-risk"),
     }  # fmt: skip
     known = known if scenario is None else exact_origin(scenario)
     together.attrs = {"expected": EXPECTED, "members": people, **known}
-    return together.transpose("cost_ratio", "design", "party")
+    return declared(together.transpose("cost_ratio", "design", "party"), "payoff", currency=currency)
 
 
 class _Payoff:

@@ -15,29 +15,15 @@ from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..errors import SimulatorError
-from ..ledger import describe_variable, sweep
+from ..ledger import declared, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
 from .populations import Populations, excludes_nobody
 from .sd_errors import MOMENTS
 from .year import ContractYear
 
-MONEY_BY_PARTY = {
-    "payment": "what the party is paid, positive to it; sums to zero over parties",
-    "funding": "money that the party brings from outside",
-    "cost_borne": "cost that falls on the party",
-    "surplus": "funding + payment − cost_borne",
-}
-MONEY = {
-    "budget": "budget for the cost that the exclusion rule retains",
-    "settlement": "what the terms make of budget − retained cost; positive to the provider",
-    "system_cost": "gross cost, and cost that the design itself gives rise to",
-}
-MEMOS = {
-    "pool_contributions": "paid into the design's risk pools (opening balance: funding; closing: surplus)",
-    "pool_drawdown": "paid out of the design's risk pools",
-    "protection_cost": "premium for the excess above its expected value",
-}
+MONEY_BY_PARTY = ("payment", "funding", "cost_borne", "surplus")
+MONEY = ("budget", "settlement", "system_cost")
 
 
 def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset:
@@ -202,7 +188,10 @@ class _Table:
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
-        _describe(outcome, self.ledger.attrs.get("currency", "money"), self.ledger["threshold"].attrs.get("units", ""))
+        unit = self.ledger["threshold"].attrs.get("units", "")
+        outcome = declared(
+            outcome, "settlement", currency=self.ledger.attrs.get("currency", "money"), threshold_unit=unit
+        )
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
 
     def _of_events(self) -> dict[str, Any]:
@@ -248,18 +237,3 @@ class _Table:
             "moment": list(MOMENTS),
             "design_threshold": ("design", [threshold[0] for threshold in own]),
         }
-
-
-def _describe(outcome: xr.Dataset, currency: str, threshold_unit: str) -> None:
-    sentences = {**MONEY_BY_PARTY, **MONEY, **MEMOS}
-    for name in sentences.keys() & set(outcome.data_vars):
-        describe_variable(outcome[name], f"{currency} per year", sentences[str(name)])
-    describe_variable(outcome["triggered"], "replicates", "replicates in which the event occurred")
-    describe_variable(outcome["triggered_se"], "replicates", "Monte Carlo standard error of triggered")
-    if "reference_cost" in outcome:
-        describe_variable(
-            outcome["reference_cost"], f"{currency} per year", "the gross cost, then what each rule removes"
-        )
-        told = "exact mean and standard deviation (money per year), skewness and excess kurtosis"
-        describe_variable(outcome["reference_moment"], "1", f"{told} of reference_cost, by parameter set")
-    describe_variable(outcome["design_threshold"], threshold_unit, "the design's own threshold; NaN where it is swept")

@@ -14,9 +14,8 @@ from ...scenario import Scenario
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import MeanCost
-from ..luck.infinite_population import with_sizes
 from ..stress.changed_scenario import draw_truth, with_agreed_budgets
-from .losses import designs_of, left_out
+from .losses import left_out
 
 SAVINGS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
 """True savings of the table; 0.08 is the fall in tariff cost that the Whole System Demonstrator reported."""
@@ -62,13 +61,13 @@ def detection(
     SimulatorError
         For no designs, or a saving out of range.
     """
-    chosen = designs_of(scenario, designs)
+    chosen = scenario.select_designs(designs)
     asked = sorted({0.0, *(float(saving) for saving in savings)})
     for saving in asked:
         if not 0 <= saving < 1:
             raise SimulatorError("savings", saving, "must be at least 0 and below 1", "give fractions such as 0.03")
     changes = {} if replicates is None else {"replicates": replicates}
-    assumed = with_sizes(scenario, tuple(population_sizes or scenario.population_sizes), **changes)
+    assumed = scenario.resized(tuple(population_sizes or scenario.population_sizes), **changes)
     agreed = settle(draw_truth(assumed, [], executor), chosen)
     kept = with_agreed_budgets(chosen, agreed)
     rows = [
@@ -94,17 +93,5 @@ def _row(outcome: xr.Dataset) -> xr.Dataset:
 
 
 def _described(table: xr.Dataset, assumed: Scenario) -> xr.Dataset:
-    sentences = {
-        "p_paid": "chance that the settlement pays the provider",
-        "p_paid_without_saving": "chance that it pays where nothing was saved",
-        "p_denied": "chance that a true saving earns nothing",
-        "expected_settlement": "expected settlement as a share of the budget, positive to the provider",
-        "share_of_saving": "expected settlement / true saving",
-    }
-    for name in table.data_vars:
-        stem = str(name).removesuffix("_se")
-        told = f"Monte Carlo standard error: {sentences[stem]}" if str(name).endswith("_se") else sentences[stem]
-        books.describe_variable(table[name], "1", told)
-    books.describe_variable(table["saving"], "1", "true saving as a share of the expected cost")
     known = {"title": assumed.title, "currency": assumed.currency, "replicates": assumed.simulation.replicates}
-    return table.assign_attrs(known | {"method": "simulated"})
+    return books.declared(table.assign_attrs(known | {"method": "simulated"}), "detection")

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ...contracts.design import Design, designs_from
 from ...errors import SimulatorError
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
 from .exact_settlement import exact_settlement
@@ -51,9 +51,8 @@ def with_exact(compared: xr.Dataset) -> xr.Dataset:
         return compared
     difference = surplus - surplus.isel(design=0, drop=True)
     answer = compared.assign(exact_surplus=surplus, exact_difference=difference.transpose(*surplus.dims))
-    for name, sentence in (("surplus", "expected surplus"), ("difference", "the same less that of the first design")):
-        unit = compared["expected_surplus"].attrs.get("units", "")
-        describe_variable(answer[f"exact_{name}"], unit, f"{sentence}, exact")
+    unit = compared["expected_surplus"].attrs.get("units", "money per year")
+    answer = declared(answer, "comparison", unit=unit, loss_over=compared.attrs.get("loss_over", 0.0))
     return answer.assign_attrs(exact_check=_check(answer))
 
 

@@ -12,13 +12,13 @@ from ... import runs
 from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
 from ...engine.law import Law
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...scenario import Scenario
 from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
 from ..statistics.exact import law_of, points_of
 from ..statistics.self_check import cells_of, removes_nothing
-from .losses import designs_of, left_out
+from .losses import left_out
 
 Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
@@ -56,7 +56,7 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
     --------
     A provider at full risk, with the expected cost as his budget, may expect a surplus of 0.
     """
-    chosen = designs_of(scenario, designs)
+    chosen = scenario.select_designs(designs)
     chosen_sizes = [size for size in scenario.population_sizes if not sizes or size in sizes]
     places = [scenario.population_sizes.index(size) for size in chosen_sizes]
     parts = [
@@ -68,11 +68,9 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
         needs_draws=("design", [needs_draws(scenario, design) for design in chosen]),
     )
     answer = answer.where(answer["needs_draws"] == "")
-    for name in MONEY:
-        describe_variable(answer[f"expected_{name}"], f"{scenario.currency} per year", f"expected {name}, exact")
-    describe_variable(answer["probability_error"], "1", "bound on the error of the chance of each jump of the payoff")
     known = {"title": scenario.title, "currency": scenario.currency, "method": "exact"}
-    return answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
+    answer = answer.assign_attrs(known | ({} if designs else left_out(scenario, [one.name for one in chosen])))
+    return declared(answer, "exact_settlement", currency=scenario.currency)
 
 
 def needs_draws(scenario: Scenario, design: Design) -> str:

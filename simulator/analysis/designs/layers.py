@@ -11,14 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import ledger as books
-from ...contracts.design import Design
+from ...contracts.design import Design, on_grid
 from ...contracts.exclusion import Banded
 from ...errors import SimulatorError
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of
 from ...thresholds import At
-from .losses import on_grid
 
 Array = NDArray[np.float64]
 
@@ -85,10 +84,8 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
         coords={"year": list(YEARS), "step": [step.name for step in steps], "population_size": int(size)},
         attrs={key: value for key, value in ledger.attrs.items() if key != "scenario"},
     )
-    money = f"{ledger.attrs['currency']} per year"
-    books.describe_variable(answer["amount"], money, "mean of the layer, positive where money is there")
-    books.describe_variable(answer["amount_se"], money, "Monte Carlo standard error of amount")
-    return answer.assign_attrs(replicates=int(cost.size), design=design.name)
+    answer = answer.assign_attrs(replicates=int(cost.size), design=design.name)
+    return books.declared(answer, "layers", currency=ledger.attrs["currency"])
 
 
 def _steps(ledger: xr.Dataset, design: Design, outcome: xr.Dataset) -> Iterator[_Step]:

@@ -18,43 +18,6 @@ from ...settlement.settle import settle
 Array = NDArray[np.float64]
 
 
-def designs_of(scenario: Scenario, designs: Sequence[Design] = ()) -> tuple[Design, ...]:
-    """The designs that are asked about, each with a threshold of its own: those given, or those of the scenario.
-
-    Of the scenario's, those that sweep the grid are left out beside others (`left_out`). On a grid of one point there
-    is nothing to sweep: a rule stands at that point.
-
-    Raises
-    ------
-    SimulatorError
-        Where there are none, or a design that was given has no threshold of its own.
-    """
-    asked = tuple(designs) or scenario.designs
-    if not asked:
-        raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
-    placed = on_grid(asked, scenario.threshold_labels)
-    own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
-    for design in own or placed:
-        if not design.exclusion.fixed_thresholds():
-            raise SimulatorError(
-                f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
-            )
-    return own
-
-
-def on_grid(designs: Sequence[Design], grid: Sequence[float] | Array) -> tuple[Design, ...]:
-    """The designs, a swept rule at the grid's own point where the grid has one alone."""
-    if len(grid) > 1:
-        return tuple(designs)
-    at = {"at": float(grid[0])}
-    return tuple(
-        design
-        if design.exclusion.fixed_thresholds()
-        else design.model_copy(update={"exclusion": design.exclusion.model_copy(update=at)})
-        for design in designs
-    )
-
-
 def left_out(scenario: Scenario, asked: Sequence[object]) -> dict[str, str]:
     """What an answer about the scenario's own designs says of those that it is not about; `asked` are names."""
     swept = [design.name for design in scenario.designs if design.name not in asked]

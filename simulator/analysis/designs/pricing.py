@@ -22,7 +22,6 @@ from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, removed_layers
 from ...errors import SimulatorError
 from ...scenario import Scenario
-from ...thresholds import units_of
 from ..checks import check_members
 from ..statistics.exact import points_of
 from ..statistics.self_check import amounts_of
@@ -79,26 +78,10 @@ def fair_price(
     loading = np.divide(price, expected, out=np.full(price.shape, np.nan), where=expected > 0) - 1
     figures = {"expected_excess_pmpy": expected, "sd_excess_pmpy": sd, "price_pmpy": price, "loading": loading}
     answer = xr.Dataset({name: ("threshold", values) for name, values in figures.items()}, coords={"threshold": points})
-    sentences = {
-        "expected_excess_pmpy": "expected cost that the rule removes, exact",
-        "sd_excess_pmpy": "standard deviation of the pool's cost over its people, exact",
-        "price_pmpy": "expected excess and k standard deviations, exact",
-        "loading": "price / expected excess − 1, exact",
-    }
-    for name, sentence in sentences.items():
-        books.describe_variable(answer[name], "1" if name == "loading" else _money(scenario), sentence)
-    _describe_threshold(answer, scenario)
+    books.describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
     known = {"pool_members": pool_members, "k": k, "method": "exact"} | as_attribute(rule)
-    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
-
-
-def _describe_threshold(answer: xr.Dataset, scenario: Scenario) -> None:
-    unit = units_of(scenario.simulation.thresholds, scenario.currency)
-    books.describe_variable(answer["threshold"], unit, "one patient's annual cost at which exclusion starts")
-
-
-def _money(scenario: Scenario) -> str:
-    return f"{scenario.currency} per member per year"
+    answer = answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+    return books.declared(answer, "fair_price", currency=scenario.currency)
 
 
 def _heads(model: CostModel, members: int, k: float) -> Heads:
@@ -208,19 +191,18 @@ def compare_rules(
     with np.errstate(invalid="ignore"):
         removed = 1 - (table[:, 2] * members / float(gross.sd[0])) ** 2
     figures = {
-        "rule_threshold": (table[:, 0], f"{scenario.currency} per year", "threshold that removes as much as asked"),
-        "removed_pmpy": (table[:, 1], _money(scenario), "expected cost that the rule removes"),
-        "sd_retained_pmpy": (table[:, 2], _money(scenario), "standard deviation of the retained cost a head"),
-        "cv_retained": (table[:, 2] / (most - table[:, 1]), "1", "coefficient of variation of the retained cost"),
-        "variance_removed_share": (removed, "1", "share of the variance of gross cost that the rule removes"),
-        "sd_excess_pmpy": (table[:, 3], _money(scenario), "standard deviation of the pool's cost over its people"),
-        "price_pmpy": (table[:, 4], _money(scenario), "expected excess and k standard deviations of the pool"),
+        "rule_threshold": table[:, 0],
+        "removed_pmpy": table[:, 1],
+        "sd_retained_pmpy": table[:, 2],
+        "cv_retained": table[:, 2] / (most - table[:, 1]),
+        "variance_removed_share": removed,
+        "sd_excess_pmpy": table[:, 3],
+        "price_pmpy": table[:, 4],
     }
-    answer = xr.Dataset({name: ("rule", values) for name, (values, _, _) in figures.items()}, coords={"rule": names})
-    for name, (_, unit, sentence) in figures.items():
-        books.describe_variable(answer[name], unit, f"{sentence}, exact")
+    answer = xr.Dataset({name: ("rule", values) for name, values in figures.items()}, coords={"rule": names})
     known = {"members": members, "pool_members": pool_members or members, "k": k, "method": "exact"}
-    return answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+    answer = answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
+    return books.declared(answer, "rules", currency=scenario.currency)
 
 
 def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wanted: float) -> list[float]:

@@ -11,10 +11,8 @@ from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
 from ...scenario import Scenario
-from ...thresholds import percentiles_of
 from ..statistics.exact import points_of
 from ..statistics.self_check import cells_of
-from .infinite_population import with_sizes
 
 POINTS = 40
 
@@ -45,7 +43,7 @@ def exact_curve(
     Without shocks four times the people halve it: a person's cv of 3 is 3 / √10,000 = 3% at 10,000 people.
     """
     ends = scenario.population_sizes
-    asked = with_sizes(scenario, tuple(sizes) or tuple(_between(ends[0], ends[-1])))
+    asked = scenario.resized(tuple(sizes) or tuple(_between(ends[0], ends[-1])))
     points = points_of(scenario, rule)
     cells = cells_of(asked, rule, points, runs.heads(asked))
     curve = xr.Dataset(
@@ -53,18 +51,8 @@ def exact_curve(
         coords={"curve_size": list(asked.population_sizes), "threshold": points},
         attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
-    books.describe_variable(curve["exact_cv"], "1", "coefficient of variation of the retained cost, exact")
-    books.describe_variable(curve["curve_size"], "people", "people in the population, for one year")
-    describe_thresholds(curve, scenario)
-    return curve
-
-
-def describe_thresholds(answer: xr.Dataset, scenario: Scenario) -> None:
-    """Say whether the thresholds are money or percentiles."""
-    if percentiles_of(scenario.simulation.thresholds):
-        books.describe_variable(answer["threshold"], "1", "percentile of patients' annual cost")
-    else:
-        books.describe_variable(answer["threshold"], f"{scenario.currency} per year", "threshold")
+    books.describe_threshold(curve, scenario.simulation.thresholds, scenario.currency)
+    return books.declared(curve, "exact_curve")
 
 
 def _between(low: int, high: int) -> list[int]:

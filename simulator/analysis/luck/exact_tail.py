@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...engine.law import Law
 from ...scenario import Scenario
@@ -42,7 +43,7 @@ def exact_exceedance(scenario: Scenario, rule: ExclusionRule, overspends: Sequen
     """
     (point,), asked = points_of(scenario, rule), np.asarray(overspends, float)
     cells = cells_of(scenario, rule, [point], runs.heads(scenario))
-    budget, transforms = budget_of(cells, None, "gross"), transforms_of(scenario)
+    budget, transforms = budget_of(cells, PerHead()), transforms_of(scenario)
     found = np.empty((len(scenario.population_sizes), asked.size))
     for place in range(len(found)):
         at = (place, 0)
@@ -53,7 +54,7 @@ def exact_exceedance(scenario: Scenario, rule: ExclusionRule, overspends: Sequen
             continue
 
         def chance(over: float, at: tuple[int, int] = at, law: Law = law) -> float:
-            p, error = chance_over(scenario, rule, point, at, cells, law, float(budget[at]), over, transforms)
+            p, error = chance_over(scenario, rule, at, cells, law, float(budget[at]), over, transforms)
             return p if error <= TRUSTED else np.nan
 
         found[place] = _carried(chance, asked, float(cells.sd[at] / cells.mean[at]))

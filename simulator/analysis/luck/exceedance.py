@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
-from ...settlement.compare import unseen_bound
+from ...strata import unseen_bound
 from ..statistics.summary import summarise
-from .exact_curve import describe_thresholds
 from .exact_tail import exact_exceedance
-from .infinite_population import with_sizes
 
 Array = NDArray[np.float64]
 
@@ -70,13 +68,7 @@ def exceedance(
     known = scenario or scenario_of(ledger)
     answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
-    describe_variable(answer["p_exceed"], "1", "P(retained cost / expected − 1 > overspend)")
-    describe_variable(answer["p_exceed_interval"], "1", "95% interval of p_exceed (Clopper-Pearson)")
-    describe_variable(answer["exact_p_exceed"], "1", "the same from the exact engine")
-    describe_variable(answer["overspend"], "1", "retained cost / expected − 1")
-    if known is not None:
-        describe_thresholds(answer, known)
-    return answer
+    return declared(answer, "exceedance")
 
 
 def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float]:
@@ -109,4 +101,4 @@ def _exactly(
     if scenario is None:
         return np.full(like["p_exceed"].shape, np.nan)
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    return exact_exceedance(with_sizes(scenario, tuple(int(n) for n in sizes)), fixed, overspends)
+    return exact_exceedance(scenario.resized(tuple(int(n) for n in sizes)), fixed, overspends)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 
 from ...contracts.exclusion import Cap, ExclusionRule
-from ...ledger import describe_variable
+from ...ledger import declared
 from ...scenario import Scenario
 from ..statistics.summary import summarise
 
@@ -47,6 +47,4 @@ def fan(
         },
         attrs=summary.attrs,
     )
-    describe_variable(answer["overspend"], "1", "quantile of retained cost / expected − 1")
-    describe_variable(answer["overspend_se"], "1", "Monte Carlo standard error of overspend")
-    return answer
+    return declared(answer, "fan")

@@ -91,7 +91,8 @@ def funnel(
     if shared:
         answer = answer.assign_coords(population_size=sizes)
         answer["limit"] = ("level", "bound", "population_size"), limit
-    return _described(answer, truth, practices)
+    known = runs.origin(truth) | {"replicates": 1} if drawn else runs.exact_origin(truth)
+    return books.declared(answer.assign_attrs(known | {"practices": "simulated" if drawn else "observed"}), "funnel")
 
 
 def _shares_one_mix(scenario: Scenario) -> bool:
@@ -149,20 +150,3 @@ def _names(rows: pd.DataFrame) -> list[str]:
 
 def _ratio(cost: Array, expected: Array) -> Array:
     return np.asarray(cost / expected / (cost.sum() / expected.sum()))
-
-
-def _described(answer: xr.Dataset, scenario: Scenario, practices: xr.Dataset | pd.DataFrame) -> xr.Dataset:
-    sentences = {
-        "ratio": ("1", "cost / expected cost, all practices together 1, of the year shown: exact"),
-        "members": ("people", "people on the practice's list, for one year"),
-        "practice_limit": ("1", "ratio within which luck leaves the practice with this chance, exact"),
-        "limit": ("1", "the same by people, where all have one case mix, exact"),
-        "outside": ("practices", "practices beyond the limit in the year shown, exact"),
-        "expected_outside": ("practices", "practices that luck alone would put there, exact"),
-    }
-    for name in sentences.keys() & answer.keys():
-        unit, sentence = sentences[name]
-        books.describe_variable(answer[name], unit, sentence)
-    drawn = isinstance(practices, xr.Dataset)
-    known = runs.origin(scenario) | {"replicates": 1} if drawn else runs.exact_origin(scenario)
-    return answer.assign_attrs(known | {"practices": "simulated" if drawn else "observed"})

@@ -16,15 +16,15 @@ from scipy.interpolate import BarycentricInterpolator
 
 from ... import effort, runs
 from ... import ledger as books
-from ...contracts.exclusion import CarveOut, ExclusionRule
+from ...contracts.budget import PerHead
+from ...contracts.exclusion import ExclusionRule
 from ...costs.model import head_counts
 from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
-from ...scenario import Scenario, scenario_from
-from ...thresholds import percentiles_of
+from ...scenario import Scenario
 from ..statistics import self_check as exactness
-from ..statistics.summary import budget_of
+from ..statistics.summary import budget_by_replicate
 
 Array = NDArray[np.float64]
 
@@ -35,19 +35,6 @@ _POINTS_OF_SETS = 1 << 16  # quasi-random points of all parameter sets together
 _FEWEST_OF_A_SET = 1 << 11
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact means
-
-
-def with_sizes(scenario: Scenario, sizes: tuple[int, ...], **changes: object) -> Scenario:
-    """The scenario with other population sizes, and without designs, which may be bound to thresholds.
-
-    Units stay where it is all of their people that are asked for. Any other number of people has the case mix of all
-    units together.
-    """
-    keeps_units = scenario.population.units and tuple(sizes) == scenario.population_sizes
-    population = scenario.population if keeps_units else scenario.population.as_one
-    simulation = scenario.simulation.model_dump() | {"population_sizes": sizes} | changes
-    raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
-    return scenario_from(scenario.model_dump() | raw)
 
 
 def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[Array, Array]:
@@ -111,7 +98,7 @@ def limit_ledger(scenario: Scenario, fewest: int = 1) -> xr.Dataset:
         As `simulate` gives it, with one ``population_size`` of a thousand million people and one replicate for each
         equally likely year (a single one where there are no shocks); every cost is an exact mean given the shocks.
     """
-    asked = with_sizes(scenario, (ENDLESS,))
+    asked = scenario.resized((ENDLESS,))
     return _over_sets(asked, fewest) if asked.population.n_sets else _limit_of(asked, fewest)
 
 
@@ -149,8 +136,7 @@ def _limit_of(asked: Scenario, fewest: int, part: int = 0, parts: int = 1) -> xr
     attrs: dict[str, str | int | float] = {"title": asked.title, "scenario": runs.kept_json(asked)}
     attrs |= {"scenario_id": asked.scenario_id, "seed": asked.simulation.seed, "method": "exact"}
     ledger = books.assemble(arrays, coordinates, attrs, asked.currency)
-    if percentiles_of(asked.simulation.thresholds):
-        books.describe_variable(ledger["threshold"], "1", "percentile of patients' annual cost")
+    books.describe_threshold(ledger, asked.simulation.thresholds, asked.currency)
     return ledger
 
 
@@ -195,17 +181,16 @@ def _carried(nodes: Array, values: Array, points: Array) -> Array:
 
 
 def overspend_of(
-    ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario, capitation: float | None = None, basis: str = "gross"
+    ledger: xr.Dataset,
+    rule: ExclusionRule,
+    scenario: Scenario,
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.DataArray:
     """Retained cost / budget − 1 of every replicate, with the budget of `summarise`; dims of `retained_cost`."""
     ledger = books.reaching(ledger, rule)
     retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
     cells = exactness.exact_moments(ledger, rule, scenario)
-    budget = budget_of(cells, capitation, basis)
-    if isinstance(rule, CarveOut) and not rule.keep_capitation:
-        above = ledger["n_above"].sel(threshold=retained["threshold"]).transpose(*retained.dims).values
-        people = cells.people[:, None]
-        budget = budget * (people - above) / (people - cells.n_above)
-    overspend = retained / budget - 1
-    books.describe_variable(overspend, "1", "retained cost / budget − 1")
+    paid = budget_by_replicate(ledger, rule, retained, cells, budget)
+    overspend = retained / paid - 1
+    books.describe(overspend, books.DERIVED["overspend"])
     return overspend.rename("overspend")

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import xarray as xr
 
 from ... import effort, runs
 from ... import ledger as books
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members
 from ..statistics import self_check as exactness
 from ..statistics.exact import doubt_of, exact, expect_laws, points_of
-from .infinite_population import overspend_of, with_sizes
+from .infinite_population import overspend_of
 
 RISKS = ("luck", "luck and shocks")
 
 
+@old_keywords(budget=PerHead)
 def luck(
     scenario: Scenario,
     members: int,
     overspend: float,
     *,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
     confidence: float = 0.95,
     replicates: int | None = None,
 ) -> xr.Dataset:
@@ -42,8 +43,8 @@ def luck(
         People, for one year.
     overspend : float
         Observed retained cost / budget − 1: 0.04 where 4% too much was spent, negative where money was left.
-    rule, capitation_pmpy, budget_basis
-        As in `summarise`; the budget is the exact mean of the retained cost where no capitation is given.
+    rule, budget
+        As in `summarise`; the budget is the exact mean of the retained cost where no amount is given.
     confidence : float
         Share of the years inside `expected_range`.
     replicates : int, optional
@@ -77,29 +78,27 @@ def luck(
     _check(members, overspend, confidence)
     tail = (1 - confidence) / 2
     levels, risks = (tail, 1 - tail), by_risk(scenario)
-    asked = [with_sizes(truth, (members,), **_replicates(replicates)) for truth in risks.values()]
+    asked = [truth.resized((members,), **_replicates(replicates)) for truth in risks.values()]
     expect_laws(asked[-1], len(points_of(asked[-1], rule)), len(asked), "luck")
-    found = [
-        exact(one, rule, (overspend,), levels, capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
-        for one in effort.each(asked, "luck")
-    ]
+    found = [exact(one, rule, (overspend,), levels, budget=budget) for one in effort.each(asked, "luck")]
     years = asked[0].simulation.replicates
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
     for place, one in enumerate(effort.each(asked if replicates or doubts else (), "drawing years")):
-        drawn = overspend_of(runs.simulate(one), rule, one, capitation_pmpy, budget_basis)
+        drawn = overspend_of(runs.simulate(one), rule, one, budget)
         drawn = drawn.isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
         if doubts:
             parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     method = "simulated" if doubts else "exact"
-    _describe(answer, overspend, confidence, method)
     origin = runs.exact_origin(scenario)
     if doubts:
         origin = runs.origin(scenario) | {"replicates": years}
     known = {"members": members, "overspend": overspend, "confidence": confidence}
-    return answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+    answer = answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
+    basis = "drawn" if doubts else "exact"
+    return books.declared(answer, "luck", overspend=overspend, confidence=confidence, method=method, basis=basis)
 
 
 def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]) -> dict[str, xr.DataArray]:
@@ -150,16 +149,3 @@ def _part(cell: xr.Dataset) -> xr.Dataset:
             "sd_overspend": cell["sd_cost"] / cell["budget"],
         }
     )
-
-
-def _describe(answer: xr.Dataset, overspend: float, confidence: float, method: str) -> None:
-    sentences = {
-        "percentile": f"P(overspend ≤ {overspend:g}), {method}",
-        "p_two_sided": f"twice the thinner tail beyond the observed overspend, {method}",
-        "expected_range": f"overspends between which {confidence:g} of the years lie, {method}",
-        "sd_overspend": "standard deviation of the overspend, exact",
-        "drawn_percentile": f"share of the drawn years with an overspend of at most {overspend:g}",
-        "drawn_percentile_se": "Monte Carlo standard error of drawn_percentile",
-    }
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "1", sentences[str(name)])

@@ -22,7 +22,6 @@ from ...engine.transforms import Transforms
 from ...scenario import Scenario, scenario_from
 from ..statistics.exact import law_of, transforms_of
 from ..statistics.self_check import cells_of
-from .infinite_population import with_sizes
 
 Array = NDArray[np.float64]
 
@@ -74,11 +73,11 @@ def limits_by_size(
     ndarray, shape (level, bound, size)
         As `limits_of_units`; 1 where nobody else is left.
     """
-    alike = transforms_of(with_sizes(scenario, (1,)))
+    alike = transforms_of(scenario.resized((1,)))
     found = []
     for size in sizes:
         parts = [int(n) for n in (size, round(people) - size) if n > 0]
-        laws = [_law(with_sizes(scenario, (n,)), point, alike) for n in parts]
+        laws = [_law(scenario.resized((n,)), point, alike) for n in parts]
         found.append(_limits(laws, levels))
     return np.stack(found, axis=2)
 

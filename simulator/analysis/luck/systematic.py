@@ -135,12 +135,6 @@ def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets:
         },
         coords={"source": list(SOURCES), "population_size": list(scenario.population_sizes), "threshold": list(points)},
     )
-    sentences = {
-        "variance": ("1", "variance of retained cost / expected cost from this source, exact"),
-        "share": ("1", "share of the variance from this source, exact"),
-        "sd_overspend": ("1", "standard deviation of the overspend from all sources, exact"),
-        "enough_people": ("people", "size at which luck has fallen to all other risk together, exact"),
-    }
-    for name, (unit, sentence) in sentences.items():
-        books.describe_variable(answer[name], unit, sentence)
-    return answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario))
+    return books.declared(
+        answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario)), "variance_by_source"
+    )

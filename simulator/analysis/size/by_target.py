@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from ...ledger import describe_variable
+from ...ledger import declared
 from .grid import minimum_on_grid
 
 TARGETS = (0.01, 0.025, 0.05, 0.10, 0.20)
@@ -39,11 +39,12 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     """
     found = [minimum_on_grid(summary, "p_overspend", target, margin=margin) for target in at_most]
     answer = xr.concat(found, dim=xr.DataArray(list(at_most), dims="at_most", name="at_most"), combine_attrs="drop")
-    for name in answer.data_vars:
-        describe_variable(answer[name], "people", f"smallest population with P(overspend > {margin:g}) ≤ the target")
-        answer[name].attrs["margin"] = margin
-    describe_variable(answer["at_most"], "1", f"largest tolerated chance of an overspend above {margin:g}")
     answer["threshold"].attrs.update(summary["threshold"].attrs)
     sizes = summary["population_size"].values
     ends = {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "margin": margin, "statistic": "p_overspend"}
-    return answer.assign_attrs(summary.attrs | ends)
+    basis = str(found[0]["minimum_population"].attrs["basis"])
+    told = f"P(overspend > {margin:g}) ≤ the target"
+    answer = declared(answer.assign_attrs(summary.attrs | ends), "minimum_on_grid", asked=told, basis=basis)
+    for name in answer.data_vars:
+        answer[name].attrs["margin"] = margin
+    return answer

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
-from ..luck.infinite_population import ENDLESS, with_sizes
-from ..statistics import self_check as exactness
-from ..statistics.exact import doubt_of, exact
-from .grid import SCALES, crossing
+from ..luck.infinite_population import ENDLESS
+from ..statistics.exact import doubt_of, exact, exact_value
+from .grid import crossing
 from .targets import Target
 
 Array = NDArray[np.float64]
-Budget = tuple[float | None, Literal["gross", "retained"]]
 
 _GRID = 12
 _CLOSENESS = 1e-3  # relative, of the size that is found
@@ -27,34 +24,24 @@ _STEPS = 12
 
 
 def exact_statistic(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: Budget
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: PerHead
 ) -> Array:
     """The target's statistic at each size, exactly, with the rule at one point of the grid."""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = with_sizes(scenario, tuple(int(n) for n in sizes))
-    if target.statistic == "cv":
-        heads = runs.heads(asked)
-        cells = exactness.cells_of(asked, fixed, [point], heads)
-        return np.asarray(cells.sd[:, 0] / cells.mean[:, 0])
-    level = target.level or 0.0
-    margins = (level,) if target.statistic == "p_overspend" else (0.0,)
-    levels = (level,) if target.statistic == "tvar" else (0.5,)
-    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
-    if target.statistic == "tvar":
-        return np.asarray((answer["tvar"][:, 0, 0] / answer["budget"][:, 0] - 1).values)
-    values = answer[target.statistic]
-    return np.asarray((values[:, 0, 0] if target.statistic == "p_overspend" else values[:, 0]).values)
+    asked = scenario.resized(tuple(int(n) for n in sizes))
+    return exact_value(asked, fixed, target.of, target.level, budget)
 
 
-def doubt_at(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: Budget) -> str:
+def doubt_at(
+    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: PerHead
+) -> str:
     """What is to be said of a smallest population that is not exact; empty where it is."""
-    if target.statistic == "cv" or not 0 < size < math.inf:
+    if target.of.by_moments or not 0 < size < math.inf:
         return ""
     fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = with_sizes(scenario, (round(size),))
-    level = target.level or 0.0
-    margins, levels = ((0.0,), (level,)) if target.statistic == "tvar" else ((level,), (0.5,))
-    answer = exact(asked, fixed, margins, levels, capitation_pmpy=budget[0], budget_basis=budget[1])
+    asked = scenario.resized((round(size),))
+    margins, levels = target.of.levels(target.level).values()
+    answer = exact(asked, fixed, margins, levels, budget=budget)
     return doubt_of(answer).get("doubt", "")
 
 
@@ -66,7 +53,7 @@ def exact_minimum(
     sizes: Array,
     near: float,
     limit: float,
-    budget: Budget,
+    budget: PerHead,
 ) -> float:
     """Smallest population from which on the target holds, exactly.
 
@@ -110,13 +97,13 @@ def _on_grid(
     rule: ExclusionRule,
     point: float,
     grid: Array,
-    budget: Budget,
+    budget: PerHead,
     value: Callable[[float], float],
 ) -> float:
     values = exact_statistic(scenario, target, rule, point, grid, budget)
     if np.isnan(values).any():
         return math.nan
-    guess = crossing(np.round(grid), values, target.at_most, SCALES[target.statistic], 1e-12)
+    guess = crossing(np.round(grid), values, target.at_most, target.of.scale, 1e-12)
     if guess == 0.0:
         return 0.0
     start = min(guess, float(grid[-1]))
@@ -145,9 +132,7 @@ def _between(value: Callable[[float], float], target: Target, sizes: list[float]
     (low, high), (before, after) = np.array(sizes)[order], np.array(values)[order]
     found = high
     for _ in range(_STEPS):
-        found = crossing(
-            np.array([low, high]), np.array([before, after]), target.at_most, SCALES[target.statistic], 1e-12
-        )
+        found = crossing(np.array([low, high]), np.array([before, after]), target.at_most, target.of.scale, 1e-12)
         if (high - low) <= _CLOSENESS * high:
             break
         here = value(found)

@@ -6,43 +6,19 @@ the question, and reads it with the same `crossing`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import special
 
 from ... import ledger as books
 from ...errors import SimulatorError
+from ...strata import Z95
 from ..checks import check_fraction
+from ..statistics.statistic import ON_GRID, Scale, Statistic, named
 
 Array = NDArray[np.float64]
 
-_Z95 = 1.959963984540054
 _FINEST = 1e-12  # distance from 0 and 1 below which an exact probability is a rounding error
-
-
-class Scale(NamedTuple):
-    """On which scale a statistic is close to a straight line in the population size."""
-
-    of_size: np.ufunc
-    of_value: np.ufunc
-    size_of: np.ufunc
-
-
-_PROBABILITY = Scale(np.sqrt, special.ndtri, np.square)  # Φ(−margin·√n / c)
-_SPREAD = Scale(np.log, np.log, np.exp)  # c / √n
-SCALES = {
-    "p_overspend": _PROBABILITY,
-    "p_loss": _PROBABILITY,
-    "cv": _SPREAD,
-    "expected_overspend": _SPREAD,
-    "tvar": _SPREAD,
-}
-"""Scale of each statistic for which a minimum can be asked."""
-ON_GRID = ("p_overspend", "cv", "expected_overspend")
-"""Statistics of a summary for which a minimum can be read off."""
 
 
 def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: float) -> xr.Dataset:
@@ -54,7 +30,8 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     ----------
     summary : xarray.Dataset
         What `summarise` or `exact` gave.
-    statistic : {"p_overspend", "cv", "expected_overspend"}
+    statistic : str
+        A fraction of the summary that can be a target: "p_overspend", "cv", "expected_overspend" and the like.
     at_most : float
         The target, as a fraction.
     **at : float
@@ -72,8 +49,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     SimulatorError
         For an unknown statistic, a target out of range, or a level that the summary does not have.
     """
-    if statistic not in ON_GRID:
-        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(ON_GRID)}", "choose one of these")
+    asked = named(statistic, ON_GRID)
     check_fraction("at_most", at_most)
     for dim, level in at.items():
         if level not in summary[dim].values:
@@ -81,9 +57,9 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
     curve = summary[statistic].sel(at).transpose("population_size", "threshold")
     sizes = summary["population_size"].values.astype(float)
     found = (
-        _drawn(summary, statistic, at_most, at, curve, sizes)
+        _drawn(summary, asked, at_most, at, curve, sizes)
         if f"{statistic}_se" in summary
-        else [_exactly(sizes, values, at_most, SCALES[statistic]) for values in curve.values.T]
+        else [_exactly(sizes, values, at_most, asked.scale) for values in curve.values.T]
     )
     answer = xr.Dataset(
         {
@@ -93,25 +69,28 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         coords={"threshold": summary["threshold"], "bound": ["lower", "upper"]},
         attrs={"statistic": statistic, "at_most": at_most, **at},
     )
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "people", f"smallest population at which {statistic} ≤ {at_most:g}")
-    return answer
+    told = f"{statistic} ≤ {at_most:g}"
+    return books.declared(answer, "minimum_on_grid", asked=told, basis=_basis(summary, statistic))
+
+
+def _basis(summary: xr.Dataset, statistic: str) -> str:
+    return "drawn" if f"{statistic}_se" in summary else "exact"
 
 
 def _drawn(
-    summary: xr.Dataset, statistic: str, at_most: float, at: dict[str, float], curve: xr.DataArray, sizes: Array
+    summary: xr.Dataset, statistic: Statistic, at_most: float, at: dict[str, float], curve: xr.DataArray, sizes: Array
 ) -> list[list[float]]:
     """By threshold: where the statistic and the ends of its 95% interval meet the target."""
-    if statistic == "p_overspend":
-        interval = summary["p_overspend_interval"].sel(at).transpose("bound", *curve.dims)
+    if statistic.is_probability:
+        interval = summary[f"{statistic.name}_interval"].sel(at).transpose("bound", *curve.dims)
         low, high = interval.sel(bound="lower").values, interval.sel(bound="upper").values
     else:
-        error = _Z95 * summary[f"{statistic}_se"].sel(at).transpose(*curve.dims).values
+        error = Z95 * summary[f"{statistic.name}_se"].sel(at).transpose(*curve.dims).values
         low, high = curve.values - error, curve.values + error
     # of a probability that was never seen, all that is known is that it is small
     finest = min(0.5 / summary.attrs["replicates"], at_most / 2)
     return [
-        [crossing(sizes, values[:, d], at_most, SCALES[statistic], finest) for values in (curve.values, low, high)]
+        [crossing(sizes, values[:, d], at_most, statistic.scale, finest) for values in (curve.values, low, high)]
         for d in range(curve.sizes["threshold"])
     ]
 

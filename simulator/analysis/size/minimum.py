@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from ... import effort, runs
 from ... import ledger as books
+from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
 from ...terms import MOST_PEOPLE
-from ...thresholds import units_of
 from ..designs.losses import left_out
-from ..luck.infinite_population import with_sizes
 from ..statistics.exact import laws_work, points_of
 from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import doubt_at, exact_minimum
-from .grid import SCALES, crossing
+from .grid import crossing
 from .targets import Measured, Target, measure, target_of
 
 Array = NDArray[np.float64]
@@ -44,6 +44,7 @@ _STEPS = 6  # of the work before exact answers, in units of progress: the limit,
 _COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
 
 
+@old_keywords(budget=PerHead)
 def minimum_population(
     scenario: Scenario,
     statistic: str = "p_overspend",
@@ -55,8 +56,7 @@ def minimum_population(
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     designs: Sequence[Design] = (),
     party: str = "provider",
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
     smallest: int | None = None,
     largest: int | None = None,
     replicates: int | None = None,
@@ -70,9 +70,9 @@ def minimum_population(
     Parameters
     ----------
     scenario : Scenario
-    statistic : {"p_overspend", "tvar", "expected_overspend", "cv", "p_loss"}
-        `tvar` is the mean overspend of the worst years; `p_loss` the chance that `party` loses more than `loss_over`
-        of its revenue, and needs designs.
+    statistic : str
+        "p_overspend", "expected_overspend", "cv", "mean_overspend_worst_5pc"; "tvar", the mean overspend in the worst
+        years; or "p_loss", the chance that `party` loses more than `loss_over` of its revenue, which needs designs.
     at_most : float
         The most that the statistic may be, a fraction.
     margin, quantile_level, loss_over : float, optional
@@ -84,7 +84,7 @@ def minimum_population(
         about the scenario's designs by default.
     party : str
         Whose loss is asked for.
-    capitation_pmpy, budget_basis
+    budget : PerHead
         As in `summarise`.
     smallest, largest : int, optional
         Ends of the grid of sizes; 1,000 (or the scenario's smallest) and the scenario's largest.
@@ -124,8 +124,8 @@ def minimum_population(
     target = target_of(
         statistic, at_most, margin=margin, quantile_level=quantile_level, loss_over=loss_over, confidence=confidence
     )
-    exactly = is_exact(method, statistic, bool(designs))
-    question = question_of(scenario, target, rule, designs, party, capitation_pmpy, budget_basis)
+    exactly = is_exact(method, target.of, bool(designs))
+    question = question_of(scenario, target, rule, designs, party, budget)
     sizes = _sizes(scenario, smallest, largest)
     _check_replicates(replicates)
     checked = not scenario.population.n_sets if cross_check is None else cross_check
@@ -142,7 +142,6 @@ def minimum_population(
         advance(_STEPS - advance.done)
         exact = np.full(limit.size, np.nan)
         near = np.full(limit.size, np.nan) if found is None else found[0]
-        budget = (capitation_pmpy, budget_basis)
         for column, point in enumerate(asked):
             ends = (float(near[column]), float(limit[column]))
             exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
@@ -162,11 +161,11 @@ def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, a
     """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
     columns = scenario.threshold_labels.size
     passes = replicates * (1 + 1 / _COARSE_SHARE)
-    work = runs.work_of(with_sizes(scenario, tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
+    work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
     work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
-    if asked and target.statistic != "cv":
+    if asked and not target.of.by_moments:
         # each threshold's laws are sought with a scenario of their own, about a dozen sizes
-        one = laws_work(with_sizes(scenario, (int(sizes[-1]),)), 1, 1)
+        one = laws_work(scenario.resized((int(sizes[-1]),)), 1, 1)
         work = work.also(one, 12 * asked)
     mend = "give fewer thresholds or replicates, or fewer segments"
     effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
@@ -233,7 +232,7 @@ def _simulated(
 def _draw(
     scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
 ) -> tuple[Array, Strata | None]:
-    asked = with_sizes(scenario, tuple(sizes.tolist()), replicates=replicates)
+    asked = scenario.resized(tuple(sizes.tolist()), replicates=replicates)
     ledger = runs.simulate(asked, executor, first_replicate=first)
     return question.excess(ledger), strata_of(ledger)
 
@@ -253,7 +252,7 @@ def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[in
 def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
     # of a probability that was never seen, all that is known is that it is small
     finest = min(0.5 / replicates, target.at_most / 2)
-    return crossing(sizes.astype(float), values, target.at_most, SCALES[target.statistic], finest)
+    return crossing(sizes.astype(float), values, target.at_most, target.of.scale, finest)
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────
@@ -284,11 +283,6 @@ def _answer(
         answer["curve"] = ("population_size", dim), coarse.value
         answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
     asked = target.sentence()
-    for name in answer.data_vars:
-        people = "population" in str(name)
-        told = f"smallest population for a {asked}" if people else asked
-        told += ", exact" if str(name).startswith(("exact_", "systematic_")) else ""
-        books.describe_variable(answer[name], "people" if people else "1", told)
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
     if target.level is not None:
         known["level"] = target.level
@@ -298,19 +292,7 @@ def _answer(
         "method": "exact" if coarse is None else "simulated",
     }
     if dim == "threshold":
-        unit = units_of(scenario.simulation.thresholds, scenario.currency)
-        books.describe_variable(answer[dim], unit, "threshold")
-    return answer.assign_attrs(known)
-
-
-def no_population_is_enough(answer: xr.Dataset) -> NDArray[np.bool_]:
-    """Where systematic risk alone misses the target, so that no population is large enough."""
-    return np.asarray(answer["systematic_alone"].values > answer.attrs["at_most"])
-
-
-def rounded_up(people: float) -> float:
-    """A size as it is told: up to two figures, so that the rounding never promises too much."""
-    if not math.isfinite(people) or people <= 0:
-        return people
-    unit = 10.0 ** (math.floor(math.log10(people)) - 1)
-    return math.ceil(people / unit - 1e-9) * unit
+        books.describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
+    return books.declared(
+        answer.assign_attrs(known), "minimum", asked=asked, basis="exact" if coarse is None else "drawn"
+    )

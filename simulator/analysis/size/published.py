@@ -67,10 +67,10 @@ def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset
         margins = [viable_terms(asked, finding.people, at_most=at_most)["margin"] for finding in FINDINGS]
         parts.append(xr.concat(margins, dim="source"))
     margin = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
-    books.describe_variable(margin, "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
     answer = xr.Dataset({"margin": margin}).assign_coords(
         source=[finding.source for finding in FINDINGS],
         people=("source", [finding.people for finding in FINDINGS]),
         says=("source", [finding.says for finding in FINDINGS]),
     )
-    return answer.assign_attrs(title=scenario.title, currency=scenario.currency, at_most=at_most, method="exact")
+    answer.attrs = {"title": scenario.title, "currency": scenario.currency, "at_most": at_most, "method": "exact"}
+    return books.declared(answer, "published", at_most=at_most)

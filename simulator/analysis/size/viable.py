@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
+from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_fraction, check_members
-from ..luck.infinite_population import with_sizes
 from ..statistics.exact import doubt_of, exact
 from .exact_minimum import exact_statistic
 from .targets import Target, target_of
@@ -31,6 +31,7 @@ _STEPS = 9
 _HIGHEST = 1e-7  # share of people above the highest threshold that is tried
 
 
+@old_keywords(budget=PerHead)
 def viable_threshold(
     scenario: Scenario,
     members: int,
@@ -40,8 +41,7 @@ def viable_threshold(
     margin: float | None = None,
     quantile_level: float | None = None,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> float:
     """Largest threshold that makes a population of this size meet a target, as does every lower one that was tried.
 
@@ -51,7 +51,7 @@ def viable_threshold(
         Its thresholds do not matter.
     members : int
         People.
-    statistic, at_most, margin, quantile_level, capitation_pmpy, budget_basis
+    statistic, at_most, margin, quantile_level, budget
         As in `minimum_population`.
     rule : Cap, Coinsure or CarveOut
         Without a threshold of its own.
@@ -67,12 +67,11 @@ def viable_threshold(
         For arguments out of range, `p_loss`, or a rule that fixes its thresholds.
     """
     target = target_of(statistic, at_most, margin=margin, quantile_level=quantile_level)
-    if statistic == "p_loss":
+    if target.of.of_party:
         raise SimulatorError("statistic", statistic, "settles a design, whose threshold is its own", "choose another")
     if isinstance(rule, Banded) or rule.fixed_thresholds():
         raise SimulatorError("rule", rule.kind, "fixes its thresholds", "give one without `at`")
     check_members(members)
-    budget = (capitation_pmpy, budget_basis)
 
     def meets(threshold: float) -> bool:
         return _value(scenario, target, rule, threshold, members, budget) <= at_most
@@ -93,9 +92,9 @@ def _value(
     rule: ExclusionRule,
     threshold: float,
     members: int,
-    budget: tuple[float | None, Literal["gross", "retained"]],
+    budget: PerHead,
 ) -> float:
-    asked = with_sizes(scenario, (members,), thresholds=(threshold,), cut=None)
+    asked = scenario.resized((members,), thresholds=(threshold,), cut=None)
     return float(exact_statistic(asked, target, rule, threshold, np.array([members]), budget)[0])
 
 
@@ -118,6 +117,7 @@ def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:
     return low
 
 
+@old_keywords(budget=PerHead)
 def viable_terms(
     scenario: Scenario,
     members: int,
@@ -126,8 +126,7 @@ def viable_terms(
     loss_over: float = 0.02,
     revenue: float = 1.0,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.Dataset:
     """The margin, the reserve and the provider's share that make a given population viable.
 
@@ -142,7 +141,7 @@ def viable_terms(
         Loss that the provider can bear, as a share of its revenue.
     revenue : float
         The provider's revenue as a share of the budget.
-    rule, capitation_pmpy, budget_basis
+    rule, budget
         As in `summarise`.
 
     Returns
@@ -167,23 +166,16 @@ def viable_terms(
     for name, value in (("loss_over", loss_over), ("revenue", revenue)):
         if not 0 < value < math.inf:
             raise SimulatorError(name, value, "must be above 0", "give a fraction such as 0.02")
-    asked = with_sizes(scenario, (members,))
-    answer = exact(asked, rule, (0.0,), (1 - at_most,), capitation_pmpy=capitation_pmpy, budget_basis=budget_basis)
+    asked = scenario.resized((members,))
+    answer = exact(asked, rule, (0.0,), (1 - at_most,), budget=budget)
     cell = answer.isel(population_size=0)
-    budget = cell["budget"]
-    margin = cell["quantile_cost"].isel(quantile_level=0) / budget - 1
-    reserve = np.maximum(margin, 0.0) * budget
+    margin = cell["quantile_cost"].isel(quantile_level=0) / cell["budget"] - 1
+    reserve = np.maximum(margin, 0.0) * cell["budget"]
     share = (loss_over * revenue / margin.where(margin > 0)).clip(max=1.0).fillna(1.0)
     made = xr.Dataset(
         {"margin": margin, "reserve": reserve, "reserve_pmpy": reserve / members, "provider_share": share}
     )
     made = made.drop_vars(["population_size", "quantile_level"], errors="ignore")
-    money = f"{scenario.currency} per year"
-    books.describe_variable(made["margin"], "1", f"margin that is exceeded with a chance of {at_most:g}, exact")
-    books.describe_variable(made["reserve"], money, "money beyond the budget that covers it, exact")
-    books.describe_variable(made["reserve_pmpy"], f"{money} a head", "the same a head")
-    books.describe_variable(
-        made["provider_share"], "1", f"largest share of an overspend whose loss stays within {loss_over:g} of revenue"
-    )
     known = {"members": members, "at_most": at_most, "loss_over": loss_over, "revenue": revenue}
-    return made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    made = made.assign_attrs(known | as_attribute(rule) | runs.exact_origin(scenario) | doubt_of(answer))
+    return books.declared(made, "viable_terms", currency=scenario.currency, at_most=at_most, loss_over=loss_over)

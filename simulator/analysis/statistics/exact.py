@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from functools import cache
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from ... import effort, runs
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap, CarveOut, ExclusionRule, Layer, as_attribute
 from ...costs.shock_nodes import factor_range
+from ...deprecated import old_keywords
 from ...engine.exact import law
 from ...engine.law import Law
 from ...engine.mixed_law import mixed
 from ...engine.simulate import cores
 from ...engine.transforms import Rule, Step, Transforms
 from ...errors import SimulatorError
+from ...ledger import declared
 from ...scenario import Scenario
 from . import self_check as exactness
-from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments, describe_figures
+from .statistic import EXACT, Cell, Levels, Statistic
+from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
 
 Array = NDArray[np.float64]
 
@@ -29,14 +33,14 @@ _USELESS = 0.01
 """Error of a probability from which on a law with observed costs is refused."""
 
 
+@old_keywords(budget=PerHead)
 def exact(
     scenario: Scenario,
     rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
     margins: Sequence[float] = MARGINS,
     quantiles: Sequence[float] = QUANTILE_LEVELS,
     *,
-    capitation_pmpy: float | None = None,
-    budget_basis: Literal["gross", "retained"] = "gross",
+    budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, exactly and at once.
 
@@ -45,7 +49,7 @@ def exact(
 
     Parameters
     ----------
-    scenario, rule, margins, quantiles, capitation_pmpy, budget_basis
+    scenario, rule, margins, quantiles, budget
         As in `summarise`.
 
     Returns
@@ -55,7 +59,8 @@ def exact(
         ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
         narrow to be resolved, as where a few patients all cost nearly the same. Where it is above 0.001, or that of a
         quantile is, the attribute ``doubt`` says so.
-        ``expected_overspend`` is NaN where capitation leaves with the patients: a ratio of random sums has no series.
+        ``expected_overspend`` and ``mean_overspend_worst_5pc`` are NaN where capitation leaves with the patients: a
+        ratio of random sums has no series.
 
     Examples
     --------
@@ -64,44 +69,68 @@ def exact(
     >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
     True
     """
-    check_arguments(margins, quantiles, capitation_pmpy, budget_basis)
+    check_arguments(margins, quantiles)
+    levels: Levels = {"margin": margins, "quantile_level": quantiles}
     points = points_of(scenario, rule)
     expect_laws(scenario, len(points), len(scenario.population_sizes))
-    cells = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
-    budget = budget_of(cells, capitation_pmpy, budget_basis)
-    figures: dict[str, Array] = {
-        "mean_cost": cells.mean,
-        "sd_cost": cells.sd,
-        "cv": cells.sd / cells.mean,
-        "skewness_cost": cells.skewness,
-        "budget": budget,
-    }
-    shape = cells.mean.shape
-    by_level, by_margin = (*shape, len(quantiles)), (*shape, len(margins))
-    figures |= {"quantile_cost": np.empty(by_level), "tvar": np.empty(by_level), "p_overspend": np.empty(by_margin)}
-    figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
-    levels, errors = np.asarray(quantiles, float), [0.0]
-    transforms = transforms_of(scenario)
-    for place, column in effort.each(list(np.ndindex(shape)), "exact laws"):
-        at = (place, column)
-        found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
-        figures["quantile_cost"][at] = found.quantile(levels)
-        errors.append(float(np.max(found.error(figures["quantile_cost"][at]), initial=0.0)))
-        figures["tvar"][at] = figures["quantile_cost"][at] + found.stop_loss(figures["quantile_cost"][at]) / (
-            1 - levels
-        )
-        chances = [
-            chance_over(scenario, rule, points[column], at, cells, found, float(budget[at]), m, transforms)
-            for m in margins
-        ]
-        figures["p_overspend"][at] = [chance for chance, _ in chances]
-        figures["expected_overspend"][at] = (
-            np.nan if moves_capitation(scenario, rule, points[column]) else found.stop_loss(budget[at]) / budget[at]
-        )
-        figures["probability_error"][at] = max((error for _, error in chances), default=found.beyond)
+    moments = exactness.cells_of(scenario, rule, points, runs.heads(scenario))
+    paid = budget_of(moments, budget)
+    shape = moments.mean.shape
+    figures = {one.name: np.empty((*shape, *([len(levels[one.level])] if one.level else []))) for one in EXACT}
+    figures |= {"budget": paid, "probability_error": np.empty(shape)}
+    cell_at, errors = _cells(scenario, rule, moments, paid, levels), [0.0]
+    for at in effort.each(list(np.ndindex(shape)), "exact laws"):
+        cell = cell_at(at)
+        for one in EXACT:
+            assert one.exact is not None
+            figures[one.name][at] = one.exact(cell)
+        errors.append(float(np.max(cell.law.error(cell.quantile), initial=0.0)))
+        figures["probability_error"][at] = max((error for _, error in cell.chances), default=cell.law.beyond)
     said = exactness.doubt(max(*errors, float(figures["probability_error"].max())))
     known = as_attribute(rule) | ({"doubt": said} if said else {})
-    return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(known)
+    return _dataset(scenario, points, figures, levels).assign_attrs(known)
+
+
+def exact_value(
+    scenario: Scenario,
+    rule: ExclusionRule,
+    statistic: Statistic,
+    level: float | None,
+    budget: PerHead,
+) -> Array:
+    """One statistic as a target, by population size, with the rule at a single point; nothing else is worked out."""
+    levels = statistic.levels(level)
+    check_arguments(levels["margin"], levels["quantile_level"])
+    moments = exactness.cells_of(scenario, rule, points_of(scenario, rule), runs.heads(scenario))
+    cell_at = _cells(scenario, rule, moments, budget_of(moments, budget), levels)
+    value = statistic.exact_target or statistic.exact
+    assert value is not None
+    return np.array([np.ravel(value(cell_at((place, 0))))[0] for place in range(moments.mean.shape[0])])
+
+
+def _cells(
+    scenario: Scenario, rule: ExclusionRule, moments: exactness.ExactCells, budget: Array, levels: Levels
+) -> Callable[[tuple[int, int]], Cell]:
+    """What gives the cell at a size and a point of the grid."""
+    points, shared = points_of(scenario, rule), cache(lambda: transforms_of(scenario))
+
+    def cell_at(at: tuple[int, int]) -> Cell:
+        point = points[at[1]]
+        cell = Cell(
+            mean=moments.mean[at],
+            sd=moments.sd[at],
+            skewness=moments.skewness[at],
+            budget=budget[at],
+            budget_moves=moves_capitation(scenario, rule, point),
+            levels=levels,
+            made_law=lambda: law_of(scenario, rule, point, at[0], moments, transforms=shared()),
+            chance_over=lambda margin: chance_over(
+                scenario, rule, at, moments, cell.law, float(budget[at]), margin, shared()
+            ),
+        )
+        return cell
+
+    return cell_at
 
 
 def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
@@ -214,7 +243,6 @@ def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: 
 def chance_over(
     scenario: Scenario,
     rule: ExclusionRule,
-    point: float,
     at: tuple[int, int],
     cells: exactness.ExactCells,
     found: Law,
@@ -222,7 +250,8 @@ def chance_over(
     margin: float,
     transforms: Sequence[Transforms],
 ) -> tuple[float, float]:
-    """P(retained > (1 + margin) × budget), and a bound on its error."""
+    """P(retained > (1 + margin) × budget) at one size and point of the grid, and a bound on its error."""
+    point = points_of(scenario, rule)[at[1]]
     if not moves_capitation(scenario, rule, point):
         allowed = (1 + margin) * budget
         return float(1 - found.cdf(allowed)), float(found.error(allowed))
@@ -239,21 +268,14 @@ def moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> b
     return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
 
 
-def _dataset(
-    scenario: Scenario,
-    points: list[float],
-    figures: dict[str, Array],
-    margins: Sequence[float],
-    quantiles: Sequence[float],
-) -> xr.Dataset:
-    last = {"quantile_cost": ("quantile_level",), "tvar": ("quantile_level",), "p_overspend": ("margin",)}
+def _dataset(scenario: Scenario, points: list[float], figures: dict[str, Array], levels: Levels) -> xr.Dataset:
+    last = {one.name: (one.level,) for one in EXACT if one.level}
     answer = xr.Dataset(
         {name: (("population_size", "threshold", *last.get(name, ())), values) for name, values in figures.items()},
         coords={
             "population_size": list(scenario.population_sizes), "threshold": points,
-            "quantile_level": list(quantiles), "margin": list(margins),
+            **{dim: list(asked) for dim, asked in levels.items()},
         },
         attrs=runs.exact_origin(scenario),
     )  # fmt: skip
-    describe_figures(answer, scenario.currency)
-    return answer
+    return declared(answer, "exact", currency=scenario.currency)

@@ -15,16 +15,14 @@ from ... import effort
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
 from ...numerals import NumeralError, number
-from ...runs import RunInterrupted, extend, simulate, with_simulation
+from ...runs import RunInterrupted, extend, simulate
 from ...scenario import Scenario
+from ...strata import Z95, wilson_half_width
+from .statistic import AIMED_AT, STATISTICS, named
 from .summary import summarise
 
 BLOCK = 1_000
-_FORM = re.compile(r"^\s*(?P<name>[a-z_]+)\s*(\((?P<level>[^()]*)\))?\s*(±|\+-|\+/-)\s*(?P<width>.*?)\s*$")
-_WITH_LEVEL = {"p_overspend": "margin", "quantile_cost": "quantile_level", "tvar": "quantile_level"}
-_WITHOUT_LEVEL = ("mean_cost", "sd_cost", "cv", "expected_overspend")
-_MONEY = ("mean_cost", "sd_cost", "quantile_cost", "tvar")
-_Z95 = 1.959963984540054
+_FORM = re.compile(r"^\s*(?P<name>[a-z_0-9]+)\s*(\((?P<level>[^()]*)\))?\s*(±|\+-|\+/-)\s*(?P<width>.*?)\s*$")
 
 
 class Target(NamedTuple):
@@ -43,16 +41,13 @@ class Target(NamedTuple):
         return float(self.half_widths(summary).max()) / self.half_width
 
     def half_widths(self, summary: xr.Dataset) -> xr.DataArray:
-        """Half-width of the 95% interval in every cell: Wilson's for a probability, ± 1.96 se elsewhere.
-
-        Under parameter sets a probability has the variance within sets in the place of p (1 − p).
-        """
-        at = {} if self.level is None else {_WITH_LEVEL[self.statistic]: self.level}
-        if self.statistic != "p_overspend":
-            return _Z95 * summary[f"{self.statistic}_se"].sel(at)
-        p, n, z2 = summary["p_overspend"].sel(at), summary.attrs["replicates"], _Z95**2
-        variance = np.minimum(p * (1 - p) / n, summary["p_overspend_se"].sel(at) ** 2)
-        return np.sqrt(variance + z2 / (4 * n**2)) * _Z95 / (1 + z2 / n)
+        """Half-width of the 95% interval in every cell: Wilson's for a probability, ± 1.96 se elsewhere."""
+        of = STATISTICS[self.statistic]
+        at = {} if of.level is None else {of.level: self.level}
+        error = summary[f"{self.statistic}_se"].sel(at)
+        if not of.is_probability:
+            return Z95 * error
+        return wilson_half_width(summary[self.statistic].sel(at), error, summary.attrs["replicates"])
 
 
 def parse_target(text: str) -> Target:
@@ -69,24 +64,15 @@ def parse_target(text: str) -> Target:
             "--until", text, "is not of the form statistic(level) ± half-width", 'write "p_overspend(0.03) ± 0.002"'
         )
     name, level = found["name"], found["level"]
-    if name not in (*_WITH_LEVEL, *_WITHOUT_LEVEL):
-        allowed = ", ".join([*_WITH_LEVEL, *_WITHOUT_LEVEL])
-        raise SimulatorError(
-            "--until", name, f"is not a statistic with an error to aim at ({allowed})", "choose one of these"
-        )
-    if (name in _WITH_LEVEL) != (level is not None):
-        needs = f"needs its {_WITH_LEVEL[name]} in brackets" if name in _WITH_LEVEL else "takes no level"
+    of = named(name, AIMED_AT, "--until", "is not a statistic with an error to aim at ({})")
+    if (of.level is None) != (level is None):
+        needs = f"needs its {of.level} in brackets" if of.level else "takes no level"
         raise SimulatorError("--until", name, needs, "write it so")
     at = None if level is None else _given(level, fraction=True)
-    target = Target(name, at, _given(found["width"], **_unit(name)))
+    target = Target(name, at, _given(found["width"], **{"money" if of.is_money else "fraction": True}))
     if not target.half_width > 0:
         raise SimulatorError("--until", target.half_width, "must be above 0", "give a half-width such as 0.002")
     return target
-
-
-def _unit(statistic: str) -> dict[str, bool]:
-    """How the half-width of a statistic may be written."""
-    return {"money": True} if statistic in _MONEY else {"fraction": True}
 
 
 def _given(text: str, **wanted: bool) -> float:
@@ -129,7 +115,7 @@ def simulate_until(
         with effort.task("drawing until precise", max_replicates) as advance:
             while True:
                 wanted = min(wanted, max_replicates)
-                block = with_simulation(scenario, replicates=wanted)
+                block = scenario.with_simulation(replicates=wanted)
                 ledger = (
                     simulate(block, executor, progress) if ledger is None else extend(ledger, block, executor, progress)
                 )
@@ -149,16 +135,15 @@ def simulate_until(
 
 
 def _summary(ledger: xr.Dataset, target: Target, rule: ExclusionRule, scenario: Scenario) -> xr.Dataset:
-    margins = (target.level,) if target.statistic == "p_overspend" and target.level is not None else (0.0,)
-    levels = (target.level,) if target.statistic in ("quantile_cost", "tvar") and target.level is not None else (0.5,)
+    margins, levels = STATISTICS[target.statistic].levels(target.level).values()
     return summarise(ledger, rule, margins, levels, scenario=scenario)
 
 
 def _refuse_infinite_error(scenario: Scenario, target: Target, rule: ExclusionRule) -> None:
-    order = {"sd_cost": 4, "cv": 4}.get(target.statistic, 2)
+    order = STATISTICS[target.statistic].moments or 0
     unlimited = np.isinf(scenario.threshold_amounts).any() or not isinstance(rule, Cap)
     for stream in (stream for truth in scenario.cost_model.truths for stream in truth.streams):
-        if target.statistic in ("p_overspend", "quantile_cost") or stream.severity.tail_index > order or not unlimited:
+        if stream.severity.tail_index > order or not unlimited:
             continue
         raise SimulatorError(
             "--until", target.statistic,

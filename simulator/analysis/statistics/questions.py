@@ -9,14 +9,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
 from ...errors import SimulatorError
 from ...scenario import Scenario
-from ..designs.losses import check_party, designs_of, loss_of, overspend_by_design
-from ..luck.infinite_population import limit_ledger, overspend_of, with_sizes
-from ..size.targets import PROBABILITIES, Target, measure
+from ..designs.losses import check_party, loss_of, overspend_by_design
+from ..luck.infinite_population import limit_ledger, overspend_of
+from ..size.targets import Target, measure
 from .exact import points_of
+from .statistic import Statistic
 
 Array = NDArray[np.float64]
 
@@ -40,7 +42,7 @@ class Question(NamedTuple):
         ledger = limit_ledger(scenario, _YEARS if self.draws else 1)
         excess = self.excess(ledger)
         on_the_bound = np.abs(excess - (target.level or 0.0)) < _ROUNDING
-        if target.statistic not in PROBABILITIES or not on_the_bound.any():
+        if not target.of.is_probability or not on_the_bound.any():
             return measure(excess, target).value[0]
         # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
         either = [measure(self.excess(_with_luck(ledger, luck)), target).value[0] for luck in (-_LUCK, _LUCK)]
@@ -58,30 +60,29 @@ def question_of(
     rule: ExclusionRule,
     designs: Sequence[Design],
     party: str,
-    capitation: float | None,
-    basis: Literal["gross", "retained"],
+    budget: PerHead,
 ) -> Question:
     """The question that the arguments of `minimum_population` put."""
-    if target.statistic == "p_loss":
-        chosen = designs_of(scenario, designs)
+    if target.of.of_party:
+        chosen = scenario.select_designs(designs)
         check_party(chosen, party)
         names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
         return Question("design", names, lambda ledger: loss_of(ledger, chosen, party), draws)
     if designs:
-        chosen = designs_of(scenario, designs)
+        chosen = scenario.select_designs(designs)
         return Question("design", [each.name for each in chosen], lambda ledger: overspend_by_design(ledger, chosen))
 
     def overspend(ledger: xr.Dataset) -> Array:
-        drawn = with_sizes(scenario, tuple(int(n) for n in ledger["population_size"].values))
-        return np.asarray(overspend_of(ledger, rule, drawn, capitation, basis).values)
+        drawn = scenario.resized(tuple(int(n) for n in ledger["population_size"].values))
+        return np.asarray(overspend_of(ledger, rule, drawn, budget).values)
 
     return Question("threshold", points_of(scenario, rule), overspend)
 
 
-def is_exact(method: str | None, statistic: str, by_design: bool) -> bool:
+def is_exact(method: str | None, statistic: Statistic, by_design: bool) -> bool:
     """Whether the exact engine is to answer alone."""
     if method not in (None, "simulated", "exact"):
         raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
-    if method == "exact" and (by_design or statistic == "p_loss"):
+    if method == "exact" and (by_design or statistic.of_party):
         raise SimulatorError("method", method, "has no answer by design, which must be settled", "leave it out")
-    return method == "exact" or (method is None and statistic == "cv" and not by_design)
+    return method == "exact" or (method is None and statistic.by_moments and not by_design)

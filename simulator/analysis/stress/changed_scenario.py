@@ -137,7 +137,7 @@ def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epi
         for hit, ledger in ledgers.items():
             here = xr.DataArray((comes == np.array(hit)).all(axis=1), dims="replicate")
             made[name] = made[name].where(~here, ledger[name])
-        books.describe_variable(made[name], drawn[name].attrs["units"], drawn[name].attrs["long_name"])
+        made[name].attrs = dict(drawn[name].attrs)
     return made
 
 
@@ -156,7 +156,8 @@ def _recorded(ledger: xr.Dataset, truth: Scenario, changes: Sequence[Change]) ->
         members = change.recorded(members)
     recorded = xr.concat(list(members.values()), dim="segment").transpose("replicate", "population_size", "segment")
     made = ledger.assign(members=(recorded.dims, recorded.values))
-    books.describe_variable(made["members"], "people", "people of the segment, as they are recorded")
+    recorded_as = books.VARIABLES["members"]._replace(sentence="people of the segment, as they are recorded")
+    books.describe(made["members"], recorded_as)
     return made
 
 

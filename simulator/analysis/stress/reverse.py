@@ -17,7 +17,7 @@ from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...strata import mean_and_error, share_and_error
 from ...stresses import Change
-from ..designs.losses import check_party, designs_of
+from ..designs.losses import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 
@@ -69,7 +69,7 @@ def reverse_stress(
     SimulatorError
         As in `stress`, and for an unknown party.
     """
-    (design,) = designs_of(scenario, [design])
+    (design,) = scenario.select_designs([design])
     check_party([design], party)
     assumed = assumed_for(scenario, members, replicates)
     top = _reach(assumed, change) if largest is None else largest
@@ -96,8 +96,6 @@ def reverse_stress(
     answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
     for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):
         answer[end], answer[f"{end}_se"] = value, se
-    for name in answer.data_vars:
-        books.describe_variable(answer[name], "1", f"{str(name).replace('_', ' ')}: {figure} of {kind}")
     known = {
         "change": kind,
         "figure": figure,
@@ -108,11 +106,9 @@ def reverse_stress(
         "method": "simulated",
     }
     known |= {} if at_most is None else {"at_most": at_most}
-    return answer.assign_attrs(
-        runs.origin(scenario)
-        | known
-        | {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
-    )
+    known |= {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
+    answer = answer.assign_attrs(runs.origin(scenario) | known)
+    return books.declared(answer, "reverse", figure=figure, change=kind)
 
 
 def _reach(assumed: Scenario, change: Change) -> float:

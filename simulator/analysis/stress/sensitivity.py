@@ -16,21 +16,19 @@ from scipy import stats
 
 from ... import effort, runs
 from ... import ledger as books
+from ...contracts.budget import PerHead
 from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
-from ..luck.infinite_population import with_sizes
-from ..statistics.exact import exact, laws_work
+from ..statistics.exact import exact_value, laws_work
 from ..statistics.self_check import cells_of
+from ..statistics.statistic import EXPLAINED, Statistic, named
 from .changed_scenario import truth_of
 
 Array = NDArray[np.float64]
 
 _RESAMPLES = 400
-
-STATISTICS = ("p_overspend", "cv", "mean_overspend")
-"""What may be explained: P(overspend > margin), the cv of the retained cost, or its mean / budget − 1."""
 
 
 def sensitivity(
@@ -52,7 +50,9 @@ def sensitivity(
     scenario : Scenario
     ranges : sequence of Range
         The scenario's by default. Inputs are independent, and each point of a range is as likely as another.
-    statistic : {"p_overspend", "cv", "mean_overspend"}
+    statistic : str
+        "p_overspend", "cv", "mean_overspend" (mean retained cost / budget − 1), "expected_overspend" or
+        "mean_overspend_worst_5pc".
     members : int, optional
         People; the scenario's largest population by default.
     threshold : float, optional
@@ -81,12 +81,12 @@ def sensitivity(
         For no ranges, parameter sets, an epidemic (which only draws can show), or a point at which the model is
         invalid.
     """
-    chosen = ranges_of(scenario, ranges)
-    _check(statistic, points, confidence)
-    of_changes = _model(scenario, statistic, members or scenario.population_sizes[-1], threshold, margin)
+    chosen, of = ranges_of(scenario, ranges), named(statistic, EXPLAINED)
+    _check(points, confidence)
+    of_changes = _model(scenario, of, members or scenario.population_sizes[-1], threshold, margin)
     asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
     with effort.task("sensitivity", asked) as advance:
-        _expect(scenario, statistic, asked, points)
+        _expect(scenario, of, asked, points)
 
         def value(changes: Sequence[Change]) -> float:
             found = of_changes(changes)
@@ -110,14 +110,14 @@ def sensitivity(
     answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
     described = _described(answer, scenario, chosen, statistic, points, confidence)
     size = members or scenario.population_sizes[-1]
-    return described.assign_attrs(members=size, **({"margin": margin} if statistic == "p_overspend" else {}))
+    return described.assign_attrs(members=size, **({"margin": margin} if of.level else {}))
 
 
-def _expect(scenario: Scenario, statistic: str, asked: int, points: int) -> None:
+def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -> None:
     """Say what so many exact answers take."""
     streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
     one = effort.reading(streams, thresholds)
-    if statistic == "p_overspend":
+    if not statistic.by_moments:
         one = one.also(laws_work(scenario, 1, 1))
     work = effort.Work(0.02 * asked).also(one, asked)
     effort.expect("sensitivity", work, "points", points, "ask for fewer points")
@@ -199,9 +199,7 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
     return chosen
 
 
-def _check(statistic: str, points: int, confidence: float) -> None:
-    if statistic not in STATISTICS:
-        raise SimulatorError("statistic", statistic, f"must be one of {', '.join(STATISTICS)}", "choose one of these")
+def _check(points: int, confidence: float) -> None:
     if points < 4 or points & (points - 1):
         raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
     if not 0.5 < confidence < 1:
@@ -209,10 +207,10 @@ def _check(statistic: str, points: int, confidence: float) -> None:
 
 
 def _model(
-    scenario: Scenario, statistic: str, members: int, threshold: float | None, margin: float
+    scenario: Scenario, statistic: Statistic, members: int, threshold: float | None, margin: float
 ) -> Callable[[Sequence[Change]], float]:
     """The exact statistic of what turns out, under the budget as agreed."""
-    assumed = with_sizes(scenario, (members,))
+    assumed = scenario.resized((members,))
     grid = assumed.threshold_labels.tolist()
     point = grid[-1] if threshold is None else threshold
     if point not in grid:
@@ -223,13 +221,8 @@ def _model(
     agreed = cells_of(assumed, rule, [point], runs.heads(assumed)).mean.item() / members
 
     def value(changes: Sequence[Change]) -> float:
-        truth = truth_of(assumed, changes)
-        if statistic == "p_overspend":
-            answer = exact(truth, rule, (margin,), (0.5,), capitation_pmpy=agreed, budget_basis="retained")
-            return float(answer["p_overspend"].item())
-        cells = cells_of(truth, rule, [point], runs.heads(truth))
-        mean, sd = cells.mean.item(), cells.sd.item()
-        return sd / mean if statistic == "cv" else mean / (agreed * members) - 1
+        paid = PerHead(amount=agreed, basis="retained")
+        return float(exact_value(truth_of(assumed, changes), rule, statistic, margin, paid)[0])
 
     return value
 
@@ -237,32 +230,11 @@ def _model(
 def _described(
     answer: xr.Dataset, scenario: Scenario, ranges: Sequence[Range], statistic: str, points: int, confidence: float
 ) -> xr.Dataset:
-    sentences = {
-        "first_order": f"share of the variance of {statistic} that the input explains alone",
-        "total_order": f"share of the variance of {statistic} in which the input takes part",
-        "tornado": f"{statistic} with the input at an end of its range, exact",
-        "as_agreed": f"{statistic} as agreed, exact",
-    }
-    for name in answer.data_vars:
-        stem = str(name).removesuffix("_interval")
-        told = sentences[stem] if stem == name else f"{confidence:g} interval of {sentences[stem]} (bootstrap)"
-        books.describe_variable(answer[name], "1", told)
     told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
     ends = [[one.low, one.high] for one in ranges]
     answer = answer.assign_coords(
         figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
     )
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
-    return answer.assign_attrs(known | runs.exact_origin(scenario))
-
-
-def told_from_zero(answer: xr.Dataset, name: str = "total_order") -> NDArray[np.bool_]:
-    """Where the interval of an index lies above 0."""
-    lower = answer[f"{name}_interval"].sel(bound="lower").values
-    return np.asarray(np.isfinite(lower) & (lower > 0))
-
-
-def swing(answer: xr.Dataset) -> Array:
-    """How far each input moves the statistic from end to end of its range."""
-    low, high = (answer["tornado"].sel(end=end).values for end in ("low", "high"))
-    return np.asarray(np.abs(high - low))
+    answer = answer.assign_attrs(known | runs.exact_origin(scenario))
+    return books.declared(answer, "sensitivity", statistic=statistic, confidence=confidence)

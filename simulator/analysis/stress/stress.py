@@ -21,8 +21,7 @@ from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import Change, Epidemic, Stress, at_once
-from ..designs.losses import designs_of, left_out
-from ..luck.infinite_population import with_sizes
+from ..designs.losses import left_out
 from .changed_scenario import draw_truth, truth_of, with_agreed_budgets
 
 BASE = "as agreed"
@@ -72,7 +71,7 @@ def stress(
     SimulatorError
         For no stresses or designs, and a stress that makes the model invalid.
     """
-    chosen, wanted = designs_of(scenario, designs), stresses_of(scenario, stresses, together)
+    chosen, wanted = scenario.select_designs(designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
     with effort.task("stress tests", len(wanted) + 1) as advance:
         _expect(assumed, wanted)
@@ -121,7 +120,7 @@ def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: b
 def assumed_for(scenario: Scenario, members: int | None, replicates: int | None) -> Scenario:
     """The scenario with one population; the largest of its own where no size is given."""
     changes = {} if replicates is None else {"replicates": replicates}
-    return with_sizes(scenario, (members or scenario.population_sizes[-1],), **changes)
+    return scenario.resized((members or scenario.population_sizes[-1],), **changes)
 
 
 def settle_truth(
@@ -161,17 +160,6 @@ def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, los
 
 
 def _described(answer: xr.Dataset, assumed: Scenario, loss_over: float) -> xr.Dataset:
-    money = f"{assumed.currency} per year"
-    sentences = {
-        "expected_surplus": (money, "expected surplus"),
-        "surplus_difference": (money, "expected surplus less that as agreed, paired"),
-        "surplus_difference_share": ("1", "the same as a share of the party's revenue as agreed"),
-        "p_loss_over": ("1", f"chance of a loss above {loss_over:g} of the party's revenue as agreed"),
-        "revenue": (money, "what the party is paid as agreed, else what it funds"),
-    }
-    for name in answer.data_vars:
-        unit, sentence = sentences[str(name).removesuffix("_se")]
-        told = f"Monte Carlo standard error: {sentence}" if str(name).endswith("_se") else sentence
-        books.describe_variable(answer[name], unit, told)
     known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
-    return answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
+    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
+    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)

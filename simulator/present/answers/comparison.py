@@ -278,4 +278,4 @@ def as_json(compared: xr.Dataset) -> dict[str, Any]:
     return comparison_json(compared) | {"verdicts": verdicts(compared)}
 
 
-KIND = Kind(page, known_by=("risk_share",), json=as_json)
+KIND = Kind(page, json=as_json)

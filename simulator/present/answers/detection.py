@@ -29,4 +29,4 @@ def _chance(cell: xr.Dataset) -> Figure:
     return percent(float(cell["p_paid"]), float(cell["p_paid_se"]))
 
 
-KIND = Kind(page, known_by=("p_paid",), over=("design", "population_size", "saving"))
+KIND = Kind(page, over=("design", "population_size", "saving"))

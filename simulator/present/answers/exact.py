@@ -54,4 +54,4 @@ def _mark(value: float, at_most: float | None) -> str:
     return "" if at_most is None else " ▪" if value <= at_most else "  "
 
 
-KIND = Kind(page, known_by=("p_overspend", "cv", "probability_error"), json=as_json)
+KIND = Kind(page, json=as_json)

@@ -29,4 +29,4 @@ def page(price: xr.Dataset) -> Page:
     return Page("", (), [Table(head, rows, title), "Calculated without simulation."])
 
 
-KIND = Kind(page, known_by=("price_pmpy", "loading"), over=("threshold",))
+KIND = Kind(page, over=("threshold",))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.statistics.summary import exact_interval
 from ...fitting.disclose.disclosure import SMALLEST_COUNT
+from ...strata import exact_interval
 from ..figure import Cell, Figure, amount, chance, exact_percent, full_money, money, percent, plain_number, ratio
 from ..tables import Page, Table
 from ..tidy import plain, tidy

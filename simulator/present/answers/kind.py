@@ -17,8 +17,6 @@ class Kind:
     """One kind of answer. The module that holds it as `KIND` has the kind's name."""
 
     page: Callable[..., Page]
-    known_by: tuple[str, ...]
-    """Variables that only this kind has, all of them: for files that do not name their kind."""
     over: tuple[str, ...] = ()
     """Dims of its cells in JSON."""
     json: Callable[[xr.Dataset], Any] | None = None

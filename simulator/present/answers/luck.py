@@ -59,4 +59,4 @@ def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     )
 
 
-KIND = Kind(page, known_by=("p_two_sided",), over=("threshold", "risk"))
+KIND = Kind(page, over=("threshold", "risk"))

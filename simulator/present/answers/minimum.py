@@ -6,6 +6,7 @@ import math
 
 import xarray as xr
 
+from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from .kind import Kind
@@ -33,14 +34,8 @@ def page(answer: xr.Dataset) -> Page:
 def asked(answer: xr.Dataset) -> str:
     """What was asked of the population, in words."""
     known = answer.attrs
-    level = known.get("level", 0.0)
-    return {
-        "p_overspend": f"chance of overspending by more than {percentage(level)} of the budget",
-        "p_loss": f"chance of a loss above {percentage(level)} of the party's revenue",
-        "tvar": f"mean overspend in the worst {percentage(1 - level)} of years",
-        "expected_overspend": "expected overspend",
-        "cv": "coefficient of variation",
-    }[known["statistic"]] + f" of at most {percentage(known['at_most'])}"
+    words = named(known["statistic"], TARGETS).words(known.get("level"), percentage)
+    return f"{words} of at most {percentage(known['at_most'])}"
 
 
 def _of_design(name: str) -> RuleName:
@@ -98,4 +93,4 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
     return Figure(number, text, unit="people")
 
 
-KIND = Kind(page, known_by=("exact_minimum_population",), over=("threshold",))
+KIND = Kind(page, over=("threshold",))

@@ -91,4 +91,4 @@ def _share(payoffs: xr.Dataset, party: str, ratio: float) -> Figure:
     return exact_percent(share if abs(share) > 1e-9 else 0.0, sign=True)
 
 
-KIND = Kind(page, known_by=("settlement", "cost_ratio"), over=("design", "cost_ratio", "party"))
+KIND = Kind(page, over=("design", "cost_ratio", "party"))

@@ -34,4 +34,4 @@ def page(beside: xr.Dataset) -> Page:
     return Page("What the literature says of a size, and what follows from this scenario", (), parts)
 
 
-KIND = Kind(page, known_by=("says",), over=("risk", "source"))
+KIND = Kind(page, over=("risk", "source"))

@@ -71,4 +71,4 @@ def _is_rate(found: xr.Dataset) -> bool:
     return bool(found.attrs["figure"] == "per_100k")
 
 
-KIND = Kind(page, known_by=("breaking_point",))
+KIND = Kind(page)

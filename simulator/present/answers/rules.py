@@ -46,4 +46,4 @@ def _threshold(amount: float, currency: str) -> str:
     return "—" if math.isnan(amount) else threshold_label(amount, currency, currency)
 
 
-KIND = Kind(page, known_by=("rule_threshold",), over=("rule",))
+KIND = Kind(page, over=("rule",))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import xarray as xr
 
+from ...analysis.statistics.statistic import STATISTICS
 from ..figure import Cell, exact_chance, people, percentage
 from ..tables import Page, Table
 from .kind import Kind
 from .shared import with_origin
-
-SHORT = {"p_overspend": "chance", "cv": "cv", "mean_overspend": "cost beyond the budget"}
-"""A statistic as a column's head."""
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -20,9 +18,9 @@ def page(answer: xr.Dataset) -> Page:
     order = sorted(range(answer.sizes["input"]), key=lambda k: -swings[k])
     inputs = [(str(answer["input"].values[k]), answer.isel(input=k)) for k in order]
     agreed = exact_chance(float(answer["as_agreed"]))
-    short = SHORT.get(known["statistic"], known["statistic"].replace("_", " "))
+    short = STATISTICS[known["statistic"]].short
     head = ["input", "lowest", "highest", f"{short} at lowest", f"{short} at highest", "alone", "with others"]
-    title = f"Which assumption matters for {_statistic(answer)}? As agreed it is {agreed}"
+    title = f"Which assumption matters for the {statistic_words(answer)}? As agreed it is {agreed}"
     table = Table(head, [[name, *_row(cell)] for name, cell in inputs], "From the input that moves it most")
     notes = (
         "The columns at lowest and highest are calculated without simulation. Alone, with others: share of the "
@@ -32,14 +30,10 @@ def page(answer: xr.Dataset) -> Page:
     return with_origin(Page(title, [_words(cell, name) for name, cell in inputs], [table, notes]), known)
 
 
-def _statistic(answer: xr.Dataset) -> str:
+def statistic_words(answer: xr.Dataset) -> str:
+    """Which statistic the inputs move, in words."""
     known = answer.attrs
-    margin = f" by more than {percentage(known['margin'])} of the budget" if "margin" in known else ""
-    words = {
-        "p_overspend": f"the chance of overspending{margin}",
-        "cv": "the coefficient of variation",
-        "mean_overspend": "the expected cost beyond the budget",
-    }.get(known["statistic"], known["statistic"].replace("_", " "))
+    words = STATISTICS[known["statistic"]].words(known.get("margin", 0.05), percentage)
     return f"{words} at {people(known['members'])} people" if "members" in known else words
 
 
@@ -68,4 +62,4 @@ def _words(cell: xr.Dataset, name: str) -> str:
     return f"{name}: explains {value:.0%} of the uncertainty ({sure} interval: {low:.0%} to {high:.0%})."
 
 
-KIND = Kind(page, known_by=("tornado",), over=("input",))
+KIND = Kind(page, over=("input",))

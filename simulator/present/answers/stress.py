@@ -82,4 +82,4 @@ def _hurt(cell: xr.Dataset, decimals: int, shaded: bool) -> Figure:
     return percent(share, error, sign=True, most=decimals).marked(f" {shade}" if shaded else "")
 
 
-KIND = Kind(page, known_by=("surplus_difference_share",), over=("stress", "design", "party"))
+KIND = Kind(page, over=("stress", "design", "party"))

@@ -162,4 +162,4 @@ def as_json(summary: xr.Dataset) -> dict[str, object]:
     return kept(summary, _KEPT) | {"cells": cells(summary, (place_of(summary), "threshold"))}
 
 
-KIND = Kind(page, known_by=("p_overspend", "cv_se"), json=as_json)
+KIND = Kind(page, json=as_json)

@@ -35,4 +35,4 @@ def page(split: xr.Dataset) -> Page:
     return Page("", [verdict], [table, "Calculated without simulation."])
 
 
-KIND = Kind(page, known_by=("enough_people",), over=("threshold", "population_size", "source"))
+KIND = Kind(page, over=("threshold", "population_size", "source"))

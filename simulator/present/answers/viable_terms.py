@@ -45,4 +45,4 @@ def _sentence(name: RuleName, cell: xr.Dataset, size: str, often: str, currency:
     )
 
 
-KIND = Kind(page, known_by=("provider_share",), over=("threshold",))
+KIND = Kind(page, over=("threshold",))

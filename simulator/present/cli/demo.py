@@ -82,12 +82,12 @@ def _demo(configs: Path, results: Path, replicates: int | None) -> None:
 
 def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenario, xr.Dataset]]:
     """Each case with its draws; the next is drawn while this one is looked at."""
-    from ...runs import simulate, with_simulation
+    from ...runs import simulate
     from ...scenario import load
 
     scenarios = [load(configs / case.file) for case in CASES]
     if replicates is not None:
-        scenarios = [with_simulation(scenario, replicates=replicates) for scenario in scenarios]
+        scenarios = [scenario.with_simulation(replicates=replicates) for scenario in scenarios]
     note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} simulated years …")
     ahead = ThreadPoolExecutor(1)
     try:

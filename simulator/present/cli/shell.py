@@ -49,12 +49,11 @@ def about(name: str, source: str | None) -> Iterator[None]:
 
 def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
     """A scenario file with some of its figures replaced by options."""
-    from ...runs import with_simulation
     from ...scenario import load
 
     changes = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
     scenario = load(path)
-    return with_simulation(scenario, **changes) if changes else scenario
+    return scenario.with_simulation(**changes) if changes else scenario
 
 
 # ── an answer and its forms ──────────────────────────────────────────────────────────────────────

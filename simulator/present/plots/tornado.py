@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..figure import exact_chance, people
+from ..answers.sensitivity import statistic_words
+from ..figure import exact_chance
 from .colours import GREY, SERIES
 from .style import finish, house_axes, percent_axis, percentage, words
 from .wanted import made_by
@@ -78,11 +79,5 @@ def _range(told: str) -> str:
 
 
 def _said(answer: xr.Dataset) -> str:
-    known = answer.attrs
-    margin = percentage(known.get("margin", 0.05))
-    told = {
-        "p_overspend": f"chance of an overspend above {margin} of the budget",
-        "cv": "year-to-year risk (sd of retained cost / its mean)",
-        "mean_overspend": "mean cost over the budget, %",
-    }[known["statistic"]]
-    return f"{told}, {people(known['members'])} people for one year" if "members" in known else told
+    year = " for one year" if "members" in answer.attrs else ""
+    return f"{statistic_words(answer)}{year}"

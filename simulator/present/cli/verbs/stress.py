@@ -62,7 +62,6 @@ def _reverse(
     loss_over: float,
     members: int | None,
 ) -> None:
-    from ....analysis.designs.losses import designs_of
     from ....analysis.stress.reverse import reverse_stress
     from ....errors import SimulatorError
     from ...answers.reverse import page
@@ -74,7 +73,7 @@ def _reverse(
     found = [
         reverse_stress(asked, change, design, party=party, loss_over=loss_over, members=members)
         for change in changes
-        for design in designs_of(asked)
+        for design in asked.select_designs()
     ]
     made = Rendered(
         lambda: page(found),

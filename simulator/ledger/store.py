@@ -1,104 +1,23 @@
-"""The ledger: what every synthetic population cost, and what follows from it without another draw.
-
-Near the ground of the package (it imports `base` and `files` only), and the only writer of attributes. A ledger is an
-`xarray.Dataset` with the dims ``replicate``, ``population_size`` and ``threshold``; `VARIABLES` lists what it holds.
-"""
+"""Ledgers and answers as files, and ledgers in parts as one: assembling, saving, reading, merging."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .errors import SimulatorError
-from .files import write_somewhere, write_whole
-from .netcdf import check_contents
-from .terms import DRAWS_VERSION, SCHEMA_VERSION
-
-
-class Variable(NamedTuple):
-    """What one variable of the ledger is."""
-
-    dims: tuple[str, ...]
-    unit: str
-    sentence: str
-
-
-MONEY = "{currency} per year"
-_POPULATION = ("replicate", "population_size")
-_PATIENT_LEVEL = ("replicate", "population_size", "threshold")
-_UNIT = ("replicate", "unit")
-_UNIT_PATIENT_LEVEL = ("replicate", "unit", "threshold")
-
-_DRAWN: Mapping[str, Variable] = {
-    "gross_cost": Variable(_POPULATION, MONEY, "cost of everybody before exclusions"),
-    "excess_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ max(x − threshold, 0) over patients"),
-    "above_cost": Variable(_PATIENT_LEVEL, MONEY, "Σ x over patients who cost more than the threshold"),
-    "n_above": Variable(_PATIENT_LEVEL, "patients", "patients who cost more than the threshold"),
-    "excluded_service_cost": Variable(_POPULATION, MONEY, "cost of the rare services that are out of scope"),
-    "members": Variable((*_POPULATION, "segment"), "people", "people of the segment, where the case mix is drawn"),
-    "unit_gross_cost": Variable(_UNIT, MONEY, "cost of the unit before exclusions"),
-    "unit_excess_cost": Variable(_UNIT_PATIENT_LEVEL, MONEY, "Σ max(x − threshold, 0) over the unit's patients"),
-    "unit_above_cost": Variable(_UNIT_PATIENT_LEVEL, MONEY, "Σ x over the unit's patients above the threshold"),
-    "unit_n_above": Variable(_UNIT_PATIENT_LEVEL, "patients", "the unit's patients above the threshold"),
-    "unit_excluded_service_cost": Variable(_UNIT, MONEY, "the unit's cost of rare services that are out of scope"),
-    "unit_members": Variable((*_UNIT, "segment"), "people", "the unit's people of the segment, where drawn"),
-    "shock_factor": Variable(("replicate", "shock"), "1", "what the shock multiplies everybody's cost by"),
-    "threshold_amount": Variable(("segment", "threshold"), MONEY, "a patient's annual cost at which exclusion starts"),
-    "cut": Variable(("segment",), MONEY, "cost before shocks above which a patient is drawn one by one"),
-}
-EXPECTED = ("gross_cost", "excess_cost", "above_cost", "n_above")
-"""Variables whose exact means stand in a ledger that does not carry its whole scenario."""
-
-
-def _expected_variables() -> dict[str, Variable]:
-    """`expected_…` of the populations and `unit_expected_…` of the units."""
-    found = {}
-    for prefix, name in itertools.product(("", "unit_"), EXPECTED):
-        drawn = _DRAWN[f"{prefix}{name}"]
-        told = f"exact mean of {prefix}{name}, where observed costs are withheld"
-        found[f"{prefix}expected_{name}"] = Variable(("parameter_set", *drawn.dims[1:]), drawn.unit, told)
-    return found
-
-
-VARIABLES: Mapping[str, Variable] = {**_DRAWN, **_expected_variables()}
-"""Every variable of a ledger. Those with a dim that a scenario does not use are absent."""
-
-COORDINATES: Mapping[str, Variable] = {
-    "replicate": Variable(("replicate",), "1", "number of the synthetic population, one for each contract year"),
-    "parameter_draw": Variable(("replicate",), "1", "number of the parameter set that the replicate is drawn under"),
-    "parameter_set": Variable(("parameter_set",), "1", "number of the parameter set, 0 alone without sets"),
-    "population_size": Variable(("population_size",), "people", "people in the population, for one year"),
-    "threshold": Variable(("threshold",), MONEY, "one patient's annual cost at which exclusion starts"),
-    "percentile": Variable(("threshold",), "1", "percentile of patients' annual cost, people without cost included"),
-    "unit": Variable(("unit",), "1", "disjoint population drawn with the others"),
-    "unit_size": Variable(("unit",), "people", "people in the unit, for one year"),
-    "segment": Variable(("segment",), "1", "people with one cost distribution"),
-    "shock": Variable(("shock",), "1", "what hits everybody in a replicate at once"),
-}
-
-
-class Rule(Protocol):
-    """What an exclusion rule must tell: see `simulator.contracts.exclusion`."""
-
-    def layers(self, threshold: float) -> tuple[tuple[float, float, float], ...]:
-        """(threshold, share of the excess removed, share of the whole patient removed), a layer each."""
-        ...
-
-    def fixed_thresholds(self) -> tuple[float, ...]:
-        """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
-        ...
-
-
-# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+from ..errors import SimulatorError
+from ..files import write_somewhere, write_whole
+from ..netcdf import check_contents
+from ..terms import DRAWS_VERSION, SCHEMA_VERSION
+from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of, variables_of
 
 
 def assemble(
@@ -122,16 +41,7 @@ def assemble(
         coords={name: (COORDINATES[name].dims, np.asarray(values)) for name, values in coordinates.items()},
         attrs={"schema_version": SCHEMA_VERSION, "currency": currency, **attrs},
     )
-    for name in ledger.variables:
-        described = VARIABLES.get(str(name)) or COORDINATES[str(name)]
-        describe_variable(ledger[name], described.unit.format(currency=currency), described.sentence)
-    return ledger
-
-
-def describe_variable(variable: xr.DataArray, unit: str, sentence: str) -> None:
-    """Set the unit and the sentence afresh: arithmetic may have left those of its inputs."""
-    variable.attrs.clear()
-    variable.attrs.update(units=unit, long_name=sentence)
+    return declared(ledger, "ledger", currency=currency)
 
 
 def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -191,7 +101,7 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
     try:
         check_contents(path, mend)
         with xr.open_dataset(path, engine="h5netcdf") as opened:
-            return opened.load()
+            found = opened.load()
     except SimulatorError:
         raise
     except OSError as error:
@@ -202,24 +112,28 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
     except Exception as error:  # a damaged file lets its reader fail in any way
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
+    kind = kind_of(found)
+    if kind not in (None, "ledger"):
+        check_declared(found, str(kind), str(path), mend)
+    return found
 
 
-_ANSWERS = {
-    "surplus_difference_share": "stress --out",
-    "tornado": "sensitivity --out",
-    "p_two_sided": "luck --out",
-    "minimum_population": "size --out",
-    "provider_share": "size --members --out",
-    "payment": "settle --out",
-    "probability_error": "run --exact --out",
+VERBS = {
+    "stress": "stress --out",
+    "sensitivity": "sensitivity --out",
+    "luck": "luck --out",
+    "minimum": "size --out",
+    "viable_terms": "size --members --out",
+    "settlement": "settle --out",
+    "exact": "run --exact --out",
 }
-"""What a file holds by which it is known, and the verb that wrote it."""
+"""The verb that writes an answer of each kind."""
 
 
 def _refuse_answer(found: xr.Dataset, source: str) -> None:
     """Refuse a file without draws that another verb wrote, and say which verb that was."""
-    written = next((verb for name, verb in _ANSWERS.items() if name in found), None)
-    if written is not None and "gross_cost" not in found:
+    written = VERBS.get(kind_of(found) or "")
+    if written is not None:
         raise SimulatorError(source, None, f"is what `simulator {written}` wrote, and holds no draws", _A_RUN)
 
 
@@ -229,15 +143,12 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
     if missing:
         raise SimulatorError(source, None, f"holds no {missing[0]}", _A_RUN)
     _check_attrs(ledger, source)
-    for name, variable in ledger.variables.items():
-        known = VARIABLES.get(str(name)) or COORDINATES.get(str(name))
-        if known and (set(variable.dims) != set(known.dims) or not variable.size):
-            has = (
-                f"{name} by {', '.join(map(str, variable.dims)) or 'nothing'}" if variable.size else f"an empty {name}"
-            )
-            raise SimulatorError(source, None, f"holds {has}", _A_RUN)
-        fault = _fault(str(name), variable) if known else ""
-        if fault:
+    check_declared(ledger, "ledger", source, _A_RUN)
+    known = variables_of("ledger")
+    for name, variable in ((str(name), one) for name, one in ledger.variables.items() if name in known):
+        if not variable.size:
+            raise SimulatorError(source, None, f"holds an empty {name}", _A_RUN)
+        if fault := _fault(name, variable):
             raise SimulatorError(source, None, f"holds a {name} {fault}", _A_RUN)
     bare = [dim for dim in ledger["n_above"].dims if dim not in ledger.coords]
     if bare:
@@ -328,89 +239,9 @@ def draws_version(ledger: xr.Dataset) -> Any:
 _FIRST_DRAWS = 1
 
 
-def check_draws(ledger: xr.Dataset) -> None:
-    """Refuse what is no ledger, such as a summary of one."""
-    if not isinstance(ledger, xr.Dataset) or "gross_cost" not in ledger:
-        raise SimulatorError("ledger", None, "holds no draws", "give what `simulate` drew")
-
-
-# ── what follows without another draw ────────────────────────────────────────────────────────────
-
-
-def retained_cost(ledger: xr.Dataset, rule: Rule) -> xr.DataArray:
-    """Cost that is kept under an exclusion rule.
-
-    Parameters
-    ----------
-    ledger : xarray.Dataset
-    rule : exclusion rule
-        Swept over the ledger's thresholds, or with thresholds of its own that must be on the grid or infinite.
-
-    Returns
-    -------
-    xarray.DataArray
-        Money per year, dims of `gross_cost` and ``threshold`` (length 1 where the rule fixes its own).
-    """
-    kept, ledger = [], reaching(ledger, rule)
-    for point in sweep(ledger, rule):
-        cost = ledger["gross_cost"]
-        for threshold, excess_share, whole_share in rule.layers(point):
-            at = {"threshold": threshold}
-            if excess_share:
-                cost = cost - excess_share * ledger["excess_cost"].sel(at, drop=True)
-            if whole_share:
-                cost = cost - whole_share * ledger["above_cost"].sel(at, drop=True)
-        kept.append(cost)
-    points = ledger["threshold"].sel(threshold=sweep(ledger, rule))
-    retained = xr.concat(kept, dim=points).transpose(*ledger["gross_cost"].dims, "threshold")
-    describe_variable(retained, ledger["gross_cost"].attrs.get("units", ""), "retained cost under the exclusion rule")
-    return retained.rename("retained_cost")
-
-
-def expected_means(ledger: xr.Dataset) -> xr.Dataset | None:
-    """The exact means that a ledger keeps, under the names of what they are means of; None where it keeps none.
-
-    The dim ``parameter_set`` stands for ``replicate``: `retained_cost` of it is what a rule is expected to keep.
-    """
-    kept = {name: f"expected_{name}" for name in EXPECTED if f"expected_{name}" in ledger}
-    if not kept:
-        return None
-    return ledger[list(kept.values())].rename({long: name for name, long in kept.items()}).reset_coords(drop=True)
-
-
-def sweep(ledger: xr.Dataset, rule: Rule) -> list[float]:
-    """The points of the threshold grid at which a rule is applied.
-
-    Raises
-    ------
-    SimulatorError
-        Where a threshold of the rule's own is not on the ledger's grid.
-    """
-    check_draws(ledger)
-    grid = [float(threshold) for threshold in ledger["threshold"].values]
-    fixed = rule.fixed_thresholds()
-    for threshold in fixed:
-        if threshold not in grid and not np.isinf(threshold):
-            raise SimulatorError(
-                "threshold", threshold, f"is not on the ledger's grid ({', '.join(f'{d:g}' for d in grid)})",
-                "add it to [simulation] thresholds",
-            )  # fmt: skip
-    return list(fixed[-1:]) or grid
-
-
-def reaching(ledger: xr.Dataset, rule: Rule) -> xr.Dataset:
-    """The ledger, with "no exclusion" as a last point of its grid where a rule asks for it: nobody costs more."""
-    check_draws(ledger)
-    if not np.isinf(rule.fixed_thresholds()).any() or np.isinf(ledger["threshold"].values).any():
-        return ledger
-    fill = dict.fromkeys(map(str, ledger.data_vars), 0.0) | {"threshold_amount": np.inf}
-    grid = ("threshold", [*ledger["threshold"].values, np.inf], ledger["threshold"].attrs)
-    return ledger.reindex(threshold=grid[1], fill_value=fill).assign_coords(threshold=grid)
-
-
 def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:
     """Draws and their summary as one Dataset, as `simulator run --out` writes it."""
-    known = {key: value for key, value in summary.attrs.items() if key not in ledger.attrs}
+    known = {key: value for key, value in summary.attrs.items() if key not in (*ledger.attrs, "answer")}
     return ledger.assign(dict(summary.data_vars)).assign_attrs(known)
 
 
@@ -419,16 +250,6 @@ def draws_of(both: xr.Dataset) -> xr.Dataset:
     kept = [name for name in both.data_vars if name in VARIABLES]
     ledger = both[kept].drop_vars([name for name in both.coords if name not in COORDINATES], errors="ignore")
     return ledger.assign_attrs(both.attrs)
-
-
-def by_unit(ledger: xr.Dataset) -> xr.Dataset:
-    """The units of a ledger as a ledger of their own, with ``unit`` in the place of ``population_size``."""
-    if "unit" not in ledger.dims:
-        raise SimulatorError("ledger", None, "has no units", "add [[population.units]] to the scenario")
-    units = ledger.drop_dims("population_size")
-    return units.rename(
-        {name: str(name).removeprefix("unit_") for name in units.data_vars if str(name).startswith("unit_")}
-    )
 
 
 def fingerprint(ledger: xr.Dataset) -> str:
