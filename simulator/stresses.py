@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from .costs.families.base import Severity, scaled_figure
-from .costs.families.union import AnySeverity
+from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
 from .errors import SimulatorError, mistake, mistakes_in
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
@@ -186,17 +186,9 @@ def _with_index(severity: Raw, factor: float) -> bool:
     if family == "mixture":
         changed = [_with_index(part["severity"], factor) for part in severity["components"]]
         return any(changed)
-    if family == "gpd" and (severity.get("shape") or 0) > 0:
-        severity["shape"] /= factor
-        return True
-    last = {"burr": "d", "gb2": "q"}.get(str(family))
-    name = "alpha" if family in ("pareto", "lomax") else last
-    if last is not None and severity.get(last) is None:
-        name = "tail"
-    if name is None or severity.get(name) is None:
-        return False
-    severity[name] *= factor
-    return True
+    changed_figures = FAMILIES[str(family)].with_index(severity, factor)
+    severity.update(changed_figures)
+    return bool(changed_figures)
 
 
 def _with_index_of_sets(drawn: Raw, severity: Raw, factor: float, inside: str = "") -> None:

@@ -90,6 +90,41 @@ def test_costs_are_not_negative_and_everybody_costs_at_least_nothing(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_scaling_multiplies_every_cost_exactly_and_rounding_is_a_step_of_its_own(name):
+    severity, survival = family(name), np.linspace(0.0013, 0.9987, 97)
+    made = severity.scaled(1 / 3)
+    np.testing.assert_allclose(made.isf(survival), severity.isf(survival) / 3, rtol=1e-12)
+    assert made.tail_index == pytest.approx(severity.tail_index)
+    np.testing.assert_allclose(made.rounded(6).isf(survival), made.isf(survival), rtol=2e-5)
+    assert made.rounded(6) == made.rounded(6).rounded(6)
+    figure = FAMILIES[name].get("mean") or FAMILIES[name].get("scale")
+    if figure:
+        kept = {"mean", "scale"} & set(FAMILIES[name])
+        assert [getattr(made, one) for one in kept] == [FAMILIES[name][one] * (1 / 3) for one in kept]
+
+
+def test_a_fit_rounds_what_it_scaled():
+    law = Gamma(shape=2.0, scale=1_280.370_2)
+    assert law.scaled(1.1).scale == 1_280.370_2 * 1.1 and law.scaled(1.1).rounded(6).scale == 1_408.41
+    assert Lognormal(mu=6.0, sigma=1.0).scaled(1.1).rounded(6).mu == round(6 + math.log(1.1), 8)
+    assert Empirical(values=(1_234.567_89,)).scaled(1.1).rounded(6).values == (1_234.567_89 * 1.1,)
+
+
+def test_other_figures_are_given_by_their_paths():
+    severity = ANY.validate_python(SPLICED)
+    (path,) = [f"tail.{name}" for name in ("alpha", "shape") if name in SPLICED["tail"]]
+    made = severity.with_figures({path: 0.9 * SPLICED["tail"][path[5:]], "at": severity.at + 1.0})
+    assert made == ANY.validate_python(
+        SPLICED | {"at": severity.at + 1.0, "tail": SPLICED["tail"] | {path[5:]: 0.9 * SPLICED["tail"][path[5:]]}}
+    )
+    assert Gamma(shape=2.0, scale=10.0).with_figures({"level": 1.5}).scale == 15.0
+    with pytest.raises(LookupError, match="tail_share"):
+        Gamma(shape=2.0, scale=10.0).with_figures({"tail_share": 0.1})
+    with pytest.raises(ValidationError):
+        severity.with_figures({"at": -1.0})
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_atoms_are_where_the_survival_jumps(name):
     severity = family(name)
     costs = severity.isf(np.linspace(0.001, 0.999, 400))

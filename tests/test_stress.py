@@ -93,6 +93,12 @@ def test_the_mean_moves_as_said(change, factor):
     assert person_mean(truth_of(BOOK, [change])) == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.parametrize("change", [Leakage(share=1.0, price=0.0, stranded=0.0), MeanCost(by=1e308)])
+def test_costs_that_nobody_can_have_are_refused_in_one_sentence(change):
+    with pytest.raises(sim.SimulatorError, match=r"costs of 'well': cannot be multiplied by \S+; let the stress"):
+        truth_of(BOOK, [change])
+
+
 def test_a_segment_alone_may_cost_more():
     part = 0.3 * person_mean(make(population={"segments": [SEGMENTS[1] | {"share": 1.0}]}))
     assert person_mean(truth_of(BOOK, [MeanCost(by=0.1, segment="complex")])) == pytest.approx(

@@ -38,6 +38,15 @@ class Severity(Law, Term):
     ways: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """The sets of figures, any one of which determines the family."""
 
+    index_figures: ClassVar[tuple[str, ...]] = ()
+    """Figures to which the tail index is proportional; the first that is given tells it."""
+
+    @classmethod
+    def with_index(cls, given: Mapping[str, Any], factor: float) -> dict[str, float]:
+        """Which of the given figures change, and to what, where the tail index is multiplied by a factor."""
+        found = [name for name in cls.index_figures if given.get(name) is not None][:1]
+        return {name: given[name] * factor for name in found}
+
     def scaled(self, factor: float) -> Self:
         """The law of cost times a factor, exactly; its shape stays."""
         return self._with_amounts(lambda name, value: scaled_figure(name, value, factor))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +24,7 @@ class Pareto(WithMeanAndCv):
     alpha: Positive | None = None
     """Tail index: moments of this order and above are infinite."""
     ways = (("mean", "cv"), ("scale", "alpha"))
+    index_figures = ("alpha",)
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
         alpha = 1 + math.sqrt(1 + cv**-2)
@@ -52,6 +54,7 @@ class Lomax(WithMeanAndCv):
     alpha: Positive | None = None
     """Tail index: moments of this order and above are infinite."""
     ways = (("mean", "cv"), ("scale", "alpha"))
+    index_figures = ("alpha",)
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
         alpha = 2 * cv**2 / (cv**2 - 1)
@@ -79,6 +82,11 @@ class GeneralizedPareto(WithMeanAndCv):
     scale: Positive | None = None
     """Money per year."""
     ways = (("mean", "cv"), ("shape", "scale"))
+
+    @classmethod
+    def with_index(cls, given: Mapping[str, Any], factor: float) -> dict[str, float]:
+        shape = given.get("shape") or 0.0
+        return {"shape": shape / factor} if shape > 0 else {}
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
         shape = (1 - cv**-2) / 2
@@ -114,6 +122,7 @@ class Burr(WithMeanAndCv):
     scale: Positive | None = None
     """Money per year."""
     ways = (("mean", "cv", "tail"), ("c", "d", "scale"))
+    index_figures = ("d", "tail")
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float]:
         assert self.tail is not None
@@ -239,6 +248,7 @@ class GeneralizedBeta2(WithMeanAndCv):
     scale: Positive | None = None
     """Money per year."""
     ways = (("mean", "cv", "tail", "p"), ("a", "p", "q", "scale"))
+    index_figures = ("q", "tail")
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float, float]:
         assert self.p is not None and self.tail is not None
