@@ -166,7 +166,7 @@ def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable
 
 
 def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> None:
-    """Refuse what a file holds in another form than the program writes.
+    """Refuse what a file holds in another form than the program writes; say the basis where version 0.1 left it out.
 
     Raises
     ------
@@ -174,6 +174,7 @@ def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> Non
         For an unknown variable, and other dims or another unit.
     """
     beside = variables_of("summary") if kind == "ledger" else {}
+    basis = "exact" if answer.attrs.get("method") == "exact" else "drawn"
     for name, variable in _declarations(answer, kind):
         found = answer[name]
         known = variable or beside.get(name) or (beside[stem].error() if (stem := name[:-3]) in beside else None)
@@ -185,6 +186,7 @@ def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> Non
         unit = _unit_of(known, answer)
         if unit is not None and found.attrs.get("units", unit) not in (unit, *(("1",) if name == "threshold" else ())):
             raise SimulatorError(source, None, f"holds {name} in {found.attrs['units']}, not in {unit}", mend)
+        found.attrs.setdefault("basis", known.basis.format(basis=basis))
 
 
 def _unit_of(variable: Variable, answer: xr.Dataset) -> str | None:
