@@ -74,7 +74,7 @@ KINDS = tuple(_DECLARED)
 _KNOWN_BY = {
     "gross_cost": "ledger", "surplus_difference_share": "stress", "tornado": "sensitivity", "p_two_sided": "luck",
     "systematic_alone": "minimum", "provider_share": "viable_terms", "payment": "settlement",
-    "probability_error": "exact",
+    "probability_error": "exact", "fitted_p_above": "fitted_curves",
 }  # fmt: skip
 """A variable by which an answer is known that does not say its kind, as those of version 0.1 do not."""
 
