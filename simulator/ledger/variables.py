@@ -74,7 +74,7 @@ KINDS = tuple(_DECLARED)
 _KNOWN_BY = {
     "gross_cost": "ledger", "surplus_difference_share": "stress", "tornado": "sensitivity", "p_two_sided": "luck",
     "systematic_alone": "minimum", "provider_share": "viable_terms", "payment": "settlement",
-    "probability_error": "exact",
+    "probability_error": "exact", "fitted_p_above": "fitted_curves",
 }  # fmt: skip
 """A variable by which an answer is known that does not say its kind, as those of version 0.1 do not."""
 
@@ -152,8 +152,9 @@ def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable
 
 
 def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> None:
-    """Refuse what a file holds in another form than the program writes."""
+    """Refuse what a file holds in another form than the program writes; say the basis where version 0.1 left it out."""
     beside = variables_of("summary") if kind == "ledger" else {}
+    basis = "exact" if answer.attrs.get("method") == "exact" else "drawn"
     for name, variable in _declarations(answer, kind):
         found = answer[name]
         known = variable or beside.get(name) or (beside[stem].error() if (stem := name[:-3]) in beside else None)
@@ -165,6 +166,7 @@ def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> Non
         unit = _unit_of(known, answer)
         if unit is not None and found.attrs.get("units", unit) not in (unit, *(("1",) if name == "threshold" else ())):
             raise SimulatorError(source, None, f"holds {name} in {found.attrs['units']}, not in {unit}", mend)
+        found.attrs.setdefault("basis", known.basis.format(basis=basis))
 
 
 def _unit_of(variable: Variable, answer: xr.Dataset) -> str | None:

@@ -15,7 +15,7 @@ from ..contracts.context import Array
 from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..errors import SimulatorError
-from ..ledger import declared, sweep
+from ..ledger import check_draws, declared, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
 from .populations import Populations, excludes_nobody
@@ -56,6 +56,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     """
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     _check_names(chosen)
+    check_draws(ledger)
     _expect(ledger, chosen)
     table = _Table(ledger, chosen)
     whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
