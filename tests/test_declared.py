@@ -15,9 +15,11 @@ from conftest import SHOCKS, UNITS, make
 import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
-from simulator.ledger import COORDINATES, VARIABLES, declared, read_dataset
+from simulator.analysis.size.viable import viable_terms
+from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
 from simulator.ledger.variables import KINDS, variables_of
 from simulator.present.tidy import tidy
+from simulator.runs import extend
 from simulator.stresses import Inflation, MeanCost, Range, Stress
 
 SIZES = {"replicates": 60, "population_sizes": [300, 900], "thresholds": [5_000.0, math.inf]}
@@ -48,10 +50,10 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
     return {
         "simulate": lambda: ledger,
         "simulate units": lambda: units,
-        "extend": lambda: sim.extend(ledger, SCENARIO, progress=False),
+        "extend": lambda: extend(ledger, SCENARIO, progress=False),
         "merge": lambda: sim.merge([ledger]),
         "summarise": lambda: summary,
-        "summarise units": lambda: sim.summarise(sim.by_unit(units)),
+        "summarise units": lambda: sim.summarise(by_unit(units)),
         "exact": lambda: sim.exact(SCENARIO),
         "exact_curve": lambda: sim.exact_curve(SCENARIO, sizes=(300, 900)),
         "fan": lambda: sim.fan(ledger),
@@ -61,12 +63,12 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "minimum_population drawn": lambda: sim.minimum_population(SCENARIO, **over, **cv),
         "minimum_by_target": lambda: sim.minimum_by_target(summary),
         "minimum_on_grid": lambda: minimum_on_grid(sim.exact(SCENARIO), "cv", 0.2),
-        "viable_terms": lambda: sim.viable_terms(SCENARIO, 900),
+        "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
         "variance_by_source": lambda: sim.variance_by_source(SCENARIO),
         "settle": lambda: outcome,
-        "settle units": lambda: sim.settle(sim.by_unit(units), half.model_copy(update={"exclusion": sim.Cap(at=5e3)})),
+        "settle units": lambda: sim.settle(by_unit(units), half.model_copy(update={"exclusion": sim.Cap(at=5e3)})),
         "compare": lambda: sim.compare(outcome),
         "compare exact": lambda: with_exact(sim.compare(outcome)),
         "payoff": lambda: sim.payoff(half, scenario=SCENARIO),

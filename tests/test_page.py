@@ -10,6 +10,7 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
+from simulator.analysis.size.viable import viable_terms
 from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money
 from simulator.present.tables import Code, Page, Table
 from simulator.terms import Term
@@ -150,7 +151,7 @@ def test_every_other_answer_has_its_page() -> None:
     told = {
         "carries": sim.compare(outcome),
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
-        "need a margin of": sim.viable_terms(scenario, 5_000),
+        "need a margin of": viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
         "cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
         "exceeded in 5% of years": sim.beside_published(scenario),
