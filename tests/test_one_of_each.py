@@ -140,8 +140,8 @@ assert abs(sim.describe(scenario)["mean"] / 720 - 1) < 1e-6
 ledger = sim.simulate(scenario, progress=False)
 summary = sim.summarise(ledger)
 assert {"p_loss_of_all", "p_loss_of_all_se"} <= set(summary) and summary["p_loss_of_all"].attrs["units"] == "1"
-whole = sim.settle(ledger, sim.Design(name="w", exclusion=sim.Cap(at=5_000.0)))["surplus"]
-half = sim.settle(ledger, scenario.designs[0])["surplus"]
+whole = sim.settle(ledger, sim.Design(name="w", exclusion=sim.Cap(at=5_000.0)))["surplus"].isel(design=0, drop=True)
+half = sim.settle(ledger, scenario.designs[0])["surplus"].isel(design=0, drop=True)
 assert abs(float((half / whole).sel(party="provider").mean()) - 0.5) < 1e-9
 sim.plots.chance_by_size(summary)
 assert PICTURES["chance-by-size"].question == "How likely is an overspend?"
