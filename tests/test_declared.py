@@ -86,7 +86,7 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
 
 
 NO_DATASET = """
-Banded Cap CarveOut Coinsure Design Scenario SimulatorError by_unit calibrate describe fit load load_designs
+Banded Cap CarveOut Coinsure Design PerHead Scenario SimulatorError by_unit calibrate describe fit load load_designs
 load_minimum_rate load_stresses model_population open_ledger plots retained_cost save settle_actuals table
 viable_threshold
 """
