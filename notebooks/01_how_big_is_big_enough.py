@@ -95,8 +95,8 @@ ax = sim.plots.risk_split(sim.variance_by_source(shocked), threshold=50_000.0)
 #
 # * With a cap of £50,000 on one patient's annual cost, slightly fewer than 20,000 people are enough for this target;
 #   without a cap, about twice as many.
-# * At 100,000 people luck alone hardly ever causes such an overspend. The shock still does, in three years in a hundred,
-#   and at 540,000 people in two: no size removes it.
+# * At 100,000 people luck alone hardly ever causes such an overspend. The shock still does, in three years in a
+#   hundred, and at 540,000 people in two: no size removes it.
 # * So for a large population the shock matters most. Its size is an assumption here: settle it first.
 # * Do not quote figures without a cap to the last thousand. Published figures fix the concentration of cost, not the
 #   far tail: run `east_sussex_light.toml` and `east_sussex_heavy.toml` too.

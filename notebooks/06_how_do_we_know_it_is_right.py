@@ -102,8 +102,8 @@ print(f"largest distance of the two distribution functions {comparison.statistic
 # ## East Sussex, cell by cell
 #
 # Every run compares its means, standard deviations and counts with exact ones, and says how many standard errors it is
-# off. With so many cells some are two off; one beyond the alarm would be a fault. Here we do the same for quantiles, the
-# mean of the worst years and overspend probabilities, with a common shock of 1.5%.
+# off. With so many cells some are two off; one beyond the alarm would be a fault. Here we do the same for quantiles,
+# the mean of the worst years and overspend probabilities, with a common shock of 1.5%.
 
 # %%
 county = sim.load(configs / "east_sussex_shock.toml").model_dump()
@@ -162,9 +162,9 @@ sim.table(sim.beside_published(scenario))
 #
 # ## The settlement of real years
 #
-# The public results of 2018 show what 548 accountable care organisations spent and earned. The terms that scenario files
-# use, with the figures that were known then, give the published payment for all of them. That file is too large for a
-# notebook; the test `tests/test_actuals.py` shows it.
+# The public results of 2018 show what 548 accountable care organisations spent and earned. The terms that scenario
+# files use, with the figures that were known then, give the published payment for all of them. That file is too large
+# for a notebook; the test `tests/test_actuals.py` shows it.
 #
 # ## What to conclude, and what not
 #
