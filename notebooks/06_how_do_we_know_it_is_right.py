@@ -13,9 +13,9 @@
 # %% [markdown]
 # # How do we know it is right?
 #
-# A simulator that is wrong looks like one that is right. So every figure here stands on three legs: an exact engine
-# that draws nothing, a slow program that shares no code with the fast one, and published figures. This notebook
-# walks through all three, and through a check that must fail.
+# A wrong simulator looks like a right one. So every figure here has three independent checks: an exact engine that
+# simulates nothing, a slow program that shares no code with the fast one, and published figures. This notebook goes
+# through all three, and through a check that must fail.
 
 # %%
 import math
@@ -33,7 +33,7 @@ configs = next(folder for folder in (Path("configs"), Path("../configs")) if fol
 # ## A closed form
 #
 # One lognormal, 15% of people without cost, 100,000 people, one patient's cost capped at £50,000. The mean and the
-# standard deviation of min(X, d) are textbook formulae, and the sum of independent people needs no more.
+# standard deviation of min(X, d) are textbook formulas, and the sum of independent people needs nothing else.
 
 # %%
 mu, sigma, p_user, n, cap = 6.5, 1.6, 0.85, 100_000, 50_000.0
@@ -73,7 +73,7 @@ pd.DataFrame(
     {
         "by hand, £": [mean, sd],
         "exact engine, £": [float(exact["mean_cost"]), float(exact["sd_cost"])],
-        "drawn, £": [float(drawn["mean_cost"]), float(drawn["sd_cost"])],
+        "simulated, £": [float(drawn["mean_cost"]), float(drawn["sd_cost"])],
         "± one standard error": [float(drawn["mean_cost_se"]), float(drawn["sd_cost_se"])],
     },
     index=["mean", "sd"],
@@ -82,8 +82,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## A slow program
 #
-# The engine splits people into common and large claims, draws the first from tables, and adds in whole numbers.
-# Here is the same population in plain NumPy, patient by patient, with another generator. If the splitting were
+# The engine splits claims into ordinary and large ones, draws the ordinary ones from tables, and adds whole numbers.
+# Here is the same population in plain NumPy, patient by patient, with another random generator. If the splitting were
 # wrong, the two would not agree.
 
 # %%
@@ -101,9 +101,9 @@ print(f"largest distance of the two distribution functions {comparison.statistic
 # %% [markdown]
 # ## East Sussex, cell by cell
 #
-# Every run compares its means, standard deviations and counts with exact ones, and says how many standard errors it
-# is off. With so many cells some are two off; one beyond the alarm would be a fault. Here the same is done besides
-# for quantiles, the mean of the worst years and overspend probabilities, with a common shock of 1.5%.
+# Every run compares its means, standard deviations and counts with exact ones, and says how many standard errors it is
+# off. With so many cells some are two off; one beyond the alarm would be a fault. Here we do the same for quantiles,
+# the mean of the worst years and overspend probabilities, with a common shock of 1.5%.
 
 # %%
 county = sim.load(configs / "east_sussex_shock.toml").model_dump()
@@ -127,11 +127,10 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# The mean of the worst 1% of years rests on a hundred of them, and so does its error: there a score may stray
-# further than a normal one would. All cells of a size and threshold share their years, so their scores lean the
-# same way.
+# The mean of the worst 1% of years comes from only a hundred years, and so does its error, so its score can be larger
+# than a normal one. All cells of a size and threshold share their years, so their scores tend to have the same sign.
 #
-# And a check that cannot fail shows nothing. Claim that costs are 1% higher than they are, and look again:
+# And a check that cannot fail proves nothing. Claim that costs are 1% higher than they are, and look again:
 
 # %%
 wrong = (summary["mean_cost"] - 1.01 * exact["mean_cost"]) / summary["mean_cost_se"]
@@ -140,8 +139,8 @@ print(f"largest |z| of the wrong claim: {float(np.abs(wrong).max()):.0f}")
 # %% [markdown]
 # ## Published figures
 #
-# The Medicare programme pays savings only beyond a minimum rate that falls with size. Its printed table comes out
-# of one person's coefficient of variation and the score of a one-sided test: a model of luck, as here.
+# The Medicare programme pays for savings only beyond a minimum rate that falls with size. Its published table follows
+# from one person's coefficient of variation and a one-sided test: a model of luck, as here.
 
 # %%
 rule = sim.load_minimum_rate(configs / "published" / "mssp_msr.toml")
@@ -150,27 +149,26 @@ printed["from the rule"] = rule.rate(printed.index.to_numpy())
 printed.map("{:.2%}".format).T
 
 # %% [markdown]
-# What does the literature say of size, and what do we say of the same sizes? Each line: the margin that is exceeded
-# in one year of twenty, by luck alone and with the assumed shock, exact.
+# What does the literature say about size, and what do we find for the same sizes? Each line gives the margin that is
+# exceeded one year in twenty, by luck alone and with the assumed shock, calculated without simulation.
 
 # %%
 sim.table(sim.beside_published(scenario))
 
 # %% [markdown]
-# The differences have reasons. Bachmann and Bevan looked at rare costly referrals alone, which all other care
-# dilutes here. Pooling three years of the same 10,000 people is worth less than 30,000 people, since the costly of
-# one year tend to be costly in the next. And from Jones' 100,000 heads on it is not luck that decides, but what
-# hits everybody.
+# The differences have reasons. Bachmann and Bevan looked only at rare costly referrals, which all other care dilutes
+# here. Pooling three years of the same 10,000 people is worth less than 30,000 people, because costly patients tend to
+# stay costly. And above Jones' 100,000 people it is not luck that matters, but system-wide shocks.
 #
 # ## The settlement of real years
 #
-# The public results of 2018 tell for 548 accountable care organisations what they spent and what they earned. The
-# same terms that scenario files use, with the figures that were known then, give the published payment for all of
-# them. That file is too large for a notebook; the test `tests/test_actuals.py` shows it.
+# The public results of 2018 show what 548 accountable care organisations spent and earned. The terms that scenario
+# files use, with the figures that were known then, give the published payment for all of them. That file is too large
+# for a notebook; the test `tests/test_actuals.py` shows it.
 #
 # ## What to conclude, and what not
 #
-# * The arithmetic is right: closed forms, an independent program and the exact engine agree, within errors that would
-#   show a fault of a tenth of a per cent in a mean, and of a few per cent in a standard deviation.
+# * The arithmetic is right: closed forms, an independent program and the exact engine agree, closely enough to show an
+#   error of a tenth of a per cent in a mean, and of a few per cent in a standard deviation.
 # * That says nothing about the inputs. Whether East Sussex costs what the file says is a question of sources: read
 #   the comments in the file, and the word *assumed*.

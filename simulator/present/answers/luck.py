@@ -59,4 +59,4 @@ def _sentence(cell: xr.Dataset, risk: str, name: RuleName) -> str:
     )
 
 
-KIND = Kind(page, over=("threshold", "risk"))
+KIND = Kind(page, over=("risk", "threshold"))

@@ -9,6 +9,7 @@ import xarray as xr
 from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
+from ..tidy import dataset_json
 from .kind import Kind
 from .shared import RuleName, each, ends, not_asked, rule_head, rule_names, to_three, with_origin
 
@@ -93,4 +94,6 @@ def _size(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
     return Figure(number, text, unit="people")
 
 
-KIND = Kind(page, over=("threshold",))
+KIND = Kind(
+    page, json=lambda answer: dataset_json(answer, [dim for dim in ("threshold", "design") if dim in answer.dims])
+)
