@@ -10,7 +10,12 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option("--statistic", default="p_overspend", show_default=True, help="p_overspend, cv or mean_overspend.")
+@click.option(
+    "--statistic",
+    default="p_overspend",
+    show_default=True,
+    help="What is to be explained, such as p_overspend or cv; a wrong name lists all.",
+)
 @click.option("--members", type=Whole(min=1), help="People; the scenario's largest population by default.")
 @click.option(
     "--threshold", type=Amount(is_threshold=True), help="A point of the scenario's grid; the last by default."

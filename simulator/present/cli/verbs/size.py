@@ -11,7 +11,10 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
 @click.command(cls=Verb)
 @click.argument("scenario")
 @click.option(
-    "--statistic", default="p_overspend", show_default=True, help="p_overspend, p_loss, tvar, expected_overspend or cv."
+    "--statistic",
+    default="p_overspend",
+    show_default=True,
+    help="What is to be small, such as p_overspend, cv or tvar; a wrong name lists all.",
 )
 @click.option("--margin", type=Fraction(), help="Tolerance of p_overspend; 0.03 by default.")
 @click.option("--level", type=Fraction(), help="Level of tvar, such as 0.95.")
