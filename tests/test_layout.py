@@ -43,10 +43,7 @@ UPWARD = {
 
 def test_imports_go_down_the_floors_only():
     assert set(climbing(imports_of(ROOT))) == set(UPWARD)
-<<<<<<< HEAD
-=======
     assert not climbing(set(imports_of(ROOT, everywhere=False)))
->>>>>>> stat
 
 
 def test_terms_know_no_more_than_terms_and_cost_models():
