@@ -1,16 +1,19 @@
 """One clear error: what is wrong, with its place, its bound and its mend; every mistake of an input in one go.
 
-A leaf of the package: imports nothing of it.
+Near the ground of the package: imports how numbers are written, and nothing else of it.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from .numerals import NumeralError, number
 
 
 class SimulatorError(ValueError):
@@ -142,12 +145,12 @@ def _line_errors(error: ValidationError) -> list[InitErrorDetails]:
 # ── pydantic's findings as our sentences ─────────────────────────────────────────────────────────
 
 _BOUNDS = {
-    "greater_than": ("must be above {gt}", "give a number above {gt}"),
-    "greater_than_equal": ("must be at least {ge}", "give a number of at least {ge}"),
-    "less_than": ("must be below {lt}", "give a number below {lt}"),
-    "less_than_equal": ("must be at most {le}", "give a number of at most {le}"),
+    "greater_than": ("must be above {gt}", "give a larger number"),
+    "greater_than_equal": ("must be at least {ge}", "give a larger number"),
+    "less_than": ("must be below {lt}", "give a smaller number"),
+    "less_than_equal": ("must be at most {le}", "give a smaller number"),
     "finite_number": ("is not a finite number", "give an ordinary number"),
-    "float_type": ("is not a number", "write it without quotes"),
+    "float_type": ("is not a number", "give a number without quotes"),
     "int_type": ("is not a whole number", "write a whole number without quotes or decimals"),
     "int_from_float": ("is not a whole number", "write it without decimals"),
     "string_type": ("is not text", "put it in quotes"),
@@ -212,8 +215,32 @@ def _mistake_from(line: Any, raw: object, source: str, known: Sequence[str]) -> 
         return SimulatorError(path, value, "is too large", "give a number of a sensible size")
     if kind in _BOUNDS:
         bound, mend = _BOUNDS[kind]
-        return SimulatorError(path, value, bound.format_map(context), mend.format_map(context))
+        told = {name: f"{part:,.12g}" if isinstance(part, float) else part for name, part in context.items()}
+        near = _near(value, context.get("expected_tags"))
+        mend = _as_a_number(kind, value, context) or near or mend.format_map(told)
+        return SimulatorError(path, value, bound.format_map(told), mend)
     return SimulatorError(path, value, line["msg"][:1].lower() + line["msg"][1:])
+
+
+def _as_a_number(kind: str, value: object, context: Mapping[str, Any]) -> str:
+    """How a number that was written as people do is written in a file; empty where it is none."""
+    if kind in ("less_than", "less_than_equal") and isinstance(value, int | float):
+        most = context.get("lt", context.get("le"))
+        return f"write {value:g}% as {value / 100:g}" if most == 1 and 2 <= value <= 100 else ""
+    if kind not in ("float_type", "int_type") or not isinstance(value, str):
+        return ""
+    try:
+        meant = number(value, money=True, fraction=True)
+    except NumeralError:
+        return ""
+    return f"write {meant:.12g}, without quotes, commas or signs" if math.isfinite(meant) else ""
+
+
+def _near(value: object, known: str | None) -> str:
+    """A kind that was probably meant, among those that there are."""
+    names = [name.strip(" '") for name in known.split(",")] if known and value else []
+    close = difflib.get_close_matches(str(value), names, n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def _key_path(loc: Sequence[str | int], raw: object, kind: str) -> str:
@@ -222,9 +249,16 @@ def _key_path(loc: Sequence[str | int], raw: object, kind: str) -> str:
     for position, step in enumerate(loc):
         keys = {str(key): key for key in here} if isinstance(here, dict) else {}
         if isinstance(step, int):
-            text += f"[{step}]" if isinstance(here, list | tuple) else ""
+            listed = isinstance(here, list | tuple)
             here = here[step] if isinstance(here, list | tuple) and step < len(here) else None
+            text += f"[{_called(here) or step}]" if listed else ""
         elif step in keys or (kind == "missing" and position == len(loc) - 1):
             text += f".{step}" if text else step
             here = here[keys[step]] if isinstance(here, dict) and step in keys else None
     return text
+
+
+def _called(item: object) -> str:
+    """The name that an item of a list has, by which its path says which it is."""
+    name = item.get("name") if isinstance(item, dict) else None
+    return _shorten(name, 40).strip("'\"") if isinstance(name, str) and name.isprintable() else ""

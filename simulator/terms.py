@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from .errors import SimulatorError, mistake
+from .numerals import NumeralError, number
 
 SCHEMA_VERSION = 1
 """Version of scenario files, model files and ledgers that this package writes and reads."""
@@ -75,10 +77,25 @@ def _unreadable(source: Path, error: Exception) -> tuple[str, str]:
             return "is a netCDF file that a verb wrote, not a scenario", "name the scenario's .toml file"
         return "is not UTF-8 text", "save it as UTF-8"
     if isinstance(error, tomllib.TOMLDecodeError):
-        return f"is not valid TOML: {error}", "mend that line"
+        return _of_toml(source, str(error))
     if isinstance(error, RecursionError):
         return "is nested too deeply", "take brackets out"
     return f"cannot be read ({error})", "shorten it"  # a number of thousands of digits, or a name that no file can have
+
+
+def _of_toml(source: Path, found: str) -> tuple[str, str]:
+    """What is wrong with a line of TOML: most often a number that is written as people do."""
+    place = re.search(r"line (\d+)", found)
+    lines = source.read_text(encoding="utf-8-sig").splitlines()
+    line = lines[int(place[1]) - 1].strip() if place and int(place[1]) <= len(lines) else ""
+    given = re.fullmatch(r"[\w.\"'-]+\s*=\s*([^\"'\[{#]+?)\s*(#.*)?", line)
+    try:
+        meant = number(given[1], money=True, fraction=True) if given else None
+    except NumeralError:
+        meant = None
+    if meant is not None and meant.is_finite():
+        return f"is not valid TOML in line {place[1] if place else ''}: {line}", f"write {meant:.12g}"
+    return f"is not valid TOML: {found}", f"correct line {place[1]}" if place else "correct it"
 
 
 def _is_netcdf(source: Path) -> bool:
@@ -90,7 +107,9 @@ def _is_netcdf(source: Path) -> bool:
 
 
 def _infinity_from_text(value: object) -> object:
-    return math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity"} else value
+    return (
+        math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity", "none"} else value
+    )
 
 
 def _infinity_to_text(value: float) -> float | str:

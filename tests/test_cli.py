@@ -128,7 +128,7 @@ def replaced(old: str, new: str) -> str:
 
 
 BAD = {
-    "misspelt key": (replaced("p_user", "p_usr"), "population.segments[0].p_usr", "p_user"),
+    "misspelt key": (replaced("p_user", "p_usr"), "population.segments[all].p_usr", "p_user"),
     "shares": (replaced("share = 1.0", "share = 0.9"), "population.segments", "add up to 0.9"),
     "negative mean": (replaced("mean = 1_000.0", "mean = -1.0"), "severity.mean", "above 0"),
     "cv of zero": (replaced("cv = 2.0", "cv = 0.0"), "severity.cv", "above 0"),

@@ -31,12 +31,12 @@ def told(**design):
     [
         (
             {"terms": [{"kind": "cap_and_collar", "cap": 0.01, "collar": 0.02}]},
-            "designs[0].terms[0]: collar 0.02 lies above cap 0.01",
+            "designs[x].terms[0]: collar 0.02 lies above cap 0.01",
         ),
-        ({"terms": [{"kind": "minimum_rate", "rate": -0.01}]}, "designs[0].terms[0].rate: -0.01 must be at least 0"),
+        ({"terms": [{"kind": "minimum_rate", "rate": -0.01}]}, "designs[x].terms[0].rate: -0.01 must be at least 0"),
         (
             {"budget": [{"kind": "per_head"}, {"kind": "per_head"}]},
-            "designs[0].budget: is given 2 times; a design has one budget",
+            "designs[x].budget: is given 2 times; a design has one budget",
         ),
         (
             {"parties": [{"name": "a", "funds": 1.0, "delivers": 0.5, "gain_share": 1.0}]},
@@ -53,9 +53,9 @@ def told(**design):
         ({"parties": [*PARTIES, PARTIES[1] | {"delivers": 0.0}]}, "more than one 'provider'"),
         (
             {"transfers": [POOL]},
-            "designs[0].transfers[0]: needs party 'pool', which is not among the parties (payer, provider)",
+            "designs[x].transfers[0]: needs party 'pool', which is not among the parties (payer, provider)",
         ),
-        ({"protection": {"payer": "reinsurer"}}, "designs[0].protection: needs party 'reinsurer'"),
+        ({"protection": {"payer": "reinsurer"}}, "designs[x].protection: needs party 'reinsurer'"),
         ({"terms": [{"kind": "quality_gate"}]}, "(quality_gate) follows quality, which the design does not give"),
         (
             {"terms": [{"kind": "loss_limit", "of_revenue": 0.08}]},
@@ -76,7 +76,7 @@ def told(**design):
         ),
         (
             {"terms": [{"kind": "full_risk"}, {"kind": "no_risk"}]},
-            "designs[0].terms: hold both full_risk and no_risk; keep one of them",
+            "designs[x].terms: hold both full_risk and no_risk; keep one of them",
         ),
         (
             {"terms": [{"kind": "minimum_rate", "rate": 0.02, "loss_rate": 0.01, "sides": "gains"}]},
@@ -90,13 +90,13 @@ def told(**design):
             "(follow_patients) moves patients of 'newcomer', which delivers nothing",
         ),
         ({"terms": [{"kind": "sharre"}]}, "'sharre' is not a known kind"),
-        ({"terms": [{"kind": "share", "gain": 0.5}]}, "designs[0].terms[0].loss: is missing"),
-        ({"terms": [{"kind": "share", "gain": 50, "loss": 0.5}]}, "designs[0].terms[0].gain: 50 must be at most 1"),
+        ({"terms": [{"kind": "share", "gain": 0.5}]}, "designs[x].terms[0].loss: is missing"),
+        ({"terms": [{"kind": "share", "gain": 50, "loss": 0.5}]}, "designs[x].terms[0].gain: 50 must be at most 1"),
         (
             {"budget": {"kind": "per_head", "amount": 100.0, "amounts": {"a": 1.0}}},
-            "designs[0].budget.amounts: is not a key",
+            "designs[x].budget.amounts: is not a key",
         ),
-        ({"year": 0}, "designs[0].year: 0 must be at least 1"),
+        ({"year": 0}, "designs[x].year: 0 must be at least 1"),
         (
             {"transfers": [{"kind": "fixed_transfer", "payer": "payer", "receiver": "payer"}]},
             "pays 'payer' from its own money",
@@ -106,7 +106,7 @@ def told(**design):
 def test_one_sentence_for_each_contradiction(design, sentence):
     lines = told(**design)
     assert len(lines) == 1
-    assert lines[0].startswith("file.toml: designs[0]")
+    assert lines[0].startswith("file.toml: designs[x]")
     assert sentence in lines[0]
 
 

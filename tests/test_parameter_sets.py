@@ -205,7 +205,7 @@ def test_without_sets_nothing_of_a_scenario_changes() -> None:
         (
             WITH_SETS,
             MODEL.replace("p_user = 0.75", "p_user = 1.9"),
-            "population.model: model.toml: segments[0].p_user: 1.9 must be at most 1.0; give a number of at most 1.0",
+            "population.model: model.toml: segments[well].p_user: 1.9 must be at most 1; give a smaller number",
         ),
         (
             WITH_SETS,
