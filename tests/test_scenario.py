@@ -53,7 +53,12 @@ BAD = {
     "share of no one": (segment(share=0.0), "population.segments[all].share", "0.0 must be above 0", "larger"),
     "share in quotes": (segment(share="1"), "population.segments[all].share", "'1' is not a number", "quotes"),
     "share as a truth": (segment(share=True), "population.segments[all].share", "True is not a number", "quotes"),
-    "p_user above 1": (segment(p_user=80.0), "population.segments[all].p_user", "80.0 must be at most 1", "write 80% as 0.8"),
+    "p_user above 1": (
+        segment(p_user=80.0),
+        "population.segments[all].p_user",
+        "80.0 must be at most 1",
+        "write 80% as 0.8",
+    ),
     "negative mean": (
         severity(family="lognormal", mean=-520.0, cv=1.0),
         "population.segments[all].severity.mean",
