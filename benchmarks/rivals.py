@@ -67,7 +67,7 @@ def bounds(folder: Path) -> dict[str, Callable[[np.ndarray, int], int]]:
     if command is None:
         return {}
     for flags in (FLAGS, tuple(flag for flag in FLAGS if "prefer" not in flag)):
-        if subprocess.run([command, *flags, "-o", library, BOUND], capture_output=True).returncode == 0:
+        if subprocess.run([command, *flags, "-o", library, BOUND], capture_output=True, check=False).returncode == 0:
             return _functions(ctypes.CDLL(str(library)))
     return {}
 

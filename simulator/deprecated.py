@@ -95,14 +95,15 @@ def renewed(raw: Any, at: str = "") -> Any:
     found = {}
     for key, value in raw.items():
         path = f"{at}.{key}".strip(".")
-        told = f"{path} = {value}"
+        told, name = f"{path} = {value}", key
         if path in CONFIG and CONFIG[path] not in raw:
             warn(f"the key {path} stops working in {GONE_IN}: write {CONFIG[path]}", 3, SimulatorWarning)
-            key = CONFIG[path]
+            name = CONFIG[path]
+        renewed_value = renewed(value, path)
         if isinstance(value, str) and told in CONFIG:
             warn(f'"{value}" at {path} stops working in {GONE_IN}: write "{CONFIG[told]}"', 3, SimulatorWarning)
-            value = CONFIG[told]
-        found[key] = renewed(value, path)
+            renewed_value = CONFIG[told]
+        found[name] = renewed_value
     return found
 
 

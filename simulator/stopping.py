@@ -15,7 +15,7 @@ def heed_termination() -> None:
 
 
 def _stop(_number: int, _frame: Any) -> None:
-    global _code
+    global _code  # noqa: PLW0603 - a signal finds nothing else
     _code = _BY_SIGNAL
     raise KeyboardInterrupt
 

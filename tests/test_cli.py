@@ -142,7 +142,7 @@ BAD = {
         "infinite variance",
         "finite",
     ),
-    "no segments": (GOOD.split("[[population")[0] + "segments = []\n", "population.segments", "short"),
+    "no segments": (GOOD.split("[[population", maxsplit=1)[0] + "segments = []\n", "population.segments", "short"),
     "negative seed": (replaced("seed = 4", "seed = -4"), "simulation.seed", "at least 0"),
     "not TOML": (GOOD + "this is not = = toml", "small.toml", "not valid TOML"),
     "too large": (replaced("replicates = 200", "replicates = 900_000_000_000"), "simulation.replicates", "memory"),

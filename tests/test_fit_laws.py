@@ -111,7 +111,8 @@ GENERAL = {
 def twelve(name: str) -> list[Body]:
     """Fits to 12 samples."""
     law = GENERAL[name][0]
-    return [fit_body(name.split()[0], rows(law, 4_000, seed + 70), at=float(law.isf(0.03))) for seed in range(12)]
+    family, at = name.split(maxsplit=1)[0], float(law.isf(0.03))
+    return [fit_body(family, rows(law, 4_000, seed + 70), at=at) for seed in range(12)]
 
 
 def missed(name: str, shift: float = 0.0) -> float:

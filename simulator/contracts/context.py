@@ -19,7 +19,7 @@ def number_or(number: Any, other: Any) -> WrapValidator:
     """Validate a plain number as `number` and anything else as `other`, so that a mistake is told once."""
     as_number, as_other = TypeAdapter(number), TypeAdapter(other)
 
-    def validate(value: Any, handler: Any) -> Any:
+    def validate(value: Any, _: Any) -> Any:
         plain = isinstance(value, int | float | str) or value is None
         return (as_number if plain else as_other).validate_python(value)
 
@@ -37,7 +37,7 @@ CalendarYear = Annotated[int, Field(ge=FIRST_CALENDAR_YEAR, le=9_999)]
 _FractionsFrom = Annotated[dict[CalendarYear, Fraction], Field(min_length=1)]
 
 
-def _by_form(value: Any, handler: Any) -> Any:
+def _by_form(value: Any, _: Any) -> Any:
     return _BY_FORM[isinstance(value, Mapping)].validate_python(value)
 
 

@@ -79,7 +79,8 @@ class Table:
 
     def _cell_html(self, column: int, cell: Cell) -> str:
         kind = "th scope='row'" if column < self.labels else "td"
-        return f"<{kind} style='{_side(column, self.labels)}'>{escape(shown(cell).strip())}</{kind.split()[0]}>"
+        name, text = kind.split(maxsplit=1)[0], escape(shown(cell).strip())
+        return f"<{kind} style='{_side(column, self.labels)}'>{text}</{name}>"
 
     def apart(self) -> Table:
         """The table with a column each for figures, their standard errors and the ends of their intervals."""

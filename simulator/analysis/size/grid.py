@@ -75,7 +75,7 @@ def _drawn(
 def _exactly(sizes: Array, values: Array, at_most: float, scale: Scale) -> tuple[float, float, float]:
     """Where an exact curve meets the target, and the two sizes between which it does."""
     least = crossing(sizes, values, at_most, scale, _FINEST)
-    if least == 0 or least == np.inf:
+    if least in {0, np.inf}:
         return least, least, least
     above = int(np.searchsorted(sizes, least))
     return least, float(sizes[max(above - 1, 0)]), float(sizes[above])

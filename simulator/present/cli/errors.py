@@ -217,7 +217,7 @@ class Verbs(_Speaking, click.Group):
 
 
 def _warned(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    message: Warning | str, category: type[Warning], _file: str, _line: int, _to: Any = None, _text: Any = None
 ) -> None:
     if issubclass(category, SimulatorWarning):
         click.echo(f"simulator: {message}", err=True)

@@ -60,7 +60,7 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         label_ends(axes, ends)
         if not shared and places.size <= _MOST_NAMES:
             _names(axes, places, own[-1, 1], answer["practice"].values)
-        finish(axes, answer, _title(answer), _note(answer, levels, units, shared))
+        finish(axes, answer, _title(answer), _note(answer, levels, shared))
     return axes
 
 
@@ -113,7 +113,7 @@ def _names(axes: Axes, places: Array, tops: Array, names: Array) -> None:
         )  # fmt: skip
 
 
-def _note(answer: xr.Dataset, levels: Array, units: str, shared: bool) -> str:
+def _note(answer: xr.Dataset, levels: Array, shared: bool) -> str:
     count = answer.sizes["practice"]
     told = " ".join(
         f"Beyond {100 * level:g}%: {int(n)} of {count} (luck alone: {expected:.2g})."

@@ -23,7 +23,7 @@ _NOTE = "Change of the party’s expected surplus, on the same simulated years, 
 CHART = Chart(
     "Who is hurt, and by what?",
     "Each cell is the change of a party's expected surplus, as a share of its revenue as agreed.",
-    lambda contents: _answer(contents),
+    lambda contents: _answer(contents),  # noqa: PLW0108 - it stands below
     lambda _, shown: plots.stress_heat_map(shown),
     lambda contents, _: stress_tables(contents),
     lambda contents: contents.stressed is not None,

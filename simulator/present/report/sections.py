@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import xarray as xr
@@ -151,7 +152,7 @@ def luck_table(contents: Contents) -> Table:
         for d in range(summary.sizes["threshold"]):
             known = float(exact_cv.isel(population_size=p, threshold=d))
             drawn = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(drawn if known != known else exact_share(known))
+            row.append(drawn if math.isnan(known) else exact_share(known))
         rows.append(row)
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     return Table(

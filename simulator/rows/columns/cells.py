@@ -130,7 +130,7 @@ def _is_missing(value: Any) -> bool:
     if isinstance(value, _NESTED):
         return False
     try:
-        return bool(value != value)
+        return bool(value != value)  # noqa: PLR0124 - only what is no number differs from itself
     except TypeError:  # pandas' NA is neither true nor false
         return True
 
