@@ -212,7 +212,7 @@ class Verbs(_Speaking, click.Group):
                 stream.reconfigure(errors="replace")
         with warnings.catch_warnings():
             warnings.simplefilter("always", SimulatorWarning)
-            warnings.showwarning = _warned
+            warnings.showwarning = _warned  # type: ignore[assignment]
             return super().main(*args, **kwargs)
 
 

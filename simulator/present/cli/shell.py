@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import click
 
 from ...errors import SimulatorError
-from ..answers import kind_of
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, tidy
 from .errors import Sentence as Sentence
@@ -70,6 +69,8 @@ class Rendered(NamedTuple):
     @classmethod
     def of(cls, answer: xr.Dataset, **options: Any) -> Self:
         """A Dataset as its kind has it; `options` go to its page."""
+        from ..answers import kind_of
+
         kind = kind_of(answer)
         assert kind is not None
         return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
