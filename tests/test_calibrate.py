@@ -342,7 +342,7 @@ def test_a_mistake_names_its_segment_and_leaves_the_others_to_be_told():
         scenario_from(raw(population={"segments": segments}), "some.toml")
     told = str(caught.value)
     assert "some.toml: population.segments[a]: cannot be calibrated: the costliest 5% of people hold every cost" in told
-    assert "segments[1].severity.mean" in told
+    assert "segments[b].severity.mean" in told
 
 
 def test_unknown_targets_are_refused():
