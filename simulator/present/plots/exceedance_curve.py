@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from ..figure import people
 from .colours import INK
 from .names import one_in, one_threshold
-from .style import evenly, finish, house_axes, label_ends, percent_axis
+from .style import evenly, finish, house_axes, label_ends, percent_axis, percentage
 from .wanted import made_by
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
@@ -61,7 +61,7 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.set_xlim(0.55, rarest)
         axes.set_ylim(0, 1.05 * max(tops) or 1.0)
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick >= rarest]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: one_in(chance)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: f"{percentage(chance)}\n{one_in(chance)}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelsize=8)
         percent_axis(axes.yaxis, signed=True)
