@@ -14,6 +14,7 @@ from simulator import ledger as books
 from simulator import runs
 from simulator import scenario as scenarios
 from simulator.costs.families.union import AnySeverity
+from simulator.ledger import store
 from simulator.runs import extend
 from simulator.terms import DRAWS_VERSION
 
@@ -109,12 +110,12 @@ def test_draws_of_another_version_are_not_taken_further(version, tmp_path):
 
 
 def test_files_from_before_there_was_a_version_hold_the_first(monkeypatch):
-    for module in (books, runs, scenarios):
+    for module in (store, runs, scenarios):
         monkeypatch.setattr(module, "DRAWS_VERSION", 1)
     old = drawn_by(None)
     assert books.draws_version(old) == 1
     assert extend(old, make(simulation={"replicates": 8}), progress=False).sizes["replicate"] == 8
-    for module in (books, runs):
+    for module in (store, runs):
         monkeypatch.setattr(module, "DRAWS_VERSION", 2)
     with pytest.raises(sim.SimulatorError, match="draws_version"):
         extend(old, make(simulation={"replicates": 8}), progress=False)

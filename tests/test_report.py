@@ -549,7 +549,8 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
 def test_every_row_of_the_long_table_has_an_error_or_is_exact(contents: Contents) -> None:
     heads, rows = long_table(contents)
     long = pd.DataFrame([[getattr(cell, "value", cell) for cell in row] for row in rows], columns=heads)
-    assert long["value"].notna().all()
+    # no size simulated is enough: a smallest population that is not known
+    assert set(long[long["value"].isna()]["figure"]) <= {"minimum_population"}
     bare = long[long["error"].isna() & long["lower"].isna() & ~long["basis"].isin(["exact", "as drawn"])]
     assert sorted(set(bare["figure"])) == []
     drawn = long[long["basis"] == "estimated"]

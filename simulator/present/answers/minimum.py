@@ -24,7 +24,7 @@ def page(answer: xr.Dataset) -> Page:
     rows = [[name.label, *_row(cell, simulated, checked)] for name, cell in found]
     head = [rule_head(answer) if dim == "threshold" else dim]
     head += (["exact", "simulated"] if checked else ["people"]) + (["95% interval"] if simulated else [])
-    table = Table([*head, "risk left however large"], rows, f"Smallest population with a {asked(answer)}")
+    table = Table([*head, "risk that no size removes"], rows, f"Smallest population with a {asked(answer)}")
     places = range(len(found)) if dim == "design" else ends(len(found))
     verdict = [_sentence(*found[at]) for at in sorted(places, key=lambda at: not _never(found[at][1]))]
     how = [] if simulated else ["Calculated without simulation."]
