@@ -82,7 +82,7 @@ COORDINATES: Mapping[str, Variable] = {
     "unit": Variable(("unit",), "1", "disjoint population drawn with the others"),
     "unit_size": Variable(("unit",), "people", "people in the unit, for one year"),
     "segment": Variable(("segment",), "1", "people with one cost distribution"),
-    "shock": Variable(("shock",), "1", "what hits everybody in a replicate at once"),
+    "shock": Variable(("shock",), "1", "factor common to everybody in a replicate"),
 }
 
 
@@ -213,7 +213,7 @@ _ANSWERS = {
     "payment": "settle --out",
     "probability_error": "run --exact --out",
 }
-"""What a file holds by which it is known, and the verb that wrote it."""
+"""Variable that identifies each kind of output file, and the verb that wrote it."""
 
 
 def _refuse_answer(found: xr.Dataset, source: str) -> None:
@@ -329,7 +329,7 @@ _FIRST_DRAWS = 1
 
 
 def check_draws(ledger: xr.Dataset) -> None:
-    """Refuse what is no ledger, such as a summary of one."""
+    """Require a ledger, not a summary of one."""
     if not isinstance(ledger, xr.Dataset) or "gross_cost" not in ledger:
         raise SimulatorError("ledger", None, "holds no draws", "give what `simulate` drew")
 

@@ -82,7 +82,7 @@ class Scenario(Term):
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
-    """What may turn out otherwise, and is to be borne in mind before anybody signs."""
+    """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
 

@@ -1,4 +1,4 @@
-"""Doubt about parameters: sets drawn from the approximate posterior, held as parameters only.
+"""Parameter uncertainty: sets drawn from the approximate posterior, kept as parameters only.
 
 Bodies: normal with White's covariance. Tails: normal in (ξ, log scale) with Fisher's. Shares of users: Beta with
 Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by) and the share above the splice vary;

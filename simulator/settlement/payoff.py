@@ -1,4 +1,4 @@
-"""The payoff of a design: what each party has left when cost is a given share of the budget. Nothing is drawn."""
+"""The payoff of a design: what each party has left when cost is a given share of the budget. No simulation."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
 
 
 def _unswept(rule: ExclusionRule) -> ExclusionRule:
-    """The rule, at no exclusion where it has no threshold of its own."""
+    """The rule; one that is swept defaults to no cap."""
     return rule if rule.fixed_thresholds() else rule.model_copy(update={"at": math.inf})
 
 

@@ -1,4 +1,4 @@
-"""A ledger and designs become an outcome: what each party pays, bears and keeps in every replicate."""
+"""From a ledger and designs to an outcome: what each party pays, receives and keeps in every replicate."""
 
 from __future__ import annotations
 

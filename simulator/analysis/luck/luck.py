@@ -1,4 +1,4 @@
-"""Was last year luck? Where an observed deviation stands among all the years that could have been."""
+"""Was last year luck? The percentile of an observed deviation among all possible years."""
 
 from __future__ import annotations
 

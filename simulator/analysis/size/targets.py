@@ -57,7 +57,7 @@ def target_of(
     loss_over: float | None = None,
     confidence: float = 0.95,
 ) -> Target:
-    """A target, with what it needs and nothing else.
+    """Validate a target's arguments.
 
     Raises
     ------

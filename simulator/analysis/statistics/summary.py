@@ -1,4 +1,4 @@
-"""What a ledger says, each figure with its Monte Carlo standard error and beside the exact one.
+"""Statistics of a ledger, each with its Monte Carlo standard error and checked against the exact one.
 
 Standard errors. Where the exact fourth moment is finite, those of sd and cv use it, since a sample's own underrates
 it; elsewhere they come from the delete-one jackknife, as skewness's always does. Quantiles take the half-width of the

@@ -1,4 +1,4 @@
-"""Stress tests: what each design does to each party when things turn out otherwise than agreed.
+"""Stress tests: the effect on each party under each design when things do not go to plan.
 
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """

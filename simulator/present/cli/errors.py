@@ -60,7 +60,7 @@ def _is_stop(error: BaseException | None) -> bool:
 
 @contextmanager
 def own_words() -> Iterator[None]:
-    """Say in the program's own words what click finds wrong with a command; end in silence where nobody reads on."""
+    """Reword click's errors; exit quietly on a broken pipe."""
     try:
         yield
     except Sentence:

@@ -18,7 +18,7 @@ def main() -> None:
     """How much of next year's health-care cost is luck, and who should carry it?
 
     \b
-    simulator check configs/east_sussex.toml       what the scenario implies, exactly
+    simulator check configs/east_sussex.toml       what the scenario implies, without simulation
     simulator run configs/east_sussex.toml         simulate, and print how large is large enough
     simulator calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514
 

@@ -66,7 +66,7 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float
         axes.set_xticks(met, [percentage(target) for target in met])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(
-            f"largest tolerated chance of an overspend above {percentage(answer.attrs['margin'])} of the budget"
+            f"accepted chance of overspending by more than {percentage(answer.attrs['margin'])} of the budget"
         )
         axes.set_ylabel("people needed, for one year")
         drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])

@@ -1,4 +1,4 @@
-"""The tables of a report: what it rests on, and where its numbers come from. Nothing of any patient."""
+"""The tables of a report: its assumptions, and where its numbers come from. No patient data."""
 
 from __future__ import annotations
 

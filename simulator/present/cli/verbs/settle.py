@@ -119,7 +119,9 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
-        raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
+        raise SimulatorError(
+            source, None, "is already simulated", "name the scenario file to simulate again or for --payoff"
+        )
 
 
 def _options_of(rows: dict[str, Any]) -> dict[str, object]:
