@@ -125,7 +125,7 @@ class Scenario(Term):
         if not units and not sizes:
             yield at, mistake("is missing", "say how many people, or give [[population.units]]", value=None)
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
-            yield at, mistake("stands beside [[population.units]], which have their own", "leave it out", value=None)
+            yield at, mistake("does not go with [[population.units]], which have their own", "omit it", value=None)
 
     def _of_variance(self, amounts: Array) -> Iterator[_Contradiction]:
         segments = len(self.population.segments)

@@ -230,7 +230,7 @@ _SENTENCES = {
 }
 _KINDS = {
     "observed_{}": "{}, in the rows; nan where it rests on too few patients",
-    "observed_{}_se": "standard error, rows taken as independent: {}; nan where it is not known or not told",
+    "observed_{}_se": "standard error, rows taken as independent: {}; nan where it is unknown or suppressed",
     "fitted_{}": "{}, exact for the model",
 }
 _CURVES = {kind.format(what): dim for what, (dim, _) in _SENTENCES.items() for kind in _KINDS}

@@ -204,7 +204,7 @@ def variance_parts(
         `simulator.variance_by_source` of a scenario with these sets has them, in money.
     """
     if not count(sets):
-        raise SimulatorError("parameter_sets", None, "are none", "fit with sets=100")
+        raise SimulatorError("parameter_sets", None, "none are given", "fit with sets=100")
     found = [
         _sources(
             CostModel(

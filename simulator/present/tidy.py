@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LAST = ("value", "error", "lower", "upper", "unit", "basis")
 """Columns at the end of every long table, in this order."""
 
-_EXACT = ("exact", "exactly", "exact engine", "exact for the model", "without draws")
+_EXACT = ("exact", "exactly", "exact engine", "exact for the model", "without simulation")
 """How the sentence of an exact figure ends."""
 
 _UNKEPT = ("scenario", "schema_version", "created_at")

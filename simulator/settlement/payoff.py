@@ -96,7 +96,7 @@ def payoff(
     """
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     if not chosen:
-        raise SimulatorError("designs", None, "are none", "give at least one design")
+        raise SimulatorError("designs", None, "none are given", "give at least one design")
     people = members_of(scenario, members)
     payoffs = [_Payoff(design, people, scenario, capitation, score) for design in chosen]
     points = _points(payoffs, between) if ratios is None else np.asarray(list(ratios), dtype=float)

@@ -101,7 +101,7 @@ def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresh
 def _check_names(designs: Sequence[Design]) -> None:
     names = [design.name for design in designs]
     if not names:
-        raise SimulatorError("designs", None, "are none", "add [[designs]] to the scenario")
+        raise SimulatorError("designs", None, "none are given", "add [[designs]] to the scenario")
     for name in names:
         if names.count(name) > 1:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")

@@ -31,7 +31,7 @@ def designs_of(scenario: Scenario, designs: Sequence[Design] = ()) -> tuple[Desi
     """
     asked = tuple(designs) or scenario.designs
     if not asked:
-        raise SimulatorError("designs", None, "are none", "give designs, or add [[designs]] to the scenario")
+        raise SimulatorError("designs", None, "none are given", "give designs, or add [[designs]] to the scenario")
     placed = on_grid(asked, scenario.threshold_labels)
     own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
     for design in own or placed:

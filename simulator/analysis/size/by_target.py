@@ -20,7 +20,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     summary : xarray.Dataset
         What `summarise` or `exact` gave, with this margin.
     at_most : sequence of float
-        Targets: largest tolerated chances, fractions.
+        Targets: largest accepted chances, fractions.
     margin : float
         Tolerance of the overspend, a fraction of the budget.
 
@@ -42,7 +42,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     for name in answer.data_vars:
         describe_variable(answer[name], "people", f"smallest population with P(overspend > {margin:g}) ≤ the target")
         answer[name].attrs["margin"] = margin
-    describe_variable(answer["at_most"], "1", f"largest tolerated chance of an overspend above {margin:g}")
+    describe_variable(answer["at_most"], "1", f"largest accepted chance of an overspend above {margin:g}")
     answer["threshold"].attrs.update(summary["threshold"].attrs)
     sizes = summary["population_size"].values
     ends = {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "margin": margin, "statistic": "p_overspend"}

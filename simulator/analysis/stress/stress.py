@@ -110,7 +110,7 @@ def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: b
     """
     chosen = tuple(stresses) or scenario.stresses
     if not chosen:
-        raise SimulatorError("stresses", None, "are none", "add [[stresses]] to the scenario, or give some")
+        raise SimulatorError("stresses", None, "none are given", "add [[stresses]] to the scenario, or give some")
     if together and len(chosen) > 1:
         chosen += (Stress(name=TOGETHER, expresses="every stress at once", changes=at_once(chosen)),)
     for one in chosen:

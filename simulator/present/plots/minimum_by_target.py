@@ -20,7 +20,7 @@ _MARKS = ("o", "s", "^", "D")
 
 @made_by("minimum_by_target", "minimum_population", "at_most threshold")
 def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float | None = None) -> Axes:
-    """Minimum viable population by the largest tolerated chance of an overspend, one line a threshold.
+    """Minimum viable population by the largest accepted chance of an overspend, one line per threshold.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def _withheld(contents: Contents) -> Iterator[Table]:
     rows: Rows = [[one["name"], percentage(one["share"])] for one in segments]
     yield Table(["Segment", "Share of people"], rows, "Segments: who costs what", note="Observed costs are withheld.")
     if shocks := contents.scenario.get("shocks", ()):
-        yield Table(["Shock"], [[one["name"]] for one in shocks], "Shocks: what hits many at once")
+        yield Table(["Shock"], [[one["name"]] for one in shocks], "Shocks, which hit many people at once")
 
 
 def _units(contents: Contents) -> Iterator[Table]:

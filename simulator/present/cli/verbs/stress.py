@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--loss-over", type=Fraction(), default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
 )
-@click.option("--reverse", metavar="PARTY", help="How far must each input move before this party breaks?")
+@click.option("--reverse", metavar="PARTY", help="How far must each input move before this party reaches its limit?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def stress(
