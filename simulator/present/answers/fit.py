@@ -118,8 +118,8 @@ def runner_up_tables(model: FittedModel) -> list[Table]:
     note = (
         "how far off each is when fitted to half of the patients. Other half: 1 = as far off as the rows themselves, "
         f"accepted up to {_most('WORST_MISS')}; own half: in standard errors of the difference between halves, "
-        f"accepted up to {_most('WORST_OWN_MISS')}; log score in the other half, ± one standard error: the simplest of those "
-        "with about the same score is chosen"
+        f"accepted up to {_most('WORST_OWN_MISS')}; log score in the other half, ± one standard error: the simplest of "
+        "those with about the same score is chosen"
     )
     return [Table(head, rows, f"Runners-up ({note})", labels=2)]
 
