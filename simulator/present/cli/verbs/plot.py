@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
-              help="Tolerance of the overspend.")  # fmt: skip
+              help="Overspend margin.")  # fmt: skip
 @click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Largest accepted overspend probability.")  # fmt: skip
 @click.option("--design", help="Design shown; the first by default.")

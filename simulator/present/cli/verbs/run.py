@@ -40,7 +40,7 @@ _run_options: list[Callable[..., Any]] = [
         type=Fraction(-1, 10, min_open=True),
         default=0.03,
         show_default=True,
-        help="Tolerance of the printed overspend probability.",
+        help="Overspend margin of the printed chances.",
     ),
     click.option(
         "--at-most",
