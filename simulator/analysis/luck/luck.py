@@ -86,7 +86,7 @@ def luck(
     years = asked[0].simulation.replicates
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
-    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "drawing years")):
+    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "simulating years")):
         drawn = overspend_of(runs.simulate(one), rule, one, capitation_pmpy, budget_basis)
         drawn = drawn.isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))

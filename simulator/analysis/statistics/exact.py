@@ -82,7 +82,7 @@ def exact(
     figures |= {"expected_overspend": np.empty(shape), "probability_error": np.empty(shape)}
     levels, errors = np.asarray(quantiles, float), [0.0]
     transforms = transforms_of(scenario)
-    for place, column in effort.each(list(np.ndindex(shape)), "exact laws"):
+    for place, column in effort.each(list(np.ndindex(shape)), "exact distributions"):
         at = (place, column)
         found = law_of(scenario, rule, points[column], place, cells, transforms=transforms)
         figures["quantile_cost"][at] = found.quantile(levels)
@@ -104,7 +104,7 @@ def exact(
     return _dataset(scenario, points, figures, margins, quantiles).assign_attrs(known)
 
 
-def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
+def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact distributions") -> None:
     """Say what laws at so many thresholds and sizes take, and refuse what takes too long."""
     effort.expect(name, laws_work(scenario, asked, sizes), *_longest(scenario, asked, sizes))
 

@@ -126,7 +126,7 @@ def simulate_until(
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
-        with effort.task("drawing until precise", max_replicates) as advance:
+        with effort.task("simulating until precise", max_replicates) as advance:
             while True:
                 wanted = min(wanted, max_replicates)
                 block = with_simulation(scenario, replicates=wanted)
