@@ -1,4 +1,4 @@
-"""The fair price of a cap: what a pool must charge a head to take the excess."""
+"""The fair price of a cap: what a pool must charge per head to take the excess."""
 
 from __future__ import annotations
 
