@@ -258,7 +258,9 @@ VARIANTS = {
     ),
 }
 
-SHOCK_NOTE = "Beside luck, a shock hits everybody at once. Its size has no source; it weighs most on large populations."
+SHOCK_NOTE = (
+    "A shock hits everybody at once, on top of luck. Its size has no source; it matters most for large populations."
+)
 
 SHOCK = """
 [[shocks]]                               # hits everybody at once
@@ -267,9 +269,9 @@ cv = 0.015                              # assumed; large US contracts differ by 
 """
 
 SYSTEMATIC_NOTE = (
-    "Beside luck, four shocks hit many people at once: prices, winters that the old and the young share in part, and "
-    "an epidemic in one year of ten. Their sizes have no source; together they are {cv:.1%} of cost (sd), below the "
-    "2.7% by which large US contracts differ beyond luck."
+    "Four shocks hit many people at once, on top of luck: prices, winters that the old and the young share in part, "
+    "and an epidemic in one year in ten. Their sizes have no source; together they are {cv:.1%} of cost (sd), below "
+    "the 2.7% by which large US contracts differ beyond luck."
 )
 
 SYSTEMATIC = """
@@ -302,7 +304,7 @@ SIMULATION = """
 [simulation]
 replicates = 10_000
 population_sizes = [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 540_000]
-thresholds = [25_000, 50_000, 100_000, 250_000, inf]      # one patient's annual cost, £; inf = no exclusion
+thresholds = [25_000, 50_000, 100_000, 250_000, inf]      # caps on one patient's annual cost, £; inf = no cap
 seed = 20170401
 
 [population]
@@ -326,7 +328,7 @@ def reached(d: dict[str, Any]) -> str:
         f"{d['bottom_half_share']:.1%}. The cv of one person's cost is {d['cv']:.3f}, capped {caps}. The segments "
         f"explain {d['r_squared']:.3f} of the variance between people."
     )
-    return "# Implied, exactly (simulator check)\n" + comment(words, "  ", "")
+    return "# What this implies (simulator check)\n" + comment(words, "  ", "")
 
 
 def segment_text(part: Part, row: dict[str, Any]) -> str:

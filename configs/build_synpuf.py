@@ -19,6 +19,7 @@ from simulator.present.text_fit import goodness_tables, verdicts
 
 import simulator as sim
 from simulator.fitting.fit import FittedModel
+from simulator.present.answers.fit import goodness_tables, verdicts
 
 FOLDER = Path(__file__).parent
 MODEL, TARGET, DOUBT = (FOLDER / name for name in ("synpuf_model.toml", "synpuf.toml", "synpuf_doubt.toml"))
@@ -27,7 +28,7 @@ SETS = 40
 SCENARIO_HEADER = """\
 #:schema ../schemas/scenario.schema.json
 # {told}
-# Written by configs/build_synpuf.py, with the model: what it was fitted to, and how well, stands there.
+# Written by configs/build_synpuf.py, with the model: what it was fitted to, and how well, is there.
 """
 
 HEADER = """\
@@ -40,7 +41,7 @@ HEADER = """\
 {dropped}
 # Negative parts of a cost (billing adjustments) are set to 0, which changes the cost by {negative:+.4%}.
 #
-# Fitted beside observed, exactly:
+# Fitted and observed:
 {goodness}
 #
 {verdicts}

@@ -1,4 +1,4 @@
-"""One clear error: what is wrong, with its place, its bound and its mend; every mistake of an input in one go.
+"""One clear error: what is wrong, where, its bound and what to do; all mistakes of an input at once.
 
 Near the ground of the package: imports how numbers are written, and nothing else of it.
 """
@@ -180,7 +180,7 @@ def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterabl
 
 
 def _is_echo(line: Any, lines: Sequence[Any]) -> bool:
-    """A list counts only its sound items: one that is too short since an item is wrong is no mistake of its own."""
+    """Ignore "too short" if an item of the list failed: only sound items count."""
     loc = line["loc"]
     return line["type"] == "too_short" and any(
         len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in lines

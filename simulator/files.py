@@ -18,7 +18,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class DiskFullError(SimulatorError):
-    """A file could not be written since there is no room for it."""
+    """A file could not be written because the disk is full."""
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -> None:

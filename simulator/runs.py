@@ -372,9 +372,9 @@ def _reported(wanted: Progress | bool | None, scenario: Scenario, replicates: in
         yield wanted or None
         return
     people, started = scenario.population_sizes[-1], time.monotonic()
-    compiling, name = "" if is_compiled() else "compiling (first run only)", f"drawing {replicates:,} populations"
+    compiling, name = "" if is_compiled() else "compiling (first run only)", f"simulating {replicates:,} years"
     with effort.task(name, replicates, compiling, shown=bool(wanted)) as advance:
-        effort.expect("drawing", work_of(scenario, replicates), *_longest(scenario))
+        effort.expect("simulating", work_of(scenario, replicates), *_longest(scenario))
 
         def report(done: int, _: int) -> None:
             pace = people * done / max(time.monotonic() - started, 1e-9)

@@ -83,7 +83,7 @@ class Scenario(Term):
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
-    """What may turn out otherwise, and is to be borne in mind before anybody signs."""
+    """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
 
@@ -126,7 +126,7 @@ class Scenario(Term):
         if not units and not sizes:
             yield at, mistake("is missing", "say how many people, or give [[population.units]]", value=None)
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
-            yield at, mistake("stands beside [[population.units]], which have their own", "leave it out", value=None)
+            yield at, mistake("does not go with [[population.units]], which have their own", "omit it", value=None)
 
     def _of_variance(self, amounts: Array) -> Iterator[_Contradiction]:
         segments = len(self.population.segments)

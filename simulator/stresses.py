@@ -1,7 +1,8 @@
-"""Stresses: what may turn out otherwise than was assumed, and what that changes in a scenario. Nothing is run here.
+"""Stresses: what may not go to plan, and what that changes in a scenario. Nothing is run here.
 
-The budget stays as it was agreed on the assumed scenario; a change makes another truth. Every change has one leading
-figure, a fraction (or a rate) that is 0 where nothing changes, so that it can be moved until somebody breaks.
+The budget stays as it was agreed on the assumed scenario; a change alters the realised scenario. Every change has
+one leading figure, a fraction (or a rate) that is 0 where nothing changes, so that it can be moved until a party
+reaches its limit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a scenario may say and seldom means: a sentence each, told once when its file is read."""
+"""What a scenario may say and seldom means: one sentence each, shown once when its file is read."""
 
 from __future__ import annotations
 

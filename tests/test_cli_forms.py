@@ -271,7 +271,7 @@ def test_a_reader_who_leaves_early_is_no_mistake(folder: Path) -> None:
 # ── mistakes ─────────────────────────────────────────────────────────────────────────────────────
 
 MISTAKES = {
-    "no such verb": ("rum SMALL", ["'rum': is no verb", "did you mean run?"]),
+    "no such verb": ("rum SMALL", ["'rum': is not a command", "did you mean run?"]),
     "no such option": ("run SMALL --replicats 3", ["--replicats: is no option of", "did you mean --replicates?"]),
     "option missing": ("luck SMALL --members 5", ["--overspend: is missing", "add --overspend"]),
     "argument missing": ("run", ["SCENARIO: is missing"]),

@@ -56,9 +56,9 @@ high = 0.05
 """
 
 VERBS = {
-    "run SMALL": "drawing 100 populations",
-    "run SMALL --exact": "exact moments, exact laws",
-    "run SMALL --until cv±0.0001 --max-replicates 2000": "drawing until precise",
+    "run SMALL": "simulating 100 years",
+    "run SMALL --exact": "exact moments, exact distributions",
+    "run SMALL --until cv±0.0001 --max-replicates 2000": "simulating until precise",
     "size SMALL --margin 0.1 --at-most 0.2": "smallest population",
     "luck SMALL --members 2000 --overspend 0.04": "luck",
     "stress SMALL": "stress tests",
@@ -113,12 +113,12 @@ class BegunError(Exception):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"thresholds": THRESHOLDS}, r"exact laws will take about \d+ hours"),
+        ({"thresholds": THRESHOLDS}, r"exact distributions will take about \d+ hours"),
         (
             {"population_sizes": sorted({*SIZES, *(size + 25 for size in SIZES)})},
-            r"exact laws will take about \d+ (seconds|minutes)",
+            r"exact distributions will take about \d+ (seconds|minutes)",
         ),
-        ({"shocks": SHOCKS, "segments": 10}, r"exact laws will take about \d+ (seconds|minutes)"),
+        ({"shocks": SHOCKS, "segments": 10}, r"exact distributions will take about \d+ (seconds|minutes)"),
     ],
 )
 def test_long_exact_work_is_announced_before_it(
@@ -278,7 +278,7 @@ def test_a_run_until_a_figure_is_precise_foretells_its_end(folder: Path) -> None
 
     def called(self: effort.Task, units: float = 1.0, said: str = "") -> None:
         original(self, units, said)
-        if self.name == "drawing until precise":
+        if self.name == "simulating until precise":
             shares.append((self.done, self.total))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -148,7 +148,7 @@ def test_the_laws_that_came_next_are_shown() -> None:
     assert {c["family"] for c in row["candidates"]} == {*FAMILIES, "empirical"}
     (shown,) = runner_up_tables(model)
     assert len(shown.rows) == 3 and shown.rows[0][:2] == ["everybody", f"{row['family']}, taken"]
-    assert "Laws that came next" in str(fit_report(model))
+    assert "Runners-up" in str(fit_report(model))
     # where there was no choice there is nothing to show
     assert runner_up_tables(fit({"c": np.arange(1.0, 60.0)}, cost="c", sets=0)) == []
 

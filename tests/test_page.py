@@ -153,7 +153,7 @@ def test_every_other_answer_has_its_page() -> None:
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
         "need a margin of": viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
-        "cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
+        "The rule that leaves the least risk: cap": sim.compare_rules(scenario, 5_000, expected_excess_pmpy=60.0),
         "exceeded in 5% of years": sim.beside_published(scenario),
         "luck is": sim.variance_by_source(scenario),
         "at a cost of 110%": sim.payoff(sim.Design(name="full risk")),

@@ -818,7 +818,7 @@ def test_scenario_files_of_a_fit_refer_to_its_model(fitted: FittedModel, tmp_pat
     for refused in (without.scenario, lambda **parts: without.scenario_text(model="model.toml", **parts)):
         with pytest.raises(sim.SimulatorError, match="finds no parameter sets"):
             refused(parameter_uncertainty=True)
-    with pytest.raises(sim.SimulatorError, match="are none"):
+    with pytest.raises(sim.SimulatorError, match="none are given"):
         without.variance_parts(1_000)
 
 

@@ -58,7 +58,7 @@ def test_budget_that_a_design_names():
 
 
 def test_no_designs():
-    with pytest.raises(SimulatorError, match="are none"):
+    with pytest.raises(SimulatorError, match="none are given"):
         payoff([])
 
 

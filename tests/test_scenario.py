@@ -373,7 +373,7 @@ BAD = {
     "units and sizes": (
         {"simulation": {"population_sizes": [10]}, "units too": True},
         "simulation.population_sizes",
-        "stands beside [[population.units]]",
+        "does not go with [[population.units]]",
         "leave it out",
     ),
     "rare service without a mean": (

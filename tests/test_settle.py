@@ -295,7 +295,7 @@ def test_drawn_case_mix_moves_a_budget_by_segment():
 @pytest.mark.parametrize(
     ("designs", "sentence"),
     [
-        ([], "designs: are none"),
+        ([], "designs: none are given"),
         ([Design(name="x"), Design(name="x")], "is the name of two designs"),
         (Design(name="x", exclusion=sim.Cap(at=7.0)), "is not on the ledger's grid"),
         (Design(name="x", budget={"kind": "by_segment", "amounts": {"well": 1.0}}), "must name every segment"),

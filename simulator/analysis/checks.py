@@ -8,7 +8,7 @@ from ..errors import SimulatorError
 
 
 def check_members(members: object) -> None:
-    """Refuse what is no number of people."""
+    """Require a positive whole number of people."""
     if not isinstance(members, int | np.integer) or members < 1:
         raise SimulatorError("members", members, "must be a whole number of at least 1", "give people, such as 50_000")
 

@@ -1,4 +1,4 @@
-"""Amounts that do not go with a scenario's cost: a budget that its own exclusion rule leaves nothing of."""
+"""Rejects budgets that the exclusion rule makes non-positive."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class FollowPatients(TransferStep):
     event: ClassVar[str] = "cap_bound"
 
     def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
-        """Changes of share that sum to 0 and leave nobody with less than nothing.
+        """Changes of share that sum to 0; no share goes negative.
 
         Parameters
         ----------

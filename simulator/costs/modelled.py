@@ -1,4 +1,4 @@
-"""A population that stands in a model file: `population = { model = "model.toml" }` becomes what the file holds."""
+"""A population in a model file: `population = { model = "model.toml" }` becomes what the file holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubt about parameters as a scenario carries it: parameter sets, one of which each replicate is drawn under.
+"""Parameter uncertainty in a scenario: parameter sets, one of which is used for each replicate.
 
 Replicate r is drawn under set r mod the number of sets, so that sets are strata of equal size: a longer run leaves the
 earlier draws as they are, and the sets themselves add no noise to what is compared between two runs.

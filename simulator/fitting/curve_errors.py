@@ -1,4 +1,4 @@
-"""Standard errors of what the curves show of the rows, and where they may be told.
+"""Standard errors of the observed curves, and where they may be disclosed.
 
 Every observed figure of a curve is a smooth function of the rows' distribution. Its error is the root of Σ w² ψ² over
 (Σ w)², with ψ the figure's influence function and w the rows' weights (member-years), rows taken as independent. For a

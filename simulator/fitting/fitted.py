@@ -1,4 +1,4 @@
-"""What a fit leaves: one frozen object that holds parameters and figures, and no row."""
+"""The result of a fit: one frozen object with parameters and figures, and no rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fitted beside observed: the table of figures, the curves to look at, and the tail's diagnostics. Safe to be shown.
+"""Fitted and observed: the table of figures, the curves, and the tail's diagnostics. Safe to disclose.
 
 What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no
 figure here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet.
@@ -184,7 +184,7 @@ def curves(
 
 
 def _errors(sample: Sample, amounts: Array, known: NDArray[np.bool_], shares: Array, cells: Array) -> dict[str, Array]:
-    """Standard errors of a segment's observed figures by variable; nan where the figure is not told."""
+    """Standard errors of a segment's observed figures by variable; nan where the figure is suppressed."""
     lower = _next_levels(shares)
 
     def where(told: NDArray[np.bool_], error: Callable[[int], float]) -> Array:

@@ -1,4 +1,4 @@
-"""Doubt about parameters: sets drawn from the approximate posterior, held as parameters only.
+"""Parameter uncertainty: sets drawn from the approximate posterior, kept as parameters only.
 
 Bodies: normal with White's covariance. Tails: normal in (ξ, log scale) with Fisher's. Shares of users: Beta with
 Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by) and the share above the splice vary;
@@ -170,7 +170,7 @@ def variance_parts(
 ) -> VarianceParts:
     """The variance of a population's retained cost by its cause, exactly for each parameter set."""
     if not count(sets):
-        raise SimulatorError("parameter_sets", None, "are none", "fit with sets=100")
+        raise SimulatorError("parameter_sets", None, "none are given", "fit with sets=100")
     found = [
         _sources(
             CostModel(

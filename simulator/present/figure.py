@@ -246,7 +246,7 @@ def chance(value: float, error: float, interval: Iterable[float]) -> Figure:
 
 
 def exact_percent(value: float, digits: int = 2, sign: bool = False) -> Figure:
-    """A fraction that has no error as a percentage; what is rounded away is told as a bound."""
+    """A fraction that has no error as a percentage; what is rounded away is shown as a bound."""
     return Figure(value, _exact_percent(value, digits, sign), error=0.0, decimals=max(digits, 2))
 
 

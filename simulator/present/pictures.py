@@ -47,7 +47,7 @@ class Picture:
         return told.split("?")[0] + "?"
 
     def lacks(self, one: PlotRequest) -> SimulatorError | None:
-        """The sentence on what the file has not, though the picture needs it; None where it has everything."""
+        """The first unmet requirement, in a sentence; None if the file has everything."""
         for need in self.needs:
             try:
                 need(one)
@@ -84,7 +84,7 @@ class Picture:
         return tidy(shown[[name for name in names if name in shown]])
 
 
-# ── what a file must have: each refuses, in one sentence and at once, a file that has it not ─────
+# ── what a file must have: requirements; each refuses, in one sentence and at once, a file that lacks it ─────
 
 
 def _needs_draws(request: PlotRequest) -> None:

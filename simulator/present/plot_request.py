@@ -33,7 +33,7 @@ class PlotRequest:
     margin : float
         Tolerance of the overspend, a fraction.
     at_most : float
-        Largest tolerated chance of an overspend above the margin.
+        Largest accepted chance of an overspend above the margin.
     design : str or None
         Name of the design that is drawn; the first without it.
     actuals : str or None

@@ -32,7 +32,7 @@ def table(answer: Any, *, margin: float | None = None, at_most: float = 0.05, er
     at_most : float
         Of a summary: the largest accepted overspend probability.
     errors : bool
-        Show ± one standard error beside every simulated figure, in place of the digits that the errors support.
+        Show ± one standard error on every simulated figure, in place of the digits that the errors support.
 
     Returns
     -------
@@ -69,7 +69,9 @@ def _page_of(answer: Any, margin: float | None, at_most: float) -> Page:
         return description.page(answer)
     if hasattr(answer, "goodness"):
         return fit.page(answer)
-    raise SimulatorError("answer", type(answer).__name__, "is no answer of this package", "give what `summarise` gave")
+    raise SimulatorError(
+        "answer", type(answer).__name__, "is not an answer of this package", "give what `summarise` gave"
+    )
 
 
 def _dataset_page(answer: xr.Dataset, margin: float | None, at_most: float) -> Page:

@@ -1,4 +1,4 @@
-"""A term in a notebook: its fields, what each means beside it; all text escaped."""
+"""A term in a notebook: its fields and what each means; all text escaped."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _goes_by_final_share(design: Design) -> bool:
 
 
 def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | None:
-    """Rows whose calendar year is not that of the design's rules; None where either is not told."""
+    """Rows whose calendar year is not that of the design's rules; None where either is unknown."""
     year = figures.get("year")
     if year is None or design.rule_year is None:
         return None
@@ -149,7 +149,7 @@ def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | Non
 
 
 def _check_ranges(figures: Mapping[str, Array]) -> None:
-    """Refuse percentages in the place of fractions, negative revenue, and years that are no contract years."""
+    """Refuse percentages in place of fractions, negative revenue, and years that are not contract years."""
     for name in ("quality", "final_share", "minimum_rate"):
         known = figures.get(name, np.empty(0))
         outside = known[(known < 0) | (known > 1)]

@@ -64,7 +64,7 @@ def settle_actuals(design: Design | Sequence[Design], frame: Any, **table: Unpac
     """
     designs = (design,) if isinstance(design, Design) else tuple(design)
     if not designs:
-        raise SimulatorError("designs", None, "are none", "give at least one design")
+        raise SimulatorError("designs", None, "none are given", "give at least one design")
     if isinstance(frame, pd.DataFrame) and frame.empty:
         raise SimulatorError("frame", None, "has no rows", "give at least one organisation")
     return settle_rows(designs, year_end_rows(frame, **table))

@@ -1,4 +1,4 @@
-"""The payoff of a design: what each party has left when cost is a given share of the budget. Nothing is drawn."""
+"""The payoff of a design: what each party has left when cost is a given share of the budget. No simulation."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def payoff(
     """
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     if not chosen:
-        raise SimulatorError("designs", None, "are none", "give at least one design")
+        raise SimulatorError("designs", None, "none are given", "give at least one design")
     people = members_of(scenario, members)
     payoffs = [_Payoff(design, people, scenario, capitation, score) for design in chosen]
     points = _points(payoffs, between) if ratios is None else np.asarray(list(ratios), dtype=float)
@@ -166,7 +166,7 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
 
 
 def _unswept(rule: ExclusionRule) -> ExclusionRule:
-    """The rule, at no exclusion where it has no threshold of its own."""
+    """The rule; one that is swept defaults to no cap."""
     return rule if rule.fixed_thresholds() else rule.model_copy(update={"at": math.inf})
 
 

@@ -1,4 +1,4 @@
-"""The ledger as plain arrays: what settling needs to know of the populations that were drawn, and expected of them."""
+"""The ledger as plain arrays: what settling needs to know about simulated populations, and their expected values."""
 
 from __future__ import annotations
 

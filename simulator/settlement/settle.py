@@ -1,4 +1,4 @@
-"""A ledger and designs become an outcome: what each party pays, bears and keeps in every replicate."""
+"""From a ledger and designs to an outcome: what each party pays, receives and keeps in every replicate."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresh
 def _check_names(designs: Sequence[Design]) -> None:
     names = [design.name for design in designs]
     if not names:
-        raise SimulatorError("designs", None, "are none", "add [[designs]] to the scenario")
+        raise SimulatorError("designs", None, "none are given", "add [[designs]] to the scenario")
     for name in names:
         if names.count(name) > 1:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")

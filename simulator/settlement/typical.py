@@ -97,5 +97,5 @@ def members_of(scenario: Scenario | None, asked: int | None) -> int:
         return 100_000 if asked is None else asked
     largest = scenario.population_sizes[-1]
     if scenario.population.units and asked not in (None, largest):
-        raise SimulatorError("members", asked, f"must be {largest}, the people of all units", "leave it away")
+        raise SimulatorError("members", asked, f"must be {largest}, the people of all units", "omit it")
     return largest if asked is None else asked

@@ -1,4 +1,4 @@
-"""One contract year of one design, on populations that were drawn or on expected ones."""
+"""One contract year of one design, on simulated populations or expected ones."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _steps(ledger: xr.Dataset, design: Design, outcome: xr.Dataset) -> Iterator[
     bearers = design.funders if design.protection is None else {design.protection.payer: 1.0}
     for party in parties:
         yield _Step(f"care: {party}", "part", of("cost_borne", party) - bearers.get(party, 0.0) * excess)
-    yield _Step("left over or lacking", "total", outcome["surplus"].sum("party").values)
+    yield _Step("surplus or deficit", "total", outcome["surplus"].sum("party").values)
     for party in parties:
         yield _Step(f"stays with {party}", "surplus", of("surplus", party))
 

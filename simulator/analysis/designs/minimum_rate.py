@@ -1,4 +1,4 @@
-"""A minimum savings rate from luck: how large a saving must be before it is told from noise, by population size."""
+"""A minimum savings rate from luck: how large a saving must be to be distinguishable from noise, by population size."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def compare_rules(
     most = float(gross.mean[0]) / members
     if not 0 < expected_excess_pmpy < most:
         bound = f"must lie between 0 and the mean cost, {most:,.0f}"
-        raise SimulatorError("expected_excess_pmpy", expected_excess_pmpy, bound, "give money a head and year")
+        raise SimulatorError("expected_excess_pmpy", expected_excess_pmpy, bound, "give money per head and year")
     rows = [_form_row(exact, form, heads, pool, k, expected_excess_pmpy) for form in _FORMS]
     names = [form.name for form in _FORMS]
     for service in model.population.rare_services:

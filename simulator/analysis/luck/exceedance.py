@@ -1,4 +1,4 @@
-"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact beside it."""
+"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who lies beyond what luck explains? Cost against expected, with limits that narrow with the people."""
+"""Which places differ by more than chance? Cost against expected, with limits that narrow with the people."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _observed(rows: pd.DataFrame, scenario: Scenario | None) -> tuple[list[str],
     if scenario is None:
         raise SimulatorError("scenario", None, "is missing", "give the scenario whose people the limits are for")
     if not len(rows):
-        raise SimulatorError("practices", None, "holds no rows", "give one row a practice")
+        raise SimulatorError("practices", None, "holds no rows", "give one row per practice")
     members, cost = _column(rows, "members"), _column(rows, "cost")
     expected = _column(rows, "expected") if "expected" in rows else members
     return _names(rows), members, _ratio(cost, expected), scenario

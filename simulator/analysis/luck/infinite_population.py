@@ -1,4 +1,4 @@
-"""The population without end: what is left of the risk once luck has averaged out, and only common shocks remain.
+"""Infinite-population limit: the risk that is left once luck has averaged out and only common shocks remain.
 
 Given the shocks, the cost a head of an ever larger population tends to its mean. So a ledger of it needs no draws: one
 replicate for each of many equally likely years, each with the exact mean.

@@ -1,4 +1,4 @@
-"""Was last year luck? Where an observed deviation stands among all the years that could have been."""
+"""Was last year luck? The percentile of an observed deviation among all possible years."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def luck(
     years = asked[0].simulation.replicates
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
-    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "drawing years")):
+    for place, one in enumerate(effort.each(asked if replicates or doubts else (), "simulating years")):
         drawn = overspend_of(runs.simulate(one), rule, one, budget)
         drawn = drawn.isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))

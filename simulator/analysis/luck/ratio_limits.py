@@ -1,4 +1,4 @@
-"""Within which costs over expected does luck leave a unit that is measured by what all units together cost?
+"""Control limits for cost / expected of a unit that is measured by what all units together cost.
 
 The unit's cost over the expected, divided by that of all together, depends on the quotient of two independent totals:
 its own and that of the others. The law of the quotient is that of the one, averaged over the other.
@@ -98,7 +98,7 @@ def between_sizes(limit: Array, sizes: Array, members: Array, people: float) -> 
 
 
 def _kind(scenario: Scenario, unit: Unit) -> tuple[object, ...]:
-    """Units with the same people and case mix stand beside the same others."""
+    """Units with the same people and case mix have the same other units."""
     return unit.members, *scenario.cost_model.unit_shares(unit).tolist()
 
 

@@ -20,7 +20,7 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     summary : xarray.Dataset
         What `summarise` or `exact` gave, with this margin.
     at_most : sequence of float
-        Targets: largest tolerated chances, fractions.
+        Targets: largest accepted chances, fractions.
     margin : float
         Tolerance of the overspend, a fraction of the budget.
 

@@ -105,7 +105,7 @@ def minimum_population(
         By ``threshold`` or ``design``: ``minimum_population`` in people, 0 where the smallest size of the grid meets
         the target already, infinity where the largest does not; ``minimum_population_interval`` (bound);
         ``exact_minimum_population`` (NaN where the exact engine has no answer), infinity where no population is large
-        enough; ``systematic_alone``, the statistic of a population without end, exact but for some 1e-4; and
+        enough; ``systematic_alone``, the statistic in the infinite-population limit, right to about 1e-4; and
         ``curve`` with ``curve_interval`` (population_size), the coarse pass or the exact curve.
 
     Raises

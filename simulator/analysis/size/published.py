@@ -1,4 +1,4 @@
-"""What the literature says of the size of a risk pool, beside what a scenario says of the same size.
+"""What the literature says about the size of a risk pool, compared with a scenario of the same size.
 
 Bachmann and Bevan simulated rare costly referrals of general practices and found that variation grows sharply below
 30,000 person-years, so that a list of 10,000 should pool three years. Jones held that below 100,000 heads the risk is
@@ -59,7 +59,7 @@ def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset
     Three things set the answers apart. The scenario's budget holds all care, in which rare costly referrals are diluted
     by the many small costs that a practice's referral budget does not hold: for the same size its margin is smaller.
     Pooling years helps only as far as the same people's costs are not correlated from year to year; 30,000
-    person-years of 10,000 people are worth fewer than 30,000 people. And what hits everybody at once is not averaged
+    person-years of 10,000 people are worth fewer than 30,000 people. And system-wide shocks are not averaged
     out at all: at 100,000 heads it outweighs luck, so compare the two risks before calling a size acceptable.
     """
     parts, risks = [], by_risk(scenario)

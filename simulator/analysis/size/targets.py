@@ -46,7 +46,7 @@ def target_of(
     loss_over: float | None = None,
     confidence: float = 0.95,
 ) -> Target:
-    """A target, with what it needs and nothing else."""
+    """Validate a target's arguments."""
     asked = named(statistic, TARGETS)
     check_fraction("at_most", at_most)
     if not 0.5 < confidence < 1:

@@ -136,7 +136,7 @@ def viable_terms(
     members : int
         People.
     at_most : float
-        Largest tolerated chance of an overspend above the margin, or of a loss above `loss_over`.
+        Largest accepted chance of an overspend above the margin, or of a loss above `loss_over`.
     loss_over : float
         Loss that the provider can bear, as a share of its revenue.
     revenue : float

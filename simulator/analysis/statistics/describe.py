@@ -119,7 +119,7 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
 
 
 def shock_cv(model: CostModel) -> float:
-    """Coefficient of variation that all shocks together give the cost in scope of a population without end."""
+    """Coefficient of variation that all shocks together give the cost in scope of an infinite population."""
     joint = model.joint_shocks
     if joint.hits.all():
         return math.sqrt(math.prod(1 + shock.cv**2 for shock in model.shocks) - 1)
@@ -230,7 +230,7 @@ def _threshold_row(people: _People, amount: Array, percentile: float | None) -> 
 
 
 def _part(part: float, whole: float) -> float:
-    """A part of a variance; none of nothing, all of infinity less something finite."""
+    """A share of a variance: 0 if the whole is 0; 1 if the part is infinite."""
     return 0.0 if whole == 0 else 1.0 if math.isinf(part) else part / whole
 
 

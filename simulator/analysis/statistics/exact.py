@@ -79,7 +79,7 @@ def exact(
     figures = {one.name: np.empty((*shape, *([len(levels[one.level])] if one.level else []))) for one in EXACT}
     figures |= {"budget": paid, "probability_error": np.empty(shape)}
     cell_at, errors = _cells(scenario, rule, moments, paid, levels), [0.0]
-    for at in effort.each(list(np.ndindex(shape)), "exact laws"):
+    for at in effort.each(list(np.ndindex(shape)), "exact distributions"):
         cell = cell_at(at)
         for one in EXACT:
             assert one.exact is not None
@@ -133,7 +133,7 @@ def _cells(
     return cell_at
 
 
-def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact laws") -> None:
+def expect_laws(scenario: Scenario, asked: int, sizes: int, name: str = "exact distributions") -> None:
     """Say what laws at so many thresholds and sizes take, and refuse what takes too long."""
     effort.expect(name, laws_work(scenario, asked, sizes), *_longest(scenario, asked, sizes))
 

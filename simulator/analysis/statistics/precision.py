@@ -106,7 +106,7 @@ def simulate_until(
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
-        with effort.task("drawing until precise", max_replicates) as advance:
+        with effort.task("simulating until precise", max_replicates) as advance:
             while True:
                 wanted = min(wanted, max_replicates)
                 block = scenario.with_simulation(replicates=wanted)

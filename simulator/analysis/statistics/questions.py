@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 _LUCK = 1e-6  # share of its cost by which luck still moves a population that stands for one without end
-_YEARS = 1 << 16  # of a population without end, where a design draws something of its own
+_YEARS = 1 << 16  # of an infinite population, if a design has random parts of its own
 
 
 class Question(NamedTuple):
@@ -38,7 +38,7 @@ class Question(NamedTuple):
     """Whether a design draws something of its own in every year: quality, or where patients go."""
 
     def limit(self, scenario: Scenario, target: Target) -> Array:
-        """The target's statistic of a population without end, for each column."""
+        """The target's statistic in the infinite-population limit, for each column."""
         ledger = limit_ledger(scenario, _YEARS if self.draws else 1)
         excess = self.excess(ledger)
         on_the_bound = np.abs(excess - (target.level or 0.0)) < _ROUNDING

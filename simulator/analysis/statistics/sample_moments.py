@@ -65,7 +65,7 @@ def sample_moments(parts: Sequence[TotalMoments], counts: Array) -> SampleMoment
 
 
 class Leading(NamedTuple):
-    """What stands, to leading order, in the place of skewness and excess kurtosis in the errors of sd and cv."""
+    """Leading-order substitutes for skewness and excess kurtosis in the errors of sd and cv."""
 
     skewness: Array
     excess_kurtosis: Array

@@ -1,4 +1,4 @@
-"""What a ledger says, each figure with its Monte Carlo standard error and beside the exact one.
+"""Statistics of a ledger, each with its Monte Carlo standard error and checked against the exact one.
 
 What each figure is, and how it is estimated, stands in `statistic`. Every probability has an exact 95% interval.
 """

@@ -1,4 +1,4 @@
-"""From a scenario and what turns out otherwise to the truth that is drawn, under budgets that do not know of it.
+"""Simulates a changed scenario under the agreed budgets.
 
 The ledger of a truth carries the assumed scenario, so that budgets, expected costs and premiums are those that were
 agreed. The same seed draws both, so differences between them are paired.

@@ -1,4 +1,4 @@
-"""Reverse stress: how far must an input move before a party breaks?"""
+"""Reverse stress: how far must an input move before a party reaches its limit?"""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reverse_stress(
     loss_over : float
         The limit, as a share of the party's revenue as agreed.
     at_most : float, optional
-        Where given, the chance of a loss above the limit that is tolerated; else the expected loss is judged.
+        Where given, the accepted chance of a loss above the limit; else the expected loss is judged.
     members, replicates : int, optional
         As in `stress`.
     largest : float, optional

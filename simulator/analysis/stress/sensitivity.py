@@ -168,7 +168,7 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
     """The ranges that are asked about, the scenario's by default."""
     chosen = tuple(ranges) or scenario.ranges
     if not chosen:
-        raise SimulatorError("ranges", None, "are none", "add [[ranges]] to the scenario, or give some")
+        raise SimulatorError("ranges", None, "none are given", "add [[ranges]] to the scenario, or give some")
     if len(chosen) < 2:
         raise SimulatorError(
             "ranges", len(chosen), "is one alone, which has nothing to be compared with", "give two or more"

@@ -1,4 +1,4 @@
-"""Stress tests: what each design does to each party when things turn out otherwise than agreed.
+"""Stress tests: the effect on each party under each design when things do not go to plan.
 
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """
@@ -103,7 +103,7 @@ def stresses_of(scenario: Scenario, stresses: Sequence[Stress] = (), together: b
     """The stresses that are asked about, the scenario's by default, and all of them at once."""
     chosen = tuple(stresses) or scenario.stresses
     if not chosen:
-        raise SimulatorError("stresses", None, "are none", "add [[stresses]] to the scenario, or give some")
+        raise SimulatorError("stresses", None, "none are given", "add [[stresses]] to the scenario, or give some")
     if together and len(chosen) > 1:
         chosen += (Stress(name=TOGETHER, expresses="every stress at once", changes=at_once(chosen)),)
     for one in chosen:

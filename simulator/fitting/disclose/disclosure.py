@@ -1,4 +1,4 @@
-"""What may leave the room where the rows are: no small count, no single value, no name that is somebody's number."""
+"""Statistical disclosure control: no small count, no single value, no name that is somebody's number."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def identifies(name: str, column: Column) -> str:
 
 
 def check_names(names: list[str], what: str) -> None:
-    """Refuse names that a spreadsheet would run as a formula, or that are no names; they are not repeated."""
+    """Refuse names that a spreadsheet would run as a formula, or that are not names; they are not repeated."""
     if any(not name.strip() or len(name) > 100 for name in names):
         raise SimulatorError(what, None, "has empty names or names of more than 100 letters", "give short names")
     if any(_UNSAFE.search(name) and not _SIGNED.match(name) for name in names):

@@ -1,4 +1,4 @@
-"""What may be told of a segment's costs: sums over groups of ten persons or more that do not overlap.
+"""What may be disclosed of a segment's costs: sums over groups of ten persons or more that do not overlap.
 
 The users of a segment, in ascending order, are cut into groups once (microaggregation). Every figure of the rows that a
 fit tells, every quantile table and every error is worked out from the groups' means and their rounded sizes, so that

@@ -1,4 +1,4 @@
-"""Densities of the two general families, in parameters in which their special cases are no ridges.
+"""Densities of the two general families, parametrised to avoid likelihood ridges at their special cases.
 
 Both have the two functions that a fit needs, `logpdf` and `logsf`, with the names that scipy's families give them.
 """

@@ -1,4 +1,4 @@
-"""Calibrated cost families: one with what it reaches beside each target, or all side by side."""
+"""Calibrated cost families: one with its targets, or all side by side."""
 
 from __future__ import annotations
 

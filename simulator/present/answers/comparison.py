@@ -142,7 +142,7 @@ def page(compared: xr.Dataset) -> Page:
 
 
 def _apart(compared: xr.Dataset) -> list[str]:
-    """A warning where the draws do not bear out what was worked out without them."""
+    """A warning where the simulation does not confirm the calculated figures."""
     off = float(compared.attrs.get("exact_check", math.nan))
     if not off >= _TOO_FAR:
         return []

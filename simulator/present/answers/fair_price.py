@@ -1,4 +1,4 @@
-"""The fair price of a cap: what a pool must charge a head to take the excess."""
+"""The fair price of a cap: what a pool must charge per head to take the excess."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page(price: xr.Dataset) -> Page:
         for label, cell in zip(rules(price), each(price, "threshold"), strict=True)
     ]
     pool = f"a pool of {people(known['pool_members'])} people, loading of {known['k']:g} standard deviations"
-    title = f"Fair price of the excess, a head and year: {pool}"
+    title = f"Fair price of the excess, per head and year: {pool}"
     head = [rule_head(price), "expected excess", "standard deviation", "price", "loading"]
     return Page("", (), [Table(head, rows, title), "Calculated without simulation."])
 

@@ -61,7 +61,7 @@ def reading_table(model: FittedModel) -> Table:
     rows = [["read", _count(report["rows_read"], least), ""]]
     rows += [[f"dropped: {d['why']}", _count(d["rows"], least), _share(d["share_of_cost"])] for d in report["dropped"]]
     rows.append(["kept", _count(report["rows_kept"], least), ""])
-    note = f"numbers to the nearest five by segment and reason; fewer than {least} are told like none"
+    note = f"numbers to the nearest five by segment and reason; fewer than {least} are shown as none"
     return Table(["rows", "number", "share of cost"], rows, f"What was read ({note})")
 
 
@@ -106,22 +106,22 @@ def segment_table(model: FittedModel) -> Table:
 
 
 _RUNNERS_UP = 2
-"""Laws that are shown beside the one that was taken."""
+"""How many other families are shown with the one that was chosen."""
 
 
 def runner_up_tables(model: FittedModel) -> list[Table]:
-    """The law that was taken and those that came next, by segment; nothing where there was no choice."""
+    """The chosen distribution and its runners-up, by segment; nothing if there was no choice."""
     rows = [cells for row in model.segments for cells in _runner_up_rows(row)]
     if not rows:
         return []
-    head = ["segment", "law", "half left out: all figures", "worst", "of", "own rows: worst", "log score behind"]
+    head = ["segment", "distribution", "other half: all figures", "worst", "of", "own half: worst", "log score behind"]
     note = (
-        "misses of laws fitted to one half. Half left out: beside the rows', 1 = as far off as they, at most "
-        f"{_most('WORST_MISS')}; own rows: in standard errors of the difference between halves, at most "
-        f"{_most('WORST_OWN_MISS')}; log score: of the half left out, ± one standard error; of laws alike in it the "
-        "simplest is taken"
+        "how far off each is when fitted to half of the patients. Other half: 1 = as far off as the rows themselves, "
+        f"accepted up to {_most('WORST_MISS')}; own half: in standard errors of the difference between halves, "
+        f"accepted up to {_most('WORST_OWN_MISS')}; log score in the other half, ± one standard error: the simplest of "
+        "those with about the same score is chosen"
     )
-    return [Table(head, rows, f"Laws that came next ({note})", labels=2)]
+    return [Table(head, rows, f"Runners-up ({note})", labels=2)]
 
 
 def _most(name: str) -> str:
@@ -171,10 +171,10 @@ _SUPPRESSED = (
 
 
 def goodness_tables(model: FittedModel) -> list[Table]:
-    """Fitted beside observed by segment: the figures of the whole, then those of each threshold."""
+    """Fitted and observed by segment: the figures of the whole, then those of each threshold."""
     at = model.goodness["measure_threshold"].values
     note = f"!: further from the rows than {_WIDE_MISS:.0f} standard errors of what is observed"
-    found = [_goodness(model, np.flatnonzero(np.isnan(at)), f"Fitted beside observed ({note})")]
+    found = [_goodness(model, np.flatnonzero(np.isnan(at)), f"Fitted and observed ({note})")]
     for threshold in dict.fromkeys(at[~np.isnan(at)].tolist()):
         title = f"… and at {money(threshold, model.currency)}"
         found.append(_goodness(model, np.flatnonzero(at == threshold), title))
@@ -309,8 +309,8 @@ def _mean_sentences(model: FittedModel) -> list[str]:
     ratio = float(mean["fitted"] / mean["observed"])
     if math.isnan(ratio):
         return [
-            "One or two patients outweigh all others of a segment: its mean is not told, and the law leaves out a part "
-            "of their cost."
+            "One or two patients outweigh all others in a segment: its mean is suppressed, and the distribution leaves "
+            "out part of their cost."
         ]
     if abs(ratio - 1) > _WRONG_MEAN:
         told = percent(ratio, ratio * float(mean["observed_se"] / mean["observed"]))
@@ -322,17 +322,18 @@ def _missed_sentences(model: FittedModel) -> list[str]:
     missed = _missed(model)
     if not missed:
         return []
-    return [f"Of everybody, these miss the rows by more than {_WIDE_MISS:.0f} standard errors: {', '.join(missed)}."]
+    return [
+        f"For everybody together, these differ from the rows by more than {_WIDE_MISS:.0f} standard errors: "
+        f"{', '.join(missed)}."
+    ]
 
 
 def _sound(model: FittedModel) -> list[str]:
     if _missed(model) or _mean_sentences(model):
         return []
     apart = int((abs(model.goodness["miss"]) > _WIDE_MISS).sum())
-    of = f"; of single segments, {apart} {'does' if apart == 1 else 'do'} not (!)" if apart else ""
-    return [
-        f"Of everybody, every figure that can be told lies within {_WIDE_MISS:.0f} standard errors of the rows{of}."
-    ]
+    of = f"; for single segments, {apart} {'does' if apart == 1 else 'do'} not (!)" if apart else ""
+    return [f"For everybody together, every figure shown lies within {_WIDE_MISS:.0f} standard errors of the rows{of}."]
 
 
 def _figure(at: xr.Dataset, number: float, model: FittedModel) -> Cell:

@@ -1,4 +1,4 @@
-"""A kind of answer: how it is known, its page, and its JSON. One file a kind in this folder."""
+"""A kind of answer: how it is recognised, its page, and its JSON. One file per kind in this folder."""
 
 from __future__ import annotations
 

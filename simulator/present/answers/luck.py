@@ -1,4 +1,4 @@
-"""Was last year luck: where an observed overspend stands among all the years that could have been."""
+"""Was last year luck: the percentile of an observed overspend among all possible years."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .shared import RuleName, rule_head, rule_names, simulated, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
-    """Where an observed overspend stands, in a sentence for each risk, and a table."""
+    """Whether an observed overspend is luck: a sentence for each risk, and a table."""
     names, known = rule_names(answer), answer.attrs
     overspend = exact_percent(known["overspend"], sign=True)
     title = f"Was it luck? Observed: {overspend} of the budget, {people(known['members'])} people"

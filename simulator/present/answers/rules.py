@@ -27,7 +27,7 @@ def page(compared: xr.Dataset) -> Page:
         ]
         for cell in cells
     ]
-    head = ["rule", "from", "removes a head", "cv of retained cost", "variance removed", "price a head"]
+    head = ["rule", "from", "removed per head", "cv of retained cost", "variance removed", "price per head"]
     title = (
         f"{people(known['members'])} people; price: of a pool of {people(known['pool_members'])} people, loading of "
         f"{known['k']:g} standard deviations"
@@ -37,7 +37,7 @@ def page(compared: xr.Dataset) -> Page:
     if possible:
         least = min(possible, key=lambda cell: float(cell["cv_retained"]))
         cv = exact_percent(float(least["cv_retained"]))
-        verdict = [f"Least risk is left by: {least['rule'].values}, a coefficient of variation of {cv}."]
+        verdict = [f"The rule that leaves the least risk: {least['rule'].values} (coefficient of variation {cv})."]
     parts: list[Table | str] = [Table(head, rows, title), "Calculated without simulation."]
     return Page("Which exclusion rule leaves the least risk?", verdict, parts)
 

@@ -26,7 +26,7 @@ def page(terms: xr.Dataset) -> Page:
     ]
     often, lost, size = percentage(known["at_most"]), percentage(known["loss_over"]), people(known["members"])
     verdict = [_sentence(*found[at], f"{size}", f"{often}", currency) for at in ends(len(found))]
-    head = [rule_head(terms), "margin", "reserve a year", "reserve a head", "provider's largest share"]
+    head = [rule_head(terms), "margin", "reserve per year", "reserve per head", "provider's largest share"]
     notes = (
         f"Calculated without simulation. Margin and reserve are exceeded in {often} of years. The provider's share of "
         f"an overspend is the largest that keeps its loss within {lost} of its revenue as often."

@@ -1,6 +1,6 @@
 """The main job from end to end: how large must East Sussex's capitated population be?
 
-Luck alone beside luck and a common shock, and light, central and heavy tails that all agree on the top-5% share.
+Luck alone, luck and a common shock, and light, central and heavy tails that all agree on the top-5% share.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _drawn(configs: Path, replicates: int | None) -> Iterator[tuple[Case, Scenar
     scenarios = [load(configs / case.file) for case in CASES]
     if replicates is not None:
         scenarios = [scenario.with_simulation(replicates=replicates) for scenario in scenarios]
-    note(f"drawing {len(CASES)} × {scenarios[0].simulation.replicates:,} simulated years …")
+    note(f"simulating {len(CASES)} × {scenarios[0].simulation.replicates:,} simulated years …")
     ahead = ThreadPoolExecutor(1)
     try:
         yield from zip(CASES, scenarios, ahead.map(partial(simulate, progress=False), scenarios), strict=True)

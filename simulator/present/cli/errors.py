@@ -60,7 +60,7 @@ def _is_stop(error: BaseException | None) -> bool:
 
 @contextmanager
 def own_words() -> Iterator[None]:
-    """Say in the program's own words what click finds wrong with a command; end in silence where nobody reads on."""
+    """Reword click's errors; exit quietly on a broken pipe."""
     try:
         yield
     except Sentence:
@@ -110,7 +110,7 @@ def _of_verbs(error: click.UsageError, help_: str) -> str:
         asked = message.split("'")[1] if "'" in message else ""
         known = sorted(error.ctx.command.commands)  # type: ignore[union-attr]
         near = _did_you_mean(difflib.get_close_matches(asked, known, n=1))
-        return f"{asked!r}: is no verb; {near or 'choose one of ' + ', '.join(known)}"
+        return f"{asked!r}: is not a command; {near or 'choose one of ' + ', '.join(known)}"
     if "unexpected extra argument" in message:
         words = message.partition("(")[2].rstrip(")")
         return f"{words!r}: is more than the verb takes; put text with spaces in quotes, or see `--help`"

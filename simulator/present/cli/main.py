@@ -18,9 +18,9 @@ def main() -> None:
     """How much of next year's health-care cost is luck, and who should carry it?
 
     \b
-    simulator check configs/east_sussex.toml       what the scenario implies, exactly
+    simulator check configs/east_sussex.toml       what the scenario implies, without simulation
     simulator run configs/east_sussex.toml         simulate, and print how large is large enough
-    simulator calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514
+    simulator calibrate --mean 952 --p-user 85% --top-share 5%=51.4%
 
     \b
     Fractions, such as a margin, are written as 0.03 or as 3%; other numbers as 1500, 1,500 or 1.5k.

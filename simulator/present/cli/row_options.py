@@ -14,7 +14,7 @@ from .option_types import Whole
 def row_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     """--missing, --sheet, --header-row, --columns, --blank-as-zero and --dates; `layout_of` takes their values."""
     for option in reversed((
-        click.option("--missing", default="", help="Texts that stand for a missing value, with commas: NA,n/a."),
+        click.option("--missing", default="", help="Texts that mean a missing value, separated by commas: NA,n/a."),
         click.option("--sheet", help="Sheet of a workbook, by name or number; the first by default."),
         click.option("--header-row", type=Whole(min=1), help="Row that names the columns, counted from 1."),
         click.option("--columns", help='Other names for columns: "benchmark=Budget 2023, expenditure=Spend".'),

@@ -90,7 +90,7 @@ _FORMS = "simulator.forms"
 def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
     """The options --json, --csv and --errors, which every verb has; `forms` gives them."""
     for name, flags, settings in (
-        ("errors", ("--errors",), {"is_flag": True, "help": "Show ± one standard error beside simulated figures."}),
+        ("errors", ("--errors",), {"is_flag": True, "help": "Show ± one standard error on simulated figures."}),
         ("csv", ("--csv",), {"metavar": "FILE",
          "help": "Write every figure with unit and error to this CSV file; - prints it instead."}),
         ("as_json", ("--json",), {"is_flag": True, "help": "Print JSON instead of tables."}),

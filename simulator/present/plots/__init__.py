@@ -1,4 +1,4 @@
-"""Pictures: a Dataset in, matplotlib Axes out; one file a question; nothing is computed here."""
+"""Pictures: a Dataset in, matplotlib Axes out; one file per question; nothing is computed here."""
 
 from .exceedance_curve import exceedance_curve
 from .fan_by_size import fan_by_size

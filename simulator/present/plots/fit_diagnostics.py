@@ -1,7 +1,7 @@
-"""How good is the fit? Four pictures of fitted beside observed.
+"""How good is the fit? Four pictures of fitted and observed.
 
-Marks are what was observed, with its 95% interval; lines are what the model says, exactly. No mark stands for fewer
-than ten patients: what may not be told is not in the Dataset.
+Marks are what was observed, with its 95% interval; lines are the model. No mark is for fewer
+than ten patients: what is suppressed is not in the Dataset.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _note(curves: xr.Dataset, told: str = "") -> str:
         else "Marks: observed.",
         "Lines: fitted, exact for the model.",
         told,
-        f"No mark stands for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
+        f"No mark is for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
         "Where there is no bar, it is smaller than the mark." if known else _NO_ERRORS,
         _not_drawn(curves),
     ]

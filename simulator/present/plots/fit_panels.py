@@ -1,4 +1,4 @@
-"""The panels of a fit: marks with their 95% interval for what was observed, lines for what the model says, exactly.
+"""The panels of a fit: marks with their 95% interval for what was observed, lines for the model.
 
 Each draws into the axes it is given and returns the ends of its series, to be labelled once all is drawn.
 """
@@ -34,7 +34,7 @@ MOST_MARKS = 12
 _LEAST_MISS = 0.005
 _STEP = 1.025
 """How far bars of neighbouring series at the same amount stand apart, as a ratio."""
-_NOTHING = "Nothing that was observed here may be told:\nonly bands are known, or too few patients."
+_NOTHING = "Observed figures are suppressed or missing:\nonly bands are known, or too few patients."
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Letters that the house's font lacks: taken from a font of this machine that has them, or told in one sentence."""
+"""Letters that the house's font lacks: taken from another font of this machine, or reported in one sentence."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
 def _title(answer: xr.Dataset) -> str:
     """The question; of a simulated year it cannot be asked, but shows what luck alone may look like."""
     if _is_simulated(answer):
-        return "One simulated year: who lies beyond what luck explains?"
+        return "One simulated year: which places differ by more than chance?"
     return "Which places differ by more than chance?"
 
 

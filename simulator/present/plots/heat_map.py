@@ -47,7 +47,7 @@ def heat_map(
     margin : float, optional
         One of the summary's; that of the line, or else 0.03 where the summary has it, or else the first.
     at_most : float, optional
-        Largest tolerated chance, one of those that the minimum was asked for; 0.05 where it is among them, else the
+        Largest accepted chance, one of those that the minimum was asked for; 0.05 where it is among them, else the
         first.
 
     Returns

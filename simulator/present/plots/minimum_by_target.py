@@ -20,7 +20,7 @@ _MARKS = ("o", "s", "^", "D")
 
 @made_by("minimum_by_target", "minimum_population", "at_most threshold")
 def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float | None = None) -> Axes:
-    """Minimum viable population by the largest tolerated chance of an overspend, one line a threshold.
+    """Minimum viable population by the largest accepted chance of an overspend, one line per threshold.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float
         axes.set_xticks(met, [percentage(target) for target in met])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(
-            f"largest tolerated chance of an overspend above {percentage(answer.attrs['margin'])} of the budget"
+            f"accepted chance of overspending by more than {percentage(answer.attrs['margin'])} of the budget"
         )
         axes.set_ylabel("people needed, for one year")
         drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])

@@ -13,7 +13,7 @@ from .style import finish, house_axes, label_ends, percent_axis
 from .wanted import made_by
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
-_SAID = {"process": "luck", "systematic": "what hits everybody", "parameter": "doubt about the model"}
+_SAID = {"process": "luck", "systematic": "system-wide shocks", "parameter": "doubt about the model"}
 _COLOURS = {"process": SERIES[0], "systematic": SERIES[3], "parameter": SERIES[1]}
 
 

@@ -1,4 +1,4 @@
-"""Which Dataset does a picture need? Told in one sentence where it is given another."""
+"""Checks the input Dataset of a plot; another kind gets one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was agreed: the budget of each contract, beside the expected cost that it is for."""
+"""What was agreed: the budget of each contract, and the expected cost that it is for."""
 
 from __future__ import annotations
 

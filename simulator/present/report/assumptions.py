@@ -1,4 +1,4 @@
-"""The tables of a report: what it rests on, and where its numbers come from. Nothing of any patient."""
+"""The tables of a report: its assumptions, and where its numbers come from. No patient data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _withheld(contents: Contents) -> Iterator[Table]:
     rows: Rows = [[one["name"], percentage(one["share"])] for one in segments]
     yield Table(["Segment", "Share of people"], rows, "Segments: who costs what", note="Observed costs are withheld.")
     if shocks := contents.scenario.get("shocks", ()):
-        yield Table(["Shock"], [[one["name"]] for one in shocks], "Shocks: what hits many at once")
+        yield Table(["Shock"], [[one["name"]] for one in shocks], "Shocks, which hit many people at once")
 
 
 def _units(contents: Contents) -> Iterator[Table]:

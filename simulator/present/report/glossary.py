@@ -13,10 +13,10 @@ class Word(NamedTuple):
 
 
 GLOSSARY = (
-    Word("Budget", "The exact mean of the retained cost: what is kept once the excess of costly patients is out."),
+    Word("Budget", "The exact mean of the retained cost: the cost left in the budget after exclusions."),
     Word("Budget by contract", "What a design pays for that cost; it may be more or less than the expected cost."),
     Word("Calculated without simulation", "Worked out from the assumptions; it has no simulation error."),
-    Word("Cap", "What one patient costs above the threshold in a year is taken out, and somebody else pays for it."),
+    Word("Cap", "One patient's cost above the threshold in a year leaves the budget, and somebody else pays for it."),
     Word("Capitation", "A fixed amount of money for each person and year, whatever care the person needs."),
     Word("Coefficient of variation", "Standard deviation over mean. Of a population's cost, about one year in three "
          "strays as far from the mean, or further; of one person's cost, which is skewed, it only compares segments."),
@@ -26,7 +26,8 @@ GLOSSARY = (
     Word("Overspend", "Retained cost, divided by the budget, less one."),
     Word("Segment", "People with one distribution of annual cost: a need level, an age band."),
     Word("Share of the risk", "How much of the year-to-year risk a party carries; the shares add to 100%."),
-    Word("Shock", "What moves everybody's cost at once: prices, a hard winter. No size of population washes it out."),
+    Word("Shock", "Something that moves everybody's cost at once: prices, a hard winter. A larger population does not "
+         "average it out."),
     Word("Simulated year", "The cost of one synthetic population for one year, drawn at random."),
     Word("Standard error", "How far a simulated figure typically lies from what an endless simulation would give."),
     Word("Stress", "Something that does not go to plan, such as prices; budgets stay as they were agreed."),

@@ -1,4 +1,4 @@
-"""What if things turn out otherwise? The scenario's own stresses, drawn anew for the report."""
+"""What if things do not go to plan? The scenario's own stresses, simulated for the report."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _from_worker(path: Path, sheet: str | int | None, said: Said) -> tuple[Any, 
 def _too_wide(said: Said) -> SimulatorError:
     return said.of_file(
         "has a cell far from the others, or more cells than can be read",
-        "delete what stands beside and below the table, or save the sheet as CSV",
+        "delete the cells to the right of and below the table, or save the sheet as CSV",
     )
 
 

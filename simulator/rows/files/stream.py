@@ -56,7 +56,7 @@ class Watched(io.RawIOBase):
 
     def _judge(self, block: bytes) -> None:
         if self._line > _LONGEST_LINE:
-            self.found = RefusedError("has a line of more than 16 MB", "check that it is a table with one row a line")
+            self.found = RefusedError("has a line of more than 16 MB", "check that it is a table with one row per line")
         elif self.waiting > _MOST_WAITING:
             self.found = RefusedError("has a cell that does not end", "look for a double quote that is never closed")
         elif not self._wide and b"\0" in block:

@@ -18,10 +18,10 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
 @click.option(
     "--family",
     default=None,
-    help="lognormal, gamma, weibull, pareto, lomax, gpd, burr, gengamma or gb2; all side by side without it.",
+    help="lognormal, gamma, weibull, pareto, lomax, gpd, burr, gengamma or gb2; all of them by default.",
 )
 @click.option(
-    "--mean", type=Amount(above=0), required=True, help="Mean annual cost a head, people without cost included."
+    "--mean", type=Amount(above=0), required=True, help="Mean annual cost per head, including people without cost."
 )
 @click.option(
     "--p-user",
@@ -38,7 +38,7 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
     type=Shares(),
     multiple=True,
     callback=_share,
-    help="Share of cost of the costliest people: 0.05=0.514.",
+    help="Share of cost of the costliest people: 5%=51.4%.",
 )
 @click.option("--currency", default="GBP", show_default=True)
 @outputs
@@ -50,9 +50,9 @@ def calibrate(
     top_share: dict[float, float],
     currency: str,
 ) -> None:
-    """Find the cost family that has these summary figures.
+    """Find the cost families that meet these summary figures.
 
-    Example: simulator calibrate --family lognormal --mean 952 --p-user 0.85 --top-share 0.05=0.514
+    Example: simulator calibrate --family lognormal --mean 952 --p-user 85% --top-share 5%=51.4%
     """
     with clear_errors():
         from ....analysis.statistics.describe import compare_families, describe_calibration

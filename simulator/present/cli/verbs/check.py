@@ -1,4 +1,4 @@
-"""`simulator check`: what a scenario implies, exactly."""
+"""`simulator check`: what a scenario implies, without simulation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..shell import Rendered, Verb, check_forms, clear_errors, emit, outputs
 @click.argument("scenario")
 @outputs
 def check(scenario: str) -> None:
-    """Read SCENARIO and print what it implies, exactly and without simulation.
+    """Read SCENARIO and print what it implies, without simulation.
 
     Example: simulator check configs/east_sussex.toml
     """

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 @click.argument("costs", type=click.Path())
-@click.option("--cost", help="Column of cost, or several with commas, which are added up.")
+@click.option("--cost", help="Column of cost; several, separated by commas, are added up.")
 @click.option("--bands", is_flag=True, help="COSTS holds band_low, band_high, n and total instead of rows.")
 @click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
-@click.option("--weight", help="Column of weights: how many people a row stands for.")
+@click.option("--weight", help="Column of weights: how many people a row represents.")
 @click.option("--exposure", help="Column of the part of the year covered, in --exposure-unit.")
 @click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
 @click.option(
@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     default=0.0,
     help="Drop rows covered for less than this fraction of a year.",
 )
-@click.option("--person", help="Column of ids, to keep a person's years together; not kept.")
+@click.option("--person", help="Column of ids, so that a person's years count as one person; ids are not kept.")
 @click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
-@click.option("--exclude-service", default="", help="Columns of services to take out of the cost, with commas.")
+@click.option(
+    "--exclude-service", default="", help="Columns of services to subtract from the cost, separated by commas."
+)
 @click.option("--negative", type=click.Choice(["refuse", "zero", "net"]), default="refuse", show_default=True)
 @click.option(
     "--family",
@@ -51,32 +53,42 @@ if TYPE_CHECKING:
     show_default=True,
     help="auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.",
 )
-@click.option("--tail-above", type=Amount(above=0), help="Cost at which the tail starts; chosen by segment without it.")
+@click.option(
+    "--tail-above", type=Amount(above=0), help="Cost at which the tail starts; by default chosen for each segment."
+)
 @click.option("--thresholds", type=Several(Amount()), help="Costs at which the fit is judged: 25000,50000.")
 @click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)
 @click.option("--currency", default="GBP", show_default=True)
 @click.option(
-    "--sets", type=Whole(min=0), default=100, show_default=True, help="Parameter sets, to tell doubt from luck."
+    "--sets",
+    type=Whole(min=0),
+    default=100,
+    show_default=True,
+    help="Parameter sets, to separate uncertainty from luck.",
 )
 @click.option(
-    "--smallest-count", type=Whole(), default=10, show_default=True, help="Never tell fewer patients apart; 10 or more."
+    "--smallest-count",
+    type=Whole(),
+    default=10,
+    show_default=True,
+    help="Suppress figures of fewer patients; 10 or more.",
 )
 @click.option(
     "--allow-identifying",
     is_flag=True,
-    help="Let --where and --segment go by ids, costs or near-unique columns: asked again and again, that finds single "
+    help="Allow --where and --segment by ids, costs or near-unique columns: repeated questions would find single "
     "patients.",
 )
 @click.option("--seed", type=Whole(min=0), default=1, show_default=True)
 @row_options
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
-@click.option("--scenario", type=click.Path(), help="Write a scenario that runs by itself to this TOML file.")
+@click.option("--scenario", type=click.Path(), help="Write a ready-to-run scenario to this TOML file.")
 @click.option(
-    "--parameter-uncertainty", is_flag=True, help="The scenario refers to the model of --out and draws under its sets."
+    "--parameter-uncertainty", is_flag=True, help="The scenario uses the model of --out and its parameter sets."
 )
 @click.option("--size", type=Several(Whole(min=1)), help="Population sizes of the scenario: 1000,10000.")
 @click.option("--plot", type=click.Path(), help="Write pictures of the fit to this PNG, SVG or PDF file.")
-@click.option("--curves", type=click.Path(), help="Write what these pictures show to this netCDF file, for `plot`.")
+@click.option("--curves", type=click.Path(), help="Write the data of these pictures to this netCDF file, for `plot`.")
 @outputs
 def fit(
     costs: str,
@@ -89,7 +101,7 @@ def fit(
     bands: bool,
     **options: Any,
 ) -> None:
-    """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row a patient-year.
+    """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row per patient-year.
 
     No patient's cost, id or count below ten is printed or written; counts are to the nearest five.
 

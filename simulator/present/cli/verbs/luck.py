@@ -10,10 +10,10 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option("--members", type=Whole(min=1), required=True, help="People, for one year.")
+@click.option("--members", type=Whole(min=1), required=True, help="People in that year.")
 @click.option("--overspend", type=Fraction(), required=True, help="Observed cost / budget − 1, such as 0.04.")
 @click.option(
-    "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of the years in the usual range."
+    "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of years in the usual range."
 )
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("source", required=False)
 @click.option("--kind", required=True, help="Which picture; `--kind list` shows all, or those of SOURCE.")
-@click.option("-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to .csv beside it.")
-@click.option("--members", type=Whole(min=1), help="People of the population drawn; the largest by default.")
+@click.option(
+    "-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to a .csv next to it."
+)
+@click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
-              help="Tolerance of the overspend.")  # fmt: skip
+              help="Overspend margin.")  # fmt: skip
 @click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Largest accepted overspend probability.")  # fmt: skip
-@click.option("--design", help="The design drawn; the first by default.")
-@click.option(
-    "--actuals", type=click.Path(), help="Funnel: draw real rows from this CSV file; SOURCE may be a scenario."
-)
+@click.option("--design", help="Design shown; the first by default.")
+@click.option("--actuals", type=click.Path(), help="Funnel: show real rows of this CSV file; SOURCE may be a scenario.")
 @outputs
 @click.pass_context
 def plot(
@@ -62,8 +62,8 @@ def plot(
 ) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
-    --actuals reads one row a practice, with the columns members and cost (a year) and, where known, expected (cost) and
-    practice (its name).
+    --actuals reads one row per practice, with the columns members and cost (a year) and, where known, expected (cost)
+    and practice (its name).
 
     Example: simulator plot results/es.nc --kind heat-map -o heat.png
     """
@@ -136,7 +136,7 @@ def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.D
         if isinstance(error, SimulatorError) or "gross_cost" in request.found:
             raise
         # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
-        raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it anew") from error
+        raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it again") from error
     write_picture(axes, out)
     write_whole(figures, lambda partial: partial.write_text(as_csv(rows), encoding="utf-8"))
     return rows

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=Fraction(-1, 10, min_open=True),
     default=0.03,
     show_default=True,
-    help="Tolerance of the overspend that the answer is about.",
+    help="Margin of the overspend in the answer.",
 )
 @click.option(
     "--at-most",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @outputs
 def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
-    """Report what RESULTS, the .nc file of a run, has found: as one HTML file, as an Excel workbook, or as both.
+    """Write a report on RESULTS, the .nc file of a run: one HTML file, an Excel workbook, or both.
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """

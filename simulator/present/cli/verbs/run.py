@@ -40,7 +40,7 @@ _run_options: list[Callable[..., Any]] = [
         type=Fraction(-1, 10, min_open=True),
         default=0.03,
         show_default=True,
-        help="Tolerance of the printed overspend probability.",
+        help="Overspend margin of the printed chances.",
     ),
     click.option(
         "--at-most",
@@ -50,15 +50,21 @@ _run_options: list[Callable[..., Any]] = [
         help="Largest accepted overspend probability.",
     ),
     click.option("--until", help='Simulate until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).'),
-    click.option("--max-replicates", type=Whole(min=1), default=100_000, show_default=True, help="Limit of --until."),
-    click.option("--out", type=click.Path(), help="Write draws and summary to this netCDF file."),
-    click.option("--resume", is_flag=True, help="Go on from what --out holds already."),
+    click.option(
+        "--max-replicates",
+        type=Whole(min=1),
+        default=100_000,
+        show_default=True,
+        help="Most simulated years for --until.",
+    ),
+    click.option("--out", type=click.Path(), help="Write the simulated years and the summary to this netCDF file."),
+    click.option("--resume", is_flag=True, help="Continue the run that --out already holds."),
     click.option(
         "--plot",
         type=click.Path(),
-        help="Write a picture of variance by size to this PNG, SVG or PDF file, and its figures as CSV.",
+        help="Write a picture of the risk by size to this PNG, SVG or PDF file, and its figures as CSV.",
     ),
-    click.option("--exact", is_flag=True, help="The same figures calculated exactly, without simulation."),
+    click.option("--exact", is_flag=True, help="Calculate the same figures without simulation."),
 ]
 
 
@@ -79,7 +85,7 @@ def run(
     plot: str | None,
     exact: bool,
 ) -> None:
-    """Simulate the populations of SCENARIO and print budget variance by population size and threshold.
+    """Simulate the populations of SCENARIO and print how large is large enough, by cap on one patient's cost.
 
     Example: simulator run configs/east_sussex.toml --replicates 2000 --out results/es.nc --plot results/es.png
     """

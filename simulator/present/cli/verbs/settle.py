@@ -72,11 +72,11 @@ def settle(
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
-    --actuals reads one row an organisation and year. It needs the columns budget (or benchmark) and cost (or
-    expenditure); as the terms ask, also members, minimum_rate (blank where it follows size), final_share, quality,
+    --actuals reads one row per organisation and year. It needs the columns budget (or benchmark) and cost (or
+    expenditure); if the terms need them, also members, minimum_rate (blank where it follows size), final_share, quality,
     met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
     SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
-    Medicare Shared Savings Program are known; --columns names others.
+    Medicare Shared Savings Program are recognised; --columns names others.
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
@@ -119,7 +119,9 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
-        raise SimulatorError(source, None, "was drawn already", "name the scenario file to draw anew or for --payoff")
+        raise SimulatorError(
+            source, None, "is already simulated", "name the scenario file to simulate again or for --payoff"
+        )
 
 
 def _options_of(rows: dict[str, Any]) -> dict[str, object]:

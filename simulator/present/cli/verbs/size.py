@@ -16,18 +16,18 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
     show_default=True,
     help="What is to be small, such as p_overspend, cv or tvar; a wrong name lists all.",
 )
-@click.option("--margin", type=Fraction(), help="Tolerance of p_overspend; 0.03 by default.")
+@click.option("--margin", type=Fraction(), help="Overspend margin of p_overspend; 0.03 by default.")
 @click.option("--level", type=Fraction(), help="Level of tvar, such as 0.95.")
 @click.option(
     "--at-most", type=Fraction(), default=0.05, show_default=True, help="Largest accepted value of the statistic."
 )
 @click.option("--loss-over", type=Fraction(), help="With p_loss: the loss, as a share of the party's own revenue.")
 @click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
-@click.option("--members", type=Whole(min=1), help="Ask what makes so many people viable, not how many are needed.")
-@click.option("--largest", type=Whole(min=2), help="Largest population that is tried.")
+@click.option("--members", type=Whole(min=1), help="A given population: ask what would make it large enough.")
+@click.option("--largest", type=Whole(min=2), help="Largest population to try.")
 @click.option("--replicates", type=Whole(min=40), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
-@click.option("--exact", is_flag=True, help="The exact answer alone, without simulation.")
+@click.option("--exact", is_flag=True, help="Calculate the answer without simulation.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def size(

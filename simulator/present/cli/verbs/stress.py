@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @click.option(
     "--stresses", multiple=True, type=click.Path(), help="Files of [[stresses]]; the scenario's own by default."
 )
-@click.option("--members", type=Whole(min=1), help="People; the scenario's largest population by default.")
+@click.option("--members", type=Whole(min=1), help="Population; the scenario's largest by default.")
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option(
     "--loss-over", type=Fraction(), default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
 )
-@click.option("--reverse", metavar="PARTY", help="How far must each input move before this party breaks?")
+@click.option("--reverse", metavar="PARTY", help="How far must each input move before this party reaches its limit?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def stress(
