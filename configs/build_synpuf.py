@@ -15,8 +15,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from simulator.present.text_fit import goodness_tables, verdicts
-
 import simulator as sim
 from simulator.fitting.fit import FittedModel
 from simulator.present.answers.fit import goodness_tables, verdicts

@@ -73,7 +73,7 @@ def settle(
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
     --actuals reads one row per organisation and year. It needs the columns budget (or benchmark) and cost (or
-    expenditure); if the terms need them, also members, minimum_rate (blank where it follows size), final_share, quality,
+    expenditure); if the terms need them, also members, minimum_rate (blank if it follows size), final_share, quality,
     met_standard, met_alternative, revenue, revenue_limited, low_revenue, relief, adjustment, contract_year and, where
     SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
     Medicare Shared Savings Program are recognised; --columns names others.
