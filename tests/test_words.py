@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator.present.cli.main import main
-from simulator.runs import with_simulation
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -118,7 +117,7 @@ def test_pages_are_plain(command, monkeypatch):
 
 def test_pages_of_simulated_figures_are_plain():
     few = {"replicates": 50, "population_sizes": (100, 1_000)}
-    ledger = sim.simulate(with_simulation(sim.load(ROOT / "configs" / "uncertain.toml"), **few), progress=False)
+    ledger = sim.simulate(sim.load(ROOT / "configs" / "uncertain.toml").with_simulation(**few), progress=False)
     for errors in (False, True):
         assert not offences(str(sim.table(sim.summarise(ledger), errors=errors)))
         assert not offences(str(sim.table(sim.compare(sim.settle(ledger, sim.Design(name="all"))), errors=errors)))
