@@ -167,5 +167,5 @@ def test_any_other_dataset_is_a_long_table_and_nothing_else_is() -> None:
     unknown = xr.Dataset({"figure_x": ("place", [1.5, math.nan])}, coords={"place": ["<b>", "b"]})
     page = sim.table(unknown)
     assert "1.5" in str(page) and "nan" not in str(page) and "<b>b" not in page._repr_html_()
-    with pytest.raises(sim.SimulatorError, match="is no answer"):
+    with pytest.raises(sim.SimulatorError, match="is not an answer"):
         sim.table(7)
