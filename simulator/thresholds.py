@@ -68,6 +68,11 @@ def levels_of(raw: Any) -> Any:
     return raw.percentiles if isinstance(raw, Percentiles) else raw
 
 
+def is_share(units: object) -> bool:
+    """Whether figures of these units, as files say them, are shares, and neither money nor counts."""
+    return units == "1"
+
+
 class At(NamedTuple):
     """One point of a grid."""
 
@@ -78,7 +83,7 @@ class At(NamedTuple):
     @classmethod
     def of(cls, value: float, units: str | None) -> At:
         """The point that a ledger's coordinate has at `value`, its attribute `units` being this."""
-        return cls(float(value), units == "1")
+        return cls(float(value), is_share(units))
 
     @property
     def excludes_nobody(self) -> bool:

@@ -391,7 +391,7 @@ def test_tables_tell_the_fit_the_reasons_and_that_they_are_exact():
     assert 'severity = { family = "gamma", shape = 0.1755' in shown
     assert "top-5% share   51.4%    51.4%" in shown
     assert "£50,000" in shown
-    assert "exact" in shown
+    assert "without simulation" in shown
     side = str(families_table(compare_families(mean=952.0, p_user=0.85, top_share={0.05: 0.514}), "GBP"))
     assert " ".join(side.split()).startswith(
         "5 families meet the targets; the share of cost above £25,000 a person runs from 0.5% ("

@@ -82,8 +82,7 @@ MOST_FILES = 20
 
 def test_whether_a_threshold_is_money_or_a_percentile_is_asked_in_one_file():
     assert files_that_say(ROOT, r"isinstance\([^)]*\b(Percentiles|thresholds, tuple)\b") == ["thresholds"]
-    below = [file for file in files_that_say(ROOT, ASKS_FOR_PERCENTILES) if room_of(file) != "present"]
-    assert below == ["thresholds"]
+    assert files_that_say(ROOT, ASKS_FOR_PERCENTILES) == ["thresholds"]
 
 
 ASKS_FOR_PERCENTILES = r"""(unit|units|"units"[])]+) [!=]= "1\""""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from ..numerals import SYMBOLS as SYMBOLS
+from ..thresholds import is_share
 
 UNKNOWN = "not available"
 """Said where a figure does not exist, or too little was simulated to tell it."""
@@ -114,7 +115,7 @@ class Figure:
     @property
     def varies(self) -> bool:
         """Whether there is an error to show: none is known of draws that are all alike."""
-        return math.isfinite(self.error) and not is_alike(self.error, self.value if self.unit != "1" else 0.0)
+        return math.isfinite(self.error) and not is_alike(self.error, 0.0 if is_share(self.unit) else self.value)
 
 
 Cell = Figure | str | None

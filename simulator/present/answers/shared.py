@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import xarray as xr
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
 from ...contracts.exclusion import Cap, rule_of
+from ...thresholds import At
 from ..figure import Figure, chance, exact_percent, money_text, note, people, percent, rounded
 from ..tables import Page, Table
 
@@ -23,9 +25,7 @@ _FEW = 100
 
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
     """A threshold: money, or a percentile."""
-    if threshold in (math.inf, 1 if unit == "1" else math.inf):
-        return NO_EXCLUSION
-    return f"percentile {100 * threshold:.6g}" if unit == "1" else money_text(threshold, currency)
+    return At.of(threshold, unit).told(partial(money_text, currency=currency))
 
 
 class RuleName(NamedTuple):

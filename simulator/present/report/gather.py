@@ -20,6 +20,7 @@ from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ...settlement.compare import compare
 from ...settlement.settle import settle
+from ...thresholds import is_share
 from ..answers.shared import NO_EXCLUSION, threshold_label
 from ..figure import money_text, people, percentage
 from .agreed import agreed_budgets
@@ -52,7 +53,7 @@ def teller(ledger: xr.Dataset) -> Callable[[float], str]:
 
     def told(threshold: float) -> str:
         label = threshold_label(threshold, unit, currency)
-        if unit != "1" or label == NO_EXCLUSION:
+        if not is_share(unit) or label == NO_EXCLUSION:
             return label
         amounts = ledger["threshold_amount"].sel(threshold=threshold)
         low, high = money_text(float(amounts.min()), currency), money_text(float(amounts.max()), currency)

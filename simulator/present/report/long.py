@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from ...thresholds import is_share
 from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent, percentage
 from ..tidy import LAST, stacked, tidy
 from .gather import Contents
@@ -25,7 +26,7 @@ def long_table(contents: Contents) -> tuple[list[str], list[list[Cell]]]:
     rows = rows[rows["value"].notna()]
     rows = rows.dropna(axis="columns", how="all")
     heads = [str(name) for name in rows]
-    of = contents.summary["threshold"].attrs.get("units") == "1", contents.currency
+    of = is_share(contents.summary["threshold"].attrs.get("units")), contents.currency
     return heads, [[_cell(record, name, *of) for name in heads] for record in rows.to_dict("records")]
 
 
@@ -64,8 +65,8 @@ def _cell(record: dict[Any, Any], name: str, by_percentile: bool, currency: str)
 def _figure(number: float, record: dict[Any, Any], name: str) -> Figure | None:
     unit, error = str(record["unit"]), record["error"]
     known = math.nan if error is None else float(error)
-    if name == "error" and is_alike(number, 0.0 if unit == "1" else float(record["value"])):
+    if name == "error" and is_alike(number, 0.0 if is_share(unit) else float(record["value"])):
         return None  # none is known
     if unit == "people":
         return people(number)
-    return percent(number, known) if unit == "1" else amount(number, known, unit)
+    return percent(number, known) if is_share(unit) else amount(number, known, unit)

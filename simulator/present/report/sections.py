@@ -9,6 +9,7 @@ import xarray as xr
 
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
+from ...thresholds import is_share
 from ..answers.comparison import Party, Settled, settled_at
 from ..answers.shared import NO_EXCLUSION, minimum_population
 from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
@@ -53,7 +54,7 @@ def figure(cell: xr.Dataset, name: str, currency: str) -> Figure:
     value, error = float(cell[name]), float(cell[f"{name}_se"])
     if name == "p_overspend":
         return chance(value, error, cell["p_overspend_interval"].values)
-    if cell[name].attrs.get("units") == "1":
+    if is_share(cell[name].attrs.get("units")):
         return percent(value, error)
     return amount(value, error, currency)
 

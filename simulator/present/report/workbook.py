@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import SimulatorError
 from ...files import check_writable, write_whole
+from ...thresholds import is_share
 from ..figure import Cell, Figure, people, sign_of
 from ..tables import Table
 from .answer import answer_text, how_read
@@ -230,7 +231,7 @@ def _summary_tables(contents: Contents) -> Iterator[Table]:
 def _code(unit: str, decimals: int, currency: str) -> str:
     """Excel's code of a number format."""
     places = f".{'0' * decimals}" if decimals else ""
-    if unit == "1":
+    if is_share(unit):
         return f"0{places}%"
     if unit == "people":
         return "#,##0"
