@@ -397,7 +397,7 @@ def test_tables_tell_the_fit_the_reasons_and_that_they_are_exact():
         "5 families meet the targets; the share of cost above £25,000 a person runs from 0.5% ("
     )
     assert "burr: needs two targets" in side
-    assert "exact" in side
+    assert "without simulation" in side
     only = str(families_table(compare_families(mean=952.0, p_user=0.85, cv=4.0, top_share={0.05: 0.514})))
     assert only.startswith("2 families meet the targets")
 
