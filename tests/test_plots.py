@@ -472,7 +472,7 @@ def test_the_exceedance_curve_is_drawn_on_years(shown: dict[str, xr.Dataset]) ->
         assert band.get_paths()[0].vertices[:, 0].min() >= rarest - 1e-12
     thin = [np.asarray(line.get_xdata()) for line in ax.lines if line.get_linewidth() < 1]
     assert min(x.min() for x in thin) < rarest  # the exact curve goes on
-    assert "1 in 20" in [label.get_text() for label in ax.get_xticklabels()]
+    assert "5%\n1 in 20" in [label.get_text() for label in ax.get_xticklabels()]
     assert (one_in(0.5), one_in(0.4), one_in(0.001)) == ("1 in 2", "1 in 2.5", "1 in 1,000")
 
 

@@ -46,6 +46,11 @@ class Variable(NamedTuple):
             left -= found
         return not left or "..." in self.dims
 
+    @property
+    def needed(self) -> set[str]:
+        """The dims that it must have."""
+        return {dim for token in self.dims if not token.endswith("?") for dim in token.split("|")}
+
     def error(self) -> Variable:
         """Its standard error."""
         return self._replace(sentence=f"Monte Carlo standard error: {self.sentence}", basis="drawn")
@@ -132,10 +137,16 @@ def declared(answer: xr.Dataset, kind: str, **told: object) -> xr.Dataset:
     for name, variable in _declarations(answer, kind):
         if variable is None:
             raise LookupError(f"{name} of kind {kind!r} is not declared in simulator/ledger/variables.py")
-        if not variable.fits(answer[name].dims):
+        if not _fits(variable, answer[name]):
             raise LookupError(f"{name} of kind {kind!r} is declared over {variable.dims}, not {answer[name].dims}")
         describe(answer[name], variable, **told)
     return answer.assign_attrs(answer=kind)
+
+
+def _fits(variable: Variable, array: xr.DataArray) -> bool:
+    """Whether an array has the dims of a variable, but for those of which a selection has left one value."""
+    chosen = {str(name) for name, one in array.coords.items() if not one.ndim}
+    return variable.fits(array.dims) or variable.fits((*array.dims, *(chosen & variable.needed)))
 
 
 def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable | None]]:

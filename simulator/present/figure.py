@@ -330,10 +330,13 @@ def _exponent(number: float) -> int:
 
 def error_decimals(error: float) -> int:
     """Decimals that show an error by one figure, or by two where the first is below 3.5."""
-    if not 0 < error < math.inf:
-        return 2
+    return max(_error_places(error), 0) if 0 < error < math.inf else 2
+
+
+def _error_places(error: float) -> int:
+    """The same; below 0 where the error has tens or more."""
     exponent = _exponent(error)
-    return min(max((0 if error / 10**exponent >= 3.5 else 1) - exponent, 0), 9)
+    return min((0 if error / 10**exponent >= 3.5 else 1) - exponent, 9)
 
 
 def supported_decimals(error: float) -> int:
@@ -355,11 +358,16 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
         beside = f"{error:,.{decimals}f}" if error >= 0.5 * last else f"< {last:.{decimals}f}"
         return replace(made, text=told(value, decimals), beside=f"± {beside}{letter}")
     supported = min(supported_decimals(error), most)
-    short = told(scale * round(value / scale, supported), max(supported, 0))
+
+    def to(places: int, one: float) -> str:
+        return told(scale * round(one / scale, places), max(places, 0))
+
+    short = to(supported, value)
     if 2 * NORMAL * made.error <= WIDE * abs(value):
         return replace(made, text=short)
-    low, high = (told(value + side * NORMAL * made.error, decimals) for side in (-1, 1))
-    return replace(made, text=told(value, decimals), beside=f"({low.removesuffix('%')} to {high})", short=short)
+    places = min(_error_places(error), most)
+    low, high = (to(places, value + side * NORMAL * made.error) for side in (-1, 1))
+    return replace(made, text=to(places, value), beside=f"({low.removesuffix('%')} to {high})", short=short)
 
 
 def _alike() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -62,7 +64,7 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         percent_axis(axes.xaxis)
-        axes.set_xlabel(_said(answer))
+        axes.set_xlabel(textwrap.fill(_said(answer), 72))
         note = f"As agreed: {exact_chance(agreed)}. {_NOTE}"
         finish(axes, answer, "Which assumption matters most?", note)
     return axes
