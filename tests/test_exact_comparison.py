@@ -167,7 +167,9 @@ def test_the_shell_the_picture_and_the_report_are_led_by_it(tmp_path):
 
 
 def test_the_picture_shows_what_is_known_exactly(compared, ledger):
-    ax = sim.plots.who_bears(compared.sel(design=["full risk"]))
-    assert any(text.get_text() == "£0" for text in ax.texts)
-    ax = sim.plots.who_bears(sim.compare(sim.settle(ledger, (FULL,))))
-    assert not any(text.get_text() == "£0" for text in ax.texts)
+    def nothing(compared):
+        return sum(text.get_text() == "£0" for text in sim.plots.who_bears(compared).texts)
+
+    drawn = sim.compare(sim.settle(ledger, (FULL,)))
+    # the payer of full risk has nothing to bear in either; the provider expects £0, and thousands in the draws
+    assert (nothing(compared.sel(design=["full risk"])), nothing(drawn)) == (3, 2)

@@ -269,7 +269,7 @@ def test_every_cell_of_every_table_is_the_datasets(
 def test_a_changed_digit_is_found_wherever_it_is(page_of_errors: str, asked: dict[str, list[list[xr.Dataset]]]) -> None:
     page = page_of_errors
     explorer = range(page.index('id="explorer"'), page.index("All figures of the explorer"))
-    found = re.finditer(r"<td>[−£]*(\d)[\d.,]*[km%]* (?:±|\(same in)", page)
+    found = re.finditer(r"<td>[−£]*(\d)[\d.,]*[km%]*(?:<span class=\"below\">)? (?:±|\(same in)", page)
     places = [place for place in found if place.start() not in explorer]
     assert len(places) > 100
     spread = places[:: len(places) // 24]
@@ -417,7 +417,7 @@ def test_observed_costs_stay_out_of_report_and_workbook(tmp_path: Path) -> None:
     write_workbook(contents, tmp_path / "a.xlsx")
     with zipfile.ZipFile(tmp_path / "a.xlsx") as book:
         text = page + "".join(book.read(name).decode() for name in book.namelist())
-    assert "empirical" in text and "error unknown" not in text
+    assert "observed costs" in text and "error unknown" not in text
     for cost in costs:
         assert f"{cost:g}" not in text and f"{cost:,}" not in text
 
@@ -534,7 +534,7 @@ def test_the_long_table_holds_the_datasets_figures(ledger: xr.Dataset, book: Pat
         assert rows["value"].astype(float).tolist() == pytest.approx(summary[name].values.ravel().tolist(), rel=1e-14)
         errors = summary[f"{name}_se"].values.ravel().tolist()
         assert rows["error"].astype(float).fillna(0.0).tolist() == pytest.approx(errors, rel=1e-14)
-        assert ("as drawn" in set(rows["basis"])) == (name == "cost_removed_share")  # where nothing goes
+        assert ("constant" in set(rows["basis"])) == (name == "cost_removed_share")  # where nothing goes
     chances = long[(long["figure"] == "p_overspend") & (long["margin"] == 0.03)]
     interval = summary["p_overspend_interval"].sel(margin=0.03)
     found = chances[["lower", "upper"]].to_numpy(float).ravel()
@@ -551,10 +551,10 @@ def test_every_row_of_the_long_table_has_an_error_or_is_exact(contents: Contents
     long = pd.DataFrame([[getattr(cell, "value", cell) for cell in row] for row in rows], columns=heads)
     # no size simulated is enough: a smallest population that is not known
     assert set(long[long["value"].isna()]["figure"]) <= {"minimum_population"}
-    bare = long[long["error"].isna() & long["lower"].isna() & ~long["basis"].isin(["exact", "as drawn"])]
-    assert sorted(set(bare["figure"])) == []
+    bare = long[long["error"].isna() & long["lower"].isna() & ~long["basis"].isin(["exact", "given", "constant"])]
+    assert all(str(name).startswith("z_") for name in bare["figure"])  # whose standard error is 1
     drawn = long[long["basis"] == "estimated"]
-    assert set(long["basis"]) == {"exact", "as drawn", "estimated"} and not (drawn["error"] <= 0).any()
+    assert set(long["basis"]) == {"exact", "given", "constant", "estimated"} and not (drawn["error"] <= 0).any()
     assert not long.drop(columns=["value", "error", "lower", "upper"]).duplicated().any()
 
 

@@ -374,7 +374,7 @@ BAD = {
         {"simulation": {"population_sizes": [10]}, "units too": True},
         "simulation.population_sizes",
         "does not go with [[population.units]]",
-        "leave it out",
+        "omit it",
     ),
     "rare service without a mean": (
         {"population": {"rare_services": [{**RARE[0], "price": {"family": "lomax", "scale": 5.0, "alpha": 0.5}}]}},

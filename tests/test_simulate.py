@@ -337,7 +337,7 @@ def test_progress_reaches_the_number_of_replicates():
 
 def test_the_bar_is_drawn_on_request(capsys):
     sim.simulate(make(), progress=True)
-    assert "populations" in capsys.readouterr().err
+    assert "years" in capsys.readouterr().err
 
 
 def test_a_ledger_too_large_for_memory_is_refused_before_anything_is_drawn():

@@ -303,7 +303,9 @@ def test_inverse_questions_refuse_what_they_cannot_answer():
 def test_the_exact_engine_says_nan_where_it_has_no_answer():
     moving = sim.CarveOut()
     target = target_of("expected_overspend", 0.01)
-    found = exact_minimum(BOOK, target, moving, 20_000.0, np.array([200, 20_000]), 3_000.0, 0.0, (None, "gross"))
+    found = exact_minimum(
+        BOOK, target, moving, 20_000.0, np.array([200, 20_000]), 3_000.0, 0.0, sim.PerHead(basis="gross")
+    )
     assert math.isnan(found)
 
 

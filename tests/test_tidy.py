@@ -49,7 +49,7 @@ def test_each_figure_and_place_is_a_row_with_its_own_error() -> None:
 
 def test_a_figure_that_every_draw_gives_alike_is_told_from_an_estimate() -> None:
     rows = tidy(xr.Dataset({"a": ("p", [1.0, 2.0]), "a_se": ("p", [0.0, 0.1])}, {"p": ["payer", "provider"]}))
-    assert rows["basis"].tolist() == ["as drawn", "estimated"]
+    assert rows["basis"].tolist() == ["constant", "estimated"]
 
 
 def test_what_is_infinite_keeps_its_sign_in_json_and_back() -> None:

@@ -90,7 +90,6 @@ def test_sentences_in_the_program_are_plain():
     found = {
         str(path.relative_to(ROOT)): offences("\n".join(sentences(path.read_text(encoding="utf-8"))))
         for path in (ROOT / "simulator").rglob("*.py")
-        if path.name != "tidy.py"  # "as drawn" is a value of `basis`
     }
     assert len(found) > 200 and not {name: said for name, said in found.items() if said}
 

@@ -151,6 +151,7 @@ def money_text(amount: float, currency: str, figures: int = 3, like: float = 0.0
     short = rounded(abs(amount), figures)
     scale, letter = _scale(max(short, like)) if short else (1.0, "")
     decimals = max(figures - 1 - _exponent(short / scale), 0) if short else 0
+    decimals = 0 if scale == 1 and short >= 100 else decimals
     told = f"{short / scale:,.{decimals}f}"
     return _signed(
         (told.rstrip("0").rstrip(".") if decimals and scale > 1 else _whole(told)) + letter, amount, currency
@@ -362,10 +363,10 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
     def to(places: int, one: float) -> str:
         return told(scale * round(one / scale, places), max(places, 0))
 
-    short = to(supported, value)
     if 2 * NORMAL * made.error <= WIDE * abs(value):
-        return replace(made, text=short)
+        return replace(made, text=to(supported, value))
     places = min(_error_places(error), most)
+    short = to(supported if abs(value) >= scale * 10.0**-supported else places, value)
     low, high = (to(places, value + side * NORMAL * made.error) for side in (-1, 1))
     return replace(made, text=to(places, value), beside=f"({low.removesuffix('%')} to {high})", short=short)
 

@@ -67,17 +67,18 @@ def _frame(columns: Mapping[str, xr.DataArray], dims: Sequence[Any]) -> pd.DataF
 
 
 def _basis(answer: xr.Dataset, name: str, long: pd.DataFrame) -> Any:
-    if answer[name].attrs.get("basis") == "exact":
-        return "exact"
+    declared = answer[name].attrs.get("basis", "")
+    if declared in ("exact", "given"):
+        return declared
     if "error" in long:
         from .figure import is_alike
 
         sizes = [1.0] * len(long) if long["unit"].eq("1").all() or "value" not in long else long["value"]
         alike = [is_alike(error, size) for error, size in zip(long["error"], sizes, strict=True)]
-        return ["as drawn" if one else "estimated" for one in alike]
+        return ["constant" if one else "estimated" for one in alike]
     if "lower" in long:
         return "exact" if "value" in long and (long["lower"] == long["upper"]).all() else "estimated"
-    return "exact" if answer.attrs.get("method") == "exact" else ""
+    return "exact" if answer.attrs.get("method") == "exact" else "estimated" if declared else ""
 
 
 def tidy_records(
