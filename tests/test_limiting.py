@@ -32,7 +32,7 @@ def scenario(means: Sequence[float] = (), segments: Any = (WELL, ILL), shocks: A
 
 def limit(asked: sim.Scenario, statistic: str = "p_overspend", designs: Sequence[sim.Design] = (), **at: float) -> Any:
     target = target_of(statistic, at_most=0.03, **at)
-    found = question_of(asked, target, sim.Cap(), designs, "provider", None, "gross").limit(asked, target)
+    found = question_of(asked, target, sim.Cap(), designs, "provider", sim.PerHead(basis="gross")).limit(asked, target)
     return float(found[0])
 
 

@@ -117,4 +117,4 @@ def test_a_fit_bounds_what_no_row_shows_and_says_what_is_of_everybody() -> None:
     assert last_paragraph(page).startswith("fitted to 665 rows · seed 1 · simulator")
     words = " ".join(page.split())
     assert ("suppressed: fewer than" in words.lower()) == ("suppressed" in words.lower().partition("suppressed: ")[0])
-    assert "Over all segments" not in page and "f everybody, " in page
+    assert "Over all segments" not in page and "For everybody together" in page
