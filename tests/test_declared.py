@@ -123,7 +123,8 @@ def test_what_is_not_declared_is_refused(answers: dict[str, xr.Dataset]) -> None
     with pytest.raises(LookupError, match=r"depth of kind 'fan' is not declared in simulator/ledger/variables\.py"):
         declared(answer.assign(depth=1.0), "fan")
     with pytest.raises(LookupError, match="overspend of kind 'fan' is declared over"):
-        declared(answer.isel(quantile_level=0), "fan")
+        declared(answer.isel(quantile_level=0, drop=True), "fan")
+    assert declared(answer.isel(quantile_level=0), "fan").sizes == answer.isel(quantile_level=0).sizes  # a part of it
 
 
 def test_the_basis_says_what_is_exact(answers: dict[str, xr.Dataset]) -> None:

@@ -365,10 +365,9 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
 
     if 2 * NORMAL * made.error <= WIDE * abs(value):
         return replace(made, text=to(supported, value))
-    places = min(_error_places(error), most)
-    short = to(supported if abs(value) >= scale * 10.0**-supported else places, value)
-    low, high = (to(places, value + side * NORMAL * made.error) for side in (-1, 1))
-    return replace(made, text=to(places, value), beside=f"({low.removesuffix('%')} to {high})", short=short)
+    short = to(supported if abs(value) >= scale * 10.0**-supported else min(_error_places(error), most), value)
+    low, high = (told(value + side * NORMAL * made.error, decimals) for side in (-1, 1))
+    return replace(made, text=told(value, decimals), beside=f"({low.removesuffix('%')} to {high})", short=short)
 
 
 def _alike() -> str:
