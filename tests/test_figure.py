@@ -358,3 +358,16 @@ def test_what_reads_a_figure_is_found(line: str) -> None:
     assert list(reads(f"def f():\n    return {line}\n"))
     assert list(reads("def f():\n    told = str(percent(a, b))\n    return told.split()\n"))
     assert not list(reads("def f():\n    return name.split() if '_' in name else str(percent(a, b))\n"))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "told"),
+    [(2_412.0, 1_200.0, "£2,400"), (-2_795.0, 7_593.0, "−£3,000"), (-400.0, 7_000.0, "£0")],
+)
+def test_a_figure_without_its_interval_keeps_what_is_left_of_it(value: float, error: float, told: str) -> None:
+    """One unit of the digits that the error supports may be more than the figure, which is not nothing for that."""
+    assert amount(value, error, "GBP").brief == told
+
+
+def test_pounds_from_a_hundred_on_are_whole() -> None:
+    assert [str(exact_amount(one, "GBP")) for one in (99.5, 934.83, 1_234.4)] == ["£99.50", "£935", "£1,234"]

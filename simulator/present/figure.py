@@ -358,14 +358,12 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
         last = 10.0**-decimals
         beside = f"{error:,.{decimals}f}" if error >= 0.5 * last else f"< {last:.{decimals}f}"
         return replace(made, text=told(value, decimals), beside=f"± {beside}{letter}")
-    supported = min(supported_decimals(error), most)
-
-    def to(places: int, one: float) -> str:
-        return told(scale * round(one / scale, places), max(places, 0))
-
+    supported = supported_decimals(error)
+    # where these digits would leave nothing of the figure, those of its error
+    places = min(supported if abs(value) >= scale * 10.0**-supported else _error_places(error), most)
+    short = told(scale * round(value / scale, places), max(places, 0))
     if 2 * NORMAL * made.error <= WIDE * abs(value):
-        return replace(made, text=to(supported, value))
-    short = to(supported if abs(value) >= scale * 10.0**-supported else min(_error_places(error), most), value)
+        return replace(made, text=short)
     low, high = (told(value + side * NORMAL * made.error, decimals) for side in (-1, 1))
     return replace(made, text=told(value, decimals), beside=f"({low.removesuffix('%')} to {high})", short=short)
 
