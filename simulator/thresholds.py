@@ -87,8 +87,8 @@ class At(NamedTuple):
 
     @property
     def excludes_nobody(self) -> bool:
-        """Whether no patient's cost can exceed it."""
-        return self.value == (1.0 if self.is_percentile else math.inf)
+        """Whether no patient's cost can exceed it; a rule without an amount is at infinity on any grid."""
+        return self.value >= (1.0 if self.is_percentile else math.inf)
 
     def told(self, money: Callable[[float], str]) -> str:
         """The point in words: £25k, percentile 99, or no exclusion; `money` writes an amount."""
