@@ -10,6 +10,7 @@ from scipy import special, stats
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
+from simulator.engine.smear import smears
 from simulator.engine.steps import Steps
 
 MARGINS = (0.01, 0.03, 0.05, 0.10)
@@ -234,6 +235,61 @@ def test_a_series_that_ends_where_it_has_faded_misses_what_comes_back(monkeypatc
     monkeypatch.setattr(Steps, "smeared", lambda self, frequency: 0.0)
     apart, stated = smeared_gap(*SMEARED[0].values[:-1])
     assert apart > 1e-3 > stated
+
+
+def two_groups(n, p, cv, correlation):
+    """Two groups at one price, 1,000, under two shocks."""
+    severity = {"family": "empirical", "values": [1_000.0]}
+    return scenario(
+        2 * n,
+        [{"name": name, "share": 0.5, "p_user": p, "severity": severity} for name in "ab"],
+        shocks=[{"name": name, "cv": cv, "segments": [name]} for name in "ab"],
+        shock_correlations=[{"between": ["a", "b"], "value": correlation}],
+    )
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("correlation", [0.5, pytest.param(-0.5, marks=pytest.mark.slow)])
+def test_observed_costs_under_correlated_shocks_lie_within_their_stated_error(correlation):
+    n, p, cv = 150, 0.4, 0.05
+    answer = sim.exact(two_groups(n, p, cv, correlation), margins=MARGINS).isel(population_size=0, threshold=0)
+    sigma, free = math.sqrt(math.log1p(cv**2)), math.sqrt(1 - correlation**2)
+    score, users = np.linspace(-7, 7, 401), np.arange(n + 1)
+    weight, chance = stats.norm.pdf(score) * (score[1] - score[0]), stats.binom.pmf(users, n, p)
+    first = users[:, None] * np.exp(sigma * score - sigma**2 / 2)
+    for margin, stated in zip(MARGINS, answer["p_overspend"].values, strict=True):
+        rest = (1 + margin) * float(answer["budget"]) / 1_000 - first
+        with np.errstate(divide="ignore", invalid="ignore"):
+            least = (np.log(rest / users[:, None, None]) + sigma**2 / 2) / sigma
+        above = np.where(rest <= 0, 1.0, stats.norm.sf((least - correlation * score) / free))
+        assert abs(chance @ (above @ weight) @ chance - stated) <= float(answer["probability_error"]) < 1e-6
+
+
+def left_out(correlation, cv=0.05):
+    """Σ 2/(πk)·|φ| of a hundred users in each group from one frequency on, and its bound."""
+    made = two_groups(100, 1.0, cv, correlation)
+    sigma, free = math.sqrt(math.log1p(cv**2)), math.sqrt(1 - correlation**2)
+    frequency = 1.2e-3 + 5e-6 * np.arange(2_000)
+    score, weight = np.polynomial.hermite_e.hermegauss(120)
+    one, other = np.meshgrid(score, score)
+    total = 1e5 * np.exp(-(sigma**2) / 2) * (np.exp(sigma * one) + np.exp(sigma * (correlation * one + free * other)))
+    weights = np.outer(weight, weight) / (2 * math.pi)
+    size = [abs((weights * np.exp(1j * t * total)).sum()) for t in frequency]
+    bounds = smears(made.cost_model, ((), ()), np.array([100.0, 100.0]))
+    return float(2 / math.pi * 5e-6 * (size / frequency).sum()), min(one.left_out(frequency[0]) for one in bounds)
+
+
+@pytest.mark.parametrize("correlation", [-0.999, -0.9, 0.5])
+def test_what_correlated_shocks_leave_of_a_series_lies_below_its_bound(correlation):
+    found, bound = left_out(correlation)
+    assert found <= bound
+
+
+def test_a_bound_for_independent_shocks_is_too_low_for_opposed_ones(monkeypatch):
+    """The control: what one shock smears the other takes back."""
+    monkeypatch.setattr(np.linalg, "inv", lambda matrix: np.eye(len(matrix)))
+    found, bound = left_out(-0.999)
+    assert found > 2 * bound
 
 
 def test_rare_shocks_alone_smear_nothing():

@@ -190,7 +190,8 @@ class _Total:
             if error < _CARRIED or self._degree == len(_DEGREES) - 1:
                 break
             self._degree += 1
-        given = np.exp(exponent)
+        # where no polynomial carries it, as where a chance passes nothing, a size above 1 is no more than its error
+        given = np.exp(np.minimum(exponent.real, 1.0) + 1j * exponent.imag)
         if nodes.is_quasi_random:
             half = nodes.weights.size // 2
             one, other = (part.mean(axis=0) for part in (given[:half], given[half:]))

@@ -51,7 +51,7 @@ NO_SMEAR = Smear(np.full(1, np.inf), np.full(1, np.inf))
 
 
 def smears(model: CostModel, rule: Rule, expected: Array) -> list[Smear]:
-    """The bound by each yearly shock that is correlated with none.
+    """The bound by each yearly shock; of one that is correlated, by what the others' scores leave open.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def smears(model: CostModel, rule: Rule, expected: Array) -> list[Smear]:
     return [
         _smear(model, rule, expected, k)
         for k, shock in enumerate(joint.shocks)
-        if isinstance(shock, Shock) and shock.sigma and not joint.correlated[k] and (expected[joint.hits[k]] > 0).any()
+        if isinstance(shock, Shock) and shock.sigma and (expected[joint.hits[k]] > 0).any()
     ]
 
 
@@ -73,10 +73,13 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
     shock = joint.shocks[place]
     assert isinstance(shock, Shock)
     streams = [int(s) for s in np.flatnonzero(joint.hits[place] & (expected > 0))]
-    own = shock.scale * np.exp(shock.sigma * _SCORES)
+    # given the others' scores, its own is normal with this sd, and with a mean that may be as far as this
+    free = 1 / math.sqrt(float(np.linalg.inv(joint.correlation)[place, place]))
+    sigma, pulled = shock.sigma * free, math.exp(shock.sigma * SHOCK_BOUND * math.sqrt(max(1 - free**2, 0.0)))
+    own = shock.scale * np.exp(sigma * _SCORES)
     others = [other for k, other in enumerate(joint.shocks) if k != place]
     hits = np.delete(joint.hits, place, axis=0)
-    reach = {s: _range([one for one, hit in zip(others, hits[:, s], strict=True) if hit]) for s in streams}
+    reach = {s: _range([one for one, hit in zip(others, hits[:, s], strict=True) if hit], pulled) for s in streams}
     moved = _moved(model, rule, expected, {s: (reach[s][0], reach[s][1] * own[-1]) for s in streams})
     if not moved:
         return NO_SMEAR
@@ -86,7 +89,7 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
         for step in rule[s]
     ]
     logs, smooth = np.full((2, _ORDERS), -math.inf)
-    spread = math.log(shock.sigma * moved)
+    spread = math.log(sigma * moved)
     density, polynomial = np.exp(-(_SCORES**2) / 2) / math.sqrt(2 * math.pi), Polynomial([1.0])
     for order in range(_ORDERS):
         # the derivative of this order of the density of λ, but for the power of its sigma and of the least B
@@ -99,7 +102,7 @@ def _smear(model: CostModel, rule: Rule, expected: Array, place: int) -> Smear:
             passing += float(chances @ most) * _SLACK
         summed = math.log(1.5 * 2 / math.pi / (order + 1)) - (order + 1) * spread
         logs[order] = summed + math.log(passing)
-        polynomial = polynomial.deriv() - Polynomial([(order + 1) * shock.sigma, 1.0]) * polynomial
+        polynomial = polynomial.deriv() - Polynomial([(order + 1) * sigma, 1.0]) * polynomial
         closing = np.abs(polynomial(_SCORES)) * density / own ** (order + 1)
         mean = float(closing.mean() * (_SCORES[-1] - _SCORES[0])) * _SLACK
         smooth[order] = summed + math.log(mean)
@@ -113,9 +116,9 @@ def _passing(severity: Severity, at: Array, reach: tuple[float, float]) -> Array
     return np.asarray(np.diff(severity.sf(at[[0, -1]] / reach)))
 
 
-def _range(shocks: Sequence[Shock | RareShock]) -> tuple[float, float]:
-    """The least and the largest product of factors."""
-    low, high = 1.0, 1.0
+def _range(shocks: Sequence[Shock | RareShock], pulled: float) -> tuple[float, float]:
+    """The least and the largest product of factors, and of one that lies between a number and one over it."""
+    low, high = 1 / pulled, pulled
     for shock in shocks:
         levels = (
             shock.levels
