@@ -452,6 +452,7 @@ def test_a_filter_may_leave_a_segment_out_by_name() -> None:
     assert "fewer than 10" in answer(table.assign(sex=1), segment="band", where="band != 'a' and sex == 1")
 
 
+@pytest.mark.heavy
 def test_thresholds_do_not_tell_whose_cost_they_are() -> None:
     asked = [4_321.08, 4_321.09, 4_321.10]
     for cost in (4_321.09, 5_000.0):

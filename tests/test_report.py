@@ -449,9 +449,10 @@ def call(*arguments: object) -> tuple[int, str]:
 
 
 @pytest.fixture
-def source(ledger: xr.Dataset, tmp_path: Path) -> Path:
+def source(tmp_path: Path) -> Path:
     path = tmp_path / "r.nc"
-    sim.save(ledger, path)
+    simulation = {"replicates": 100, "population_sizes": [300, 1_000]}
+    sim.save(sim.simulate(make(simulation=simulation, designs=DESIGNS[1:]), progress=False), path)
     return path
 
 

@@ -656,6 +656,7 @@ def test_the_schema_file_is_current():
     assert built["TARGET"].read_text(encoding="utf-8") == built["text"](), "run schemas/build.py"
 
 
+@pytest.mark.heavy
 def test_the_schema_accepts_what_the_program_accepts_and_refuses_strangers():
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json_schema())
