@@ -39,9 +39,13 @@ def parsed(name):
 
 
 @pytest.mark.heavy
-def test_files_are_current(script):
-    """As `python configs/build_east_sussex.py --check` would say."""
-    for path, text in script.files().items():
+@pytest.mark.parametrize("suffixes", [[""], pytest.param(["", "_light", "_heavy"], marks=pytest.mark.slow)])
+def test_files_are_current(script, suffixes, monkeypatch):
+    """As `python configs/build_east_sussex.py --check` would say: of the central model's three files, or of all."""
+    monkeypatch.setattr(script, "VARIANTS", {suffix: script.VARIANTS[suffix] for suffix in suffixes})
+    files = script.files()
+    assert len(files) == len(suffixes) + 2
+    for path, text in files.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run configs/build_east_sussex.py"
 
 
