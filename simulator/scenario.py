@@ -23,6 +23,7 @@ from .contracts.design import Design, mistakes_against, on_grid
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, Stream
 from .costs.modelled import ModelPopulation, from_model_file
+from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
 from .deprecated import renewed
@@ -63,6 +64,11 @@ class Simulation(Term):
     """Cost before shocks above which patients are drawn one by one; follows from the thresholds where absent."""
 
 
+def _no_central(raw: Any) -> Iterator[Any]:
+    if isinstance(raw, dict) and "central" in raw:
+        yield mistake("has a variant 'central', which is the scenario itself", "give it another name", value=None)
+
+
 class Scenario(Term):
     """A question about capitation risk: who costs what, how many people, which exclusions."""
 
@@ -86,6 +92,8 @@ class Scenario(Term):
     """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
+    variants: Annotated[dict[Name, dict[str, GivenSeverity]], also(_no_central)] = Field(default_factory=dict)
+    """Other severities of some segments, by a name such as light or heavy, then by segment; no part of the draws."""
 
     @field_validator("schema_version")
     @classmethod
@@ -104,6 +112,11 @@ class Scenario(Term):
     def _contradictions(self) -> Iterator[_Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
+        names = {segment.name for segment in self.population.segments}
+        for name, given in self.variants.items():
+            for stranger in sorted(set(given) - names):
+                at = ("variants", name, stranger)
+                yield at, mistake("is a segment that does not exist", "use the names of the segments", value=None)
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
         of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
@@ -227,6 +240,35 @@ class Scenario(Term):
         """
         return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
 
+    def variant(self, name: str) -> Scenario:
+        """The scenario with the severities of one of its variants, without variants.
+
+        Parameters
+        ----------
+        name : str
+            One of `variants`; "central" is the scenario itself.
+
+        Raises
+        ------
+        SimulatorError
+            Where there is no such variant, or it does not go with the rest: an infinite variance beside a threshold
+            that excludes nothing, parameter sets of another family.
+
+        Examples
+        --------
+        >>> light = load("configs/east_sussex.toml").variant("light")
+        >>> light.population.segments[0].severity.family, light.variants
+        ('gamma', {})
+        """
+        if name != "central" and name not in self.variants:
+            known = ", ".join(["central", *self.variants])
+            raise SimulatorError("variant", name, "is not one of the scenario", f"choose one of: {known}")
+        raw = self.model_dump() | {"variants": {}}
+        severities = self.model_dump()["variants"].get(name, {})
+        segments = [s | {"severity": severities.get(s["name"], s["severity"])} for s in raw["population"]["segments"]]
+        raw["population"] |= {"segments": segments}
+        return scenario_from(raw, f"variants.{name}")
+
     def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
         """The scenario with other population sizes, and without designs, which may be bound to thresholds.
 
@@ -320,9 +362,20 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     raw = read_toml(source)
     _expect(raw)
     scenario = scenario_from(raw, str(source), source.parent)
+    for name in scenario.variants:
+        _check_variant(scenario, name, source)
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario
+
+
+def _check_variant(scenario: Scenario, name: str, source: Path) -> None:
+    try:
+        scenario.variant(name)
+    except SimulatorError as error:
+        raise SimulatorError.several(
+            [SimulatorError(f"{source}: {m.path}", m.value, m.bound, m.mend) for m in error.mistakes]
+        ) from None
 
 
 def _expect(raw: dict[str, Any]) -> None:
