@@ -20,8 +20,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from . import effort
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against, on_grid
+from .costs.concentration import solved_variant
 from .costs.families.base import Severity
-from .costs.model import CostModel, Population, Stream
+from .costs.model import CostModel, Population, Stream, concentration_of
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
@@ -94,6 +95,16 @@ class Scenario(Term):
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
     variants: Annotated[dict[Name, dict[str, GivenSeverity]], also(_no_central)] = Field(default_factory=dict)
     """Other severities of some segments, by a name such as light or heavy, then by segment; no part of the draws."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variants_solved(cls, raw: Any) -> Any:
+        """What variants leave open meets the concentration of the population too."""
+        population, variants = (raw.get(key) if isinstance(raw, dict) else None for key in ("population", "variants"))
+        if not isinstance(population, dict) or not isinstance(variants, dict) or not population.get("calibrate"):
+            return raw
+        given = variants.items()
+        return raw | {"variants": {n: solved_variant(population, n, own, concentration_of) for n, own in given}}
 
     @field_validator("schema_version")
     @classmethod

@@ -12,7 +12,12 @@ RAW = {
     "simulation": {"replicates": 50, "population_sizes": [2_000], "thresholds": [20_000.0, float("inf")], "seed": 3},
     "population": {
         "segments": [
-            {"name": "well", "share": 0.9, "p_user": 0.8, "severity": {"family": "lognormal", "mean": 500.0, "cv": 2.0}},
+            {
+                "name": "well",
+                "share": 0.9,
+                "p_user": 0.8,
+                "severity": {"family": "lognormal", "mean": 500.0, "cv": 2.0},
+            },
             {"name": "complex", "share": 0.1, "severity": {"family": "lognormal", "mean": 7_000.0, "cv": 1.5}},
         ]
     },

@@ -14,6 +14,8 @@ from pydantic import Field, model_validator
 from ..errors import also, mistake
 from ..terms import Name, People, Term, names_differ
 from ..thresholds import Thresholds, levels_of, percentiles_of
+from .calibrate import PopulationCalibration
+from .concentration import solved
 from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .segment import RareService, Segment
@@ -56,6 +58,16 @@ class Population(Term):
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
     parameter_sets: Annotated[tuple[ParameterSets, ...], Field(min_length=1)] | None = None
     """What the segments' parameters may be, by segment; replicate r is drawn under set r mod the number of sets."""
+
+    calibrate: PopulationCalibration | None = None
+    """One concentration of all cost, met on reading by the cv of all severities that give a family and a mean alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calibrated(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("calibrate") is None:
+            return raw
+        return solved(raw, concentration_of)
 
     @property
     def names(self) -> list[str]:
@@ -275,6 +287,15 @@ class CostModel(Term):
             low, high = (middle, high) if self.person_sf(middle) > survival else (low, middle)
         return high
 
+    def top_share(self, q: float) -> float:
+        """Share of cost of the costliest q of people, before shocks and rare services."""
+        cost, people = self.person_isf(q), self.streams[: self.shares.size]
+        rates, moments = np.array([s.rate for s in people]), [s.severity.moments for s in people]
+        mean = float(self.shares @ (rates * [m.raw[1] for m in moments]))
+        # people who cost exactly this much are counted as far as they are needed
+        level = cost * (q - self.person_sf(cost)) if cost > 0 else 0.0
+        return (float((rates * [m.above(cost)[1] for m in moments]) @ self.shares) + level) / mean
+
     def _population_quantile(self, levels: Array) -> Array:
         reached = self.person_sf(0.0)
         for level in levels:
@@ -284,6 +305,11 @@ class CostModel(Term):
                     "give a higher percentile",
                 )
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
+
+
+def concentration_of(population: dict[str, Any], q: float) -> float:
+    """Share of cost of the costliest q of people in a population that is given as in a file."""
+    return CostModel(population=Population.model_validate(population)).top_share(q)
 
 
 def _refuse_by_segment(stream: Stream) -> None:
