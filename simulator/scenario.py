@@ -252,12 +252,7 @@ class Scenario(Term):
         return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
 
     def variant(self, name: str) -> Scenario:
-        """The scenario with the severities of one of its variants, without variants.
-
-        Parameters
-        ----------
-        name : str
-            One of `variants`; "central" is the scenario itself.
+        """The scenario with the severities of one of its `variants`, without variants; "central" is itself.
 
         Raises
         ------
@@ -271,14 +266,17 @@ class Scenario(Term):
         >>> light.population.segments[0].severity.family, light.variants
         ('gamma', {})
         """
+        return self._variant(name, f"variants.{name}")
+
+    def _variant(self, name: str, source: str) -> Scenario:
         if name != "central" and name not in self.variants:
             known = ", ".join(["central", *self.variants])
             raise SimulatorError("variant", name, "is not one of the scenario", f"choose one of: {known}")
-        raw = self.model_dump() | {"variants": {}}
-        severities = self.model_dump()["variants"].get(name, {})
-        segments = [s | {"severity": severities.get(s["name"], s["severity"])} for s in raw["population"]["segments"]]
-        raw["population"] |= {"segments": segments}
-        return scenario_from(raw, f"variants.{name}")
+        raw = self.model_dump()
+        severities = raw.pop("variants").get(name, {})
+        for segment in raw["population"]["segments"]:
+            segment["severity"] = severities.get(segment["name"], segment["severity"])
+        return scenario_from(raw, source)
 
     def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
         """The scenario with other population sizes, and without designs, which may be bound to thresholds.
@@ -374,19 +372,10 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     _expect(raw)
     scenario = scenario_from(raw, str(source), source.parent)
     for name in scenario.variants:
-        _check_variant(scenario, name, source)
+        scenario._variant(name, f"{source}: variants.{name}")
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario
-
-
-def _check_variant(scenario: Scenario, name: str, source: Path) -> None:
-    try:
-        scenario.variant(name)
-    except SimulatorError as error:
-        raise SimulatorError.several(
-            [SimulatorError(f"{source}: {m.path}", m.value, m.bound, m.mend) for m in error.mistakes]
-        ) from None
 
 
 def _expect(raw: dict[str, Any]) -> None:

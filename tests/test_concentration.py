@@ -6,7 +6,7 @@ import math
 import pytest
 
 import simulator as sim
-from simulator.costs.overall import calibrate_population
+from simulator.costs.model import calibrate_population
 from simulator.scenario import scenario_from
 
 BANDS = (("young", 0.5, 0.7, 400.0), ("middle", 0.3, 0.85, 1_500.0), ("old", 0.2, 0.95, 5_000.0))

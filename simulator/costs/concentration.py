@@ -7,7 +7,7 @@ coefficient of variation of users' cost, common to all segments whose severity l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,57 +17,49 @@ from scipy import optimize
 
 from ..errors import line_errors, mistake
 from .calibrate import PopulationCalibration
-from .families.base import Severity
 from .families.union import FAMILIES
 
-OPEN_FAMILIES = ("lognormal", "gamma", "weibull", "pareto", "lomax", "gpd")
+_OPEN = ("lognormal", "gamma", "weibull", "pareto", "lomax", "gpd")
 """Families that mean and cv determine."""
 
-_STEPS = np.sort([*np.geomspace(0.05, 500.0, 33), 1.0005])
-"""Coefficients of variation of users that are tried, until two of them enclose the target; lomax has them above 1."""
+_STEPS = np.log(np.sort([*np.geomspace(0.05, 500.0, 33), 1.0005]))
+"""Logarithms of the cvs that are tried, until two of them enclose the target; lomax has them above 1."""
 
-
-Concentration = Callable[[dict[str, Any], float], float]
+Raw = dict[str, Any]
+Concentration = Callable[[Raw, float], float]
 """Share of cost of the costliest share of people, of the mapping of a population; raises as validation does."""
 
 
-def solved(raw: dict[str, Any], concentration: Concentration) -> dict[str, Any]:
+def solved(raw: Raw, concentration: Concentration) -> Raw:
     """The mapping of a population with `calibrate`, without it and with the spread of its open severities."""
     given = {key: value for key, value in raw.items() if key != "calibrate"}
-    target = _target(raw["calibrate"])
-    if not any(_is_open(part) for part in _severities(given)):
-        raise _at_target(mistake("has nothing to solve for", "leave cv out of severities, such as { family, mean }"))
-    guess = _spread(given, lambda severity: _with_cv(severity, 2.0))
     try:
-        concentration(guess, target[0])
+        ((q, target),) = PopulationCalibration.model_validate(raw["calibrate"]).top_share.items()
+    except ValidationError as error:
+        raise _told_at(("calibrate",), error) from None
+    if not any(_is_open(segment) for segment in _segments(given)):
+        raise _refusal("has nothing to solve for", "leave cv out of severities, such as { family, mean }")
+    guess = _spread(given, 2.0, means=False)
+    try:
+        concentration(guess, q)
     except ValidationError:
         return guess  # the types then tell what is wrong
-    cv = _solve(lambda at, q: concentration(_spread(given, lambda severity: _at(severity, at)), q), *target)
-    return _spread(given, lambda severity: _at(severity, cv))
+    return _spread(given, _solve(lambda cv: concentration(_spread(given, cv), q) - target, q, target))
 
 
-def solved_variant(raw: dict[str, Any], name: str, severities: Any, concentration: Concentration) -> Any:
+def solved_variant(raw: Raw, name: str, severities: Any, concentration: Concentration) -> Any:
     """The severities of a variant by segment, with the spread of all that is open in its population or in itself."""
-    segments, is_table = raw.get("segments"), isinstance(severities, dict)
-    if not isinstance(segments, list | tuple) or not is_table or not any(map(_is_open, severities.values())):
+    if not isinstance(severities, dict) or not any(_is_open({"severity": one}) for one in severities.values()):
         return severities
     named = [
         s | {"severity": severities.get(str(s.get("name")), s.get("severity"))} if isinstance(s, dict) else s
-        for s in segments
+        for s in _segments(raw)
     ]
     try:
         found = solved({**raw, "segments": named}, concentration)["segments"]
     except ValidationError as error:
         raise _told_at(("variants", name), error) from None
-    pairs = [(s, of) for s, of in zip(found, named, strict=True) if isinstance(of, dict) and _is_open(of["severity"])]
-    return severities | {str(s.get("name")): s["severity"] for s, _ in pairs}
-
-
-def _target(raw: Any) -> tuple[float, float]:
-    try:
-        return next(iter(PopulationCalibration.model_validate(raw).top_share.items()))
-    except ValidationError as error:
-        raise _told_at(("calibrate",), error) from None
+    return severities | {str(s.get("name")): s["severity"] for s, of in zip(found, named, strict=True) if _is_open(of)}
 
 
 def _told_at(key: tuple[str, ...], error: ValidationError) -> ValidationError:
@@ -76,94 +68,74 @@ def _told_at(key: tuple[str, ...], error: ValidationError) -> ValidationError:
     return ValidationError.from_exception_data("", lines)  # type: ignore[arg-type]
 
 
-def _at_target(why: PydanticCustomError) -> ValidationError:
-    line = InitErrorDetails(type=why, loc=("calibrate", "top_share"), input=None)
+def _refusal(why: str, mend: str) -> ValidationError:
+    line = InitErrorDetails(type=mistake(why, mend, value=None), loc=("calibrate", "top_share"), input=None)
     return ValidationError.from_exception_data("", [line])
 
 
 # ── severities that leave their spread open ──────────────────────────────────────────────────────
 
 
-def _severities(raw: Mapping[str, Any]) -> Iterator[Any]:
-    segments = raw.get("segments")
-    for segment in segments if isinstance(segments, list | tuple) else ():
-        if isinstance(segment, dict):
-            yield segment.get("severity")
+def _segments(raw: Raw) -> list[Any]:
+    found = raw.get("segments")
+    return list(found) if isinstance(found, list | tuple) else []
 
 
-def _is_open(severity: Any) -> bool:
+def _is_open(segment: Any) -> bool:
+    severity = segment.get("severity") if isinstance(segment, dict) else None
     if not isinstance(severity, dict):
         return False
     if severity.get("family") == "spliced":
-        return _is_open(severity.get("body"))
-    return severity.get("family") in OPEN_FAMILIES and set(severity) == {"family", "mean"}
+        return _is_open({"severity": severity.get("body")})
+    return severity.get("family") in _OPEN and set(severity) == {"family", "mean"}
 
 
-def _spread(raw: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """The mapping of a population with other open severities."""
-    segments = [
-        segment | {"severity": change(segment["severity"])}
-        if isinstance(segment, dict) and _is_open(segment.get("severity"))
-        else segment
-        for segment in raw["segments"]
-    ]
-    return {**raw, "segments": segments}
+def _spread(raw: Raw, cv: float, means: bool = True) -> Raw:
+    """The mapping of a population with this cv of users; beside a tail the users' mean is kept where `means`."""
+    changed = [s | {"severity": _at(s["severity"], cv, means)} if _is_open(s) else s for s in _segments(raw)]
+    return {**raw, "segments": changed} if "segments" in raw else raw
 
 
-def _with_cv(severity: dict[str, Any], cv: float, mean: float | None = None) -> dict[str, Any]:
-    if severity["family"] == "spliced":
-        return severity | {"body": _with_cv(severity["body"], cv, mean)}
-    return severity | {"cv": cv} | ({} if mean is None else {"mean": mean})
-
-
-def _at(severity: dict[str, Any], cv: float) -> dict[str, Any]:
-    """An open severity at this cv; of a spliced one the body's mean is such that users have the mean that is given."""
+def _at(severity: Raw, cv: float, means: bool) -> Raw:
     if severity["family"] != "spliced":
-        return _with_cv(severity, cv)
-    mean = float(severity["body"]["mean"])
+        return severity | {"cv": cv}
+    body, mean = severity["body"] | {"cv": cv}, severity["body"]["mean"]
+
+    def made(log_factor: float) -> Raw:
+        return severity | {"body": body | ({"mean": mean * math.exp(log_factor)} if log_factor else {})}
 
     def gap(log_factor: float) -> float:
-        made = _law(_with_cv(severity, cv, mean * math.exp(log_factor)))
-        return math.log(float(made.moments.raw[1]) / mean)
+        return math.log(float(FAMILIES["spliced"].model_validate(made(log_factor)).moments.raw[1]) / mean)
 
-    factor = math.exp(optimize.newton(gap, 0.0, x1=-gap(0.0) or 1e-9, tol=1e-12, maxiter=60))
-    return _with_cv(severity, cv, mean * factor)
-
-
-def _law(severity: dict[str, Any]) -> Severity:
-    return FAMILIES[severity["family"]].model_validate(severity)
+    return made(optimize.newton(gap, 0.0, x1=-gap(0.0) or 1e-9, tol=1e-12, maxiter=60) if means else 0.0)
 
 
 # ── the one cv ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _solve(concentration: Callable[[float, float], float], q: float, target: float) -> float:
-    """The cv of users at which the costliest q of people hold the target; more spread is more concentration."""
+def _solve(missed: Callable[[float], float], q: float, target: float) -> float:
+    """The cv of users at which the target is met: more spread is more concentration."""
 
     def gap(log_cv: float) -> float:
         try:
             with np.errstate(all="ignore"):
-                return concentration(math.exp(log_cv), q) - target
+                return missed(math.exp(log_cv))
         except (ValidationError, PydanticCustomError, RuntimeError, ArithmeticError, ValueError):
             return math.nan  # a cv that one of the families cannot have
 
-    steps = np.log(_STEPS)
-    middle = next(i for i, step in enumerate(steps) if step > math.log(2.0))
-    gaps = {middle: gap(steps[middle])}
-    for direction in (1, -1) if not gaps[middle] >= 0 else (-1, 1):
-        place = middle
-        while 0 <= (further := place + direction) < steps.size:
-            gaps[further] = gap(steps[further])
-            if gaps[place] * gaps[further] <= 0:
-                low, high = sorted((steps[place], steps[further]))
-                return math.exp(optimize.brentq(gap, low, high, xtol=1e-13, rtol=1e-13))
-            if math.isnan(gaps[further]):
-                break
-            place = further
-    shares = [found + target for found in gaps.values() if math.isfinite(found)]
-    people = f"the costliest {q * 100:g}% of people"
+    place = int(np.searchsorted(_STEPS, math.log(2.0)))
+    gaps = {place: gap(_STEPS[place])}
+    for direction in (-1, 1) if gaps[place] >= 0 else (1, -1):
+        at = place
+        while 0 <= at + direction < _STEPS.size and (at == place or math.isfinite(gaps[at])):
+            low, high = sorted((at, at + direction))
+            at += direction
+            gaps[at] = gap(_STEPS[at])
+            if gaps[low] * gaps[high] <= 0:
+                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-13, rtol=1e-13))
+    shares = [100 * (found + target) for found in gaps.values() if math.isfinite(found)]
     if not shares:
-        raise _at_target(mistake("suits no common cv of users in all of these families", "take others", value=None))
-    why = f"{people} cannot hold {target * 100:g}% of cost: with these families and means they hold "
-    bounds = f"{min(shares) * 100:.4g}% to {max(shares) * 100:.4g}%"
-    raise _at_target(mistake(why + bounds, "give a share between these, or take other families", value=None))
+        raise _refusal("suits no common cv of users in all of these families", "take others")
+    why = f"the costliest {q * 100:g}% of people cannot hold {target * 100:g}% of cost: with these families and means "
+    bounds = f"they hold {min(shares):.4g}% to {max(shares):.4g}%"
+    raise _refusal(why + bounds, "give a share between these, or take other families")

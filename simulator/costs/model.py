@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ..errors import also, mistake
+from ..errors import also, mistake, mistakes_in
 from ..terms import Name, People, Term, names_differ
 from ..thresholds import Thresholds, levels_of, percentiles_of
 from .calibrate import PopulationCalibration
@@ -307,9 +307,40 @@ class CostModel(Term):
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
 
 
-def concentration_of(population: dict[str, Any], q: float) -> float:
+def concentration_of(population: Mapping[str, Any], q: float) -> float:
     """Share of cost of the costliest q of people in a population that is given as in a file."""
     return CostModel(population=Population.model_validate(population)).top_share(q)
+
+
+def calibrate_population(population: Mapping[str, Any], *, top_share: Mapping[float, float]) -> Population:
+    """The population with the one coefficient of variation of users at which the whole has this concentration.
+
+    Parameters
+    ----------
+    population : mapping
+        As [population] in a scenario file. Severities of a family and the mean of users alone, or spliced with such a
+        body, are solved for; others stay. The mean beside a tail is that of users with the tail.
+    top_share : mapping of float to float
+        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}.
+
+    Raises
+    ------
+    SimulatorError
+        Where no severity is open, or the target lies outside the range that these families and means can have.
+
+    Examples
+    --------
+    >>> young = {"name": "young", "share": 0.8, "severity": {"family": "lognormal", "mean": 500.0}}
+    >>> old = {"name": "old", "share": 0.2, "severity": {"family": "lognormal", "mean": 4_000.0}}
+    >>> people = calibrate_population({"segments": [young, old]}, top_share={0.05: 0.52})
+    >>> [round(segment.severity.cv, 3) for segment in people.segments]
+    [2.209, 2.209]
+    """
+    raw = {**population, "calibrate": {"top_share": dict(top_share)}}
+    try:
+        return Population.model_validate(raw)
+    except ValidationError as error:
+        raise mistakes_in(error, raw, "population") from None
 
 
 def _refuse_by_segment(stream: Stream) -> None:
