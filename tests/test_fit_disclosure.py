@@ -80,7 +80,7 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     listener = logging.StreamHandler(log)
     logging.getLogger().addHandler(listener)
     with redirect_stdout(out), redirect_stderr(err):
-        model = fit(path, cost="total", segment="band", person="nhs_number", family=request.param, sets=20)
+        model = fit(path, cost="total", segment="band", person="nhs_number", family=request.param, sets=4)
     logging.getLogger().removeHandler(listener)
     model.to_toml(folder / "model.toml")
     model.to_scenario_toml(folder / "scenario.toml", sizes=[500], replicates=20)

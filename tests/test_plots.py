@@ -130,7 +130,7 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "funnel": sim.funnel(practices(), scenario),
         "threshold_effect": summary,
         "payoff_diagram": sim.payoff(scenario.designs, scenario=scenario),
-        "who_bears": sim.compare(sim.settle(ledger, scenario.designs)),
+        "who_bears": sim.compare(sim.settle(sim.simulate(calm, progress=False), calm.designs)),
         "layer_waterfall": sim.layers(ledger, scenario.designs[0]),
         "risk_split": sim.variance_by_source(scenario),
         "tornado": sim.sensitivity(calm, points=4),

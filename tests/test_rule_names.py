@@ -120,7 +120,8 @@ def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, led
 @pytest.mark.parametrize("name", [name for name, (rule, *_) in RULES.items() if swept(rule)])
 def test_a_swept_design_is_named_by_its_own_rule_on_every_page(name):
     rule, label, _ = RULES[name]
-    drawn = sim.simulate(make(simulation={"replicates": 30}, designs=[{"name": "x", "exclusion": rule.model_dump()}]))
+    simulation = {"replicates": 30, "population_sizes": [250, 500]}
+    drawn = sim.simulate(make(simulation=simulation, designs=[{"name": "x", "exclusion": rule.model_dump()}]))
     designs = sim.Design(name="x", exclusion=rule)
     compared = sim.compare(settle(drawn, [designs]))
     assert f"x, {label}" in [one.label for one in settled_at(compared)]
