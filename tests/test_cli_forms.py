@@ -68,6 +68,7 @@ change = { kind = "baseline_error", by = 0.0 }
 
 VERBS = {
     "check": "check SMALL",
+    "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
     "size": "size SMALL --margin 0.1 --at-most 0.2 --largest 20000",
@@ -104,7 +105,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(verb: str, folder: Path) -> list[str]:
-    known = {"SMALL": "small.toml", "ROWS": "rows.csv", "COSTS": "costs.csv"}
+    known = {"SMALL": "small.toml", "ROWS": "rows.csv", "COSTS": "costs.csv", "FRESH": "fresh.toml"}
+    (folder / "fresh.toml").unlink(missing_ok=True)
     return [str(folder / known[word]) if word in known else word for word in VERBS[verb].split()]
 
 

@@ -89,6 +89,7 @@ def test_only_one_file_has_a_shock_and_differs_in_nothing_else():
     assert not any("shocks" in parsed(name) for name in VARIANTS)
     central, shaken = parsed("east_sussex"), parsed("east_sussex_shock")
     assert shaken.pop("shocks") == [{"name": "prices and winter", "cv": 0.015}]
+    assert set(central.pop("variants")) == {"light", "heavy"}
     assert {key for key in central if central[key] != shaken[key]} == {"title"}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import simulator
 
 BESIDE = {
-    "build": ("simulator.fitting.fit.model_population",),
+    "build": ("simulator.fitting.fit.model_population", "simulator.costs.model.calibrate_population"),
     "draw": (
         "simulator.runs.extend", "simulator.ledger.by_unit", "simulator.runs.RunInterrupted",
         "simulator.analysis.statistics.precision.simulate_until",
