@@ -251,8 +251,10 @@ class Scenario(Term):
         """
         return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
 
-    def variant(self, name: str) -> Scenario:
+    def variant(self, name: str, source: str = "") -> Scenario:
         """The scenario with the severities of one of its `variants`, without variants; "central" is itself.
+
+        Mistakes are told as `source: variants.name: …`, where a file is its source.
 
         Raises
         ------
@@ -266,9 +268,6 @@ class Scenario(Term):
         >>> light.population.segments[0].severity.family, light.variants
         ('gamma', {})
         """
-        return self._variant(name, f"variants.{name}")
-
-    def _variant(self, name: str, source: str) -> Scenario:
         if name != "central" and name not in self.variants:
             known = ", ".join(["central", *self.variants])
             raise SimulatorError("variant", name, "is not one of the scenario", f"choose one of: {known}")
@@ -276,7 +275,7 @@ class Scenario(Term):
         severities = raw.pop("variants").get(name, {})
         for segment in raw["population"]["segments"]:
             segment["severity"] = severities.get(segment["name"], segment["severity"])
-        return scenario_from(raw, source)
+        return scenario_from(raw, f"{source and source + ': '}variants.{name}")
 
     def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
         """The scenario with other population sizes, and without designs, which may be bound to thresholds.
@@ -372,7 +371,7 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     _expect(raw)
     scenario = scenario_from(raw, str(source), source.parent)
     for name in scenario.variants:
-        scenario._variant(name, f"{source}: variants.{name}")
+        scenario.variant(name, str(source))
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario
