@@ -118,7 +118,8 @@ def _cap(answer: xr.Dataset) -> Iterator[str]:
 
 
 def _pool(answer: xr.Dataset) -> str:
-    return f"{people(answer.attrs['pool_members'])} people, loading of {answer.attrs['k']:g} standard deviation{'s' * (answer.attrs['k'] != 1)}"
+    k = answer.attrs["k"]
+    return f"{people(answer.attrs['pool_members'])} people, loading of {k:g} standard deviation{'s' if k != 1 else ''}"
 
 
 def _caps_table(answer: xr.Dataset) -> Table:
