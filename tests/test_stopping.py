@@ -87,6 +87,7 @@ def test_an_error_that_is_no_stop_stays_what_it_is() -> None:
     assert isinstance(CliRunner().invoke(verb).exception, ImportError)
 
 
+@pytest.mark.heavy
 def test_a_stop_that_python_would_forget_comes_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", heed)
 

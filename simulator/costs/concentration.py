@@ -65,7 +65,7 @@ def solved_variant(raw: Raw, name: str, severities: Any, concentration: Concentr
 def _told_at(key: tuple[str, ...], error: ValidationError) -> ValidationError:
     """The same findings below another key."""
     lines = [line | {"loc": (*key, *line["loc"])} for line in line_errors(error)]
-    return ValidationError.from_exception_data("", lines)  # type: ignore[arg-type]
+    return ValidationError.from_exception_data("", lines)
 
 
 def _refusal(why: str, mend: str) -> ValidationError:
