@@ -107,7 +107,7 @@ def _tails(scenario: Scenario, left_out: list[str]) -> dict[str, Scenario]:
 
 
 def _how_large(scenario: Scenario, tail: str, risk: str, margin: float, at_most: float) -> xr.Dataset:
-    raw = {"designs": (), "stresses": (), "ranges": (), "variants": {}}
+    raw: dict[str, object] = {"designs": (), "stresses": (), "ranges": (), "variants": {}}
     raw |= {"shocks": (), "shock_correlations": ()} if risk == RISKS[0] else {}
     asked = scenario_from(scenario.model_dump() | raw)
     try:
