@@ -1,148 +1,194 @@
-"""The whole question at once: how large, which places qualify, what a cap buys and costs, who carries what."""
+"""One question answered whole: how large, which places, what each cap costs, and who carries what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .. import effort, runs
+from .. import ledger as books
+from ..costs.model import Unit
 from ..errors import SimulatorError
-from ..ledger import declared
-from ..scenario import Scenario, scenario_from
+from ..scenario import Scenario
 from ..settlement.compare import compare
 from ..settlement.settle import settle
-from .designs.exact_comparison import with_exact
+from .checks import check_fraction
+from .designs.exact_settlement import exact_settlement
 from .designs.pricing import fair_price
+from .luck.luck import RISKS, by_risk
 from .size.minimum import minimum_population
 from .statistics.exact import exact
 from .statistics.summary import summarise
 
-RISKS = ("luck", "luck and shocks")
-_MOST_REPLICATES = 2_000
-"""Simulated years of contracts, and of what the exact engine does not answer."""
-_LARGE = ("minimum_population", "minimum_population_interval", "systematic_alone")
-_CARRIED = ("expected_surplus", "expected_surplus_se", "exact_surplus", "p_loss", "p_loss_se")
+_LEAST = 1_000
+"""People from whom on a smallest population is sought, as `minimum_population` does."""
+_ROUNDING = 1e-12
+"""Share of the cost below which a surplus is a rounding error."""
 
 
-def answer(
-    scenario: Scenario, *, margin: float = 0.03, at_most: float = 0.05, pool_members: int | None = None, k: float = 1.0
-) -> xr.Dataset:
-    """What a scenario is asked, in one Dataset: `simulator answer` prints it as a page.
-
-    Exact figures lead; what the exact engine has no answer to is simulated, and `is_exact` says which.
+def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -> xr.Dataset:
+    """How large, which places qualify, what each cap buys and costs, and who carries what: one question, whole.
 
     Parameters
     ----------
     scenario : Scenario
-        Its `variants` are asked about beside it, its units are the places, its designs the contracts.
+        With variants (other tails), units (places), shocks and designs, or without any of them.
     margin : float
-        Tolerated overspend, a fraction of the budget.
+        Overspend of the expected cost that can be borne, a fraction.
     at_most : float
-        Largest accepted chance of more than that, a fraction.
-    pool_members : int, optional
-        People of the pool that would take what a cap removes; by default all of the scenario.
-    k : float
-        Standard deviations of the pool's cost that its price adds to the mean.
+        Largest accepted chance of a larger one.
 
     Returns
     -------
     xarray.Dataset
-        By (tail, risk, threshold): ``minimum_population`` in people, ``minimum_population_interval`` (bound), equal to
-        it where it is exact, and ``systematic_alone`` as in `minimum_population`; ``is_exact``. By (unit, threshold):
-        ``p_overspend`` at the place's own size and case mix, and ``qualifies``. By threshold: the figures of
-        `fair_price`. By (design, party), at the largest population: ``expected_surplus``, ``exact_surplus`` and
-        ``p_loss`` as in `compare`, money per year. What the scenario does not hold is not there; the attribute
-        ``left_out`` says what could not be answered.
+        By (tail, risk, threshold): ``minimum_population`` in people, 0 where the smallest size tried is enough and
+        infinity where none is, its ``minimum_population_interval`` (bound), ``calculated`` (1 where it needed no
+        simulation, else 0), and ``systematic_alone``, the chance that no size removes. The tail "central" is the
+        scenario itself; the risk "luck" leaves its shocks out. By threshold: ``price_per_head``, the expected cost
+        beyond it, and ``loading``, the standard deviation of a pool of `pool_members` people over that. By (unit,
+        threshold), where there are units: ``p_overspend`` of each place alone, with its own size and case mix, and
+        ``qualifies``, 1 where that is at most `at_most`; ``members`` by unit. By (design, party), where there are
+        designs: ``expected_surplus``, money per year, and ``p_loss``, the chance of losing anything, at the
+        scenario's largest population. Exact but for ``p_loss``, and for what the exact engine cannot answer.
 
     Raises
     ------
     SimulatorError
         For arguments out of range.
+
+    Examples
+    --------
+    A place whose chance of overspending by more than 2% is 8% qualifies where 10% is accepted.
     """
-    left_out: list[str] = []
+    check_fraction("at_most", at_most)
+    if not 0 < margin < math.inf:
+        raise SimulatorError("margin", margin, "must be a fraction above 0", "give 0.02 for 2%")
+    members = scenario.population_sizes[-1]
+    parts = [_how_large(scenario, margin, at_most), _caps(scenario, members)]
+    parts += [_places(scenario, margin, at_most)] if scenario.population.units else []
+    parts += [_contracts(scenario)] if scenario.designs else []
+    made = xr.merge(parts, join="outer", combine_attrs="drop")
+    books.describe_threshold(made, scenario.simulation.thresholds, scenario.currency)
+    known = {"margin": margin, "at_most": at_most, "pool_members": members, "smallest": _smallest(scenario)}
+    bases = {"basis": _basis(made, "calculated"), "of_places": "exact", "of_contracts": "exact"}
+    bases |= {"of_places": "drawn"} if "p_overspend_se" in made else {}
+    bases |= {"of_contracts": "drawn"} if "expected_surplus_se" in made and made["expected_surplus_se"].any() else {}
+    origin = runs.exact_origin(scenario) if _basis(made, "calculated") == "exact" else runs.origin(scenario)
+    asked = f"an overspend of more than {margin:g} with a chance of at most {at_most:g}"
+    return books.declared(
+        made.assign_attrs(known | origin), "answer", asked=asked, margin=margin, currency=scenario.currency, **bases
+    )
 
-    def unless_refused(what: str, part: Callable[[], xr.Dataset]) -> xr.Dataset:
+
+def _basis(made: xr.Dataset, name: str) -> str:
+    return "exact" if bool(made[name].all()) else "drawn"
+
+
+# ── how large ────────────────────────────────────────────────────────────────────────────────────
+
+
+def tails_of(scenario: Scenario) -> list[str]:
+    """The scenario's variants and itself, from light to heavy where they are so named."""
+    others = list(scenario.variants)
+    lighter = [name for name in others if name == "light"]
+    return [*lighter, "central", *(name for name in others if name not in lighter)]
+
+
+def _how_large(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    tails, risks = tails_of(scenario), list(RISKS) if scenario.shocks else [RISKS[0]]
+    asked = [one for tail in tails for one in by_risk(scenario.variant(tail)).values()]
+    found = iter([_minimum(one, margin, at_most) for one in effort.each(asked, "smallest populations")])
+    rows = [xr.concat([next(found) for _ in risks], dim=xr.DataArray(risks, dims="risk", name="risk")) for _ in tails]
+    return xr.concat(rows, dim=xr.DataArray(tails, dims="tail", name="tail"), combine_attrs="drop")
+
+
+def _smallest(scenario: Scenario) -> int:
+    return min(_LEAST, scenario.population_sizes[0])
+
+
+def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    """The smallest population by threshold: calculated, or simulated where that cannot be."""
+    names = ["minimum_population", "minimum_population_interval", "systematic_alone"]
+    smallest = _smallest(scenario)
+    asked: dict[str, Any] = {"margin": margin, "at_most": at_most, "smallest": smallest}
+    asked["largest"] = max(scenario.population_sizes[-1], 10 * smallest)
+    exactly = None
+    if not scenario.population.n_sets:
         try:
-            return part()
-        except SimulatorError as refused:
-            left_out.append(f"{what}: {refused.bound}")
-            return xr.Dataset()
-
-    tails = _tails(scenario, left_out)
-    parts = []
-    with effort.task("answer", 2 * len(tails) + 3) as advance:
-        for tail, one in tails.items():
-            for risk in RISKS if scenario.shocks else RISKS[:1]:
-                parts.append(_how_large(one, tail, risk, margin, at_most))
-                advance()
-        large = xr.combine_by_coords(parts, combine_attrs="override", join="outer")
-        large = large.reindex(tail=list(tails), risk=list(RISKS[: 1 + bool(scenario.shocks)]))
-        assert isinstance(large, xr.Dataset)
-        places = _places(scenario, margin, at_most) if scenario.population.units else xr.Dataset()
-        advance()
-        pool = pool_members or scenario.population_sizes[-1]
-        priced = unless_refused("price of a cap", lambda: fair_price(scenario, pool, k=k))
-        advance()
-        carried = unless_refused("contracts", lambda: _contracts(scenario)) if scenario.designs else xr.Dataset()
-        advance()
-    known = runs.exact_origin(scenario) | large.attrs | carried.attrs | {"margin": margin, "at_most": at_most}
-    known |= {"pool_members": pool, "k": k, "left_out": "; ".join(left_out), "method": "exact"}
-    told = xr.merge([large, places, priced, carried], combine_attrs="drop", join="outer")
-    told["threshold"].attrs = large["threshold"].attrs
-    asked = large["minimum_population"].attrs["asked"]
-    return declared(told.assign_attrs(known), "answer", asked=asked, currency=scenario.currency, margin=margin)
+            exactly = minimum_population(scenario, method="exact", **asked)[names]
+        except SimulatorError:  # no exact law: what is wrong with the question itself is told below
+            exactly = None
+    if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
+        return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
+    drawn = minimum_population(scenario, method="simulated", cross_check=False, **asked)[names]
+    if exactly is None:
+        return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
+    known = exactly["minimum_population"].notnull()
+    return exactly.where(known, drawn).assign(calculated=known.astype(float))
 
 
-def _tails(scenario: Scenario, left_out: list[str]) -> dict[str, Scenario]:
-    """The scenario and its variants, a light one first."""
-    found = {"central": scenario}
-    for name in scenario.variants:
-        try:
-            found[name] = scenario.variant(name)
-        except SimulatorError as refused:
-            left_out.append(f"{name} tail: {refused.bound}")
-    return {name: found[name] for name in sorted(found, key=lambda name: (name != "light", name != "central"))}
+# ── places, caps and contracts ───────────────────────────────────────────────────────────────────
 
 
-def _how_large(scenario: Scenario, tail: str, risk: str, margin: float, at_most: float) -> xr.Dataset:
-    raw: dict[str, object] = {"designs": (), "stresses": (), "ranges": (), "variants": {}}
-    raw |= {"shocks": (), "shock_correlations": ()} if risk == RISKS[0] else {}
-    asked = scenario_from(scenario.model_dump() | raw)
-    try:
-        found, is_exact = minimum_population(asked, margin=margin, at_most=at_most, method="exact"), True
-    except SimulatorError:
-        years = min(_MOST_REPLICATES, asked.simulation.replicates)
-        found, is_exact = minimum_population(asked, margin=margin, at_most=at_most, replicates=years), False
-    kept = found[list(_LARGE)].assign(is_exact=("threshold", np.full(found.sizes["threshold"], is_exact)))
-    kept["minimum_population"].attrs["asked"] = _asked(margin, at_most)
-    return kept.expand_dims(tail=[tail], risk=[risk])
-
-
-def _asked(margin: float, at_most: float) -> str:
-    return f"chance of at most {100 * at_most:.6g}% of overspending by more than {100 * margin:.6g}%"
+def place_alone(scenario: Scenario, unit: Unit) -> Scenario:
+    """One unit as a scenario of its own: its size and case mix, at the thresholds of the whole."""
+    population = scenario.population.of_unit(unit)
+    simulation = scenario.simulation.model_copy(update={"population_sizes": (unit.members,)})
+    made = scenario.model_copy(
+        update={"population": population, "simulation": simulation, "designs": (), "variants": {}}
+    )
+    made.__dict__.update(threshold_amounts=scenario.threshold_amounts, cuts=scenario.cuts)
+    return made
 
 
 def _places(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
-    """Each place at its own size and case mix."""
+    units = scenario.population.units
     try:
-        found = exact(scenario, margins=(margin,))
-    except SimulatorError:
-        years = min(_MOST_REPLICATES, scenario.simulation.replicates)
-        found = summarise(runs.simulate(scenario.with_simulation(replicates=years), progress=False), margins=(margin,))
-    chance = found[[name for name in ("p_overspend", "p_overspend_se") if name in found]].sel(margin=margin, drop=True)
-    return chance.assign(qualifies=chance["p_overspend"] <= at_most).drop_attrs()
+        like: dict[Any, xr.DataArray] = {}
+        for unit in effort.each(units, "places"):
+            key = (unit.members, scenario.population.shares_of(unit).tobytes())
+            if key not in like:
+                alone = exact(place_alone(scenario, unit), margins=(margin,))
+                like[key] = alone["p_overspend"].isel(population_size=0, margin=0, drop=True)
+        rows = [like[unit.members, scenario.population.shares_of(unit).tobytes()] for unit in units]
+        found = xr.concat(rows, dim="unit").rename("p_overspend").to_dataset()
+    except SimulatorError:  # no exact law
+        summary = summarise(books.by_unit(runs.simulate(scenario)), margins=(margin,), scenario=scenario)
+        names = ["p_overspend", "p_overspend_se", "p_overspend_interval"]
+        found = summary[names].isel(margin=0, drop=True).reset_coords(drop=True)
+    found = found.assign_coords(unit=[unit.name for unit in units])
+    meets = (found["p_overspend"] <= at_most).astype(float)
+    return found.assign(qualifies=meets, members=("unit", [float(unit.members) for unit in units]))
+
+
+def _caps(scenario: Scenario, members: int) -> xr.Dataset:
+    try:
+        price = fair_price(scenario, members)
+    except SimulatorError:  # what is removed has an infinite variance
+        blank = xr.DataArray(np.full(scenario.threshold_labels.size, math.nan), dims="threshold")
+        unknown = xr.Dataset({"price_per_head": blank, "loading": blank})
+        return unknown.assign_coords(threshold=scenario.threshold_labels)
+    return price[["expected_excess_pmpy", "loading"]].rename(expected_excess_pmpy="price_per_head")
 
 
 def _contracts(scenario: Scenario) -> xr.Dataset:
-    """Who carries what, over all people."""
-    designs = scenario.select_designs()
-    years = min(_MOST_REPLICATES, scenario.simulation.replicates)
-    whole = scenario_from(scenario.model_dump() | {"variants": {}, "stresses": (), "ranges": ()})
-    ledger = runs.simulate(whole.with_simulation(replicates=years), progress=False)
-    found = with_exact(compare(settle(ledger, designs)))
-    last = found.isel(population_size=-1) if "population_size" in found.dims else found
-    kept = last[[name for name in _CARRIED if name in last]].reset_coords(drop=True)
-    attrs = {name: found.attrs[name] for name in ("replicates", "unseen_bound") if name in found.attrs}
-    return kept.drop_attrs().assign_attrs(attrs)
+    """Expected surplus, exact where it can be, and the chance of a loss, both at the largest population."""
+    designs, size = scenario.select_designs(), scenario.population_sizes[-1]
+    last = scenario if scenario.population.units else scenario.with_simulation(population_sizes=(size,))
+    compared = compare(settle(runs.simulate(last), designs)).isel(population_size=-1, drop=True)
+    names = [f"{name}{end}" for name in ("expected_surplus", "p_loss") for end in ("", "_se")]
+    found = compared[names].reset_coords(drop=True)
+    try:
+        settled = exact_settlement(last, designs).isel(population_size=-1, drop=True)
+    except SimulatorError:  # an infinite variance
+        return found
+    surplus, costs = settled["expected_surplus"], abs(settled["expected_cost_borne"]).max()
+    known = surplus.where(~(abs(surplus) <= _ROUNDING * costs), 0.0)
+    known = known.reset_coords(drop=True).reindex_like(found["expected_surplus"])
+    return found.assign(
+        expected_surplus=known.fillna(found["expected_surplus"]),
+        expected_surplus_se=found["expected_surplus_se"].where(known.isnull(), 0.0),
+    )

@@ -1,215 +1,216 @@
-"""The whole question on one page: how large, which places, what a cap buys, who carries what, what would break it."""
+"""One question on one page: how large, which places qualify, what each cap costs, who carries what, what would break it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from ..figure import UNKNOWN, Figure, chance, exact_percent, pence, people, percentage
-from ..tables import Cell, Page, Rows, Table
-from ..tidy import plain
-from .comparison import Party
+from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_percent, pence, people, percentage
+from ..figure import chance as drawn_chance
+from ..tables import Cell, Code, Page, Table
+from ..tidy import kept, plain
 from .kind import Kind
-from .shared import NO_EXCLUSION, each, rule_head, rule_names, rules, to_three, with_origin
+from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
+
+_NUMBERS = (
+    "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
+)  # fmt: skip
+_KEPT = ("title", "currency", "margin", "at_most", "pool_members", "method", "scenario_id", "simulator_version")
 
 
-def page(answer: xr.Dataset) -> Page:
-    """The answer in sentences, then a table of each part."""
-    parts: list[Table | str] = [_large_table(answer)]
-    parts += [_places_table(answer)] if "p_overspend" in answer else []
-    parts += [_caps_table(answer)] if "price_pmpy" in answer else []
-    parts += [_contracts_table(answer)] if "expected_surplus" in answer else []
-    if answer.attrs["left_out"]:
-        parts.append(f"Not answered: {answer.attrs['left_out']}.")
-    parts.append("Next: simulator report on a run of this scenario, for a board; simulator stress, before signing.")
-    verdict = [_how_large(answer), *_qualify(answer), *_cap(answer), *_breaks(answer)]
-    return with_origin(Page(str(answer.attrs.get("title", "")), verdict, parts), answer.attrs)
-
-
-# ── how large ────────────────────────────────────────────────────────────────────────────────────
-
-
-def _how_large(answer: xr.Dataset) -> str:
-    """The central answer without a cap, or with the highest, in the years that there will be."""
-    name, cell = rule_names(answer)[-1], answer.isel(risk=-1, threshold=-1).sel(tail="central")
-    goal = f"a chance of at most {_asked_of(answer)}"
-    number = float(cell["minimum_population"])
-    shocks = " with these shocks" if answer.sizes["risk"] > 1 else ""
-    if math.isinf(number):
-        return f"{name.opening}, no population is large enough{shocks} for {goal}."
-    return f"{name.opening}, {_people(number)} people are enough{shocks} for {goal}."
-
-
-def _asked_of(answer: xr.Dataset) -> str:
-    known = answer.attrs
-    return f"{percentage(known['at_most'])} of overspending by more than {percentage(known['margin'])}"
-
-
-def _people(number: float) -> Figure | str:
-    return "none is enough" if math.isinf(number) else to_three(number) if number else "the fewest"
-
-
-def _large_table(answer: xr.Dataset) -> Table:
-    rows: Rows = []
-    for tail, of_tail in zip(answer["tail"].values, each(answer, "tail"), strict=True):
-        for risk, of_risk in zip(answer["risk"].values, each(of_tail, "risk"), strict=True):
-            rows.append([str(tail), str(risk), *(_large_cell(cell) for cell in each(of_risk, "threshold"))])
-    title = f"Smallest population with a chance of at most {_asked_of(answer)}"
-    return Table(["tail", "risk", *rules(answer)], rows, title, labels=2)
-
-
-def _large_cell(cell: xr.Dataset) -> Cell:
-    number = float(cell["minimum_population"])
-    if math.isnan(number):
-        return UNKNOWN
-    made = _people(number)
-    if bool(cell["is_exact"]) or isinstance(made, str):
-        return made
-    low, high = (str(_people(float(bound))) for bound in cell["minimum_population_interval"].values)
-    return Figure(number, str(made), beside=f"({low} to {high})", unit="people", basis="drawn")
-
-
-# ── places ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _qualify(answer: xr.Dataset) -> Iterator[str]:
+def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
+    """The whole answer; `source` is the file of the next command."""
+    known, last = answer.attrs, answer.isel(threshold=-1)
+    margin, at_most = percentage(known["margin"]), percentage(known["at_most"])
+    names = rule_names(answer)
+    asked = f"For a chance of at most {at_most} of overspending by more than {margin} of the expected cost"
+    told = "; ".join(_needed(names[at], answer.isel(threshold=at)) for at in ends(len(names)))
+    parts: list[Table | str] = [_how_large(answer)]
+    verdict = [f"{asked}: {told}."]
     if "qualifies" in answer:
-        name, one = rule_names(answer)[-1], answer["qualifies"].isel(threshold=-1)
-        few = [str(place) for place in one["unit"].values[one.values]]
-        named = f": {', '.join(few)}" if 0 < len(few) <= 5 else ""
-        yield f"{name.opening}, {len(few)} of {one.size} places qualify{named}."
+        verdict.append(qualifying(answer, names))
+        parts.append(places_table(answer))
+    parts.append(_caps(answer))
+    if "p_loss" in answer:
+        parts.append(_contracts(answer))
+    parts.append("\n".join(_breaks(last, names[-1])))
+    following = f"simulator run {source} --margin {margin} --at-most {at_most} --out results/run.nc"
+    parts += ["Next: simulate the years themselves, then write the report for a board:"]
+    parts += [Code(f"{following}\nsimulator report results/run.nc -o results/report.html")]
+    made = Page(str(known.get("title", "")), verdict, parts)
+    drawn = "p_loss" in answer or not bool(answer["calculated"].all())
+    return with_origin(simulated(made) if drawn else made, known)
 
 
-def _places_table(answer: xr.Dataset) -> Table:
-    """Chance of overspending of each place, by cap; a mark where it qualifies."""
-    rows: Rows = []
-    for name, size, place in zip(answer["unit"].values, answer["unit_size"].values, each(answer, "unit"), strict=True):
-        cells = [_chance(cell).marked(" ▪" if bool(cell["qualifies"]) else "  ") for cell in each(place, "threshold")]
-        rows.append([str(name), people(float(size)), *cells])
-    most, margin = percentage(answer.attrs["at_most"]), percentage(answer.attrs["margin"])
-    title = f"Chance of overspending by more than {margin} of the budget (▪ qualifies: at most {most})"
-    return Table(["place", "people", *rules(answer)], rows, title)
+def _central(cell: xr.Dataset) -> xr.Dataset:
+    """The scenario itself, with all of its risk."""
+    return cell.sel(tail="central").isel(risk=-1)
 
 
-def _chance(cell: xr.Dataset) -> Figure:
-    value = float(cell["p_overspend"])
-    if "p_overspend_se" not in cell:
-        return exact_percent(value)
-    return chance(value, float(cell["p_overspend_se"]), (math.nan, math.nan))
+def _needed(name: RuleName, cell: xr.Dataset) -> str:
+    cell = _central(cell)
+    number = float(cell["minimum_population"])
+    if math.isinf(number):
+        return f"{name.sentence}, no population that was tried is large enough"
+    smallest = people(cell.attrs["smallest"])
+    return f"{name.sentence}, {f'{smallest} people or fewer' if number == 0 else f'{to_three(number)} people'}"
 
 
-# ── caps ─────────────────────────────────────────────────────────────────────────────────────────
+def _size(cell: xr.Dataset) -> Figure:
+    """People, with the interval where they were simulated."""
+    number, exactly = float(cell["minimum_population"]), bool(cell["calculated"])
+    low, high = (float(end) for end in cell["minimum_population_interval"].values)
+    made = to_three(number)
+    if math.isinf(number):
+        return Figure(number, "none is enough", unit="people")
+    if number == 0:
+        return Figure(number, f"{people(cell.attrs['smallest'])} or fewer", unit="people")
+    if exactly:
+        return made
+    beside = f"({to_three(low)} to {'no limit' if math.isinf(high) else to_three(high)})"
+    return Figure(number, made.text, beside, unit="people", interval=(low, high), basis="drawn")
 
 
-def _cap(answer: xr.Dataset) -> Iterator[str]:
-    """What the first cap that a sentence can tell buys, and costs."""
-    if "price_pmpy" not in answer or rules(answer)[-1] != NO_EXCLUSION or answer.sizes["threshold"] < 2:
-        return
-    cell, without = (answer.isel(risk=-1, threshold=at).sel(tail="central") for at in (-2, -1))
-    costs = pence(float(cell["price_pmpy"]), answer.attrs["currency"])
-    sizes = [float(one["minimum_population"]) for one in (cell, without)]
-    if all(np.isfinite(sizes)) and min(sizes) > 0:
-        fewer = f"lowers the population needed from {_people(sizes[1])} to {_people(sizes[0])}"
-        yield f"The {rules(answer)[-2]} {fewer}, and costs {costs} a head and year (pool of {_pool(answer)})."
+def _how_large(answer: xr.Dataset) -> Table:
+    rows: list[list[Cell]] = [
+        [str(tail), str(risk), *(_size(cell) for cell in each(answer.sel(tail=tail, risk=risk), "threshold"))]
+        for tail in answer["tail"].values
+        for risk in answer["risk"].values
+    ]
+    return Table(["tail", "risk", *rules(answer)], rows, "How large: smallest population", labels=2)
 
 
-def _pool(answer: xr.Dataset) -> str:
-    k = answer.attrs["k"]
-    return f"{people(answer.attrs['pool_members'])} people, loading of {k:g} standard deviation{'s' if k != 1 else ''}"
+def qualifying(answer: xr.Dataset, names: list[RuleName]) -> str:
+    """How many places qualify, without a cap and with the lowest."""
+    meets, count = answer["qualifies"].sum("unit").values, answer.sizes["unit"]
+    verbs = ["qualifies" if int(one) == 1 else "qualify" for one in meets]
+    told = [f"{_spelt(int(meets[at]))} of {_spelt(count)} {verbs[at]}" for at in ends(len(names))]
+    said = [f"{names[at].sentence}, {one}" for at, one in zip(ends(len(names)), told, strict=True)]
+    return f"Places: {'; '.join(said)}."
 
 
-def _caps_table(answer: xr.Dataset) -> Table:
+def _spelt(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
+
+
+def places_table(answer: xr.Dataset) -> Table:
+    """Each place by name: its people, the chance at each cap, and whether it qualifies at the last one."""
+    rows: list[list[Cell]] = [
+        [
+            str(name),
+            people(float(place["members"])),
+            *(_chance(cell, "p_overspend") for cell in each(place, "threshold")),
+            "yes" if bool(place["qualifies"].isel(threshold=-1)) else "no",
+        ]
+        for name, place in zip(answer["unit"].values, each(answer, "unit"), strict=True)
+    ]
+    margin, labels = percentage(answer.attrs["margin"]), rules(answer)
+    title = f"Places: chance of overspending by more than {margin}, each alone"
+    return Table(["place", "people", *labels, f"qualifies, {labels[-1]}"], rows, title)
+
+
+def _chance(cell: xr.Dataset, name: str) -> Figure:
+    if f"{name}_se" not in cell:
+        return exact_chance(float(cell[name]))
+    value, error = float(cell[name]), float(cell[f"{name}_se"])
+    if f"{name}_interval" in cell:
+        return drawn_chance(value, error, cell[f"{name}_interval"].values)
+    return exact_chance(value) if error == 0 else drawn_chance(value, error, (math.nan, math.nan))
+
+
+def _caps(answer: xr.Dataset) -> Table:
+    rows: list[list[Cell]] = []
+    for label, cell in zip(rules(answer), each(answer, "threshold"), strict=True):
+        price, loading = float(cell["price_per_head"]), float(cell["loading"])
+        bare = label == NO_EXCLUSION or (price == 0 and math.isnan(loading))
+        spread: Cell = "none" if bare else UNKNOWN if math.isnan(loading) else exact_percent(loading, 1)
+        rows.append([label, pence(price, answer.attrs["currency"]), spread, _size(_central(cell))])
+    pool = people(answer.attrs["pool_members"])
+    title = f"Caps: expected cost beyond each a head and year, and what a pool of {pool} people adds for its own luck"
+    head = [rule_head(answer), "price a head", "loading, 1 standard deviation", "smallest population"]
+    return Table(head, rows, title)
+
+
+def _contracts(answer: xr.Dataset) -> Table:
     currency = answer.attrs["currency"]
-    rows: Rows = []
-    for label, cell in zip(rules(answer), each(answer.isel(risk=-1).sel(tail="central"), "threshold"), strict=True):
-        prices = (pence(float(cell[name]), currency) for name in ("expected_excess_pmpy", "price_pmpy"))
-        rows.append([label, *prices, _large_cell(cell)])
-    title = f"What a cap costs a head and year, and buys: {_pool(answer)}"
-    return Table([rule_head(answer), "expected excess", "price", "smallest population"], rows, title)
+    rows: list[list[Cell]] = []
+    for design in answer["design"].values:
+        for party in answer["party"].values:
+            cell = answer.sel(design=design, party=party)
+            surplus, error = float(cell["expected_surplus"]), float(cell["expected_surplus_se"])
+            if not math.isnan(surplus):
+                said = exact_amount(surplus, currency) if error == 0 else amount(surplus, error, currency)
+                rows.append([str(design), str(party), said, _chance(cell, "p_loss")])
+    title = f"Contracts: what each party may expect in a year, at {people(answer.attrs['pool_members'])} people"
+    return Table(["contract", "party", "expected surplus", "chance of a loss"], rows, title, labels=2)
 
 
-# ── contracts, and what would break it ───────────────────────────────────────────────────────────
-
-
-def _contracts_table(answer: xr.Dataset) -> Table:
-    rows: Rows = []
-    for design, of_design in zip(answer["design"].values, each(answer, "design"), strict=True):
-        for name, cell in zip(answer["party"].values, each(of_design, "party"), strict=True):
-            party = Party(str(name), cell, answer.attrs["currency"])
-            if not math.isnan(party.value("expected_surplus")):
-                rows.append([str(design), str(name), party.expected, party.share("p_loss")])
-    title = "Who carries what in a year: expected surplus, and the chance of a loss"
-    return Table(["design", "party", "expected surplus", "chance of a loss"], rows, title, labels=2)
-
-
-def _breaks(answer: xr.Dataset) -> Iterator[str]:
-    """What would break it: a shock that no size removes, or a heavier tail."""
-    last = answer.isel(threshold=-1)
-    name, central = rule_names(answer)[-1], last["minimum_population"].sel(tail="central")
-    if answer.sizes["risk"] > 1:
-        alone = float(last["systematic_alone"].isel(risk=-1).sel(tail="central"))
-        luck = _people(float(central.isel(risk=0)))
-        yield (
-            f"What would break it: shocks, which no size removes ({exact_percent(alone, 1)} by themselves; "
-            f"{luck} people are enough for luck alone)."
+def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
+    """What would break the answer: a shock that no size removes, and a heavier tail."""
+    margin, at_most, told = percentage(last.attrs["margin"]), percentage(last.attrs["at_most"]), []
+    alone = float(_central(last)["systematic_alone"])
+    if last.sizes["risk"] > 1:
+        told.append(
+            f"What would break it: shocks alone overspend by more than {margin} in {exact_chance(alone)} of years, "
+            f"{name.sentence}, whatever the size; above {at_most} no population is large enough."
         )
-    if "heavy" in answer["tail"].values:
-        heavy = float(last["minimum_population"].sel(tail="heavy").isel(risk=-1))
-        yield (
-            f"With a heavier tail, {name.sentence}: {_people(heavy)} people."
-            if math.isfinite(heavy)
-            else (f"With a heavier tail, {name.sentence}, no population is large enough.")
-        )
+    sizes = last.isel(risk=-1)["minimum_population"]
+    worst = sizes.isel(tail=int(sizes.argmax()))
+    if str(worst["tail"].values) != "central":
+        told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
+    return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
+
+
+def _tail_size(number: float) -> str:
+    return "no population that was tried is large enough" if math.isinf(number) else f"{to_three(number)} people"
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def as_json(answer: xr.Dataset) -> dict[str, Any]:
-    """Attributes, and a list for each part."""
-    known = {name: plain(value) for name, value in answer.attrs.items() if name != "answer"}
-    return known | {
-        "how_large": [
-            {**at, "minimum_population": number(cell, "minimum_population"), "exact": bool(cell["is_exact"]),
-             "interval": [plain(float(bound)) for bound in cell["minimum_population_interval"].values]}
-            for at, cell in _cells(answer, "tail", "risk", "threshold") if cell["minimum_population"].notnull()
-        ],
-        "places": [
-            {"place": at["unit"], "members": int(cell["unit_size"]), "threshold": at["threshold"],
-             "p_overspend": number(cell, "p_overspend"), "qualifies": bool(cell["qualifies"])}
-            for at, cell in (_cells(answer, "unit", "threshold") if "qualifies" in answer else ())
-        ],
-        "caps": [
-            {**at, "price_per_head": number(cell, "price_pmpy"),
-             "expected_excess_per_head": number(cell, "expected_excess_pmpy"),
-             "minimum_population": number(cell.sel(tail="central").isel(risk=-1), "minimum_population")}
-            for at, cell in (_cells(answer, "threshold") if "price_pmpy" in answer else ())
-        ],
-        "contracts": [
-            {**at, **{name: number(cell, name) for name in cell.data_vars if "design" in answer[name].dims}}
-            for at, cell in (_cells(answer, "design", "party") if "expected_surplus" in answer else ())
-            if cell["expected_surplus"].notnull()
-        ],
-    }  # fmt: skip
+    """Rows by part: `how_large`, `places`, `caps` and `contracts`."""
+    thresholds = answer["threshold"].values
+    sized = [
+        {"tail": str(tail), "risk": str(risk), "threshold": plain(threshold)}
+        | {name: plain(cell[name].values) for name in ("minimum_population", "systematic_alone")}
+        | {"interval": plain(cell["minimum_population_interval"].values), "exact": bool(cell["calculated"])}
+        for tail in answer["tail"].values
+        for risk in answer["risk"].values
+        for threshold, cell in zip(thresholds, each(answer.sel(tail=tail, risk=risk), "threshold"), strict=True)
+    ]
+    caps = [
+        {"threshold": plain(threshold)}
+        | {name: plain(cell[name].values) for name in ("price_per_head", "loading")}
+        | {"minimum_population": plain(_central(cell)["minimum_population"].values)}
+        for threshold, cell in zip(thresholds, each(answer, "threshold"), strict=True)
+    ]
+    told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
+    if "qualifies" in answer:
+        told["places"] = [_place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)]
+    if "p_loss" in answer:
+        figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
+        told["contracts"] = [
+            {"design": str(d), "party": str(p)}
+            | {name: plain(answer[name].sel(design=d, party=p).values) for name in figures}
+            for d in answer["design"].values
+            for p in answer["party"].values
+        ]
+    return told
 
 
-def number(cell: xr.Dataset, name: Any) -> Any:
-    """A figure as JSON has it."""
-    return plain(float(cell[name]))
-
-
-def _cells(answer: xr.Dataset, *dims: str) -> Iterator[tuple[dict[str, Any], xr.Dataset]]:
-    """Every place of some dims, by its labels."""
-    if not dims:
-        yield {}, answer
-        return
-    for label, part in zip(answer[dims[0]].values, each(answer, dims[0]), strict=True):
-        for at, cell in _cells(part, *dims[1:]):
-            yield {dims[0]: plain(label.item() if hasattr(label, "item") else label), **at}, cell
+def _place_json(name: str, place: xr.Dataset) -> dict[str, Any]:
+    """A place at the last threshold, and at each."""
+    figures = [one for one in ("p_overspend", "p_overspend_se") if one in place]
+    by_threshold = [
+        {"threshold": plain(threshold)}
+        | {one: plain(cell[one].values) for one in figures}
+        | {"qualifies": bool(cell["qualifies"])}
+        for threshold, cell in zip(place["threshold"].values, each(place, "threshold"), strict=True)
+    ]
+    return {"place": name, "members": int(place["members"])} | by_threshold[-1] | {"by_threshold": by_threshold}
 
 
 KIND = Kind(page, json=as_json)

@@ -205,10 +205,11 @@ class Verbs(_Speaking, click.Group):
 
     command_class = Verb
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does it; a scenario file alone asks for the whole answer."""
-        whole = [] if args[0] in self.commands or not args[0].endswith(".toml") else ["answer"]
-        return super().resolve_command(ctx, whole + args)
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; a scenario file in the place of a verb asks for its answer."""
+        if args and args[0].endswith(".toml"):
+            args = ["answer", *args]
+        return super().parse_args(ctx, args)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does it, with letters that the terminal lacks replaced, and warnings as sentences."""
