@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ....errors import SimulatorError
-from ..new_scenario import KINDS, TEMPLATES, assumed, value_of, written
+from ..new_scenario import KINDS, TEMPLATES, assumed, read_sheet, value_of, write_sheet, written
 from ..option_types import BAND, PLACE, Amount, Shares
 from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs
 
@@ -40,7 +40,6 @@ def new(
         from ....analysis.statistics.describe import describe
         from ....files import write_whole
         from ...answers.description import long_rows, page
-        from ..new_sheet import read_sheet, write_sheet
 
         check_forms(sheet)
         for option, path in (("OUT", out), ("--sheet-template", sheet_template)):
