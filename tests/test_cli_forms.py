@@ -71,6 +71,7 @@ VERBS = {
     "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
+    "answer": "answer SMALL --margin 0.1 --at-most 0.2",
     "size": "size SMALL --margin 0.1 --at-most 0.2 --largest 20000",
     "size --members": "size SMALL --members 4000",
     "luck": "luck SMALL --members 4000 --overspend 0.04",
@@ -233,7 +234,7 @@ def test_json_and_csv_agree_with_the_page(folder: Path, page: Printed) -> None:
 
 @pytest.mark.heavy
 def test_the_verdict_stands_before_any_table(page: Printed) -> None:
-    for verb in ("run", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
+    for verb in ("run", "answer", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
         lines = page(verb)[1].splitlines()
         rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
         assert any(line.endswith(".") for line in lines[:rule]), verb

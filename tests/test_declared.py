@@ -13,9 +13,11 @@ import xarray as xr
 from conftest import SHOCKS, UNITS, make
 
 import simulator as sim
+from simulator.analysis.answer import answer
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.viable import viable_terms
+from simulator.fitting.fit import fit_bands
 from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
 from simulator.ledger.variables import KINDS, variables_of
 from simulator.present.tidy import tidy
@@ -63,6 +65,8 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "minimum_population drawn": lambda: sim.minimum_population(SCENARIO, **over, **cv),
         "minimum_by_target": lambda: sim.minimum_by_target(summary),
         "minimum_on_grid": lambda: minimum_on_grid(sim.exact(SCENARIO), "cv", 0.2),
+        "answer": lambda: answer(SCENARIO, margin=0.1, at_most=0.2),
+        "answer units": lambda: answer(make(population={"units": UNITS}), margin=0.5),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
@@ -80,17 +84,17 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "stress": lambda: sim.stress(SCENARIO, [Stress(name="dearer", changes=(Inflation(by=0.02),))], [half]),
         "reverse_stress": lambda: sim.reverse_stress(SCENARIO, Inflation(by=0.0), half, replicates=40),
         "sensitivity": lambda: sim.sensitivity(SCENARIO, RANGES, "cv", points=4),
-        **{f"fit_bands {part}": lambda part=part: getattr(sim.fit_bands(BANDS, sets=0), part)
+        **{f"fit_bands {part}": lambda part=part: getattr(fit_bands(BANDS, sets=0), part)
            for part in ("goodness", "curves", "diagnostics")},
     }  # fmt: skip
 
 
 NO_DATASET = """
 Banded Cap CarveOut Coinsure Design PerHead Scenario SimulatorError by_unit calibrate describe fit load load_designs
-load_minimum_rate load_stresses model_population open_ledger plots retained_cost save settle_actuals table
+load_minimum_rate load_stresses model_population open_ledger plots retained_cost save settle_actuals sweep table
 viable_threshold
 """
-"""Public names that give no Dataset, or one of those above."""
+"""Public names that give no Dataset, or those above."""
 
 
 @pytest.fixture(scope="module")

@@ -135,12 +135,12 @@ def assert_within(seeds):
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", range(4))
 def test_chances_lie_within_stated_errors_that_are_small(kind):
-    assert_within(range(kind, 24, 4))
+    assert_within(range(kind, 16, 4))
 
 
 @pytest.mark.slow
 def test_chances_of_many_laws_lie_within_stated_errors_that_are_small():
-    assert_within(range(24, 360))
+    assert_within(range(16, 360))
 
 
 def test_the_error_notices_a_law_that_is_smoothed_over():

@@ -20,6 +20,7 @@ from matplotlib.colors import to_hex
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
+from simulator.fitting.fit import fit_bands
 from simulator.present.pictures import PICTURES
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
@@ -172,7 +173,7 @@ def curves_of() -> dict[str, xr.Dataset]:
         "one": sim.fit(rows(1, 400), **how).curves,
         "few": sim.fit({"cost": np.r_[np.zeros(30), np.geomspace(10, 900, 40)]}, **how).curves,
         "seven": sim.fit(rows(7), segment="need", **how).curves,
-        "bands": sim.fit_bands(bands(), sets=0).curves,
+        "bands": fit_bands(bands(), sets=0).curves,
     }
 
 

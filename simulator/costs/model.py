@@ -126,9 +126,16 @@ class Population(Term):
         """Everybody as one population without units, with the case mix of all units together."""
         if all(unit.shares is None for unit in self.units):
             return self.model_copy(update={"units": ()})
+        return self._with_shares(self.shares)
+
+    def of_unit(self, unit: Unit) -> Population:
+        """One unit as a population without units."""
+        return self._with_shares(self.shares_of(unit))
+
+    def _with_shares(self, shares: Array) -> Population:
         segments = tuple(
             segment.model_copy(update={"share": max(float(share), _NOBODY)})
-            for segment, share in zip(self.segments, self.shares, strict=True)
+            for segment, share in zip(self.segments, shares, strict=True)
         )
         return self.model_copy(update={"segments": segments, "units": ()})
 
