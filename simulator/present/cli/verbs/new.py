@@ -59,7 +59,7 @@ def new(
         described = describe(scenario)
         write_whole(out, lambda partial: partial.write_text(text, encoding="utf-8"))
         marked = sum("assumed" in line for line in text.splitlines())
-        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator run {out}"
+        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator answer {out}"
         shown = page(described)
         told = type(shown)(shown.title, [said, *shown.verdict], shown.parts)
         emit(Rendered(lambda: told, lambda: {"written": out, **described}, lambda: long_rows(described)))
