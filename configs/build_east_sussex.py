@@ -258,6 +258,10 @@ VARIANTS = {
     ),
 }
 
+VARIANTS_NOTE = """
+# ── other tails, with the same means and the same 51.4%: as in east_sussex_light.toml and east_sussex_heavy.toml
+"""
+
 SHOCK_NOTE = (
     "A shock hits everybody at once, on top of luck. Its size has no source; it matters most for large populations."
 )
@@ -349,6 +353,12 @@ def inline(table: dict[str, Any]) -> str:
     return "{ " + ", ".join(f"{key} = {shown[type(value)](value)}" for key, value in table.items()) + " }"
 
 
+def variant_text(name: str, raw: dict[str, Any]) -> str:
+    """Severities of every segment under another family."""
+    lines = [f'"{row["name"]}" = {inline(row["severity"])}\n' for row in raw["population"]["segments"]]
+    return f"\n[variants.{name}]\n" + "".join(lines)
+
+
 def band_text(band: Band, scale: float) -> str:
     """What stands above the segments of an age band."""
     return (
@@ -411,6 +421,8 @@ def text(suffix: str, shocks: str, solved: dict[str, tuple[float, dict[str, Any]
         if position % len(NEEDS) == 0:
             body += band_text(part.band, COST_A_HEAD / ENGLAND_A_HEAD)
         body += segment_text(part, row)
+    if not suffix and not shocks:
+        body += VARIANTS_NOTE + "".join(variant_text(name, solved[f"_{name}"][1]) for name in ("light", "heavy"))
     return opening + body + {"": "", "one": SHOCK, "systematic": systematic_text(raw)}[shocks]
 
 

@@ -121,7 +121,7 @@ def also(check: Callable[[Any], Iterable[PydanticCustomError]]) -> WrapValidator
         try:
             parsed = handler(value)
         except ValidationError as error:
-            raise ValidationError.from_exception_data("", _line_errors(error) + found) from None
+            raise ValidationError.from_exception_data("", line_errors(error) + found) from None
         if found:
             raise ValidationError.from_exception_data("", found)
         return parsed
@@ -129,7 +129,8 @@ def also(check: Callable[[Any], Iterable[PydanticCustomError]]) -> WrapValidator
     return WrapValidator(validate)
 
 
-def _line_errors(error: ValidationError) -> list[InitErrorDetails]:
+def line_errors(error: ValidationError) -> list[InitErrorDetails]:
+    """Pydantic's findings, as they are raised again beside others."""
     details = []
     for line in error.errors(include_url=False):
         context = line.get("ctx", {})

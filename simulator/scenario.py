@@ -20,9 +20,11 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from . import effort
 from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against, on_grid
+from .costs.concentration import solved_variant
 from .costs.families.base import Severity
-from .costs.model import CostModel, Population, Stream
+from .costs.model import CostModel, Population, Stream, concentration_of
 from .costs.modelled import ModelPopulation, from_model_file
+from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
 from .deprecated import renewed
@@ -64,6 +66,11 @@ class Simulation(Term):
     """Cost before shocks above which patients are drawn one by one; follows from the thresholds where absent."""
 
 
+def _no_central(raw: Any) -> Iterator[Any]:
+    if isinstance(raw, dict) and "central" in raw:
+        yield mistake("has a variant 'central', which is the scenario itself", "give it another name", value=None)
+
+
 class Scenario(Term):
     """A question about capitation risk: who costs what, how many people, which exclusions."""
 
@@ -87,6 +94,18 @@ class Scenario(Term):
     """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
+    variants: Annotated[dict[Name, dict[str, GivenSeverity]], also(_no_central)] = Field(default_factory=dict)
+    """Other severities of some segments, by a name such as light or heavy, then by segment; no part of the draws."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variants_solved(cls, raw: Any) -> Any:
+        """What variants leave open meets the concentration of the population too."""
+        population, variants = (raw.get(key) if isinstance(raw, dict) else None for key in ("population", "variants"))
+        if not isinstance(population, dict) or not isinstance(variants, dict) or not population.get("calibrate"):
+            return raw
+        given = variants.items()
+        return raw | {"variants": {n: solved_variant(population, n, own, concentration_of) for n, own in given}}
 
     @field_validator("schema_version")
     @classmethod
@@ -105,6 +124,11 @@ class Scenario(Term):
     def _contradictions(self) -> Iterator[_Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
+        names = {segment.name for segment in self.population.segments}
+        for name, given in self.variants.items():
+            for stranger in sorted(set(given) - names):
+                at = ("variants", name, stranger)
+                yield at, mistake("is a segment that does not exist", "use the names of the segments", value=None)
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
         of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
@@ -219,8 +243,40 @@ class Scenario(Term):
         return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
 
     def with_simulation(self, **changes: Any) -> Scenario:
-        """The scenario with other figures under [simulation], checked afresh."""
+        """The scenario with other figures under [simulation], checked afresh.
+
+        Examples
+        --------
+        >>> load("configs/east_sussex.toml").with_simulation(replicates=500, seed=2).simulation.replicates
+        500
+        """
         return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
+
+    def variant(self, name: str, source: str = "") -> Scenario:
+        """The scenario with the severities of one of its `variants`, without variants; "central" is itself.
+
+        Mistakes are told as `source: variants.name: …`, where a file is its source.
+
+        Raises
+        ------
+        SimulatorError
+            Where there is no such variant, or it does not go with the rest: an infinite variance beside a threshold
+            that excludes nothing, parameter sets of another family.
+
+        Examples
+        --------
+        >>> light = load("configs/east_sussex.toml").variant("light")
+        >>> light.population.segments[0].severity.family, light.variants
+        ('gamma', {})
+        """
+        if name != "central" and name not in self.variants:
+            known = ", ".join(["central", *self.variants])
+            raise SimulatorError("variant", name, "is not one of the scenario", f"choose one of: {known}")
+        raw = self.model_dump()
+        severities = raw.pop("variants").get(name, {})
+        for segment in raw["population"]["segments"]:
+            segment["severity"] = severities.get(segment["name"], segment["severity"])
+        return scenario_from(raw, f"{source and source + ': '}variants.{name}")
 
     def with_(self, path: str | Mapping[str, Any], value: Any = None) -> Scenario:
         """The scenario with another value at a path, checked afresh; all other figures stay as they were given.
@@ -333,6 +389,8 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     raw = read_toml(source)
     _expect(raw)
     scenario = scenario_from(raw, str(source), source.parent)
+    for name in scenario.variants:
+        scenario.variant(name, str(source))
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario

@@ -15,15 +15,22 @@ from simulator import effort
 
 effort.FIRST = 600.0  # a busy machine makes no test say that it is slow
 
-settings.register_profile(
-    "fixed",
-    derandomize=True,
-    max_examples=25,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-settings.load_profile("fixed")
+EXAMPLES = {"ordinary": 10, "slow": 25}
+for lane, examples in EXAMPLES.items():
+    settings.register_profile(
+        lane,
+        derandomize=True,
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+
+
+def pytest_configure(config):
+    """The slow lane tries more examples of every property."""
+    settings.load_profile("ordinary" if "not slow" in config.option.markexpr else "slow")
+
 
 ROOT = Path(__file__).parents[1]
 

@@ -80,7 +80,7 @@ def artefacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     listener = logging.StreamHandler(log)
     logging.getLogger().addHandler(listener)
     with redirect_stdout(out), redirect_stderr(err):
-        model = fit(path, cost="total", segment="band", person="nhs_number", family=request.param, sets=20)
+        model = fit(path, cost="total", segment="band", person="nhs_number", family=request.param, sets=4)
     logging.getLogger().removeHandler(listener)
     model.to_toml(folder / "model.toml")
     model.to_scenario_toml(folder / "scenario.toml", sizes=[500], replicates=20)
@@ -111,6 +111,7 @@ def _spelt(found: Any) -> str:
     return json.dumps(found.to_dict(), default=str)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
@@ -121,6 +122,7 @@ def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) ->
     assert "smith" not in artefacts[name]
 
 
+@pytest.mark.heavy
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
     for name in ("pickle", "files"):
         assert ID not in artefacts[name] and "smith" not in artefacts[name]

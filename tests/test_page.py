@@ -11,7 +11,8 @@ from conftest import make
 
 import simulator as sim
 from simulator.analysis.size.viable import viable_terms
-from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money
+from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money, percent
+from simulator.present.report.page import _environment
 from simulator.present.tables import Code, Page, Table
 from simulator.terms import Term
 
@@ -98,6 +99,17 @@ def test_a_mark_and_what_is_beside_a_figure_are_shown_with_it() -> None:
     cell = money(25_000.0, "GBP").marked(" ▪")
     assert Table(["a", "b"], [["x", cell]]).lines()[-1] == "x  £25k ▪" and cell.text == "£25k"
     assert "£25k ▪" in Table(["a", "b"], [["x", cell]]).html() and cell.marked("") == money(25_000.0, "GBP")
+
+
+@pytest.mark.parametrize("error", [1e-5, 0.02])
+def test_a_report_shows_the_mark_of_a_figure_with_and_without_an_interval(error: float) -> None:
+    cell = percent(0.05, error).marked(" ▪")
+    assert bool(cell.beside) == (error == 0.02)
+    environment = _environment()
+    macro = environment.loader.get_source(environment, "report.html.j2")[0].partition("{% endmacro %}")[0]
+    page = environment.from_string(macro + "{% endmacro %}{{ table_of(table) }}")
+    told = re.sub(r"<[^>]+>", "", page.render(table=Table(["a", "b"], [["x", cell], ["y", None]])))
+    assert " ".join(str(cell).split()) in " ".join(told.split()) and told.count("▪") == 1
 
 
 # ── terms ────────────────────────────────────────────────────────────────────────────────────────

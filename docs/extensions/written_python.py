@@ -7,12 +7,12 @@ from typing import Any
 import simulator
 
 BESIDE = {
-    "build": ("simulator.fitting.fit.model_population",),
+    "build": ("simulator.fitting.fit.model_population", "simulator.costs.model.calibrate_population"),
     "draw": (
         "simulator.runs.extend", "simulator.ledger.by_unit", "simulator.runs.RunInterrupted",
         "simulator.analysis.statistics.precision.simulate_until",
     ),
-    "size": ("simulator.analysis.size.viable.viable_terms",),
+    "size": ("simulator.analysis.answer.answer", "simulator.analysis.size.viable.viable_terms"),
     "cut": ("simulator.contracts.exclusion.Banded",),
     "share": ("simulator.settlement.shared_designs.load_designs",),
     "fit": ("simulator.fitting.fit.fit_bands", "simulator.fitting.fit.FittedModel"),

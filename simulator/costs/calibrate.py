@@ -44,6 +44,13 @@ class Calibration(Term):
     """Share of cost of the costliest share of people: { "0.05" = 0.514 }."""
 
 
+class PopulationCalibration(Term):
+    """A target that describes everybody in the population, non-users included."""
+
+    top_share: TopShare
+    """Share of all cost of the costliest share of all people, for one cv of users: { "0.05" = 0.52 }."""
+
+
 class _Request(Calibration):
     """What `calibrate` is asked for."""
 

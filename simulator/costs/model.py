@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ..errors import also, mistake
+from ..errors import also, mistake, mistakes_in
 from ..terms import Name, People, Term, names_differ
 from ..thresholds import Thresholds, levels_of, percentiles_of
+from .calibrate import PopulationCalibration
+from .concentration import solved
 from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .segment import RareService, Segment
@@ -56,6 +58,16 @@ class Population(Term):
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
     parameter_sets: Annotated[tuple[ParameterSets, ...], Field(min_length=1)] | None = None
     """What the segments' parameters may be, by segment; replicate r is drawn under set r mod the number of sets."""
+
+    calibrate: PopulationCalibration | None = None
+    """One concentration of all cost, met on reading by the cv of all severities that give a family and a mean alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _calibrated(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("calibrate") is None:
+            return raw
+        return solved(raw, concentration_of)
 
     @property
     def names(self) -> list[str]:
@@ -114,9 +126,16 @@ class Population(Term):
         """Everybody as one population without units, with the case mix of all units together."""
         if all(unit.shares is None for unit in self.units):
             return self.model_copy(update={"units": ()})
+        return self._with_shares(self.shares)
+
+    def of_unit(self, unit: Unit) -> Population:
+        """One unit as a population without units."""
+        return self._with_shares(self.shares_of(unit))
+
+    def _with_shares(self, shares: Array) -> Population:
         segments = tuple(
             segment.model_copy(update={"share": max(float(share), _NOBODY)})
-            for segment, share in zip(self.segments, self.shares, strict=True)
+            for segment, share in zip(self.segments, shares, strict=True)
         )
         return self.model_copy(update={"segments": segments, "units": ()})
 
@@ -275,6 +294,15 @@ class CostModel(Term):
             low, high = (middle, high) if self.person_sf(middle) > survival else (low, middle)
         return high
 
+    def top_share(self, q: float) -> float:
+        """Share of cost of the costliest q of people, before shocks and rare services."""
+        cost, people = self.person_isf(q), self.streams[: self.shares.size]
+        rates, moments = np.array([s.rate for s in people]), [s.severity.moments for s in people]
+        mean = float(self.shares @ (rates * [m.raw[1] for m in moments]))
+        # people who cost exactly this much are counted as far as they are needed
+        level = cost * (q - self.person_sf(cost)) if cost > 0 else 0.0
+        return (float((rates * [m.above(cost)[1] for m in moments]) @ self.shares) + level) / mean
+
     def _population_quantile(self, levels: Array) -> Array:
         reached = self.person_sf(0.0)
         for level in levels:
@@ -284,6 +312,38 @@ class CostModel(Term):
                     "give a higher percentile",
                 )
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
+
+
+def concentration_of(population: Mapping[str, Any], q: float) -> float:
+    """Share of cost of the costliest q of people in a population that is given as in a file."""
+    return CostModel(population=Population.model_validate(population)).top_share(q)
+
+
+def calibrate_population(population: Mapping[str, Any], *, top_share: Mapping[float, float]) -> Population:
+    """The population with the one coefficient of variation of users at which the whole has this concentration.
+
+    Parameters
+    ----------
+    population : mapping
+        As [population] in a scenario file. Severities of a family and the mean of users alone, or spliced with such a
+        body, are solved for. The mean beside a tail is that of users with the tail.
+    top_share : mapping of float to float
+        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}. Outside the range
+        that these families and means can have, it is refused.
+
+    Examples
+    --------
+    >>> young = {"name": "young", "share": 0.8, "severity": {"family": "lognormal", "mean": 500.0}}
+    >>> old = {"name": "old", "share": 0.2, "severity": {"family": "lognormal", "mean": 4_000.0}}
+    >>> people = calibrate_population({"segments": [young, old]}, top_share={0.05: 0.52})
+    >>> [round(segment.severity.cv, 3) for segment in people.segments]
+    [2.209, 2.209]
+    """
+    raw = {**population, "calibrate": {"top_share": dict(top_share)}}
+    try:
+        return Population.model_validate(raw)
+    except ValidationError as error:
+        raise mistakes_in(error, raw, "population") from None
 
 
 def _refuse_by_segment(stream: Stream) -> None:

@@ -135,6 +135,8 @@ def _tail(severity: Severity, p_large: float) -> Array:
 
 def _atoms_kept(severity: Severity, floor: Array, width: Array, high: ArrayLike, low: ArrayLike) -> Array:
     """Floors, unrounded where one cost fills its cell: it may be a threshold, which it must not exceed."""
+    if np.all(width):
+        return floor
     high, low = np.asarray(high, float), np.asarray(low, float)
     quarter, three_quarters = severity.isf(high + (low - high) / 4), severity.isf(high + (low - high) * 3 / 4)
     return np.where((width == 0) & (quarter == three_quarters), quarter, floor)
@@ -142,9 +144,10 @@ def _atoms_kept(severity: Severity, floor: Array, width: Array, high: ArrayLike,
 
 def _split_cell(severity: Severity, panels: Array, edges: Array) -> Array:
     """A cell in two parts, parted where the quantile function jumps most."""
-    inner = edges[1:-1]
-    jump = severity.isf(inner * (1 - 1e-12)) - severity.isf(inner * (1 + 1e-12))
-    at = int(np.argmax(jump)) + 1
+    at, inner = 1, edges[1:-1]
+    if inner.size > 1:
+        jump = severity.isf(inner * (1 - 1e-12)) - severity.isf(inner * (1 + 1e-12))
+        at = int(np.argmax(jump)) + 1
     floor, width = _matched(np.stack([panels[:, :at].sum(1), panels[:, at:].sum(1)], axis=1))
     low_floor, high_floor = _atoms_kept(severity, floor, width, [edges[0], edges[at]], [edges[at], edges[-1]])
     low_width, high_width = width

@@ -190,16 +190,25 @@ class _Total:
             if error < _CARRIED or self._degree == len(_DEGREES) - 1:
                 break
             self._degree += 1
-        # where no polynomial carries it, as where a chance passes nothing, a size above 1 is no more than its error
-        given = np.exp(np.minimum(exponent.real, 1.0) + 1j * exponent.imag)
+        if error >= _CARRIED:
+            # a logarithm that no polynomial carries, as where a transform passes nothing: carry what it is taken of
+            carrier = _Carrier(self._model.joint_shocks, nodes.factors, _DEGREES[-1])
+            apart = self._exponent(frequency, carrier, apart=True)
+            if float(np.max(carrier.left_out)) < error:
+                exponent, error = apart, float(np.max(carrier.left_out))
+        exponent.real = np.minimum(exponent.real, 1.0)
+        given = np.exp(exponent)
         if nodes.is_quasi_random:
             half = nodes.weights.size // 2
             one, other = (part.mean(axis=0) for part in (given[:half], given[half:]))
             error = max(error, float(np.abs(one - other).max()))
         return np.asarray(nodes.weights @ given), error
 
-    def _exponent(self, frequency: Array, carrier: _Carrier) -> Complex:
-        """log E[exp(i·t·total)] given the factors, shape (node, f). Branches do not matter: heads are whole numbers."""
+    def _exponent(self, frequency: Array, carrier: _Carrier, apart: bool = False) -> Complex:
+        """log E[exp(i·t·total)] given the factors, shape (node, f). Branches do not matter: heads are whole numbers.
+
+        What is carried from few factors to all is the logarithm; or each segment's transform, `apart`.
+        """
         streams, segments = self._model.streams, self._heads.size
         total: Complex = np.zeros((1, frequency.size), complex)
         for places in carrier.groups:
@@ -207,7 +216,13 @@ class _Total:
             for s in places:
                 if self._expected[s] and (s >= segments or not self._mixes):
                     change = streams[s].rate * self._change(s, frequency, carrier)
-                    logs += self._heads[s] * _continued_log1p(change) if s < segments else self._heads.sum() * change
+                    if s < segments and apart:
+                        heads = self._heads[s]
+                        total = total + heads * np.log1p(carrier.carry(places[0], change, float(heads)))
+                    else:
+                        logs += (
+                            self._heads[s] * _continued_log1p(change) if s < segments else self._heads.sum() * change
+                        )
             total = total + carrier.carry(places[0], logs, 1.0)
         for shares, drawn in self._mixes:
             mixed: Complex = np.zeros((1, frequency.size), complex)

@@ -102,8 +102,8 @@ def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS
         "sd": people.sd,
         "cv": people.sd / people.mean,
         "tail_index": min(s.severity.tail_index for s in model.streams),
-        "top_share": {f"{q:g}": people.top_share(q) for q in TOP},
-        "bottom_half_share": 1 - people.top_share(0.5),
+        "top_share": {f"{q:g}": model.top_share(q) for q in TOP},
+        "bottom_half_share": 1 - model.top_share(0.5),
         "r_squared": _part(people.between, people.sd**2),
         "variance_between_segments": people.between,
         "published_r_squared": dict(PUBLISHED_R_SQUARED),
@@ -166,13 +166,6 @@ class _People:
     def variance_of(self, segment_means: Array) -> float:
         """Variance between people of what is the same for everybody in a segment."""
         return float(self.shares @ (segment_means - self.shares @ segment_means) ** 2)
-
-    def top_share(self, q: float) -> float:
-        """Share of cost of the costliest q of people."""
-        cost = self.model.person_isf(q)
-        # people who cost exactly this much are counted as far as they are needed
-        level = cost * (q - self.model.person_sf(cost)) if cost > 0 else 0.0
-        return (float(self.above(np.full(self.shares.size, cost))[:, 1] @ self.shares) + level) / self.mean
 
     def above(self, cost: Array) -> Array:
         """E[Xᵏ; X > cost] of a person of each segment, shape (segment, 5), at each segment's own cost."""
@@ -291,7 +284,7 @@ def describe_calibration(
     people = _People(model)
     fit = [("mean", mean, people.mean)]
     fit += [] if cv is None else [("cv", cv, people.sd / people.mean)]
-    fit += [(f"top-{q * 100:g}% share", share, people.top_share(q)) for q, share in sorted((top_share or {}).items())]
+    fit += [(f"top-{q * 100:g}% share", share, model.top_share(q)) for q, share in sorted((top_share or {}).items())]
     found = {
         "family": family,
         "p_user": float(p_user),

@@ -291,9 +291,10 @@ class Empirical(Severity):
             costs, above = self._steps
             return np.append(1.0, above)[np.searchsorted(costs, x, side="right")]
         survival, costs = self._line
-        step = np.clip(np.searchsorted(costs, x, side="right"), 1, costs.size - 1)
+        # not clip, which takes as long as all the rest on a few costs
+        step = np.minimum(np.maximum(np.searchsorted(costs, x, side="right"), 1), costs.size - 1)
         width = costs[step] - costs[step - 1]
-        share = np.clip((x - costs[step - 1]) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+        share = np.minimum(np.maximum((x - costs[step - 1]) / np.where(width > 0, width, 1.0), 0.0), 1.0)
         inside = survival[step - 1] + (survival[step] - survival[step - 1]) * share
         return np.where(x < costs[0], 1.0, np.where(x >= costs[-1], 0.0, inside))
 

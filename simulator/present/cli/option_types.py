@@ -1,7 +1,8 @@
-"""What kinds of number the options take; all are read by `simulator.numerals`."""
+"""What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -108,6 +109,28 @@ class Shares(click.ParamType):  # type: ignore[type-arg]
         return tuple(self.one.convert(part, param, ctx) for part in parts)
 
 
+class Named(click.ParamType):  # type: ignore[type-arg]
+    """A name and figures, with colons between them: North=60,000, or 65 and over=20%:3,400:95%."""
+
+    def __init__(self, name: str, example: str, *figures: Whole | Amount | Fraction) -> None:
+        self.name, self.example, self.figures = name, example, figures
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name, then the figures."""
+        if not isinstance(value, str):
+            return value
+        name, _, figures = (part.strip() for part in value.rpartition("="))
+        parts = figures.split(":")
+        if not name or len(parts) != len(self.figures):
+            self.fail(f"{value!r} does not fit; write it as {self.name}, such as {self.example}", param, ctx)
+        return (name, *(kind.convert(part, param, ctx) for kind, part in zip(self.figures, parts, strict=True)))
+
+
+PLACE = Named("name=people", "North=60,000", Whole(min=1))
+BAND = Named("name=share:mean:any cost", "old=20%:3,400:95%", Shares.one, Amount(above=0), Shares.one)
+"""Share of people, mean cost a head (people without cost included), share of people with any cost."""
+
+
 def _read(kind: click.ParamType[Any], value: Any, param: Any, ctx: Any, **wanted: bool) -> Any:
     """A float from a text; what is no text is left as it is."""
     return float(_decimal(kind, value, param, ctx, **wanted)) if isinstance(value, str) else value
@@ -125,3 +148,21 @@ def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ct
     if found != found.to_integral_value():
         kind.fail(f"{text!r} is not a valid integer", param, ctx)
     return int(found)
+
+
+# ── options ──────────────────────────────────────────────────────────────────────────────────────
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def defaulted(flag: str, kind: click.ParamType[Any] | None, default: Any, told: str | None = None) -> Decorator:
+    """An option whose help says what it is where it is not given."""
+    return click.option(flag, type=kind, default=default, show_default=True, help=told)
+
+
+def overspend_options(margin: str) -> Decorator:
+    """--margin, told in the words of the verb, and --at-most."""
+    margins = defaulted("--margin", Fraction(-1, 10, min_open=True), 0.03, margin)
+    chances = Fraction(0, 1, min_open=True, max_open=True)
+    at_most = defaulted("--at-most", chances, 0.05, "Largest accepted overspend probability.")
+    return lambda verb: margins(at_most(verb))

@@ -22,19 +22,7 @@ _LISTED = "select with a list, such as .isel({}=[0])"
 def made_by(
     maker: str, needed: str, along: str = "", curve: str = ""
 ) -> Callable[[Picture[Options, Drawn]], Picture[Options, Drawn]]:
-    """A picture that refuses a Dataset it cannot be drawn from, and says why in one sentence.
-
-    Parameters
-    ----------
-    maker : str
-        The function that makes such a Dataset.
-    needed : str
-        A figure that it must have.
-    along : str
-        Dims that must each have a place at least, where the Dataset knows them.
-    curve : str
-        Dims that a line runs along: two places or more.
-    """
+    """A picture that refuses a Dataset it cannot be drawn from, and says why in one sentence."""
 
     def checked(draw: Picture[Options, Drawn]) -> Picture[Options, Drawn]:
         name = draw.__name__
