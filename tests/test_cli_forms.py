@@ -133,6 +133,7 @@ def page(folder: Path) -> Printed:
     return printed
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_prints_a_page_that_fits_and_never_nan(
     verb: str, folder: Path, page: Printed, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +147,7 @@ def test_each_verb_prints_a_page_that_fits_and_never_nan(
     assert max(map(len, call(*arguments(verb, folder))[1].splitlines())) <= 70
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", CHEAP)
 def test_each_verb_prints_json_and_nothing_else(verb: str, folder: Path) -> None:
     code, text, notes = call(*arguments(verb, folder), "--json")
@@ -404,6 +406,7 @@ def test_a_cell_is_never_a_formula(folder: Path) -> None:
     assert written == ['\'=HYPERLINK("http://x")', "'@sum", "plain"]
 
 
+@pytest.mark.heavy
 def test_json_has_no_characters_that_hide(folder: Path) -> None:
     hidden = folder / "hidden.toml"
     hidden.write_text(SMALL.replace('name = "full risk"', 'name = "full\u202e\u2066 risk"'))

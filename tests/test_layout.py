@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
     ("errors", "numerals", "stopping"),
-    ("terms",),
+    ("terms", "paths"),
     ("thresholds",),
     ("machine", "deprecated"),
     ("files", "netcdf", "currency", "effort"),
@@ -32,7 +32,7 @@ FLOORS = (
 )
 """From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
 
-GROUND = ("errors", "terms", "thresholds")
+GROUND = ("errors", "terms", "paths", "thresholds")
 """What every file may import."""
 
 UPWARD = {

@@ -132,7 +132,7 @@ def _solve(missed: Callable[[float], float], q: float, target: float) -> float:
             at += direction
             gaps[at] = gap(_STEPS[at])
             if gaps[low] * gaps[high] <= 0:
-                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-13, rtol=1e-13))
+                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-11, rtol=1e-11))
     shares = [100 * (found + target) for found in gaps.values() if math.isfinite(found)]
     if not shares:
         raise _refusal("suits no common cv of users in all of these families", "take others")

@@ -56,13 +56,7 @@ class Picture:
         return None
 
     def check(self, one: PlotRequest) -> None:
-        """Refuse a file that has not what the picture needs, and say which pictures it has.
-
-        Raises
-        ------
-        SimulatorError
-            With the kinds that can be drawn from the file, unless an option is at fault.
-        """
+        """Refuse a file that has not what the picture needs, and say which pictures it has."""
         refused = self.lacks(one)
         if refused is None:
             return

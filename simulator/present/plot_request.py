@@ -18,27 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlotRequest:
-    """A saved file, and what to plot from it.
-
-    Attributes
-    ----------
-    path : str
-        Of the file, for sentences.
-    found : xarray.Dataset
-        What the file holds.
-    members : int or None
-        People of the population that is drawn; the largest without it.
-    threshold : float or None
-        A point of the grid; the last without it.
-    margin : float
-        Tolerance of the overspend, a fraction.
-    at_most : float
-        Largest accepted chance of an overspend above the margin.
-    design : str or None
-        Name of the design that is drawn; the first without it.
-    actuals : str or None
-        A CSV file of real rows, which are drawn in place of a simulated year.
-    """
+    """A saved file, and what to plot of it: without more the largest population, last threshold and first design."""
 
     path: str
     found: xr.Dataset

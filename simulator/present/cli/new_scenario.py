@@ -69,7 +69,7 @@ def _text(template: str, given: dict[str, Any], variants: Sequence[str], target:
     bands, mean = told["bands"], math.fsum(share * a_head for _, share, a_head, _ in told["bands"])
     caps = sorted(set(given.get("caps") or (_round(times * mean) for times in (15, 30, 60))))
     marks = {f"{part}_mark": "" if given.get(part) else "  # assumed" for part in KINDS}
-    notes = [] if given.get("bands") else list(texts["sources"])
+    notes = [note for part, note in texts["sources"].items() if not given.get(part)]
     lost = [name for name in ("light", "heavy") if name not in variants]
     notes += [f"No {name} variant: no such tails have this concentration with these bands." for name in lost]
 

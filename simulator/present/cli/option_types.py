@@ -1,7 +1,8 @@
-"""What kinds of number the options take; all are read by `simulator.numerals`."""
+"""What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -147,3 +148,21 @@ def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ct
     if found != found.to_integral_value():
         kind.fail(f"{text!r} is not a valid integer", param, ctx)
     return int(found)
+
+
+# ── options ──────────────────────────────────────────────────────────────────────────────────────
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def defaulted(flag: str, kind: click.ParamType[Any] | None, default: Any, told: str | None = None) -> Decorator:
+    """An option whose help says what it is where it is not given."""
+    return click.option(flag, type=kind, default=default, show_default=True, help=told)
+
+
+def overspend_options(margin: str) -> Decorator:
+    """--margin, told in the words of the verb, and --at-most."""
+    margins = defaulted("--margin", Fraction(-1, 10, min_open=True), 0.03, margin)
+    chances = Fraction(0, 1, min_open=True, max_open=True)
+    at_most = defaulted("--at-most", chances, 0.05, "Largest accepted overspend probability.")
+    return lambda verb: margins(at_most(verb))

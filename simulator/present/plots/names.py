@@ -19,12 +19,6 @@ def one_threshold(cells: xr.Dataset) -> str:
 
 
 def one_in(chance: float) -> str:
-    """A chance as one year in so many.
-
-    Examples
-    --------
-    >>> one_in(0.05)
-    '1 in 20'
-    """
+    """A chance as one year in so many."""
     years = 1 / chance
     return f"1 in {years:.2g}" if years < 10 else f"1 in {years:,.0f}"

@@ -51,20 +51,7 @@ def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iter
 
 
 def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: str | None = None) -> None:
-    """Put the question above the picture and the footer below it; the last thing to draw.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-    shown : xarray.Dataset
-        Its attributes tell the scenario's title, replicates, seed, scenario and version.
-    question : str
-        In bold.
-    note : str
-        How to read the marks, and what their errors are.
-    about : str, optional
-        A line below the question; the scenario's title by default.
-    """
+    """Put the question above the picture and the footer below it; the last thing to draw."""
     ax.figure.canvas.draw()
     points = 72 / ax.figure.dpi
     drawn = _extent(ax)
@@ -76,15 +63,7 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
 
 
 def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "") -> None:
-    """`finish` for a sheet of several pictures: one question above and one footer below them all.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        With a constrained layout, which makes room for both.
-    shown, question, note
-        As in `finish`.
-    """
+    """`finish` for a sheet of several pictures: one question above and one footer below them all."""
     width = 0.98 * 72 * figure.get_figwidth()
     lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
     figure.suptitle(question, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
@@ -129,22 +108,7 @@ def _axis_extent(ax: Axes) -> Bbox:
 def label_ends(
     ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0, inside: bool = False
 ) -> list[Annotation]:
-    """Write each line's name beside its right end, moved apart where they would overlap.
-
-    Parameters
-    ----------
-    ends : sequence of (x, y, text, colour)
-        In units of the axes.
-    gap : float
-        Least distance between names, in points.
-    inside : bool
-        Whether names of lines that leave the axes above or below are kept beside the axes.
-
-    Returns
-    -------
-    list of matplotlib.text.Annotation
-        The names, for `space_ends` where the axes change their height afterwards.
-    """
+    """Write each line's name beside its right end, moved apart where they would overlap."""
     right = max((x for x, *_ in ends), default=0.0)
     names = [
         ax.annotate(

@@ -92,12 +92,6 @@ def _note(summary: xr.Dataset) -> str:
 
 
 def plotted(summary: xr.Dataset) -> pd.DataFrame:
-    """The figures behind `variance_by_size`, a row a population and threshold.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``cv``, its standard error ``cv_se`` and ``exact_cv``, as fractions.
-    """
+    """The figures behind `variance_by_size`, a row a population and threshold."""
     shown = summary[["cv", "cv_se"]].assign(exact_cv=_exact(summary))
     return shown.to_dataframe()[list(DRAWN)].reset_index()

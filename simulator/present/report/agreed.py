@@ -16,23 +16,7 @@ from ...strata import error_of_mean
 
 
 def agreed_budgets(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset:
-    """Each design's budget, and the exact mean of the cost that its exclusion rule keeps.
-
-    Parameters
-    ----------
-    ledger : xarray.Dataset
-        The draws, by population size.
-    outcome : xarray.Dataset
-        What `settle` made of them under `designs`.
-    designs : sequence of Design
-
-    Returns
-    -------
-    xarray.Dataset
-        By (design, population_size), and threshold where a design is swept over the grid, money per year: ``budget``
-        with ``budget_se``, 0 where the budget is a sum agreed beforehand; ``expected_cost``, exact, NaN where the
-        ledger's scenario is not known.
-    """
+    """Each design's budget, and the exact mean of the cost that its exclusion rule keeps."""
     budget = outcome["budget"]
     fixed = budget.max("replicate") == budget.min("replicate")
     places = budget.sizes["population_size"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..option_types import Amount, Fraction, Ratio, Shares
+from ..option_types import Amount, Fraction, Ratio, Shares, defaulted
 from ..shell import Rendered, Verb, check_forms, clear_errors, emit, outputs
 
 
@@ -23,13 +23,7 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
 @click.option(
     "--mean", type=Amount(above=0), required=True, help="Mean annual cost per head, including people without cost."
 )
-@click.option(
-    "--p-user",
-    type=Fraction(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Share of people with any cost.",
-)
+@defaulted("--p-user", Fraction(0, 1, min_open=True), 1.0, "Share of people with any cost.")
 @click.option(
     "--cv", type=Ratio(min=0, min_open=True), default=None, help="Coefficient of variation of a person's annual cost."
 )
@@ -40,16 +34,9 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
     callback=_share,
     help="Share of cost of the costliest people: 5%=51.4%.",
 )
-@click.option("--currency", default="GBP", show_default=True)
+@defaulted("--currency", None, "GBP")
 @outputs
-def calibrate(
-    family: str | None,
-    mean: float,
-    p_user: float,
-    cv: float | None,
-    top_share: dict[float, float],
-    currency: str,
-) -> None:
+def calibrate(family: str | None, currency: str, **targets: Any) -> None:
     """Find the cost families that meet these summary figures.
 
     Example: simulator calibrate --family lognormal --mean 952 --p-user 85% --top-share 5%=51.4%
@@ -59,7 +46,6 @@ def calibrate(
         from ...answers.calibration import calibration_rows, families_table, page
 
         check_forms()
-        targets: dict[str, Any] = {"mean": mean, "p_user": p_user, "cv": cv, "top_share": top_share}
         if family is None:
             rows = compare_families(**targets)
             made = Rendered(

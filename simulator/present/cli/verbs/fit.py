@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....errors import SimulatorError
-from ..option_types import Amount, Fraction, Several, Whole
+from ..option_types import Amount, Fraction, Several, Whole, defaulted
 from ..row_options import layout_of, row_options
 from ..shell import (
     Rendered,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--segment", help="Column of segments, or cuts of a number: age:0,18,40,65,75,85.")
 @click.option("--weight", help="Column of weights: how many people a row represents.")
 @click.option("--exposure", help="Column of the part of the year covered, in --exposure-unit.")
-@click.option("--exposure-unit", type=click.Choice(["years", "months"]), default="years", show_default=True)
+@defaulted("--exposure-unit", click.Choice(["years", "months"]), "years")
 @click.option(
     "--minimum-exposure",
     type=Fraction(0, 1),
@@ -46,40 +46,23 @@ if TYPE_CHECKING:
 @click.option(
     "--exclude-service", default="", help="Columns of services to subtract from the cost, separated by commas."
 )
-@click.option("--negative", type=click.Choice(["refuse", "zero", "net"]), default="refuse", show_default=True)
-@click.option(
-    "--family",
-    default="auto",
-    show_default=True,
-    help="auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.",
-)
+@defaulted("--negative", click.Choice(["refuse", "zero", "net"]), "refuse")
+@defaulted("--family", None, "auto", "auto, lognormal, gamma, weibull, burr, gengamma, gb2 or empirical.")
 @click.option(
     "--tail-above", type=Amount(above=0), help="Cost at which the tail starts; by default chosen for each segment."
 )
 @click.option("--thresholds", type=Several(Amount()), help="Costs at which the fit is judged: 25000,50000.")
-@click.option("--membership", type=click.Choice(["fixed", "sampled"]), default="fixed", show_default=True)
-@click.option("--currency", default="GBP", show_default=True)
-@click.option(
-    "--sets",
-    type=Whole(min=0),
-    default=100,
-    show_default=True,
-    help="Parameter sets, to separate uncertainty from luck.",
-)
-@click.option(
-    "--smallest-count",
-    type=Whole(),
-    default=10,
-    show_default=True,
-    help="Suppress figures of fewer patients; 10 or more.",
-)
+@defaulted("--membership", click.Choice(["fixed", "sampled"]), "fixed")
+@defaulted("--currency", None, "GBP")
+@defaulted("--sets", Whole(min=0), 100, "Parameter sets, to separate uncertainty from luck.")
+@defaulted("--smallest-count", Whole(), 10, "Suppress figures of fewer patients; 10 or more.")
 @click.option(
     "--allow-identifying",
     is_flag=True,
     help="Allow --where and --segment by ids, costs or near-unique columns: repeated questions would find single "
     "patients.",
 )
-@click.option("--seed", type=Whole(min=0), default=1, show_default=True)
+@defaulted("--seed", Whole(min=0), 1)
 @row_options
 @click.option("--out", type=click.Path(), help="Write the model to this TOML file.")
 @click.option("--scenario", type=click.Path(), help="Write a ready-to-run scenario to this TOML file.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..option_types import Fraction, Whole
+from ..option_types import Fraction, Whole, defaulted
 from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
 
 
@@ -12,9 +12,7 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
 @click.argument("scenario")
 @click.option("--members", type=Whole(min=1), required=True, help="People in that year.")
 @click.option("--overspend", type=Fraction(), required=True, help="Observed cost / budget − 1, such as 0.04.")
-@click.option(
-    "--confidence", type=Fraction(), default=0.95, show_default=True, help="Share of years in the usual range."
-)
+@defaulted("--confidence", Fraction(), 0.95, "Share of years in the usual range.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def luck(scenario: str, members: int, overspend: float, confidence: float, out: str | None) -> None:

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from ....errors import SimulatorError
-from ..option_types import Amount, Fraction, Whole
+from ..option_types import Amount, Whole, overspend_options
 from ..shell import (
     Rendered,
     Verb,
@@ -40,10 +40,7 @@ if TYPE_CHECKING:
 )
 @click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
-@click.option("--margin", type=Fraction(-1, 10, min_open=True), default=0.03, show_default=True,
-              help="Overspend margin.")  # fmt: skip
-@click.option("--at-most", type=Fraction(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
-              help="Largest accepted overspend probability.")  # fmt: skip
+@overspend_options("Overspend margin.")
 @click.option("--design", help="Design shown; the first by default.")
 @click.option("--actuals", type=click.Path(), help="Funnel: show real rows of this CSV file; SOURCE may be a scenario.")
 @outputs

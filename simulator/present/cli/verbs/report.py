@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....errors import SimulatorError
-from ..option_types import Fraction
+from ..option_types import overspend_options
 from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
 
 if TYPE_CHECKING:
@@ -20,20 +20,7 @@ if TYPE_CHECKING:
 @click.argument("results")
 @click.option("--out", "-o", type=click.Path(), help="Write the report to this HTML file.")
 @click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
-@click.option(
-    "--margin",
-    type=Fraction(-1, 10, min_open=True),
-    default=0.03,
-    show_default=True,
-    help="Margin of the overspend in the answer.",
-)
-@click.option(
-    "--at-most",
-    type=Fraction(0, 1, min_open=True, max_open=True),
-    default=0.05,
-    show_default=True,
-    help="Largest accepted overspend probability.",
-)
+@overspend_options("Margin of the overspend in the answer.")
 @outputs
 def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
     """Write a report on RESULTS, the .nc file of a run: one HTML file, an Excel workbook, or both.

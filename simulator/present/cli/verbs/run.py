@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import click
 
 from ....errors import SimulatorError
 from ..errors import Stopped
-from ..option_types import Fraction, Whole
+from ..option_types import Whole, defaulted, overspend_options
 from ..shell import (
     Rendered,
     Verb,
@@ -31,45 +31,23 @@ if TYPE_CHECKING:
 
     from ....scenario import Scenario
 
-_run_options: list[Callable[..., Any]] = [
-    click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default."),
-    click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default."),
-    click.option("--threads", type=Whole(min=1), help="Threads; all cores by default."),
-    click.option(
-        "--margin",
-        type=Fraction(-1, 10, min_open=True),
-        default=0.03,
-        show_default=True,
-        help="Overspend margin of the printed chances.",
-    ),
-    click.option(
-        "--at-most",
-        type=Fraction(0, 1, min_open=True, max_open=True),
-        default=0.05,
-        show_default=True,
-        help="Largest accepted overspend probability.",
-    ),
-    click.option("--until", help='Simulate until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).'),
-    click.option(
-        "--max-replicates",
-        type=Whole(min=1),
-        default=100_000,
-        show_default=True,
-        help="Most simulated years for --until.",
-    ),
-    click.option("--out", type=click.Path(), help="Write the simulated years and the summary to this netCDF file."),
-    click.option("--resume", is_flag=True, help="Continue the run that --out already holds."),
-    click.option(
-        "--plot",
-        type=click.Path(),
-        help="Write a picture of the risk by size to this PNG, SVG or PDF file, and its figures as CSV.",
-    ),
-    click.option("--exact", is_flag=True, help="Calculate the same figures without simulation."),
-]
-
 
 @click.command(cls=Verb)
 @click.argument("scenario")
+@click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
+@click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--threads", type=Whole(min=1), help="Threads; all cores by default.")
+@overspend_options("Overspend margin of the printed chances.")
+@click.option("--until", help='Simulate until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).')
+@defaulted("--max-replicates", Whole(min=1), 100_000, "Most simulated years for --until.")
+@click.option("--out", type=click.Path(), help="Write the simulated years and the summary to this netCDF file.")
+@click.option("--resume", is_flag=True, help="Continue the run that --out already holds.")
+@click.option(
+    "--plot",
+    type=click.Path(),
+    help="Write a picture of the risk by size to this PNG, SVG or PDF file, and its figures as CSV.",
+)
+@click.option("--exact", is_flag=True, help="Calculate the same figures without simulation.")
 @outputs
 def run(
     scenario: str,
@@ -119,10 +97,6 @@ def run(
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
-
-
-for _option in reversed(_run_options):
-    _option(run)
 
 
 def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | None) -> None:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import click
 
-from ..option_types import Amount, Fraction, Whole
+from ..option_types import Amount, Fraction, Whole, defaulted
 from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option(
-    "--statistic",
-    default="p_overspend",
-    show_default=True,
-    help="What is to be explained, such as p_overspend or cv; a wrong name lists all.",
+@defaulted(
+    "--statistic", None, "p_overspend", "What is to be explained, such as p_overspend or cv; a wrong name lists all."
 )
 @click.option("--members", type=Whole(min=1), help="Population; the scenario's largest by default.")
 @click.option(
     "--threshold", type=Amount(is_threshold=True), help="A point of the scenario's grid; the last by default."
 )
-@click.option("--margin", type=Fraction(), default=0.05, show_default=True, help="Overspend margin of p_overspend.")
-@click.option(
-    "--points", type=Whole(min=4), default=64, show_default=True, help="Points of the Sobol' sequence, a power of 2."
-)
+@defaulted("--margin", Fraction(), 0.05, "Overspend margin of p_overspend.")
+@defaulted("--points", Whole(min=4), 64, "Points of the Sobol' sequence, a power of 2.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def sensitivity(

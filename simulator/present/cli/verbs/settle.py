@@ -8,7 +8,7 @@ import click
 
 from ....errors import SimulatorError
 from ...tidy import as_csv
-from ..option_types import Fraction, Whole
+from ..option_types import Fraction, Whole, defaulted
 from ..row_options import NAMES, layout_of, row_options
 from ..shell import (
     Rendered,
@@ -38,13 +38,7 @@ if TYPE_CHECKING:
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
-@click.option(
-    "--loss-over",
-    type=Fraction(0, 1),
-    default=0.05,
-    show_default=True,
-    help="Loss as a share of own revenue to warn of.",
-)
+@defaulted("--loss-over", Fraction(0, 1), 0.05, "Loss as a share of own revenue to warn of.")
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without simulation.")
 @click.option(
     "--between",

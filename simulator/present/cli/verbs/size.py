@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import click
 
-from ..option_types import Fraction, Whole
+from ..option_types import Fraction, Whole, defaulted
 from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option(
-    "--statistic",
-    default="p_overspend",
-    show_default=True,
-    help="What is to be small, such as p_overspend, cv or tvar; a wrong name lists all.",
+@defaulted(
+    "--statistic", None, "p_overspend", "What is to be small, such as p_overspend, cv or tvar; a wrong name lists all."
 )
 @click.option("--margin", type=Fraction(), help="Overspend margin of p_overspend; 0.03 by default.")
 @click.option("--level", type=Fraction(), help="Level of tvar, such as 0.95.")
-@click.option(
-    "--at-most", type=Fraction(), default=0.05, show_default=True, help="Largest accepted value of the statistic."
-)
+@defaulted("--at-most", Fraction(), 0.05, "Largest accepted value of the statistic.")
 @click.option("--loss-over", type=Fraction(), help="With p_loss: the loss, as a share of the party's own revenue.")
-@click.option("--party", default="provider", show_default=True, help="With p_loss: whose loss, under each design.")
+@defaulted("--party", None, "provider", "With p_loss: whose loss, under each design.")
 @click.option("--members", type=Whole(min=1), help="A given population: ask what would make it large enough.")
 @click.option("--largest", type=Whole(min=2), help="Largest population to try.")
 @click.option("--replicates", type=Whole(min=40), help="Simulated years; the scenario's by default.")

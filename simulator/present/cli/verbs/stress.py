@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...tidy import dataset_json, stacked, tidy
-from ..option_types import Fraction, Whole
+from ..option_types import Fraction, Whole, defaulted
 from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, load_with, outputs
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.option("--members", type=Whole(min=1), help="Population; the scenario's largest by default.")
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
-@click.option(
-    "--loss-over", type=Fraction(), default=0.02, show_default=True, help="A party's limit, as a share of its revenue."
-)
+@defaulted("--loss-over", Fraction(), 0.02, "A party's limit, as a share of its revenue.")
 @click.option("--reverse", metavar="PARTY", help="How far must each input move before this party reaches its limit?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
