@@ -157,7 +157,7 @@ def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
             f"{name.sentence}, whatever the size; above {at_most} no population is large enough."
         )
     sizes = last.isel(risk=-1)["minimum_population"]
-    worst = sizes.isel(tail=int(sizes.argmax()))
+    worst = sizes.isel(tail=int(sizes.values.argmax()))
     if str(worst["tail"].values) != "central":
         told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
     return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
