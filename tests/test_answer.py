@@ -17,7 +17,7 @@ from simulator.analysis.luck.luck import by_risk
 from simulator.present.answers.answer import as_json
 from simulator.present.cli.main import main
 
-MARGIN, AT_MOST = 0.1, 0.2
+MARGIN, AT_MOST = 0.05, 0.1
 HALF = {"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}], "exclusion": {"kind": "cap", "at": 5e3}}
 HEAVY = {"well": {"family": "lognormal", "mean": 1_000.0, "cv": 3.0}}
 PLACES = [

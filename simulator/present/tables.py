@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import zip_longest
-from typing import Any
 
 from .figure import Cell as Cell
 from .figure import Figure
@@ -98,20 +97,6 @@ class Table:
                 heads += [f"{head}: 95% lower", f"{head}: 95% upper"]
                 cells += [[_end_of(cell, end) for cell in column] for end in (0, 1)]
         return replace(self, head=heads, rows=list(zip(*cells, strict=True)))
-
-    def records(self) -> list[dict[str, Any]]:
-        """One record a figure, for JSON and CSV: the names of its row and column, and all that the figure has."""
-        found = []
-        for row in self.rows:
-            names = {head or "row": shown(cell) for head, cell in zip(self.head, row[: self.labels], strict=False)}
-            for head, cell in zip(self.head[self.labels :], row[self.labels :], strict=True):
-                if isinstance(cell, Figure):
-                    lower, upper = cell.interval
-                    found.append(
-                        names | {"figure": head, "value": cell.value, "error": cell.error, "lower": lower,
-                                 "upper": upper, "unit": cell.unit, "basis": cell.basis}
-                    )  # fmt: skip
-        return found
 
 
 STANDARD_ERROR = "± s.e."

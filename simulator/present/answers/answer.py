@@ -1,4 +1,4 @@
-"""One question on one page: how large, which places qualify, what each cap costs, who carries what, what would break it."""
+"""One question on one page: how large, which places qualify, what caps cost, who carries what, what would break it."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def _caps(answer: xr.Dataset) -> Table:
         spread: Cell = "none" if bare else UNKNOWN if math.isnan(loading) else exact_percent(loading, 1)
         rows.append([label, pence(price, answer.attrs["currency"]), spread, _size(_central(cell))])
     pool = people(answer.attrs["pool_members"])
-    title = f"Caps: expected cost beyond each a head and year, and what a pool of {pool} people adds for its own luck"
-    head = [rule_head(answer), "price a head", "loading, 1 standard deviation", "smallest population"]
+    title = f"Caps: expected cost beyond each per head and year, and what a pool of {pool} people adds for its own luck"
+    head = [rule_head(answer), "price per head", "loading, 1 standard deviation", "smallest population"]
     return Table(head, rows, title)
 
 
@@ -157,7 +157,7 @@ def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
             f"{name.sentence}, whatever the size; above {at_most} no population is large enough."
         )
     sizes = last.isel(risk=-1)["minimum_population"]
-    worst = sizes.isel(tail=int(sizes.argmax()))
+    worst = sizes.isel(tail=int(sizes.values.argmax()))
     if str(worst["tail"].values) != "central":
         told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
     return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
@@ -189,7 +189,8 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     ]
     told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
     if "qualifies" in answer:
-        told["places"] = [_place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)]
+        places = zip(answer["unit"].values, each(answer, "unit"), strict=True)
+        told["places"] = [_place_json(str(name), place) for name, place in places]
     if "p_loss" in answer:
         figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
         told["contracts"] = [
