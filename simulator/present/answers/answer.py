@@ -157,7 +157,7 @@ def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
             f"{name.sentence}, whatever the size; above {at_most} no population is large enough."
         )
     sizes = last.isel(risk=-1)["minimum_population"]
-    worst = sizes.isel(tail=int(sizes.argmax()))
+    worst = sizes.isel(tail=int(sizes.values.argmax()))
     if str(worst["tail"].values) != "central":
         told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
     return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
@@ -176,7 +176,10 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     sized = [
         {"tail": str(tail), "risk": str(risk), "threshold": plain(threshold)}
         | {name: plain(cell[name].values) for name in ("minimum_population", "systematic_alone")}
-        | {"interval": plain(cell["minimum_population_interval"].values), "exact": bool(cell["calculated"])}
+        | {
+            "interval": [plain(end) for end in cell["minimum_population_interval"].values],
+            "exact": bool(cell["calculated"]),
+        }
         for tail in answer["tail"].values
         for risk in answer["risk"].values
         for threshold, cell in zip(thresholds, each(answer.sel(tail=tail, risk=risk), "threshold"), strict=True)
@@ -189,7 +192,9 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     ]
     told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
     if "qualifies" in answer:
-        told["places"] = [_place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)]
+        told["places"] = [
+            _place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)
+        ]
     if "p_loss" in answer:
         figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
         told["contracts"] = [
