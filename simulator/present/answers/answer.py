@@ -1,4 +1,4 @@
-"""One question on one page: how large, which places qualify, what each cap costs, who carries what, what would break it."""
+"""One question on one page: how large, which places qualify, what caps cost, who carries what, what would break it."""
 
 from __future__ import annotations
 
