@@ -67,11 +67,11 @@ if TYPE_CHECKING:
     from .stresses import load_stresses as load_stresses
     from .analysis.stress.reverse import reverse_stress as reverse_stress
     from .analysis.stress.sensitivity import sensitivity as sensitivity
+    from .analysis.stress.sweep import sweep as sweep
     from .analysis.luck.luck import luck as luck
 
     """fit"""
     from .fitting.fit import fit as fit
-    from .fitting.fit import fit_bands as fit_bands
     from .costs.calibrate import calibrate as calibrate
 
     """show"""

@@ -24,6 +24,7 @@ NAMES = {
     "Banded": ".contracts.exclusion",
     "by_unit": ".ledger",
     "extend": ".runs",
+    "fit_bands": ".fitting.fit",
     "load_designs": ".settlement.shared_designs",
     "model_population": ".fitting.fit",
     "viable_terms": ".analysis.size.viable",

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +29,7 @@ from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency
 from .deprecated import renewed
 from .errors import SimulatorError, SimulatorWarning, also, mistake, mistakes_in
+from .paths import changed
 from .stresses import Range, Stress
 from .terms import DRAWS_VERSION, SCHEMA_VERSION, Name, People, Positive, Term, names_differ, read_toml
 from .thresholds import GivenThresholds, levels_of
@@ -251,8 +252,10 @@ class Scenario(Term):
         """
         return scenario_from(self.model_dump() | {"simulation": self.simulation.model_dump() | changes})
 
-    def variant(self, name: str) -> Scenario:
+    def variant(self, name: str, source: str = "") -> Scenario:
         """The scenario with the severities of one of its `variants`, without variants; "central" is itself.
+
+        Mistakes are told as `source: variants.name: …`, where a file is its source.
 
         Raises
         ------
@@ -266,9 +269,6 @@ class Scenario(Term):
         >>> light.population.segments[0].severity.family, light.variants
         ('gamma', {})
         """
-        return self._variant(name, f"variants.{name}")
-
-    def _variant(self, name: str, source: str) -> Scenario:
         if name != "central" and name not in self.variants:
             known = ", ".join(["central", *self.variants])
             raise SimulatorError("variant", name, "is not one of the scenario", f"choose one of: {known}")
@@ -276,7 +276,25 @@ class Scenario(Term):
         severities = raw.pop("variants").get(name, {})
         for segment in raw["population"]["segments"]:
             segment["severity"] = severities.get(segment["name"], segment["severity"])
-        return scenario_from(raw, source)
+        return scenario_from(raw, f"{source and source + ': '}variants.{name}")
+
+    def with_(self, path: str | Mapping[str, Any], value: Any = None) -> Scenario:
+        """The scenario with another value at a path, checked afresh; all other figures stay as they were given.
+
+        Parameters
+        ----------
+        path : str or mapping
+            Keys with dots between them, items of lists in brackets, by name, or by number from 0 where they have none.
+            A mapping of paths to values changes several at once, as shares need that add up to 1.
+        value : object
+            None takes out what need not be there.
+
+        Raises
+        ------
+        SimulatorError
+            Where a path leads nowhere, or the scenario cannot have this value.
+        """
+        return scenario_from(changed(self, {path: value} if isinstance(path, str) else path))
 
     def resized(self, sizes: Sequence[int], **changes: Any) -> Scenario:
         """The scenario with other population sizes, and without designs, which may be bound to thresholds.
@@ -372,7 +390,7 @@ def load(path: str | os.PathLike[str]) -> Scenario:
     _expect(raw)
     scenario = scenario_from(raw, str(source), source.parent)
     for name in scenario.variants:
-        scenario._variant(name, f"{source}: variants.{name}")
+        scenario.variant(name, str(source))
     for sentence in unusual(scenario):
         warnings.warn(f"{source}: {sentence}", SimulatorWarning, stacklevel=2)
     return scenario

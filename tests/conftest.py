@@ -32,7 +32,6 @@ def pytest_configure(config):
     settings.load_profile("ordinary" if "not slow" in config.option.markexpr else "slow")
 
 
-
 ROOT = Path(__file__).parents[1]
 
 LOGNORMAL = {"family": "lognormal", "mean": 1_000.0, "cv": 2.0}

@@ -123,6 +123,13 @@ MIXTURE = [
 CORRIDOR = {"upto": 0.02, "rate": 1.0}
 OBSERVED = [120.0, 40.5, 950.25, 2_000.0, 8_800.0, 31_000.0]
 
+
+def solved_together(raw: Raw) -> None:
+    """The spread of one segment from the concentration of all."""
+    raw["population"]["segments"][0]["severity"] = {"family": "lognormal", "mean": 1_000.0}
+    raw["population"]["calibrate"] = {"top_share": {"0.05": 0.4}}
+
+
 FEATURES: dict[str, dict[str, Level]] = {
     # the grid and the parties come first: a design's rule and transfers follow them
     "thresholds": {
@@ -147,6 +154,11 @@ FEATURES: dict[str, dict[str, Level]] = {
         "observed": costing(family="empirical", values=OBSERVED, weights=[9.0, 20.0, 6.0, 3.0, 0.5, 0.125]),
         "quantiles": costing(family="empirical", quantiles={"0": 0.0, "0.5": 300.0, "0.9": 2_500.0, "1": 60_000.0}),
         "calibrated": costing(calibrate={"family": "lognormal", "mean": 600.0, "top_share": {"0.05": 0.5}}),
+        "solved together": solved_together,
+    },
+    "variants": {
+        "none": None,
+        "light": whole(variants={"light": {"complex": {"family": "lomax", "scale": 24_000.0, "alpha": 7.0}}}),
     },
     "membership": {"fixed": None, "sampled": peopled(membership="sampled")},
     "units": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -31,6 +32,14 @@ def named(number, name):
     return next(design for design in arrangement(number).designs if design.name == name)
 
 
+@cache
+def settled(file):
+    """One arrangement's designs, and its draws with what each party got of them."""
+    scenario = sim.load(file).with_simulation(replicates=60)
+    ledger = sim.simulate(scenario)
+    return scenario.designs, ledger, settle(ledger, scenario.designs)
+
+
 def test_there_is_a_file_for_each_arrangement():
     assert [int(file.name[:2]) for file in FILES] == list(range(1, 33))
 
@@ -38,26 +47,23 @@ def test_there_is_a_file_for_each_arrangement():
 @pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_loads_settles_and_balances(file):
-    scenario = sim.load(file).with_simulation(replicates=60)
-    ledger = sim.simulate(scenario)
-    outcome = settle(ledger, scenario.designs)
-    assert outcome.sizes["design"] == len(scenario.designs) > 0
+    designs, ledger, outcome = settled(file)
+    assert outcome.sizes["design"] == len(designs) > 0
     assert np.isfinite(outcome["surplus"]).all()
     assert imbalance(outcome) < 1e-9
     if "unit" in ledger.dims:
-        assert imbalance(settle(by_unit(ledger), scenario.designs)) < 1e-9
+        assert imbalance(settle(by_unit(ledger), designs)) < 1e-9
     compared = compare(outcome)
     said = verdicts(compared)
-    assert all(any(one.startswith(design.name) for one in said) for design in scenario.designs)
-    assert np.isfinite(payoff(scenario.designs)["surplus"]).all()
+    assert all(any(one.startswith(design.name) for one in said) for design in designs)
+    assert np.isfinite(payoff(designs)["surplus"]).all()
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_budget_and_cost_are_of_one_size(file):
     # an amount that does not belong to the file's cost would make every settlement a matter of the budget alone
-    scenario = sim.load(file).with_simulation(replicates=60)
-    outcome = settle(sim.simulate(scenario), scenario.designs)
+    _, _, outcome = settled(file)
     largest = outcome.isel(population_size=-1)
     kept = largest["budget"].mean("replicate") / (largest["cost_borne"].sum("party").mean("replicate"))
     assert ((kept > 0.5) & (kept < 1.2)).all()

@@ -223,7 +223,9 @@ def _cpu_seconds(pid: int) -> float:
 
 @pytest.mark.heavy
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the processor time of another process")
-@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("stop", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_stop_keeps_what_was_finished_and_leaves_no_half_file(
     stop: int, code: int, scenario: Path, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ VERBS = {
     "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
+    "answer": "answer SMALL --margin 0.1 --at-most 0.2",
     "size": "size SMALL --margin 0.1 --at-most 0.2 --largest 20000",
     "size --members": "size SMALL --members 4000",
     "luck": "luck SMALL --members 4000 --overspend 0.04",
@@ -132,6 +133,7 @@ def page(folder: Path) -> Printed:
     return printed
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_prints_a_page_that_fits_and_never_nan(
     verb: str, folder: Path, page: Printed, monkeypatch: pytest.MonkeyPatch
@@ -145,6 +147,7 @@ def test_each_verb_prints_a_page_that_fits_and_never_nan(
     assert max(map(len, call(*arguments(verb, folder))[1].splitlines())) <= 70
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", CHEAP)
 def test_each_verb_prints_json_and_nothing_else(verb: str, folder: Path) -> None:
     code, text, notes = call(*arguments(verb, folder), "--json")
@@ -231,7 +234,7 @@ def test_json_and_csv_agree_with_the_page(folder: Path, page: Printed) -> None:
 
 @pytest.mark.heavy
 def test_the_verdict_stands_before_any_table(page: Printed) -> None:
-    for verb in ("run", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
+    for verb in ("run", "answer", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
         lines = page(verb)[1].splitlines()
         rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
         assert any(line.endswith(".") for line in lines[:rule]), verb
@@ -403,6 +406,7 @@ def test_a_cell_is_never_a_formula(folder: Path) -> None:
     assert written == ['\'=HYPERLINK("http://x")', "'@sum", "plain"]
 
 
+@pytest.mark.heavy
 def test_json_has_no_characters_that_hide(folder: Path) -> None:
     hidden = folder / "hidden.toml"
     hidden.write_text(SMALL.replace('name = "full risk"', 'name = "full\u202e\u2066 risk"'))

@@ -237,6 +237,7 @@ def test_a_percentile_threshold_is_no_money(tmp_path: Path) -> None:
     assert "excess above percentile 95" in found["step"].values
 
 
+@pytest.mark.heavy
 def test_money_beside_a_row_has_the_digits_that_its_error_supports(files: dict[str, Path]) -> None:
     one = PlotRequest("run.nc", open_any(str(files["run"])))
     shown = PICTURES["who-bears"].make(one)
@@ -267,6 +268,7 @@ def test_list_shows_every_kind_and_its_files() -> None:
     assert all(f"{kind.name} " in said and kind.question in said and kind.files in said for kind in PICTURES.values())
 
 
+@pytest.mark.heavy
 def test_the_design_asked_for_is_drawn(files: dict[str, Path], tmp_path: Path) -> None:
     arguments = (files["run"], "--kind", "layer-waterfall", "-o", tmp_path / "a.svg", "--design")
     assert call(*arguments, "full risk")[0] == 0
@@ -276,6 +278,7 @@ def test_the_design_asked_for_is_drawn(files: dict[str, Path], tmp_path: Path) -
     assert code == 2 and "half and half, full risk" in said
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("file", "more", "word"),
     [
@@ -362,6 +365,7 @@ def drawn_words(axes: plt.Axes) -> str:
     return words
 
 
+@pytest.mark.heavy
 def test_a_simulated_year_says_so_in_the_title_and_below() -> None:
     ledger = sim.simulate(make(simulation={"replicates": 2}, population={"units": UNITS}), progress=False)
     axes = sim.plots.funnel(sim.funnel(ledger))

@@ -27,6 +27,7 @@ def call(*arguments: object) -> tuple[int, str]:
     return found.exit_code, found.output
 
 
+@pytest.mark.heavy
 def test_the_table_has_a_verdict_errors_and_the_imbalance() -> None:
     code, text = call(WHITTINGTON, "--replicates", 60)
     assert code == 0
@@ -35,6 +36,7 @@ def test_the_table_has_a_verdict_errors_and_the_imbalance() -> None:
     assert " ± " in call(WHITTINGTON, "--replicates", 60, "--errors")[1]
 
 
+@pytest.mark.heavy
 def test_json_has_imbalance_and_rows_with_errors() -> None:
     code, text = call(WHITTINGTON, "--replicates", 60, "--json")
     found = json.loads(text)
@@ -54,6 +56,7 @@ def test_a_ledger_already_drawn_gives_the_same(tmp_path: Path) -> None:
     assert call(drawn, "--json") == call(WHITTINGTON, "--replicates", 60, "--json")
 
 
+@pytest.mark.heavy
 def test_out_is_the_outcome(tmp_path: Path) -> None:
     out = tmp_path / "outcome.nc"
     assert call(WHITTINGTON, "--replicates", 60, "--out", out)[0] == 0
@@ -63,6 +66,7 @@ def test_out_is_the_outcome(tmp_path: Path) -> None:
         assert float(abs(outcome["payment"].sum("party")).max()) < 1e-3
 
 
+@pytest.mark.heavy
 def test_payoff_needs_no_draws_and_draws_a_picture(tmp_path: Path) -> None:
     plot = tmp_path / "payoff.png"
     code, text = call(WHITTINGTON, "--payoff", "--plot", plot)

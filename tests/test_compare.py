@@ -85,6 +85,7 @@ def runs():
     return [compare(outcome.isel(replicate=slice(start, start + 200))) for start in range(0, 12_000, 200)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "figure", ["expected_surplus", "sd_surplus", "p_loss", "risk_share", "sd_difference", "worst_surplus"]
 )

@@ -105,6 +105,7 @@ def drawn_practices(rng: np.random.Generator, spread: float) -> pd.DataFrame:
     )
 
 
+@pytest.mark.heavy
 def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generator) -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
     inside, outside = (sim.funnel(drawn_practices(rng, spread), mild) for spread in (2.0, 3.0))
@@ -114,6 +115,7 @@ def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generat
         assert (abs(z) < 5) == fits
 
 
+@pytest.mark.heavy
 def test_few_practices_measured_by_their_own_total_have_narrower_limits(rng: np.random.Generator) -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY)
     members, years = np.array([10_000, 20_000, 70_000]), 20_000
@@ -131,6 +133,7 @@ def test_few_practices_measured_by_their_own_total_have_narrower_limits(rng: np.
     np.testing.assert_array_equal(one["outside"], 0)
 
 
+@pytest.mark.heavy
 def test_limits_are_exact_quantiles() -> None:
     # of gamma costs, a practice's part in the cost of all has a beta law
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
@@ -159,6 +162,7 @@ HEAVY = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
 def test_each_unit_lies_outside_its_own_limits_as_often_as_said(membership: str) -> None:
     years = 4_000
@@ -184,6 +188,7 @@ def test_each_unit_lies_outside_its_own_limits_as_often_as_said(membership: str)
     assert answer["expected_outside"].values == pytest.approx([3 * 0.05, 3 * 0.002])
 
 
+@pytest.mark.heavy
 def test_units_of_one_mix_have_the_limits_of_their_size() -> None:
     units = [{"name": name, "members": n} for name, n in (("a", 400), ("b", 900), ("c", 5_000))]
     scenario = make(population={"units": units}, simulation={"replicates": 2, "population_sizes": None})
@@ -193,6 +198,7 @@ def test_units_of_one_mix_have_the_limits_of_their_size() -> None:
     np.testing.assert_allclose(answer["limit"].sel(population_size=[400, 900, 5_000]), own, rtol=1e-6)
 
 
+@pytest.mark.heavy
 def test_between_sizes_limits_are_carried() -> None:
     mild = alone({"family": "gamma", "mean": 1_000.0, "cv": 0.5}, simulation=MANY)
     members = np.arange(1_000, 4_000, 100)  # more sizes than are computed one by one
@@ -203,6 +209,7 @@ def test_between_sizes_limits_are_carried() -> None:
     np.testing.assert_allclose(answer["practice_limit"].sel(level=0.998, bound="upper"), exact, rtol=3e-6)
 
 
+@pytest.mark.heavy
 def test_units_of_a_ledger_are_practices() -> None:
     units = make(population={"units": UNITS})
     ledger = sim.simulate(units, progress=False)

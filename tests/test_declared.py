@@ -13,9 +13,11 @@ import xarray as xr
 from conftest import SHOCKS, UNITS, make
 
 import simulator as sim
+from simulator.analysis.answer import answer as whole_answer
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.viable import viable_terms
+from simulator.fitting.fit import fit_bands
 from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
 from simulator.ledger.variables import KINDS, variables_of
 from simulator.present.tidy import tidy
@@ -63,6 +65,8 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "minimum_population drawn": lambda: sim.minimum_population(SCENARIO, **over, **cv),
         "minimum_by_target": lambda: sim.minimum_by_target(summary),
         "minimum_on_grid": lambda: minimum_on_grid(sim.exact(SCENARIO), "cv", 0.2),
+        "answer": lambda: whole_answer(SCENARIO, margin=0.1, at_most=0.2),
+        "answer units": lambda: whole_answer(make(population={"units": UNITS}), margin=0.5),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
@@ -80,17 +84,17 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "stress": lambda: sim.stress(SCENARIO, [Stress(name="dearer", changes=(Inflation(by=0.02),))], [half]),
         "reverse_stress": lambda: sim.reverse_stress(SCENARIO, Inflation(by=0.0), half, replicates=40),
         "sensitivity": lambda: sim.sensitivity(SCENARIO, RANGES, "cv", points=4),
-        **{f"fit_bands {part}": lambda part=part: getattr(sim.fit_bands(BANDS, sets=0), part)
+        **{f"fit_bands {part}": lambda part=part: getattr(fit_bands(BANDS, sets=0), part)
            for part in ("goodness", "curves", "diagnostics")},
     }  # fmt: skip
 
 
 NO_DATASET = """
 Banded Cap CarveOut Coinsure Design PerHead Scenario SimulatorError by_unit calibrate describe fit load load_designs
-load_minimum_rate load_stresses model_population open_ledger plots retained_cost save settle_actuals table
+load_minimum_rate load_stresses model_population open_ledger plots retained_cost save settle_actuals sweep table
 viable_threshold
 """
-"""Public names that give no Dataset, or one of those above."""
+"""Public names that give no Dataset, or those above."""
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +103,14 @@ def answers() -> dict[str, xr.Dataset]:
     return {name: ask() for name, ask in of(ledger).items()}
 
 
+@pytest.mark.heavy
 def test_every_public_answer_is_asked_and_every_kind_is_seen(answers: dict[str, xr.Dataset]) -> None:
     asked = {name.split()[0] for name in answers} | set(NO_DATASET.split())
     assert not {name for name in sim.__all__ if callable(getattr(sim, name))} - asked
     assert {answer.attrs["answer"] for answer in answers.values()} == set(KINDS)
 
 
+@pytest.mark.heavy
 def test_every_variable_of_every_answer_is_declared(answers: dict[str, xr.Dataset]) -> None:
     for asked, answer in answers.items():
         known = variables_of(answer.attrs["answer"])
@@ -118,6 +124,7 @@ def test_every_variable_of_every_answer_is_declared(answers: dict[str, xr.Datase
                 assert attrs["basis"] == "drawn" and "standard error" in attrs["long_name"]
 
 
+@pytest.mark.heavy
 def test_what_is_not_declared_is_refused(answers: dict[str, xr.Dataset]) -> None:
     answer = answers["fan"]
     with pytest.raises(LookupError, match=r"depth of kind 'fan' is not declared in simulator/ledger/variables\.py"):
@@ -127,6 +134,7 @@ def test_what_is_not_declared_is_refused(answers: dict[str, xr.Dataset]) -> None
     assert declared(answer.isel(quantile_level=0), "fan").sizes == answer.isel(quantile_level=0).sizes  # a part of it
 
 
+@pytest.mark.heavy
 def test_the_basis_says_what_is_exact(answers: dict[str, xr.Dataset]) -> None:
     rows = tidy(answers["compare exact"]).set_index("figure")["basis"]
     assert set(rows["exact_surplus"]) == {"exact"} and "exact" not in set(rows["sd_surplus"])
@@ -150,6 +158,7 @@ def as_of_0_1(answer: xr.Dataset) -> xr.Dataset:
     return old
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("asked", KEPT)
 def test_an_answer_is_read_back_and_so_is_one_of_version_0_1(
     answers: dict[str, xr.Dataset], asked: str, tmp_path: Path
@@ -173,6 +182,7 @@ FAULTS: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], str]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_another_form_is_refused_in_one_sentence(answers: dict[str, xr.Dataset], fault: str, tmp_path: Path) -> None:
     change, sentence = FAULTS[fault]
@@ -182,6 +192,7 @@ def test_another_form_is_refused_in_one_sentence(answers: dict[str, xr.Dataset],
     assert str(refused.value).endswith("; name a file that `--out` wrote") and "\n" not in str(refused.value)
 
 
+@pytest.mark.heavy
 def test_a_run_with_what_no_run_has_is_refused(answers: dict[str, xr.Dataset], tmp_path: Path) -> None:
     sim.save(answers["simulate"].assign(depth=1.0), tmp_path / "a.nc")
     with pytest.raises(sim.SimulatorError, match="holds depth, which is no variable of its kind"):

@@ -58,6 +58,7 @@ def test_power_rises_with_the_saving_and_false_payment_falls_with_size(table):
     assert p.sel(population_size=40_000) < p.sel(population_size=5_000)
 
 
+@pytest.mark.heavy
 def test_half_of_every_saving_in_the_kept_cost_is_paid(table):
     for saving in (0.02, 0.08):
         kept = [
@@ -94,6 +95,7 @@ def test_the_table_is_told(table):
     assert shown.index("gated") < shown.index("open")
 
 
+@pytest.mark.heavy
 def test_the_same_table_twice():
     asked = {"population_sizes": [500], "replicates": 50}
     first, second = (detection(BOOK, [GATED], (0.03,), **asked) for _ in range(2))
@@ -107,6 +109,7 @@ def test_mistakes_are_told():
         detection(BOOK, [OPEN], (1.0,))
 
 
+@pytest.mark.heavy
 def test_a_benchmark_of_past_years_does_not_take_a_saving_for_luck():
     past = Design(
         name="rebased", budget={"kind": "past_years", "weights": (1.0,), "correlation": (0.5,)}, terms=OPEN.terms

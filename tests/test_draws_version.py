@@ -97,6 +97,7 @@ def drawn_by(version, first=0, count=5):
     return ledger if version is None else ledger.assign_attrs(draws_version=version)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("version", [DRAWS_VERSION + 1, 0, "1b"])
 def test_draws_of_another_version_are_not_taken_further(version, tmp_path):
     other = drawn_by(version)

@@ -175,6 +175,7 @@ def test_draws_and_statistics_too_large_for_memory_are_refused(monkeypatch: pyte
         sim.settle(drawn, hostile().designs)
 
 
+@pytest.mark.heavy
 def test_many_segments_are_announced_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,6 +238,7 @@ def test_work_of_another_thread_is_its_own_matter() -> None:
         assert outer.share == 0 and len(effort._open) == 1
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_tells_how_far_it_is_where_nobody_looks_at_a_terminal(
     verb: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +271,7 @@ def test_each_verb_tells_how_far_it_is_where_nobody_looks_at_a_terminal(
     assert CliRunner().invoke(main, words(verb, folder)).stderr == ""  # the twin that is over before its first line
 
 
+@pytest.mark.heavy
 def test_a_run_until_a_figure_is_precise_foretells_its_end(folder: Path) -> None:
     shares = []
 

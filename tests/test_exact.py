@@ -101,6 +101,7 @@ def test_simulated_figures_agree_with_the_exact_ones(name):
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "rule",
     [sim.Coinsure(share=0.6), sim.CarveOut(), sim.CarveOut(keep_capitation=True)],

@@ -132,14 +132,15 @@ def assert_within(seeds):
     assert np.mean([stated <= 0.001 for _, stated in found]) >= 0.9
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", range(4))
 def test_chances_lie_within_stated_errors_that_are_small(kind):
-    assert_within(range(kind, 24, 4))
+    assert_within(range(kind, 16, 4))
 
 
 @pytest.mark.slow
 def test_chances_of_many_laws_lie_within_stated_errors_that_are_small():
-    assert_within(range(24, 360))
+    assert_within(range(16, 360))
 
 
 def test_the_error_notices_a_law_that_is_smoothed_over():
@@ -165,6 +166,7 @@ def test_a_cap_below_all_costs_leaves_a_binomial_law():
     assert float(terms["margin"][0]) == pytest.approx(stats.binom.ppf(0.95, 20_000, 0.001) / 20 - 1, abs=1e-9)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "others",
     [
@@ -223,6 +225,7 @@ def smeared_gap(n, p, values, cap, cv):
     return np.abs(answer["p_overspend"].values - wanted).max(), float(answer["probability_error"])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("n", "p", "values", "cap", "cv", "most"), SMEARED)
 def test_observed_costs_under_shocks_lie_within_their_stated_error(n, p, values, cap, cv, most):
     apart, stated = smeared_gap(n, p, values, cap, cv)
@@ -336,6 +339,7 @@ def test_luck_counts_simulated_years_where_steps_are_too_narrow():
     assert told["percentile"].values == told["drawn_percentile"].values
 
 
+@pytest.mark.heavy
 def test_a_settlement_says_what_a_jump_amid_steps_may_be_wrong_by():
     made = scenario(200, [segment("a", 1, 0.01, "lognormal", 1_000, 1e-7)])
 
@@ -350,6 +354,7 @@ def test_a_settlement_says_what_a_jump_amid_steps_may_be_wrong_by():
 # ── the currency's unit ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6, 1e12])
 def test_exact_figures_do_not_depend_on_the_unit_of_money(unit):
     def figures(unit):

@@ -333,6 +333,7 @@ EXEMPT = {"figure.py", "tables.py"}
 """The formatter, and the table that sets its texts side by side."""
 
 
+@pytest.mark.heavy
 def test_no_code_reads_a_figure_back_from_its_text() -> None:
     found = {
         path.name: lines

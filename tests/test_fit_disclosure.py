@@ -111,6 +111,7 @@ def _spelt(found: Any) -> str:
     return json.dumps(found.to_dict(), default=str)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "name",
     ["stdout", "stderr", "log", "model", "scenario", "repr", "report", "json", "goodness", "curves", "diagnostics",
@@ -121,6 +122,7 @@ def test_the_planted_patient_is_nowhere(name: str, artefacts: dict[str, str]) ->
     assert "smith" not in artefacts[name]
 
 
+@pytest.mark.heavy
 def test_nor_is_he_in_the_object_itself(artefacts: dict[str, str]) -> None:
     for name in ("pickle", "files"):
         assert ID not in artefacts[name] and "smith" not in artefacts[name]

@@ -68,6 +68,7 @@ def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
     assert min(covered) >= 0.85 and all(0.7 < w < 1.4 for w in width)
 
 
+@pytest.mark.heavy
 def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """All fits of a gb2 to 1,500 of its own rows settle; without the prior most run along a ridge."""
     at = studies.points("gb2")

@@ -113,6 +113,7 @@ VERBS = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # a person sees none; costs may be 1e300
 @pytest.mark.parametrize("seed", [pytest.param(k, marks=pytest.mark.slow if k else ()) for k in range(5)])
 def test_a_damaged_result_file_is_read_or_refused(seed: int, tmp_path: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import simulator as sim
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1] / "simulator"
 
 FLOORS = (
     ("errors", "numerals", "stopping"),
-    ("terms",),
+    ("terms", "paths"),
     ("thresholds",),
     ("machine", "deprecated"),
     ("files", "netcdf", "currency", "effort"),
@@ -32,7 +33,7 @@ FLOORS = (
 )
 """From the ground up. A scenario is composed of the terms of its contracts, which therefore lie below it."""
 
-GROUND = ("errors", "terms", "thresholds")
+GROUND = ("errors", "terms", "paths", "thresholds")
 """What every file may import."""
 
 UPWARD = {
@@ -175,6 +176,7 @@ Import = tuple[str, str]
 """Two files, the first of which imports the second, from the package's root: ("costs.model", "base")."""
 
 
+@cache
 def imports_of(root: Path, everywhere: bool = True) -> dict[Import, bool]:
     """Every import of one file by another, and whether any of them is more than for types.
 

@@ -60,6 +60,7 @@ def test_the_ends_of_the_range_have_the_p_of_the_confidence():
     assert float(answer["percentile"]) == pytest.approx(0.95, abs=1e-6)
 
 
+@pytest.mark.heavy
 def test_a_budget_above_the_mean_makes_an_overspend_more_remarkable():
     mean = float(sim.exact(PLAIN)["mean_cost"][0, -1]) / 7
     fair, ample = luck(PLAIN, 2_000, 0.05), luck(PLAIN, 2_000, 0.05, budget=sim.PerHead(amount=1.05 * mean))
@@ -90,6 +91,7 @@ def test_mistakes_are_told(asked, told):
         luck(PLAIN, *asked)
 
 
+@pytest.mark.heavy
 def test_luck_from_a_shell():
     scenario = str(ROOT / "configs" / "east_sussex_shock.toml")
     shown = CliRunner().invoke(luck_verb, [scenario, "--members", "30000", "--overspend", "0.04"])

@@ -72,6 +72,7 @@ def test_as_agreed_is_what_settles(membership, budget):
     assert abs(wrong.sel(party="provider").item() / settled.sel(party="provider").item() - 1) > 0.1
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
 @pytest.mark.parametrize("ask", [
     lambda s: sim.luck(s, 5_000, 0.02)["sd_overspend"],
@@ -348,6 +349,7 @@ def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
         assert len(PICTURES[name].figures(PICTURES[name].make(asked))), name
 
 
+@pytest.mark.heavy
 def test_the_waterfall_is_of_the_first_design_that_has_a_threshold(tmp_path):
     _, ledger = written(tmp_path, SWEPT, {"name": "full risk"})
     asked = PlotRequest(ledger, open_any(ledger))
@@ -359,6 +361,7 @@ def test_the_waterfall_is_of_the_first_design_that_has_a_threshold(tmp_path):
     assert STATUS_QUO not in asked.placed
 
 
+@pytest.mark.heavy
 def test_a_run_of_observed_costs_is_settled_and_drawn_by_its_designs(tmp_path):
     """The file withholds the costs, and nothing else: designs are told, and budgets that need no law."""
     segments = [SEGMENTS[0] | {"severity": FAMILIES["empirical"]}, SEGMENTS[1]]

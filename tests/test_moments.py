@@ -8,7 +8,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import FAMILIES, RARE, SEGMENTS, SHOCKS, UNITS, alone, make
+from conftest import FAMILIES, RARE, SEGMENTS, SHOCKS, UNITS, alone, diagonal, make
 from scipy import integrate, stats
 
 import simulator as sim
@@ -114,8 +114,7 @@ def test_known_chances_of_overspending_by_three_per_cent(n):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("rule", sorted(RULES))
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize(("name", "rule"), diagonal(sorted(FAMILIES), sorted(RULES)))
 def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
     ours, plain = RULES[rule]
     law, scenario = (

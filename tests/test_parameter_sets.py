@@ -178,6 +178,7 @@ def test_a_loaded_scenario_is_whole_in_itself(folder: Path) -> None:
     assert scenario_from(other) != loaded and scenario_from(other).scenario_id != loaded.scenario_id
 
 
+@pytest.mark.heavy
 @pytest.mark.jit_off
 def test_no_path_reaches_the_ledger(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     ledger = sim.simulate(sim.load(written(folder, WITH_SETS)), progress=False)
@@ -700,6 +701,7 @@ def test_a_stress_reaches_every_set(name: str) -> None:
     assert truth_of(whole, []) == whole
 
 
+@pytest.mark.heavy
 def test_stresses_and_settling_run_on_sets() -> None:
     design = sim.Design(name="full risk", exclusion=sim.Cap(at=20_000.0))
     whole = scenario(simulation={"replicates": 300})
@@ -734,6 +736,7 @@ def test_a_budget_from_past_years_is_fair_over_all_sets() -> None:
     assert abs(budget.mean() - (1.125 + 0.0625) / 1.125 * sim.exact(whole)["mean_cost"].item()) > 5 * error
 
 
+@pytest.mark.heavy
 def test_the_inverse_questions_are_answered_for_all_sets() -> None:
     whole = scenario([{"segment": "ill", "tail.shape": [0.2, 0.6]}])
     asked: dict[str, Any] = {"margin": 0.1, "at_most": 0.3}
@@ -822,6 +825,7 @@ def test_scenario_files_of_a_fit_refer_to_its_model(fitted: FittedModel, tmp_pat
         without.variance_parts(1_000)
 
 
+@pytest.mark.heavy
 def test_the_verbs_fit_and_run_with_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(2)

@@ -108,6 +108,7 @@ def listed(what: str) -> set[str]:
     return set(re.findall(r"`([\w/]+\.py)`", line))
 
 
+@pytest.mark.heavy
 def test_a_threshold_passes_through_few_files(scenario: Path) -> None:
     found = handed(to_a_picture, scenario, is_handed_thresholds)
     assert found == listed("a threshold") and len(found) <= 8

@@ -225,12 +225,14 @@ def differences(scenario, designs):
     return found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_straight_lines_are_the_payoff_of_every_arrangement(file):
     scenario = sim.load(file)
     assert gap(scenario.designs, None, scenario=scenario) < 1e-6
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_payoff_is_what_settle_gives_at_that_cost(file, monkeypatch):
     scenario = sim.load(file)

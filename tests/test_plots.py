@@ -169,6 +169,7 @@ def test_every_public_picture_is_tried_here() -> None:
     assert set(KINDS) | panels == set(sim.plots.__all__)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
 def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
     for axes in drawn(name, shown[name]):
@@ -504,6 +505,7 @@ def own_mixes() -> xr.Dataset:
     return sim.funnel(sim.simulate(make(population={"segments": segments, "units": units}), progress=False))
 
 
+@pytest.mark.heavy
 def test_units_with_mixes_of_their_own_have_bars_of_their_own() -> None:
     answer = own_mixes()
     ax = sim.plots.funnel(answer)

@@ -20,6 +20,7 @@ from matplotlib.colors import to_hex
 from test_plots import fitted, odd_parts, overlaps, said
 
 import simulator as sim
+from simulator.fitting.fit import fit_bands
 from simulator.present.pictures import PICTURES
 from simulator.present.plots import fit_panels
 from simulator.present.plots.colours import GREY, SERIES
@@ -79,6 +80,7 @@ def test_marks_stand_at_what_was_observed_with_bars_of_1_96_standard_errors() ->
             np.testing.assert_allclose(bar[:, :, 1], np.stack([expected - half, high], axis=1))
 
 
+@pytest.mark.heavy
 def test_lines_are_what_is_fitted() -> None:
     curves = fitted()
     for name, times in (("fit_exceedance", 1.0), ("fit_concentration", 100.0)):
@@ -86,6 +88,7 @@ def test_lines_are_what_is_fitted() -> None:
             np.testing.assert_allclose(line[:, 1], times * curves[f"fitted_{PANELS[name]}"].values[segment])
 
 
+@pytest.mark.heavy
 def test_a_point_without_an_error_is_marked_without_a_bar() -> None:
     curves = fitted()
     curves["observed_p_above_se"][0, 1] = np.nan
@@ -170,7 +173,7 @@ def curves_of() -> dict[str, xr.Dataset]:
         "one": sim.fit(rows(1, 400), **how).curves,
         "few": sim.fit({"cost": np.r_[np.zeros(30), np.geomspace(10, 900, 40)]}, **how).curves,
         "seven": sim.fit(rows(7), segment="need", **how).curves,
-        "bands": sim.fit_bands(bands(), sets=0).curves,
+        "bands": fit_bands(bands(), sets=0).curves,
     }
 
 
@@ -181,6 +184,7 @@ def test_no_words_overlap_or_are_cut_off(name: str, kind: str, curves_of: dict[s
     assert not overlaps(found[0] if isinstance(found, list) else found)
 
 
+@pytest.mark.heavy
 def test_seven_segments_have_four_series_and_the_others_are_named(curves_of: dict[str, xr.Dataset]) -> None:
     axes = sim.plots.fit_exceedance(curves_of["seven"])
     assert [to_hex(line.get_color()).upper() for line in axes.lines if line.get_linestyle() != "None"] == list(SERIES)

@@ -54,6 +54,7 @@ def test_wilsons_half_width_is_scipys() -> None:
     )
 
 
+@pytest.mark.heavy
 def test_stops_as_soon_as_every_cell_is_narrow_and_says_why() -> None:
     target = parse_target("p_overspend(0.05) ± 0.02")
     ledger = simulate_until(make(), target, max_replicates=20_000)

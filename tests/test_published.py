@@ -42,6 +42,7 @@ def test_the_figures_that_the_documentation_prints(answer):
     assert both == pytest.approx([0.062, 0.041, 0.030], abs=0.001)
 
 
+@pytest.mark.heavy
 def test_the_margin_is_passed_in_one_year_of_twenty(answer, scenario):
     margins = answer["margin"].sel(risk="luck and shocks").isel(source=2).values
     p = sim.exact(scenario.resized((FINDINGS[2].people,)), margins=margins)["p_overspend"].values[0]

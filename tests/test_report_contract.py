@@ -194,6 +194,7 @@ def test_provenance_names_designs_and_stresses_by_what_they_say(contents: Conten
     assert dict(provenance(other).rows)["Stresses"] != rows["Stresses"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("designs", "why"),
     [([{"name": "swept", "exclusion": {"kind": "cap"}}], "no design has a threshold of its own"), ([], "no design is")],
@@ -203,6 +204,7 @@ def test_stresses_that_cannot_be_drawn_are_not_dropped_silently(designs: list, w
     assert f"stresses were not simulated: {why}" in page and 'id="hurt-box"' not in page
 
 
+@pytest.mark.heavy
 def test_without_stresses_nothing_is_said_of_them() -> None:
     page = html_of(gather(drawn(stresses=[])))
     assert 'id="otherwise"' not in page and "Stresses" not in page
@@ -249,6 +251,7 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
     ]
 
 
+@pytest.mark.heavy
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
     thresholds = [2_000.0, 5_000.0, 10_000.0, 20_000.0, math.inf]
     many = html_of(gather(drawn(designs=[], stresses=[], simulation={"thresholds": thresholds})))

@@ -94,6 +94,7 @@ def test_every_encoding_that_can_be_told_is_read(tmp_path: Path, encoding: str) 
     assert [("Windows-1252" in note) for note in rows.report["notes"]] == [True] * (encoding == "cp1252")
 
 
+@pytest.mark.heavy
 def test_a_header_of_more_than_64_kb_is_read(tmp_path: Path) -> None:
     head = ",".join(f"column number {k} of a very wide table" for k in range(3_000)) + ",total"
     assert len(head) > 1 << 16
@@ -429,6 +430,7 @@ def test_what_would_be_ignored_is_refused(tmp_path: Path) -> None:
         cleaned({"total": [5.0] * 12}, rows={"header_row": 2})
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("far", ["XFD1048576", "A1048576", "XFD1", "Z1000000"])
 def test_one_far_cell_of_a_sheet_does_not_fill_the_memory(tmp_path: Path, far: str) -> None:
     path = workbook(tmp_path, {"Data": TABLE}, far)
@@ -664,6 +666,7 @@ def test_a_line_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.
         cleaned(path)
 
 
+@pytest.mark.heavy
 def test_a_cell_without_end_is_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulator.rows.files.stream._MOST_WAITING", 1 << 19)
     monkeypatch.setattr("simulator.rows.files.text._MOST_CELLS", 1)

@@ -69,6 +69,7 @@ def said_of_others(text: str, rule: object) -> list[str]:
     return [words for words, kind in KINDS.items() if words in text and not isinstance(rule, kind)]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("page", "name"), diagonal(list(PAGES), list(RULES)))
 def test_each_page_names_the_rule_it_is_about_and_no_other(page, name, ledger):
     rule, label, _ = RULES[name]
@@ -108,6 +109,7 @@ def at(rule):
     return rule.fixed_thresholds()[-1] if rule.fixed_thresholds() else 5_000.0
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("picture", "name"), diagonal(list(PICTURES), list(RULES)))
 def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, ledger):
     rule, label, _ = RULES[name]

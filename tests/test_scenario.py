@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import runpy
+from functools import cache
 
 import numpy as np
 import pytest
@@ -574,6 +575,7 @@ def test_a_mistake_in_a_file_is_told_with_the_files_name(tmp_path):
 # ── nothing is lost ──────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def everything():
     made = {f"kind: {kind}": make(**changes) for kind, changes in KINDS.items()}
     for family, figures in FAMILIES.items():
@@ -654,6 +656,7 @@ def test_the_schema_file_is_current():
     assert built["TARGET"].read_text(encoding="utf-8") == built["text"](), "run schemas/build.py"
 
 
+@pytest.mark.heavy
 def test_the_schema_accepts_what_the_program_accepts_and_refuses_strangers():
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json_schema())

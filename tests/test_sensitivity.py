@@ -66,6 +66,7 @@ def test_the_tornado_is_the_exact_answer():
     assert at_high == pytest.approx(exact[0], abs=1e-6)
 
 
+@pytest.mark.heavy
 def test_an_input_that_does_nothing_cannot_be_told_from_zero():
     answer = sensitivity(BOOK, [*ranges(complex=0.1), IDLE], "cv", members=5_000, threshold=5_000.0, points=32)
     assert (answer["total_order_interval"].sel(bound="lower") > 0).values.tolist() == [True, False]

@@ -199,6 +199,7 @@ def of_table(table, limit):
     return found + straight(c, d, at, np.ones_like(at), chance * (1 - at))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("seed", "cut"), diagonal([2, 8], [0.3, 3.0]))
 def test_tables_draw_the_mean_and_the_costs_above_the_cut(seed, cut):
     figures, law = drawn(seed)
@@ -236,6 +237,7 @@ def example():
     )  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_check_the_budget_and_the_self_check_agree():
     scenario, mean, cv = example(), 1_295.0, 6.244
     second = 0.99 * 500.0**2 * 2 + 0.01 * 80_000.0**2 * 1.04

@@ -87,6 +87,7 @@ def test_an_absent_party_has_nothing(outcome):
     assert not outcome["payment"].sel(design="full risk", party=["a", "b", "pool"]).any()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"percentiles by segment", "percentiles by population"}))
 def test_money_is_conserved(kind):
     ledger = sim.simulate(make(**KINDS[kind]))

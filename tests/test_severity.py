@@ -52,6 +52,7 @@ def test_survival_is_that_of_scipy(name):
     np.testing.assert_allclose(family(name).sf(costs), law.sf(costs), rtol=1e-8, atol=1e-13)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_quantile_is_that_of_scipy(name):
     law = oracles.law_of(FAMILIES[name])
@@ -179,6 +180,7 @@ def test_cost_scales_with_the_mean(name):
     np.testing.assert_allclose(double.isf(SURVIVAL), 2 * family(name).isf(SURVIVAL), rtol=1e-9)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", NAMES)
 def test_breaks_lie_inside_and_the_quantile_is_smooth_between(name):
     severity = family(name)

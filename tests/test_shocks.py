@@ -182,6 +182,7 @@ def test_rare_years_are_a_mixture_of_two_populations():
 # ── nodes ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(SHOCKED))
 def test_nodes_have_the_means_and_covariances_of_draws(name):
     joint = shocked(name).cost_model.joint_shocks

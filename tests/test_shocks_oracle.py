@@ -110,6 +110,7 @@ def marks(name, membership):
 BOTH = ("fixed", "sampled")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "membership"),
     [pytest.param(name, kind, marks=marks(name, kind)) for name in sorted(CASES) for kind in BOTH],

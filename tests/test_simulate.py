@@ -71,6 +71,7 @@ def test_identity_chunks(any_kind, step, monkeypatch):
     assert fingerprint(sim.simulate(any_kind, Inline())) == whole
 
 
+@pytest.mark.heavy
 def test_identity_processes(any_kind, processes):
     assert fingerprint(sim.simulate(any_kind, processes)) == fingerprint(sim.simulate(any_kind))
 
@@ -81,6 +82,7 @@ def processes():
         yield pool
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore")
 def test_identity_dask():
     distributed = pytest.importorskip("distributed")
@@ -96,6 +98,7 @@ def test_identity_dask():
             assert fingerprint(sim.simulate(scenario, pool)) == fingerprint(sim.simulate(scenario))
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(JIT_OFF, reason="compiled and plain bits are compared from the compiled side")
 def test_identity_jit_off():
     code = (
@@ -483,6 +486,7 @@ def test_a_wrong_target_is_noticed(kind, wrong):
     assert np.abs(z).max() > FIVE
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_lies_within_five_standard_errors(family):
     thresholds = [2_000.0, 9_000.0] if family in INFINITE else [2_000.0, 9_000.0, math.inf]
@@ -570,6 +574,7 @@ def against_the_oracle(changes, rules=(), oracle_changes=None):
     return found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_whole_distributions_agree_with_the_slow_simulator(kind):
     rules = sorted(PLAIN_RULES) if "percentiles" not in kind else ()
@@ -578,6 +583,7 @@ def test_whole_distributions_agree_with_the_slow_simulator(kind):
     assert min(found.values()) > FIVE_SIGMA, min(found, key=found.get)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_whole_distributions_of_every_family_agree_with_the_slow_simulator(family):
     segments = [{"name": "all", "share": 1.0, "p_user": 0.8, "severity": FAMILIES[family]}]
@@ -675,6 +681,7 @@ def scenarios(draw):
     return make(population=population, simulation=simulation, shocks=draw(st.sampled_from([[], SHOCKS])))
 
 
+@pytest.mark.heavy
 @given(scenarios())
 def test_properties_of_any_ledger(scenario):
     ledger = sim.simulate(scenario, Inline())
@@ -703,6 +710,7 @@ def test_properties_of_any_ledger(scenario):
         assert values.min() >= 0 and np.diff(values, axis=1, prepend=0).min() >= 0, "larger populations cost more"
 
 
+@pytest.mark.heavy
 @given(scenarios(), st.data())
 def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
     n = scenario.simulation.replicates
@@ -717,6 +725,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
     assert fingerprint(sim.merge(shuffled)) == fingerprint(sim.simulate(scenario, Inline()))
 
 
+@pytest.mark.heavy
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
     scenario = scenario.with_simulation(replicates=300)

@@ -309,6 +309,7 @@ def test_the_exact_engine_says_nan_where_it_has_no_answer():
     assert math.isnan(found)
 
 
+@pytest.mark.heavy
 def test_size_from_a_shell(tmp_path):
     scenario = str(ROOT / "configs" / "east_sussex.toml")
     out = tmp_path / "answer.nc"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -87,6 +88,15 @@ def test_an_error_that_is_no_stop_stays_what_it_is() -> None:
     assert isinstance(CliRunner().invoke(verb).exception, ImportError)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Where the tests run in the background, SIGINT is ignored: here it is heard."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_stop_that_python_would_forget_comes_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", heed)
 

@@ -173,6 +173,7 @@ FIGURES = (
 )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("figure", FIGURES)
 def test_errors_of_compare_are_those_of_repeated_runs(figure: str, repeated: list[xr.Dataset]) -> None:
     at = {"design": "half", "party": "provider", "population_size": 4_000}

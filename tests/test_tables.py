@@ -72,6 +72,7 @@ LOOSER = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS)))
 def test_tables_have_the_mean_and_the_variance_of_the_family(name, where):
     table, raw = built(name, CUTS[where]), Moments(family(name)).raw

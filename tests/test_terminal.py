@@ -63,6 +63,7 @@ def test_the_last_line_tells_what_is_known() -> None:
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("written", "warned"), [("3", True), ("3%", False), ("0.03", False)])
 def test_a_fraction_may_be_a_percentage_and_a_whole_number_is_warned_of(written: str, warned: bool) -> None:
     called = CliRunner().invoke(main, ["size", UNCERTAIN, "--exact", "--margin", written])

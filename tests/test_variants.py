@@ -60,7 +60,7 @@ def test_variants_are_no_part_of_the_draws(scenario):
 @pytest.mark.parametrize(
     ("variants", "sentence"),
     [
-        ({"light": {"wel": LIGHT["well"]}}, "variants.light.wel: is a segment that does not exist; use the names"),
+        ({"light": {"fit": LIGHT["well"]}}, "variants.light.fit: is a segment that does not exist; use the names"),
         ({"central": LIGHT}, "variants: has a variant 'central', which is the scenario itself"),
         ({"light": {"well": {"family": "gamma", "mean": 520.0}}}, "variants.light.well: has mean, which does not"),
         ({"light": {"well": {"family": "gama", "mean": 1.0, "cv": 1.0}}}, "did you mean 'gamma'?"),

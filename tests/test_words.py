@@ -86,6 +86,7 @@ def test_documents_are_plain():
     assert len(found) > 60 and not {name: said for name, said in found.items() if said}
 
 
+@pytest.mark.heavy
 def test_sentences_in_the_program_are_plain():
     found = {
         str(path.relative_to(ROOT)): offences("\n".join(sentences(path.read_text(encoding="utf-8"))))
@@ -114,6 +115,7 @@ def test_pages_are_plain(command, monkeypatch):
     assert answer.exit_code == 0 and answer.output and not offences(answer.output)
 
 
+@pytest.mark.heavy
 def test_pages_of_simulated_figures_are_plain():
     few = {"replicates": 50, "population_sizes": (100, 1_000)}
     ledger = sim.simulate(sim.load(ROOT / "configs" / "uncertain.toml").with_simulation(**few), progress=False)

@@ -144,6 +144,7 @@ def test_parties_stand_in_the_sheet(contents: Contents, book: Path) -> None:
                if isinstance(one, float))  # fmt: skip
 
 
+@pytest.mark.heavy
 def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
     designs = [{"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": DESIGNS[0]["terms"]}]
     stresses = [{"name": "dearer", "changes": [{"kind": "inflation", "by": 0.04}]}]

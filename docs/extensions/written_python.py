@@ -12,10 +12,10 @@ BESIDE = {
         "simulator.runs.extend", "simulator.ledger.by_unit", "simulator.runs.RunInterrupted",
         "simulator.analysis.statistics.precision.simulate_until",
     ),
-    "size": ("simulator.analysis.size.viable.viable_terms",),
+    "size": ("simulator.analysis.answer.answer", "simulator.analysis.size.viable.viable_terms"),
     "cut": ("simulator.contracts.exclusion.Banded",),
     "share": ("simulator.settlement.shared_designs.load_designs",),
-    "fit": ("simulator.fitting.fit.FittedModel",),
+    "fit": ("simulator.fitting.fit.fit_bands", "simulator.fitting.fit.FittedModel"),
 }  # fmt: skip
 """Documented with a job although imported from their rooms: rarer tools, and what public functions give."""
 

@@ -34,9 +34,12 @@ def solved(raw: Raw, concentration: Concentration) -> Raw:
     """The mapping of a population with `calibrate`, without it and with the spread of its open severities."""
     given = {key: value for key, value in raw.items() if key != "calibrate"}
     try:
-        ((q, target),) = PopulationCalibration.model_validate(raw["calibrate"]).top_share.items()
+        targets = PopulationCalibration.model_validate(raw["calibrate"]).top_share
     except ValidationError as error:
         raise _told_at(("calibrate",), error) from None
+    if len(targets) != 1:
+        raise _refusal(f"has {len(targets)} targets for one figure, the cv of users", "give one target")
+    ((q, target),) = targets.items()
     if not any(_is_open(segment) for segment in _segments(given)):
         raise _refusal("has nothing to solve for", "leave cv out of severities, such as { family, mean }")
     guess = _spread(given, 2.0, means=False)
@@ -65,7 +68,7 @@ def solved_variant(raw: Raw, name: str, severities: Any, concentration: Concentr
 def _told_at(key: tuple[str, ...], error: ValidationError) -> ValidationError:
     """The same findings below another key."""
     lines = [line | {"loc": (*key, *line["loc"])} for line in line_errors(error)]
-    return ValidationError.from_exception_data("", lines)  # type: ignore[arg-type]
+    return ValidationError.from_exception_data("", lines)
 
 
 def _refusal(why: str, mend: str) -> ValidationError:
@@ -132,7 +135,7 @@ def _solve(missed: Callable[[float], float], q: float, target: float) -> float:
             at += direction
             gaps[at] = gap(_STEPS[at])
             if gaps[low] * gaps[high] <= 0:
-                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-13, rtol=1e-13))
+                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-11, rtol=1e-11))
     shares = [100 * (found + target) for found in gaps.values() if math.isfinite(found)]
     if not shares:
         raise _refusal("suits no common cv of users in all of these families", "take others")

@@ -126,9 +126,16 @@ class Population(Term):
         """Everybody as one population without units, with the case mix of all units together."""
         if all(unit.shares is None for unit in self.units):
             return self.model_copy(update={"units": ()})
+        return self._with_shares(self.shares)
+
+    def of_unit(self, unit: Unit) -> Population:
+        """One unit as a population without units."""
+        return self._with_shares(self.shares_of(unit))
+
+    def _with_shares(self, shares: Array) -> Population:
         segments = tuple(
             segment.model_copy(update={"share": max(float(share), _NOBODY)})
-            for segment, share in zip(self.segments, self.shares, strict=True)
+            for segment, share in zip(self.segments, shares, strict=True)
         )
         return self.model_copy(update={"segments": segments, "units": ()})
 
@@ -319,14 +326,10 @@ def calibrate_population(population: Mapping[str, Any], *, top_share: Mapping[fl
     ----------
     population : mapping
         As [population] in a scenario file. Severities of a family and the mean of users alone, or spliced with such a
-        body, are solved for; others stay. The mean beside a tail is that of users with the tail.
+        body, are solved for. The mean beside a tail is that of users with the tail.
     top_share : mapping of float to float
-        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}.
-
-    Raises
-    ------
-    SimulatorError
-        Where no severity is open, or the target lies outside the range that these families and means can have.
+        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}. Outside the range
+        that these families and means can have, it is refused.
 
     Examples
     --------

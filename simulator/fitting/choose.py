@@ -19,7 +19,7 @@ from .disclose.groups import groups_of
 from .held_out import Candidate, Half, candidates, simplest
 from .laws.bodies import FAMILIES, Body, with_errors_of
 from .laws.empirical import resampled
-from .laws.small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility
+from .laws.small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility, without_shape
 from .laws.spliced import law_of
 from .laws.tails import Tail, choose_tail, fit_tail, shrink
 from .read.sample import Sample
@@ -117,13 +117,16 @@ def _fit_tempered(
     if len(fits) == 1:
         return fits
     # of the groups that the segments' own tables tell: of the rows another cut would tell the difference
-    people = [groups_of(sample, how.smallest).sample for sample in samples]
+    groups = [groups_of(sample, how.smallest) for sample in samples]
+    people = [group.sample for group in groups]
+    shapeless = without_shape(people, [group.n.size == 1 for group in groups])
     weights = [
-        credibility(group, fit.tail is None and how.tail_above is None) for fit, group in zip(fits, people, strict=True)
+        0.0 if hidden else credibility(one, fit.tail is None and how.tail_above is None)
+        for fit, one, hidden in zip(fits, people, shapeless, strict=True)
     ]
     if min(weights) == 1:
         return fits
-    everybody = Everybody(people, how.smallest)
+    everybody = Everybody(people, how.smallest, shapeless)
     return [
         _blended(fit, everybody.borrowed(position), z) if z < 1 else fit
         for position, (fit, z) in enumerate(zip(fits, weights, strict=True))

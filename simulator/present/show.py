@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SimulatorError
+from ..ledger.swept import points_of
 from .answers import kind_of
 from .figure import errors_shown
 from .tables import Page as Page
@@ -26,7 +27,7 @@ def table(answer: Any, *, margin: float | None = None, at_most: float = 0.05, er
     Parameters
     ----------
     answer : xarray.Dataset, DataFrame, mapping or FittedModel
-        What a public function gave. A Dataset of figures that is no answer of its own is shown as a long table.
+        What a public function gave, of `sweep` block by block. Figures that are no answer are shown as a long table.
     margin : float, optional
         Of a summary: the tolerance of the overspend probability; 0.03 where it is there, else the first.
     at_most : float
@@ -77,6 +78,9 @@ def _page_of(answer: Any, margin: float | None, at_most: float) -> Page:
 def _dataset_page(answer: xr.Dataset, margin: float | None, at_most: float) -> Page:
     if not any(answer[name].size for name in answer.data_vars):
         raise SimulatorError("answer", None, "holds no figures", "select at least one of each dim")
+    (_, answer), *others = points = points_of(answer)
+    if others:
+        return _swept_page({said: _dataset_page(one, margin, at_most) for said, one in points})
     if "replicate" in answer.dims:
         raise SimulatorError("answer", None, "holds draws, not figures", "give summarise(ledger) or compare(outcome)")
     kind = kind_of(answer)
@@ -88,6 +92,13 @@ def _dataset_page(answer: xr.Dataset, margin: float | None, at_most: float) -> P
         raise
     except (IndexError, KeyError, TypeError, ValueError):  # a part of an answer has no page of its own
         return _frame_page(tidy(answer))
+
+
+def _swept_page(pages: dict[str, Page]) -> Page:
+    parts = [
+        part for said, page in pages.items() for part in (page.title or said, "\n".join(page.verdict), *page.parts)
+    ]
+    return Page("", (), parts, [f"{said}: {warning}" for said, page in pages.items() for warning in page.warnings])
 
 
 def _frame_page(rows: pd.DataFrame) -> Page:

@@ -171,7 +171,7 @@ def _lines_html(text: str) -> str:
 
 
 def _side(column: int, labels: int) -> str:
-    return f"text-align:{'left' if column < labels else 'right'}"
+    return f"padding:.25em .75em;text-align:{'left' if column < labels else 'right'}"
 
 
 # ── alignment ────────────────────────────────────────────────────────────────────────────────────

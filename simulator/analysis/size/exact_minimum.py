@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...scenario import Scenario
 from ..luck.infinite_population import ENDLESS
 from ..statistics.exact import doubt_of, exact, exact_value
+from ..statistics.statistic import STATISTICS
 from .grid import crossing
 from .targets import Target
 
@@ -64,7 +66,8 @@ def exact_minimum(
     sizes : ndarray
         The grid, ascending: its smallest size answers 0 where it meets the target and nothing larger misses it.
     near : float
-        A first guess: people, 0, infinity, or NaN where there is none.
+        A first guess where the moments give none: people, 0, infinity, or NaN. What is found does not depend on it
+        otherwise, so that every page has the same answer to the same question.
     limit : float
         The statistic of a population without end.
 
@@ -80,15 +83,29 @@ def exact_minimum(
     def value(n: float) -> float:
         return float(exact_statistic(scenario, target, rule, point, np.array([round(n)]), budget)[0])
 
-    if math.isnan(near):
+    guess = _by_moments(scenario, target, rule, point, low)
+    if math.isnan(guess) and math.isnan(near):
         return _on_grid(scenario, target, rule, point, np.geomspace(low, high, _GRID), budget, value)
-    start = min(max(near, low), high)
+    start = max(near if math.isnan(guess) else guess, low)
     first = value(start)
     if math.isnan(first):
         return math.nan
     if start == low and first <= target.at_most:
         return 0.0
     return _search(value, target, start, first, low)
+
+
+def _by_moments(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, low: float) -> float:
+    """About how many people hold an overspend to its chance, if the year were normal; NaN where that is no guess."""
+    if target.statistic != "p_overspend" or (target.level or 0.0) <= 0 or target.at_most >= 0.5:
+        return math.nan
+    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
+    sizes = (round(low) + 1_000, 1_000 * (round(low) + 1_000))
+    few, many = exact_value(scenario.resized(sizes), fixed, STATISTICS["cv"], None, PerHead()) ** 2
+    common = max((many - few / 1_000) / (1 - 1 / 1_000), 0.0)
+    left = ((target.level or 0.0) / special.ndtri(1 - target.at_most)) ** 2 - common
+    guess = float(sizes[0] * (few - common) / left) if left > 0 else math.nan
+    return guess if low < guess < ENDLESS else math.nan
 
 
 def _on_grid(

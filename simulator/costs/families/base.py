@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property, reduce
-from operator import getitem
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,6 +22,7 @@ from scipy import optimize
 
 from ...errors import mistake
 from ...numerals import figures
+from ...paths import changed
 from ...terms import Positive, Term
 from ..quadrature import Law
 
@@ -68,15 +68,12 @@ class Severity(Law, Term):
 
         Raises
         ------
-        LookupError, TypeError, pydantic.ValidationError
+        LookupError, SimulatorError, pydantic.ValidationError
             Where there is no such figure, or it cannot have this value.
         """
         made = self._with_tail_share(given["tail_share"]) if "tail_share" in given else self
-        raw = made.model_dump(exclude_none=True)
-        for path in (path for path in given if path not in ("tail_share", "level")):
-            *outer, last = path.split(".")
-            reduce(getitem, outer, raw)[last] = given[path]
-        made = self.model_validate(raw)
+        own = {path: value for path, value in given.items() if path not in ("tail_share", "level")}
+        made = self.model_validate(changed(made, own))
         return made._at_level(given["level"]) if "level" in given else made
 
     def _with_tail_share(self, share: float) -> Self:

@@ -4,8 +4,8 @@ The law of all segments is stretched to the segment's own spread of log cost, an
 the segment's own limited mean up to what one user in ten exceeds; both are drawn towards those of all so far as
 segments do not differ in them. The segment's own law gets a weight beside it that grows with its patients.
 
-Of fewer than twenty users no more than one mean may be told (`groups`), which rests on the costliest: a level that
-rested on it alone was further from the truth than the rows' own.
+Of fewer than twenty users, or where one makes half of the cost, no more than one mean may be told (`groups`), which
+rests on the costliest: that has the error of a mean, takes its shape from all, and of a costliest half only the other.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ _NO_TAIL_CREDIBILITY = 0.9
 _ABOVE = 0.1
 """Share of users above the amount up to which a small segment's limited mean is its own."""
 _LEAST_NOISE = 0.1
+_WIDE = 0.5  # standard deviation of log cost from which on users of one segment make more than one group
+_TWO_GROUPS = 20
+_MOST_ERROR = 10.0  # of a logarithm: more tells nothing
 _LEAST_SPREAD = 0.01
 
 
@@ -78,10 +81,14 @@ class Everybody:
     samples : sequence of Sample
     smallest : int
         Fewest patients of a cell of a table.
+    shapeless : sequence of bool, optional
+        Of which segments no more than a mean is told.
     """
 
-    def __init__(self, samples: Sequence[Sample], smallest: int) -> None:
+    def __init__(self, samples: Sequence[Sample], smallest: int, shapeless: Sequence[bool] = ()) -> None:
         self._smallest = smallest
+        shapeless = shapeless or [False] * len(samples)
+        everybody, samples = samples, [one for one, hidden in zip(samples, shapeless, strict=True) if not hidden]
         spreads = [log_spread(sample) for sample in samples]
         # n times the variance of the logarithm of a standard deviation; 1/2 for a normal law
         users = np.array([sample.effective_users for sample in samples])
@@ -89,15 +96,21 @@ class Everybody:
         self._common = common_of(spreads, np.sqrt(self._noise / users).tolist()) if len(samples) > 1 else None
         self._sample = together([_of_mean_one(s, math.exp(-self._spread(s))) for s in samples])
         self._tail = choose_tail(self._sample, smallest)
-        self._shapes = [self.shape(sample) for sample in samples]
-        self._own = [log_level(*one) for one in zip(samples, self._shapes, strict=True)]
+        shapes = [self.shape(sample) for sample in samples]
+        own = [log_level(*one) for one in zip(samples, shapes, strict=True)]
         errors = [
-            _level_error(sample, math.exp(own) * shape.upper)
-            for sample, shape, own in zip(samples, self._shapes, self._own, strict=True)
+            _level_error(sample, math.exp(level) * shape.upper)
+            for sample, shape, level in zip(samples, shapes, own, strict=True)
         ]
         # of a few costs the error is told badly, and with the level: all segments tell what one user's is
         noise = math.sqrt(float(np.average(users * np.square(errors), weights=users)))
-        self._errors = (noise / np.sqrt(users)).tolist()
+        told = iter(zip(shapes, own, (noise / np.sqrt(users)).tolist(), strict=True))
+        of_all = self.shape(None)
+        each = [
+            _by_mean(sample, of_all) if hidden else next(told)
+            for sample, hidden in zip(everybody, shapeless, strict=True)
+        ]
+        self._shapes, self._own, self._errors = map(list, zip(*each, strict=True))
         self._level = level_of_all(self._own, self._errors)
 
     def borrowed(self, position: int) -> Borrowed:
@@ -107,21 +120,38 @@ class Everybody:
         doubt = math.sqrt(z * error**2 + (1 - z) ** 2 * self._level.doubt)
         return Borrowed(self._shapes[position], figures(math.exp(self._level.shrunk(own, error))), doubt)
 
-    def _spread(self, sample: Sample) -> float:
+    def _spread(self, sample: Sample | None) -> float:
         """Logarithm of a segment's spread beside the common one, as far as it may be believed."""
-        if self._common is None:
+        if self._common is None or sample is None:
             return 0.0
         error = math.sqrt(self._noise / sample.effective_users)
         return self._common.shrunk(log_spread(sample), error) - self._common.value
 
-    def shape(self, sample: Sample) -> Shape:
-        """The law of all, with a segment's spread so far as segments differ in theirs."""
+    def shape(self, sample: Sample | None) -> Shape:
+        """The law of all, with a segment's spread, if that is told, so far as segments differ in theirs."""
         power = figures(math.exp(self._spread(sample)), 3)
         stretched = replace(self._sample, x=self._sample.x**power)
         tail = fit_tail(stretched, figures(self._tail.at**power, 3)) if self._tail is not None else None
         severity = law_of("empirical", stretched, tail, self._smallest)[1]
         upper = float(severity.isf(_ABOVE))
         return Shape(severity, upper, float(Moments(severity).below(upper)[1]) + upper * float(severity.sf(upper)))
+
+
+def without_shape(samples: Sequence[Sample], alone: Sequence[bool]) -> list[bool]:
+    """Of which segments no more than a mean can be used: those of one group, unless all costs may be that near."""
+    others = [log_spread(sample) for sample, one in zip(samples, alone, strict=True) if not one]
+    wide = bool(others) and float(np.median(others)) > math.log(_WIDE)
+    return [one and wide for one in alone]
+
+
+def _by_mean(sample: Sample, shape: Shape) -> tuple[Shape, float, float]:
+    """Shape, level and its error of a segment of which no more than the mean is told."""
+    _, mean, square = Moments(shape.severity).raw[:3]
+    error = math.sqrt(max(square / mean**2 - 1, 0.0) / sample.effective_users)
+    own = float(sample.w @ sample.x / sample.w.sum())
+    # so many users whose costs differ are one group only where one of them may make half of the cost
+    others = 0.5 if sample.effective_users >= _TWO_GROUPS else 1.0
+    return shape, math.log(others * own / mean), min(error, _MOST_ERROR)
 
 
 def level_of_all(own: Sequence[float], errors: Sequence[float]) -> Common:
@@ -187,9 +217,12 @@ def log_level(sample: Sample, shape: Shape) -> float:
     return float(optimize.brentq(gap, low, high, xtol=1e-7))
 
 
-def blended(own: Severity, borrowed: Borrowed, z: float) -> Mixture:
+def blended(own: Severity, borrowed: Borrowed, z: float) -> Severity:
     """A segment's own law with weight z, and that of all segments at its level."""
-    parts = ((z, own), (1 - z, borrowed.shape.severity.scaled(borrowed.level).rounded(6)))
+    of_all = borrowed.shape.severity.scaled(borrowed.level).rounded(6)
+    if not z:
+        return of_all
+    parts = ((z, own), (1 - z, of_all))
     return Mixture.model_validate(
         {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
     )

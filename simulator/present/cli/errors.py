@@ -205,6 +205,12 @@ class Verbs(_Speaking, click.Group):
 
     command_class = Verb
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it; a scenario file in the place of a verb asks for its answer."""
+        if args and args[0].endswith(".toml"):
+            args = ["answer", *args]
+        return super().parse_args(ctx, args)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does it, with letters that the terminal lacks replaced, and warnings as sentences."""
         for stream in (sys.stdout, sys.stderr):

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from ...errors import SimulatorError
+from ...ledger.swept import points_of
 
 Options = ParamSpec("Options")
 Drawn = TypeVar("Drawn")
@@ -30,6 +31,11 @@ def made_by(
         def drawn(shown: xr.Dataset, /, *args: Options.args, **kwargs: Options.kwargs) -> Drawn:
             if not isinstance(shown, xr.Dataset) or needed not in shown:
                 raise SimulatorError(name, None, f"is given no {needed}", f"give what `{maker}` gave")
+            (said, shown), *others = points_of(shown)
+            if others:
+                raise SimulatorError(
+                    name, None, "is given many answers of a sweep", f"select one, such as that of {said}"
+                )
             for dim in (*along.split(), *curve.split()):
                 _check_dim(name, shown, dim, 2 if dim in curve.split() else 1)
             _check_known(name, shown, draw.__globals__["DRAWN"])

@@ -9,28 +9,18 @@ from typing import Any
 import click
 
 from ....errors import SimulatorError
-from ..new_scenario import KINDS, TEMPLATES, assumed, value_of, written
+from ..new_scenario import KINDS, TEMPLATES, assumed, read_sheet, value_of, write_sheet, written
 from ..option_types import BAND, PLACE, Amount, Shares
 from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs
 
 
 @click.command(cls=Verb)
 @click.argument("out", required=False)
-@click.option(
-    "--template", type=click.Choice(TEMPLATES), help="What is assumed where nothing is given: places by default."
-)
+@click.option("--template", type=click.Choice(TEMPLATES), help="What is assumed for the rest: places by default.")
 @click.option("--place", "places", type=PLACE, multiple=True, help="A place and its people: North=60,000. Repeat it.")
-@click.option(
-    "--band",
-    "bands",
-    type=BAND,
-    multiple=True,
-    help="A band's share of people, mean cost a head and share with any cost: old=20%:3,400:95%. Repeat it.",
-)
+@click.option("--band", "bands", type=BAND, multiple=True, help="A band of people: old=20%:3,400:95%. Repeat it.")
 @click.option("--top-share", type=Shares(), help="Share of all cost of the costliest of all people: 5%=52%.")
-@click.option(
-    "--cap", "caps", type=Amount(above=0), multiple=True, help="A cap on one patient's annual cost. Repeat it."
-)
+@click.option("--cap", "caps", type=Amount(above=0), multiple=True, help="A cap on one patient's annual cost.")
 @click.option("--currency", help="Three capitals: GBP, EUR, USD.")
 @click.option("--from", "sheet", type=click.Path(), help="Read all this from a small workbook or CSV file.")
 @click.option("--sheet-template", type=click.Path(), help="Write an empty sheet for --from: .xlsx or .csv.")
@@ -41,8 +31,8 @@ def new(
 ) -> None:
     """Write a scenario of your own to OUT, and print what it implies.
 
-    Bands are solved to one overall concentration. What was not given is asked for in a terminal, or assumed, and then
-    marked "# assumed" in the file.
+    A band has a share of people, a mean cost a head and a share with any cost; all bands are solved to one overall
+    concentration. What was not given is asked for in a terminal, or assumed, and then marked "# assumed" in the file.
 
     Example: simulator new mine.toml --place North=60,000 --place South=90,000 --top-share 5%=52% --yes
     """  # fmt: skip
@@ -50,7 +40,6 @@ def new(
         from ....analysis.statistics.describe import describe
         from ....files import write_whole
         from ...answers.description import long_rows, page
-        from ..new_sheet import read_sheet, write_sheet
 
         check_forms(sheet)
         for option, path in (("OUT", out), ("--sheet-template", sheet_template)):
@@ -70,7 +59,7 @@ def new(
         described = describe(scenario)
         write_whole(out, lambda partial: partial.write_text(text, encoding="utf-8"))
         marked = sum("assumed" in line for line in text.splitlines())
-        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator run {out}"
+        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator answer {out}"
         shown = page(described)
         told = type(shown)(shown.title, [said, *shown.verdict], shown.parts)
         emit(Rendered(lambda: told, lambda: {"written": out, **described}, lambda: long_rows(described)))

@@ -1,0 +1,194 @@
+"""One question answered whole: how large, which places, what each cap costs, and who carries what."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .. import effort, runs
+from .. import ledger as books
+from ..costs.model import Unit
+from ..errors import SimulatorError
+from ..scenario import Scenario
+from ..settlement.compare import compare
+from ..settlement.settle import settle
+from .checks import check_fraction
+from .designs.exact_settlement import exact_settlement
+from .designs.pricing import fair_price
+from .luck.luck import RISKS, by_risk
+from .size.minimum import minimum_population
+from .statistics.exact import exact
+from .statistics.summary import summarise
+
+_LEAST = 1_000
+"""People from whom on a smallest population is sought, as `minimum_population` does."""
+_ROUNDING = 1e-12
+"""Share of the cost below which a surplus is a rounding error."""
+
+
+def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -> xr.Dataset:
+    """How large, which places qualify, what each cap buys and costs, and who carries what: one question, whole.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        With variants (other tails), units (places), shocks and designs, or without any of them.
+    margin : float
+        Overspend of the expected cost that can be borne, a fraction.
+    at_most : float
+        Largest accepted chance of a larger one.
+
+    Returns
+    -------
+    xarray.Dataset
+        By (tail, risk, threshold): ``minimum_population`` in people, 0 where the smallest size tried is enough and
+        infinity where none is, its ``minimum_population_interval`` (bound), ``calculated`` (1 where it needed no
+        simulation, else 0), and ``systematic_alone``, the chance that no size removes. The tail "central" is the
+        scenario itself; the risk "luck" leaves its shocks out. By threshold: ``price_per_head``, the expected cost
+        beyond it, and ``loading``, the standard deviation of a pool of `pool_members` people over that. By (unit,
+        threshold), where there are units: ``p_overspend`` of each place alone, with its own size and case mix, and
+        ``qualifies``, 1 where that is at most `at_most`; ``members`` by unit. By (design, party), where there are
+        designs: ``expected_surplus``, money per year, and ``p_loss``, the chance of losing anything, at the
+        scenario's largest population. Exact but for ``p_loss``, and for what the exact engine cannot answer.
+
+    Raises
+    ------
+    SimulatorError
+        For arguments out of range.
+
+    Examples
+    --------
+    A place whose chance of overspending by more than 2% is 8% qualifies where 10% is accepted.
+    """
+    check_fraction("at_most", at_most)
+    if not 0 < margin < math.inf:
+        raise SimulatorError("margin", margin, "must be a fraction above 0", "give 0.02 for 2%")
+    members = scenario.population_sizes[-1]
+    parts = [_how_large(scenario, margin, at_most), _caps(scenario, members)]
+    parts += [_places(scenario, margin, at_most)] if scenario.population.units else []
+    parts += [_contracts(scenario)] if scenario.designs else []
+    made = xr.merge(parts, join="outer", combine_attrs="drop")
+    books.describe_threshold(made, scenario.simulation.thresholds, scenario.currency)
+    known = {"margin": margin, "at_most": at_most, "pool_members": members, "smallest": _smallest(scenario)}
+    bases = {"basis": _basis(made, "calculated"), "of_places": "exact", "of_contracts": "exact"}
+    bases |= {"of_places": "drawn"} if "p_overspend_se" in made else {}
+    bases |= {"of_contracts": "drawn"} if "expected_surplus_se" in made and made["expected_surplus_se"].any() else {}
+    origin = runs.exact_origin(scenario) if _basis(made, "calculated") == "exact" else runs.origin(scenario)
+    asked = f"an overspend of more than {margin:g} with a chance of at most {at_most:g}"
+    return books.declared(
+        made.assign_attrs(known | origin), "answer", asked=asked, margin=margin, currency=scenario.currency, **bases
+    )
+
+
+def _basis(made: xr.Dataset, name: str) -> str:
+    return "exact" if bool(made[name].all()) else "drawn"
+
+
+# ── how large ────────────────────────────────────────────────────────────────────────────────────
+
+
+def tails_of(scenario: Scenario) -> list[str]:
+    """The scenario's variants and itself, from light to heavy where they are so named."""
+    others = list(scenario.variants)
+    lighter = [name for name in others if name == "light"]
+    return [*lighter, "central", *(name for name in others if name not in lighter)]
+
+
+def _how_large(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    tails, risks = tails_of(scenario), list(RISKS) if scenario.shocks else [RISKS[0]]
+    asked = [one for tail in tails for one in by_risk(scenario.variant(tail)).values()]
+    found = iter([_minimum(one, margin, at_most) for one in effort.each(asked, "smallest populations")])
+    rows = [xr.concat([next(found) for _ in risks], dim=xr.DataArray(risks, dims="risk", name="risk")) for _ in tails]
+    return xr.concat(rows, dim=xr.DataArray(tails, dims="tail", name="tail"), combine_attrs="drop")
+
+
+def _smallest(scenario: Scenario) -> int:
+    return min(_LEAST, scenario.population_sizes[0])
+
+
+def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    """The smallest population by threshold: calculated, or simulated where that cannot be."""
+    names = ["minimum_population", "minimum_population_interval", "systematic_alone"]
+    smallest = _smallest(scenario)
+    asked: dict[str, Any] = {"margin": margin, "at_most": at_most, "smallest": smallest}
+    asked["largest"] = max(scenario.population_sizes[-1], 10 * smallest)
+    exactly = None
+    if not scenario.population.n_sets:
+        try:
+            exactly = minimum_population(scenario, method="exact", **asked)[names]
+        except SimulatorError:  # no exact law: what is wrong with the question itself is told below
+            exactly = None
+    if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
+        return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
+    drawn = minimum_population(scenario, method="simulated", cross_check=False, **asked)[names]
+    if exactly is None:
+        return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
+    known = exactly["minimum_population"].notnull()
+    return exactly.where(known, drawn).assign(calculated=known.astype(float))
+
+
+# ── places, caps and contracts ───────────────────────────────────────────────────────────────────
+
+
+def place_alone(scenario: Scenario, unit: Unit) -> Scenario:
+    """One unit as a scenario of its own: its size and case mix, at the thresholds of the whole."""
+    population = scenario.population.of_unit(unit)
+    simulation = scenario.simulation.model_copy(update={"population_sizes": (unit.members,)})
+    made = scenario.model_copy(
+        update={"population": population, "simulation": simulation, "designs": (), "variants": {}}
+    )
+    made.__dict__.update(threshold_amounts=scenario.threshold_amounts, cuts=scenario.cuts)
+    return made
+
+
+def _places(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    units = scenario.population.units
+    try:
+        like: dict[Any, xr.DataArray] = {}
+        for unit in effort.each(units, "places"):
+            key = (unit.members, scenario.population.shares_of(unit).tobytes())
+            if key not in like:
+                alone = exact(place_alone(scenario, unit), margins=(margin,))
+                like[key] = alone["p_overspend"].isel(population_size=0, margin=0, drop=True)
+        rows = [like[unit.members, scenario.population.shares_of(unit).tobytes()] for unit in units]
+        found = xr.concat(rows, dim="unit").rename("p_overspend").to_dataset()
+    except SimulatorError:  # no exact law
+        summary = summarise(books.by_unit(runs.simulate(scenario)), margins=(margin,), scenario=scenario)
+        names = ["p_overspend", "p_overspend_se", "p_overspend_interval"]
+        found = summary[names].isel(margin=0, drop=True).reset_coords(drop=True)
+    found = found.assign_coords(unit=[unit.name for unit in units])
+    meets = (found["p_overspend"] <= at_most).astype(float)
+    return found.assign(qualifies=meets, members=("unit", [float(unit.members) for unit in units]))
+
+
+def _caps(scenario: Scenario, members: int) -> xr.Dataset:
+    try:
+        price = fair_price(scenario, members)
+    except SimulatorError:  # what is removed has an infinite variance
+        blank = xr.DataArray(np.full(scenario.threshold_labels.size, math.nan), dims="threshold")
+        unknown = xr.Dataset({"price_per_head": blank, "loading": blank})
+        return unknown.assign_coords(threshold=scenario.threshold_labels)
+    return price[["expected_excess_pmpy", "loading"]].rename(expected_excess_pmpy="price_per_head")
+
+
+def _contracts(scenario: Scenario) -> xr.Dataset:
+    """Expected surplus, exact where it can be, and the chance of a loss, both at the largest population."""
+    designs, size = scenario.select_designs(), scenario.population_sizes[-1]
+    last = scenario if scenario.population.units else scenario.with_simulation(population_sizes=(size,))
+    compared = compare(settle(runs.simulate(last), designs)).isel(population_size=-1, drop=True)
+    names = [f"{name}{end}" for name in ("expected_surplus", "p_loss") for end in ("", "_se")]
+    found = compared[names].reset_coords(drop=True)
+    try:
+        settled = exact_settlement(last, designs).isel(population_size=-1, drop=True)
+    except SimulatorError:  # an infinite variance
+        return found
+    surplus, costs = settled["expected_surplus"], abs(settled["expected_cost_borne"]).max()
+    known = surplus.where(~(abs(surplus) <= _ROUNDING * costs), 0.0)
+    known = known.reset_coords(drop=True).reindex_like(found["expected_surplus"])
+    return found.assign(
+        expected_surplus=known.fillna(found["expected_surplus"]),
+        expected_surplus_se=found["expected_surplus_se"].where(known.isnull(), 0.0),
+    )

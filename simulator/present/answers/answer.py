@@ -1,0 +1,217 @@
+"""One question on one page: how large, which places qualify, what caps cost, who carries what, what would break it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import xarray as xr
+
+from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_percent, pence, people, percentage
+from ..figure import chance as drawn_chance
+from ..tables import Cell, Code, Page, Table
+from ..tidy import kept, plain
+from .kind import Kind
+from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
+
+_NUMBERS = (
+    "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
+)  # fmt: skip
+_KEPT = ("title", "currency", "margin", "at_most", "pool_members", "method", "scenario_id", "simulator_version")
+
+
+def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
+    """The whole answer; `source` is the file of the next command."""
+    known, last = answer.attrs, answer.isel(threshold=-1)
+    margin, at_most = percentage(known["margin"]), percentage(known["at_most"])
+    names = rule_names(answer)
+    asked = f"For a chance of at most {at_most} of overspending by more than {margin} of the expected cost"
+    told = "; ".join(_needed(names[at], answer.isel(threshold=at)) for at in ends(len(names)))
+    parts: list[Table | str] = [_how_large(answer)]
+    verdict = [f"{asked}: {told}."]
+    if "qualifies" in answer:
+        verdict.append(qualifying(answer, names))
+        parts.append(places_table(answer))
+    parts.append(_caps(answer))
+    if "p_loss" in answer:
+        parts.append(_contracts(answer))
+    parts.append("\n".join(_breaks(last, names[-1])))
+    following = f"simulator run {source} --margin {margin} --at-most {at_most} --out results/run.nc"
+    parts += ["Next: simulate the years themselves, then write the report for a board:"]
+    parts += [Code(f"{following}\nsimulator report results/run.nc -o results/report.html")]
+    made = Page(str(known.get("title", "")), verdict, parts)
+    drawn = "p_loss" in answer or not bool(answer["calculated"].all())
+    return with_origin(simulated(made) if drawn else made, known)
+
+
+def _central(cell: xr.Dataset) -> xr.Dataset:
+    """The scenario itself, with all of its risk."""
+    return cell.sel(tail="central").isel(risk=-1)
+
+
+def _needed(name: RuleName, cell: xr.Dataset) -> str:
+    cell = _central(cell)
+    number = float(cell["minimum_population"])
+    if math.isinf(number):
+        return f"{name.sentence}, no population that was tried is large enough"
+    smallest = people(cell.attrs["smallest"])
+    return f"{name.sentence}, {f'{smallest} people or fewer' if number == 0 else f'{to_three(number)} people'}"
+
+
+def _size(cell: xr.Dataset) -> Figure:
+    """People, with the interval where they were simulated."""
+    number, exactly = float(cell["minimum_population"]), bool(cell["calculated"])
+    low, high = (float(end) for end in cell["minimum_population_interval"].values)
+    made = to_three(number)
+    if math.isinf(number):
+        return Figure(number, "none is enough", unit="people")
+    if number == 0:
+        return Figure(number, f"{people(cell.attrs['smallest'])} or fewer", unit="people")
+    if exactly:
+        return made
+    beside = f"({to_three(low)} to {'no limit' if math.isinf(high) else to_three(high)})"
+    return Figure(number, made.text, beside, unit="people", interval=(low, high), basis="drawn")
+
+
+def _how_large(answer: xr.Dataset) -> Table:
+    rows: list[list[Cell]] = [
+        [str(tail), str(risk), *(_size(cell) for cell in each(answer.sel(tail=tail, risk=risk), "threshold"))]
+        for tail in answer["tail"].values
+        for risk in answer["risk"].values
+    ]
+    return Table(["tail", "risk", *rules(answer)], rows, "How large: smallest population", labels=2)
+
+
+def qualifying(answer: xr.Dataset, names: list[RuleName]) -> str:
+    """How many places qualify, without a cap and with the lowest."""
+    meets, count = answer["qualifies"].sum("unit").values, answer.sizes["unit"]
+    verbs = ["qualifies" if int(one) == 1 else "qualify" for one in meets]
+    told = [f"{_spelt(int(meets[at]))} of {_spelt(count)} {verbs[at]}" for at in ends(len(names))]
+    said = [f"{names[at].sentence}, {one}" for at, one in zip(ends(len(names)), told, strict=True)]
+    return f"Places: {'; '.join(said)}."
+
+
+def _spelt(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
+
+
+def places_table(answer: xr.Dataset) -> Table:
+    """Each place by name: its people, the chance at each cap, and whether it qualifies at the last one."""
+    rows: list[list[Cell]] = [
+        [
+            str(name),
+            people(float(place["members"])),
+            *(_chance(cell, "p_overspend") for cell in each(place, "threshold")),
+            "yes" if bool(place["qualifies"].isel(threshold=-1)) else "no",
+        ]
+        for name, place in zip(answer["unit"].values, each(answer, "unit"), strict=True)
+    ]
+    margin, labels = percentage(answer.attrs["margin"]), rules(answer)
+    title = f"Places: chance of overspending by more than {margin}, each alone"
+    return Table(["place", "people", *labels, f"qualifies, {labels[-1]}"], rows, title)
+
+
+def _chance(cell: xr.Dataset, name: str) -> Figure:
+    if f"{name}_se" not in cell:
+        return exact_chance(float(cell[name]))
+    value, error = float(cell[name]), float(cell[f"{name}_se"])
+    if f"{name}_interval" in cell:
+        return drawn_chance(value, error, cell[f"{name}_interval"].values)
+    return exact_chance(value) if error == 0 else drawn_chance(value, error, (math.nan, math.nan))
+
+
+def _caps(answer: xr.Dataset) -> Table:
+    rows: list[list[Cell]] = []
+    for label, cell in zip(rules(answer), each(answer, "threshold"), strict=True):
+        price, loading = float(cell["price_per_head"]), float(cell["loading"])
+        bare = label == NO_EXCLUSION or (price == 0 and math.isnan(loading))
+        spread: Cell = "none" if bare else UNKNOWN if math.isnan(loading) else exact_percent(loading, 1)
+        rows.append([label, pence(price, answer.attrs["currency"]), spread, _size(_central(cell))])
+    pool = people(answer.attrs["pool_members"])
+    title = f"Caps: expected cost beyond each per head and year, and what a pool of {pool} people adds for its own luck"
+    head = [rule_head(answer), "price per head", "loading, 1 standard deviation", "smallest population"]
+    return Table(head, rows, title)
+
+
+def _contracts(answer: xr.Dataset) -> Table:
+    currency = answer.attrs["currency"]
+    rows: list[list[Cell]] = []
+    for design in answer["design"].values:
+        for party in answer["party"].values:
+            cell = answer.sel(design=design, party=party)
+            surplus, error = float(cell["expected_surplus"]), float(cell["expected_surplus_se"])
+            if not math.isnan(surplus):
+                said = exact_amount(surplus, currency) if error == 0 else amount(surplus, error, currency)
+                rows.append([str(design), str(party), said, _chance(cell, "p_loss")])
+    title = f"Contracts: what each party may expect in a year, at {people(answer.attrs['pool_members'])} people"
+    return Table(["contract", "party", "expected surplus", "chance of a loss"], rows, title, labels=2)
+
+
+def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
+    """What would break the answer: a shock that no size removes, and a heavier tail."""
+    margin, at_most, told = percentage(last.attrs["margin"]), percentage(last.attrs["at_most"]), []
+    alone = float(_central(last)["systematic_alone"])
+    if last.sizes["risk"] > 1:
+        told.append(
+            f"What would break it: shocks alone overspend by more than {margin} in {exact_chance(alone)} of years, "
+            f"{name.sentence}, whatever the size; above {at_most} no population is large enough."
+        )
+    sizes = last.isel(risk=-1)["minimum_population"]
+    worst = sizes.isel(tail=int(sizes.values.argmax()))
+    if str(worst["tail"].values) != "central":
+        told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
+    return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
+
+
+def _tail_size(number: float) -> str:
+    return "no population that was tried is large enough" if math.isinf(number) else f"{to_three(number)} people"
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def as_json(answer: xr.Dataset) -> dict[str, Any]:
+    """Rows by part: `how_large`, `places`, `caps` and `contracts`."""
+    thresholds = answer["threshold"].values
+    sized = [
+        {"tail": str(tail), "risk": str(risk), "threshold": plain(threshold)}
+        | {name: plain(cell[name].values) for name in ("minimum_population", "systematic_alone")}
+        | {"interval": plain(cell["minimum_population_interval"].values), "exact": bool(cell["calculated"])}
+        for tail in answer["tail"].values
+        for risk in answer["risk"].values
+        for threshold, cell in zip(thresholds, each(answer.sel(tail=tail, risk=risk), "threshold"), strict=True)
+    ]
+    caps = [
+        {"threshold": plain(threshold)}
+        | {name: plain(cell[name].values) for name in ("price_per_head", "loading")}
+        | {"minimum_population": plain(_central(cell)["minimum_population"].values)}
+        for threshold, cell in zip(thresholds, each(answer, "threshold"), strict=True)
+    ]
+    told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
+    if "qualifies" in answer:
+        places = zip(answer["unit"].values, each(answer, "unit"), strict=True)
+        told["places"] = [_place_json(str(name), place) for name, place in places]
+    if "p_loss" in answer:
+        figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
+        told["contracts"] = [
+            {"design": str(d), "party": str(p)}
+            | {name: plain(answer[name].sel(design=d, party=p).values) for name in figures}
+            for d in answer["design"].values
+            for p in answer["party"].values
+        ]
+    return told
+
+
+def _place_json(name: str, place: xr.Dataset) -> dict[str, Any]:
+    """A place at the last threshold, and at each."""
+    figures = [one for one in ("p_overspend", "p_overspend_se") if one in place]
+    by_threshold = [
+        {"threshold": plain(threshold)}
+        | {one: plain(cell[one].values) for one in figures}
+        | {"qualifies": bool(cell["qualifies"])}
+        for threshold, cell in zip(place["threshold"].values, each(place, "threshold"), strict=True)
+    ]
+    return {"place": name, "members": int(place["members"])} | by_threshold[-1] | {"by_threshold": by_threshold}
+
+
+KIND = Kind(page, json=as_json)
