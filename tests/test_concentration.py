@@ -104,7 +104,7 @@ def test_what_is_given_stays_and_units_of_their_own_mix_count():
     [
         ({"target": 0.12}, "population.calibrate.top_share: the costliest 5% of people cannot hold 12% of "
          "cost: with these families and means they hold 18.05% to 98.35%; give a share between these"),
-        ({"calibrate": {"top_share": {"0.05": 0.5, "0.01": 0.2}}}, "population.calibrate.top_share: has 2 targets"),
+        ({"calibrate": {"top_share": {"0.05": 0.5, "0.01": 0.2}}}, "calibrate.top_share: has 2 targets for one figure"),
         ({"calibrate": {"top_share": {}}}, "population.calibrate.top_share: has 0 targets"),
         ({"calibrate": {"top_share": {"0.05": 52.0}}}, "top_share.0.05: 52.0 must be below 1; write 52% as 0.52"),
         ({"calibrate": {"cv": 2.0, "top_share": {"0.05": 0.5}}}, "population.calibrate.cv: is not a key"),

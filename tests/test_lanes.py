@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from conftest import ROOT
@@ -13,8 +14,13 @@ import dev
 FILES = sorted((ROOT / "tests").glob("test_*.py"))
 
 
-def functions(text: str) -> Iterator[tuple[str, set[str]]]:
+@cache
+def functions(text: str) -> list[tuple[str, set[str]]]:
     """Test functions and the marks upon the whole of each; marks of a few of its parameters leave the others."""
+    return list(_functions(text))
+
+
+def _functions(text: str) -> Iterator[tuple[str, set[str]]]:
     tree = ast.parse(text)
     whole_file = [node for node in tree.body if isinstance(node, ast.Assign) and "pytestmark" in _names(node)]
     for node in ast.walk(tree):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import simulator as sim
@@ -175,6 +176,7 @@ Import = tuple[str, str]
 """Two files, the first of which imports the second, from the package's root: ("costs.model", "base")."""
 
 
+@cache
 def imports_of(root: Path, everywhere: bool = True) -> dict[Import, bool]:
     """Every import of one file by another, and whether any of them is more than for types.
 

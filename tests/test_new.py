@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 import simulator as sim
 from simulator.present.cli.main import main
-from simulator.present.cli.new_scenario import TEMPLATES
-from simulator.present.cli.new_sheet import read_sheet
+from simulator.present.cli.new_scenario import TEMPLATES, read_sheet
 from simulator.present.cli.verbs import new
 
 GIVEN = [

@@ -34,6 +34,7 @@ def faults(text: str) -> list[str]:
     found += [f"imports a part: {name}" for name in _imports(text) if name.startswith("simulator.")]
     found += [f"a line of {len(line)} columns" for line in text.splitlines() if len(line) > 120]
     parts = cells(text)
+    found += _faults_of_answer(parts)
     headings = [line for prose, said in parts if prose for line in said.splitlines() if line.startswith("#")]
     titles = [line for line in headings if line.startswith("# ")]
     if len(titles) != 1 or headings[0] != titles[0] or not titles[0].endswith("?"):
@@ -44,6 +45,25 @@ def faults(text: str) -> list[str]:
         found.append("it concludes nothing")
     found += ["a cell too long to be read" for prose, code in parts if not prose and code.count("\n") >= _MOST_LINES]
     return found
+
+
+def _faults_of_answer(parts: list[tuple[bool, str]]) -> list[str]:
+    """Whether it begins with its answer in three sentences, each bold figure of which an assertion holds it to."""
+    answer = re.search(r"\*\*In short\.\*\* (.+?)(\n\n|$)", parts[0][1], flags=re.S)
+    if not answer:
+        return ["it does not begin with its answer"]
+    sentences = len(re.findall(r"\.(?=\s|$)", answer[1]))
+    held = [word for prose, code in parts if not prose for word in _held(code)]
+    loose = [figure for figure in re.findall(r"\*\*(.+?)\*\*", answer[1]) if figure not in held]
+    return [f"its answer has {sentences} sentences"] * (sentences != 3) + [
+        f"nothing holds it to {one}" for one in loose
+    ]
+
+
+def _held(code: str) -> list[str]:
+    """Words with which an assertion compares what was worked out."""
+    asserts = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Assert)]
+    return [str(node.value) for one in asserts for node in ast.walk(one) if isinstance(node, ast.Constant)]
 
 
 def _imports(text: str) -> list[str]:
@@ -87,9 +107,12 @@ def test_the_six_are_there_and_each_draws() -> None:
 
 GOOD = f"""# %% [markdown]
 # # How large?
+#
+# **In short.** It takes **1.5%**. So large. And more.
 
 # %%
 import simulator as sim
+assert told == ["1.5%"]
 sim.plots.tornado(sim.sensitivity(sim.load("a.toml")))
 
 # %% [markdown]
@@ -108,6 +131,10 @@ sim.plots.tornado(sim.sensitivity(sim.load("a.toml")))
         ("import simulator as sim", "from simulator.engine import exact", "imports a part: simulator.engine"),
         ("# # How large?", "# # Size", "its title is no question"),
         ("# # How large?", "# How large?", "its title is no question"),
+        ("**In short.** ", "", "it does not begin with its answer"),
+        ("So large. ", "", "its answer has 2 sentences"),
+        ("**1.5%**", "**1.6%**", "nothing holds it to 1.6%"),
+        ('["1.5%"]', '["1.6%"]', "nothing holds it to 1.5%"),
         (LAST, "## The end", "it does not end with what to conclude"),
         ("# * Nothing more.\n", "", "it concludes nothing"),
         ("# * Nothing more.", "# * Nothing more.\n\n# %%\nsim.load", "it does not end with what to conclude"),

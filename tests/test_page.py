@@ -83,18 +83,6 @@ def test_errors_and_ends_of_intervals_have_columns_of_their_own() -> None:
     assert Table(["a"], [["x"]]).apart().head == ["a"] and Table(["a", "b"], []).apart().head == ["a", "b"]
 
 
-def test_each_figure_is_a_record_with_all_that_it_has() -> None:
-    records = SETTLED.records()
-    assert [(one["party"], one["figure"]) for one in records] == [
-        (party, figure) for party in ("payer", "trust") for figure in ("result", "chance", "expected")
-    ]
-    first, bound, exact = records[:3]
-    assert (first["value"], first["error"], first["unit"], first["basis"]) == (1_234.5, 6.7, "GBP", "drawn")
-    assert math.isnan(first["lower"]) and (bound["lower"], bound["upper"]) == (0.0, 0.0037)
-    assert (exact["value"], exact["error"], exact["basis"]) == (0.2, 0.0, "exact")
-    assert Table(["a"], [["x"]]).records() == []
-
-
 def test_a_mark_and_what_is_beside_a_figure_are_shown_with_it() -> None:
     cell = money(25_000.0, "GBP").marked(" ▪")
     assert Table(["a", "b"], [["x", cell]]).lines()[-1] == "x  £25k ▪" and cell.text == "£25k"

@@ -8,9 +8,9 @@ mean / p, their squared cv is p·(1 + cv²) − 1, and the costliest share q of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 from scipy import optimize
 
-from ..errors import SimulatorError, also, mistake, mistakes_in
+from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import OpenFraction, Positive, Term
 from .families.base import Severity
 from .families.union import FAMILIES
@@ -44,17 +44,11 @@ class Calibration(Term):
     """Share of cost of the costliest share of people: { "0.05" = 0.514 }."""
 
 
-def _one(raw: Any) -> Iterator[PydanticCustomError]:
-    if isinstance(raw, dict) and len(raw) != 1:
-        why = f"has {len(raw)} targets, and determines one figure, the cv of users"
-        yield mistake(why, 'give one, such as { "0.05" = 0.52 }', value=None)
-
-
 class PopulationCalibration(Term):
     """A target that describes everybody in the population, non-users included."""
 
-    top_share: Annotated[TopShare, also(_one)]
-    """Share of all cost of the costliest share of all people: { "0.05" = 0.52 }."""
+    top_share: TopShare
+    """Share of all cost of the costliest share of all people, for one cv of users: { "0.05" = 0.52 }."""
 
 
 class _Request(Calibration):

@@ -34,9 +34,12 @@ def solved(raw: Raw, concentration: Concentration) -> Raw:
     """The mapping of a population with `calibrate`, without it and with the spread of its open severities."""
     given = {key: value for key, value in raw.items() if key != "calibrate"}
     try:
-        ((q, target),) = PopulationCalibration.model_validate(raw["calibrate"]).top_share.items()
+        targets = PopulationCalibration.model_validate(raw["calibrate"]).top_share
     except ValidationError as error:
         raise _told_at(("calibrate",), error) from None
+    if len(targets) != 1:
+        raise _refusal(f"has {len(targets)} targets for one figure, the cv of users", "give one target")
+    ((q, target),) = targets.items()
     if not any(_is_open(segment) for segment in _segments(given)):
         raise _refusal("has nothing to solve for", "leave cv out of severities, such as { family, mean }")
     guess = _spread(given, 2.0, means=False)

@@ -326,14 +326,10 @@ def calibrate_population(population: Mapping[str, Any], *, top_share: Mapping[fl
     ----------
     population : mapping
         As [population] in a scenario file. Severities of a family and the mean of users alone, or spliced with such a
-        body, are solved for; others stay. The mean beside a tail is that of users with the tail.
+        body, are solved for. The mean beside a tail is that of users with the tail.
     top_share : mapping of float to float
-        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}.
-
-    Raises
-    ------
-    SimulatorError
-        Where no severity is open, or the target lies outside the range that these families and means can have.
+        Share of all cost of the costliest share of all people, fractions, one target: {0.05: 0.52}. Outside the range
+        that these families and means can have, it is refused.
 
     Examples
     --------

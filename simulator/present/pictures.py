@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -28,7 +29,7 @@ class Picture:
     files: str
     """From which files it can be made."""
     make: Callable[[PlotRequest], xr.Dataset]
-    needs: tuple[Callable[[PlotRequest], None], ...]
+    needs: tuple[Callable[[PlotRequest], object], ...]
     """What the file must have: each refuses a file without it, at once."""
     takes: tuple[str, ...] = ()
     """Which of members, threshold, margin, at_most and design it heeds."""
@@ -81,30 +82,15 @@ class Picture:
 # ── what a file must have: requirements; each refuses, in one sentence and at once, a file that lacks it ─────
 
 
-def _needs_draws(request: PlotRequest) -> None:
-    """A run's draws."""
-    request.ledger  # noqa: B018 - refuses what is no run
+_needs_draws, _needs_scenario, _needs_designs, _needs_placed = map(
+    attrgetter, ("ledger", "scenario", "designs", "placed")
+)
 
 
 def _needs_statistics(request: PlotRequest) -> None:
     """A run's statistics, drawn or exact."""
     if not request.is_exact:
         _needs_draws(request)
-
-
-def _needs_scenario(request: PlotRequest) -> None:
-    """The scenario."""
-    request.scenario  # noqa: B018 - refuses what has none
-
-
-def _needs_designs(request: PlotRequest) -> None:
-    """Designs, and the one that was asked for."""
-    request.designs  # noqa: B018 - refuses a scenario without
-
-
-def _needs_placed(request: PlotRequest) -> None:
-    """A design with a threshold of its own: the one that was asked for, or any."""
-    request.placed  # noqa: B018 - refuses a scenario without
 
 
 def _needs_sizes(request: PlotRequest) -> None:
@@ -229,8 +215,7 @@ def _funnel(request: PlotRequest) -> xr.Dataset:
         return funnel(whole_frame(request.actuals), request.scenario, threshold=request.threshold)
 
 
-def _summary(request: PlotRequest) -> xr.Dataset:
-    return request.summary
+_summary, _as_it_is = attrgetter("summary"), attrgetter("found")
 
 
 def _payoff(request: PlotRequest) -> xr.Dataset:
@@ -281,16 +266,9 @@ def _stress(request: PlotRequest) -> xr.Dataset:
     return stress(request.scenario, designs=request.placed, members=request.members)
 
 
-def _as_it_is(request: PlotRequest) -> xr.Dataset:
-    return request.found
-
-
-def _members(request: PlotRequest) -> dict[str, object]:
-    return {} if request.members is None else {"members": request.members}
-
-
-def _threshold(request: PlotRequest) -> dict[str, object]:
-    return {} if request.threshold is None else {"threshold": request.threshold}
+def _asked(name: str) -> Callable[[PlotRequest], dict[str, object]]:
+    """An option that is handed on where it was given."""
+    return lambda request: {} if getattr(request, name) is None else {name: getattr(request, name)}
 
 
 def _currency(request: PlotRequest) -> dict[str, object]:
@@ -313,16 +291,16 @@ PICTURES = {
              lambda request: {"at_most": request.at_most}),
         Picture("minimum_population", "size --out", _as_it_is, (_needs_minimum,)),
         Picture("exceedance_curve", _RUN, _exceedance, (_needs_draws,), ("members", "threshold")),
-        Picture("fan_by_size", _RUN, _fan, (_needs_draws, _needs_sizes), ("threshold",), _threshold),
+        Picture("fan_by_size", _RUN, _fan, (_needs_draws, _needs_sizes), ("threshold",), _asked("threshold")),
         Picture("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
              (_needs_practices,), ("threshold", "actuals")),
-        Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _members),
+        Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _asked("members")),
         Picture("payoff_diagram", f"{_SCENARIO}, with designs", _payoff,
              (_needs_scenario, _needs_designs), ("design",)),
         Picture("who_bears", f"{_DESIGNS}; settle --out", _bearers, (_needs_settled,),
-             ("members", "threshold"), _members),
+             ("members", "threshold"), _asked("members")),
         Picture("layer_waterfall", _DESIGNS, _layers, (_needs_draws, _needs_placed), ("members", "design")),
-        Picture("risk_split", _SCENARIO, _split, (_needs_scenario,), ("threshold",), _threshold),
+        Picture("risk_split", _SCENARIO, _split, (_needs_scenario,), ("threshold",), _asked("threshold")),
         Picture("tornado", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (_needs_ranges,),
              ("members", "threshold", "margin")),
         Picture("stress_heat_map", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,

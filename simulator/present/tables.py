@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import zip_longest
-from typing import Any
 
 from .figure import Cell as Cell
 from .figure import Figure
@@ -99,20 +98,6 @@ class Table:
                 cells += [[_end_of(cell, end) for cell in column] for end in (0, 1)]
         return replace(self, head=heads, rows=list(zip(*cells, strict=True)))
 
-    def records(self) -> list[dict[str, Any]]:
-        """One record a figure, for JSON and CSV: the names of its row and column, and all that the figure has."""
-        found = []
-        for row in self.rows:
-            names = {head or "row": shown(cell) for head, cell in zip(self.head, row[: self.labels], strict=False)}
-            for head, cell in zip(self.head[self.labels :], row[self.labels :], strict=True):
-                if isinstance(cell, Figure):
-                    lower, upper = cell.interval
-                    found.append(
-                        names | {"figure": head, "value": cell.value, "error": cell.error, "lower": lower,
-                                 "upper": upper, "unit": cell.unit, "basis": cell.basis}
-                    )  # fmt: skip
-        return found
-
 
 STANDARD_ERROR = "± s.e."
 
@@ -186,7 +171,7 @@ def _lines_html(text: str) -> str:
 
 
 def _side(column: int, labels: int) -> str:
-    return f"text-align:{'left' if column < labels else 'right'}"
+    return f"padding:.25em .75em;text-align:{'left' if column < labels else 'right'}"
 
 
 # ── alignment ────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from typing import Any
 from ..terms import Term
 
 _MOST_SHOWN = 8
-_LEFT = "style='text-align:left'"
+_LEFT = "style='padding:.25em .75em;text-align:left'"
 
 
 def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:

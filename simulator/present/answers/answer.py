@@ -128,8 +128,8 @@ def _caps(answer: xr.Dataset) -> Table:
         spread: Cell = "none" if bare else UNKNOWN if math.isnan(loading) else exact_percent(loading, 1)
         rows.append([label, pence(price, answer.attrs["currency"]), spread, _size(_central(cell))])
     pool = people(answer.attrs["pool_members"])
-    title = f"Caps: expected cost beyond each a head and year, and what a pool of {pool} people adds for its own luck"
-    head = [rule_head(answer), "price a head", "loading, 1 standard deviation", "smallest population"]
+    title = f"Caps: expected cost beyond each per head and year, and what a pool of {pool} people adds for its own luck"
+    head = [rule_head(answer), "price per head", "loading, 1 standard deviation", "smallest population"]
     return Table(head, rows, title)
 
 
@@ -192,9 +192,8 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     ]
     told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
     if "qualifies" in answer:
-        told["places"] = [
-            _place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)
-        ]
+        places = zip(answer["unit"].values, each(answer, "unit"), strict=True)
+        told["places"] = [_place_json(str(name), place) for name, place in places]
     if "p_loss" in answer:
         figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
         told["contracts"] = [

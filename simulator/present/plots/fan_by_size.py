@@ -43,14 +43,8 @@ def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | N
             )
         for place, level in enumerate(levels):
             axes.plot(sizes, value[place], color=SERIES[0], lw=1.8 if level == 0.5 else 0.7, ls="-")
-            axes.vlines(
-                sizes,
-                value[place] - 1.96 * error[place],
-                value[place] + 1.96 * error[place],
-                color=SERIES[2],
-                lw=1.8,
-                clip_on=False,
-            )
+            low, high = value[place] - 1.96 * error[place], value[place] + 1.96 * error[place]
+            axes.vlines(sizes, low, high, color=SERIES[2], lw=1.8, clip_on=False)
             ends.append((float(sizes[-1]), float(value[place, -1]), _said(float(level)), SERIES[0]))
         axes.axhline(0, color="#505A5F", lw=0.8)
         axes.set_xscale("log")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .colours import GREY, INK, SERIES
 from .names import one_threshold
-from .style import cut, finish, house_axes, label_ends, people_axis, percentage
+from .style import cut, finish, house_axes, label_ends, people_axis, percentage, words_at
 from .wanted import made_by
 
 Array = NDArray[np.float64]
@@ -107,10 +107,7 @@ def _places(members: Array) -> Array:
 
 def _names(axes: Axes, places: Array, tops: Array, names: Array) -> None:
     for x, y, name in zip(places, tops, names, strict=True):
-        axes.annotate(
-            str(name).replace(" ", "\n"), xy=(x, y), xytext=(0, 4), textcoords="offset points", fontsize=7.5,
-            color=INK, ha="center", va="bottom",
-        )  # fmt: skip
+        words_at(axes, str(name).replace(" ", "\n"), (x, y), (0, 4), 7.5, color=INK, ha="center", va="bottom")
 
 
 def _note(answer: xr.Dataset, levels: Array, shared: bool) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..figure import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
-from .style import beside_row, cut, finish, house_axes, money_axis, room_for
+from .style import beside_row, cut, finish, house_axes, money_axis, room_for, words_at
 from .wanted import made_by
 
 Array = NDArray[np.float64]
@@ -119,10 +119,8 @@ def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: 
     inside = axes.inset_axes((0.28, 0.0, 0.72, (bottom - top) / (rows[-1] + 1.2)), facecolor="white", zorder=5)
     _bars(inside, amount, starts, kinds, rows)
     inside.set_ylim(bottom, top)
-    inside.annotate(
-        "enlarged", xy=(0, 1), xycoords="axes fraction", xytext=(0, 15), textcoords="offset points", fontsize=7.5,
-        color=GREY, ha="left", annotation_clip=False,
-    )  # fmt: skip
+    how = {"xycoords": "axes fraction", "color": GREY, "ha": "left", "annotation_clip": False}
+    words_at(inside, "enlarged", (0, 1), (0, 15), 7.5, **how)
     inside.set_yticks([])
     inside.margins(x=0.08)
     money_axis(inside.xaxis, currency)

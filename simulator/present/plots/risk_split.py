@@ -46,15 +46,8 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
             axes.bar(x, share, bottom=bottom, width=0.8, color=colour, edgecolor="white", label=_SAID[str(source)])
             for at, part, below in zip(x, share, bottom, strict=True):
                 if part >= 0.045:
-                    axes.text(
-                        at,
-                        below + part / 2,
-                        f"{100 * part:.0f}%",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        color=ink_on(colour),
-                    )
+                    told, ink = f"{100 * part:.0f}%", ink_on(colour)
+                    axes.text(at, below + part / 2, told, ha="center", va="center", fontsize=8, color=ink)
             ends.append((float(x[-1]) + 0.4, float(bottom[-1] + share[-1] / 2), _SAID[str(source)], colour))
             bottom = bottom + share
         for at, sd in zip(x, total, strict=True):

@@ -81,10 +81,7 @@ def _heading(ax: Axes, question: str, about: str, left: float, width: float) -> 
 
 def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, float], size: float, side: str) -> None:
     """Small grey words so many points from a corner of the axes."""
-    ax.annotate(
-        text, xy=corner, xycoords="axes fraction", xytext=offset, textcoords="offset points", fontsize=size,
-        color=GREY, va=side, annotation_clip=False,
-    )  # fmt: skip
+    words_at(ax, text, corner, offset, size, xycoords="axes fraction", color=GREY, va=side, annotation_clip=False)
 
 
 def _wrapped(text: str, width: float, size: float) -> str:
@@ -111,16 +108,8 @@ def label_ends(
     """Write each line's name beside its right end, moved apart where they would overlap."""
     right = max((x for x, *_ in ends), default=0.0)
     names = [
-        ax.annotate(
-            text,
-            xy=(right, y),
-            xytext=(8, 0),
-            textcoords="offset points",
-            color=words(colour),
-            fontsize=9,
-            va="center",
-            fontweight="bold",
-            annotation_clip=False,
+        words_at(
+            ax, text, (right, y), (8, 0), 9, color=words(colour), va="center", fontweight="bold", annotation_clip=False
         )
         for _, y, text, colour in ends
     ]
@@ -174,10 +163,15 @@ def _highest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> fl
 
 def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, size: float = 8.0, **how: Any) -> None:
     """Write a row's figure to the right of the axes, so many points from their edge."""
-    ax.annotate(
-        text, xy=(1, y), xycoords=ax.get_yaxis_transform(), xytext=(offset, 0), textcoords="offset points",
-        fontsize=size, color=words(colour), va="center", annotation_clip=False, **how,
-    )  # fmt: skip
+    how |= {"xycoords": ax.get_yaxis_transform(), "color": words(colour), "va": "center", "annotation_clip": False}
+    words_at(ax, text, (1, y), (offset, 0), size, **how)
+
+
+def words_at(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], size: float, **how: Any
+) -> Annotation:
+    """Words of this size, so many points from a place."""
+    return ax.annotate(text, xy=at, xytext=offset, textcoords="offset points", fontsize=size, **how)
 
 
 def cut(name: str, letters: int = _LONGEST) -> str:

@@ -11,7 +11,7 @@ from ..answers.shared import NO_EXCLUSION
 from ..figure import people, percent
 from .colours import SERIES
 from .names import threshold_names
-from .style import evenly, finish, house_axes, left_out, percent_axis, words
+from .style import evenly, finish, house_axes, left_out, percent_axis, words, words_at
 from .wanted import made_by
 
 DRAWN = tuple(
@@ -58,15 +58,8 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
             axes.barh(y, value, height=0.24, color=colour, label=said)
             axes.hlines(y, value - 1.96 * error, value + 1.96 * error, color="#3D3D3D", lw=1)
             for at, v, e in zip(y, value, error, strict=True):
-                axes.annotate(
-                    f"{percent(float(v), float(e)).brief} {said}",
-                    xy=(v + 1.96 * np.nan_to_num(e), at),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=8,
-                    color=words(colour),
-                )
+                told, end = f"{percent(float(v), float(e)).brief} {said}", (v + 1.96 * np.nan_to_num(e), at)
+                words_at(axes, told, end, (4, 0), 8, va="center", color=words(colour))
         axes.set_yticks(range(len(finite)), [names[k] for k in finite])
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)

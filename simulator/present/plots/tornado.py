@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ..answers.sensitivity import statistic_words
 from ..figure import exact_chance
 from .colours import GREY, SERIES
-from .style import finish, house_axes, percent_axis, percentage, words
+from .style import finish, house_axes, percent_axis, percentage, words, words_at
 from .wanted import made_by
 
 _NOTE = "Green: input at its low end; blue: at its high end, the others as agreed. Every figure is exact."
@@ -43,18 +43,9 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
                 axes.barh(y, value - agreed, left=agreed, height=0.55, color=colour)
             for value, colour in zip(ends[row], (SERIES[1], SERIES[0]), strict=True):
-                right = value >= agreed
-                axes.annotate(
-                    str(exact_chance(value)),
-                    xy=(value, y),
-                    xytext=(4 if right else -4, 0),
-                    textcoords="offset points",
-                    fontsize=8,
-                    ha="left" if right else "right",
-                    va="center",
-                    color=words(colour),
-                    annotation_clip=False,
-                )
+                offset, side = ((4, 0), "left") if value >= agreed else ((-4, 0), "right")
+                how = {"ha": side, "va": "center", "color": words(colour), "annotation_clip": False}
+                words_at(axes, str(exact_chance(value)), (value, y), offset, 8, **how)
         axes.axvline(agreed, color=GREY, lw=1.2, ls="-")
         axes.set_yticks(range(len(names)), [f"{names[row]}\n{_range(ranges.get(names[row], ''))}" for row in order])
         axes.invert_yaxis()

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from ..figure import amount, exact_amount, people
 from .colours import GREY, SERIES
-from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for
+from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for, words_at
 from .wanted import made_by
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
@@ -107,10 +107,8 @@ def _figure(cell: xr.Dataset, name: str) -> _Figure:
 
 def _draw(axes: Axes, y: int, row: _Row, currency: str) -> None:
     if not row.party:
-        axes.annotate(
-            heading(row.design), xy=(0, y), xycoords=axes.get_yaxis_transform(), xytext=(5, 0), va="center",
-            textcoords="offset points", fontweight="bold", fontsize=8.5,
-        )  # fmt: skip
+        how = {"xycoords": axes.get_yaxis_transform(), "va": "center", "fontweight": "bold"}
+        words_at(axes, heading(row.design), (0, y), (5, 0), 8.5, **how)
         return
     axes.plot([row.usual.value, row.worst.value], [y, y], color=SERIES[2], lw=1, ls=":")
     _mark(axes, y, row.usual, SERIES[0], "o", "white")

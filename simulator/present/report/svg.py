@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
+from ..plots.colours import contrast
 from ..plots.fonts import all_letters
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -73,18 +74,8 @@ def _rename(element: ElementTree.Element, name: str) -> None:
 def _legible(fill: re.Match[str]) -> str:
     """A colour of text, darkened until it can be read on white."""
     colour = to_rgb(fill[1])
-    if _contrast(*colour) < _PALE:
+    if contrast(to_hex(colour), "#FFFFFF") < _PALE:
         return fill[0]
-    while _contrast(*colour) < _LEGIBLE:
+    while contrast(to_hex(colour), "#FFFFFF") < _LEGIBLE:
         colour = 0.95 * colour[0], 0.95 * colour[1], 0.95 * colour[2]
     return f"fill: {to_hex(colour)}"
-
-
-def _contrast(red: float, green: float, blue: float) -> float:
-    """Contrast with white, by WCAG 2.1."""
-    return 1.05 / (0.2126 * _light(red) + 0.7152 * _light(green) + 0.0722 * _light(blue) + 0.05)
-
-
-def _light(part: float) -> float:
-    """A part of a colour as light, by WCAG 2.1."""
-    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ....errors import SimulatorError
-from ..new_scenario import KINDS, TEMPLATES, assumed, value_of, written
+from ..new_scenario import KINDS, TEMPLATES, assumed, read_sheet, value_of, write_sheet, written
 from ..option_types import BAND, PLACE, Amount, Shares
 from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs
 
@@ -40,7 +40,6 @@ def new(
         from ....analysis.statistics.describe import describe
         from ....files import write_whole
         from ...answers.description import long_rows, page
-        from ..new_sheet import read_sheet, write_sheet
 
         check_forms(sheet)
         for option, path in (("OUT", out), ("--sheet-template", sheet_template)):
@@ -60,7 +59,7 @@ def new(
         described = describe(scenario)
         write_whole(out, lambda partial: partial.write_text(text, encoding="utf-8"))
         marked = sum("assumed" in line for line in text.splitlines())
-        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator run {out}"
+        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator answer {out}"
         shown = page(described)
         told = type(shown)(shown.title, [said, *shown.verdict], shown.parts)
         emit(Rendered(lambda: told, lambda: {"written": out, **described}, lambda: long_rows(described)))
