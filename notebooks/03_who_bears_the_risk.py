@@ -146,7 +146,7 @@ assert told == ["30%", "£11.2m", "15%", "50%"], told
 #
 # * Under full risk the provider carries all of it. Whittington leaves it three tenths: 40% of the cost does not change
 #   within the year (assumed), and half of the rest is paid back (published: 30% of every change).
-# * The quality contract moves *expected* money to the provider for good quality, and halves the risk besides. So it
+# * The quality contract moves *expected* money to the provider for good quality, and half of the variance is his. So it
 #   nearly always pays, saving or none: a payment says nothing about savings.
 # * The shared savings programme moves little expected money, and puts more of the risk on the commissioner: savings
 #   below the minimum rate earn nothing. A provider who saved nothing is paid in about one year in seven, and one who
