@@ -15,8 +15,8 @@
 #
 # **In short.** In the first year, a baseline that is 3% too low costs the commissioners **2.5%** of their revenue and
 # the acute provider **0.5%**. By the fifth year the acute provider is expected to lose 2% of its revenue if prices
-# rise by **3.3%** more than agreed. For the county's 540,000 people luck is **4.5%** of the variance, so that what
-# hits everybody at once matters most.
+# rise by **3.3%** more than agreed. For the county's 540,000 people luck is **4.5%** of the variance, so that
+# system-wide shocks matter most.
 #
 # East Sussex proposes a contract for accountable care: £1,731 per head, costs above £100,000 per patient excluded,
 # gains and losses shared in bands that widen over five years, and a limit on the total loss. In an average year it

@@ -13,7 +13,7 @@ import xarray as xr
 from conftest import SHOCKS, UNITS, make
 
 import simulator as sim
-from simulator.analysis.answer import answer as whole_answer
+from simulator.analysis.answer import answer as answered
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.viable import viable_terms
@@ -65,8 +65,8 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "minimum_population drawn": lambda: sim.minimum_population(SCENARIO, **over, **cv),
         "minimum_by_target": lambda: sim.minimum_by_target(summary),
         "minimum_on_grid": lambda: minimum_on_grid(sim.exact(SCENARIO), "cv", 0.2),
-        "answer": lambda: whole_answer(SCENARIO, margin=0.1, at_most=0.2),
-        "answer units": lambda: whole_answer(make(population={"units": UNITS}), margin=0.5),
+        "answer": lambda: answered(SCENARIO, margin=0.1, at_most=0.2),
+        "answer units": lambda: answered(make(population={"units": UNITS}), margin=0.5),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),

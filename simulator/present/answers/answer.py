@@ -176,7 +176,10 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     sized = [
         {"tail": str(tail), "risk": str(risk), "threshold": plain(threshold)}
         | {name: plain(cell[name].values) for name in ("minimum_population", "systematic_alone")}
-        | {"interval": plain(cell["minimum_population_interval"].values), "exact": bool(cell["calculated"])}
+        | {
+            "interval": [plain(end) for end in cell["minimum_population_interval"].values],
+            "exact": bool(cell["calculated"]),
+        }
         for tail in answer["tail"].values
         for risk in answer["risk"].values
         for threshold, cell in zip(thresholds, each(answer.sel(tail=tail, risk=risk), "threshold"), strict=True)
@@ -189,8 +192,9 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     ]
     told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
     if "qualifies" in answer:
-        places = zip(answer["unit"].values, each(answer, "unit"), strict=True)
-        told["places"] = [_place_json(str(name), place) for name, place in places]
+        told["places"] = [
+            _place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)
+        ]
     if "p_loss" in answer:
         figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
         told["contracts"] = [

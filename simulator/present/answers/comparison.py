@@ -162,11 +162,8 @@ def _table(settled: Settled, compared: xr.Dataset) -> Table:
             party.name,
             party.expected,
             *([party.money("expected_surplus")] if exact else []),
-            party.money("sd_surplus"),
-            party.money("worst_surplus"),
-            party.share("p_loss"),
-            party.share("p_loss_over"),
-            party.share("risk_share"),
+            *map(party.money, ("sd_surplus", "worst_surplus")),
+            *map(party.share, ("p_loss", "p_loss_over", "risk_share")),
             party.difference,
         ]
         for party in settled.parties

@@ -43,7 +43,7 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     ratio, levels = answer["ratio"].values, answer["level"].values
     own = answer["practice_limit"].transpose("level", "bound", "practice").values
     beyond = (ratio < own[-1, 0]) | (ratio > own[-1, 1])
-    shared, units = "limit" in answer, _word(answer)
+    shared, unit = "limit" in answer, "unit" if _is_simulated(answer) else "practice"
     with house_axes(ax) as axes:
         places = answer["members"].values if shared else _places(answer["members"].values)
         ends = _curves(axes, answer) if shared else _bars(axes, places, own)
@@ -54,7 +54,7 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         sizes = answer["population_size"].values if shared else [places.min() / _ROOM, places.max() * _ROOM]
         people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
         axes.yaxis.set_major_formatter(lambda value, _: percentage(value - 1, signed=True))
-        axes.set_xlabel(f"people of the {units[:-1]}, for one year")
+        axes.set_xlabel(f"people of the {unit}, for one year")
         axes.set_ylabel("cost over the expected, %")
         axes.set_xlim(float(sizes[0]), float(sizes[-1]))
         label_ends(axes, ends)
@@ -73,10 +73,6 @@ def _title(answer: xr.Dataset) -> str:
 
 def _is_simulated(answer: xr.Dataset) -> bool:
     return bool(answer.attrs["practices"] == "simulated")
-
-
-def _word(answer: xr.Dataset) -> str:
-    return "units" if _is_simulated(answer) else "practices"
 
 
 def _curves(axes: Axes, answer: xr.Dataset) -> list[tuple[float, float, str, str]]:

@@ -55,7 +55,8 @@ def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
         percent_axis(axes.xaxis)
-        axes.set_xlabel(textwrap.fill(_said(answer), 72))
+        year = " for one year" if "members" in answer.attrs else ""
+        axes.set_xlabel(textwrap.fill(f"{statistic_words(answer)}{year}", 72))
         note = f"As agreed: {exact_chance(agreed)}. {_NOTE}"
         finish(axes, answer, "Which assumption matters most?", note)
     return axes
@@ -69,8 +70,3 @@ def _range(told: str) -> str:
     except (IndexError, ValueError):
         return told
     return f"{percentage(low, signed=True)} to {percentage(high, signed=True)}"
-
-
-def _said(answer: xr.Dataset) -> str:
-    year = " for one year" if "members" in answer.attrs else ""
-    return f"{statistic_words(answer)}{year}"

@@ -10,7 +10,7 @@ import xarray as xr
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from ...thresholds import is_share
-from ..answers.comparison import Party, Settled, settled_at
+from ..answers.comparison import Settled, settled_at
 from ..answers.shared import NO_EXCLUSION, minimum_population
 from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
@@ -208,12 +208,8 @@ def _by_place(contents: Contents, title: str, cells: list[tuple[xr.Dataset, str]
 
 def party_rows(settled: Settled) -> Rows:
     """A row for each party that takes part: its figures in the order of `PARTY_FIGURES`."""
-    return [[party.name, *_party(party)] for party in settled.parties]
-
-
-def _party(party: Party) -> list[Figure]:
-    money = [party.expected, party.money("sd_surplus"), party.money("worst_surplus")]
-    return [*money, party.share("p_loss"), party.share("risk_share")]
+    money, shares = ("sd_surplus", "worst_surplus"), ("p_loss", "risk_share")
+    return [[one.name, one.expected, *map(one.money, money), *map(one.share, shares)] for one in settled.parties]
 
 
 def design_tables(contents: Contents) -> Iterator[Table]:

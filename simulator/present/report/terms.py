@@ -95,7 +95,7 @@ def _rows(name: str, value: Any, meaning: str, design: Design, currency: str) ->
     """A row for a figure; for a term, a row that names it and one for each of its fields."""
     if isinstance(value, tuple) and value and isinstance(value[0], Term):
         for number, part in enumerate(value, start=1):
-            yield from _rows(f"{_singular(name)} {number}", part, "", design, currency)
+            yield from _rows(f"{name.removesuffix('s')} {number}", part, "", design, currency)
     elif isinstance(value, Term):
         kind = getattr(value, "kind", getattr(value, "name", ""))
         told = " ".join((type(value).__doc__ or "").split("\n")[0].split())
@@ -145,10 +145,6 @@ def _number(value: float, meaning: str, currency: str) -> str:
     if _MONEY.search(meaning):
         return str(full_money(value, currency, 0 if value == round(value) else 2))
     return str(percentage(value)) if _SHARE.search(meaning) else f"{value:,.10g}".replace("-", "−")
-
-
-def _singular(name: str) -> str:
-    return name.removesuffix("s")
 
 
 def _words(name: str) -> str:
