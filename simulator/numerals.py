@@ -33,21 +33,6 @@ class NumeralError(ValueError):
 def number(text: str, *, money: bool = False, fraction: bool = False, endless: bool = False) -> Decimal:
     """One number.
 
-    Parameters
-    ----------
-    text : str
-    money : bool
-        Whether a currency sign may stand before it.
-    fraction : bool
-        Whether it may be a percentage.
-    endless : bool
-        Whether it may be infinite: inf, or none.
-
-    Raises
-    ------
-    NumeralError
-        Where the text is no number, or not one of what is asked for.
-
     Examples
     --------
     >>> number("1,500"), number("£25k", money=True), number("3%", fraction=True)
@@ -105,11 +90,6 @@ def numbers(text: str, *, money: bool = False, fraction: bool = False, endless: 
     """Several numbers, parted by commas or semicolons.
 
     A comma with a space behind it, or a semicolon, parts two numbers, and all other commas are then between thousands.
-
-    Raises
-    ------
-    NumeralError
-        Where a part is no number, or the commas can be read in two ways.
 
     Examples
     --------

@@ -22,17 +22,7 @@ _PEOPLE = 1_000_000  # who share the rounding of the case mix
 def mistakes_of_amounts(
     designs: Sequence[Design], model: CostModel, labels: Array, amounts: Array
 ) -> Iterator[PydanticCustomError]:
-    """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw.
-
-    Parameters
-    ----------
-    designs : sequence of Design
-    model : CostModel
-    labels : ndarray, shape (threshold,)
-        The grid of thresholds.
-    amounts : ndarray, shape (stream, threshold)
-        Money per year at each point of it.
-    """
+    """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw."""
     exact = None
     for design in designs:
         layers = _lowest(design, labels, amounts)

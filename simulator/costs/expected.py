@@ -14,20 +14,7 @@ Array = NDArray[np.float64]
 
 
 def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
-    """Exact means of a ledger's variables under each parameter set.
-
-    Parameters
-    ----------
-    model : CostModel
-    heads : ndarray of int, shape (population or unit, segment)
-    amounts : ndarray, shape (stream, threshold)
-        Money per year at which exclusion starts.
-
-    Returns
-    -------
-    mapping of str to ndarray
-        ``gross_cost`` (set, population), ``excess_cost``, ``above_cost`` and ``n_above`` (set, population, threshold).
-    """
+    """Exact means of a ledger's variables under each parameter set."""
     sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
     return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
 

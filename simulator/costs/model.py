@@ -225,13 +225,7 @@ class CostModel(Term):
         return self.population.shares_of(unit)
 
     def case_mixes(self, heads: NDArray[np.int64]) -> list[tuple[Array, float]]:
-        """Where the case mix is drawn: shares of the segments, and how many people are drawn by them.
-
-        Parameters
-        ----------
-        heads : ndarray of int, shape (segment,)
-            People of a population, of one unit, or of all units together.
-        """
+        """Where the case mix is drawn: shares of the segments, and how many people are drawn by them."""
         units = self.population.units
         if all(unit.shares is None for unit in units):
             return [(self.shares, float(heads.sum()))]
@@ -239,13 +233,7 @@ class CostModel(Term):
         return [(self.unit_shares(unit), float(unit.members)) for unit in alone[:1] or units]
 
     def threshold_amounts(self, thresholds: Thresholds) -> Array:
-        """Money at which exclusion starts.
-
-        Returns
-        -------
-        ndarray, shape (stream, threshold)
-            Money per year, before shocks.
-        """
+        """Money at which exclusion starts; shape (stream, threshold)."""
         levels, percentiles = np.asarray(levels_of(thresholds), float), percentiles_of(thresholds)
         if percentiles is None:
             return np.tile(levels, (len(self.streams), 1))
@@ -371,16 +359,7 @@ def _person_quantile(stream: Stream, levels: Array) -> Array:
 def head_counts(n: int, shares: Array) -> NDArray[np.int64]:
     """People of each segment among n, by the divisor method of Sainte-Laguë: no segment shrinks as n grows.
 
-    Parameters
-    ----------
-    n : int
-    shares : ndarray, shape (segment,)
-        Adding up to 1.
-
-    Returns
-    -------
-    ndarray of int64, shape (segment,)
-        Adding up to n. Ties go to the segment that stands first.
+    Of shape (segment,).
     """
     # whoever is due at a divisor that surely seats fewer than n is seated at once, the rest one by one
     counts = np.floor(shares * max(n - shares.size, 0) + 0.5).astype(np.int64)

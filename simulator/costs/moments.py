@@ -55,17 +55,7 @@ class Exact:
         self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
-        """Moments of the cost that a rule keeps.
-
-        Parameters
-        ----------
-        heads : ndarray of int, shape (population, segment)
-            People by segment; where the case mix is drawn, only their sum counts.
-        layers : sequence of Layer
-            The rule; empty for gross cost.
-        in_scope : bool
-            Whether to total what the budget pays for, or the rare services that are out of scope.
-        """
+        """Moments of the cost that a rule keeps."""
         if self._truths:
             return mixture([truth.total(heads, layers, in_scope) for truth in self._truths])
         return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)

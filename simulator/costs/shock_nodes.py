@@ -49,16 +49,7 @@ class ShockNodes(NamedTuple):
 
 
 def joint_nodes(joint: JointShocks, steps: bool = False, pull: Array | None = None) -> ShockNodes:
-    """Nodes for the factors of all streams.
-
-    Parameters
-    ----------
-    joint : JointShocks
-    steps : bool
-        Whether the function may have steps, as where an observed cost passes a threshold; it then takes many nodes.
-    pull : ndarray, shape (stream,), optional
-        How far the function turns, in radians, for each unit of a stream's log factor; each turn takes its nodes.
-    """
+    """Nodes for the factors of all streams."""
     normal = _normal_part(joint, pull)
     rare = _rare_nodes(joint, normal)
     counts = _counts(normal, rare.weights.size, steps)

@@ -49,15 +49,7 @@ def _say_once(sentence: str) -> None:
 
 
 def drop_damaged_cache(function: Any, name: str) -> None:
-    """Remove files of a module's cache that are cut short, before numba trips over them.
-
-    Parameters
-    ----------
-    function : compiled function
-        Any of the module's; plain Python has no cache.
-    name : str
-        The module's last name, with which its files begin.
-    """
+    """Remove files of a module's cache that are cut short, before numba trips over them."""
     folder = getattr(getattr(function, "stats", None), "cache_path", None)
     if folder is None:
         return

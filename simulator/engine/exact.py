@@ -43,18 +43,7 @@ _BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a 
 
 
 def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float, sd: float) -> Law:
-    """The distribution of the total that a rule keeps of what is in scope.
-
-    Parameters
-    ----------
-    transforms : Transforms
-        Of the model, with all thresholds of the rule.
-    heads : ndarray of int, shape (segment,)
-        People; where the case mix is drawn, only their sum counts.
-    rule : Rule
-    mean, sd : float
-        Exact moments of the total, money.
-    """
+    """The distribution of the total that a rule keeps of what is in scope."""
     total = _Total(transforms, heads, rule, mean)
     low, high, beyond = total.range(mean, sd)
     sure, longest = 0.0, _MOST_TERMS * np.pi / (high - low)

@@ -32,17 +32,7 @@ NO_LATTICE = Lattice(np.empty(0), np.empty(0))
 
 
 def unit_of(amounts: Array, expected: Array, span: float) -> tuple[float, Array]:
-    """A unit of which amounts are multiples, and which of them are: the most usual ones first.
-
-    Parameters
-    ----------
-    amounts : ndarray, shape (amount,)
-        Money, above 0.
-    expected : ndarray, shape (amount,)
-        How many people are expected at each.
-    span : float
-        Of the total, money: so wide a lattice is laid.
-    """
+    """A unit of which amounts are multiples, and which of them are: the most usual ones first."""
     unit, chosen = 0.0, np.zeros(amounts.size, bool)
     for place in np.argsort(-expected, kind="stable"):
         with_it = _common(unit, float(amounts[place]))
@@ -64,15 +54,7 @@ def _common(one: float, other: float) -> float:
 
 
 def lattice_of(transform: Callable[[Array], Complex], unit: float, low: float, high: float) -> Lattice:
-    """The chances of the multiples of a unit between two totals.
-
-    Parameters
-    ----------
-    transform : callable (frequency, shape (f,)) -> complex ndarray, shape (f,)
-        E[exp(i·t·total); on the lattice].
-    unit, low, high : float
-        Money.
-    """
+    """The chances of the multiples of a unit between two totals."""
     first = int(np.floor(low / unit))
     steps = int(2 ** np.ceil(np.log2((high - low) / unit + 4)))
     half = transform(np.asarray(2 * np.pi / (steps * unit) * np.arange(steps // 2 + 1), float))

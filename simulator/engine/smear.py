@@ -51,15 +51,7 @@ NO_SMEAR = Smear(np.full(1, np.inf), np.full(1, np.inf))
 
 
 def smears(model: CostModel, rule: Rule, expected: Array) -> list[Smear]:
-    """The bound by each yearly shock; of one that is correlated, by what the others' scores leave open.
-
-    Parameters
-    ----------
-    model : CostModel
-    rule : Rule
-    expected : ndarray, shape (stream,)
-        Users, or events, of what is in scope.
-    """
+    """The bound by each yearly shock; of one that is correlated, by what the others' scores leave open."""
     joint = model.joint_shocks
     return [
         _smear(model, rule, expected, k)

@@ -39,19 +39,7 @@ class Spread(NamedTuple):
 def spread_of(
     severity: Severity, edges: Array, slopes: Array, intercepts: Array, factor: float, frequencies: Array
 ) -> Spread:
-    """The spread of kept(factor·X).
-
-    Parameters
-    ----------
-    severity : Severity
-        Of X.
-    edges : ndarray, shape (piece + 1,)
-        Costs between which a rule keeps slope·x + intercept of x, before the factor.
-    slopes, intercepts : ndarray, shape (piece,)
-    factor : float
-    frequencies : ndarray
-        Ascending, radians for a unit of money.
-    """
+    """The spread of kept(factor·X)."""
     single: list[tuple[Array, Array]] = []
     unsmoothed = np.zeros(frequencies.size)
     for part in severity.parts:

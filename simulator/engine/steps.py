@@ -73,15 +73,7 @@ class Steps:
         return found
 
     def may_return(self, amplitude: Callable[[Array], Array], faded: float) -> bool:
-        """Whether a transform that has faded at one frequency may come back beyond it, as that of a lattice does.
-
-        Parameters
-        ----------
-        amplitude : callable (frequency, shape (f,)) -> ndarray, shape (f,)
-            Logarithm of the transform's size, given usual shocks.
-        faded : float
-            Frequency.
-        """
+        """Whether a transform that has faded at one frequency may come back beyond it, as that of a lattice does."""
         until = self.fades_from
         if until <= faded:
             return False
@@ -142,13 +134,7 @@ class Steps:
         return most
 
     def lattice(self, span: float) -> tuple[Callable[[Array], Complex], float]:
-        """E[exp(i·t·total); on a lattice] as a function of frequency, and the lattice's unit.
-
-        Parameters
-        ----------
-        span : float
-            Of the total, money.
-        """
+        """E[exp(i·t·total); on a lattice] as a function of frequency, and the lattice's unit."""
         amounts, expected = self._amounts()
         unit, chosen = unit_of(amounts, expected, span) if amounts.size else (0.0, np.empty(0, bool))
         held = np.append(0.0, amounts[chosen])
@@ -169,15 +155,7 @@ class Steps:
         return transform, unit or span
 
     def needed(self, bearable: float, most: float) -> tuple[float, float]:
-        """The frequency up to which a series must reach for an error of probabilities, and what it then leaves out.
-
-        Parameters
-        ----------
-        bearable : float
-            Error that is aimed at.
-        most : float
-            The highest frequency that can be reached.
-        """
+        """The frequency up to which a series must reach for an error of probabilities, and what it then leaves out."""
         assert self._left is not None
         grid = self._transforms.grid
         smeared = self.smeared_from(most)

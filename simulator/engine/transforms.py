@@ -162,21 +162,7 @@ class Transforms:
         self._spreads: dict[tuple[int, tuple[Step, ...], float], Spread] = {}
 
     def change(self, stream: int, steps: tuple[Step, ...], factors: Array, frequency: Array) -> Complex:
-        """E[exp(i·t·kept(λX))] − 1 of one user.
-
-        Parameters
-        ----------
-        stream : int
-        steps : tuple of Step
-            The rule, ascending.
-        factors : ndarray, shape (factor,)
-        frequency : ndarray, shape (f,)
-            Above 0.
-
-        Returns
-        -------
-        ndarray of complex, shape (f, factor)
-        """
+        """E[exp(i·t·kept(λX))] − 1 of one user; shape (f, factor)."""
         key = stream, factors.tobytes(), steps
         if key not in self._changes:
             partial = self._partial_of(stream, factors)

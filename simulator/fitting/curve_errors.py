@@ -61,18 +61,7 @@ def _top(sample: Sample, q: float) -> tuple[Array, float]:
 
 
 def _error(sample: Sample, users: Array, others: float, scale: float = 1.0) -> float:
-    """The root of the mean square of what each row does to a figure, over their number; nan for none.
-
-    Parameters
-    ----------
-    sample : Sample
-    users : ndarray, shape (cost,)
-        Influence of a user with this cost.
-    others : float
-        Influence of a person without cost.
-    scale : float
-        Of the figure; an error beyond its digits is that of the arithmetic.
-    """
+    """The root of the mean square of what each row does to a figure, over their number; nan for none."""
     squares = np.append(sample.w2 * users**2, sample.zero_w2 * others**2)
     error = math.sqrt(float(squares.sum())) / sample.weight
     return figures(error, FIGURES) if error > _NO_SPREAD * scale else math.nan

@@ -55,11 +55,6 @@ def layout(
 ) -> Layout:
     """A `Layout` from what a person writes.
 
-    Raises
-    ------
-    SimulatorError
-        Where a value cannot be.
-
     Examples
     --------
     >>> dict(layout(columns="benchmark=ABtotBnchmk, cost = ABtotExp").columns)

@@ -94,19 +94,7 @@ def figures_of(meaning: str, column: pd.Series) -> Array:
 
 
 def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
-    """What the terms of a design may look at in some rows.
-
-    Parameters
-    ----------
-    design : Design
-    figures : mapping of str to array
-        Values by meaning, the keys of `COLUMNS`; NaN where a row is silent.
-
-    Raises
-    ------
-    SimulatorError
-        Where a figure is out of its range, or budget or cost is missing.
-    """
+    """What the terms of a design may look at in some rows."""
     for needed in ("budget", "cost"):
         if not np.isfinite(figures[needed]).all():
             raise SimulatorError(needed, None, "is missing in a row", "give it in every row")

@@ -31,21 +31,7 @@ def turns_of(points: Array, values: Array) -> Array:
 def follow(
     curves: Curves, points: Array, is_turn: Callable[[Array, Array], npt.NDArray[np.bool_]]
 ) -> tuple[Array, Array]:
-    """Points to which others are added until every turn is closely surrounded, and the values there.
-
-    Parameters
-    ----------
-    curves : callable
-    points : array, shape (point,)
-        Ascending.
-    is_turn : callable
-        From points and values: at which inner points a curve has a kink or a jump at or beside it; (point − 2,).
-
-    Returns
-    -------
-    points : array, shape (point,)
-    values : array, shape (point, curve)
-    """
+    """Points to which others are added until every turn is closely surrounded, and the values there."""
     values, close = np.asarray(curves(points)), _CLOSE * (points[-1] - points[0])
     while True:
         within = _intervals(is_turn(points, values)) & (np.diff(points) > close)

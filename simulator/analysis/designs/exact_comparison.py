@@ -23,21 +23,7 @@ _NOTHING = 1e-9
 
 
 def with_exact(compared: xr.Dataset) -> xr.Dataset:
-    """Add what each party may expect exactly.
-
-    Parameters
-    ----------
-    compared : xarray.Dataset
-        From `compare`, by population size.
-
-    Returns
-    -------
-    xarray.Dataset
-        With ``exact_surplus``, and ``exact_difference`` to the first design, of the dims of ``expected_surplus``; NaN
-        where only draws can tell: see `exact_settlement`. The attribute ``exact_check`` is the largest distance of a
-        simulated figure from its exact one, in standard errors; NaN where there is none. Unchanged where nothing is
-        known exactly, as of units, or of a ledger without its scenario.
-    """
+    """Add what each party may expect exactly."""
     if "exact_surplus" in compared or "population_size" not in compared["expected_surplus"].dims:
         return compared
     scenario = scenario_of(compared) if "scenario" in compared.attrs else None

@@ -26,21 +26,7 @@ _CLOSE = 1e-6  # of the curve, where it is looked at between its nodes
 
 
 def exact_exceedance(scenario: Scenario, rule: ExclusionRule, overspends: Sequence[float]) -> Array:
-    """P(retained > (1 + overspend) × budget), with the exact mean as the budget.
-
-    Parameters
-    ----------
-    scenario : Scenario
-    rule : exclusion rule
-        With a threshold of its own.
-    overspends : sequence of float
-        Ascending.
-
-    Returns
-    -------
-    ndarray, shape (population, overspend)
-        NaN where the total moves in steps too narrow for the exact engine.
-    """
+    """P(retained > (1 + overspend) × budget), with the exact mean as the budget; shape (population, overspend)."""
     (point,), asked = points_of(scenario, rule), np.asarray(overspends, float)
     cells = cells_of(scenario, rule, [point], runs.heads(scenario))
     budget, transforms = budget_of(cells, PerHead()), transforms_of(scenario)

@@ -38,22 +38,7 @@ _NODES = 17  # of the polynomial in the shock's logarithm that carries the exact
 
 
 def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[Array, Array]:
-    """Factors of streams and of shocks in equally likely years; those of streams have mean 1.
-
-    Parameters
-    ----------
-    joint : JointShocks
-    part, parts : int
-        The years of one parameter set of several; those of each are spread over all shocks evenly.
-
-    Returns
-    -------
-    by_stream : ndarray, shape (year, stream)
-        Ascending quantiles where the shocks are all yearly and hit the same streams; else at quasi-random points, which
-        tell a probability to some 1e-4.
-    by_shock : ndarray, shape (year, shock)
-        Of which they are made up; in the first case the first shock stands for all.
-    """
+    """Factors of streams and of shocks in equally likely years; those of streams have mean 1."""
     if not joint.shocks:
         return np.ones((1, joint.hits.shape[1])), np.empty((1, 0))
     yearly = [shock for shock in joint.shocks if isinstance(shock, Shock)]

@@ -35,22 +35,7 @@ _STEPS_SEEN = 1e-9
 
 
 def limits_of_units(scenario: Scenario, point: float, levels: Sequence[float]) -> Array:
-    """Limits of each unit, with its own case mix and beside the others with theirs.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        With units; without shocks, which are no luck of a unit's own.
-    point : float
-        Above which a patient's cost is left out.
-    levels : sequence of float
-        Chance that luck leaves a unit inside.
-
-    Returns
-    -------
-    ndarray, shape (level, bound, unit)
-        (cost / expected) / (cost / expected of all together); 1 for a unit that stands alone.
-    """
+    """Limits of each unit, with its own case mix and beside the others with theirs; shape (level, bound, unit)."""
     units = scenario.population.units
     alike = None if scenario.cost_model.sampled else transforms_of(scenario)
     known: dict[tuple[object, ...], Array] = {}
@@ -68,10 +53,7 @@ def limits_by_size(
 ) -> Array:
     """Limits of a unit of each size beside others with the same case mix, of `people` in all.
 
-    Returns
-    -------
-    ndarray, shape (level, bound, size)
-        As `limits_of_units`; 1 where nobody else is left.
+    Of shape (level, bound, size).
     """
     alike = transforms_of(scenario.resized((1,)))
     found = []

@@ -76,20 +76,6 @@ def _doubt(model: CostModel) -> dict[str, Any]:
 def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> dict[str, Any]:
     """What a cost model implies about one person's annual cost, before shocks.
 
-    Parameters
-    ----------
-    model : CostModel
-    thresholds : tuple of float, or Percentiles
-        One patient's annual cost at which exclusion starts.
-
-    Returns
-    -------
-    dict
-        Money is a person's and a year's, shares are fractions, variances are money squared. `mean`, `sd`, `cv`,
-        `top_share` and the like describe people of the segments; rare services are listed apart. `r_squared` is the
-        variance between segments over the variance between people; a budget adjusted for case mix takes the variance
-        between segments, `variance_between_segments`, times the number of people, out of the total of a random mix.
-
     Notes
     -----
     A mean or variance that does not exist is told as "inf".

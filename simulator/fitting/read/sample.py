@@ -233,20 +233,7 @@ def sample_of(
     person: NDArray[np.int64] | None = None,
     cuts: tuple[float, ...] = (),
 ) -> Sample:
-    """A sample from rows.
-
-    Parameters
-    ----------
-    cost, weight : ndarray, shape (row,)
-        Money per year, 0 or more; member-years.
-    most_rows : int
-        Above this many users, costs are put into bins of equal ratio and stand for the mean of their bin, which keeps
-        the total; a bin is narrower than 0.3% of its cost where costs span less than thirteen decades.
-    person : ndarray, shape (row,), optional
-        Whose row it is.
-    cuts : tuple of float
-        Amounts at which the rows may be told.
-    """
+    """A sample from rows."""
     user = cost > 0
     x, w = cost[user], weight[user]
     zero = weight[~user]
