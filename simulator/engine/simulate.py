@@ -57,7 +57,20 @@ class Plan:
 
 
 def make_plans(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int) -> tuple[Plan, ...]:
-    """Tables and counts for the kernel, one plan for each parameter set."""
+    """Tables and counts for the kernel, one plan for each parameter set.
+
+    Parameters
+    ----------
+    model : CostModel
+        Its parameter sets differ in what people cost; thresholds, cuts and the case mix are the same for all.
+    increments : ndarray of int, shape (increment, segment)
+        People added from one population size to the next, or people of each unit.
+    thresholds : ndarray, shape (stream, threshold)
+        Money per year.
+    cuts : ndarray, shape (stream,)
+        Money per year before shocks; no body claim exceeds it.
+    seed : int
+    """
     at = tuple(cuts.tolist())
     built = _tables_of_sets(model, at) if len(model.truths) > 1 else (_tables(model, at),)
     return tuple(
@@ -176,7 +189,24 @@ class Interrupted(KeyboardInterrupt):
 def draw_all(
     plans: Sequence[Plan], first: int, count: int, executor: Executor | None = None, progress: Progress | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Draw replicates in chunks; no number depends on the chunks, on their order or on the executor."""
+    """Draw replicates in chunks; no number depends on the chunks, on their order or on the executor.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        Replicate r is drawn by plan r mod their number.
+    first, count : int
+        Replicates first … first + count − 1.
+    executor : concurrent.futures.Executor, optional
+        A thread pool over all cores by default.
+    progress : callable (done, count), optional
+        Called after every chunk.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, with what was finished.
+    """
     draw(plans[0], np.arange(0))  # compile, or load what was compiled, before many workers need it
     if executor is None:
         with ThreadPoolExecutor(cores()) as threads:
