@@ -19,6 +19,8 @@ _NUMBERS = (
 )  # fmt: skip
 _KEPT = ("title", "currency", "margin", "at_most", "pool_members", "method", "scenario_id", "simulator_version")
 
+_LONG_PATH = 30
+
 
 def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
     """The whole answer; `source` is the file of the next command."""
@@ -36,7 +38,9 @@ def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
     if "p_loss" in answer:
         parts.append(_contracts(answer))
     parts.append("\n".join(_breaks(last, names[-1])))
-    following = f"simulator run {source} --margin {margin} --at-most {at_most} --out results/run.nc"
+    # a long path would be wider than a narrow terminal
+    file = source if len(source) <= _LONG_PATH else "SCENARIO"
+    following = f"simulator run {file} --margin {margin} \\\n    --at-most {at_most} --out results/run.nc"
     parts += ["Next: simulate the years themselves, then write the report for a board:"]
     parts += [Code(f"{following}\nsimulator report results/run.nc -o results/report.html")]
     made = Page(str(known.get("title", "")), verdict, parts)
