@@ -32,7 +32,7 @@ def test_the_table_has_a_verdict_errors_and_the_imbalance() -> None:
     code, text = call(WHITTINGTON, "--replicates", 60)
     assert code == 0
     told = " ".join(text.split())
-    assert "of the risk (average result " in told and "Largest imbalance" in told and " ± " not in told
+    assert "of the risk lies with " in told and "Largest imbalance" in told and " ± " not in told
     assert " ± " in call(WHITTINGTON, "--replicates", 60, "--errors")[1]
 
 

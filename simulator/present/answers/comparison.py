@@ -249,16 +249,13 @@ def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
         return f"{settled.label}: {f'who carries the risk is {UNKNOWN}' if unknown else 'nobody carries any risk'}."
     told = [_carries(party) for party in carrying[:most]]
     if len(carrying) > most:
-        others = carrying[most:]
-        told.append(
-            f"{', '.join(party.name for party in others)} {'carries' if len(others) == 1 else 'carry'} the rest"
-        )
+        told.append(f"the rest lies with {', '.join(party.name for party in carrying[most:])}")
     return f"{settled.label}: {'; '.join(told)}."
 
 
 def _carries(party: Party) -> str:
     return (
-        f"{party.name} carries {party.share('risk_share').brief} of the risk (average result {party.expected.brief}; "
+        f"{party.share('risk_share').brief} of the risk lies with {party.name} (average result {party.expected.brief}; "
         f"{_losing(party)}; 1 year in 20 is below {party.money('worst_surplus').brief})"
     )
 
