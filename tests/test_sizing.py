@@ -15,7 +15,7 @@ from scipy import stats
 import simulator as sim
 from simulator.analysis.designs.losses import loss_of, overspend_by_design
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of
-from simulator.analysis.size.exact_minimum import exact_minimum
+from simulator.analysis.size.exact_minimum import Asked, exact_minimum
 from simulator.analysis.size.grid import crossing, minimum_on_grid
 from simulator.analysis.size.minimum import minimum_population
 from simulator.analysis.size.targets import measure, target_of
@@ -303,9 +303,8 @@ def test_inverse_questions_refuse_what_they_cannot_answer():
 def test_the_exact_engine_says_nan_where_it_has_no_answer():
     moving = sim.CarveOut()
     target = target_of("expected_overspend", 0.01)
-    found = exact_minimum(
-        BOOK, target, moving, 20_000.0, np.array([200, 20_000]), 3_000.0, 0.0, sim.PerHead(basis="gross")
-    )
+    asked = Asked(BOOK, target, moving, sim.PerHead(basis="gross"))
+    found = exact_minimum(asked, 20_000.0, np.array([200, 20_000]), 3_000.0, 0.0)
     assert math.isnan(found)
 
 

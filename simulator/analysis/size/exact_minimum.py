@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,10 @@ from scipy import special
 
 from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
+from ...engine.transforms import Transforms
 from ...scenario import Scenario
 from ..luck.infinite_population import ENDLESS
-from ..statistics.exact import doubt_of, exact, exact_value
+from ..statistics.exact import doubt_of, exact, exact_value, transforms_of
 from ..statistics.statistic import STATISTICS
 from .grid import crossing
 from .targets import Target
@@ -25,44 +28,54 @@ _CLOSENESS = 1e-3  # relative, of the size that is found
 _STEPS = 12
 
 
-def exact_statistic(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, sizes: Array, budget: PerHead
-) -> Array:
-    """The target's statistic at each size, exactly, with the rule at one point of the grid."""
-    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = scenario.resized(tuple(int(n) for n in sizes))
-    return exact_value(asked, fixed, target.of, target.level, budget)
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a population of any size, and what all sizes and thresholds share."""
+
+    scenario: Scenario
+    target: Target
+    rule: ExclusionRule
+    budget: PerHead
+
+    @cached_property
+    def _as_one(self) -> Scenario:
+        """The scenario without units, which one number of people keeps: all that they have."""
+        return self.scenario.resized((max(self.scenario.population_sizes[-1] - 1, 1),))
+
+    @cached_property
+    def _transforms(self) -> tuple[Transforms, ...]:
+        return transforms_of(self._as_one)
+
+    def resized(self, sizes: Array) -> Scenario:
+        """The scenario with so many people."""
+        return self._as_one.resized(tuple(int(n) for n in sizes))
+
+    def rule_at(self, point: float) -> ExclusionRule:
+        """The rule at one point of the grid."""
+        return self.rule if self.rule.fixed_thresholds() else self.rule.model_copy(update={"at": point})
+
+    def statistic(self, point: float, sizes: Array) -> Array:
+        """The target's statistic at each size, exactly, with the rule at one point of the grid."""
+        asked, of = self.resized(sizes), self.target.of
+        return exact_value(asked, self.rule_at(point), of, self.target.level, self.budget, lambda: self._transforms)
+
+    def doubt(self, point: float, size: float) -> str:
+        """What is to be said of a smallest population that is not exact; empty where it is."""
+        if self.target.of.by_moments or not 0 < size < math.inf:
+            return ""
+        margins, levels = self.target.of.levels(self.target.level).values()
+        answer = exact(self.resized(np.array([round(size)])), self.rule_at(point), margins, levels, budget=self.budget)
+        return doubt_of(answer).get("doubt", "")
 
 
-def doubt_at(
-    scenario: Scenario, target: Target, rule: ExclusionRule, point: float, size: float, budget: PerHead
-) -> str:
-    """What is to be said of a smallest population that is not exact; empty where it is."""
-    if target.of.by_moments or not 0 < size < math.inf:
-        return ""
-    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    asked = scenario.resized((round(size),))
-    margins, levels = target.of.levels(target.level).values()
-    answer = exact(asked, fixed, margins, levels, budget=budget)
-    return doubt_of(answer).get("doubt", "")
-
-
-def exact_minimum(
-    scenario: Scenario,
-    target: Target,
-    rule: ExclusionRule,
-    point: float,
-    sizes: Array,
-    near: float,
-    limit: float,
-    budget: PerHead,
-) -> float:
+def exact_minimum(asked: Asked, point: float, sizes: Array, near: float, limit: float) -> float:
     """Smallest population from which on the target holds, exactly.
 
     Parameters
     ----------
-    scenario, target, rule, point, budget
-        What is asked, at one point of the threshold grid.
+    asked : Asked
+    point : float
+        Of the threshold grid.
     sizes : ndarray
         The grid, ascending: its smallest size answers 0 where it meets the target and nothing larger misses it.
     near : float
@@ -76,16 +89,17 @@ def exact_minimum(
     float
         People; infinity where no population is large enough; NaN where the exact engine has no answer.
     """
+    target = asked.target
     if limit > target.at_most:
         return math.inf
     low, high = float(sizes[0]), float(sizes[-1])
 
     def value(n: float) -> float:
-        return float(exact_statistic(scenario, target, rule, point, np.array([round(n)]), budget)[0])
+        return float(asked.statistic(point, np.array([round(n)]))[0])
 
-    guess = _by_moments(scenario, target, rule, point, low)
+    guess = _by_moments(asked, point, low)
     if math.isnan(guess) and math.isnan(near):
-        return _on_grid(scenario, target, rule, point, np.geomspace(low, high, _GRID), budget, value)
+        return _on_grid(asked, point, np.geomspace(low, high, _GRID), value)
     start = max(near if math.isnan(guess) else guess, low)
     first = value(start)
     if math.isnan(first):
@@ -95,29 +109,21 @@ def exact_minimum(
     return _search(value, target, start, first, low)
 
 
-def _by_moments(scenario: Scenario, target: Target, rule: ExclusionRule, point: float, low: float) -> float:
+def _by_moments(asked: Asked, point: float, low: float) -> float:
     """About how many people hold an overspend to its chance, if the year were normal; NaN where that is no guess."""
+    target = asked.target
     if target.statistic != "p_overspend" or (target.level or 0.0) <= 0 or target.at_most >= 0.5:
         return math.nan
-    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    sizes = (round(low) + 1_000, 1_000 * (round(low) + 1_000))
-    few, many = exact_value(scenario.resized(sizes), fixed, STATISTICS["cv"], None, PerHead()) ** 2
+    sizes = np.array([1, 1_000]) * (round(low) + 1_000)
+    few, many = exact_value(asked.resized(sizes), asked.rule_at(point), STATISTICS["cv"], None, PerHead()) ** 2
     common = max((many - few / 1_000) / (1 - 1 / 1_000), 0.0)
     left = ((target.level or 0.0) / special.ndtri(1 - target.at_most)) ** 2 - common
     guess = float(sizes[0] * (few - common) / left) if left > 0 else math.nan
     return guess if low < guess < ENDLESS else math.nan
 
 
-def _on_grid(
-    scenario: Scenario,
-    target: Target,
-    rule: ExclusionRule,
-    point: float,
-    grid: Array,
-    budget: PerHead,
-    value: Callable[[float], float],
-) -> float:
-    values = exact_statistic(scenario, target, rule, point, grid, budget)
+def _on_grid(asked: Asked, point: float, grid: Array, value: Callable[[float], float]) -> float:
+    target, values = asked.target, asked.statistic(point, grid)
     if np.isnan(values).any():
         return math.nan
     guess = crossing(np.round(grid), values, target.at_most, target.of.scale, 1e-12)

@@ -29,7 +29,7 @@ from ...terms import MOST_PEOPLE
 from ..designs.losses import left_out
 from ..statistics.exact import laws_work, points_of
 from ..statistics.questions import Question, is_exact, question_of
-from .exact_minimum import doubt_at, exact_minimum
+from .exact_minimum import Asked, exact_minimum
 from .grid import crossing
 from .targets import Measured, Target, measure, target_of
 
@@ -140,12 +140,12 @@ def minimum_population(
             coarse, found = _simulated(scenario, question, target, sizes, drawn, executor, advance)
             origin = runs.origin(scenario) | {"replicates": drawn}
         advance(_STEPS - advance.done)
-        exact = np.full(limit.size, np.nan)
+        exact, exactly_asked = np.full(limit.size, np.nan), Asked(scenario, target, rule, budget)
         near = np.full(limit.size, np.nan) if found is None else found[0]
         for column, point in enumerate(asked):
             ends = (float(near[column]), float(limit[column]))
-            exact[column] = exact_minimum(scenario, target, rule, point, sizes.astype(float), *ends, budget)
-            if said := doubt_at(scenario, target, rule, point, exact[column], budget):
+            exact[column] = exact_minimum(exactly_asked, point, sizes.astype(float), *ends)
+            if said := exactly_asked.doubt(point, exact[column]):
                 origin |= {"doubt": said}
                 exact[column] = exact[column] if exactly else np.nan
             advance()

@@ -21,7 +21,7 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ..checks import check_fraction, check_members
 from ..statistics.exact import doubt_of, exact
-from .exact_minimum import exact_statistic
+from .exact_minimum import Asked
 from .targets import Target, target_of
 
 Array = NDArray[np.float64]
@@ -95,7 +95,7 @@ def _value(
     budget: PerHead,
 ) -> float:
     asked = scenario.resized((members,), thresholds=(threshold,), cut=None)
-    return float(exact_statistic(asked, target, rule, threshold, np.array([members]), budget)[0])
+    return float(Asked(asked, target, rule, budget).statistic(threshold, np.array([members]))[0])
 
 
 def _thresholds(scenario: Scenario) -> Array:

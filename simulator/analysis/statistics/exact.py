@@ -97,22 +97,31 @@ def exact_value(
     statistic: Statistic,
     level: float | None,
     budget: PerHead,
+    shared: Callable[[], tuple[Transforms, ...]] | None = None,
 ) -> Array:
-    """One statistic as a target, by population size, with the rule at a single point; nothing else is worked out."""
+    """One statistic as a target, by population size, with the rule at a single point; nothing else is worked out.
+
+    `shared` gives what `transforms_of` does where other sizes, or points of the same grid, share it.
+    """
     levels = statistic.levels(level)
     check_arguments(levels["margin"], levels["quantile_level"])
     moments = exactness.cells_of(scenario, rule, points_of(scenario, rule), runs.heads(scenario))
-    cell_at = _cells(scenario, rule, moments, budget_of(moments, budget), levels)
+    cell_at = _cells(scenario, rule, moments, budget_of(moments, budget), levels, shared)
     value = statistic.exact_target or statistic.exact
     assert value is not None
     return np.array([np.ravel(value(cell_at((place, 0))))[0] for place in range(moments.mean.shape[0])])
 
 
 def _cells(
-    scenario: Scenario, rule: ExclusionRule, moments: exactness.ExactCells, budget: Array, levels: Levels
+    scenario: Scenario,
+    rule: ExclusionRule,
+    moments: exactness.ExactCells,
+    budget: Array,
+    levels: Levels,
+    transforms: Callable[[], tuple[Transforms, ...]] | None = None,
 ) -> Callable[[tuple[int, int]], Cell]:
     """What gives the cell at a size and a point of the grid."""
-    points, shared = points_of(scenario, rule), cache(lambda: transforms_of(scenario))
+    points, shared = points_of(scenario, rule), transforms or cache(lambda: transforms_of(scenario))
 
     def cell_at(at: tuple[int, int]) -> Cell:
         point = points[at[1]]
