@@ -116,12 +116,10 @@ def places_table(answer: xr.Dataset) -> Table:
 
 
 def _chance(cell: xr.Dataset, name: str) -> Figure:
-    if f"{name}_se" not in cell:
-        return exact_chance(float(cell[name]))
-    value, error = float(cell[name]), float(cell[f"{name}_se"])
-    if f"{name}_interval" in cell:
-        return drawn_chance(value, error, cell[f"{name}_interval"].values)
-    return exact_chance(value) if error == 0 else drawn_chance(value, error, (math.nan, math.nan))
+    value, error, interval = float(cell[name]), cell.get(f"{name}_se"), cell.get(f"{name}_interval")
+    if error is None or (interval is None and float(error) == 0):
+        return exact_chance(value)
+    return drawn_chance(value, float(error), (math.nan, math.nan) if interval is None else interval.values)
 
 
 def _caps(answer: xr.Dataset) -> Table:
