@@ -118,12 +118,14 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
     exactly = None
     if not scenario.population.n_sets:
         try:
-            exactly = minimum_population(scenario, method="exact", **asked)[names]
+            found = minimum_population(scenario, method="exact", **asked)
+            exactly = found[names]
         except SimulatorError:  # no exact law: what is wrong with the question itself is told below
             exactly = None
     if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
         return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
-    drawn = minimum_population(scenario, method="simulated", cross_check=False, **asked)[names]
+    found = minimum_population(scenario, method="simulated", cross_check=False, **asked)
+    drawn = found[names]
     if exactly is None:
         return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
     known = exactly["minimum_population"].notnull()

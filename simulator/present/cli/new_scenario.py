@@ -109,7 +109,7 @@ def _schema(target: str) -> str:
 
 
 def _number(amount: float) -> str:
-    return "inf" if math.isinf(amount) else f"{int(amount):_}" if amount == int(amount) else f"{amount:.12g}"
+    return f"{amount:_.12g}"
 
 
 # ── a small sheet: a row for each place and band, the concentration and the currency ──────────────────
