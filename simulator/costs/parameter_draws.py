@@ -108,6 +108,8 @@ def _unfit(segment: Segment, b: int, reason: str) -> PydanticCustomError:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, SimulatorError):
+        return f": {error.path} {error.bound}"
     if isinstance(error, ValidationError):
         line = error.errors(include_url=False)[0]
         told = line.get("ctx", {}).get("bound", line["msg"][:1].lower() + line["msg"][1:])
