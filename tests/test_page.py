@@ -150,7 +150,7 @@ def test_every_other_answer_has_its_page() -> None:
     scenario = make(simulation={"replicates": 200, "population_sizes": [100, 250]})
     outcome = sim.settle(sim.simulate(scenario, progress=False), sim.Design(name="full risk"))
     told = {
-        "carries": sim.compare(outcome),
+        "of the risk lies with": sim.compare(outcome),
         "Was it luck": sim.luck(scenario, 5_000, 0.05),
         "need a margin of": viable_terms(scenario, 5_000),
         "Fair price": sim.fair_price(scenario, 5_000),
