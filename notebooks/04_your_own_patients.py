@@ -13,8 +13,8 @@
 # %% [markdown]
 # # What do your own patients say?
 #
-# **In short.** If the model that is fitted to these rows is right, a cap of $2,200 on one patient's annual cost makes
-# **6,190** people enough for a chance of at most 5% of overspending by more than 5%, and a cap of $710 makes **3,100**
+# **In short.** If the model that is fitted to these rows is right, a cap of \$2,200 on one patient's annual cost makes
+# **6,190** people enough for a chance of at most 5% of overspending by more than 5%, and a cap of \$710 makes **3,100**
 # enough. Its parameters are uncertain, and with that the lower cap needs **6,880** people, while the higher one leaves
 # a chance of **6.0%** at any size. More rows help there, and more people do not.
 #
@@ -110,8 +110,8 @@ assert told == ["6,190", "3,100", "6,880", "6.0%"], told
 #
 # ## What to conclude, and what not
 #
-# * If the model were right, a cap of $2.2k, near the 99th percentile, would make some 6,000 people enough for
-#   this target, and a cap of $710 half as many.
+# * If the model were right, a cap of \$2.2k, near the 99th percentile, would make some 6,000 people enough for
+#   this target, and a cap of \$710 half as many.
 # * It is not: above 5,000 to 6,000 people, uncertainty about the parameters outweighs luck. With it the lower cap needs
 #   twice as many people, and with the higher one no number is enough. More people do not help there; more rows do.
 # * Without a cap, these rows give no answer.
