@@ -45,7 +45,9 @@ def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
     parts += [Code(f"{following}\nsimulator report results/run.nc -o results/report.html")]
     made = Page(str(known.get("title", "")), verdict, parts)
     drawn = "p_loss" in answer or not bool(answer["calculated"].all())
-    return with_origin(simulated(made) if drawn else made, known)
+    if not drawn:
+        return with_origin(made, known)
+    return with_origin(simulated(made), {name: value for name, value in known.items() if name != "method"})
 
 
 def _central(cell: xr.Dataset) -> xr.Dataset:
@@ -145,7 +147,8 @@ def _contracts(answer: xr.Dataset) -> Table:
             if not math.isnan(surplus):
                 said = exact_amount(surplus, currency) if error == 0 else amount(surplus, error, currency)
                 rows.append([str(design), str(party), said, _chance(cell, "p_loss")])
-    title = f"Contracts: what each party may expect in a year, at {people(answer.attrs['pool_members'])} people"
+    size = people(answer.attrs["pool_members"])
+    title = f"Contracts: what each party may expect in a year, at {size} people; chances of a loss are simulated"
     return Table(["contract", "party", "expected surplus", "chance of a loss"], rows, title, labels=2)
 
 
