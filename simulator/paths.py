@@ -20,23 +20,26 @@ from .errors import SimulatorError
 
 def changed(term: BaseModel, changes: Mapping[str, Any]) -> Any:
     """What a term holds, as tables and lists, with other values at some paths, one after the other."""
-    every, made = plain(term), plain(term.model_dump())  # the second without lists that may be absent, and not empty
+    every, made = (
+        changeable(term),
+        changeable(term.model_dump()),
+    )  # the second without lists that may be absent, and not empty
     for path, value in changes.items():
         *outer, last = steps_of(every, path)
         for tree in (every, made):
-            reduce(getitem, outer, tree)[last] = plain(value)
+            reduce(getitem, outer, tree)[last] = changeable(value)
     return made
 
 
-def plain(value: Any) -> Any:
+def changeable(value: Any) -> Any:
     """Tables and lists that can be changed, of numbers as Python has them."""
     if isinstance(value, BaseModel):
-        return plain({name: getattr(value, name) for name in type(value).model_fields} | (value.model_extra or {}))
+        return changeable({name: getattr(value, name) for name in type(value).model_fields} | (value.model_extra or {}))
     if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: changeable(part) for key, part in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    return [plain(part) for part in value] if isinstance(value, list | tuple) else value
+    return [changeable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def steps_of(raw: Any, path: str) -> list[str | int]:

@@ -105,6 +105,7 @@ def test_json_has_the_figures_of_the_page(whole: xr.Dataset) -> None:
     last = whole.isel(threshold=-1)
     assert [row["p_overspend"] for row in told["places"]] == pytest.approx(last["p_overspend"].values)
     page = " ".join(str(sim.table(whole)).split())
+    assert told["seed"] == WHOLE.simulation.seed and f"{told['replicates']:,} simulated years" in page
     for count, at in zip(whole["qualifies"].sum("unit").values, (0, -1), strict=True):
         names = ("none", "one", "two", "three")
         assert f"{names[int(count)]} of three qualif" in page, at
@@ -119,7 +120,9 @@ def test_a_scenario_without_places_shocks_or_designs_has_its_answer_too(kind: st
     told = as_json(found)
     assert told["places"] == told["contracts"] == [] and {row["risk"] for row in told["how_large"]} == {"luck"}
     assert {row["exact"] for row in told["how_large"]} == {kind != "parameter sets"}
-    assert check(found) == [] and "this answer has none" in " ".join(str(sim.table(found)).split())
+    page = " ".join(str(sim.table(found)).split())
+    assert check(found) == [] and "this answer has none" in page
+    assert ("calculated without simulation" in page) == ("seed" not in told) == (kind != "parameter sets")
 
 
 def test_a_file_in_the_place_of_a_verb_and_what_cannot_be_asked(tmp_path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT, diagonal
 from scipy import stats
 
+from simulator.fitting import choose
 from simulator.fitting.laws import bodies, small_segments, tails
 from simulator.fitting.parameter_sets import _normal, _tail_draws
 from simulator.fitting.read.sample import sample_of
@@ -93,6 +94,20 @@ def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str)
     # the control: groups of ten of 15 or 40 users tell less of their limited mean than the rows
     alone, control = studies.lost_to_rows(found[:, [2, 1]])
     assert n == 100 or alone > control
+
+
+@pytest.mark.heavy
+def test_a_patient_who_makes_half_of_the_cost_does_not_lift_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred users, one of whom makes half of the cost, no more than a mean is told; these hold such a case."""
+
+    def worst() -> float:
+        found = studies.small_errors(studies.SHAPES["shapes that differ"], 100, 101)
+        return max(abs(float(errors[0, 0])) for errors in found)
+
+    assert worst() < 0.6
+    # the control: the mean as if it were a limited mean
+    monkeypatch.setattr(choose, "without_shape", lambda people, alone: [False] * len(alone))
+    assert worst() > 1.2
 
 
 def test_a_shape_is_stretched_only_where_segments_differ() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import simulator as sim
 from simulator import effort
 from simulator.ledger.swept import points_of
-from simulator.paths import changed, plain, steps_of
+from simulator.paths import changeable, changed, steps_of
 
 RICH = (
     "uncertain",
@@ -46,7 +46,7 @@ def leaves(held: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def value_at(scenario: sim.Scenario, path: str) -> Any:
-    found = plain(scenario)
+    found = changeable(scenario)
     for step in steps_of(found, path):
         found = found[step]
     return found
@@ -65,7 +65,7 @@ def other(value: Any) -> Any:
 def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
     """Whatever stands at any path can be replaced, and nothing else changes with it."""
     scenario = rich(name)
-    known = dict(leaves(plain(scenario)))
+    known = dict(leaves(changeable(scenario)))
     assert len(known) > 45
     for path, value in known.items():
         assert value_at(scenario, path) is value or value_at(scenario, path) == value
@@ -80,7 +80,7 @@ def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
 @pytest.mark.parametrize("name", RICH)
 def test_a_scenario_has_the_value_or_says_at_its_path_why_not(name: str) -> None:
     scenario, taken = rich(name), []
-    numbers = [(p, v) for p, v in leaves(plain(scenario)) if isinstance(v, float) and not math.isinf(v)]
+    numbers = [(p, v) for p, v in leaves(changeable(scenario)) if isinstance(v, float) and not math.isinf(v)]
     for place in np.random.default_rng(4).permutation(len(numbers))[:10]:
         path, value = numbers[place]
         try:

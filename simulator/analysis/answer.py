@@ -73,18 +73,22 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
     made = xr.merge(parts, join="outer", combine_attrs="drop")
     books.describe_threshold(made, scenario.simulation.thresholds, scenario.currency)
     known = {"margin": margin, "at_most": at_most, "pool_members": members, "smallest": _smallest(scenario)}
-    bases = {"basis": _basis(made, "calculated"), "of_places": "exact", "of_contracts": "exact"}
-    bases |= {"of_places": "drawn"} if "p_overspend_se" in made else {}
-    bases |= {"of_contracts": "drawn"} if "expected_surplus_se" in made and made["expected_surplus_se"].any() else {}
-    origin = runs.exact_origin(scenario) if _basis(made, "calculated") == "exact" else runs.origin(scenario)
+    bases = {
+        "basis": _basis(bool(made["calculated"].all())),
+        "of_places": _basis("p_overspend_se" not in made),
+        "of_contracts": _basis("expected_surplus_se" not in made or not made["expected_surplus_se"].any()),
+    }
+    origin = runs.exact_origin(scenario)
+    if "p_loss" in made or "drawn" in bases.values():
+        origin = runs.origin(scenario) | {"replicates": scenario.simulation.replicates}
     asked = f"an overspend of more than {margin:g} with a chance of at most {at_most:g}"
     return books.declared(
         made.assign_attrs(known | origin), "answer", asked=asked, margin=margin, currency=scenario.currency, **bases
     )
 
 
-def _basis(made: xr.Dataset, name: str) -> str:
-    return "exact" if bool(made[name].all()) else "drawn"
+def _basis(is_exact: bool) -> str:
+    return "exact" if is_exact else "drawn"
 
 
 # ── how large ────────────────────────────────────────────────────────────────────────────────────

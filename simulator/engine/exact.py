@@ -181,7 +181,7 @@ class _Total:
             self._degree += 1
         if error >= _CARRIED:
             # a logarithm that no polynomial carries, as where a transform passes nothing: carry what it is taken of
-            carrier = _Carrier(self._model.joint_shocks, nodes.factors, _DEGREES[-1])
+            carrier.left_out = 0.0
             apart = self._exponent(frequency, carrier, apart=True)
             if float(np.max(carrier.left_out)) < error:
                 exponent, error = apart, float(np.max(carrier.left_out))
@@ -205,13 +205,11 @@ class _Total:
             for s in places:
                 if self._expected[s] and (s >= segments or not self._mixes):
                     change = streams[s].rate * self._change(s, frequency, carrier)
+                    heads = float(self._heads[s] if s < segments else self._heads.sum())
                     if s < segments and apart:
-                        heads = self._heads[s]
-                        total = total + heads * np.log1p(carrier.carry(places[0], change, float(heads)))
+                        total = total + heads * np.log1p(carrier.carry(places[0], change, heads))
                     else:
-                        logs += (
-                            self._heads[s] * _continued_log1p(change) if s < segments else self._heads.sum() * change
-                        )
+                        logs += heads * (_continued_log1p(change) if s < segments else change)
             total = total + carrier.carry(places[0], logs, 1.0)
         for shares, drawn in self._mixes:
             mixed: Complex = np.zeros((1, frequency.size), complex)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..paths import plain
+from ..paths import changeable
 
 
 def joined(answers: Sequence[xr.Dataset], inputs: Mapping[str, Sequence[Any]], paths: Sequence[str]) -> xr.Dataset:
@@ -25,7 +25,7 @@ def joined(answers: Sequence[xr.Dataset], inputs: Mapping[str, Sequence[Any]], p
     (made,) = parts
     for dim, path in zip(inputs, paths, strict=True):
         made[dim].attrs = {"long_name": path, "basis": "given"}
-    told = [plain(one.attrs) for one in answers]
+    told = [changeable(one.attrs) for one in answers]
     common = {name: value for name, value in told[0].items() if all(one.get(name) == value for one in told)}
     places = [json.dumps(place) for place in product(*(made[dim].values.tolist() for dim in inputs))]
     own = {key: {k: v for k, v in one.items() if k not in common} for key, one in zip(places, told, strict=True)}

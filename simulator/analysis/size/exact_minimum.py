@@ -16,7 +16,7 @@ from ...contracts.exclusion import ExclusionRule
 from ...engine.transforms import Transforms
 from ...scenario import Scenario
 from ..luck.infinite_population import ENDLESS
-from ..statistics.exact import doubt_of, exact, exact_value, transforms_of
+from ..statistics.exact import doubt_of, exact_answer, exact_value, transforms_of
 from ..statistics.statistic import STATISTICS
 from .grid import crossing
 from .targets import Target
@@ -64,7 +64,8 @@ class Asked:
         if self.target.of.by_moments or not 0 < size < math.inf:
             return ""
         margins, levels = self.target.of.levels(self.target.level).values()
-        answer = exact(self.resized(np.array([round(size)])), self.rule_at(point), margins, levels, budget=self.budget)
+        asked, rule = self.resized(np.array([round(size)])), self.rule_at(point)
+        answer = exact_answer(asked, rule, margins, levels, self.budget, lambda: self._transforms)
         return doubt_of(answer).get("doubt", "")
 
 

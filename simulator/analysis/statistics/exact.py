@@ -29,6 +29,8 @@ from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
 
 Array = NDArray[np.float64]
 
+Shared = Callable[[], tuple[Transforms, ...]]
+
 _USELESS = 0.01
 """Error of a probability from which on a law with observed costs is refused."""
 
@@ -69,6 +71,18 @@ def exact(
     >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
     True
     """
+    return exact_answer(scenario, rule, margins, quantiles, budget)
+
+
+def exact_answer(
+    scenario: Scenario,
+    rule: ExclusionRule,
+    margins: Sequence[float],
+    quantiles: Sequence[float],
+    budget: PerHead,
+    shared: Shared | None = None,
+) -> xr.Dataset:
+    """As `exact`; `shared` gives what `transforms_of` does where other sizes, or points of the same grid, share it."""
     check_arguments(margins, quantiles)
     levels: Levels = {"margin": margins, "quantile_level": quantiles}
     points = points_of(scenario, rule)
@@ -78,7 +92,7 @@ def exact(
     shape = moments.mean.shape
     figures = {one.name: np.empty((*shape, *([len(levels[one.level])] if one.level else []))) for one in EXACT}
     figures |= {"budget": paid, "probability_error": np.empty(shape)}
-    cell_at, errors = _cells(scenario, rule, moments, paid, levels), [0.0]
+    cell_at, errors = _cells(scenario, rule, moments, paid, levels, shared), [0.0]
     for at in effort.each(list(np.ndindex(shape)), "exact distributions"):
         cell = cell_at(at)
         for one in EXACT:
@@ -97,12 +111,9 @@ def exact_value(
     statistic: Statistic,
     level: float | None,
     budget: PerHead,
-    shared: Callable[[], tuple[Transforms, ...]] | None = None,
+    shared: Shared | None = None,
 ) -> Array:
-    """One statistic as a target, by population size, with the rule at a single point; nothing else is worked out.
-
-    `shared` gives what `transforms_of` does where other sizes, or points of the same grid, share it.
-    """
+    """One statistic as a target, by population size, with the rule at a single point; nothing else is worked out."""
     levels = statistic.levels(level)
     check_arguments(levels["margin"], levels["quantile_level"])
     moments = exactness.cells_of(scenario, rule, points_of(scenario, rule), runs.heads(scenario))
@@ -118,7 +129,7 @@ def _cells(
     moments: exactness.ExactCells,
     budget: Array,
     levels: Levels,
-    transforms: Callable[[], tuple[Transforms, ...]] | None = None,
+    transforms: Shared | None = None,
 ) -> Callable[[tuple[int, int]], Cell]:
     """What gives the cell at a size and a point of the grid."""
     points, shared = points_of(scenario, rule), transforms or cache(lambda: transforms_of(scenario))

@@ -12,7 +12,7 @@ import xarray as xr
 from ... import effort
 from ...errors import SimulatorError
 from ...ledger.swept import joined
-from ...paths import plain
+from ...paths import changeable
 from ...scenario import Scenario
 
 
@@ -62,7 +62,7 @@ def sweep(scenario: Scenario, inputs: Mapping[str, Any], answer: Callable[[Scena
 
 
 def _named(path: str, values: Iterable[Any]) -> dict[Any, Any]:
-    listed = plain(list(values)) if isinstance(values, Iterable) and not isinstance(values, str) else []
+    listed = changeable(list(values)) if isinstance(values, Iterable) and not isinstance(values, str) else []
     if not listed or any(not isinstance(name, str | int | float) for name in listed):
         raise SimulatorError(f"inputs: {path}", values, "is no list of numbers or words", "give one, or {name: value}")
     if len(set(listed)) < len(listed):

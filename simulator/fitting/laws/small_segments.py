@@ -4,8 +4,9 @@ The law of all segments is stretched to the segment's own spread of log cost, an
 the segment's own limited mean up to what one user in ten exceeds; both are drawn towards those of all so far as
 segments do not differ in them. The segment's own law gets a weight beside it that grows with its patients.
 
-Of fewer than twenty users, or where one makes half of the cost, no more than one mean may be told (`groups`), which
-rests on the costliest: that has the error of a mean, takes its shape from all, and of a costliest half only the other.
+Of fewer users than two groups need, or where one makes half of the cost, no more than one mean may be told (`groups`),
+which rests on the costliest: such a segment has the shape of all, and a level with the error of a mean; where one may
+make half of the cost, a level that rests on the other half.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ _ABOVE = 0.1
 """Share of users above the amount up to which a small segment's limited mean is its own."""
 _LEAST_NOISE = 0.1
 _WIDE = 0.5  # standard deviation of log cost from which on users of one segment make more than one group
-_TWO_GROUPS = 20
 _MOST_ERROR = 10.0  # of a logarithm: more tells nothing
 _LEAST_SPREAD = 0.01
 
@@ -107,7 +107,7 @@ class Everybody:
         told = iter(zip(shapes, own, (noise / np.sqrt(users)).tolist(), strict=True))
         of_all = self.shape(None)
         each = [
-            _by_mean(sample, of_all) if hidden else next(told)
+            _by_mean(sample, of_all, 2 * smallest) if hidden else next(told)
             for sample, hidden in zip(everybody, shapeless, strict=True)
         ]
         self._shapes, self._own, self._errors = map(list, zip(*each, strict=True))
@@ -144,13 +144,13 @@ def without_shape(samples: Sequence[Sample], alone: Sequence[bool]) -> list[bool
     return [one and wide for one in alone]
 
 
-def _by_mean(sample: Sample, shape: Shape) -> tuple[Shape, float, float]:
+def _by_mean(sample: Sample, shape: Shape, two_groups: int) -> tuple[Shape, float, float]:
     """Shape, level and its error of a segment of which no more than the mean is told."""
     _, mean, square = Moments(shape.severity).raw[:3]
     error = math.sqrt(max(square / mean**2 - 1, 0.0) / sample.effective_users)
     own = float(sample.w @ sample.x / sample.w.sum())
     # so many users whose costs differ are one group only where one of them may make half of the cost
-    others = 0.5 if sample.effective_users >= _TWO_GROUPS else 1.0
+    others = 0.5 if sample.effective_users >= two_groups else 1.0
     return shape, math.log(others * own / mean), min(error, _MOST_ERROR)
 
 

@@ -17,7 +17,10 @@ from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, r
 _NUMBERS = (
     "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
 )  # fmt: skip
-_KEPT = ("title", "currency", "margin", "at_most", "pool_members", "method", "scenario_id", "simulator_version")
+_KEPT = (
+    "title", "currency", "margin", "at_most", "pool_members", "method", "replicates", "seed", "draws_version",
+    "scenario_id", "simulator_version",
+)  # fmt: skip
 
 _LONG_PATH = 30
 
@@ -44,10 +47,7 @@ def page(answer: xr.Dataset, source: str = "SCENARIO") -> Page:
     parts += ["Next: simulate the years themselves, then write the report for a board:"]
     parts += [Code(f"{following}\nsimulator report results/run.nc -o results/report.html")]
     made = Page(str(known.get("title", "")), verdict, parts)
-    drawn = "p_loss" in answer or not bool(answer["calculated"].all())
-    if not drawn:
-        return with_origin(made, known)
-    return with_origin(simulated(made), {name: value for name, value in known.items() if name != "method"})
+    return with_origin(made if known["method"] == "exact" else simulated(made), known)
 
 
 def _central(cell: xr.Dataset) -> xr.Dataset:
@@ -207,16 +207,17 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
             | {name: plain(answer[name].sel(design=d, party=p).values) for name in figures}
             for d in answer["design"].values
             for p in answer["party"].values
+            if bool(answer["expected_surplus"].sel(design=d, party=p).notnull())
         ]
     return told
 
 
 def _place_json(name: str, place: xr.Dataset) -> dict[str, Any]:
     """A place at the last threshold, and at each."""
-    figures = [one for one in ("p_overspend", "p_overspend_se") if one in place]
+    figures = [one for one in ("p_overspend", "p_overspend_se", "p_overspend_interval") if one in place]
     by_threshold = [
         {"threshold": plain(threshold)}
-        | {one: plain(cell[one].values) for one in figures}
+        | {one: plain(cell[one].values.tolist()) for one in figures}
         | {"qualifies": bool(cell["qualifies"])}
         for threshold, cell in zip(place["threshold"].values, each(place, "threshold"), strict=True)
     ]
