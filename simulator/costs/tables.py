@@ -23,8 +23,6 @@ BODY_CELLS = 1 << 10
 CELLS_PER_OCTAVE = 1 << 6
 TAIL_OCTAVES = 58
 TAIL_CELLS = TAIL_OCTAVES * CELLS_PER_OCTAVE + 1
-TABLE_BYTES = 8 * (BODY_CELLS + 5 * TAIL_CELLS)
-"""Memory of one family's table."""
 _PARTS = 1 << 22  # steps of t in a body cell: what a uniform of 32 bits leaves after the cell
 _FULL = float(1 << 32)
 _TRIES = 20
