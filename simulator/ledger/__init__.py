@@ -24,6 +24,7 @@ from .store import merge as merge
 from .store import open_ledger as open_ledger
 from .store import read_dataset as read_dataset
 from .store import save as save
+from .store import verify as verify
 from .store import with_summary as with_summary
 from .variables import COORDINATES as COORDINATES
 from .variables import DERIVED as DERIVED

@@ -6,16 +6,18 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..errors import SimulatorError
+from ..errors import SimulatorError, SimulatorWarning
 from ..files import write_somewhere, write_whole
-from ..netcdf import check_contents
+from ..netcdf import check_contents, check_file, seal
 from ..terms import DRAWS_VERSION, SCHEMA_VERSION
 from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of, variables_of
 
@@ -33,7 +35,7 @@ def assemble(
 
 
 def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a Dataset as one netCDF-4 file, whole or not at all.
+    """Write a Dataset as one netCDF-4 file, whole or not at all, with its SHA-256 behind its end.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     def write(partial: Path) -> None:
         ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4")
+        seal(partial)
 
     if "replicate" in ledger.dims:
         write_somewhere(path, write, ledger.nbytes)
@@ -75,15 +78,55 @@ _TOLD = ("currency", "scenario", "scenario_id", "seed", "title")
 
 
 def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
-    """What a netCDF-4 file holds, whole in memory."""
+    """What a netCDF-4 file holds, whole in memory; what bears no seal, such as files of 0.1, is read with a note."""
+    with _told_of(path, mend):
+        is_sealed = check_contents(path, mend)
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            found = opened.load()
+    kind = kind_of(found)
+    if kind not in (None, "ledger"):
+        check_declared(found, str(kind), str(path), mend)
+    if not is_sealed:
+        note = f"{path}: bears no SHA-256, as files of version 0.1, so it is read as it is, damaged or not"
+        warnings.warn(note, SimulatorWarning, stacklevel=3)
+    return found
+
+
+def verify(path: str | os.PathLike[str]) -> str:
+    """Whether a file that `save` wrote is as it was written, to the byte.
+
+    Returns
+    -------
+    str
+        Its SHA-256, which stands in its last line: that of all before it.
+
+    Raises
+    ------
+    SimulatorError
+        Where it is damaged; in other words where it bears no SHA-256, as files of 0.1.
+    """
+    with _told_of(path, _A_RESULT):
+        digest = check_file(path, _A_RESULT)
+    if digest is None:
+        raise SimulatorError(
+            str(path), None, "bears no SHA-256, as files of version 0.1: whether it is damaged cannot be told",
+            "open it and write it again with this version",
+        )  # fmt: skip
+    return digest
+
+
+_A_RESULT = "write it again, or name a file that --out wrote"
+
+
+@contextmanager
+def _told_of(path: str | os.PathLike[str], mend: str) -> Iterator[None]:
+    """One sentence for whatever hinders a file's being read."""
     if not os.path.exists(path):
         raise SimulatorError(str(path), None, "does not exist", mend)
     if os.path.isdir(path):
         raise SimulatorError(str(path), None, "is a folder", "name a file in it")
     try:
-        check_contents(path, mend)
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            found = opened.load()
+        yield
     except SimulatorError:
         raise
     except OSError as error:
@@ -94,10 +137,6 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
     except Exception as error:  # a damaged file lets its reader fail in any way
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
-    kind = kind_of(found)
-    if kind not in (None, "ledger"):
-        check_declared(found, str(kind), str(path), mend)
-    return found
 
 
 VERBS = {
