@@ -147,7 +147,9 @@ def _ratio(name: str, first: Plan, second: Plan, bound: float | None) -> Row:
 def threads(plan: Plan) -> Iterator[Row]:
     load = measure.load()
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two:
-        jobs = [lambda executor=executor: draw_all((plan,), 0, 4 * REPLICATES, executor) for executor in (two, one)]
+        jobs = [
+            lambda executor=executor: draw_all((plan,), np.arange(4 * REPLICATES), executor) for executor in (two, one)
+        ]
         pair = measure.by_turns(*jobs, clock=time.perf_counter)
         work = measure.by_turns(*reversed(jobs), turns=5)
     remark = f"by the clock; the nine pairs lie from {pair.lowest:.2f} to {pair.highest:.2f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from ..shell import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ....ledger.parts import Checkpoint
+    from ....runs import RunInterrupted
     from ....scenario import Scenario
 
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 @defaulted("--max-replicates", Whole(min=1), 100_000, "Most simulated years for --until.")
 @click.option("--out", type=click.Path(), help="Write the simulated years and the summary to this netCDF file.")
 @click.option("--resume", is_flag=True, help="Continue the run that --out already holds.")
+@click.option("--fresh", is_flag=True, help="Discard what a run that was stopped has left beside --out.")
 @click.option(
     "--plot",
     type=click.Path(),
@@ -60,6 +64,7 @@ def run(
     max_replicates: int,
     out: str | None,
     resume: bool,
+    fresh: bool,
     plot: str | None,
     exact: bool,
 ) -> None:
@@ -83,11 +88,12 @@ def run(
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
+        _check_options(out, resume, fresh)
         if out:
             check_memory(asked)
-            check_space(out, expected_size(asked), "name another place, or ask for fewer replicates")
-        with _kept(out):
-            ledger = _drawn(asked, threads, target, max_replicates, out, resume)
+            check_space(out, 2 * expected_size(asked), "name another place, or ask for fewer replicates")
+        with _kept(out, fresh) as kept:
+            ledger = _drawn(asked, threads, target, max_replicates, out if resume else None, kept)
             with _finished(ledger):
                 summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
                 if out:
@@ -112,22 +118,32 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
     emit(Rendered.of(answer, margin=margin, at_most=at_most), out)
 
 
+def _check_options(out: str | None, resume: bool, fresh: bool) -> None:
+    if resume and fresh:
+        raise SimulatorError("--fresh", None, "contradicts --resume", "omit one of them")
+    if (resume or fresh) and out is None:
+        name, mend = (
+            ("--resume", "name the file to go on from") if resume else ("--fresh", "name the file to be written")
+        )
+        raise SimulatorError(name, None, "needs --out", mend)
+
+
 def _drawn(
-    scenario: Scenario, threads: int | None, target: Any, most: int, out: str | None, resume: bool
+    scenario: Scenario, threads: int | None, target: Any, most: int, begun_in: str | None, kept: Checkpoint | None
 ) -> xr.Dataset:
     from ....analysis.statistics.precision import simulate_until
     from ....ledger import open_ledger
     from ....runs import extend, simulate
 
-    if resume and out is None:
-        raise SimulatorError("--resume", None, "needs --out", "name the file to go on from")
-    begun = open_ledger(out) if resume and out is not None else None
+    begun = open_ledger(begun_in) if begun_in is not None and os.path.exists(begun_in) else None
     executor = ThreadPoolExecutor(threads) if threads else None
     try:
-        with about("ledger", out):
+        with about("ledger", begun_in):
             if target is not None:
-                return simulate_until(scenario, target, most, executor=executor, ledger=begun)
-            return simulate(scenario, executor) if begun is None else extend(begun, scenario, executor)
+                return simulate_until(scenario, target, most, executor=executor, ledger=begun, checkpoint=kept)
+            if begun is None:
+                return simulate(scenario, executor, checkpoint=kept)
+            return extend(begun, scenario, executor, checkpoint=kept)
     finally:
         if executor is not None:
             executor.shutdown()
@@ -145,18 +161,26 @@ def _finished(ledger: xr.Dataset) -> Iterator[None]:
 
 
 @contextmanager
-def _kept(out: str | None) -> Iterator[None]:
-    """Keep what a run had finished when it was stopped, where a file is named."""
-    from ....ledger import save
+def _kept(out: str | None, fresh: bool) -> Iterator[Checkpoint | None]:
+    """Where a file is named, keep beside it what a run has finished; gone when the file is written."""
+    from ....ledger.parts import Checkpoint
     from ....runs import RunInterrupted
 
     try:
-        yield
+        if out is None:
+            yield None
+            return
+        with Checkpoint(out, fresh) as kept:
+            yield kept
+            kept.discard()
     except RunInterrupted as stop:
-        if stop.ledger is None or out is None:
-            raise
-        save(stop.ledger, out)
-        done = stop.ledger.sizes["replicate"]
-        raise Stopped(
-            f"stopped; the {done:,} simulated years that were finished are in {out}: go on with --resume"
-        ) from None
+        raise _stopped(stop, out) from None
+
+
+def _stopped(stop: RunInterrupted, out: str | None) -> Stopped:
+    """How a run ended early, and where what it had finished is."""
+    why, code = (stop.reason, 2) if stop.reason else ("stopped", None)
+    if stop.ledger is None:
+        return Stopped(f"{why}; no file was left half-written", code)
+    kept = f"kept beside {out}: the same command goes on from there" if out else "lost: --out keeps them"
+    return Stopped(f"{why}; the {stop.ledger.sizes['replicate']:,} simulated years that were finished are {kept}", code)
