@@ -368,7 +368,7 @@ def _gather(plans: Sequence[Plan], found: _Gathered, executor: Executor) -> dict
     def give(plan: Plan, numbers: Counts, attempt: int) -> None:
         try:
             future = executor.submit(draw_alike, plan, numbers)
-        except RuntimeError as error:  # a pool that is broken or closed takes no more
+        except Exception as error:  # a pool or scheduler that is broken or closed takes no more
             raise found.ended(_told(error)) from error
         given[future] = plan, numbers, attempt
         future.add_done_callback(back.put)

@@ -15,6 +15,7 @@ from .store import VERBS as VERBS
 from .store import assemble as assemble
 from .store import check_draws_version as check_draws_version
 from .store import check_ledger as check_ledger
+from .store import check_same_draws as check_same_draws
 from .store import check_tables as check_tables
 from .store import check_version as check_version
 from .store import draws_of as draws_of

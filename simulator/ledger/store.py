@@ -262,7 +262,7 @@ _FIRST_DRAWS = 1
 
 def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:
     """Draws and their summary as one Dataset, as `simulator run --out` writes it."""
-    known = {key: value for key, value in summary.attrs.items() if key not in (*ledger.attrs, "answer")}
+    known = {key: value for key, value in summary.attrs.items() if key != "answer"}  # not what an earlier one said
     return ledger.assign(dict(summary.data_vars)).assign_attrs(known)
 
 
@@ -310,11 +310,18 @@ def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:
     merged = draws_of(ledgers[0])
     for ledger in ledgers[1:]:
         merged = _merge_two(merged, draws_of(ledger))
-    return merged
+    return merged.assign_attrs(scenario=_counted(merged)) if len(ledgers) > 1 else merged
+
+
+def _counted(ledger: xr.Dataset) -> str:
+    """The scenario of a ledger, with as many replicates as there are."""
+    raw = json.loads(ledger.attrs["scenario"])
+    raw["simulation"]["replicates"] = ledger.sizes["replicate"]
+    return json.dumps(raw, sort_keys=True, ensure_ascii=False)
 
 
 def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
-    _check_same_draws(first, second)
+    check_same_draws(first, second)
     shorter, longer = sorted((first, second), key=lambda ledger: ledger.sizes["population_size"])
     sizes = shorter["population_size"].values
     if not np.array_equal(longer["population_size"].values[: sizes.size], sizes):
@@ -340,7 +347,8 @@ def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     raise SimulatorError("ledgers", None, "share some of their replicates", "draw disjoint replicates, or the same")
 
 
-def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+def check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+    """Refuse what are not draws of one scenario by one version from the same tables."""
     ours, theirs = draws_version(first), draws_version(second)
     if ours != theirs:
         raise SimulatorError(

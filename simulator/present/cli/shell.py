@@ -140,6 +140,13 @@ def emit(rendered: Rendered, *files: object) -> None:
             note(f"written: {path}")
 
 
+def refuse_failed(summary: xr.Dataset) -> None:
+    """End with exit code 3 where a run failed its own check."""
+    if summary.attrs["check"] == "failed":
+        click.echo(summary.attrs["check_sentence"], err=True)
+        raise SystemExit(3)
+
+
 def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:
     """Keep an answer where a file is named, and print it."""
     from ...ledger import save

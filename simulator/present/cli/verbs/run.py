@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ....errors import SimulatorError
+from ..cluster import workers
 from ..errors import Stopped
 from ..option_types import Whole, defaulted, overspend_options
 from ..shell import (
@@ -24,10 +24,13 @@ from ..shell import (
     emit,
     load_with,
     outputs,
+    refuse_failed,
     write_variance,
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import xarray as xr
 
     from ....ledger.parts import Checkpoint
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
+@click.option("--first-replicate", type=Whole(min=0), help="Number of the first simulated year: see `simulator merge`.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--threads", type=Whole(min=1), help="Threads; all cores by default.")
+@click.option("--cluster", help="Simulate on a Dask cluster: tcp://HOST:PORT, or local:N for N processes here.")
 @overspend_options("Overspend margin of the printed chances.")
 @click.option("--until", help='Simulate until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).')
 @defaulted("--max-replicates", Whole(min=1), 100_000, "Most simulated years for --until.")
@@ -56,8 +61,10 @@ if TYPE_CHECKING:
 def run(
     scenario: str,
     replicates: int | None,
+    first_replicate: int | None,
     seed: int | None,
     threads: int | None,
+    cluster: str | None,
     margin: float,
     at_most: float,
     until: str | None,
@@ -84,25 +91,31 @@ def run(
         from ....analysis.statistics.summary import MARGINS, summarise
         from ....files import check_space
         from ....ledger import save, with_summary
-        from ....runs import check_memory, expected_size
+        from ....runs import check_memory, expected_size, simulate
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
         _check_options(out, resume, fresh)
+        for given, other in ((until, "--until"), (resume, "--resume")):
+            if first_replicate is not None and given:
+                raise SimulatorError("--first-replicate", None, f"contradicts {other}", "omit one of them")
+        hands = workers(threads, cluster)
         if out:
             check_memory(asked)
             check_space(out, 2 * expected_size(asked), "name another place, or ask for fewer replicates")
         with _kept(out, fresh) as kept:
-            ledger = _drawn(asked, threads, target, max_replicates, out if resume else None, kept)
+            with hands as executor:
+                if target is not None or resume:
+                    ledger = _further(asked, executor, target, max_replicates, out if resume else None, kept)
+                else:
+                    ledger = simulate(asked, executor, first_replicate=first_replicate or 0, checkpoint=kept)
             with _finished(ledger):
                 summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
                 if out:
                     save(with_summary(ledger, summary), out)
         figures = write_variance(summary, plot) if plot else None
         emit(Rendered.of(summary, margin=margin, at_most=at_most), out, plot, figures)
-        if summary.attrs["check"] == "failed":
-            click.echo(summary.attrs["check_sentence"], err=True)
-            raise SystemExit(3)
+        refuse_failed(summary)
 
 
 def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | None) -> None:
@@ -128,25 +141,21 @@ def _check_options(out: str | None, resume: bool, fresh: bool) -> None:
         raise SimulatorError(name, None, "needs --out", mend)
 
 
-def _drawn(
-    scenario: Scenario, threads: int | None, target: Any, most: int, begun_in: str | None, kept: Checkpoint | None
+def _further(
+    scenario: Scenario, executor: Executor | None, target: Any, most: int, begun_in: str | None, kept: Checkpoint | None
 ) -> xr.Dataset:
+    """Draws until a figure is precise, or on from those of a file."""
     from ....analysis.statistics.precision import simulate_until
     from ....ledger import open_ledger
     from ....runs import extend, simulate
 
     begun = open_ledger(begun_in) if begun_in is not None and os.path.exists(begun_in) else None
-    executor = ThreadPoolExecutor(threads) if threads else None
-    try:
-        with about("ledger", begun_in):
-            if target is not None:
-                return simulate_until(scenario, target, most, executor=executor, ledger=begun, checkpoint=kept)
-            if begun is None:
-                return simulate(scenario, executor, checkpoint=kept)
-            return extend(begun, scenario, executor, checkpoint=kept)
-    finally:
-        if executor is not None:
-            executor.shutdown()
+    with about("ledger", begun_in):
+        if target is not None:
+            return simulate_until(scenario, target, most, executor=executor, ledger=begun, checkpoint=kept)
+        if begun is None:
+            return simulate(scenario, executor, checkpoint=kept)
+        return extend(begun, scenario, executor, checkpoint=kept)
 
 
 @contextmanager
