@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from conftest import ROOT
 
 import simulator as sim
+from simulator.engine import simulate as engine
 from simulator.ledger import fingerprint, verify
 from simulator.present.cli import cluster
 from simulator.present.cli.main import main
+from simulator.runs import RunInterrupted
 
 SCENARIO = """
 title = "apart"
@@ -25,17 +33,14 @@ seed = 4
 name = "all"
 share = 1.0
 severity = { family = "lognormal", mean = 1_000.0, cv = 1.5 }
-[[parameter_sets]]
-segment = "all"
-mean = [900.0, 1_000.0, 1_100.0, 950.0]
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("apart")
-    (made / "s.toml").write_text(SCENARIO.partition("[[parameter_sets]]")[0])
-    (made / "other.toml").write_text(SCENARIO.partition("[[parameter_sets]]")[0].replace("1_000.0", "1_001.0"))
+    (made / "s.toml").write_text(SCENARIO)
+    (made / "other.toml").write_text(SCENARIO.replace("1_000.0", "1_001.0"))
     for name, first, count in (("a", 0, 40), ("b", 40, 20), ("c", 60, 30)):
         years = ["--first-replicate", first, "--replicates", count]
         assert call("run", made / "s.toml", *years, "--out", made / f"{name}.nc")[0] == 0
@@ -101,3 +106,79 @@ def test_a_cluster_that_is_none_is_told(words: list[str], said: str, folder: Pat
 def test_without_the_extra_one_sentence_says_what_to_install(folder: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert 'pip install "capitation-risk[distributed]"' in call("run", folder / "s.toml", "--cluster", "local:2")[1]
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")
+def test_processes_of_a_local_cluster_give_the_bits_of_a_run_and_leave_nothing(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    code, said = call("run", folder / "s.toml", "--cluster", "local:2", "--out", tmp_path / "r.nc")
+    assert code == 0 and "distributed" not in said
+    assert fingerprint(sim.open_ledger(tmp_path / "r.nc")) == fingerprint(sim.simulate(sim.load(folder / "s.toml")))
+    assert os.listdir(tmp_path) == ["r.nc"]
+
+
+def slow(what: str) -> object:
+    return pytest.param(what, marks=pytest.mark.slow)
+
+
+class Cluster:
+    """A scheduler and two workers, each a process of its own, the second perhaps with another program."""
+
+    def __init__(self, folder: Path, second: Path = ROOT) -> None:
+        address = folder / "scheduler.json"
+        self.scheduler = self._start("scheduler", ROOT, folder, "--port", "0", "--host", "127.0.0.1", address)
+        one = ("--nthreads", "1", "--no-nanny", address)
+        self.workers = [self._start("worker", program, folder, *one) for program in (ROOT, second)]
+        until = time.monotonic() + 120
+        while not (address.exists() and address.stat().st_size) and time.monotonic() < until:
+            time.sleep(0.1)
+        self.address = json.loads(address.read_text())["address"]
+
+    @staticmethod
+    def _start(kind: str, program: Path, folder: Path, *options: object) -> subprocess.Popen[bytes]:
+        *rest, file = map(str, options)
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", "--scheduler-file", file]
+        quiet, environment = subprocess.DEVNULL, {**os.environ, "PYTHONPATH": str(program)}
+        return subprocess.Popen([*command, *rest], cwd=folder, env=environment, stdout=quiet, stderr=quiet)
+
+    def end(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("what", ["worker killed", slow("scheduler killed"), slow("another version")])
+def test_a_cluster_that_breaks_down_loses_nothing(what: str, folder: Path, tmp_path: Path, monkeypatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: 3)
+    other = ROOT
+    if what == "another version":
+        other = tmp_path / "other"
+        shutil.copytree(ROOT / "simulator", other / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
+        (other / "simulator/engine/kernels.py").open("a").write("# of another version\n")
+    running, killed = Cluster(tmp_path, other), []
+
+    def progress(done: int, count: int) -> None:
+        if not killed and done >= 10 and what != "another version":
+            killed.append(done)
+            (running.scheduler if what == "scheduler killed" else running.workers[1]).kill()
+
+    scenario, out = sim.load(folder / "s.toml").with_simulation(replicates=300), tmp_path / "r.nc"
+    whole = fingerprint(sim.simulate(scenario, progress=False))
+    try:
+        with distributed.Client(running.address, timeout=60) as client:
+            client.wait_for_workers(2, timeout=120)
+            pool = client.get_executor()
+            if what == "worker killed":
+                assert fingerprint(sim.simulate(scenario, pool, progress, checkpoint=out)) == whole and killed
+                return
+            with pytest.raises(RunInterrupted) as told:
+                sim.simulate(scenario, pool, progress, checkpoint=out)
+    finally:
+        running.end()
+    assert "other compiled loops" in told.value.reason or what == "scheduler killed"
+    assert told.value.reason and (what == "another version" or told.value.ledger.sizes["replicate"] >= 10)
+    assert fingerprint(sim.simulate(scenario, checkpoint=out, progress=False)) == whole

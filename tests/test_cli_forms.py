@@ -118,6 +118,9 @@ def arguments(verb: str, folder: Path) -> list[str]:
         "COSTS": "costs.csv",
         "FRESH": "fresh.toml",
         "DRAWN": "drawn.nc",
+        "FIRST": "first.nc",
+        "SECOND": "second.nc",
+        "MERGED": "merged.nc",
     }
     (folder / "fresh.toml").unlink(missing_ok=True)
     return [str(folder / known[word]) if word in known else word for word in VERBS[verb].split()]

@@ -1,0 +1,165 @@
+"""Kill runs at random moments, give the same command again, and see what was lost.
+
+    python benchmarks/kills.py --kills 50 --seed 1
+
+Each kill is a signal (KILL, TERM or INT) at a random moment of `run`, `run --until` or `run --cluster local:2`. So that
+most fall among the draws, the killed process waits a little after each chunk. A kill is
+sound where the file of the rerun has the bits of a run that was left alone, where no more than ten seconds of work were
+drawn again, where exit codes are 143 and 130, and where nothing stays beside the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from simulator.ledger import fingerprint, open_ledger, verify
+
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -signal.SIGKILL}
+MOST_LOST = 10.0
+WAIT = 0.6
+"""Seconds after each chunk."""
+SCENARIO = """
+title = "kills"
+[simulation]
+replicates = {replicates}
+population_sizes = [2_000, {people}]
+thresholds = [5_000, inf]
+seed = 8
+[population]
+[[population.segments]]
+name = "all"
+share = 1.0
+severity = {{ family = "lognormal", mean = 1_000.0, cv = 1.5 }}
+[[population.parameter_sets]]
+segment = "all"
+mean = [900.0, 1_000.0, 1_100.0]
+"""
+# finished chunks as they come, each by the moment and its replicates, from inside the killed process
+SPY = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where it is started in the background
+log, wait = sys.argv[1], float(sys.argv[2])
+del sys.argv[1:3]
+from simulator.engine import simulate
+laid = simulate._Gathered.add
+def add(self, numbers, values):
+    laid(self, numbers, values)
+    with open(log, "a") as file:
+        file.write(" ".join(map(str, [time.time(), *numbers.tolist()])) + "\\n")
+    time.sleep(wait)
+simulate._Gathered.add = add
+from simulator.__main__ import main
+main()
+"""
+
+
+class Kill(NamedTuple):
+    """One kill, and what came of it."""
+
+    verb: str
+    signal: str
+    after: float
+    lost: float
+    """Seconds of work that were drawn again."""
+    fault: str
+
+
+def kills(count: int, seed: int, replicates: int = 3_000, people: int = 20_000) -> Iterator[Kill]:
+    """Kill so many runs."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scenario = folder / "s.toml"
+        scenario.write_text(SCENARIO.format(replicates=replicates, people=people))
+        verbs = {
+            "run": [],
+            "run --until": ["--until", "p_overspend(3%) +- 0.01%", "--max-replicates", str(replicates)],
+            "run --cluster local:2": ["--cluster", "local:2"],
+        }
+        whole, takes = {}, {}
+        for number in range(count):
+            verb = list(verbs)[number % len(verbs)]
+            if verb not in whole:
+                started = time.monotonic()
+                assert _ended(_begun(folder, scenario, f"{number}-whole.nc", verbs[verb], WAIT)) == 0
+                takes[verb] = time.monotonic() - started
+                whole[verb] = fingerprint(open_ledger(folder / f"{number}-whole.nc"))
+            given = rng.choice(list(CODES))
+            after = rng.uniform(0.2, 1.0) * takes[verb]
+            lost, fault = _killed(folder, scenario, f"{number}.nc", verbs[verb], given, after, whole[verb])
+            yield Kill(verb, given.name, after, lost, fault)
+
+
+def _killed(
+    folder: Path, scenario: Path, out: str, options: list[str], given: signal.Signals, after: float, whole: str
+) -> tuple[float, str]:
+    running = _begun(folder, scenario, out, options, WAIT)
+    time.sleep(after)
+    killed_at = time.time()
+    running.send_signal(given)
+    code = _ended(running)
+    before = _chunks(folder / f"{out}.log")
+    (folder / f"{out}.log").unlink(missing_ok=True)
+    if code not in (0, CODES[given], -given):  # Python itself dies of a signal that comes before it is ready
+        return 0.0, f"ended with {code}"
+    again = _ended(_begun(folder, scenario, out, options))
+    if again != 0:
+        return 0.0, f"the same command ended with {again}"
+    drawn_again = {number for _, numbers in _chunks(folder / f"{out}.log") for number in numbers}
+    lost = [at for at, numbers in before if drawn_again & set(numbers) and not _wrote(code)]
+    seconds = killed_at - min(lost) if lost else 0.0
+    verify(folder / out)
+    left = sorted(one for one in os.listdir(folder) if out in one and one not in (out, f"{out}.log"))
+    fault = "" if fingerprint(open_ledger(folder / out)) == whole else "other bits"
+    fault = fault or ("" if not left else f"left {left}")
+    return seconds, fault or ("" if seconds <= MOST_LOST else "lost too much")
+
+
+def _wrote(code: int) -> bool:
+    """Whether the run had ended by itself before the signal came: then it is rightly drawn anew."""
+    return code == 0
+
+
+def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: float = 0.0) -> subprocess.Popen[bytes]:
+    spied = [sys.executable, "-c", SPY, str(folder / f"{out}.log"), str(wait)]
+    command = [*spied, "run", str(scenario), "--out", str(folder / out)]
+    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _ended(running: subprocess.Popen[bytes]) -> int:
+    return running.wait(timeout=900)
+
+
+def _chunks(log: Path) -> list[tuple[float, list[int]]]:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(float(first), [int(one) for one in rest]) for first, *rest in map(str.split, lines)]
+
+
+def main() -> None:
+    """Print each kill; the exit code is 1 where one of them had a fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--replicates", type=int, default=3_000)
+    asked = parser.parse_args()
+    faults, most = 0, 0.0
+    for number, one in enumerate(kills(asked.kills, asked.seed, asked.replicates), 1):
+        faults, most = faults + bool(one.fault), max(most, one.lost)
+        said = f"{number:3} {one.verb:22} {one.signal:8} after {one.after:5.1f} s, {one.lost:4.1f} s drawn again"
+        print(f"{said}  {one.fault or 'sound'}", flush=True)
+    print(f"{asked.kills} kills, {faults} with a fault; at most {most:.1f} s of work lost")
+    raise SystemExit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
