@@ -14,7 +14,6 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+import simulator as sim
+from simulator.__main__ import main as command
+from simulator.engine import simulate
 from simulator.ledger import fingerprint, open_ledger, verify
+from simulator.ledger.parts import Counts, Draws
+from simulator.runs import _plans
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -signal.SIGKILL}
 MOST_LOST = 10.0
@@ -43,23 +49,6 @@ severity = {{ family = "lognormal", mean = 1_000.0, cv = 1.5 }}
 [[population.parameter_sets]]
 segment = "all"
 mean = [900.0, 1_000.0, 1_100.0]
-"""
-# finished chunks as they come, each by the moment and its replicates, from inside the killed process
-SPY = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where it is started in the background
-log, wait = sys.argv[1], float(sys.argv[2])
-del sys.argv[1:3]
-from simulator.engine import simulate
-laid = simulate._Gathered.add
-def add(self, numbers, values):
-    laid(self, numbers, values)
-    with open(log, "a") as file:
-        file.write(" ".join(map(str, [time.time(), *numbers.tolist()])) + "\\n")
-    time.sleep(wait)
-simulate._Gathered.add = add
-from simulator.__main__ import main
-main()
 """
 
 
@@ -86,6 +75,7 @@ def kills(count: int, seed: int, replicates: int = 3_000, people: int = 20_000) 
             "run --until": ["--until", "p_overspend(3%) +- 0.01%", "--max-replicates", str(replicates)],
             "run --cluster local:2": ["--cluster", "local:2"],
         }
+        simulate.draw(_plans(sim.load(scenario))[0], np.arange(0))  # compiled once, for all
         whole, takes = {}, {}
         for number in range(count):
             verb = list(verbs)[number % len(verbs)]
@@ -106,7 +96,7 @@ def _killed(
     running = _begun(folder, scenario, out, options, WAIT)
     time.sleep(after)
     killed_at = time.time()
-    running.send_signal(given)
+    os.kill(running, given)
     code = _ended(running)
     before = _chunks(folder / f"{out}.log")
     (folder / f"{out}.log").unlink(missing_ok=True)
@@ -130,14 +120,41 @@ def _wrote(code: int) -> bool:
     return code == 0
 
 
-def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: float = 0.0) -> subprocess.Popen[bytes]:
-    spied = [sys.executable, "-c", SPY, str(folder / f"{out}.log"), str(wait)]
-    command = [*spied, "run", str(scenario), "--out", str(folder / out)]
-    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: float = 0.0) -> int:
+    """A process of its own, which has its libraries from this one: its number."""
+    number = os.fork()
+    if number:
+        return number
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this was started in the background
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1), os.dup2(quiet, 2)
+        _spy(folder / f"{out}.log", wait)
+        sys.argv = ["simulator", "run", str(scenario), "--out", str(folder / out), *options]
+        command()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        os._exit(code)
 
 
-def _ended(running: subprocess.Popen[bytes]) -> int:
-    return running.wait(timeout=900)
+def _spy(log: Path, wait: float) -> None:
+    """Write finished chunks down as they come, each by the moment and its replicates."""
+    laid = simulate._Gathered.add
+
+    def add(self: simulate._Gathered, numbers: Counts, values: Draws) -> None:
+        laid(self, numbers, values)
+        with log.open("a") as file:
+            file.write(" ".join(map(str, [time.time(), *numbers.tolist()])) + "\n")
+        time.sleep(wait)
+
+    simulate._Gathered.add = add  # type: ignore[method-assign]
+
+
+def _ended(running: int) -> int:
+    """The exit code, or the signal as a number below 0."""
+    return os.waitstatus_to_exitcode(os.waitpid(running, 0)[1])
 
 
 def _chunks(log: Path) -> list[tuple[float, list[int]]]:

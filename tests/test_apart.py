@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -182,3 +183,35 @@ def test_a_cluster_that_breaks_down_loses_nothing(what: str, folder: Path, tmp_p
     assert "other compiled loops" in told.value.reason or what == "scheduler killed"
     assert told.value.reason and (what == "another version" or told.value.ledger.sizes["replicate"] >= 10)
     assert fingerprint(sim.simulate(scenario, checkpoint=out, progress=False)) == whole
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def commands(script: str, **environment: str) -> list[list[str]]:
+    """What `simulator` is called with by a script, which bash reads."""
+    spy = 'simulator() { printf "%s\\0" "$@"; printf "\\n"; }; exec() { "$@"; }\n'
+    ran = subprocess.run(
+        ["bash", "-c", spy + script], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    return [line.split("\0")[:-1] for line in ran.stdout.splitlines()]
+
+
+def test_the_commands_of_the_slurm_array_give_the_run_in_one_go(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    page = (ROOT / "docs" / "howto" / "machines.md").read_text(encoding="utf-8")
+    array, merging = re.findall(r"```bash\n(.*?)```", page, flags=re.S)
+    last = int(re.search(r"--array=0-(\d+)", array)[1])
+    scenario, years = str(folder / "s.toml"), 30
+    small = array.replace("configs/uncertain.toml", scenario).replace("years=2500", f"years={years}")
+    assert small.count(scenario) == small.count(f"years={years}") == 1
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for task in range(last + 1):
+        (words,) = commands(small, SLURM_ARRAY_TASK_ID=str(task), SLURM_CPUS_PER_TASK="2")
+        assert call(*words)[0] == 0
+    (words,) = commands(merging)
+    assert len(words) == 1 + last + 1 + 2 and call(*words)[0] == 0
+    asked = sim.load(scenario).with_simulation(replicates=years * (last + 1))
+    merged = sim.open_ledger(tmp_path / "results" / "whole.nc")
+    assert fingerprint(merged) == fingerprint(sim.simulate(asked, progress=False))
+    assert merged.attrs["check"] == "passed"
