@@ -6,7 +6,7 @@ import click
 
 from ....errors import SimulatorError
 from ..option_types import overspend_options
-from ..shell import Rendered, Verb, about, check_forms, check_output, clear_errors, emit, outputs, refuse_failed
+from ..shell import Verb, about, check_forms, check_output, clear_errors, emit, of_run, outputs, refuse_failed
 
 
 @click.command(cls=Verb)
@@ -25,6 +25,7 @@ def merge(parts: tuple[str, ...], margin: float, at_most: float, out: str) -> No
         from ....analysis.statistics.summary import MARGINS, summarise
         from ....ledger import check_same_draws, draws_of, open_ledger, save, with_summary
         from ....ledger import merge as merged
+        from ....runs import scenario_of
 
         check_forms()
         for part in parts:
@@ -39,7 +40,8 @@ def merge(parts: tuple[str, ...], margin: float, at_most: float, out: str) -> No
                 raise SimulatorError(part, None, "holds simulated years that another part holds too", mend)
             with about("ledgers", part):
                 ledger = merged([ledger, more])
-        summary = summarise(ledger, margins=sorted({*MARGINS, margin}))
+        scenario = scenario_of(ledger)
+        summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=scenario)
         save(with_summary(ledger, summary), out)
-        emit(Rendered.of(summary, margin=margin, at_most=at_most), out)
+        emit(of_run(summary, ledger, scenario, margin, at_most), out)
         refuse_failed(summary)

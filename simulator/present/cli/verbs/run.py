@@ -22,7 +22,9 @@ from ..shell import (
     check_picture,
     clear_errors,
     emit,
+    judged,
     load_with,
+    of_run,
     outputs,
     refuse_failed,
     write_variance,
@@ -114,7 +116,7 @@ def run(
                 if out:
                     save(with_summary(ledger, summary), out)
         figures = write_variance(summary, plot) if plot else None
-        emit(Rendered.of(summary, margin=margin, at_most=at_most), out, plot, figures)
+        emit(of_run(summary, ledger, asked, margin, at_most), out, plot, figures)
         refuse_failed(summary)
 
 
@@ -128,7 +130,8 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
     answer = exact(scenario, margins=sorted({*MARGINS, margin}))
     if out:
         save(answer.assign_attrs(scenario=kept_json(scenario)), out)
-    emit(Rendered.of(answer, margin=margin, at_most=at_most), out)
+    told = Rendered.of(answer, margin=margin, at_most=at_most).also("places", judged(scenario, margin, at_most))
+    emit(told, out)
 
 
 def _check_options(out: str | None, resume: bool, fresh: bool) -> None:
