@@ -24,9 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 import simulator as sim
+import simulator.engine.simulate as engine
 from simulator.__main__ import main as command
-from simulator.engine import simulate
-from simulator.ledger import fingerprint, open_ledger, verify
+from simulator.ledger import fingerprint, verify
 from simulator.ledger.parts import Counts, Draws
 from simulator.runs import _plans
 
@@ -75,7 +75,7 @@ def kills(count: int, seed: int, replicates: int = 3_000, people: int = 20_000) 
             "run --until": ["--until", "p_overspend(3%) +- 0.01%", "--max-replicates", str(replicates)],
             "run --cluster local:2": ["--cluster", "local:2"],
         }
-        simulate.draw(_plans(sim.load(scenario))[0], np.arange(0))  # compiled once, for all
+        engine.draw(_plans(sim.load(scenario))[0], np.arange(0))  # compiled once, for all
         whole, takes = {}, {}
         for number in range(count):
             verb = list(verbs)[number % len(verbs)]
@@ -83,7 +83,7 @@ def kills(count: int, seed: int, replicates: int = 3_000, people: int = 20_000) 
                 started = time.monotonic()
                 assert _ended(_begun(folder, scenario, f"{number}-whole.nc", verbs[verb], WAIT)) == 0
                 takes[verb] = time.monotonic() - started
-                whole[verb] = fingerprint(open_ledger(folder / f"{number}-whole.nc"))
+                whole[verb] = fingerprint(sim.open_ledger(folder / f"{number}-whole.nc"))
             given = rng.choice(list(CODES))
             after = rng.uniform(0.2, 1.0) * takes[verb]
             lost, fault = _killed(folder, scenario, f"{number}.nc", verbs[verb], given, after, whole[verb])
@@ -110,7 +110,7 @@ def _killed(
     seconds = killed_at - min(lost) if lost else 0.0
     verify(folder / out)
     left = sorted(one for one in os.listdir(folder) if out in one and one not in (out, f"{out}.log"))
-    fault = "" if fingerprint(open_ledger(folder / out)) == whole else "other bits"
+    fault = "" if fingerprint(sim.open_ledger(folder / out)) == whole else "other bits"
     fault = fault or ("" if not left else f"left {left}")
     return seconds, fault or ("" if seconds <= MOST_LOST else "lost too much")
 
@@ -141,15 +141,15 @@ def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: flo
 
 def _spy(log: Path, wait: float) -> None:
     """Write finished chunks down as they come, each by the moment and its replicates."""
-    laid = simulate._Gathered.add
+    laid = engine._Gathered.add
 
-    def add(self: simulate._Gathered, numbers: Counts, values: Draws) -> None:
+    def add(self: engine._Gathered, numbers: Counts, values: Draws) -> None:
         laid(self, numbers, values)
         with log.open("a") as file:
             file.write(" ".join(map(str, [time.time(), *numbers.tolist()])) + "\n")
         time.sleep(wait)
 
-    simulate._Gathered.add = add  # type: ignore[method-assign]
+    engine._Gathered.add = add  # type: ignore[method-assign]
 
 
 def _ended(running: int) -> int:

@@ -20,8 +20,6 @@ from typing import NamedTuple
 import simulator as sim
 from simulator import effort, runs
 from simulator.engine.simulate import Plan, draw
-from simulator.ledger import save
-from simulator.scenario import scenario_from
 
 TIME, BYTES = (0.4, 2.5), (0.8, 1.25)
 """Between which the measured may lie, over the estimated: processors differ, numbers of bytes do not."""
@@ -48,7 +46,7 @@ class Check(NamedTuple):
 def scenario(people: int, replicates: int, units: int = 42, thresholds: int = THRESHOLDS) -> sim.Scenario:
     """A population of so many people in units of one size, with three segments."""
     families = ((0.7, 500.0, 2.0), (0.25, 1_500.0, 1.6), (0.05, 9_000.0, 1.3))
-    return scenario_from({
+    return sim.Scenario.model_validate({
         "title": "scale",
         "simulation": {"replicates": replicates, "seed": 3, "thresholds": [5_000.0 * 2**k for k in range(thresholds)]},
         "population": {
@@ -72,7 +70,7 @@ def checks() -> Iterator[Check]:
         yield Check(f"{people:,} people × {replicates:,} years, CPU seconds", work.seconds, seconds, TIME)
         yield Check("  most memory, MB", held(asked) / 1e6, peak / 1e6, (0.5, 1.25))
         with tempfile.TemporaryDirectory() as folder:
-            save(ledger, Path(folder) / "s.nc")
+            sim.save(ledger, Path(folder) / "s.nc")
             yield Check(
                 "  file, MB", runs.expected_size(asked) / 1e6, os.path.getsize(f"{folder}/s.nc") / 1e6, (0.4, 2.2)
             )
