@@ -11,7 +11,7 @@ import os
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -213,8 +213,9 @@ def _loops_hash(version: str) -> str:
 
 def _made_with(plan: Plan) -> str:
     digest = hashlib.sha256(loops_hash().encode())
-    for values in (plan.p_large, plan.body, plan.body_unit, plan.tail):
-        digest.update(np.ascontiguousarray(values).tobytes())
+    for values in (getattr(plan, one.name) for one in fields(plan) if one.init):
+        if isinstance(values, np.ndarray):
+            digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 

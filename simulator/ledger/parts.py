@@ -187,11 +187,12 @@ def _write(path: Path, held: Mapping[str, Any]) -> None:
 def _read(path: Path) -> tuple[dict[str, str], Counts, dict[str, NDArray[Any]]] | None:
     """Origin, numbers and draws of a part; None where it is damaged."""
     whole = unsealed(path)
-    if whole is None:
+    try:
+        with np.load(io.BytesIO(whole or b""), allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+        return json.loads(held.pop(_ORIGIN).item()), held.pop(_NUMBERS), held
+    except (AttributeError, EOFError, KeyError, ValueError, OSError):  # damaged, or made by somebody else
         return None
-    with np.load(io.BytesIO(whole), allow_pickle=False) as file:
-        held = {name: file[name] for name in file.files}
-    return json.loads(held.pop(_ORIGIN).item()), held.pop(_NUMBERS), held
 
 
 def _is_ours(file: int, lock: Path) -> bool:
