@@ -81,7 +81,8 @@ def kills(count: int, seed: int, replicates: int = 3_000, people: int = 20_000) 
             verb = list(verbs)[number % len(verbs)]
             if verb not in whole:
                 started = time.monotonic()
-                assert _ended(_begun(folder, scenario, f"{number}-whole.nc", verbs[verb], WAIT)) == 0
+                code = _ended(_begun(folder, scenario, f"{number}-whole.nc", verbs[verb], WAIT))
+                assert code == 0, (code, (folder / "said").read_text()[-2_000:])
                 takes[verb] = time.monotonic() - started
                 whole[verb] = fingerprint(sim.open_ledger(folder / f"{number}-whole.nc"))
             given = rng.choice(list(CODES))
@@ -101,10 +102,10 @@ def _killed(
     before = _chunks(folder / f"{out}.log")
     (folder / f"{out}.log").unlink(missing_ok=True)
     if code not in (0, CODES[given], -given):  # Python itself dies of a signal that comes before it is ready
-        return 0.0, f"ended with {code}"
+        return 0.0, f"ended with {code}: {(folder / 'said').read_text()[-200:]}"
     again = _ended(_begun(folder, scenario, out, options))
     if again != 0:
-        return 0.0, f"the same command ended with {again}"
+        return 0.0, f"the same command ended with {again}: {(folder / 'said').read_text()[-200:]}"
     drawn_again = {number for _, numbers in _chunks(folder / f"{out}.log") for number in numbers}
     lost = [at for at, numbers in before if drawn_again & set(numbers) and not _wrote(code)]
     seconds = killed_at - min(lost) if lost else 0.0
@@ -128,8 +129,8 @@ def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: flo
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this was started in the background
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1), os.dup2(quiet, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
         _spy(folder / f"{out}.log", wait)
         sys.argv = ["simulator", "run", str(scenario), "--out", str(folder / out), *options]
         command()

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import SimulatorError
 
-ANSWER, WORKERS = 10.0, 60.0
+ANSWER, WORKERS = 30.0, 120.0
 """Seconds within which a scheduler answers, and within which it has a worker."""
 
 
