@@ -206,7 +206,7 @@ def _fan(request: PlotRequest) -> xr.Dataset:
 
 def _funnel(request: PlotRequest) -> xr.Dataset:
     from ..analysis.luck.funnel import funnel
-    from ..rows.whole import whole_frame
+    from ..rows.read import whole_frame
     from .cli.shell import about
 
     if request.actuals is None:

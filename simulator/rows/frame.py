@@ -11,10 +11,9 @@ import numpy as np
 from .columns.cells import NestedError, column_of
 from .columns.column import Column
 from .files.arrow import nested, read_frame
-from .headers import Headers
 from .layout import Layout
 from .names import Said
-from .table import Choose, Table
+from .table import Choose, Headers, Table
 
 
 def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
@@ -32,7 +31,9 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     headers = Headers(names, layout.columns)
     picks = choose(headers)
     columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in picks}
-    return _even(Table(headers, columns, picks), said)
+    if len({column.size for column in columns.values()}) > 1:
+        raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
+    return Table(headers, columns, picks)
 
 
 def _names(source: Any) -> Sequence[Any] | None:
@@ -49,8 +50,7 @@ def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     headers = Headers([_flat(name) for name in frame.columns], layout.columns)
     picks = choose(headers)
     columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
-    last = tuple(_texts(frame, at) for at in (1, 2))
-    return Table(headers, columns, picks, (last[0], last[1]), index=frame.index)
+    return Table(headers, columns, picks, (_texts(frame, 1), _texts(frame, 2)), index=frame.index)
 
 
 def _flat(name: Any) -> str:
@@ -72,12 +72,6 @@ def _column(given: Any, name: object, said: Said) -> Column:
         raise nested(name, said) from None
     except (TypeError, ValueError, OverflowError):
         raise said.of_rows(f"{said.has} a column {str(name)!r} that cannot be read", "give numbers or texts") from None
-
-
-def _even(table: Table, said: Said) -> Table:
-    if len({column.size for column in table.columns.values()}) > 1:
-        raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
-    return table
 
 
 def column_from_cells(rows: list[list[Any]], position: int, name: object, said: Said) -> Column:

@@ -62,9 +62,8 @@ def layout(
     """
     whole = isinstance(header_row, int) and not isinstance(header_row, bool)
     if header_row is not None and not (whole and 1 <= header_row <= _MOST_HEADER_ROW):
-        raise SimulatorError(
-            "header_row", header_row, f"must be a row from 1 to {_MOST_HEADER_ROW:,}", "count the file's rows from 1"
-        )
+        bound = f"must be a row from 1 to {_MOST_HEADER_ROW:,}"
+        raise SimulatorError("header_row", header_row, bound, "count the file's rows from 1")
     if isinstance(sheet, int) and (isinstance(sheet, bool) or sheet < 1):
         raise SimulatorError("sheet", sheet, "must be a name or a number from 1", "the first sheet is 1")
     if dates not in (None, "day-first", "month-first"):

@@ -1,16 +1,46 @@
-"""What a reader gives: the columns that were chosen, what its last rows say, and what a person should know of it."""
+"""Headers of a table, compared as people read them, and what a reader gives.
+
+That is the columns that were chosen, what its last rows say, and what a person should know of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import columns_there
 from .columns.column import Column
-from .headers import Headers
+from .names import Said, plain_name
+
+
+class Headers:
+    """Where each column of a table stands: its names in order, and the header of each other name, plain."""
+
+    def __init__(self, names: Sequence[object], other_names: Mapping[str, str] | None = None) -> None:
+        self.names = [plain_name(name) for name in names]
+        self.other_names = dict(other_names or {})
+
+    def positions(self, name: str) -> list[int]:
+        """Every column that is called so; a name given to a header goes before a header of that name."""
+        wanted = self._header(name)
+        return [position for position, have in enumerate(self.names) if have == wanted]
+
+    def _header(self, name: str) -> str:
+        return self.other_names.get(plain_name(name), plain_name(name))
+
+    def only(self, name: str, said: Said) -> int:
+        """The one column that is called so."""
+        found, wanted = self.positions(name), self._header(name)
+        if len(found) > 1:
+            raise said.of_rows(f"{said.has} column {wanted!r} more than once", "rename one of the two")
+        if not found:
+            there = columns_there([n for n in self.names if n], [wanted])
+            raise said.of_rows(f"{said.has} no column {wanted!r}", there)
+        return found[0]
 
 
 class Pick(NamedTuple):

@@ -18,11 +18,10 @@ from ...costs.families.composite import Empirical
 from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.figures import figures_of
-from ...rows.headers import Headers
 from ...rows.layout import Layout
 from ...rows.names import Said
 from ...rows.read import read
-from ...rows.table import Pick
+from ...rows.table import Headers, Pick
 from ..choose import SegmentFit, p_user_told
 from ..laws.empirical import with_tail
 from ..laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail

@@ -22,11 +22,10 @@ from ...numerals import figures
 from ...rows.columns.column import Column
 from ...rows.columns.figures import figures_of
 from ...rows.columns.persons import person_like, repeated
-from ...rows.headers import Headers
 from ...rows.layout import Layout, LayoutOptions, layout, listed
 from ...rows.names import COSTS, plain_name
 from ...rows.read import read
-from ...rows.table import Choose, Pick, Table
+from ...rows.table import Choose, Headers, Pick, Table
 from ..disclose.disclosure import (
     SMALLEST_COUNT,
     by_person,

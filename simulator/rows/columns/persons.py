@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..headers import Headers
+from ..table import Headers
 from .column import Column
 
 _WHO = (
@@ -22,10 +22,7 @@ _FAR = 1.5
 
 def person_like(headers: Headers) -> int | None:
     """The position of the first column whose name is that of a person's id."""
-    for position, name in enumerate(headers.names):
-        if _ID.fullmatch(name.casefold()):
-            return position
-    return None
+    return next((place for place, name in enumerate(headers.names) if _ID.fullmatch(name.casefold())), None)
 
 
 def repeated(column: Column, name: str) -> str | None:

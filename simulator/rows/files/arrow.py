@@ -8,10 +8,9 @@ from typing import Any
 from ...errors import SimulatorError
 from ..columns.cells import column_of
 from ..columns.column import Column
-from ..headers import Headers
 from ..layout import Layout
 from ..names import Said
-from ..table import Choose, Pick, Table
+from ..table import Choose, Headers, Pick, Table
 from .source import MOST_COLUMNS, MOST_ROWS
 
 _MOST_BYTES = 1 << 33
@@ -23,9 +22,8 @@ _FEWEST_BITS = 1
 
 def needs(package: str, what: str) -> SimulatorError:
     """That an optional package is missing."""
-    return SimulatorError(
-        what, None, f"need the package {package}", "install it with: pip install 'capitation-risk[data]'"
-    )
+    mend = "install it with: pip install 'capitation-risk[data]'"
+    return SimulatorError(what, None, f"need the package {package}", mend)
 
 
 def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:

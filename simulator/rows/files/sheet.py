@@ -13,10 +13,9 @@ from typing import Any
 from ...errors import SimulatorError
 from ..columns.cells import as_text
 from ..frame import column_from_cells
-from ..headers import Headers
 from ..layout import Layout
 from ..names import Said
-from ..table import Choose, Table
+from ..table import Choose, Headers, Table
 from . import sheet_worker
 from .arrow import needs
 
