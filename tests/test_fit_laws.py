@@ -159,7 +159,8 @@ def test_the_generalized_gamma_is_the_same_as_scipys_own_fit() -> None:
     a, c, loc, scale = stats.gengamma.fit(sample.x, 2.0, 0.8, floc=0, scale=400.0)
     body = fit_body("gengamma", sample)
     theirs = stats.gengamma.logpdf(sample.x, a, c, loc, scale).mean()
-    assert body.log_score(sample, np.inf) - np.log(body.median) == pytest.approx(theirs, abs=1e-6)
+    ours = FAMILIES["gengamma"].law.logpdf(sample.x / body.median, *(body.theta[0], np.exp(body.theta[1]), body.theta[2]))
+    assert ours.mean() - np.log(body.median) == pytest.approx(theirs, abs=1e-6)
     s = np.array([0.9, 0.5, 0.1, 0.001])
     assert body.severity.isf(s) == pytest.approx(stats.gengamma(a, c, 0, scale).isf(s), rel=2e-3)
 
