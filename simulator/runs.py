@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from . import effort
 from . import ledger as books
 from .contracts.design import Design, designs_from
-from .costs.expected import expected_draws
 from .costs.model import Population, head_counts
+from .costs.moments import expected_draws
 from .deprecated import function_left
 from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, make_plans, tables_hash
 from .errors import SimulatorError

@@ -23,7 +23,7 @@ from .contracts.design import Design, mistakes_against, on_grid
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, Stream, concentration_of
-from .costs.modelled import ModelPopulation, from_model_file
+from .costs.model_file import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .currency import Currency

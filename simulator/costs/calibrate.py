@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 from scipy import optimize
@@ -22,9 +21,8 @@ from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import OpenFraction, Positive, Term
 from .families.base import Severity
 from .families.union import FAMILIES
+from .quadrature import Array
 from .shapes import SHAPES, squared_cv, top_share
-
-Array = NDArray[np.float64]
 
 TopShare = dict[Annotated[float, Field(gt=0, lt=1)], OpenFraction]
 

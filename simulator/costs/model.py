@@ -18,10 +18,9 @@ from .calibrate import PopulationCalibration
 from .concentration import solved
 from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
+from .quadrature import Array
 from .segment import RareService, Segment
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
-
-Array = NDArray[np.float64]
 
 _ALMOST_ONE = 1 - 1e-12
 _NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has

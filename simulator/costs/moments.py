@@ -7,7 +7,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from .model import CostModel
-from .quadrature import ORDERS, Moments
+from .quadrature import ORDERS, Array, Moments
 from .shock_nodes import ShockNodes, joint_nodes
-
-Array = NDArray[np.float64]
 
 Layer = tuple[Array, float, float]
 """Threshold of each stream in money, share of the excess removed above it, share of the whole patient removed."""
@@ -208,3 +206,26 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
         skewness = np.where(np.isfinite(third), third / variance**1.5, np.inf)
         kurtosis = np.where(np.isfinite(fourth), fourth / variance**2 - 3, np.inf)
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)
+
+
+# ── means of what a ledger draws, where it does not carry the costs from which they could be worked out ──
+
+
+def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
+    """Exact means of a ledger's variables under each parameter set."""
+    sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
+    return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
+
+
+def _of_one(exact: Exact, heads: NDArray[np.int64], amounts: Array) -> dict[str, Array]:
+    gross = exact.total(heads, []).mean
+
+    def removed(excess: float, whole: float) -> Array:
+        return np.stack([gross - exact.total(heads, [(at, excess, whole)]).mean for at in amounts.T], axis=1)
+
+    return {
+        "gross_cost": gross,
+        "excess_cost": removed(1.0, 0.0),
+        "above_cost": removed(0.0, 1.0),
+        "n_above": np.stack([exact.count_above(heads, at).mean for at in amounts.T], axis=1),
+    }

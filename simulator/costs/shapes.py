@@ -7,15 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from .families.base import Severity
 from .families.heavy_tails import LEAST_Q, Burr, GeneralizedBeta2, GeneralizedGamma, GeneralizedPareto, Lomax, Pareto
 from .families.two_figures import Gamma, Lognormal, Weibull
-from .quadrature import Moments
-
-Array = NDArray[np.float64]
+from .quadrature import Array, Moments
 
 _NEARLY = 1e-3
 """How far a bound stays from where a mean or a variance becomes infinite."""

@@ -20,8 +20,7 @@ from scipy import special
 
 from ..errors import also, mistake
 from ..terms import Name, OpenFraction, Term, name_key, nothing_twice
-
-Array = NDArray[np.float64]
+from .quadrature import Array
 
 SHOCK_BOUND = 6.0
 """A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""

@@ -18,9 +18,8 @@ from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
 from .held_out import Candidate, Half, candidates, simplest
 from .laws.bodies import FAMILIES, Body, with_errors_of
-from .laws.empirical import resampled
 from .laws.small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility, without_shape
-from .laws.spliced import law_of
+from .laws.spliced import law_of, resampled
 from .laws.tails import Tail, choose_tail, fit_tail, shrink
 from .read.sample import Sample
 

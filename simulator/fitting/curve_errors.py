@@ -14,12 +14,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..numerals import figures
-from .read.sample import Sample
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample
 
 FIGURES = 2
 """Significant figures of an error."""

@@ -22,10 +22,8 @@ from .disclose.disclosure import dominated, round_amounts, rounded_count
 from .disclose.groups import groups_of
 from .laws.tails import stability
 from .measures import People, one_segment
-from .read.sample import Sample, together
+from .read.sample import Array, Sample, together
 from .read.segments import EVERYBODY
-
-Array = NDArray[np.float64]
 
 LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,

@@ -19,16 +19,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..costs.families.base import Severity
 from . import measures
 from .laws.bodies import FAMILIES, Body
 from .laws.spliced import law_of
 from .laws.tails import Tail
-from .read.sample import Sample, together
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample, together
 
 WORST_MISS = 1.25
 """The most that a family may miss in any figure of the half left out, beside the rows. Of samples of 1,500 rows of a

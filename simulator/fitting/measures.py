@@ -12,9 +12,7 @@ from ..costs.families.base import Severity
 from ..costs.model import CostModel, Population
 from ..costs.quadrature import Moments
 from ..costs.segment import Segment
-from .read.sample import Sample
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample
 
 TOP = (0.01, 0.05, 0.10)
 SPLITS = 40

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import effort
 from ..costs.families.composite import Spliced
@@ -26,9 +25,7 @@ from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
 from .laws.bodies import Body
 from .laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
-from .read.sample import Sample
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample
 
 
 def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMALLEST_COUNT) -> dict[str, Drawn]:

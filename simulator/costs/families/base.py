@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 from scipy import optimize
 
@@ -24,9 +23,8 @@ from ...errors import mistake
 from ...numerals import figures
 from ...paths import changed
 from ...terms import Positive, Term
+from ..quadrature import Array as Array
 from ..quadrature import Law
-
-Array = NDArray[np.float64]
 
 MESH = np.concatenate([-np.expm1(-np.arange(50, 1, -1) * math.log(2)), np.exp2(-np.arange(1.0, 61))])
 """Survival probabilities between which the quantile function of a family that is not composed is nearly straight."""

@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 
 from ...costs.families.composite import Empirical
 from ...numerals import figures
-from ..read.sample import Sample
+from ..read.sample import Array, Sample
 from .disclosure import COUNTED_BY, LEAST_STEP, by_person, dominated, rounded_count
-
-Array = NDArray[np.float64]
 
 MOST_CELLS = 100
 _JUMP = 1e-9

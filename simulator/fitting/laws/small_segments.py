@@ -17,18 +17,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from ...costs.families.base import Severity
 from ...costs.families.composite import Mixture
 from ...costs.quadrature import Moments
 from ...numerals import figures
-from ..read.sample import Sample, together
+from ..read.sample import Array, Sample, together
 from .spliced import law_of
 from .tails import Common, choose_tail, common_of, fit_tail
-
-Array = NDArray[np.float64]
 
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the

@@ -13,16 +13,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from ...costs.families.heavy_tails import GeneralizedPareto
 from ...costs.quadrature import Moments
 from ...numerals import figures
 from ..disclose.disclosure import SMALLEST_COUNT, round_amount
-from ..read.sample import Sample
-
-Array = NDArray[np.float64]
+from ..read.sample import Array, Sample
 
 LOWEST_SHAPE, HIGHEST_SHAPE = -0.45, 0.95
 FEWEST = 30

@@ -23,12 +23,10 @@ from ...rows.names import Said
 from ...rows.read import read
 from ...rows.table import Headers, Pick
 from ..choose import SegmentFit, p_user_told
-from ..laws.empirical import with_tail
+from ..laws.spliced import with_tail
 from ..laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
-from .sample import Sample
+from .sample import Array, Sample
 from .segments import assign, parse_rule
-
-Array = NDArray[np.float64]
 
 SAID = Said("the file of costs", "the bands", many=True)
 COLUMNS = ("band_low", "band_high", "n", "total")
