@@ -23,28 +23,12 @@ from ..numerals import figures
 from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
-from .laws.bodies import Body
 from .laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
 from .read.sample import Array, Sample
 
 
 def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMALLEST_COUNT) -> dict[str, Drawn]:
-    """Parameter sets of every segment.
-
-    Parameters
-    ----------
-    fits : sequence of SegmentFit
-    number : int
-        Sets; 0 for none.
-    seed : int
-    smallest : int
-        Fewest patients that may be told apart.
-
-    Returns
-    -------
-    dict of str to dict
-        By segment.
-    """
+    """Parameter sets by segment, so many of each; none for 0."""
     random = np.random.default_rng([seed, 4])
     each = effort.each(fits if number else (), "parameter sets")
     return {fit.name: _drawn(fit, number, random, smallest) for fit in each}
@@ -63,8 +47,8 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
         found["level"] = np.exp(_normal(np.zeros(1), np.array([[error**2]]), number, random)[:, 0]).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
-        for name, values in _body_draws(fit.body, number, random).items():
-            found[prefix + name] = values
+        rows = [fit.body.figures_at(theta) for theta in _normal(fit.body.theta, fit.body.covariance, number, random)]
+        found |= {prefix + name: [row[name] for row in rows] for name in rows[0]}
     if isinstance(fit.severity, Spliced) and fit.tail is not None and not blended:
         found |= _tail_draws(fit.tail, number, random)
         if fit.body is None:
@@ -86,12 +70,6 @@ def _level_error(fit: SegmentFit, sample: Sample) -> float:
     mean = float(np.average(x, weights=w))
     sd = math.sqrt(float(np.average((x - mean) ** 2, weights=w)))
     return sd / mean / math.sqrt(float(w.sum() ** 2 / sample.w2[inside].sum()))
-
-
-def _body_draws(body: Body, number: int, random: np.random.Generator) -> dict[str, list[float]]:
-    thetas = _normal(body.theta, body.covariance, number, random)
-    rows = [body.figures_at(theta) for theta in thetas]
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _normal(mean: Array, covariance: Array, number: int, random: np.random.Generator) -> Array:
@@ -122,12 +100,8 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
     """The population under parameter set `b`."""
     number = count(sets)
     if not 0 <= b < number:
-        raise SimulatorError(
-            "parameter_draw",
-            b,
-            f"must be from 0 to {number - 1}" if number else "has no sets to choose from",
-            "fit with parameter sets",
-        )
+        bound = f"must be from 0 to {number - 1}" if number else "has no sets to choose from"
+        raise SimulatorError("parameter_draw", b, bound, "fit with parameter sets")
     segments = tuple(
         segment.with_figures({name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
@@ -168,16 +142,9 @@ def variance_parts(
     """The variance of a population's retained cost by its cause, exactly for each parameter set."""
     if not count(sets):
         raise SimulatorError("parameter_sets", None, "none are given", "fit with sets=100")
-    found = [
-        _sources(
-            CostModel(
-                population=population_of_set(population, sets, b), shocks=shocks, shock_correlations=shock_correlations
-            ),
-            size,
-            threshold,
-        )
-        for b in range(count(sets))
-    ]
+    truths = (population_of_set(population, sets, b) for b in range(count(sets)))
+    models = (CostModel(population=one, shocks=shocks, shock_correlations=shock_correlations) for one in truths)
+    found = [_sources(model, size, threshold) for model in models]
     means, own, common = zip(*found, strict=True)
     return VarianceParts(float(np.mean(own)), float(np.var(means)), float(np.mean(common)))
 

@@ -73,13 +73,7 @@ def credibility(sample: Sample, lacks_tail: bool) -> float:
 class Everybody:
     """All segments together, each brought to the common spread of log cost and to a mean of 1.
 
-    Parameters
-    ----------
-    samples : sequence of Sample
-    smallest : int
-        Fewest patients of a cell of a table.
-    shapeless : sequence of bool, optional
-        Of which segments no more than a mean is told.
+    Of segments that are `shapeless` no more than a mean is told.
     """
 
     def __init__(self, samples: Sequence[Sample], smallest: int, shapeless: Sequence[bool] = ()) -> None:

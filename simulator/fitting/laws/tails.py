@@ -289,20 +289,3 @@ def _drawn(tail: Tail, sample: Sample, common: Common) -> Tail:
     if fitted is None:
         return tail
     return replace(fitted, shape_se=error, credibility=z, converged=tail.converged)
-
-
-def stability(sample: Sample, smallest: int) -> list[dict[str, float]]:
-    """Shape, its standard error and the mean excess above round amounts: what the choice of the splice rests on."""
-    rows = []
-    for at in splices(sample, smallest):
-        tail = fit_tail(sample, at)
-        if tail is not None:
-            above = float(sample.p_above(at))
-            rows.append(
-                {
-                    "at": at, "patients": float(sample.n_above(at)), "shape": tail.shape, "shape_se": tail.shape_se,
-                    "modified_scale": tail.scale - tail.shape * at, "mean_excess": float(sample.excess(at)) / above,
-                    "misfit": tail.misfit,
-                }
-            )  # fmt: skip
-    return rows

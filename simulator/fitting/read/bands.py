@@ -15,7 +15,6 @@ from scipy import optimize, stats
 
 from ...costs.families.base import Severity
 from ...costs.families.composite import Empirical
-from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.figures import figures_of
 from ...rows.layout import Layout
@@ -73,36 +72,24 @@ def read_bands(
 def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: int) -> Bands:
     low, high, n, total = (np.asarray(columns[name], float)[here] for name in COLUMNS)
     high = np.where(np.isnan(high), np.inf, high)
-    if (
-        not np.isfinite(np.concatenate([low, n, total])).all()
-        or np.any(low < 0)
-        or np.any(n < 0)
-        or np.any(n != np.floor(n))
-    ):
-        raise SimulatorError(
-            "the bands",
-            None,
-            "hold something that is no amount or no count",
-            "give amounts and whole counts of 0 or more",
-        )
+    sound = np.isfinite(np.stack([low, n, total])).all(axis=0) & (low >= 0) & (n >= 0) & (n == np.floor(n))
+    if not sound.all():
+        mend = "give amounts and whole counts of 0 or more"
+        raise SAID.of_rows("hold something that is no amount or no count", mend)
     if np.any((n > 0) & (n < smallest)):
-        raise SimulatorError(
-            "the bands", None, f"hold fewer than {smallest} people in some band", "merge it with its neighbour"
-        )
+        raise SAID.of_rows(f"hold fewer than {smallest} people in some band", "merge it with its neighbour")
     order = np.argsort(high, kind="stable")
     low, high, n, total = low[order], high[order], n[order], total[order]
     none = high == 0
     zero = float(n[none].sum())
     low, high, n, total = (part[~none & (n > 0)] for part in (low, high, n, total))
     if n.size < 2:
-        raise SimulatorError("the bands", None, "are fewer than two with anybody in them", "give more bands")
+        raise SAID.of_rows("are fewer than two with anybody in them", "give more bands")
     if np.any(low[1:] < high[:-1]):
-        raise SimulatorError("the bands", None, "overlap", "let each begin where the one below ends")
+        raise SAID.of_rows("overlap", "let each begin where the one below ends")
     mean = total / n
     if np.any((mean <= low) | (mean >= high)):
-        raise SimulatorError(
-            "the bands", None, "have a total that its number of people cannot have", "check the units of the totals"
-        )
+        raise SAID.of_rows("have a total that its number of people cannot have", "check the units of the totals")
     return Bands(low, high, n, total, zero)
 
 

@@ -203,13 +203,6 @@ class Sample:
         person = None if self.person is None else self.person[order]
         return replace(self, x=x[order], w=w, w2=w2, count=np.ones(x.size), person=person)
 
-    def scaled(self, factor: float) -> Sample:
-        """All costs times a factor."""
-        return Sample(
-            self.x * factor, self.w, self.w2, self.count, self.zero_w, self.zero_w2, self.zero_count, self.binned,
-            self.person,
-        )  # fmt: skip
-
     def thinned(self, random: np.random.Generator) -> tuple[Sample, Sample]:
         """Two random halves, row by row."""
         taken = random.binomial(self.count.astype(np.int64), 0.5)
@@ -259,15 +252,7 @@ def _summed(key: NDArray[np.int64], values: Array) -> Array:
 
 def together(samples: Sequence[Sample]) -> Sample:
     """All segments' people as one sample."""
-    x = np.concatenate([s.x for s in samples])
-    mean, key = np.unique(x, return_inverse=True)
-    return Sample(
-        x=mean,
-        w=_summed(key, np.concatenate([s.w for s in samples])),
-        w2=_summed(key, np.concatenate([s.w2 for s in samples])),
-        count=_summed(key, np.concatenate([s.count for s in samples])),
-        zero_w=sum(s.zero_w for s in samples),
-        zero_w2=sum(s.zero_w2 for s in samples),
-        zero_count=sum(s.zero_count for s in samples),
-        binned=any(s.binned for s in samples),
-    )
+    mean, key = np.unique(np.concatenate([s.x for s in samples]), return_inverse=True)
+    w, w2, count = (_summed(key, np.concatenate([getattr(s, name) for s in samples])) for name in ("w", "w2", "count"))
+    zeros = [sum(getattr(s, name) for s in samples) for name in ("zero_w", "zero_w2", "zero_count")]
+    return Sample(mean, w, w2, count, zeros[0], zeros[1], zeros[2], binned=any(s.binned for s in samples))
