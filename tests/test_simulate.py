@@ -395,7 +395,7 @@ def z_of_n_above(ledger, scenario):
     """z of the mean number above each finite threshold, where enough are expected."""
     heads, exact, n, found = runs.heads(scenario), Exact(scenario.cost_model), ledger.sizes["replicate"], []
     for d in range(scenario.threshold_labels.size):
-        mean, sd = exact.n_above(heads, scenario.threshold_amounts[:, d])
+        mean, sd, *_ = exact.count_above(heads, scenario.threshold_amounts[:, d])
         enough = mean * n > 200
         found.append((ledger["n_above"].values[:, :, d].mean(0) - mean)[enough] / (sd[enough] / math.sqrt(n)))
     return np.concatenate(found)

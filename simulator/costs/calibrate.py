@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
@@ -131,20 +132,14 @@ class Target(NamedTuple):
 
 def targets_of(c: Calibration, p_user: float) -> list[Target]:
     """The shape targets of a calibration, as figures of the whole segment."""
-    found = [Target(f"top-{q * 100:g}% share", share, _reader(q / p_user)) for q, share in sorted(c.top_share.items())]
-    if c.cv is not None:
-        found.insert(0, Target("cv", c.cv, lambda users: person_cv(users, p_user)))
-    return found
+    cv = [] if c.cv is None else [Target("cv", c.cv, partial(person_cv, p_user=p_user))]
+    shares = sorted(c.top_share.items())
+    return cv + [Target(f"top-{q * 100:g}% share", share, partial(top_share, u=q / p_user)) for q, share in shares]
 
 
 def person_cv(users: Severity, p_user: float) -> float:
     """Coefficient of variation of a person's annual cost, people without cost included."""
     return math.sqrt(max(squared_cv(users) / p_user - 1, 0.0))
-
-
-def _reader(u: float) -> Callable[[Severity], float]:
-    """Share of cost of the costliest u of users."""
-    return lambda users: top_share(users, u)
 
 
 # ── what every family needs: targets that can be ─────────────────────────────────────────────────
@@ -266,7 +261,6 @@ def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, hi
 def _least_squares(
     build: Callable[[float, Array], Severity], targets: Sequence[Target], mean: float, low: Array, high: Array
 ) -> Severity:
-
     def gaps(y: Array) -> Array:
         users = build(mean, y)
         return np.array([_gap(target, users) for target in targets])

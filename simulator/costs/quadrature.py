@@ -90,28 +90,11 @@ class Law:
         raise NotImplementedError
 
 
-@cache
-def _rule(order: int) -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(order)
-    return nodes, weights
+_rule = cache(np.polynomial.legendre.leggauss)
 
 
 def panel_moments(severity: Law, high: ArrayLike, low: ArrayLike, order: int = 16) -> Array:
-    """∫ Q(s)ᵏ ds over panels low < s < high, for k = 0 … 4.
-
-    Parameters
-    ----------
-    severity : Law
-    high, low : array, shape (panel,)
-        Survival probabilities; Q must be smooth between them.
-    order : int
-        Gauss-Legendre nodes a panel.
-
-    Returns
-    -------
-    ndarray, shape (5, panel)
-        In money to the power of k.
-    """
+    """∫ Q(s)ᵏ ds for k = 0 … 4, shape (5, panel), over panels low < s < high between which Q is smooth."""
     cost, weight = _panel_nodes(severity, np.asarray(high, float), np.asarray(low, float), order)
     with np.errstate(over="ignore"):
         # the root of the weight goes inside the power, which alone may be beyond a computer's numbers
@@ -146,19 +129,10 @@ class TurningNodes(NamedTuple):
 
 
 def turning_nodes(severity: Law, kinks: Array, frequency: float, most: float = np.inf, order: int = 16) -> TurningNodes:
-    """Nodes up to a cost, for any g that is smooth but at `kinks`.
+    """Nodes up to a cost, one of the finite `kinks` or infinity, for any g that is smooth but at these.
 
-    Parameters
-    ----------
-    severity : Law
-    kinks : ndarray
-        Finite costs; nodes that lie between the same two of them stand together.
-    frequency : float
-        Radians for each unit of money by which g turns at most: panels in which it turns far are cut.
-    most : float
-        One of the kinks, or infinity.
-    order : int
-        Gauss-Legendre nodes a panel.
+    Nodes between the same two kinks stand together. Panels are cut in which g, which turns by at most `frequency`
+    radians for each unit of money, turns far.
     """
     if len(severity.parts) == 1:
         return _smooth_nodes(severity, kinks, frequency, most, order)
@@ -208,22 +182,10 @@ def _cut_where_it_turns(severity: Law, edges: Array, frequency: float) -> tuple[
 
 
 def cell_moments(severity: Law, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:
-    """Moments of the cells between survival probabilities, however many kinks or jumps lie inside them.
+    """Moments of the cells between descending survival probabilities, however many kinks or jumps lie inside them.
 
-    Parameters
-    ----------
-    severity : Law
-    edges : ndarray, shape (cell + 1,)
-        Survival probabilities, descending.
-
-    Returns
-    -------
-    moments : ndarray, shape (5, panel)
-        ∫ Q(s)ᵏ ds over panels, each inside one cell and free of kinks and jumps.
-    starts : ndarray of int, shape (cell,)
-        The first panel of each cell.
-    panel_edges : ndarray, shape (panel + 1,)
-        Descending.
+    By panels, each inside one cell and free of kinks and jumps: ∫ Q(s)ᵏ ds, shape (5, panel), the first panel of each
+    cell, and the panels' edges, descending.
     """
     between = np.concatenate([severity.breaks, _EDGES])
     inside = between[(between < edges[0]) & (between > edges[-1])]
@@ -234,12 +196,7 @@ def cell_moments(severity: Law, edges: Array) -> tuple[Array, NDArray[np.int64],
 
 
 class Moments:
-    """Partial moments of one family, prepared once and read at any cost.
-
-    Parameters
-    ----------
-    severity : Law
-    """
+    """Partial moments of one family, prepared once and read at any cost."""
 
     def __init__(self, severity: Law) -> None:
         self.severity = severity
@@ -296,18 +253,11 @@ class _SmoothMoments:
         infinite = severity.tail_index <= ORDERS
         self._beyond[infinite] = np.inf
 
-    @property
-    def raw(self) -> Array:
-        """E[Xᵏ], k = 0 … 4; infinite from the tail index on."""
-        return self._beyond[:, 0]
+    def below(self, cost: Array) -> Array:
+        return self._at(cost, self._below, 1.0, self._beyond[:, 0])
 
-    def below(self, cost: ArrayLike) -> Array:
-        """E[Xᵏ; X ≤ cost], shape (5, …); cost may be infinite."""
-        return self._at(np.asarray(cost, float), self._below, 1.0, self.raw)
-
-    def above(self, cost: ArrayLike) -> Array:
-        """E[Xᵏ; X > cost], shape (5, …); cost may be infinite."""
-        return self._at(np.asarray(cost, float), self._beyond, -1.0, np.zeros(ORDERS.size))
+    def above(self, cost: Array) -> Array:
+        return self._at(cost, self._beyond, -1.0, np.zeros(ORDERS.size))
 
     def between(self, low: Array, high: Array) -> Array:
         """E[Xᵏ; low < X ≤ high] for low ≤ high, from whichever end loses fewer digits."""

@@ -201,7 +201,7 @@ class Populations:
     def _above_by_set(self, threshold: float) -> Array:
         if self.scenario is not None:
             amounts = self._amounts(threshold)
-            return self._by_set([exact.n_above(self._heads, amounts)[0] for exact in self._exact_with_shocks])
+            return self._by_set([exact.count_above(self._heads, amounts).mean for exact in self._exact_with_shocks])
         if self._kept is not None:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
         return self.above(threshold).mean(axis=0, keepdims=True)

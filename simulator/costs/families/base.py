@@ -62,12 +62,7 @@ class Severity(Law, Term):
         """The law with other values of figures that are given by their paths, such as "tail.shape".
 
         `level` multiplies every cost, of a spliced quantile table those below the splice; `tail_share` is its share of
-        users above the splice.
-
-        Raises
-        ------
-        LookupError, SimulatorError, pydantic.ValidationError
-            Where there is no such figure, or it cannot have this value.
+        users above the splice. A figure that does not exist or cannot have its value is refused.
         """
         made = self._with_tail_share(given["tail_share"]) if "tail_share" in given else self
         own = {path: value for path, value in given.items() if path not in ("tail_share", "level")}
@@ -120,9 +115,8 @@ class WithMeanAndCv(Severity):
 def solve(gap: Callable[[float], float], low: float, high: float, name: str, value: float) -> float:
     """The figure in [low, high] at which `gap` vanishes, sought on a log scale."""
     try:
-        return math.exp(
-            optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13)
-        )
+        ends = math.log(low), math.log(high)
+        return math.exp(optimize.brentq(lambda y: gap(math.exp(y)), *ends, xtol=1e-13, rtol=1e-13))
     except ValueError:
         raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None
 

@@ -69,14 +69,10 @@ class Weibull(WithMeanAndCv):
     ways = (("mean", "cv"), ("shape", "scale"))
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
-        target = math.log1p(cv**2)
-        shape = solve(
-            lambda k: float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - target,
-            0.02,
-            1e4,
-            "cv",
-            cv,
-        )
+        def gap(k: float) -> float:
+            return float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - math.log1p(cv**2)
+
+        shape = solve(gap, 0.02, 1e4, "cv", cv)
         return shape, mean * math.exp(-float(special.gammaln(1 + 1 / shape)))
 
     def sf(self, x: ArrayLike) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize, stats
@@ -113,27 +113,18 @@ def _objective(theta: Array, y: Array, share: Array) -> float:
 
 def _both(y: Array, share: Array) -> optimize.OptimizeResult:
     starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
-    found = [
-        optimize.minimize(
-            _objective,
-            start,
-            args=(y, share),
-            method="Nelder-Mead",
-            options={"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000},
-        )
-        for start in starts
-    ]
+    closely: Any = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}
+    found = [optimize.minimize(_objective, at, (y, share), method="Nelder-Mead", options=closely) for at in starts]
     return min(found, key=lambda reached: float(reached.fun))
 
 
 def _scale(y: Array, share: Array, shape: float) -> float:
     low = math.log(max(-shape * float(y.max()), 1e-6) * (1 + 1e-9)) if shape < 0 else -8.0
-    found = optimize.minimize_scalar(
-        lambda s: _objective(np.array([shape, s]), y, share),
-        bounds=(low, 8.0),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
+
+    def objective(log_scale: float) -> float:
+        return _objective(np.array([shape, log_scale]), y, share)
+
+    found = optimize.minimize_scalar(objective, bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9})
     return float(found.x)
 
 
