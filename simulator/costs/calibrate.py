@@ -248,7 +248,7 @@ def _exactly(family: str, target: Target, mean: float, low: float, high: float) 
 
 def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
     """The family nearest to all targets in least squares, refused where one of them is missed."""
-    best = _least_squares(SHAPES[family].build, targets, mean, low, high)
+    best = _least_squares(family, targets, mean, low, high)
     met = [target.read(best) for target in targets]
     if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
         asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
@@ -258,9 +258,9 @@ def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, hi
     return best
 
 
-def _least_squares(
-    build: Callable[[float, Array], Severity], targets: Sequence[Target], mean: float, low: Array, high: Array
-) -> Severity:
+def _least_squares(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
+    build = SHAPES[family].build
+
     def gaps(y: Array) -> Array:
         users = build(mean, y)
         return np.array([_gap(target, users) for target in targets])

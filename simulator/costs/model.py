@@ -145,10 +145,8 @@ class Population(Term):
         """The population under each parameter set; itself alone where parameters are taken as known."""
         if self.parameter_sets is None:
             return (self,)
-        return tuple(
-            self.model_copy(update={"segments": segments, "parameter_sets": None})
-            for segments in segments_of_sets(self.segments, self.parameter_sets)
-        )
+        drawn = segments_of_sets(self.segments, self.parameter_sets)
+        return tuple(self.model_copy(update={"segments": one, "parameter_sets": None}) for one in drawn)
 
 
 class Stream(NamedTuple):
@@ -201,9 +199,8 @@ class CostModel(Term):
     def streams(self) -> tuple[Stream, ...]:
         """Segments first, then rare services."""
         people = [Stream(s.name, True, True, s.p_user, s.users_severity) for s in self.population.segments]
-        rare = [
-            Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in self.population.rare_services
-        ]
+        services = self.population.rare_services
+        rare = [Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in services]
         return (*people, *rare)
 
     @cached_property

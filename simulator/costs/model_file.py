@@ -44,12 +44,12 @@ def model_text(population: Population, provenance: Mapping[str, Any], sets: Mapp
     """A model file's text."""
     refuse_bills(population)
     lines = [*([head.rstrip(), ""] if head else []), f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
-    lines += [f"{name} = {toml_value(value)}" for name, value in provenance.items() if value is not None]
+    lines += toml_lines({name: value for name, value in provenance.items() if value is not None})
     lines += population_lines(population)
     for name, drawn in sets.items():
         if drawn:
-            lines += ["", "[[parameter_sets]]", f"segment = {toml_value(name)}"]
-            lines += [f"{json.dumps(path)} = {toml_value(list(values))}" for path, values in drawn.items()]
+            lines += ["", "[[parameter_sets]]", *toml_lines({"segment": name})]
+            lines += [f"{json.dumps(path)} = {toml_value(values)}" for path, values in drawn.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -58,12 +58,15 @@ def population_lines(population: Population) -> list[str]:
     refuse_bills(population)
     lines = ["", "[population]", f'membership = "{population.membership}"']
     for segment in population.segments:
+        figures = {"name": segment.name, "share": segment.share, "p_user": segment.p_user}
         severity = segment.users_severity.model_dump(exclude_none=True)
-        lines += [
-            "", "[[population.segments]]", f"name = {toml_value(segment.name)}", f"share = {toml_value(segment.share)}",
-            f"p_user = {toml_value(segment.p_user)}", f"severity = {toml_value(severity)}",
-        ]  # fmt: skip
+        lines += ["", "[[population.segments]]", *toml_lines({**figures, "severity": severity})]
     return lines
+
+
+def toml_lines(table: Mapping[str, Any]) -> list[str]:
+    """A table as TOML has it, a line for each key."""
+    return [f"{name} = {toml_value(value)}" for name, value in table.items()]
 
 
 def toml_value(value: Any) -> str:

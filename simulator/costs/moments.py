@@ -196,11 +196,8 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)
 
 
-# ── means of what a ledger draws, where it does not carry the costs from which they could be worked out ──
-
-
 def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
-    """Exact means of a ledger's variables under each parameter set."""
+    """Exact means of a ledger's variables under each parameter set, for ledgers whose costs do not tell them."""
     sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
     return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
 

@@ -79,9 +79,8 @@ def check_names(sets: Sequence[ParameterSets], segments: Sequence[Segment]) -> N
 def segments_of_sets(segments: tuple[Segment, ...], sets: tuple[ParameterSets, ...]) -> tuple[tuple[Segment, ...], ...]:
     """The segments under each parameter set."""
     drawn = {part.segment: part.figures for part in sets}
-    return tuple(
-        tuple(_changed(segment, drawn.get(segment.name, {}), b) for segment in segments) for b in range(count(sets))
-    )
+    each = [(segment, drawn.get(segment.name, {})) for segment in segments]
+    return tuple(tuple(_changed(*one, b) for one in each) for b in range(count(sets)))
 
 
 def _changed(segment: Segment, drawn: dict[str, tuple[float, ...]], b: int) -> Segment:

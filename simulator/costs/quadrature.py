@@ -20,21 +20,14 @@ Array = NDArray[np.float64]
 ORDERS = np.arange(5)
 _LN2 = np.log(2.0)
 # survival probabilities descending from 1 to e^-700
-_EDGES = np.concatenate(
-    [
-        [1.0],
-        -np.expm1(-np.arange(60, 1, -1) * _LN2),
-        np.exp(-np.arange(1, 61) * _LN2),
-        np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:]),
-    ]
-)
+_HALVED = np.r_[1.0, -np.expm1(-np.arange(60, 1, -1) * _LN2), np.exp(-np.arange(1, 61) * _LN2)]
+_EDGES = np.r_[_HALVED, np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:])]
 _TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
 _FADE, _SURE = 0.7, 6.5  # the middle of the fading in logarithms of the cost, and normal scores from there to its end
 _MOST_CUTS = 160  # of all panels together, the cheapest first
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
-_COARSE_EDGES = np.concatenate(
-    [[1.0], -np.expm1(-np.array([52, 42, 33, *range(24, 1, -2)]) * _LN2), np.exp(-np.arange(1, 60) * _LN2)]
-)
+_COARSE = np.array([52, 42, 33, *range(24, 1, -2)])
+_COARSE_EDGES = np.r_[1.0, -np.expm1(-_COARSE * _LN2), np.exp(-np.arange(1, 60) * _LN2)]
 
 
 class Part(NamedTuple):
@@ -173,10 +166,8 @@ def _cut_where_it_turns(severity: Law, edges: Array, frequency: float) -> tuple[
     cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
     cuts = np.maximum(np.ceil(frequency * np.diff(cost) / _TURN) - 1, 0.0)
     left = (cuts > 0) & (np.cumsum(cuts) > _MOST_CUTS)
-    inner = [
-        severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1])
-        for k in np.flatnonzero((cuts > 0) & ~left)
-    ]
+    cut = np.flatnonzero((cuts > 0) & ~left)
+    inner = [severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1]) for k in cut]
     finer = np.unique(np.concatenate([edges, *inner]))[::-1]
     return finer, left[np.searchsorted(-edges, -finer[:-1], side="right") - 1]
 
@@ -250,8 +241,7 @@ class _SmoothMoments:
         with np.errstate(over="ignore"):
             self._below = np.cumsum(np.concatenate([np.zeros((ORDERS.size, 1)), panels], axis=1), axis=1)
             self._beyond = np.cumsum(np.concatenate([rest, panels[:, ::-1]], axis=1), axis=1)[:, ::-1]
-        infinite = severity.tail_index <= ORDERS
-        self._beyond[infinite] = np.inf
+        self._beyond[severity.tail_index <= ORDERS] = np.inf
 
     def below(self, cost: Array) -> Array:
         return self._at(cost, self._below, 1.0, self._beyond[:, 0])

@@ -173,7 +173,7 @@ def mistakes_of(
             sound = False
             yield ("shock_correlations", place, "between"), found
         seen.add(frozenset(pair.between))
-    if sound and not _is_positive(_matrix(shocks, correlations)):
+    if sound and correlations and np.linalg.eigvalsh(_matrix(shocks, correlations)).min() <= 1e-10:
         bound = "are not those of any joint law: the matrix is not positive definite"
         yield ("shock_correlations",), _wrong(bound, "make some smaller")
 
@@ -208,10 +208,6 @@ def _matrix(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCor
         i, j = (places[name] for name in pair.between)
         matrix[i, j] = matrix[j, i] = pair.value
     return matrix
-
-
-def _is_positive(matrix: Array) -> bool:
-    return not matrix.size or float(np.linalg.eigvalsh(matrix).min()) > 1e-10
 
 
 @dataclass(frozen=True)

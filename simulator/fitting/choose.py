@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .. import effort
 from ..costs.families.base import Severity
@@ -54,7 +54,7 @@ class SegmentFit:
     """Weight of the segment's own shape beside that of all segments."""
     level_error: float = 0.0
     """Standard error of the log of its level, where its shape is not wholly its own."""
-    candidates: tuple[Candidate, ...] = field(default=())
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def zero_share_se(self) -> float:

@@ -332,7 +332,6 @@ def _segments(fits: Sequence[SegmentFit]) -> tuple[Segment, ...]:
 
 
 def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
-    tail = fit.tail if fit.family != "resample" else None
     row: dict[str, Any] = {
         "name": fit.name,
         "rows": float(fit.sample.rows_told),
@@ -357,7 +356,7 @@ def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
     if fit.body is not None:
         errors = np.sqrt(np.diag(fit.body.covariance))
         row["body_se"] = [figures(float(error), 3) for error in errors]
-    if tail is not None:
+    if (tail := fit.tail) is not None and fit.family != "resample":
         row |= {
             "tail_at": tail.at, "tail_patients": shown.patients_above(fit), "xi": figures(tail.shape, 4),
             "xi_se": figures(tail.shape_se, 3), "tail_credibility": figures(tail.credibility, 3),

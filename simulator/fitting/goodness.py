@@ -2,11 +2,20 @@
 
 What is observed is observed of made-up people who stand for groups of ten patients or more (`groups`), so that no
 figure here, and no sum or difference of figures, rests on fewer. At an amount a segment is told where its groups meet.
+
+Every observed figure of a curve is a smooth function of the rows' distribution. Its error is the root of Σ w² ψ² over
+(Σ w)², with ψ the figure's influence function and w the rows' weights (member-years), rows taken as independent. For a
+share above an amount and equal weights this is √(p (1 − p) / n). Quantiles are plugged in: at the quantile itself ψ has
+no slope in it.
+
+The rows are the made-up people of `groups`. Errors of 0 are nan: rows without spread do not prove that there is none.
+All are told to two figures, which is all that an error needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +27,6 @@ from ..ledger import declared
 from ..numerals import figures
 from . import measures
 from .choose import Options, SegmentFit
-from .curve_errors import cell_mean_error, limited_mean_error, p_above_error, top_share_error
 from .disclose.disclosure import dominated, round_amounts, rounded_count
 from .disclose.groups import groups_of
 from .laws.tails import fit_tail, splices
@@ -30,6 +38,9 @@ LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
 )  # fmt: skip
 """Shares of people, the costliest, at which concentration is told."""
+_FIGURES = 2
+"""Significant figures of an error."""
+_NO_SPREAD = 1e-10
 _MOSTLY = 0.9
 """Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
 
@@ -92,20 +103,15 @@ def table(told: Told, how: Options) -> xr.Dataset:
     known &= np.array(told.whole)[:, None]
     if not told.rows_known:
         known &= np.array([not name.startswith(_OF_ROWS) for name in labels])
-    observed, fitted, error = [], [], []
-    for row, (sample, people) in enumerate(zip(told.samples, told.people, strict=True)):
-        seen = measures.observed(sample, how.thresholds)
-        spread = measures.difference_error(sample, how.thresholds, how.seed) / 2
-        observed.append(np.where(known[row], seen, np.nan))
-        error.append(np.where(known[row] & told.rows_known, spread, np.nan))
-        with np.errstate(all="ignore"):
-            fitted.append(people.implied(how.thresholds))
-    seen_, spread_, fitted_ = _six(observed), _six(error), _six(fitted)
+    spreads = [measures.difference_error(sample, how.thresholds, how.seed) / 2 for sample in told.samples]
+    spread = _six(np.where(known & told.rows_known, spreads, np.nan))
+    seen = _six(np.where(known, [measures.observed(sample, how.thresholds) for sample in told.samples], np.nan))
     with np.errstate(all="ignore"):
-        miss = (fitted_ - seen_) / spread_
+        fitted = _six([people.implied(how.thresholds) for people in told.people])
+        miss = (fitted - seen) / spread
     dims = ("segment", "measure")
     goodness = xr.Dataset(
-        {"observed": (dims, seen_), "observed_se": (dims, spread_), "fitted": (dims, fitted_), "miss": (dims, miss)},
+        {"observed": (dims, seen), "observed_se": (dims, spread), "fitted": (dims, fitted), "miss": (dims, miss)},
         coords={
             "segment": told.names,
             "measure": labels,
@@ -120,7 +126,7 @@ _OF_ROWS = ("sd", "cv", "share of cost")
 """Figures that bands do not tell."""
 
 
-def _six(rows: Sequence[Array]) -> Array:
+def _six(rows: Iterable[Array]) -> Array:
     return np.array([[figures(float(x)) for x in row] for row in rows])
 
 
@@ -246,3 +252,47 @@ def _splices_of(fit: SegmentFit, told: Sample, smallest: int) -> list[tuple[floa
 def _mean_excess(sample: Sample, at: float) -> float:
     above = float(sample.p_above(at))
     return figures(float(sample.excess(at)) / above, 3) if above > 0 else np.nan
+
+
+# ── standard errors of the observed curves ───────────────────────────────────────────────────────
+
+
+def p_above_error(sample: Sample, amount: float) -> float:
+    """Of the share of people who cost more than an amount."""
+    chance = float(sample.p_above(amount))
+    return _error(sample, np.where(sample.x > amount, 1.0 - chance, -chance), -chance)
+
+
+def limited_mean_error(sample: Sample, amount: float) -> float:
+    """Of E[min(X, amount)], money a year."""
+    mean = float(sample.limited_mean(amount))
+    return _error(sample, np.minimum(sample.x, amount) - mean, -mean, amount)
+
+
+def top_share_error(sample: Sample, q: float) -> float:
+    """Of the share of cost of the costliest share `q` of people."""
+    share = sample.top_share(q)
+    top, top_zero = _top(sample, q)
+    return _error(sample, (top - share * sample.x) / sample.mean, top_zero / sample.mean)
+
+
+def cell_mean_error(sample: Sample, q: float, lower: float) -> float:
+    """Of the mean cost of the people between the costliest share `q` and a smaller one or 0; money a year."""
+    (top, top_zero), (less, less_zero) = _top(sample, q), _top(sample, lower)
+    total = sample.mean * (sample.top_share(q) - (sample.top_share(lower) if lower > 0 else 0.0))
+    return _error(sample, (top - less - total) / (q - lower), (top_zero - less_zero - total) / (q - lower), sample.mean)
+
+
+def _top(sample: Sample, q: float) -> tuple[Array, float]:
+    """What users and others add to the cost of the costliest share `q`: (x − c)⁺ + q c, with c its smallest cost."""
+    if q == 0:
+        return np.zeros(sample.x.size), 0.0
+    cost = float(sample.isf(q))
+    return np.maximum(sample.x - cost, 0.0) + q * cost, q * cost
+
+
+def _error(sample: Sample, users: Array, others: float, scale: float = 1.0) -> float:
+    """The root of the mean square of what each row does to a figure, over their number; nan for none."""
+    squares = np.append(sample.w2 * users**2, sample.zero_w2 * others**2)
+    error = math.sqrt(float(squares.sum())) / sample.weight
+    return figures(error, _FIGURES) if error > _NO_SPREAD * scale else math.nan

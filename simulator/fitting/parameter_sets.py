@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
 from .laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
-from .read.sample import Array, Sample
+from .read.sample import Array
 
 
 def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMALLEST_COUNT) -> dict[str, Drawn]:
@@ -43,7 +43,7 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
         return {}
     blended = fit.credibility < 1
     if blended or fit.body is None:
-        error = fit.level_error if blended else _level_error(fit, _people(fit, smallest))
+        error = fit.level_error if blended else _level_error(fit, smallest)
         found["level"] = np.exp(_normal(np.zeros(1), np.array([[error**2]]), number, random)[:, 0]).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
@@ -58,13 +58,10 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
     return {name: tuple(figures(float(value)) for value in values) for name, values in found.items()}
 
 
-def _people(fit: SegmentFit, smallest: int) -> Sample:
-    """Those of whom a set may tell: with the seed it tells its error, and an error the squares of the costs."""
-    return fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
-
-
-def _level_error(fit: SegmentFit, sample: Sample) -> float:
+def _level_error(fit: SegmentFit, smallest: int) -> float:
     """Standard error of the log of users' mean cost; of those below the splice where the tail varies by itself."""
+    # of whom a set may tell: with the seed it tells its error, and an error the squares of the costs
+    sample = fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
     inside = sample.x <= (fit.tail.at if fit.tail is not None else math.inf)
     x, w = sample.x[inside], sample.w[inside]
     mean = float(np.average(x, weights=w))
@@ -131,25 +128,8 @@ class VarianceParts(NamedTuple):
         return self.process / total, self.parameter / total, self.systematic / total
 
 
-def variance_parts(
-    population: Population,
-    sets: Mapping[str, Drawn],
-    size: int,
-    threshold: float = math.inf,
-    shocks: tuple[Any, ...] = (),
-    shock_correlations: tuple[Any, ...] = (),
-) -> VarianceParts:
-    """The variance of a population's retained cost by its cause, exactly for each parameter set."""
-    if not count(sets):
-        raise SimulatorError("parameter_sets", None, "none are given", "fit with sets=100")
-    truths = (population_of_set(population, sets, b) for b in range(count(sets)))
-    models = (CostModel(population=one, shocks=shocks, shock_correlations=shock_correlations) for one in truths)
-    found = [_sources(model, size, threshold) for model in models]
-    means, own, common = zip(*found, strict=True)
-    return VarianceParts(float(np.mean(own)), float(np.var(means)), float(np.mean(common)))
-
-
-def _sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
+def sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
+    """Mean of a population's retained cost, its variance given the shocks, and the variance of its mean given them."""
     layers: list[Layer] = [] if math.isinf(threshold) else [(np.full(len(model.streams), threshold), 1.0, 0.0)]
     mean, process, systematic = Exact(model).sources(head_counts(size, model.shares)[None, :], layers)
     return mean.item(), process.item(), systematic.item()

@@ -10,10 +10,9 @@ import numpy as np
 
 from .columns.cells import NestedError, column_of
 from .columns.column import Column
-from .files.arrow import nested, read_frame
 from .layout import Layout
-from .names import Said
-from .table import Choose, Headers, Table
+from .names import Said, needs
+from .table import Choose, Headers, Table, texts_of
 
 
 def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
@@ -24,6 +23,10 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):
         raise said.of_rows(f"{'are' if said.many else 'is'} a lazy frame", "collect it first: frame.collect()")
     if hasattr(source, "__arrow_c_stream__"):
+        try:
+            from .files.arrow import read_frame
+        except ImportError:
+            raise needs("pyarrow", "frames other than pandas'") from None
         return read_frame(source, layout, choose, said)
     names = _names(source)
     if names is None:
@@ -59,17 +62,15 @@ def _flat(name: Any) -> str:
 
 
 def _texts(frame: Any, from_end: int) -> dict[int, str]:
-    if len(frame) < from_end:
-        return {}
-    row = [frame.iat[len(frame) - from_end, at] for at in range(frame.shape[1])]
-    return {at: cell.strip() for at, cell in enumerate(row) if isinstance(cell, str)}
+    place = len(frame) - from_end
+    return texts_of(frame.iat[place, at] for at in range(frame.shape[1])) if place >= 0 else {}
 
 
 def _column(given: Any, name: object, said: Said) -> Column:
     try:
         return column_of(given)
     except NestedError:
-        raise nested(name, said) from None
+        raise said.nested(name) from None
     except (TypeError, ValueError, OverflowError):
         raise said.of_rows(f"{said.has} a column {str(name)!r} that cannot be read", "give numbers or texts") from None
 

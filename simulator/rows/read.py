@@ -12,20 +12,28 @@ from numpy.typing import NDArray
 
 from ..errors import SimulatorError
 from .columns.column import Column
-from .files.arrow import read_parquet
 from .files.sheet import read_sheet
 from .files.source import Kind, kind_of
 from .files.text import read_text
 from .frame import read_memory
 from .layout import Layout
-from .names import Said
+from .names import Said, needs
 from .table import Choose, Headers, Pick, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+def _read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
+    try:
+        from .files.arrow import read_parquet
+    except ImportError:
+        raise needs("pyarrow", "Parquet files") from None
+    return read_parquet(path, layout, choose, said)
+
+
 _READERS: dict[Kind, Callable[[Any, Layout, Choose, Said], Table]] = {
-    "text": read_text, "parquet": read_parquet, "sheet": read_sheet,
+    "text": read_text, "parquet": _read_parquet, "sheet": read_sheet,
 }  # fmt: skip
 _LABELS = {"total", "totals", "grand total", "all", "sum"}
 _TOLERANCE = 0.005
@@ -56,9 +64,6 @@ def _refuse_idle(layout: Layout, kind: Kind | None) -> None:
         raise SimulatorError("header_row", layout.header_row, "is of text files and workbooks alone", "leave it out")
 
 
-# ── every column ─────────────────────────────────────────────────────────────────────────────────
-
-
 def whole_frame(path: str | os.PathLike[str]) -> pd.DataFrame:
     """A file's rows, for questions that name their columns themselves."""
     import pandas as pd
@@ -80,19 +85,14 @@ def _cells(column: Column) -> NDArray[Any]:
     return np.append(levels.astype(object), np.array([None], object))[codes]
 
 
-# ── a last row that is the sum of the others is none of them ─────────────────────────────────────
-
-
 def _without_total(table: Table, said: Said) -> None:
     """Leave out a last row that is labelled as a total and is one; ask about one that is only labelled so."""
     if table.size < 2 or not _labelled(table):
         return
     sums = [_is_sum(table.columns[pick.name].numbers[0]) for pick in table.picks if pick.adds_up]
     if not sums or not all(sums):
-        raise said.of_rows(
-            f"{said.has} a last row that is called a total and is not the sum of the rows above",
-            "take it out if it is a total, or give it another name",
-        )
+        bound = f"{said.has} a last row that is called a total and is not the sum of the rows above"
+        raise said.of_rows(bound, "take it out if it is a total, or give it another name")
     table.rows(np.arange(table.size) < table.size - 1)
     table.notes.append("The last row is the total of those above and was left out.")
 

@@ -5,7 +5,8 @@ That is the columns that were chosen, what its last rows say, and what a person 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -61,6 +62,11 @@ Choose = Callable[[Headers], list[Pick]]
 """The columns that are wanted of a table with these headers; raises where one lacks."""
 
 
+def texts_of(row: Iterable[Any]) -> dict[int, str]:
+    """The texts of a row by their positions."""
+    return {at: cell.strip() for at, cell in enumerate(row) if isinstance(cell, str)}
+
+
 @dataclass(repr=False)
 class Table:
     """Columns of one length, by the name that was wanted."""
@@ -84,3 +90,35 @@ class Table:
         """Keep some rows."""
         self.columns = {name: column.rows(kept) for name, column in self.columns.items()}
         self.index = None if self.index is None else self.index[kept]
+
+
+# ── whether rows are persons ─────────────────────────────────────────────────────────────────────
+
+_WHO = (
+    "nhs|nhi|medicare|medicaid|insurance|enrolle?e|bene|beneficiary|member|patient|person|subject|participant|desynpuf|"
+    "pseudo|client|life|individual|personal"
+)
+_WHAT = "id|no|nr|num|number|key|code|identifier|pseudonym"
+_ID = re.compile(
+    rf"({_WHO})[ _.\-]*({_WHAT})|id|pid|enrolid|pseudonym|"
+    "person|patient|member|beneficiary|subject|individual|participant"
+)
+_FAR = 1.5
+"""Rows a person from which the warning is given."""
+
+
+def person_like(headers: Headers) -> int | None:
+    """The position of the first column whose name is that of a person's id."""
+    return next((place for place, name in enumerate(headers.names) if _ID.fullmatch(name.casefold())), None)
+
+
+def repeated(column: Column, name: str) -> str | None:
+    """A sentence where rows far outnumber the persons that a column names."""
+    codes, persons = column.by_level
+    rows = int((codes >= 0).sum())
+    if rows < _FAR * len(persons) or not rows:
+        return None
+    return (
+        f"There are {rows / len(persons):.1f} rows for each value of {name!r}. If it is a person's id, name it with "
+        "person (--person): without it rows are counted as patients."
+    )

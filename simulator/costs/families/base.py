@@ -112,13 +112,17 @@ class WithMeanAndCv(Severity):
         raise NotImplementedError
 
 
-def solve(gap: Callable[[float], float], low: float, high: float, name: str, value: float) -> float:
-    """The figure in [low, high] at which `gap` vanishes, sought on a log scale."""
+def of_cv(cv: float, log_moment: Callable[[int, float], float], low: float, high: float) -> float:
+    """The figure in [low, high] with this cv, sought on a log scale, by the logarithms of the raw moments under it."""
+
+    def gap(log_figure: float) -> float:
+        figure = math.exp(log_figure)
+        return log_moment(2, figure) - 2 * log_moment(1, figure) - math.log1p(cv**2)
+
     try:
-        ends = math.log(low), math.log(high)
-        return math.exp(optimize.brentq(lambda y: gap(math.exp(y)), *ends, xtol=1e-13, rtol=1e-13))
+        return math.exp(optimize.brentq(gap, math.log(low), math.log(high), xtol=1e-13, rtol=1e-13))
     except ValueError:
-        raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None
+        raise mistake(f"has cv = {cv:g}, which this family cannot have", "choose another family") from None
 
 
 def scaled_figure(name: str, value: float, factor: float) -> float:

@@ -81,11 +81,8 @@ class Spliced(Severity):
         if self._is_excess:
             tail = [Part(self._above, self._weight, shift=self.at)]
         else:
-            scale = self._weight / float(self._above.sf(self.at))
-            tail = [
-                part._replace(weight=part.weight * scale, low=max(part.low, self.at - part.shift))
-                for part in self._above.parts
-            ]
+            scale, parts = self._weight / float(self._above.sf(self.at)), self._above.parts
+            tail = [p._replace(weight=p.weight * scale, low=max(p.low, self.at - p.shift)) for p in parts]
         return tuple(part for part in (*body, *tail) if part.low < part.high)
 
     @property
@@ -166,11 +163,8 @@ class Mixture(Severity):
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        return tuple(
-            part._replace(weight=part.weight * component.weight)
-            for component in self.components
-            for part in component.severity.parts
-        )
+        each = [(one.weight, part) for one in self.components for part in one.severity.parts]
+        return tuple(part._replace(weight=part.weight * weight) for weight, part in each)
 
     @cached_property
     def breaks(self) -> Array:

@@ -168,9 +168,6 @@ def with_errors_of(body: Body, people: Sample, at: float = np.inf) -> Body:
     return replace(body, covariance=covariance) if np.isfinite(covariance).all() else body
 
 
-# ── the likelihood ───────────────────────────────────────────────────────────────────────────────
-
-
 class Scaled(NamedTuple):
     """Users' costs as the likelihood takes them, each over the median."""
 

@@ -41,6 +41,4 @@ def resampled(sample: Sample) -> Empirical:
 
 def with_tail(body: Severity, at: float, tail: GeneralizedPareto) -> Spliced:
     """A body and what lies above it."""
-    return Spliced.model_validate(
-        {"body": body.model_dump(exclude_none=True), "at": at, "tail": tail.model_dump(exclude_none=True)}
-    )
+    return Spliced.model_validate({"body": body, "at": at, "tail": tail})

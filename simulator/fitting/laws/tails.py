@@ -216,11 +216,8 @@ def splices(sample: Sample, smallest: int, steps: Sequence[float] = _STEPS) -> l
     if n < 100:
         return []
     usual = n ** (2 / 3) / math.log(math.log(n))
-    amounts = []
-    for step in steps:
-        share = step * usual / n
-        if share <= 0.25 and step * usual >= max(FEWEST, smallest):
-            amounts.append(round_amount(float(sample.isf(share * sample.p_user))))
+    shares = [step * usual / n for step in steps if step * usual >= max(FEWEST, smallest)]
+    amounts = [round_amount(float(sample.isf(share * sample.p_user))) for share in shares if share <= 0.25]
     return [at for at in dict.fromkeys(amounts) if _enough(sample, at, smallest)]
 
 
@@ -267,7 +264,12 @@ def common_of(values: Sequence[float], errors: Sequence[float]) -> Common:
     common = float(precision @ value / precision.sum())
     spread = float(precision @ (value - common) ** 2)
     between = max((spread - value.size + 1) / float(precision.sum() - (precision**2).sum() / precision.sum()), 0.0)
-    weights = 1 / (error**2 + between)
+    return common_at(between, value, error**2)
+
+
+def common_at(between: float, value: Array, squared: Array) -> Common:
+    """The common figure where segments' own, with these squared errors, have this variance between them."""
+    weights = 1 / (squared + between)
     return Common(float(weights @ value / weights.sum()), between, float(1 / weights.sum()))
 
 

@@ -21,11 +21,10 @@ from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.column import Column
 from ...rows.columns.figures import figures_of
-from ...rows.columns.persons import person_like, repeated
 from ...rows.layout import Layout, LayoutOptions, layout, listed
 from ...rows.names import COSTS, plain_name
 from ...rows.read import read
-from ...rows.table import Choose, Headers, Pick, Table
+from ...rows.table import Choose, Headers, Pick, Table, person_like, repeated
 from ..disclose.disclosure import (
     SMALLEST_COUNT,
     by_person,

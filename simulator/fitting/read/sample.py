@@ -160,16 +160,14 @@ class Sample:
         small = 0 < self.zero_count < smallest
         users = rounded_count(self.rows) - COUNTED_BY if small else rounded_count(self.users)
         many = users / self.users
+        rounded = replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
         if self.zero_count == 0:
-            return replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
+            return rounded
         zero = COUNTED_BY if small else rounded_count(self.zero_count)
         # of a few not even their weights are told
         each = float(self.w.sum()) / self.users if small else self.zero_w / self.zero_count
         square = float(self.w2.sum()) / self.users if small else self.zero_w2 / self.zero_count
-        return replace(
-            self, w=self.w * many, w2=self.w2 * many, zero_w=zero * each, zero_w2=zero * square,
-            zero_count=float(zero), counted=users,
-        )  # fmt: skip
+        return replace(rounded, zero_w=zero * each, zero_w2=zero * square, zero_count=float(zero))
 
     @property
     def users_told(self) -> int:

@@ -41,16 +41,13 @@ def looks_like_date(text: str) -> bool:
 
 
 def _parts(text: str) -> Date | None:
-    text = text.strip()
-    if found := _ISO.fullmatch(text):
-        return Date(int(found["year"]), int(found["month"]), int(found["day"]), found["time"] or "")
-    if found := _MIXED.fullmatch(text):
-        return Date(int(found["year"]), int(found["a"]), int(found["b"]), found["time"] or "", asked=True)
-    for form in (_NAMED, _AMERICAN):
-        found = form.fullmatch(text)
-        month = _MONTHS.get(found["name"][:3].casefold()) if found else None
-        if found and month:
-            return Date(int(found["year"]), month, int(found["day"]), found["time"] or "")
+    for form in (_ISO, _MIXED, _NAMED, _AMERICAN):
+        if found := form.fullmatch(text.strip()):
+            of, asked = found.groupdict(), form is _MIXED
+            first = of["a"] if asked else of["month"] if form is _ISO else _MONTHS.get(of["name"][:3].casefold())
+            if first:
+                second = of["b"] if asked else of["day"]
+                return Date(int(of["year"]), int(first), int(second), of["time"] or "", asked)
     return None
 
 
