@@ -89,6 +89,17 @@ def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomEr
     return PydanticCustomError("mistake", "{message}", {**context, "message": message})
 
 
+Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
+"""What is wrong with parts that are sound alone, and where it stands inside the term."""
+
+
+def refuse_all(found: Iterable[Contradiction], title: str) -> None:
+    """Raise every contradiction that was found, in one error; nothing where there are none."""
+    details = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in found]
+    if details:
+        raise ValidationError.from_exception_data(title, details)
+
+
 _MOST_NAMES = 12
 
 

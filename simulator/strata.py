@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+from .terms import Array
 
 INTERVAL_LEVEL = 0.95
 Z95 = 1.959963984540054

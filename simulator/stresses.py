@@ -8,16 +8,16 @@ reaches its limit.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
-from .errors import SimulatorError, mistake, mistakes_in
+from .errors import Contradiction, SimulatorError, mistake, mistakes_in
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]
@@ -284,11 +284,10 @@ class UpCoding(Change):
     share: Fraction
     """Share of the people of `source`."""
 
-    @model_validator(mode="after")
-    def _names_two(self) -> UpCoding:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """One segment in the place of two."""
         if self.source == self.recorded_as:
-            raise mistake(f"records people of {self.source!r} as what they are", "name two segments", value=None)
-        return self
+            yield (), mistake(f"records people of {self.source!r} as what they are", "name two segments")
 
     def apply(self, raw: Raw) -> None:
         """Nothing but the names is looked at: costs stay as they are."""

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from .errors import SimulatorError, mistake
+from .errors import Contradiction, SimulatorError, mistake, refuse_all
 from .numerals import NumeralError, number
+
+Array = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 """Version of scenario files, model files and ledgers that this package writes and reads."""
@@ -29,6 +33,15 @@ class Term(BaseModel):
     """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Parts that are sound alone and do not fit together."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        refuse_all(self.contradictions(), type(self).__name__)
+        return self
 
     # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic_core import PydanticCustomError
 
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer
 from ..errors import mistake
+from ..terms import Array
 from .budget import BySegment, Expectations, PastYears
 from .design import Design
-
-Array = NDArray[np.float64]
 
 _PEOPLE = 1_000_000  # who share the rounding of the case mix
 
@@ -31,11 +29,8 @@ def mistakes_of_amounts(
         exact = exact or Exact(model.as_one)
         left, _ = budget_a_head(design, exact, layers)
         if left <= 0:
-            yield mistake(
-                f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it",
-                "give a larger amount, or basis = 'retained'",
-                value=None,
-            )
+            bound = f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it"
+            yield mistake(bound, "give a larger amount, or basis = 'retained'")
 
 
 def _lowest(design: Design, labels: Array, amounts: Array) -> list[Layer]:

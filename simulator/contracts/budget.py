@@ -6,14 +6,14 @@ expected cost that the rule removes, unless `basis = "retained"`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import SimulatorError, mistake
+from ..errors import Contradiction, SimulatorError, mistake
 from ..terms import Count, Fraction, NonNegative, Number, Positive, Term
 from .context import Array, ByYear, number_or
 
@@ -63,25 +63,18 @@ class Expectations:
         return np.asarray(self.sd / np.sqrt(self.members))
 
 
-def _check_correlation(years: int, correlation: tuple[float, ...] | None) -> None:
-    """Refuse a table of correlations that `years` years in a row cannot have."""
+def _of_correlation(years: int, correlation: tuple[float, ...] | None) -> Iterator[Contradiction]:
+    """A table of correlations that `years` years in a row cannot have."""
     if years > 1 and not correlation:
-        raise mistake(
-            "needs the correlation of one person's cost from year to year",
-            "give correlation = [lag 1, lag 2, …], and 0 only if you mean it",
-            value=None,
-        )
-    if not correlation or years == 1:
-        return
-    if len(correlation) > years - 1:
-        raise mistake(
-            f"has correlations at {len(correlation)} lags, and its years are at most {years - 1} apart",
-            "give one for each lag, or fewer: the last holds for longer lags",
-            value=None,
-        )
-    back = np.arange(years)
-    if np.linalg.eigvalsh(year_correlation(correlation, back[:, None] - back[None, :])).min() < -1e-9:
-        raise mistake("correlations contradict each other", "let them fall slowly with the lag", value=None)
+        bound = "needs the correlation of one person's cost from year to year"
+        yield (), mistake(bound, "give correlation = [lag 1, lag 2, …], and 0 only if you mean it")
+    elif correlation and 1 < years <= len(correlation):
+        bound = f"has correlations at {len(correlation)} lags, and its years are at most {years - 1} apart"
+        yield (), mistake(bound, "give one for each lag, or fewer: the last holds for longer lags")
+    elif correlation and years > 1:
+        back = np.arange(years)
+        if np.linalg.eigvalsh(year_correlation(correlation, back[:, None] - back[None, :])).min() < -1e-9:
+            yield (), mistake("correlations contradict each other", "let them fall slowly with the lag")
 
 
 def year_correlation(correlation: tuple[float, ...], lag: Array) -> Array:
@@ -107,10 +100,9 @@ class StandardErrors(Term):
     correlation: tuple[Fraction, ...] | None = None
     """Correlation of one person's cost at lags of 1, 2, … years; needed for several years."""
 
-    @model_validator(mode="after")
-    def _correlated(self) -> Any:
-        _check_correlation(self.years, self.correlation)
-        return self
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Correlations that so many years cannot have."""
+        return _of_correlation(self.years, self.correlation)
 
     def per_head(self, person_sd: Array) -> Array:
         """Money per member per year. Example: σ = 3,000, a baseline of 10,000 people, one year, k = 2 → 60."""
@@ -138,23 +130,20 @@ class _Adjusted(Term):
     loading: Annotated[NonNegative | StandardErrors, number_or(NonNegative, StandardErrors)] = 0.0
     """Added for the error of the estimate: a fraction, or a number of standard errors."""
 
-    @model_validator(mode="after")
-    def _leaves_money(self) -> Any:
-        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
-        if max(discounts) >= 1:
-            raise mistake(
-                f"has a discount of {max(discounts):g}, which leaves no budget", "give a fraction below 1", value=None
-            )
+    @property
+    def _discounts(self) -> tuple[float, ...]:
+        return (self.discount,) if isinstance(self.discount, int | float) else self.discount
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A discount or a trend that leaves no budget."""
+        if (most := max(self._discounts)) >= 1:
+            yield (), mistake(f"has a discount of {most:g}, which leaves no budget", "give a fraction below 1")
         if self.trend <= -1:
-            raise mistake(
-                f"has a trend of {self.trend:g}, which leaves no budget", "give a fraction above -1", value=None
-            )
-        return self
+            yield (), mistake(f"has a trend of {self.trend:g}, which leaves no budget", "give a fraction above -1")
 
     def adjust(self, estimate: Array, expected: Expectations) -> Array:
         """Estimate × (1 − discount) × (1 + trend)^years × (1 + loading), or + standard errors."""
-        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
-        discount = discounts[min(expected.year, len(discounts)) - 1]
+        discount = self._discounts[min(expected.year, len(self._discounts)) - 1]
         adjusted = estimate * (1.0 - discount) * (1.0 + self.trend) ** self.trend_years
         if isinstance(self.loading, StandardErrors):
             return np.asarray(adjusted + self.loading.per_head(expected.person_sd) * expected.members)
@@ -236,12 +225,12 @@ class PastYears(_Adjusted):
     correlation: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     """Correlation of one person's cost at lags of 1, 2, … years; the last holds for longer lags. 0 only if meant."""
 
-    @model_validator(mode="after")
-    def _weights_add_up(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Weights that do not add to 1, and correlations that so many years cannot have."""
+        yield from super().contradictions()
         if abs(sum(self.weights) - 1.0) > 1e-6:
-            raise mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1", value=None)
-        _check_correlation(len(self.weights) + 1, self.correlation)
-        return self
+            yield (), mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1")
+        yield from _of_correlation(len(self.weights) + 1, self.correlation)
 
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year, with the error that goes with this replicate's luck."""
@@ -274,15 +263,12 @@ class Waterfall(_Adjusted):
     basis: Literal["gross", "retained"] = "gross"
     """Whether the payment still falls by the expected cost that the exclusion rule removes."""
 
-    @model_validator(mode="after")
-    def _leaves_something(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Deductions that leave nothing."""
+        yield from super().contradictions()
         if self.provider_budget <= 0:
-            raise mistake(
-                "leaves nothing for the provider",
-                "let saving, incentive and contingency stay below current_spend",
-                value=None,
-            )
-        return self
+            mend = "let saving, incentive and contingency stay below current_spend"
+            yield (), mistake("leaves nothing for the provider", mend)
 
     @property
     def payment(self) -> float:

@@ -138,9 +138,7 @@ def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
     for field, what in (("funds", "the money from outside"), ("delivers", "the retained cost")):
         total = sum(getattr(party, field) for party in parties)
         if abs(total - 1.0) > 1e-6:
-            yield mistake(
-                f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties", value=None
-            )
+            yield mistake(f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties")
     yield from _split_mistakes(parties, split)
 
 
@@ -154,11 +152,8 @@ def _idle_shares(parties: Sequence[Party], split: SplitName) -> Any:
     for field, idle in given.items():
         if idle:
             wanted = "by_influence" if field == "influence" else "fixed"
-            yield mistake(
-                f"have {field} beside split = {split!r}: both would divide the settlement",
-                f"leave it out, or give split = {wanted!r}",
-                value=None,
-            )
+            bound = f"have {field} beside split = {split!r}: both would divide the settlement"
+            yield mistake(bound, f"leave it out, or give split = {wanted!r}")
 
 
 def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
@@ -167,21 +162,13 @@ def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
         for field, given in _shares_given(parties):
             total = sum(share or 0.0 for share in given)
             if abs(total - 1.0) > 1e-6:
-                yield mistake(
-                    f"have {field}s that add to {total:g}, not to 1",
-                    "divide the settlement wholly among the parties",
-                    value=None,
-                )
+                bound = f"have {field}s that add to {total:g}, not to 1"
+                yield mistake(bound, "divide the settlement wholly among the parties")
     if split == "by_influence" and not sum(party.influence or 0.0 for party in parties):
-        yield mistake(
-            "have no influence to divide by", "give at least one party an influence, or another split", value=None
-        )
+        yield mistake("have no influence to divide by", "give at least one party an influence, or another split")
     if split == "by_budget" and not sum(party.weight_by_budget for party in parties):
-        yield mistake(
-            "have no contract_value to divide by",
-            "give at least one party a contract_value, or another split",
-            value=None,
-        )
+        mend = "give at least one party a contract_value, or another split"
+        yield mistake("have no contract_value to divide by", mend)
 
 
 def _shares_given(parties: Sequence[Party]) -> Any:

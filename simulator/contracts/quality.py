@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import also, mistake
+from ..errors import Contradiction, also, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, names_differ
 from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
 from .steps import SettlementTerm
@@ -35,15 +36,11 @@ class Measure(Term):
     lower_is_better: bool = False
     """Whether the measure is met below its target."""
 
-    @model_validator(mode="after")
-    def _minimum_before_target(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A minimum beyond the target."""
         if self.minimum is not None and (self.minimum >= self.target) != self.lower_is_better:
-            raise mistake(
-                f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}",
-                "points rise from minimum to target",
-                value=None,
-            )
-        return self
+            bound = f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}"
+            yield (), mistake(bound, "points rise from minimum to target")
 
     def points(self, deviate: Array) -> Array:
         """Points from 0 to 1 for a standard normal deviate (positive is better)."""
@@ -66,11 +63,10 @@ class Quality(Term):
     standard: Fraction = 0.0
     """Score from which the quality standard counts as met."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """Two sources of a score, or none."""
         if (self.score is None) == (not self.measures):
-            raise mistake("needs either a score or measures", "give one of the two")
-        return self
+            yield (), mistake("needs either a score or measures", "give one of the two")
 
     @property
     def draws(self) -> int:
@@ -170,13 +166,11 @@ class QualityShare(SettlementTerm):
     """Greatest share of an overspend, and the share where the standard is failed."""
     needs_quality: ClassVar[bool] = True
 
-    @model_validator(mode="after")
-    def _floor_below_ceiling(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A floor above the ceiling."""
         if self.loss_floor > self.loss_ceiling:
-            raise mistake(
-                f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}", "swap them", value=None
-            )
-        return self
+            bound = f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}"
+            yield (), mistake(bound, "swap them")
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """Gain and loss, each times its share of this row."""

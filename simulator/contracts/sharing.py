@@ -5,12 +5,13 @@ A settlement is signed money per year, positive when it goes to the provider. Th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import also, mistake
+from ..errors import Contradiction, also, mistake
 from ..terms import Count, Fraction, Number, Term, Threshold
 from .activity import ActivityTerm
 from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
@@ -98,15 +99,11 @@ class MinimumRate(SettlementTerm):
     `low_revenue` goes before it."""
     event: ClassVar[str] = "gate_missed"
 
-    @model_validator(mode="after")
-    def _sides_have_their_rates(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """A rate of the side that is left as it is."""
         if self.sides == "gains" and self.loss_rate is not None:
-            raise mistake(
-                f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be",
-                "leave one of the two out",
-                value=None,
-            )
-        return self
+            bound = f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be"
+            yield (), mistake(bound, "leave one of the two out")
 
     @property
     def goes_by_revenue(self) -> bool:

@@ -5,14 +5,14 @@ Each transfer moves money by `Accounts.pay`, so no transfer can create or lose a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import mistake
+from ..errors import Contradiction, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive
 from .accounts import Accounts
 from .context import Array, ByAnyYear, Context
@@ -288,11 +288,10 @@ class FixedTransfer(TransferStep):
     cash: Number = 0.0
     """Money per year, added to it."""
 
-    @model_validator(mode="after")
-    def _between_two(self) -> Any:
+    def contradictions(self) -> Iterator[Contradiction]:
+        """One party on both sides."""
         if self.payer == self.receiver:
-            raise mistake(f"pays {self.payer!r} from its own money", "name another receiver", value=None)
-        return self
+            yield (), mistake(f"pays {self.payer!r} from its own money", "name another receiver")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """One payment."""

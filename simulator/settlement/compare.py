@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..ledger import declared
 from ..numerals import plain
 from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, unseen_bound, with_errors
+from ..terms import Array
 from .sd_errors import spread_of
-
-Array = NDArray[np.float64]
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""

@@ -19,12 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..costs.moments import TotalMoments, mixture
 from ..strata import Strata, jackknife, mean_error, strata_of
-
-Array = NDArray[np.float64]
+from ..terms import Array
 
 MOMENTS = ("mean", "sd", "skewness", "excess_kurtosis")
 """Exact moments of each reference cost of an outcome, along its dim ``moment``."""

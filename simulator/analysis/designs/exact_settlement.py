@@ -16,11 +16,11 @@ from ...ledger import declared
 from ...scenario import Scenario
 from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
+from ...terms import Array
 from ..statistics.exact import law_of, points_of
 from ..statistics.self_check import cells_of, removes_nothing
 from .losses import left_out
 
-Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
 _POINTS = 513
 _BENT = 1e-9  # of the largest payoff: where a payoff is no longer taken for straight

@@ -17,9 +17,8 @@ from ...errors import SimulatorError
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of
+from ...terms import Array
 from ...thresholds import At
-
-Array = NDArray[np.float64]
 
 YEARS = ("average", "costliest 5%")
 WORST = 0.05

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...contracts.design import Design
 from ...errors import SimulatorError
@@ -14,8 +13,7 @@ from ...ledger import retained_cost
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
-
-Array = NDArray[np.float64]
+from ...terms import Array
 
 
 def left_out(scenario: Scenario, asked: Sequence[object]) -> dict[str, str]:

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError
 
 from ...errors import mistakes_in
-from ...terms import Count, Fraction, Positive, Term, read_toml
-
-Array = NDArray[np.float64]
+from ...terms import Array, Count, Fraction, Positive, Term, read_toml
 
 
 class Score(Term):

@@ -22,11 +22,11 @@ from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, removed_layers
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..checks import check_members
 from ..statistics.exact import points_of
 from ..statistics.self_check import amounts_of
 
-Array = NDArray[np.float64]
 Heads = NDArray[np.int64]
 
 COINSURED_SHARE = 0.8

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
@@ -14,10 +13,9 @@ from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
 from ...strata import unseen_bound
+from ...terms import Array
 from ..statistics.summary import summarise
 from .exact_tail import exact_exceedance
-
-Array = NDArray[np.float64]
 
 _POINTS = 40  # of each population's own curve
 

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics.self_check import exact_moments
 from .luck import without_shocks
 from .ratio_limits import between_sizes, limits_by_size, limits_of_units
-
-Array = NDArray[np.float64]
 
 LEVELS = (0.95, 0.998)
 _SIZES = 12

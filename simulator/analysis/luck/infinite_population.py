@@ -23,10 +23,9 @@ from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics import self_check as exactness
 from ..statistics.summary import budget_by_replicate
-
-Array = NDArray[np.float64]
 
 ENDLESS = 1_000_000_000
 """People of the population that stands for one without end: luck moves it by a millionth of its cost."""

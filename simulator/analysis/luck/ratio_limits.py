@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from scipy.interpolate import CubicSpline
 
@@ -20,10 +19,9 @@ from ...engine.law import Law
 from ...engine.mixed_law import MixedLaw
 from ...engine.transforms import Transforms
 from ...scenario import Scenario, scenario_from
+from ...terms import Array
 from ..statistics.exact import law_of, transforms_of
 from ..statistics.self_check import cells_of
-
-Array = NDArray[np.float64]
 
 _SCORES = np.linspace(-6.0, 6.0, 97)
 """Normal scores at which the law of the others is taken: a trapezoid rule over them errs by less than that law."""

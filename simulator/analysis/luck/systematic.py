@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
@@ -26,10 +25,9 @@ from ...costs.model import CostModel
 from ...costs.moments import Exact
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics.exact import points_of
 from ..statistics.self_check import amounts_of
-
-Array = NDArray[np.float64]
 
 SOURCES = ("process", "systematic", "parameter")
 

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...engine.transforms import Transforms
 from ...scenario import Scenario
+from ...terms import Array
 from ..luck.infinite_population import ENDLESS
 from ..statistics.exact import doubt_of, exact_answer, exact_value, transforms_of
 from ..statistics.statistic import STATISTICS
 from .grid import crossing
 from .targets import Target
-
-Array = NDArray[np.float64]
 
 _GRID = 12
 _CLOSENESS = 1e-3  # relative, of the size that is found

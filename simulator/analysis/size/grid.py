@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ...errors import SimulatorError
 from ...strata import Z95
+from ...terms import Array
 from ..checks import check_fraction
 from ..statistics.statistic import ON_GRID, Scale, Statistic, named
-
-Array = NDArray[np.float64]
 
 _FINEST = 1e-12  # distance from 0 and 1 below which an exact probability is a rounding error
 

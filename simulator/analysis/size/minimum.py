@@ -25,7 +25,7 @@ from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
-from ...terms import MOST_PEOPLE
+from ...terms import MOST_PEOPLE, Array
 from ..designs.losses import left_out
 from ..statistics.exact import laws_work, points_of
 from ..statistics.questions import Question, is_exact, question_of
@@ -33,7 +33,6 @@ from .exact_minimum import Asked, exact_minimum
 from .grid import crossing
 from .targets import Measured, Target, measure, target_of
 
-Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]
 
 GRID = 30

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from ...errors import SimulatorError
 from ...strata import Strata, exact_interval, mean_error
+from ...terms import Array
 from ..checks import check_fraction
 from ..statistics.statistic import STATISTICS, TARGETS, Statistic, named
-
-Array = NDArray[np.float64]
 
 _ROUNDING = 1e-9  # share of the budget below which a difference is a rounding error
 

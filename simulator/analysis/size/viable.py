@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
@@ -19,12 +18,11 @@ from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
 from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..checks import check_fraction, check_members
 from ..statistics.exact import doubt_of, exact
 from .exact_minimum import Asked
 from .targets import Target, target_of
-
-Array = NDArray[np.float64]
 
 _SCAN = 13
 _STEPS = 9

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import effort
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
@@ -23,12 +22,12 @@ from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
 from ...errors import SimulatorError
 from ...numerals import plain
+from ...terms import Array
 from ...thresholds import Thresholds, percentiles_of
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
 
-Array = NDArray[np.float64]
 
 TOP = (0.01, 0.05, 0.10)
 """Shares of people whose share of cost is told."""

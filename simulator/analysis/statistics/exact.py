@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import effort, runs
 from ...contracts.budget import PerHead
@@ -23,11 +22,10 @@ from ...engine.transforms import Rule, Step, Transforms
 from ...errors import SimulatorError
 from ...ledger import declared
 from ...scenario import Scenario
+from ...terms import Array
 from . import self_check as exactness
 from .statistic import EXACT, Cell, Levels, Statistic
 from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
-
-Array = NDArray[np.float64]
 
 Shared = Callable[[], tuple[Transforms, ...]]
 

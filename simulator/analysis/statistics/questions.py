@@ -7,20 +7,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..designs.losses import check_party, loss_of, overspend_by_design
 from ..luck.infinite_population import limit_ledger, overspend_of
 from ..size.targets import Target, measure
 from .exact import points_of
 from .statistic import Statistic
-
-Array = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 _LUCK = 1e-6  # share of its cost by which luck still moves a population that stands for one without end

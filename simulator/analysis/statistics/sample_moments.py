@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...costs.moments import TotalMoments
-
-Array = NDArray[np.float64]
+from ...terms import Array
 
 
 class SampleMoments(NamedTuple):

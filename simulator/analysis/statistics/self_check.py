@@ -16,10 +16,10 @@ from ...contracts.exclusion import ExclusionRule
 from ...costs.moments import Exact, TotalMoments, mixture
 from ...ledger import expected_means, retained_cost, sweep
 from ...scenario import Scenario
+from ...terms import Array
 from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
-Array = NDArray[np.float64]
 
 FALSE_ALARM = 0.001
 """Chance, over all cells of a run, of an alarm where nothing is wrong."""

@@ -29,9 +29,9 @@ from scipy import special
 from ...engine.law import Law
 from ...errors import SimulatorError
 from ...strata import ONE_SIGMA, Strata, jackknife, mean_error, probability_error
+from ...terms import Array
 from .sample_moments import Leading
 
-Array = NDArray[np.float64]
 Levels = Mapping[str, Sequence[float]]
 """What a statistic may have to be told, by its dim: ``margin`` and ``quantile_level``."""
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import effort
 from ... import ledger as books
@@ -21,11 +20,10 @@ from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import exact_interval, strata_of
+from ...terms import Array
 from . import self_check as exactness
 from .sample_moments import leading
 from .statistic import ESTIMATED, Sample
-
-Array = NDArray[np.float64]
 
 MARGINS = (0.01, 0.03, 0.05, 0.10)
 QUANTILE_LEVELS = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from ... import ledger as books
@@ -25,9 +24,8 @@ from ...engine import kernels
 from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
+from ...terms import Array
 from ...thresholds import percentiles_of
-
-Array = NDArray[np.float64]
 
 _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
 

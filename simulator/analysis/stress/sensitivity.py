@@ -11,7 +11,6 @@ from typing import TypedDict
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy import stats
 
 from ... import effort, runs
@@ -21,12 +20,11 @@ from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
+from ...terms import Array
 from ..statistics.exact import exact_value, laws_work
 from ..statistics.self_check import cells_of
 from ..statistics.statistic import EXPLAINED, Statistic, named
 from .changed_scenario import truth_of
-
-Array = NDArray[np.float64]
 
 _RESAMPLES = 400
 
