@@ -110,7 +110,7 @@ class Scenario(Term):
             raise mistake(f"must be {SCHEMA_VERSION}", "use the version of the program that this file was written for")
         return version
 
-    def contradictions(self) -> Iterator[Contradiction]:
+    def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
         names = {segment.name for segment in self.population.segments}

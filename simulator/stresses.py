@@ -284,8 +284,7 @@ class UpCoding(Change):
     share: Fraction
     """Share of the people of `source`."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """One segment in the place of two."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.source == self.recorded_as:
             yield (), mistake(f"records people of {self.source!r} as what they are", "name two segments")
 

@@ -34,13 +34,13 @@ class Term(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-    def contradictions(self) -> Iterator[Contradiction]:
+    def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        refuse_all(self.contradictions(), type(self).__name__)
+        refuse_all(self._contradictions(), type(self).__name__)
         return self
 
     # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.

@@ -27,8 +27,7 @@ class Percentiles(Term):
     amounts: tuple[tuple[Threshold, ...], ...] | None = None
     """Money at each percentile where it is agreed already: one row for all, or one for each segment."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Amounts that are not one for each percentile."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if any(len(row) != len(self.percentiles) for row in self.amounts or ()):
             yield (), mistake("has a row of amounts that is not as long as the percentiles", "give one for each")
 

@@ -64,8 +64,7 @@ class CostAndVolume(SettlementTerm):
     """Share of the price paid for activity between threshold and ceiling."""
     event: ClassVar[str] = "cap_bound"
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A ceiling below the threshold."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.ceiling < self.threshold:
             bound = f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}"
             yield (), mistake(bound, "put it at the threshold or above")

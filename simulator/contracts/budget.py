@@ -20,37 +20,30 @@ from .context import Array, ByYear, number_or
 
 @dataclass(frozen=True)
 class Expectations:
-    """What is known before the year begins; arrays broadcast against (replicate, population_size).
+    """What is known before the year begins; arrays broadcast against (replicate, population_size), money is per year.
 
-    Attributes
-    ----------
-    members : array
-        People, for one year.
-    gross, removed : array
-        Expected gross cost, and the part of it that the exclusion rule removes; money per year. Of a budget from past
-        years under the parameter set of the replicate, under which those years were drawn too; of others over all sets.
-    sd : array
-        Standard deviation of the retained cost of the whole population by luck alone, neither by common shocks nor by
-        doubt about parameters; money per year.
-    luck : array
-        The replicate's retained cost less its mean given shocks and parameters, in standard deviations.
-    baseline : array
-        Standard normal deviates, one a replicate, for the error of a baseline.
-    segment_members, usual_members : mapping of str to array
-        People by segment: of this replicate, and expected.
-    year : int
-        Contract year, 1 for the first.
+    Cost is that under the parameter set of the replicate where a budget comes from past years, which were drawn under
+    it too; of other budgets it is that over all sets.
     """
 
     members: Array
+    """People, for one year."""
     gross: Array
+    """Expected gross cost."""
     removed: Array
+    """The part of it that the exclusion rule removes."""
     sd: Array
+    """Of the retained cost of the whole population by luck alone, neither by common shocks nor by doubt."""
     luck: Array
+    """The replicate's retained cost less its mean given shocks and parameters, in standard deviations."""
     baseline: Array
+    """Standard normal deviates, one a replicate, for the error of a baseline."""
     segment_members: Mapping[str, Array] = field(default_factory=dict)
+    """People by segment, of this replicate."""
     usual_members: Mapping[str, Array] = field(default_factory=dict)
+    """People by segment as expected."""
     year: int = 1
+    """Contract year, 1 for the first."""
 
     @property
     def retained(self) -> Array:
@@ -100,8 +93,7 @@ class StandardErrors(Term):
     correlation: tuple[Fraction, ...] | None = None
     """Correlation of one person's cost at lags of 1, 2, … years; needed for several years."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Correlations that so many years cannot have."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         return _of_correlation(self.years, self.correlation)
 
     def per_head(self, person_sd: Array) -> Array:
@@ -134,8 +126,7 @@ class _Adjusted(Term):
     def _discounts(self) -> tuple[float, ...]:
         return (self.discount,) if isinstance(self.discount, int | float) else self.discount
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A discount or a trend that leaves no budget."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if (most := max(self._discounts)) >= 1:
             yield (), mistake(f"has a discount of {most:g}, which leaves no budget", "give a fraction below 1")
         if self.trend <= -1:
@@ -225,9 +216,8 @@ class PastYears(_Adjusted):
     correlation: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     """Correlation of one person's cost at lags of 1, 2, … years; the last holds for longer lags. 0 only if meant."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Weights that do not add to 1, and correlations that so many years cannot have."""
-        yield from super().contradictions()
+    def _contradictions(self) -> Iterator[Contradiction]:
+        yield from super()._contradictions()
         if abs(sum(self.weights) - 1.0) > 1e-6:
             yield (), mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1")
         yield from _of_correlation(len(self.weights) + 1, self.correlation)
@@ -263,9 +253,8 @@ class Waterfall(_Adjusted):
     basis: Literal["gross", "retained"] = "gross"
     """Whether the payment still falls by the expected cost that the exclusion rule removes."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Deductions that leave nothing."""
-        yield from super().contradictions()
+    def _contradictions(self) -> Iterator[Contradiction]:
+        yield from super()._contradictions()
         if self.provider_budget <= 0:
             mend = "let saving, incentive and contingency stay below current_spend"
             yield (), mistake("leaves nothing for the provider", mend)

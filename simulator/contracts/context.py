@@ -58,42 +58,29 @@ def calendar_years(values: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Context:
-    """The fixed surroundings of a settlement; every array broadcasts against `budget`.
-
-    Attributes
-    ----------
-    budget, cost : array
-        Money per year: the budget for the retained cost, and the retained cost itself.
-    members : array
-        People in the population, for one year.
-    year : array or int
-        Contract year, 1 for the first.
-    rule_year : int or None
-        Calendar year of the rules; needed by figures by calendar year.
-    revenue : array or None
-        The provider's own revenue, money per year; NaN where it is not known, infinite where it limits nothing.
-    quality : array or None
-        Quality score, 0 to 1; NaN where it is not known.
-    met_standard : array or None
-        Whether the quality standard is met, 1 or 0; NaN where it is not known.
-    met_alternative : array or None
-        Whether the alternative standard is met, 1 or 0; NaN where it is not known, which counts as not met.
-    low_revenue : array or None
-        Whether the provider counts as one of low revenue, 1 or 0; NaN where it is not known.
-    minimum_rate, final_share, adjustment, relief : array or None
-        What real rows say themselves; each goes before the figure of the term, NaN where a row is silent.
-    """
+    """The fixed surroundings of a settlement; every array broadcasts against `budget`, NaN where it is not known."""
 
     budget: Array
+    """For the retained cost, money per year."""
     cost: Array
+    """The retained cost, money per year."""
     members: Array
+    """People in the population, for one year."""
     year: Array | int = 1
+    """Contract year, 1 for the first."""
     rule_year: int | None = None
+    """Calendar year of the rules; needed by figures by calendar year."""
     revenue: Array | None = None
+    """The provider's own revenue, money per year; infinite where it limits nothing."""
     quality: Array | None = None
+    """Quality score, 0 to 1."""
     met_standard: Array | None = None
+    """Whether the quality standard is met, 1 or 0."""
     met_alternative: Array | None = None
+    """Whether the alternative standard is met, 1 or 0; not known counts as not met."""
     low_revenue: Array | None = None
+    """Whether the provider counts as one of low revenue, 1 or 0."""
+    # what real rows say themselves; each goes before the figure of the term
     minimum_rate: Array | None = None
     final_share: Array | None = None
     adjustment: Array | None = None

@@ -79,6 +79,10 @@ class Design(Term):
         """The transfer that moves activity, if there is one."""
         return next((transfer for transfer in self.transfers if isinstance(transfer, FollowPatients)), None)
 
+    def at_point(self, point: float) -> Design:
+        """The design, its rule at one point of the grid where it is swept."""
+        return self.model_copy(update={"exclusion": self.exclusion.at_point(point)})
+
     @property
     def draws(self) -> bool:
         """Whether it draws something of its own in every year: quality, or where patients go."""
@@ -89,8 +93,7 @@ class Design(Term):
         """Those on whom the excess falls."""
         return tuple(self.funders) if self.protection is None else (self.protection.payer,)
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Parties, steps and protection that do not fit together."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         for error in mistakes_of(self.parties, self.split_by):
             yield ("parties",), error
         names = {party.name for party in self.parties}
@@ -220,12 +223,4 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
 
 def on_grid(designs: Sequence[Design], grid: Sequence[float] | NDArray[np.float64]) -> tuple[Design, ...]:
     """The designs, a swept rule at the grid's own point where the grid has one alone."""
-    if len(grid) > 1:
-        return tuple(designs)
-    at = {"at": float(grid[0])}
-    return tuple(
-        design
-        if design.exclusion.fixed_thresholds()
-        else design.model_copy(update={"exclusion": design.exclusion.model_copy(update=at)})
-        for design in designs
-    )
+    return tuple(designs) if len(grid) > 1 else tuple(design.at_point(float(grid[0])) for design in designs)

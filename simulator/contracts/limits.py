@@ -23,8 +23,7 @@ class _Ceiling(SettlementTerm, Mitigation):
     cash: NonNegative | None = None
     """Limit as money per year."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """No limit at all."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.of_budget is None and self.of_revenue is None and self.cash is None:
             yield (), mistake("limits nothing", "give of_budget, of_revenue or cash; the least of them holds")
 
@@ -108,8 +107,7 @@ class CapAndCollar(SettlementTerm, Mitigation):
     """The provider's share of a loss beyond the collar."""
     event: ClassVar[str] = "cap_bound"
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Ends in the wrong order, or on the same side of the budget."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.collar > self.cap:
             bound = f"collar {self.collar:g} lies above cap {self.cap:g}"
             yield (), mistake(bound, "the collar is the lower of the two")

@@ -36,8 +36,7 @@ class Measure(Term):
     lower_is_better: bool = False
     """Whether the measure is met below its target."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A minimum beyond the target."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.minimum is not None and (self.minimum >= self.target) != self.lower_is_better:
             bound = f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}"
             yield (), mistake(bound, "points rise from minimum to target")
@@ -63,8 +62,7 @@ class Quality(Term):
     standard: Fraction = 0.0
     """Score from which the quality standard counts as met."""
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Two sources of a score, or none."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if (self.score is None) == (not self.measures):
             yield (), mistake("needs either a score or measures", "give one of the two")
 
@@ -74,18 +72,7 @@ class Quality(Term):
         return len(self.measures) + 1 if self.measures else 0
 
     def points(self, deviates: Array) -> Array:
-        """Points of each measure.
-
-        Parameters
-        ----------
-        deviates : array, shape (…, measure + 1)
-            Standard normal and independent; the first is common to all measures.
-
-        Returns
-        -------
-        array, shape (…, measure)
-            From 0 to 1.
-        """
+        """Points of each measure, 0 to 1, from independent normal deviates (…, measure + 1), the first of all."""
         common, own = deviates[..., :1], deviates[..., 1:]
         correlated = np.sqrt(self.correlation) * common + np.sqrt(1.0 - self.correlation) * own
         return np.stack([measure.points(correlated[..., k]) for k, measure in enumerate(self.measures)], axis=-1)
@@ -166,8 +153,7 @@ class QualityShare(SettlementTerm):
     """Greatest share of an overspend, and the share where the standard is failed."""
     needs_quality: ClassVar[bool] = True
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A floor above the ceiling."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.loss_floor > self.loss_ceiling:
             bound = f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}"
             yield (), mistake(bound, "swap them")

@@ -99,8 +99,7 @@ class MinimumRate(SettlementTerm):
     `low_revenue` goes before it."""
     event: ClassVar[str] = "gate_missed"
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """A rate of the side that is left as it is."""
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.sides == "gains" and self.loss_rate is not None:
             bound = f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be"
             yield (), mistake(bound, "leave one of the two out")

@@ -13,7 +13,6 @@ import xarray as xr
 from ..contracts.budget import Expectations, PerHead, Waterfall
 from ..contracts.context import Array
 from ..contracts.design import Design
-from ..contracts.exclusion import ExclusionRule
 from ..errors import SimulatorError
 from ..ledger import declared
 from ..runs import exact_origin
@@ -120,7 +119,7 @@ class _Payoff:
         nominal = _nominal(design, capitation)
         typical = Typical(1, members, scenario, nominal.cost * members)
         self.design, self.score = design, score
-        self.year = ContractYear(typical, design, _unswept(design.exclusion))
+        self.year = ContractYear(typical, design, design.exclusion.at_point(math.inf))
         self.budget = self.year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
 
     def at(self, ratios: Array) -> xr.Dataset:
@@ -163,11 +162,6 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
     dataset["own_cost"] = "cost_ratio", np.broadcast_to(accounts.own_cost, shape)[:, 0]
     dataset["budget"] = budget
     return dataset
-
-
-def _unswept(rule: ExclusionRule) -> ExclusionRule:
-    """The rule; one that is swept defaults to no cap."""
-    return rule if rule.fixed_thresholds() else rule.model_copy(update={"at": math.inf})
 
 
 # ── without a scenario ───────────────────────────────────────────────────────────────────────────

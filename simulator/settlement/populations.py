@@ -57,7 +57,7 @@ class Populations:
 
     def retained(self, rule: ExclusionRule) -> Array:
         """Cost that the rule keeps."""
-        if excludes_nobody(rule):
+        if rule.excludes_nobody:
             return self.gross
         if rule not in self._retained:
             self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
@@ -65,7 +65,7 @@ class Populations:
 
     def excess(self, rule: ExclusionRule) -> Array:
         """Cost that the rule removes."""
-        return np.zeros(1) if excludes_nobody(rule) else self.gross - self.retained(rule)
+        return np.zeros(1) if rule.excludes_nobody else self.gross - self.retained(rule)
 
     def above(self, threshold: float) -> Array:
         """Patients above a threshold."""
@@ -147,7 +147,7 @@ class Populations:
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps."""
-        return self.expected_gross if excludes_nobody(rule) else self._over_sets(self.means_by_set(rule))
+        return self.expected_gross if rule.excludes_nobody else self._over_sets(self.means_by_set(rule))
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
         """Standard deviation of the cost that the rule keeps, common shocks apart, as it is expected.
@@ -162,7 +162,7 @@ class Populations:
 
     def means_by_set(self, rule: ExclusionRule | None) -> Array:
         """Expected cost that a rule keeps under each parameter set, or gross; shape (set, others …)."""
-        wanted = None if rule is None or excludes_nobody(rule) else rule
+        wanted = None if rule is None or rule.excludes_nobody else rule
         if wanted not in self._means:
             self._means[wanted] = self._mean_of_each(wanted)
         return self._means[wanted]
@@ -249,7 +249,7 @@ class Populations:
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
         """Expected excess of the people who were drawn, beyond that of the usual case mix."""
-        if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
+        if "members" not in self.ledger or self.scenario is None or rule.excludes_nobody:
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
         exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}))
@@ -289,7 +289,7 @@ class Populations:
         return tuple(Exact(truth) for truth in CostModel(population=self.scenario.population).truths)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
-        fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        fixed = () if rule is None or rule.excludes_nobody else rule.layers(rule.fixed_thresholds()[-1])
         return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
 
     def _amounts(self, label: float) -> Array:
@@ -301,9 +301,3 @@ class Populations:
 
     def _placed(self, values: Array) -> Array:
         return self.plain(xr.DataArray(values, dims=self.place))
-
-
-def excludes_nobody(rule: ExclusionRule) -> bool:
-    """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
-    fixed = rule.fixed_thresholds()
-    return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)

@@ -128,15 +128,7 @@ class _Line(NamedTuple):
 
 
 class _Reference:
-    """A cost in standard deviations from its mean, g, whose exact moments stand for what was not seen.
-
-    Parameters
-    ----------
-    cost : ndarray, shape (replicate, place)
-    moments : ndarray, shape (moment, set, place)
-        Exact, of `MOMENTS`.
-    strata : Strata, optional
-    """
+    """A cost (replicate, place) in standard deviations from its mean, g, with exact moments (moment, set, place)."""
 
     def __init__(self, cost: Array, moments: Array, strata: Strata | None) -> None:
         sets, weight = _drawn(moments, strata)

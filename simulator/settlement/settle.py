@@ -18,7 +18,7 @@ from ..errors import SimulatorError
 from ..ledger import check_draws, declared, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
-from .populations import Populations, excludes_nobody
+from .populations import Populations
 from .sd_errors import MOMENTS
 from .year import ContractYear
 
@@ -61,7 +61,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     table = _Table(ledger, chosen)
     whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
-        rule = _at(design.exclusion, point)
+        rule = design.exclusion if point is None else design.exclusion.at_point(point)
         table.rules.append(rule)
         table.enter(number, place, ContractYear(table.populations, design, rule).clear())
     return table.outcome()
@@ -92,11 +92,6 @@ def _check_names(designs: Sequence[Design]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")
-
-
-def _at(rule: ExclusionRule, point: float | None) -> ExclusionRule:
-    """The rule at one point of the grid."""
-    return rule if point is None else rule.model_copy(update={"at": point})
 
 
 # ── the outcome ──────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +146,7 @@ class _Table:
         """Places along the grid, and the point at which a swept rule is applied there."""
         if not design.exclusion.fixed_thresholds():
             return list(enumerate(self.grid))
-        if not excludes_nobody(design.exclusion):
+        if not design.exclusion.excludes_nobody:
             sweep(self.ledger, design.exclusion)  # refuses a threshold that is not on the grid
         return [(slice(None), None)]
 
@@ -209,7 +204,7 @@ class _Table:
         populations = self.populations
         if populations.scenario is None or populations.others != (populations.place,):
             return {}
-        rules = [None, *dict.fromkeys(rule for rule in self.rules if not excludes_nobody(rule))]
+        rules = [None, *dict.fromkeys(rule for rule in self.rules if not rule.excludes_nobody)]
         costs = [populations.gross if rule is None else populations.excess(rule) for rule in rules]
         moments = [populations.removed_moments(rule) for rule in rules]
         others = populations.others

@@ -9,22 +9,14 @@ from ..contracts.context import Array
 from ..contracts.exclusion import ExclusionRule
 from ..errors import SimulatorError
 from ..scenario import Scenario
-from .populations import Populations, excludes_nobody
+from .populations import Populations
 
 
 class Typical(Populations):
-    """One population, with what is expected in the place of what is drawn.
+    """One population of so many members, with what is expected in the place of what is drawn.
 
-    Parameters
-    ----------
-    points : int
-        Costs at which it is looked at, in the place of replicates.
-    members : int
-        People, for one year.
-    scenario : Scenario, optional
-        What expectations are exact for.
-    cost : float
-        Expected cost where there is no scenario, money per year; nothing is then excluded.
+    It is looked at at so many costs (`points`), in the place of replicates. Without a scenario, `cost` is the expected
+    cost, money per year, and nothing is excluded.
     """
 
     def __init__(self, points: int, members: int, scenario: Scenario | None, cost: float = 0.0) -> None:
@@ -47,7 +39,7 @@ class Typical(Populations):
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps; a rule without a threshold of its own excludes nobody."""
-        if self._scenario is None or excludes_nobody(rule) or not rule.fixed_thresholds():
+        if self._scenario is None or rule.excludes_nobody or not rule.fixed_thresholds():
             return self.expected_gross
         return self._over_sets(self.means_by_set(rule))
 

@@ -10,7 +10,7 @@ from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut, ExclusionRule
 from ..engine import kernels
 from .clearing import Cleared, clear
-from .populations import Populations, excludes_nobody
+from .populations import Populations
 
 
 class ContractYear:
@@ -52,7 +52,7 @@ class ContractYear:
     def budget(self) -> Array:
         """Budget of every replicate, money per year."""
         budget = self.design.budget.evaluate(self._expectations()) * np.ones_like(self.expected_cost)
-        if isinstance(self.rule, CarveOut) and not (self.rule.keep_capitation or excludes_nobody(self.rule)):
+        if isinstance(self.rule, CarveOut) and not (self.rule.keep_capitation or self.rule.excludes_nobody):
             threshold, populations = self.rule.fixed_thresholds()[0], self.populations
             known = populations.above_of_truth if self._follows_truth else populations.expected_above
             left = populations.members - populations.above(threshold)

@@ -61,12 +61,7 @@ def _of_design(design: Design, compared: xr.Dataset, scenario: Scenario, sizes: 
         points = [float(compared["threshold"])] if "threshold" in compared.coords else []
     else:
         points = [float(point) for point in compared["threshold"].values]
-    placed = [
-        _one(
-            design.model_copy(update={"exclusion": design.exclusion.model_copy(update={"at": point})}), scenario, sizes
-        )
-        for point in points
-    ]
+    placed = [_one(design.at_point(point), scenario, sizes) for point in points]
     if not placed:
         return _unknown(design, sizes)
     if "threshold" not in compared["expected_surplus"].dims:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -27,17 +26,9 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...terms import Array
 from ..statistics.exact import points_of
-from ..statistics.self_check import amounts_of
+from ..statistics.self_check import layers_at
 
 SOURCES = ("process", "systematic", "parameter")
-
-
-class _Given(NamedTuple):
-    """Of one set of parameters; each of shape (population_size, threshold)."""
-
-    mean: Array
-    process: Array
-    systematic: Array
 
 
 def variance_by_source(
@@ -83,12 +74,9 @@ def variance_by_source(
     sets = [(truth, model) for truth in asked for model in truth.cost_model.truths]
     chance = _chances(len(sets), weights)
     points = points_of(scenario, rule)
-    given = [_given(truth, model, rule, points) for truth, model in sets]
-    mean = _weighted(chance, [part.mean for part in given])
-    parameter = _weighted(chance, [(part.mean - mean) ** 2 for part in given])
-    process = _weighted(chance, [part.process for part in given])
-    systematic = _weighted(chance, [part.systematic for part in given])
-    variance = np.stack([process, systematic, parameter]) / mean**2
+    given = np.stack([_given(truth, model, rule, points) for truth, model in sets])
+    mean, process, systematic = (_weighted(chance, given[:, part]) for part in range(3))
+    variance = np.stack([process, systematic, _weighted(chance, (given[:, 0] - mean) ** 2)]) / mean**2
     if not np.isfinite(variance).all():
         raise SimulatorError("threshold", None, "leaves an infinite variance", "use finite thresholds")
     return _dataset(scenario, points, variance, len(sets)).assign_attrs(as_attribute(rule))
@@ -103,20 +91,14 @@ def _chances(sets: int, weights: Sequence[float] | None) -> Array:
     return np.asarray(chance / chance.sum())
 
 
-def _weighted(chance: Array, parts: Sequence[Array]) -> Array:
-    return np.asarray(np.tensordot(chance, np.stack(parts), axes=1))
+def _weighted(chance: Array, parts: Array) -> Array:
+    return np.asarray(np.tensordot(chance, parts, axes=1))
 
 
-def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> _Given:
-    """Moments under one set of parameters, at the sizes and thresholds of the scenario."""
-    amounts, heads = amounts_of(scenario), runs.heads(scenario)
-    exact = Exact(model)
-    parts = []
-    for point in points:
-        layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-        parts.append(exact.sources(heads, layers))
-    mean, process, systematic = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
-    return _Given(mean, process, systematic)
+def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> Array:
+    """Mean, process and systematic variance under one set of parameters, (3, population_size, threshold)."""
+    exact, heads = Exact(model), runs.heads(scenario)
+    return np.stack([exact.sources(heads, layers_at(scenario, rule, point)) for point in points], axis=-1)
 
 
 def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets: int) -> xr.Dataset:

@@ -13,7 +13,7 @@ from scipy import special
 
 from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
-from ...costs.moments import Exact, TotalMoments, mixture
+from ...costs.moments import Exact, Layer, TotalMoments, mixture
 from ...ledger import expected_means, retained_cost, sweep
 from ...scenario import Scenario
 from ...terms import Array
@@ -146,6 +146,12 @@ def amounts_of(scenario: Scenario) -> dict[float, Array]:
     return nobody | dict(zip(scenario.threshold_labels.tolist(), amounts.T, strict=True))
 
 
+def layers_at(scenario: Scenario, rule: ExclusionRule, point: float) -> list[Layer]:
+    """What a rule removes at a point of the threshold grid, each layer with the money of each stream."""
+    amounts = amounts_of(scenario)
+    return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
+
+
 def removes_nothing(scenario: Scenario, rule: ExclusionRule) -> bool:
     """Whether nobody can cost more than the rule's own thresholds; a rule that is swept has none of its own."""
     amounts = amounts_of(scenario)
@@ -164,10 +170,8 @@ def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], h
     gross, retained, above = [], [], []
     for truth in scenario.cost_model.truths:
         exact = Exact(truth)
-        totals = []
-        for point in effort.each(points, "exact moments"):
-            layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-            totals.append(exact.total(heads, layers))
+        each = effort.each(points, "exact moments")
+        totals = [exact.total(heads, layers_at(scenario, rule, point)) for point in each]
         gross.append(exact.total(heads, []))
         retained.append(_columns(totals))
         above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))

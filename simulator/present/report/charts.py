@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 
 from ... import effort
 from ...analysis.luck.exact_curve import exact_curve
-from ...analysis.luck.fan import fan
-from ...analysis.size.by_target import minimum_by_target
+from ...analysis.luck.exceedance import fan
+from ...analysis.size.grid import minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..tables import Table
