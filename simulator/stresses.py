@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
-from .errors import Contradiction, SimulatorError, mistake, mistakes_in
+from .errors import Contradiction, SimulatorError, mistake, validated
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]
@@ -407,9 +407,4 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
     SimulatorError
         Listing every mistake of the file.
     """
-    source = Path(path)
-    raw = renewed(read_toml(source))
-    try:
-        return _Library.model_validate(raw).stresses
-    except ValidationError as error:
-        raise mistakes_in(error, raw, str(source)) from None
+    return validated(_Library, renewed(read_toml(path)), str(Path(path))).stresses

@@ -172,5 +172,24 @@ def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
         yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
 
 
+def figures_in(raw: Any, key: str) -> list[float]:
+    """The figures of one key in a list of terms; none where the list is too broken to be judged."""
+    try:
+        return [float(part[key] if isinstance(part, dict) else getattr(part, key)) for part in raw]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return []
+
+
+def ascend(key: str, bound: str) -> Callable[[Any], Iterator[PydanticCustomError]]:
+    """A check of a list of terms: the figure of each is above that of the one before."""
+
+    def check(raw: Any) -> Iterator[PydanticCustomError]:
+        figures = figures_in(raw, key)
+        if figures != sorted(set(figures)):
+            yield mistake(bound, f"sort them by `{key}`, without repeats")
+
+    return check
+
+
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 """What somebody calls a thing: one line, short enough for tables and pictures."""

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from ..deprecated import renewed
-from ..errors import Contradiction, SimulatorError, mistake, mistakes_in
+from ..errors import Contradiction, SimulatorError, mistake, validated
 from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
@@ -196,11 +196,7 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
 
 def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
     """Designs from parsed tables, each mistake told as `source: designs[0].terms[1].…`."""
-    raw = renewed(raw, "designs")
-    try:
-        return _Designs.model_validate({"designs": raw}).designs
-    except ValidationError as error:
-        raise mistakes_in(error, {"designs": raw}, source) from None
+    return validated(_Designs, {"designs": renewed(raw, "designs")}, source).designs
 
 
 class _Designs(Term):

@@ -11,13 +11,13 @@ says what it is called: `label` in tables and pictures, `sentence` in sentences.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, TypeAdapter
 
-from ..errors import also, mistake
-from ..terms import Fraction, Term, Threshold
+from ..errors import also
+from ..terms import Fraction, Term, Threshold, ascend
 from ..thresholds import NO_EXCLUSION as NO_EXCLUSION
 from .steps import Mitigation
 
@@ -139,20 +139,14 @@ class Step(Term):
     """Share of the cost inside the band that is removed, 0 to 1."""
 
 
-def _bands_ascend(raw: Any) -> Iterator[Any]:
-    try:
-        starts = [float(band["at"] if isinstance(band, dict) else band.at) for band in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if starts != sorted(set(starts)):
-        yield mistake("bands must start one above the other", "sort them by `at`, without repeats")
+_Ascending = also(ascend("at", "bands must start one above the other"))
 
 
 class Banded(_Rule):
     """Each band of a patient's cost has its own share removed (layers of stop-loss)."""
 
     kind: Literal["banded"] = "banded"
-    bands: Annotated[tuple[Step, ...], Field(min_length=1), also(_bands_ascend)]
+    bands: Annotated[tuple[Step, ...], Field(min_length=1), _Ascending]
     """Bands, ascending; a band ends where the next begins. Each `at` must be a threshold of the grid."""
     label_form = "bands from {at}"
     sentence_form = "with bands of each patient's cost above {at} taken out"

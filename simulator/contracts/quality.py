@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ..errors import Contradiction, also, mistake
-from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, names_differ
+from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, ascend, figures_in, names_differ
 from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
 from .steps import SettlementTerm
 
@@ -197,13 +197,9 @@ class Level(Term):
 
 
 def _levels_ascend(raw: Any) -> Any:
-    try:
-        scores = [float(level["from_score"] if isinstance(level, dict) else level.from_score) for level in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if scores != sorted(set(scores)):
-        yield mistake("levels must begin one above the other", "sort them by `from_score`, without repeats")
-    elif scores and scores[0] != 0:
+    wrong = list(ascend("from_score", "levels must begin one above the other")(raw))
+    yield from wrong
+    if not wrong and figures_in(raw, "from_score")[:1] not in ([], [0.0]):
         yield mistake("leave low scores without a level", "let the first level begin at from_score = 0")
 
 

@@ -6,13 +6,13 @@ A settlement is signed money per year, positive when it goes to the provider. Th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ..errors import Contradiction, also, mistake
-from ..terms import Count, Fraction, Number, Term, Threshold
+from ..terms import Count, Fraction, Number, Term, Threshold, ascend
 from .activity import ActivityTerm
 from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
 from .limits import LimitTerm
@@ -162,16 +162,8 @@ class Band(Term):
     """The provider's share of the money inside the band."""
 
 
-def _bands_ascend(raw: Any) -> Any:
-    try:
-        ends = [float(band["upto"] if isinstance(band, dict) else band.upto) for band in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if ends != sorted(set(ends)):
-        yield mistake("bands must end one above the other", "sort them by `upto`, without repeats")
-
-
-BandTable = Annotated[tuple[Band, ...], Field(min_length=1), also(_bands_ascend)]
+_Ascending = also(ascend("upto", "bands must end one above the other"))
+BandTable = Annotated[tuple[Band, ...], Field(min_length=1), _Ascending]
 
 
 class Bands(SettlementTerm):

@@ -102,10 +102,11 @@ def payoff(
     parts = [one.at(points) for one in payoffs]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     currency = "money" if scenario is None else scenario.currency
-    known: Mapping[str, str | int | float] = {
-        "method": "exact", "simulator_version": metadata.version("capitation-risk"),
-    }  # fmt: skip
-    known = known if scenario is None else exact_origin(scenario)
+    known: Mapping[str, str | int | float] = (
+        exact_origin(scenario)
+        if scenario
+        else {"method": "exact", "simulator_version": metadata.version("capitation-risk")}
+    )
     together.attrs = {"expected": EXPECTED, "members": people, **known}
     return declared(together.transpose("cost_ratio", "design", "party"), "payoff", currency=currency)
 

@@ -69,9 +69,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
 
 def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
     """Say what settling takes, and refuse what takes too long or too much memory."""
-    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
-    places = len(designs) * (ledger.sizes.get("threshold", 1) if swept else 1)
-    parties = len({party.name for design in designs for party in design.parties})
+    places = len(designs) * (ledger.sizes.get("threshold", 1) if _swept(designs) else 1)
+    parties = len(_parties(designs))
     rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
     work = effort.settling(ledger.sizes.get("replicate", 1), rows, places, parties)
     effort.expect("settling", work, "designs", len(designs), "ask for fewer designs, thresholds, sizes or replicates")
@@ -79,10 +78,17 @@ def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
 
 def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresholds: int) -> int:
     """Bytes that a file of settled designs takes, about."""
-    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
-    parties = len({party.name for design in designs for party in design.parties})
-    columns = len(designs) * (thresholds if swept else 1) * (len(MONEY_BY_PARTY) * parties + len(MONEY))
+    columns = len(designs) * (thresholds if _swept(designs) else 1)
+    columns *= len(MONEY_BY_PARTY) * len(_parties(designs)) + len(MONEY)
     return 8 * replicates * sizes * columns + 200_000
+
+
+def _swept(designs: Sequence[Design]) -> bool:
+    return any(not design.exclusion.fixed_thresholds() for design in designs)
+
+
+def _parties(designs: Sequence[Design]) -> list[str]:
+    return list(dict.fromkeys(party.name for design in designs for party in design.parties))
 
 
 def _check_names(designs: Sequence[Design]) -> None:
@@ -126,8 +132,7 @@ class _Table:
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
         self.ledger, self.designs = ledger, designs
         self.populations = Populations(ledger)
-        self.parties = list(dict.fromkeys(party.name for design in designs for party in design.parties))
-        self.swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+        self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape
         self.places = (len(designs), len(self.grid))

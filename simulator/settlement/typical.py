@@ -20,7 +20,7 @@ class Typical(Populations):
     """
 
     def __init__(self, points: int, members: int, scenario: Scenario | None, cost: float = 0.0) -> None:
-        self._scenario, self._cost = scenario, np.full((1, 1), cost)
+        self.scenario, self._cost = scenario, np.full((1, 1), cost)
         coordinates = {"replicate": np.arange(points), "population_size": [members]}
         if scenario is not None:
             coordinates["segment"] = [segment.name for segment in scenario.population.segments]
@@ -28,24 +28,19 @@ class Typical(Populations):
         super().__init__(xr.Dataset({"gross_cost": (dims, np.zeros((points, 1)))}, coords=coordinates))
 
     @property
-    def scenario(self) -> Scenario | None:
-        """The scenario, if there is one."""
-        return self._scenario
-
-    @property
     def expected_gross(self) -> Array:
         """Expected gross cost."""
-        return self._cost if self._scenario is None else self._over_sets(self.means_by_set(None))
+        return self._cost if self.scenario is None else self._over_sets(self.means_by_set(None))
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps; a rule without a threshold of its own excludes nobody."""
-        if self._scenario is None or rule.excludes_nobody or not rule.fixed_thresholds():
+        if self.scenario is None or rule.excludes_nobody or not rule.fixed_thresholds():
             return self.expected_gross
         return self._over_sets(self.means_by_set(rule))
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
         """Standard deviation of the cost that the rule keeps; 0 where there is no scenario to tell it."""
-        return np.zeros(1) if self._scenario is None else self._over_sets(self._sds_by_set(rule))
+        return np.zeros(1) if self.scenario is None else self._over_sets(self._sds_by_set(rule))
 
     # no set is that of the truth here: the mean over them stands for it
 

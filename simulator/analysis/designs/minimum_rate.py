@@ -8,9 +8,9 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ...errors import mistakes_in
+from ...errors import validated
 from ...terms import Array, Count, Fraction, Positive, Term, read_toml
 
 
@@ -71,9 +71,4 @@ def load_minimum_rate(path: str | os.PathLike[str]) -> MinimumRateRule:
     SimulatorError
         Where the file cannot be read, or is no such rule.
     """
-    source = Path(path)
-    raw = read_toml(source)
-    try:
-        return MinimumRateRule.model_validate(raw)
-    except ValidationError as error:
-        raise mistakes_in(error, raw, str(source)) from None
+    return validated(MinimumRateRule, read_toml(path), str(Path(path)))
