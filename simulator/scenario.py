@@ -17,7 +17,6 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import PydanticCustomError
 
 from . import effort
-from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against, on_grid
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
@@ -25,14 +24,13 @@ from .costs.model import CostModel, Population, concentration_of
 from .costs.modelled import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
-from .currency import Currency
 from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, SimulatorWarning, also, mistake, mistakes_in
 from .paths import changed
 from .stresses import Range, Stress
-from .terms import DRAWS_VERSION, SCHEMA_VERSION, Array, Name, People, Positive, Term, names_differ, read_toml
+from .terms import DRAWS_VERSION, SCHEMA_VERSION, Array, Currency, Name, People, Positive, Term, names_differ, read_toml
 from .thresholds import GivenThresholds, levels_of
-from .unusual import unusual
+from .unusual import mistakes_of_amounts, unusual
 
 
 def _ascending(raw: Any) -> Iterator[Any]:
@@ -181,6 +179,12 @@ class Scenario(Term):
     def threshold_amounts(self) -> Array:
         """Money at which exclusion starts, shape (stream, threshold): of the central figures, whatever the set."""
         return self.cost_model.threshold_amounts(self.simulation.thresholds)
+
+    @cached_property
+    def amounts(self) -> dict[float, Array]:
+        """Money of each stream by the threshold's label; no exclusion is always there."""
+        nobody = {math.inf: np.full(self.threshold_amounts.shape[0], math.inf)}
+        return nobody | dict(zip(self.threshold_labels.tolist(), self.threshold_amounts.T, strict=True))
 
     @property
     def threshold_labels(self) -> Array:

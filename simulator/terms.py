@@ -1,7 +1,8 @@
-"""What every term of a scenario is made of: frozen, strict types, and the numbers and names in them."""
+"""What every term of a scenario is made of: frozen, strict types, and the numbers, names and currencies in them."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import os
@@ -193,3 +194,30 @@ def ascend(key: str, bound: str) -> Callable[[Any], Iterator[PydanticCustomError
 
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 """What somebody calls a thing: one line, short enough for tables and pictures."""
+
+
+# ── currencies ───────────────────────────────────────────────────────────────────────────────────
+
+_LIST_ONE = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY
+COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS
+INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP
+MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR
+SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV
+WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CODES = frozenset(_LIST_ONE.split())
+"""Legal tender of some country: ISO 4217, list one, 2026."""
+
+
+def _known_currency(code: str) -> str:
+    if code not in CODES:
+        near = difflib.get_close_matches(code.upper(), sorted(CODES), n=1)
+        raise mistake(
+            "is no currency of ISO 4217", f"did you mean {near[0]}?" if near else "write three capitals such as GBP"
+        )
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known_currency), Field(pattern="^[A-Z]{3}$")]
+"""ISO 4217 code, three capitals: GBP, EUR, USD."""

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.analysis.designs.exact_settlement import exact_settlement, needs_draws
+from simulator.analysis.designs.exact_settlement import exact_settlement, followed, needs_draws, weighed
 from simulator.analysis.statistics.exact import law_of
 from simulator.analysis.statistics.self_check import cells_of
 from simulator.runs import heads

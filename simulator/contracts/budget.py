@@ -32,11 +32,11 @@ class Expectations:
     """Expected gross cost."""
     removed: Array
     """The part of it that the exclusion rule removes."""
-    sd: Array
+    sd: Array = field(default_factory=lambda: np.zeros(()))
     """Of the retained cost of the whole population by luck alone, neither by common shocks nor by doubt."""
-    luck: Array
+    luck: Array = field(default_factory=lambda: np.zeros(()))
     """The replicate's retained cost less its mean given shocks and parameters, in standard deviations."""
-    baseline: Array
+    baseline: Array = field(default_factory=lambda: np.zeros(()))
     """Standard normal deviates, one a replicate, for the error of a baseline."""
     segment_members: Mapping[str, Array] = field(default_factory=dict)
     """People by segment, of this replicate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,15 +15,15 @@ from ..terms import Fraction
 Array = npt.NDArray[Any]
 
 
+def by_form(is_first: Callable[[Any], bool], first: Any, other: Any) -> WrapValidator:
+    """Validate a value of one form as `first` and anything else as `other`, so that a mistake is told once."""
+    as_first, as_other = TypeAdapter(first), TypeAdapter(other)
+    return WrapValidator(lambda value, _: (as_first if is_first(value) else as_other).validate_python(value))
+
+
 def number_or(number: Any, other: Any) -> WrapValidator:
-    """Validate a plain number as `number` and anything else as `other`, so that a mistake is told once."""
-    as_number, as_other = TypeAdapter(number), TypeAdapter(other)
-
-    def validate(value: Any, _: Any) -> Any:
-        plain = isinstance(value, int | float | str) or value is None
-        return (as_number if plain else as_other).validate_python(value)
-
-    return WrapValidator(validate)
+    """Validate a plain number as `number` and anything else as `other`."""
+    return by_form(lambda value: value is None or isinstance(value, int | float | str), number, other)
 
 
 _Years = Annotated[tuple[Fraction, ...], Field(min_length=1)]
@@ -37,14 +37,9 @@ CalendarYear = Annotated[int, Field(ge=FIRST_CALENDAR_YEAR, le=9_999)]
 _FractionsFrom = Annotated[dict[CalendarYear, Fraction], Field(min_length=1)]
 
 
-def _by_form(value: Any, _: Any) -> Any:
-    return _BY_FORM[isinstance(value, Mapping)].validate_python(value)
-
-
-ByAnyYear = Annotated[ByYear | _FractionsFrom, WrapValidator(_by_form)]
+_BY_CALENDAR = by_form(lambda value: isinstance(value, Mapping), _FractionsFrom, ByYear)
+ByAnyYear = Annotated[ByYear | _FractionsFrom, _BY_CALENDAR]
 """The same, or a table of calendar years from which a fraction holds, by the rule year of the design."""
-
-_BY_FORM: dict[bool, TypeAdapter[Any]] = {False: TypeAdapter(ByYear), True: TypeAdapter(_FractionsFrom)}
 
 Switch = bool | Annotated[dict[CalendarYear, bool], Field(min_length=1)]
 """Yes or no, or a table of calendar years from which it is so."""

@@ -38,10 +38,9 @@ class _Ceiling(SettlementTerm, Mitigation):
     def ceiling(self, context: Context) -> Array:
         """Money per year, 0 or above; NaN where nothing is known of any limit."""
         lowest = np.full(np.shape(context.budget), np.nan)
-        if self.of_budget is not None:
-            lowest = np.fmin(lowest, context.this_year(self.of_budget) * context.budget)
-        if self.of_revenue is not None and context.revenue is not None:
-            lowest = np.fmin(lowest, context.this_year(self.of_revenue) * context.revenue)
+        for share, whole in ((self.of_budget, context.budget), (self.of_revenue, context.revenue)):
+            if share is not None and whole is not None:
+                lowest = np.fmin(lowest, context.this_year(share) * whole)
         if self.cash is not None:
             lowest = np.fmin(lowest, self.cash)
         return lowest

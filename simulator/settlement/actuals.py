@@ -76,7 +76,10 @@ def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
     frame = with_scores_as_fractions(frame, columns)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
-    settled = _in_order(parts, frame)
+    settled = pd.concat(parts).sort_index()
+    settled.index = frame.index
+    for name in [name for name in settled if settled[name].dtype == object and name != "design"]:
+        settled[name] = settled[name].eq(True)  # an event that a row's design does not know has not come to pass
     settled.attrs["notes"] = frame.attrs["notes"]
     return settled
 
@@ -84,14 +87,6 @@ def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
     """The scenario of a TOML file; None where it holds nothing but designs."""
     return load(path) if "population" in read_toml(path) else None
-
-
-def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
-    settled = pd.concat(parts).sort_index()
-    settled.index = frame.index
-    for name in [name for name in settled if settled[name].dtype == object and name != "design"]:
-        settled[name] = settled[name].eq(True)  # an event that a row's design does not know has not come to pass
-    return settled
 
 
 def _plain(name: object) -> str:

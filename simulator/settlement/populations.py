@@ -85,14 +85,11 @@ class Populations:
         factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
         layers = self._layers(rule)
         means = np.empty((self.replicates.size, len(self._heads)))
-        for truth, here in zip(model.truths, self._replicates_of_sets(len(model.truths)), strict=True):
-            if here.size:
+        drawn_under = self._set_of_replicate(len(model.truths))
+        for number, truth in enumerate(model.truths):
+            if (here := np.flatnonzero(drawn_under == number)).size:
                 means[here] = kept_means(truth, self._heads, layers, factors[here])
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
-
-    def _replicates_of_sets(self, sets: int) -> list[NDArray[np.intp]]:
-        """Places of the replicates that were drawn under each parameter set."""
-        return [np.flatnonzero(self._set_of_replicate(sets) == b) for b in range(sets)]
 
     def _set_of_replicate(self, sets: int) -> NDArray[np.int64]:
         if "parameter_draw" in self.ledger.coords:
@@ -295,9 +292,7 @@ class Populations:
     def _amounts(self, label: float) -> Array:
         """The money of each stream at a point of the grid."""
         assert self.scenario is not None
-        if math.isinf(label):
-            return np.full(self.scenario.threshold_amounts.shape[0], math.inf)
-        return np.asarray(self.scenario.threshold_amounts[:, self.scenario.threshold_labels.tolist().index(label)])
+        return self.scenario.amounts[label]
 
     def _placed(self, values: Array) -> Array:
         return self.plain(xr.DataArray(values, dims=self.place))

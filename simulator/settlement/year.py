@@ -83,8 +83,6 @@ class ContractYear:
             "gross": self.expected_cost + self.expected_excess,
             "removed": self.expected_excess + self._excess_of_case_mix(),
             "sd": self.populations.luck_sd(self.rule) if loaded else np.zeros(1),
-            "luck": np.zeros(1),
-            "baseline": np.zeros(1),
         }
 
     def _of_past_years(self) -> dict[str, Array]:

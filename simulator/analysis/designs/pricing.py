@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -107,19 +106,15 @@ _FIGURES = 3  # of a threshold beside a jump
 _STRIDE = 2.0  # by which the logarithm of the highest threshold grows until it removes too little
 
 
-class _Form(NamedTuple):
-    """A rule with one free amount, at which its layers are placed."""
+_Form = Callable[[float], list[tuple[float, float, float]]]
+"""The layers of a rule with one free amount."""
 
-    name: str
-    layers: Callable[[float], list[tuple[float, float, float]]]
-
-
-_FORMS = (
-    _Form("cap", lambda d: [(d, 1.0, 0.0)]),
-    _Form("coinsured", lambda d: [(d, COINSURED_SHARE, 0.0)]),
-    _Form("banded", lambda d: [(d, 0.5, 0.0), (BAND_WIDTH * d, 0.5, 0.0)]),
-    _Form("carve-out", lambda d: [(d, 0.0, 1.0)]),
-)
+_FORMS: dict[str, _Form] = {
+    "cap": lambda d: [(d, 1.0, 0.0)],
+    "coinsured": lambda d: [(d, COINSURED_SHARE, 0.0)],
+    "banded": lambda d: [(d, 0.5, 0.0), (BAND_WIDTH * d, 0.5, 0.0)],
+    "carve-out": lambda d: [(d, 0.0, 1.0)],
+}
 
 
 def compare_rules(
@@ -172,7 +167,7 @@ def compare_rules(
     if not 0 < expected_excess_pmpy < most:
         bound = f"must lie between 0 and the mean cost, {most:,.0f}"
         raise SimulatorError("expected_excess_pmpy", expected_excess_pmpy, bound, "give money per head and year")
-    rows = {form.name: _form_row(exact, form, heads, pool, k, expected_excess_pmpy) for form in _FORMS}
+    rows = {name: _form_row(exact, form, heads, pool, k, expected_excess_pmpy) for name, form in _FORMS.items()}
     for service in model.population.rare_services:
         if service.in_scope:
             rows[f"{service.name} out of scope"] = _service_row(model, service.name, heads, pool, k)
@@ -193,7 +188,7 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
     streams = len(exact.model.streams)
 
     def layers(threshold: float) -> list[Layer]:
-        return [(np.full(streams, at), excess, whole) for at, excess, whole in form.layers(threshold)]
+        return [(np.full(streams, at), excess, whole) for at, excess, whole in form(threshold)]
 
     def surplus(log_threshold: float) -> float:
         return _removed(exact, heads, layers(math.exp(log_threshold))) - wanted

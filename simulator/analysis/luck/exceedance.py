@@ -13,7 +13,6 @@ from ...ledger import declared
 from ...runs import scenario_of
 from ...scenario import Scenario
 from ...strata import unseen_bound
-from ...terms import Array
 from ..statistics.summary import summarise
 from .exact_tail import exact_exceedance
 
@@ -65,8 +64,11 @@ def exceedance(
     answer = shown.rename(
         margin="overspend", p_overspend="p_exceed", p_overspend_interval="p_exceed_interval"
     ).assign_attrs(summary.attrs)
-    known = scenario or scenario_of(ledger)
-    answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
+    exact = np.full(answer["p_exceed"].shape, np.nan)
+    if known := scenario or scenario_of(ledger):
+        asked = known.resized(tuple(int(size) for size in chosen))
+        exact = exact_exceedance(asked, rule.at_point(point), overspends)
+    answer["exact_p_exceed"] = answer["p_exceed"].dims, exact
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
     return declared(answer, "exceedance")
 
@@ -88,19 +90,6 @@ def _overspends(summary: xr.Dataset, sizes: Sequence[float], point: float) -> li
     cells = summary.sel(population_size=sizes, threshold=point)
     values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
     return [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
-
-
-def _exactly(
-    scenario: Scenario | None,
-    rule: ExclusionRule,
-    sizes: Sequence[float],
-    point: float,
-    overspends: Sequence[float],
-    like: xr.Dataset,
-) -> Array:
-    if scenario is None:
-        return np.full(like["p_exceed"].shape, np.nan)
-    return exact_exceedance(scenario.resized(tuple(int(n) for n in sizes)), rule.at_point(point), overspends)
 
 
 def fan(

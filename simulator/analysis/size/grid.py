@@ -34,9 +34,10 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
             raise SimulatorError(dim, level, "is not in the summary", f"ask summarise for {dim}s=({level},)")
     curve = summary[statistic].sel(at).transpose("population_size", "threshold")
     sizes = summary["population_size"].values.astype(float)
+    drawn = f"{statistic}_se" in summary
     found = (
         _drawn(summary, asked, at_most, at, curve, sizes)
-        if f"{statistic}_se" in summary
+        if drawn
         else [_exactly(sizes, values, at_most, asked.scale) for values in curve.values.T]
     )
     answer = xr.Dataset(
@@ -48,7 +49,7 @@ def minimum_on_grid(summary: xr.Dataset, statistic: str, at_most: float, **at: f
         attrs={"statistic": statistic, "at_most": at_most, **at},
     )
     told = f"{statistic} ≤ {at_most:g}"
-    return books.declared(answer, "minimum_on_grid", asked=told, basis=_basis(summary, statistic))
+    return books.declared(answer, "minimum_on_grid", asked=told, basis="drawn" if drawn else "exact")
 
 
 def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *, margin: float = 0.03) -> xr.Dataset:
@@ -87,10 +88,6 @@ def minimum_by_target(summary: xr.Dataset, at_most: Sequence[float] = TARGETS, *
     for name in answer.data_vars:
         answer[name].attrs["margin"] = margin
     return answer
-
-
-def _basis(summary: xr.Dataset, statistic: str) -> str:
-    return "drawn" if f"{statistic}_se" in summary else "exact"
 
 
 def _drawn(

@@ -58,8 +58,7 @@ def target_of(
     """Validate a target's arguments."""
     asked = named(statistic, TARGETS)
     check_fraction("at_most", at_most)
-    if not 0.5 < confidence < 1:
-        raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
+    check_fraction("confidence", confidence, 0.95, above=0.5)
     given = {"margin": margin, "quantile_level": quantile_level, "loss_over": loss_over}
     needed = asked.level
     for name, value in given.items():

@@ -246,7 +246,7 @@ def law_of(
 
 def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
     """The rule as steps of each stream, ascending; `extra` is charged for each patient above the point."""
-    amounts = exactness.amounts_of(scenario)
+    amounts = scenario.amounts
     charges = [(amounts[point], 0.0, 0.0, extra)] if extra else []
     all_steps = [
         *((amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers),
@@ -283,7 +283,7 @@ def chance_over(
 def moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> bool:
     """Whether the budget varies with the number of patients who are carved out."""
     moves = isinstance(rule, CarveOut) and not rule.keep_capitation
-    return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
+    return moves and bool(np.isfinite(scenario.amounts[point]).any())
 
 
 def _dataset(scenario: Scenario, points: list[float], figures: dict[str, Array], levels: Levels) -> xr.Dataset:

@@ -103,6 +103,7 @@ def simulate_until(
         On Ctrl-C, with the ledger of the replicates that were finished.
     """
     _refuse_infinite_error(scenario, target, rule)
+    margins, levels = STATISTICS[target.statistic].levels(target.level).values()
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
@@ -113,7 +114,7 @@ def simulate_until(
                 ledger = (
                     simulate(block, executor, progress) if ledger is None else extend(ledger, block, executor, progress)
                 )
-                summary = _summary(ledger, target, rule, scenario)
+                summary = summarise(ledger, rule, margins, levels, scenario=scenario)
                 if target.reached(summary):
                     return ledger.assign_attrs(stopped_by="target")
                 if wanted == max_replicates:
@@ -126,11 +127,6 @@ def simulate_until(
         raise
     except KeyboardInterrupt:  # between two blocks
         raise RunInterrupted(ledger) from None
-
-
-def _summary(ledger: xr.Dataset, target: Target, rule: ExclusionRule, scenario: Scenario) -> xr.Dataset:
-    margins, levels = STATISTICS[target.statistic].levels(target.level).values()
-    return summarise(ledger, rule, margins, levels, scenario=scenario)
 
 
 def _refuse_infinite_error(scenario: Scenario, target: Target, rule: ExclusionRule) -> None:

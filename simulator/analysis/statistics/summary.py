@@ -187,10 +187,9 @@ def budget_of(cells: exactness.ExactCells, budget: PerHead) -> Array:
         return cells.mean
     if isinstance(budget.loading, StandardErrors):
         raise SimulatorError("budget: loading", None, "is in standard errors", "give a fraction, or settle a design")
-    members, nothing = cells.people[:, None], np.zeros(1)
     gross = np.broadcast_to(cells.gross_mean[:, None], cells.mean.shape)
     removed = gross - cells.mean
-    paid = budget.evaluate(Expectations(members, gross, removed, sd=nothing, luck=nothing, baseline=nothing))
+    paid = budget.evaluate(Expectations(cells.people[:, None], gross, removed))
     if (paid <= 0).any():
         raise SimulatorError(
             "budget: amount", budget.amount, "leaves no budget once the excluded cost is taken off", "give a higher one"

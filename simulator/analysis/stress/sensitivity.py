@@ -21,6 +21,7 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
 from ...terms import Array
+from ..checks import check_fraction
 from ..statistics.exact import exact_value, laws_work
 from ..statistics.self_check import cells_of
 from ..statistics.statistic import EXPLAINED, Statistic, named
@@ -80,7 +81,9 @@ def sensitivity(
         invalid.
     """
     chosen, of = ranges_of(scenario, ranges), named(statistic, EXPLAINED)
-    _check(points, confidence)
+    if points < 4 or points & (points - 1):
+        raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
+    check_fraction("confidence", confidence, 0.95, above=0.5)
     size = members or scenario.population_sizes[-1]
     of_changes = _model(scenario, of, size, threshold, margin)
     asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
@@ -187,13 +190,6 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
         for end in (one.low, one.high):
             truth_of(scenario, [one.change.at(end)])
     return chosen
-
-
-def _check(points: int, confidence: float) -> None:
-    if points < 4 or points & (points - 1):
-        raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
-    if not 0.5 < confidence < 1:
-        raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
 
 
 def _model(

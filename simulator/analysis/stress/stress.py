@@ -88,8 +88,10 @@ def stress(
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
-    known = runs.origin(scenario) | ({} if designs else left_out(scenario, [one.name for one in chosen]))
-    return _described(answer, assumed, loss_over).assign_attrs(known)
+    known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
+    known |= {"replicates": assumed.simulation.replicates} | runs.origin(scenario)
+    known |= {} if designs else left_out(scenario, [one.name for one in chosen])
+    return books.declared(answer.assign_attrs(known), "stress", currency=assumed.currency, loss_over=loss_over)
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
@@ -151,9 +153,3 @@ def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, los
     for name in ("", "_se"):
         row[f"surplus_difference_share{name}"] = row[f"surplus_difference{name}"] / revenue.where(revenue > 0)
     return row
-
-
-def _described(answer: xr.Dataset, assumed: Scenario, loss_over: float) -> xr.Dataset:
-    known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
-    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
-    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)
