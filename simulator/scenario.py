@@ -322,9 +322,8 @@ class Scenario(Term):
         own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
         for design in own or placed:
             if not design.exclusion.fixed_thresholds():
-                raise SimulatorError(
-                    f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
-                )
+                bound = "has no threshold of its own"
+                raise SimulatorError(f"design {design.name!r}: exclusion", None, bound, "give it `at`")
         return own
 
     def canonical_json(self) -> str:

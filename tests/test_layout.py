@@ -90,7 +90,7 @@ ASKS_FOR_PERCENTILES = r"""(unit|units|"units"[])]+) [!=]= "1\""""
 
 
 def test_nobody_asks_a_term_whether_it_has_a_method():
-    """What a step of a design does not say of itself is said in `contracts/steps.py`."""
+    """What a step of a design does not say of itself is said in `contracts/context.py`."""
     asking = files_that_say(ROOT, r"\b(hasattr\(|getattr\((step|term), \")")
     assert not [file for file in asking if room_of(file) in ("contracts", "settlement")]
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from ..errors import Contradiction, mistake
 from ..terms import Fraction, NonNegative
-from .context import Array, Context, apply_by_sign
-from .steps import SettlementTerm
+from .context import Array, Context, SettlementTerm, apply_by_sign
 
 
 class TariffAndBlock(SettlementTerm):

@@ -182,9 +182,8 @@ class BySegment(_Adjusted):
         """Budget for the retained cost, money per year."""
         if set(self.amounts) != set(expected.segment_members):
             known = ", ".join(expected.segment_members)
-            raise SimulatorError(
-                "budget.amounts", ", ".join(self.amounts), f"must name every segment ({known})", "add them"
-            )
+            bound = f"must name every segment ({known})"
+            raise SimulatorError("budget.amounts", ", ".join(self.amounts), bound, "add them")
         estimate = self._total(expected.segment_members)
         if self.case_mix_cap is not None or self.case_mix_tolerance:
             usual = self._total(expected.usual_members)

@@ -186,9 +186,8 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
     wanted = reference or STATUS_QUO
     first = next((design for design in designs if design.name == wanted), None)
     if first is None and reference is not None:
-        raise SimulatorError(
-            "reference", reference, "is not a design", f"choose from {', '.join(d.name for d in designs)}"
-        )
+        bound = "is not a design"
+        raise SimulatorError("reference", reference, bound, f"choose from {', '.join(d.name for d in designs)}")
     if first is None:
         first = status_quo(designs[0].parties if designs else TWO_PARTIES)
     return (first, *(design for design in designs if design.name != wanted))

@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 from ..errors import also
 from ..terms import Fraction, Term, Threshold, ascend
 from ..thresholds import NO_EXCLUSION as NO_EXCLUSION
-from .steps import Mitigation
+from .context import Mitigation
 
 
 class Layer(NamedTuple):

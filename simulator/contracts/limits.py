@@ -9,8 +9,7 @@ import numpy as np
 
 from ..errors import Contradiction, mistake
 from ..terms import Fraction, NonNegative, Number
-from .context import Array, ByAnyYear, Context
-from .steps import Mitigation, SettlementTerm
+from .context import Array, ByAnyYear, Context, Mitigation, SettlementTerm
 
 
 class _Ceiling(SettlementTerm, Mitigation):

@@ -10,8 +10,7 @@ import numpy as np
 from ..errors import mistake
 from ..terms import Fraction, Name, NonNegative, Term, names_differ
 from .accounts import Accounts
-from .context import Array
-from .steps import Basis
+from .context import Array, Basis
 
 
 class Party(Term):

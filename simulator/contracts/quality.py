@@ -10,8 +10,7 @@ from pydantic import Field
 
 from ..errors import Contradiction, also, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, ascend, figures_in, names_differ
-from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
-from .steps import SettlementTerm
+from .context import Array, ByAnyYear, Context, SettlementTerm, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12
 """Share of a target by which it may be missed and still count as met."""

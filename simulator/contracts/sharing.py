@@ -14,10 +14,9 @@ from pydantic import Field
 from ..errors import Contradiction, also, mistake
 from ..terms import Count, Fraction, Number, Term, Threshold, ascend
 from .activity import ActivityTerm
-from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
+from .context import Array, ByAnyYear, Context, SettlementTerm, apply_by_sign, first_known
 from .limits import LimitTerm
 from .quality import QualityTerm
-from .steps import SettlementTerm
 
 ROUNDING = 1e-12
 """A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""

@@ -15,9 +15,8 @@ from pydantic import Field
 from ..errors import Contradiction, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive
 from .accounts import Accounts
-from .context import Array, ByAnyYear, Context
+from .context import Array, ByAnyYear, Context, Mitigation, Step
 from .parties import Party
-from .steps import Mitigation, Step
 
 PartyName = Name
 

@@ -74,9 +74,8 @@ def numbers(column: pd.Series) -> Array:
     try:
         return pd.to_numeric(column).to_numpy(dtype=float)
     except (ValueError, TypeError):
-        raise SimulatorError(
-            str(column.name), None, "is not a column of numbers", "take out signs and separators"
-        ) from None
+        bound = "is not a column of numbers"
+        raise SimulatorError(str(column.name), None, bound, "take out signs and separators") from None
 
 
 def figures_of(meaning: str, column: pd.Series) -> Array:
@@ -86,10 +85,9 @@ def figures_of(meaning: str, column: pd.Series) -> Array:
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
     low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
     if not (low | high | blank).all():
-        raise SimulatorError(
-            str(column.name), str(column[~(low | high | blank)].iloc[0]), "is no category of revenue",
-            "write low or high, or 1 or 0",
-        )  # fmt: skip
+        bound = "is no category of revenue"
+        mend = "write low or high, or 1 or 0"
+        raise SimulatorError(str(column.name), str(column[~(low | high | blank)].iloc[0]), bound, mend)
     return np.where(blank, np.nan, low.astype(float))
 
 
@@ -99,9 +97,8 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
         if not np.isfinite(figures[needed]).all():
             raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
     if (figures["budget"] <= 0).any():
-        raise SimulatorError(
-            "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
-        )
+        bound = "must be above 0"
+        raise SimulatorError("budget", float(figures["budget"].min()), bound, "give a positive budget in every row")
     _check_ranges(figures)
     revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
     if "revenue_limited" in figures:

@@ -111,12 +111,9 @@ def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapp
     if said.isna().any():
         raise SimulatorError(columns["design"], None, "is missing in a row", "say which design holds in every row")
     if found.isna().any():
-        raise SimulatorError(
-            columns["design"],
-            said[found.isna()].iloc[0],
-            "is not a design that is given",
-            f"choose from {', '.join(d.name for d in designs)}",
-        )
+        bound = "is not a design that is given"
+        mend = f"choose from {', '.join(d.name for d in designs)}"
+        raise SimulatorError(columns["design"], said[found.isna()].iloc[0], bound, mend)
     return found.to_numpy(dtype=int)
 
 
@@ -129,12 +126,9 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
     if unknown.any():
         where = int(np.flatnonzero(unknown)[0])
-        raise SimulatorError(
-            f"row {frame.index[rows][where]}",
-            None,
-            f"lacks a figure that design {design.name!r} needs",
-            f"give its {' or its '.join(_lacking(design, context, where))}",
-        )
+        bound = f"lacks a figure that design {design.name!r} needs"
+        mend = f"give its {' or its '.join(_lacking(design, context, where))}"
+        raise SimulatorError(f"row {frame.index[rows][where]}", None, bound, mend)
     settled: dict[str, object] = {
         "design": design.name, "budget": context.budget, "cost": context.cost,
         "savings_rate": context.savings_rate, "settlement": cleared.settlement, **cleared.accounts.events,

@@ -73,7 +73,6 @@ def _named(designs: tuple[Design, ...], names: tuple[str, ...], path: str | os.P
     by_name = {design.name: design for design in designs}
     for name in names:
         if name not in by_name:
-            raise SimulatorError(
-                f"{path}: designs.names", name, "is not a design of that file", f"choose from {', '.join(by_name)}"
-            )
+            bound = "is not a design of that file"
+            raise SimulatorError(f"{path}: designs.names", name, bound, f"choose from {', '.join(by_name)}")
     return tuple(by_name[name] for name in names)

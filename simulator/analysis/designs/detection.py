@@ -14,8 +14,8 @@ from ...scenario import Scenario
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import MeanCost
+from ..checks import left_out
 from ..stress.changed_scenario import draw_truth, with_agreed_budgets
-from .losses import left_out
 
 SAVINGS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
 """True savings of the table; 0.08 is the fall in tariff cost that the Whole System Demonstrator reported."""

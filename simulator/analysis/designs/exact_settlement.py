@@ -17,9 +17,9 @@ from ...scenario import Scenario
 from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
 from ...terms import Array
+from ..checks import left_out
 from ..statistics.exact import law_of, points_of
 from ..statistics.self_check import cells_of, removes_nothing
-from .losses import left_out
 
 MONEY = ("payment", "cost_borne", "surplus")
 _POINTS = 513

@@ -85,9 +85,8 @@ def variance_by_source(
 def _chances(sets: int, weights: Sequence[float] | None) -> Array:
     chance = np.ones(sets) if weights is None else np.asarray(weights, float)
     if chance.shape != (sets,) or (chance < 0).any() or not chance.sum() > 0:
-        raise SimulatorError(
-            "weights", weights, f"must be {sets} numbers of at least 0", "give one for each parameter set"
-        )
+        bound = f"must be {sets} numbers of at least 0"
+        raise SimulatorError("weights", weights, bound, "give one for each parameter set")
     return np.asarray(chance / chance.sum())
 
 

@@ -26,7 +26,7 @@ from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
 from ...terms import MOST_PEOPLE, Array
-from ..designs.losses import left_out
+from ..checks import left_out
 from ..statistics.exact import laws_work, points_of
 from .exact_minimum import Asked, exact_minimum
 from .grid import crossing
@@ -175,9 +175,8 @@ def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Siz
     if high > MOST_PEOPLE:
         raise SimulatorError("largest", high, f"must be at most {MOST_PEOPLE:,}", "give a smaller one")
     if not 1 <= low < high:
-        raise SimulatorError(
-            "smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes"
-        )
+        bound = f"must be at least 1 and below the largest size, {high:,}"
+        raise SimulatorError("smallest", low, bound, "widen the range of sizes")
     return _rounded(low, high, GRID)
 
 

@@ -14,11 +14,13 @@ from ...contracts.budget import PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import ExclusionRule
 from ...errors import SimulatorError
+from ...ledger import retained_cost
 from ...scenario import Scenario
+from ...settlement.compare import revenue_of
+from ...settlement.settle import settle
 from ...strata import Strata, exact_interval, mean_error
 from ...terms import Array
-from ..checks import check_fraction
-from ..designs.losses import check_party, loss_of, overspend_by_design
+from ..checks import check_fraction, check_party
 from ..luck.infinite_population import limit_ledger, overspend_of
 from ..statistics.exact import points_of
 from ..statistics.statistic import STATISTICS, TARGETS, Statistic, named
@@ -131,6 +133,23 @@ class Question(NamedTuple):
 def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
     """The ledger with every cost a little off what it tends to."""
     return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
+
+
+def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:
+    """A party's loss over its revenue, positive where money is lacking; shape (replicate, population_size, design)."""
+    outcome = settle(ledger, designs)
+    loss = -outcome["surplus"] / revenue_of(outcome)
+    return np.asarray(loss.sel(party=party).transpose("replicate", "population_size", "design").values)
+
+
+def overspend_by_design(ledger: xr.Dataset, designs: Sequence[Design]) -> Array:
+    """Retained cost / budget − 1 under each design's exclusion and budget; (replicate, population_size, design)."""
+    budget = settle(ledger, designs)["budget"]
+    ratios = [
+        retained_cost(ledger, design.exclusion).isel(threshold=0, drop=True) / budget.sel(design=design.name, drop=True)
+        for design in designs
+    ]
+    return np.stack([ratio.transpose("replicate", "population_size").values - 1 for ratio in ratios], axis=-1)
 
 
 def question_of(

@@ -54,9 +54,8 @@ def parse_target(text: str) -> Target:
     """Read "p_overspend(0.03) ± 0.002" or "p_overspend(3%) ± 0.2%"; "+-" will do for "±"."""
     found = _FORM.match(text)
     if not found:
-        raise SimulatorError(
-            "--until", text, "is not of the form statistic(level) ± half-width", 'write "p_overspend(0.03) ± 0.002"'
-        )
+        bound = "is not of the form statistic(level) ± half-width"
+        raise SimulatorError("--until", text, bound, 'write "p_overspend(0.03) ± 0.002"')
     name, level = found["name"], found["level"]
     of = named(name, AIMED_AT, "--until", "is not a statistic with an error to aim at ({})")
     if (of.level is None) != (level is None):

@@ -191,7 +191,6 @@ def budget_of(cells: exactness.ExactCells, budget: PerHead) -> Array:
     removed = gross - cells.mean
     paid = budget.evaluate(Expectations(cells.people[:, None], gross, removed))
     if (paid <= 0).any():
-        raise SimulatorError(
-            "budget: amount", budget.amount, "leaves no budget once the excluded cost is taken off", "give a higher one"
-        )
+        bound = "leaves no budget once the excluded cost is taken off"
+        raise SimulatorError("budget: amount", budget.amount, bound, "give a higher one")
     return np.broadcast_to(paid, cells.mean.shape)

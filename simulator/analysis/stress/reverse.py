@@ -17,7 +17,7 @@ from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...strata import mean_and_error, share_and_error
 from ...stresses import Change
-from ..designs.losses import check_party
+from ..checks import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 

@@ -169,23 +169,19 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
     if not chosen:
         raise SimulatorError("ranges", None, "none are given", "add [[ranges]] to the scenario, or give some")
     if len(chosen) < 2:
-        raise SimulatorError(
-            "ranges", len(chosen), "is one alone, which has nothing to be compared with", "give two or more"
-        )
+        bound = "is one alone, which has nothing to be compared with"
+        raise SimulatorError("ranges", len(chosen), bound, "give two or more")
     for one in chosen:
         if isinstance(one.change, Epidemic):
-            raise SimulatorError(
-                f"ranges: {one.name}", None, "is an epidemic, which only draws can show", "use `stress`"
-            )
+            bound = "is an epidemic, which only draws can show"
+            raise SimulatorError(f"ranges: {one.name}", None, bound, "use `stress`")
         if not one.low < one.high:
-            raise SimulatorError(
-                f"ranges: {one.name}: low", one.low, f"must be below high, {one.high:g}", "widen the range"
-            )
+            bound = f"must be below high, {one.high:g}"
+            raise SimulatorError(f"ranges: {one.name}: low", one.low, bound, "widen the range")
     if scenario.population.n_sets:
-        raise SimulatorError(
-            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
-            "leave parameter_uncertainty out, or ask variance_by_source",
-        )  # fmt: skip
+        bound = "are doubt of another kind, which the ranges would be added to"
+        mend = "leave parameter_uncertainty out, or ask variance_by_source"
+        raise SimulatorError("population.parameter_sets", None, bound, mend)
     for one in chosen:
         for end in (one.low, one.high):
             truth_of(scenario, [one.change.at(end)])
@@ -200,9 +196,8 @@ def _model(
     grid = assumed.threshold_labels.tolist()
     point = grid[-1] if threshold is None else threshold
     if point not in grid:
-        raise SimulatorError(
-            "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
-        )
+        bound = "is not on the scenario's grid"
+        raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
     rule = Cap(at=point)
     agreed = cells_of(assumed, rule, [point], runs.heads(assumed)).mean.item() / members
 

@@ -21,7 +21,7 @@ from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import Change, Epidemic, Stress, at_once
-from ..designs.losses import left_out
+from ..checks import left_out
 from .changed_scenario import draw_truth, truth_of, with_agreed_budgets
 
 BASE = "as agreed"
