@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     """size"""
     from .analysis.size.minimum import minimum_population as minimum_population
     from .analysis.size.grid import minimum_by_target as minimum_by_target
-    from .analysis.luck.exact_curve import exact_curve as exact_curve
+    from .analysis.luck.systematic import exact_curve as exact_curve
     from .analysis.size.published import beside_published as beside_published
     from .analysis.size.viable import viable_threshold as viable_threshold
     from .analysis.luck.systematic import variance_by_source as variance_by_source

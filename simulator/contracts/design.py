@@ -89,9 +89,9 @@ class Design(Term):
         return self.follows_patients is not None or bool(self.quality and self.quality.draws)
 
     @property
-    def excess_bearers(self) -> tuple[str, ...]:
-        """Those on whom the excess falls."""
-        return tuple(self.funders) if self.protection is None else (self.protection.payer,)
+    def excess_bearers(self) -> dict[str, float]:
+        """Shares of those on whom the excess falls."""
+        return self.funders if self.protection is None else {self.protection.payer: 1.0}
 
     def _contradictions(self) -> Iterator[Contradiction]:
         for error in mistakes_of(self.parties, self.split_by):

@@ -167,7 +167,7 @@ def _needs_minimum(request: PlotRequest) -> None:
 
 
 def _variance(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.exact_curve import exact_curve
+    from ..analysis.luck.systematic import exact_curve
     from ..runs import scenario_of
 
     known = "scenario" in request.found.attrs and scenario_of(request.found) is not None

@@ -27,7 +27,7 @@ class ContractYear:
 
     def clear_at(self, cost: Array, budget: Array, given: float | None = None) -> Cleared:
         """The same at a retained cost, a budget, and a quality score where one is given."""
-        score, outcomes_met = self._quality() if given is None else self._given_quality(given)
+        score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         context = Context(
             budget=budget,
@@ -103,16 +103,16 @@ class ContractYear:
             return np.zeros(1)
         return self.populations.excess_of_case_mix(self.rule)
 
-    def _quality(self) -> tuple[Array | None, Array | None]:
+    def _quality(self, given: float | None) -> tuple[Array | None, Array | None]:
+        """The score, and whether every measure is met; nothing of a design without quality."""
         quality = self.design.quality
         if quality is None:
             return None, None
+        if given is not None:
+            return np.asarray(given), np.asarray(given >= 1.0)
         deviates = self.populations.deviates(kernels.QUALITY, quality.draws) if quality.draws else np.zeros((1, 1))
         score = self.populations.by_replicate(quality.score_from(deviates))
         return score, self.populations.by_replicate(quality.all_met(deviates))
-
-    def _given_quality(self, score: float) -> tuple[Array | None, Array | None]:
-        return (None, None) if self.design.quality is None else (np.asarray(score), np.asarray(score >= 1.0))
 
     def _activity_change(self) -> dict[str, Array]:
         follows = self.design.follows_patients

@@ -52,11 +52,14 @@ def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset
     person-years of 10,000 people are worth fewer than 30,000 people. And system-wide shocks are not averaged
     out at all: at 100,000 heads it outweighs luck, so compare the two risks before calling a size acceptable.
     """
-    risks, (sources, sizes, says) = by_risk(scenario), zip(*FINDINGS, strict=True)
+    risks, sizes = by_risk(scenario), [people for _, people, _ in FINDINGS]
     margins = [[viable_terms(asked, n, at_most=at_most)["margin"] for n in sizes] for asked in risks.values()]
     parts = [xr.concat(of_risk, dim="source") for of_risk in margins]
     margin = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
-    told = {"source": list(sources), "people": ("source", list(sizes)), "says": ("source", list(says))}
-    answer = xr.Dataset({"margin": margin}).assign_coords(told)
+    answer = xr.Dataset({"margin": margin}).assign_coords(
+        source=[source for source, _, _ in FINDINGS],
+        people=("source", sizes),
+        says=("source", [said for _, _, said in FINDINGS]),
+    )
     answer.attrs = {"title": scenario.title, "currency": scenario.currency, "at_most": at_most, "method": "exact"}
     return books.declared(answer, "published", at_most=at_most)

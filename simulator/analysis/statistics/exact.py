@@ -192,9 +192,8 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     grid = scenario.threshold_labels.tolist()
     for threshold in rule.fixed_thresholds():
         if threshold not in grid and not np.isinf(threshold):
-            raise SimulatorError(
-                "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
-            )
+            bound = "is not on the scenario's grid"
+            raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
     return list(rule.fixed_thresholds()[-1:]) or grid
 
 
@@ -227,20 +226,14 @@ def law_of(
         mean += extra * float(cells.n_above[place, column])
         sd += extra * float(cells.n_above_sd[place, column])
     if not np.isfinite(sd):
-        raise SimulatorError(
-            "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
-        )
-    heads, steps = (
-        runs.heads(scenario, slice(place, place + 1))[0],
-        _steps_of(scenario, rule.layers(point), point, extra),
-    )
-    found = law(transforms[0], heads, steps, mean, sd)
+        bound = "leaves an infinite variance, for which there is no series"
+        raise SimulatorError("threshold", point, bound, "use finite thresholds")
+    steps = _steps_of(scenario, rule.layers(point), point, extra)
+    found = law(transforms[0], runs.heads(scenario, slice(place, place + 1))[0], steps, mean, sd)
     model = scenario.cost_model
     if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
-        raise SimulatorError(
-            "threshold", point, "lies among observed costs, which shocks lift over it one by one: no exact law",
-            "draw instead, or give those costs a fitted family",
-        )  # fmt: skip
+        bound = "lies among observed costs, which shocks lift over it one by one: no exact law"
+        raise SimulatorError("threshold", point, bound, "draw instead, or give those costs a fitted family")
     return found
 
 

@@ -217,10 +217,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
     judged = scores[np.isfinite(scores)]
     if not judged.size:
-        return {
-            "check": "not judged",
-            "check_sentence": "self-check: no cell could be judged (infinite moments, or observed costs withheld)",
-        }
+        sentence = "self-check: no cell could be judged (infinite moments, or observed costs withheld)"
+        return {"check": "not judged", "check_sentence": sentence}
     alarm = -float(special.ndtri(FALSE_ALARM / 2 / judged.size))
     largest = float(judged.max())
     passed = largest <= alarm

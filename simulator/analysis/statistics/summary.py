@@ -99,14 +99,8 @@ def _summary(
     scenario: Scenario | None,
 ) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
     """The summary without its verdict, exact moments, and replicates by parameter set."""
-    ledger = books.reaching(ledger, rule)
-    retained = books.retained_cost(ledger, rule)
-    place = "unit" if "population_size" not in ledger.dims else "population_size"
-    retained = retained.transpose("replicate", place, "threshold")
-    kept = retained.values
-    by_set = exactness.moments_by_set(ledger, rule, scenario)
-    exact, strata = by_set.mixed(), strata_of(ledger)
-    paid = budget_by_replicate(ledger, rule, retained, exact, budget)
+    ledger, retained, by_set, paid = kept_and_paid(ledger, rule, budget, scenario)
+    place, kept = str(retained.dims[1]), retained.values
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells = (place, "threshold")
@@ -116,7 +110,7 @@ def _summary(
         overspend=kept / paid - 1,
         **_above(ledger, retained, place),
         leading=leading(*by_set.drawn(by_set.retained)),
-        strata=strata,
+        strata=strata_of(ledger),
         levels={"margin": margins, "quantile_level": quantiles},
     )
     summary = xr.Dataset(
@@ -134,13 +128,20 @@ def _summary(
     summary["budget"] = (cells, np.broadcast_to(paid.mean(axis=0), kept.shape[1:]))
     summary = summary.assign(exactness.compare(kept, retained, ledger, by_set, place))
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
-    summary.attrs |= {
-        "replicates": kept.shape[0],
-        **as_attribute(rule),
-        "budget_basis": budget.basis,
-    }
+    summary.attrs |= {"replicates": kept.shape[0], **as_attribute(rule), "budget_basis": budget.basis}
     summary = books.declared(summary, "summary", currency=ledger.attrs["currency"])
-    return summary, exact, by_set.counts
+    return summary, by_set.mixed(), by_set.counts
+
+
+def kept_and_paid(
+    ledger: xr.Dataset, rule: ExclusionRule, budget: PerHead, scenario: Scenario | None
+) -> tuple[xr.Dataset, xr.DataArray, exactness.CellsBySet, Array]:
+    """The ledger at the rule's thresholds, the cost that is kept, exact moments, and the budget of each replicate."""
+    ledger = books.reaching(ledger, rule)
+    place = "unit" if "population_size" not in ledger.dims else "population_size"
+    retained = books.retained_cost(ledger, rule).transpose("replicate", place, "threshold")
+    by_set = exactness.moments_by_set(ledger, rule, scenario)
+    return ledger, retained, by_set, _budget_by_replicate(ledger, rule, retained, by_set.mixed(), budget)
 
 
 def _above(ledger: xr.Dataset, retained: xr.DataArray, place: str) -> dict[str, Any]:
@@ -162,12 +163,8 @@ def check_arguments(margins: Sequence[float], quantiles: Sequence[float]) -> Non
             raise SimulatorError("margins", margin, "must be a fraction above -1", "give margins such as 0.03 for 3%")
 
 
-def budget_by_replicate(
-    ledger: xr.Dataset,
-    rule: ExclusionRule,
-    retained: xr.DataArray,
-    exact: exactness.ExactCells,
-    budget: PerHead,
+def _budget_by_replicate(
+    ledger: xr.Dataset, rule: ExclusionRule, retained: xr.DataArray, exact: exactness.ExactCells, budget: PerHead
 ) -> Array:
     """Budget of each replicate, shape (replicate or 1, place, threshold)."""
     expected = np.where(np.isfinite(exact.mean), exact.mean, retained.values.mean(axis=0))

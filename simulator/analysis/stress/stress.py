@@ -89,9 +89,9 @@ def stress(
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
     known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
-    known |= {"replicates": assumed.simulation.replicates} | runs.origin(scenario)
-    known |= {} if designs else left_out(scenario, [one.name for one in chosen])
-    return books.declared(answer.assign_attrs(known), "stress", currency=assumed.currency, loss_over=loss_over)
+    swept = {} if designs else left_out(scenario, [one.name for one in chosen])
+    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates} | runs.origin(scenario) | swept)
+    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
