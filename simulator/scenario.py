@@ -128,7 +128,7 @@ class Scenario(Term):
             yield ("simulation", "thresholds"), error
             return
         yield from self._of_variance(amounts)
-        for found in mistakes_of_amounts(self.designs, self.cost_model, self.threshold_labels, amounts):
+        for found in mistakes_of_amounts(self):
             yield ("designs",), found
         yield from self._of_cut(amounts.min(axis=1))
 

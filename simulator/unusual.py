@@ -6,7 +6,7 @@ Of the latter there is one sentence each, shown once when its file is read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +14,9 @@ from pydantic_core import PydanticCustomError
 
 from .contracts.budget import BySegment, Expectations, PastYears
 from .contracts.design import Design
-from .costs.model import CostModel, head_counts
+from .costs.model import head_counts
 from .costs.moments import Exact, Layer
 from .errors import mistake
-from .terms import Array
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -71,35 +70,32 @@ def _figures(part: Any, name: str) -> Iterator[float]:
 # ── budgets that leave nothing ───────────────────────────────────────────────────────────────────
 
 
-def mistakes_of_amounts(
-    designs: Sequence[Design], model: CostModel, labels: Array, amounts: Array
-) -> Iterator[PydanticCustomError]:
+def mistakes_of_amounts(scenario: Scenario) -> Iterator[PydanticCustomError]:
     """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw."""
     exact = None
-    for design in designs:
-        layers = _lowest(design, labels, amounts)
-        if not layers or not _may_run_out(design, model):
+    for design in scenario.designs:
+        layers = _lowest(design, scenario)
+        if not layers or not _may_run_out(design, scenario):
             continue
-        exact = exact or Exact(model.as_one)
+        exact = exact or Exact(scenario.cost_model.as_one)
         left, _ = budget_a_head(design, exact, layers)
         if left <= 0:
             bound = f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it"
             yield mistake(bound, "give a larger amount, or basis = 'retained'")
 
 
-def _lowest(design: Design, labels: Array, amounts: Array) -> list[Layer]:
+def _lowest(design: Design, scenario: Scenario) -> list[Layer]:
     """The layers of the rule where it removes most; none where it removes nothing."""
-    rule, grid = design.exclusion, labels.tolist()
-    layers = rule.layers((rule.fixed_thresholds() or grid)[0])
-    known = [layer for layer in layers if layer.threshold in grid]
-    return [(amounts[:, grid.index(at)], excess, whole) for at, excess, whole in known if np.isfinite(at)]
+    layers = design.exclusion.layers((design.exclusion.fixed_thresholds() or scenario.threshold_labels.tolist())[0])
+    known = [layer for layer in layers if layer.threshold in scenario.amounts and math.isfinite(layer.threshold)]
+    return [(scenario.amounts[at], excess, whole) for at, excess, whole in known]
 
 
-def _may_run_out(design: Design, model: CostModel) -> bool:
+def _may_run_out(design: Design, scenario: Scenario) -> bool:
     """Whether the budget is gross, and names what the scenario knows."""
     if isinstance(design.budget, PastYears) or design.budget.basis == "retained":
         return False
-    names = {segment.name for segment in model.population.segments}
+    names = {segment.name for segment in scenario.population.segments}
     return not isinstance(design.budget, BySegment) or set(design.budget.amounts) == names
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import metadata
 from typing import NamedTuple
 
@@ -103,12 +103,9 @@ def payoff(
     parts = [one.at(points) for one in payoffs]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     currency = "money" if scenario is None else scenario.currency
-    known: Mapping[str, str | int | float] = (
-        exact_origin(scenario)
-        if scenario
-        else {"method": "exact", "simulator_version": metadata.version("capitation-risk")}
-    )
-    together.attrs = {"expected": EXPECTED, "members": people, **known}
+    known = {"expected": EXPECTED, "members": people, "method": "exact"}
+    known |= {"simulator_version": metadata.version("capitation-risk")}
+    together.attrs = known if scenario is None else known | exact_origin(scenario)
     return declared(together.transpose("cost_ratio", "design", "party"), "payoff", currency=currency)
 
 

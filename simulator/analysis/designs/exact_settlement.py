@@ -107,7 +107,9 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
     if needs_draws(scenario, design):
         nothing = {f"expected_{name}": ("party", np.full(parties.size, np.nan)) for name in MONEY}
         return xr.Dataset(nothing | {"probability_error": np.nan}, coords={"party": parties, "design": design.name})
-    law, budget = _law(scenario, design, place), float(typical["budget"])
+    rule, budget = design.exclusion, float(typical["budget"])
+    (point,) = points_of(scenario, rule)
+    law = law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
 
     def curves(total: Array) -> Array:
         at = settled(total / budget)
@@ -118,12 +120,6 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
     expected = {f"expected_{name}": ("party", row) for name, row in zip(MONEY, found, strict=True)}
     error = max(law.beyond, float(law.error(_jumps(total, values)).max(initial=0.0)))
     return xr.Dataset(expected | {"probability_error": error}, coords={"party": parties, "design": design.name})
-
-
-def _law(scenario: Scenario, design: Design, place: int) -> Law:
-    rule = design.exclusion
-    (point,) = points_of(scenario, rule)
-    return law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
 
 
 def followed(law: Law, curves: Curves) -> tuple[Array, Array]:
