@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT, diagonal, make
 
 import simulator as sim
-from simulator.analysis.luck.exact_curve import exact_curve
-from simulator.analysis.luck.fan import fan
-from simulator.analysis.size.by_target import minimum_by_target
+from simulator.analysis.luck.exceedance import fan
+from simulator.analysis.luck.systematic import exact_curve
+from simulator.analysis.size.grid import minimum_by_target
 from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
 from simulator.present.answers.comparison import settled_at

@@ -13,12 +13,11 @@ from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.designs.losses import loss_of, overspend_by_design
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of
 from simulator.analysis.size.exact_minimum import Asked, exact_minimum
 from simulator.analysis.size.grid import crossing, minimum_on_grid
 from simulator.analysis.size.minimum import minimum_population
-from simulator.analysis.size.targets import measure, target_of
+from simulator.analysis.size.targets import loss_of, measure, overspend_by_design, target_of
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.analysis.statistics.statistic import PROBABILITY
 from simulator.contracts.design import Design
