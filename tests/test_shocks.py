@@ -254,7 +254,7 @@ def observed(name, *values):
     ]
     return make(
         **SHOCKED[name] | {"population": {"segments": segments}},
-        simulation={"population_sizes": [400, 5_000], "thresholds": [8_000.0], "replicates": 6_000},
+        simulation={"population_sizes": [400, 1_500], "thresholds": [8_000.0], "replicates": 6_000},
     )
 
 

@@ -26,7 +26,7 @@ from simulator.present.answers.minimum import page as size_report
 from simulator.present.answers.viable_terms import page as terms_report
 from simulator.present.cli.verbs.size import size
 
-SEEDS = int(os.environ.get("SIZING_SEEDS", "12"))
+SEEDS = int(os.environ.get("SIZING_SEEDS", "8"))
 """Seeds of the coverage test. All 100 take 25 s:
 
     SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k holds
