@@ -32,12 +32,6 @@ def pytest_configure(config):
     settings.load_profile("ordinary" if "not slow" in config.option.markexpr else "slow")
 
 
-def pytest_itemcollected(item):
-    """Under `--cov` a test takes twice as long: of a heavy one only the first case is traced."""
-    if item.get_closest_marker("heavy") and hasattr(item, "callspec") and any(item.callspec.indices.values()):
-        item.add_marker("no_cover")
-
-
 ROOT = Path(__file__).parents[1]
 
 LOGNORMAL = {"family": "lognormal", "mean": 1_000.0, "cv": 2.0}

@@ -562,6 +562,7 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
     ledger = sim.simulate(whole.with_simulation(replicates=300 * 100), progress=False)

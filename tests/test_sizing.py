@@ -51,6 +51,7 @@ def answer_of(scenario=BOOK, **asked):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("statistic", sorted(QUESTIONS))
 def test_the_interval_holds_the_exact_answer(statistic):
     asked = QUESTIONS[statistic]
@@ -116,6 +117,7 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_an_endless_population_is_what_large_ones_tend_to():
     simulation = {"thresholds": [20_000.0, math.inf]}
     scenario = make(shocks=SHOCKS, population={"membership": "sampled"}, simulation=simulation)

@@ -123,6 +123,7 @@ def _spread_is_one(z: np.ndarray) -> bool:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_standard_errors_are_as_large_as_the_errors() -> None:
     scores = _scores()
     off = {name: float(np.mean(z**2)) for name, z in scores.items() if not _spread_is_one(z)}
@@ -130,6 +131,7 @@ def test_standard_errors_are_as_large_as_the_errors() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_standard_errors_half_as_large_would_be_found_out() -> None:
     assert not any(_spread_is_one(2 * z) for z in _scores().values())
 
