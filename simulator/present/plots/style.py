@@ -65,7 +65,8 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
 def _lay_out(ax: Axes) -> None:
     """Give the axes their place and size, as drawing would."""
     figure = ax.get_figure(root=True)
-    engine = None if figure is None else figure.get_layout_engine()
+    assert figure is not None
+    engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
 
