@@ -119,6 +119,7 @@ def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, led
     assert label.lower() in words.lower() and not said_of_others(words.lower(), rule), words
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name, (rule, *_) in RULES.items() if swept(rule)])
 def test_a_swept_design_is_named_by_its_own_rule_on_every_page(name):
     rule, label, _ = RULES[name]
