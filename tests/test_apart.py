@@ -43,9 +43,13 @@ def folder(tmp_path_factory) -> Path:
     (made / "s.toml").write_text(SCENARIO)
     (made / "other.toml").write_text(SCENARIO.replace("1_000.0", "1_001.0"))
     for name, first, count in (("a", 0, 40), ("b", 40, 20), ("c", 60, 30)):
-        years = ["--first-replicate", first, "--replicates", count]
-        assert call("run", made / "s.toml", *years, "--out", made / f"{name}.nc")[0] == 0
+        drawn(made / "s.toml", made / f"{name}.nc", first, count)
     return made
+
+
+def drawn(scenario: Path, out: Path, first: int, count: int) -> None:
+    asked = sim.load(scenario).with_simulation(replicates=count)
+    sim.save(sim.simulate(asked, progress=False, first_replicate=first), out)
 
 
 def call(*words) -> tuple[int, str]:
@@ -53,6 +57,7 @@ def call(*words) -> tuple[int, str]:
     return ran.exit_code, ran.output
 
 
+@pytest.mark.heavy
 def test_parts_that_are_merged_are_the_run_in_one_go(folder: Path, tmp_path: Path) -> None:
     code, page = call("merge", *(folder / f"{name}.nc" for name in "bca"), "-o", tmp_path / "m.nc")
     assert code == 0
@@ -65,9 +70,9 @@ def test_parts_that_are_merged_are_the_run_in_one_go(folder: Path, tmp_path: Pat
 
 def test_parts_that_do_not_belong_together_are_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.nc"
-    call("run", folder / "other.toml", "--out", other)
-    call("run", folder / "s.toml", "--first-replicate", 50, "--replicates", 20, "--out", tmp_path / "over.nc")
-    call("run", folder / "s.toml", "--exact", "--out", tmp_path / "exact.nc")
+    drawn(folder / "other.toml", other, 0, 10)
+    drawn(folder / "s.toml", tmp_path / "over.nc", 50, 20)
+    sim.save(sim.exact(sim.load(folder / "s.toml")), tmp_path / "exact.nc")
     for part, words in (
         (other, "other.nc: scenario_id: differs; only parts of one scenario"),
         (tmp_path / "over.nc", "over.nc: holds simulated years that another part holds too"),
@@ -197,6 +202,7 @@ def commands(script: str, **environment: str) -> list[list[str]]:
     return [line.split("\0")[:-1] for line in ran.stdout.splitlines()]
 
 
+@pytest.mark.heavy
 def test_the_commands_of_the_slurm_array_give_the_run_in_one_go(folder: Path, tmp_path: Path, monkeypatch) -> None:
     page = (ROOT / "docs" / "howto" / "machines.md").read_text(encoding="utf-8")
     array, merging = re.findall(r"```bash\n(.*?)```", page, flags=re.S)

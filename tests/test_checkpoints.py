@@ -182,6 +182,7 @@ def test_a_run_until_precise_keeps_all_its_blocks(tmp_path, monkeypatch):
 # ── one run at a time ────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_a_second_live_run_on_one_file_is_refused(tmp_path):
     (tmp_path / "link.nc").symlink_to(tmp_path / "r.nc")
     with Checkpoint(tmp_path / "r.nc"):
@@ -206,6 +207,7 @@ def call(*words):
     return ran.exit_code, ran.stderr
 
 
+@pytest.mark.heavy
 def test_fresh_discards_what_another_run_left(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: 10)
     out = tmp_path / "r.nc"

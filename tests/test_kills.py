@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,8 +18,13 @@ def killed(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=where, check=False, timeout=1_800)
 
 
-def test_the_script_says_what_it_does() -> None:
-    assert "has the bits of a run that was left alone" in killed("--help").stdout
+def test_what_was_lost_is_read_from_what_the_killed_run_wrote_down(tmp_path) -> None:
+    spec = importlib.util.spec_from_file_location("kills", ROOT / "benchmarks" / "kills.py")
+    kills = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kills)
+    (tmp_path / "log").write_text("12.5 0 3 6\n13.0 1 4\n")
+    assert kills._chunks(tmp_path / "log") == [(12.5, [0, 3, 6]), (13.0, [1, 4])] and kills.MOST_LOST == 10.0
+    assert (kills.CODES[signal.SIGTERM], kills.CODES[signal.SIGINT]) == (143, 130)
 
 
 @pytest.mark.heavy

@@ -139,15 +139,16 @@ def test_a_run_until_stops_resumed_where_it_would_have_stopped_in_one_go() -> No
 
 
 def test_blocks_are_kept_when_the_stop_falls_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(precision, "_summary", stop)
+    monkeypatch.setattr(precision, "summarise", stop)
     with pytest.raises(RunInterrupted) as stopped:
         simulate_until(make(), NEVER)
     assert stopped.value.ledger.sizes["replicate"] == 1_000
 
 
+@pytest.mark.heavy
 def test_a_stop_after_the_draws_keeps_all_of_them(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
