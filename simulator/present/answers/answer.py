@@ -11,7 +11,7 @@ from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_
 from ..figure import chance as drawn_chance
 from ..tables import Cell, Code, Page, Table
 from ..tidy import kept, plain
-from .kind import Kind
+from . import Kind
 from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
 
 _NUMBERS = (

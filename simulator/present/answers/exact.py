@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..figure import exact_percent, people, percentage
 from ..tables import Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import RuleName, ends, rule_names, with_origin
 from .summary import as_json, chosen_margin
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from ..figure import exact_percent, pence, people
 from ..tables import Page, Rows, Table
-from .kind import Kind
+from . import Kind
 from .shared import each, rule_head, rules
 
 

@@ -10,7 +10,7 @@ from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from ..tidy import dataset_json
-from .kind import Kind
+from . import Kind
 from .shared import RuleName, each, ends, not_asked, rule_head, rule_names, to_three, with_origin
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..figure import Figure, exact_percent, percentage
 from ..tables import Cell, Page, Table
-from .kind import Kind
+from . import Kind
 
 
 def page(payoffs: xr.Dataset) -> Page:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
@@ -169,12 +168,11 @@ def provenance(known: Mapping[str, Any]) -> str:
 
 def too_few(replicates: int) -> list[str]:
     """A warning where so few years were simulated that the errors themselves are rough."""
-    if replicates >= _FEW:
-        return []
-    return [
+    told = (
         f"Only {replicates:,} years were simulated: enough to look at the tables, not to answer the question; the "
         "errors themselves are rough. Simulate 1,000 or more."
-    ]
+    )
+    return [told] if replicates < _FEW else []
 
 
 def not_asked(known: Mapping[str, Any]) -> list[str]:
@@ -192,9 +190,3 @@ def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
     """A page whose last line says where its figures come from, and whose first where they are not exact after all."""
     doubts = [str(known["doubt"])] if known.get("doubt") else []
     return replace(page, parts=[*page.parts, provenance(known)], warnings=[*doubts, *page.warnings])
-
-
-def worst_place(summary: xr.Dataset, name: str) -> tuple[int, int]:
-    """Positions of the least and the largest value of a figure."""
-    order = np.argsort(summary[name].values)
-    return int(order[0]), int(order[-1])

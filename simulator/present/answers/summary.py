@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
 from ...analysis.size.grid import minimum_on_grid
 from ..figure import Figure, money, percent, percentage
 from ..tables import Page, Rows, Table
 from ..tidy import cells, kept
-from .kind import Kind
+from . import Kind
 from .shared import (
     NO_EXCLUSION,
     RuleName,
+    each,
     ends,
     figure_table,
     minimum_population,
@@ -24,13 +26,19 @@ from .shared import (
     rules,
     simulated,
     too_few,
-    worst_place,
 )
 
 _KEPT = (
     "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
     "simulator_version", "draws_version", "tables_hash",
 )  # fmt: skip
+
+
+_REMOVED = {
+    "cost_removed_share": "cost removed",
+    "patients_above_share": "patients above it",
+    "variance_removed_share": "year-to-year variance removed",
+}
 
 
 def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05) -> Page:
@@ -44,7 +52,11 @@ def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     answers = [answer_table(summary, margin, at_most)] if sized and seen else []
-    verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
+    unseen = (
+        f"How large the population must be cannot be estimated: too few years were simulated to see a chance of "
+        f"{percentage(at_most)}."
+    )
+    verdict = _needed(summary, margin, at_most) if answers else unseen if sized else _chance(summary, margin)
     parts: list[Table | str] = [*answers, *tables]
     made = simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
@@ -73,19 +85,10 @@ def _warnings(summary: xr.Dataset) -> list[str]:
 def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     """How many people are needed, without a cap and with the lowest."""
     found, sizes = _minima(summary, margin, at_most), summary["population_size"].values
-    told = [
-        f"{found[at][0].sentence}, {people_enough(found[at][1], int(sizes[0]), int(sizes[-1]))}"
-        for at in ends(len(found))
-    ]
+    chosen = [found[at] for at in ends(len(found))]
+    told = [f"{name.sentence}, {people_enough(one, int(sizes[0]), int(sizes[-1]))}" for name, one in chosen]
     asked = f"To keep the chance of overspending by more than {percentage(margin)} of the budget at or below"
     return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
-
-
-def _unseen(at_most: float) -> str:
-    return (
-        f"How large the population must be cannot be estimated: too few years were simulated to see a chance of "
-        f"{percentage(at_most)}."
-    )
 
 
 def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[RuleName, Figure]]:
@@ -101,7 +104,8 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
     """The chance of an overspend, or between which two it lies over the units."""
     place = place_of(summary)
     cell = summary.sel(margin=margin).isel(threshold=-1)
-    both = dict.fromkeys(worst_place(cell, "p_overspend"))
+    order = [int(at) for at in np.argsort(cell["p_overspend"].values)]
+    both = dict.fromkeys((order[0], order[-1]))
     values, errors = cell["p_overspend"].values, cell["p_overspend_se"].values
     told = [f"{percent(float(values[k]), float(errors[k]))} {_in_place(place, cell[place].values[k])}" for k in both]
     asked = f"The chance of overspending by more than {percentage(margin)} of the budget"
@@ -126,14 +130,9 @@ def removed_table(summary: xr.Dataset) -> Table:
     """What each threshold takes out, at the largest population."""
     place = place_of(summary)
     last = summary.isel({place: -1})
-    figures = (
-        ("cost removed", "cost_removed_share"),
-        ("patients above it", "patients_above_share"),
-        ("year-to-year variance removed", "variance_removed_share"),
-    )
     rows: Rows = [
-        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(rules(summary)))]
-        for name, key in figures
+        [said, *(_share(cell, key, rule) for rule, cell in zip(rules(summary), each(last, "threshold"), strict=True))]
+        for key, said in _REMOVED.items()
     ]
     where = place_label(place, summary[place].values[-1])
     at = f"{where} people" if place == "population_size" else where
@@ -145,17 +144,13 @@ def _share(cell: xr.Dataset, key: str, label: str) -> Figure | str:
 
 
 def _origin(summary: xr.Dataset) -> str:
-    known = summary.attrs
-    capitation = known.get("capitation_pmpy")
-    budget = (
-        f"The budget is a capitation of {money(capitation, known['currency'])} a head."
-        if capitation
-        else "The budget is the expected retained cost."
-    )
-    stopped = (
-        "Simulated until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
-    )
-    return f"{stopped}{known['check_sentence']}\n{budget}\n{provenance(known)}"
+    known, lines = summary.attrs, []
+    if known.get("stopped_by") == "target":
+        lines.append("Simulated until every 95% interval was as narrow as asked.")
+    budget = "the expected retained cost"
+    if capitation := known.get("capitation_pmpy"):
+        budget = f"a capitation of {money(capitation, known['currency'])} a head"
+    return "\n".join([*lines, known["check_sentence"], f"The budget is {budget}.", provenance(known)])
 
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from ..figure import exact_percent, people, rounded
 from ..tables import Cell, Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import rule_names
 
 

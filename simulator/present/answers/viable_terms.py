@@ -6,7 +6,7 @@ import xarray as xr
 
 from ..figure import exact_percent, money, pence, people, percentage
 from ..tables import Page, Rows, Table
-from .kind import Kind
+from . import Kind
 from .shared import RuleName, each, ends, rule_head, rule_names, with_origin
 
 

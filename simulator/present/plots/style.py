@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from matplotlib.transforms import Bbox
 
 from ...files import write_whole
-from ..answers.shared import provenance
+from ..answers.shared import provenance, rules
 from ..figure import money_text, people
 from .colours import GREY, WORDS
 from .fonts import all_letters
@@ -36,38 +36,47 @@ _NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
 @contextmanager
-def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iterator[Axes]:
-    """The given axes, or new ones of this size in inches, in the house's style."""
+def house_style() -> Iterator[None]:
+    """What is drawn within has the house's style."""
     # a notebook's backend turns interaction on when it is loaded, and the style would turn that off again
     plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with plt.style.context(_STYLE):
-        if ax is None:
-            ax = plt.subplots(layout="constrained", figsize=size)[1]
-        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
-        yield ax
+        yield
+
+
+def house_axes(ax: Axes | None, size: tuple[float, float] | None = None, rows: Sequence[str] = ()) -> Axes:
+    """The given axes, or new ones of this size in inches, wider where rows have long names; with the house's series."""
+    room = max(0.0, 0.075 * (max(map(len, rows), default=0) - 24))
+    wide = size and (size[0] + room, size[1])
+    axes = plt.subplots(layout="constrained", figsize=wide)[1] if ax is None else ax
+    axes.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    return axes
 
 
 # ── title and footer ─────────────────────────────────────────────────────────────────────────────
 
 
-def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: str | None = None) -> None:
-    """Put the question above the picture and the footer below it; the last thing to draw."""
+def finish(ax: Axes, shown: xr.Dataset, question: str | None, note: str = "", about: str | None = None) -> Axes:
+    """Put the question, its module's docstring, above the picture and the footer below it; the last thing to draw."""
     ax.figure.canvas.draw()
     points = 72 / ax.figure.dpi
     drawn = _extent(ax)
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
-    _heading(ax, question, str(shown.attrs.get("title", "")) if about is None else about, left, width)
+    _heading(ax, question or "", str(shown.attrs.get("title", "")) if about is None else about, left, width)
     below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
-    _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
+    _beside(ax, _footer(shown, note, width), (0, 0), (-left, -below - 6), _SMALL, "top")
+    return ax
 
 
 def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "") -> None:
     """`finish` for a sheet of several pictures: one question above and one footer below them all."""
-    width = 0.98 * 72 * figure.get_figwidth()
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
+    footer = _footer(shown, note, 0.98 * 72 * figure.get_figwidth())
     figure.suptitle(question, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=_SMALL, color=GREY)
+    figure.supxlabel(footer, x=0.01, ha="left", fontsize=_SMALL, color=GREY)
+
+
+def _footer(shown: xr.Dataset, note: str, width: float) -> str:
+    return "\n".join(_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text)
 
 
 def _heading(ax: Axes, question: str, about: str, left: float, width: float) -> None:
@@ -174,6 +183,18 @@ def words_at(
     return ax.annotate(text, xy=at, xytext=offset, textcoords="offset points", fontsize=size, **how)
 
 
+def one_threshold(cells: xr.Dataset) -> str:
+    """The one threshold of some cells, to begin a sentence with: "No exclusion"."""
+    name = rules(cells.expand_dims("threshold"))[0]
+    return name[0].upper() + name[1:]
+
+
+def one_in(chance: float) -> str:
+    """A chance as one year in so many."""
+    years = 1 / chance
+    return f"1 in {years:.2g}" if years < 10 else f"1 in {years:,.0f}"
+
+
 def cut(name: str, letters: int = _LONGEST) -> str:
     """A name of at most so many letters, an ellipsis in the place of the rest."""
     return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
@@ -182,11 +203,6 @@ def cut(name: str, letters: int = _LONGEST) -> str:
 def heading(name: str) -> str:
     """A design's name above its rows: at most two lines, each as long as narrow axes have room for."""
     return textwrap.fill(name, 40, max_lines=2, placeholder=" …")
-
-
-def room_for(names: Sequence[str]) -> float:
-    """Inches by which a picture must be wider where its rows have long names."""
-    return max(0.0, 0.075 * (max(map(len, names), default=0) - 24))
 
 
 def words(colour: str) -> str:
@@ -207,6 +223,11 @@ def left_out(names: Sequence[str], most: int = MOST_SERIES) -> str:
     return f" Not shown: {', '.join(missing)}." if missing else ""
 
 
+def at(shown: xr.Dataset, dim: str, label: float | None) -> xr.Dataset:
+    """What is shown at one place of a dim, its last where none is asked for."""
+    return shown.isel({dim: -1}) if label is None else shown.sel({dim: label})
+
+
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -220,6 +241,19 @@ def people_axis(axis: Axis, least: float, most: float) -> None:
         axis.set_major_locator(LogLocator(10, subs=steps))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda n, _: str(people(n))))
+
+
+def size_axis(ax: Axes, least: float, most: float, whose: str = "people in the population") -> None:
+    """Population sizes to the right, from the least to the most."""
+    ax.set(xscale="log", xlim=(least, most), xlabel=f"{whose}, for one year")
+    people_axis(ax.xaxis, least, most)
+
+
+def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
+    """Rows have names, and no ticks or lines."""
+    ax.set_yticks(places, names)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
 
 
 _OF_A_TICK = 5  # figures: a tick is a round number, and 102.5% is not 102%

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from ...errors import SimulatorError
 from ...ledger.swept import points_of
+from .style import house_style
 
 Options = ParamSpec("Options")
 Drawn = TypeVar("Drawn")
@@ -22,7 +23,7 @@ _LISTED = "select with a list, such as .isel({}=[0])"
 def made_by(
     maker: str, needed: str, along: str = "", curve: str = ""
 ) -> Callable[[Picture[Options, Drawn]], Picture[Options, Drawn]]:
-    """A picture that refuses a Dataset it cannot be drawn from, and says why in one sentence."""
+    """A picture in the house's style, which refuses a Dataset it cannot be drawn from and says why in one sentence."""
 
     def checked(draw: Picture[Options, Drawn]) -> Picture[Options, Drawn]:
         name = draw.__name__
@@ -33,20 +34,19 @@ def made_by(
                 raise SimulatorError(name, None, f"is given no {needed}", f"give what `{maker}` gave")
             (said, shown), *others = points_of(shown)
             if others:
-                raise SimulatorError(
-                    name, None, "is given many answers of a sweep", f"select one, such as that of {said}"
-                )
+                mend = f"select one, such as that of {said}"
+                raise SimulatorError(name, None, "is given many answers of a sweep", mend)
             for dim in (*along.split(), *curve.split()):
                 _check_dim(name, shown, dim, 2 if dim in curve.split() else 1)
             _check_known(name, shown, draw.__globals__["DRAWN"])
             try:
-                return draw(shown, *args, **kwargs)
+                with house_style():
+                    return draw(shown, *args, **kwargs)
             except SimulatorError:
                 raise
             except (IndexError, KeyError, ValueError) as error:  # whatever else a selection has left out
-                raise SimulatorError(
-                    name, None, "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
-                ) from error
+                bound, mend = "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
+                raise SimulatorError(name, None, bound, mend) from error
 
         return drawn
 
@@ -66,9 +66,7 @@ def _check_dim(name: str, shown: xr.Dataset, dim: str, least: int) -> None:
 
 def _check_known(name: str, shown: xr.Dataset, figures: tuple[str, ...]) -> None:
     """Refuse figures none of which is known."""
-    values: list[Any] = [
-        shown[one].values for one in figures if one in shown and not one.endswith(("_se", "_interval"))
-    ]
-    numbers = [one for one in values if one.dtype.kind == "f"]
+    known = [one for one in figures if one in shown and not one.endswith(("_se", "_interval"))]
+    numbers = [shown[one].values for one in known if shown[one].dtype.kind == "f"]
     if numbers and all(np.isnan(one).all() for one in numbers):
         raise SimulatorError(name, None, "is given figures of which none is known", "draw more, or choose another part")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from ..figure import amount, exact_amount, people
 from .colours import GREY, SERIES
-from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for, words_at
+from .style import at, beside_row, cut, finish, heading, house_axes, money_axis, name_rows, percentage, words_at
 from .wanted import made_by
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
@@ -61,25 +61,22 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
     matplotlib.axes.Axes
         Rings are ordinary years, filled marks bad ones, each with its 95% interval.
     """
-    chosen = compared.isel(population_size=-1) if members is None else compared.sel(population_size=members)
+    chosen = at(compared, "population_size", members)
     rows, currency = _rows(chosen, level), compared.attrs["currency"]
     names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
-    with house_axes(ax, (7.4 + room_for(list(names.values())), 2.0 + 0.27 * (len(rows) + 1.5))) as axes:
-        axes.axvline(0, color=GREY, lw=0.8, ls="-")
-        beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
-        bad = f"◆ 1-in-{1 / level:.0f} year"
-        beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
-        for y, row in enumerate(rows):
-            _draw(axes, y, row, currency)
-        axes.set_yticks(list(names), list(names.values()))
-        axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        money_axis(axes.xaxis, currency)
-        axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
-        note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
-        finish(axes, compared, "Who carries what under each design?", note)
-    return axes
+    axes = house_axes(ax, (7.4, 2.0 + 0.27 * (len(rows) + 1.5)), list(names.values()))
+    axes.axvline(0, color=GREY, lw=0.8, ls="-")
+    beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
+    bad = f"◆ 1-in-{1 / level:.0f} year"
+    beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
+    for y, row in enumerate(rows):
+        _draw(axes, y, row, currency)
+    name_rows(axes, list(names), list(names.values()))
+    axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
+    money_axis(axes.xaxis, currency)
+    axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
+    note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
+    return finish(axes, compared, __doc__, note)
 
 
 def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:

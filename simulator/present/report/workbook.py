@@ -83,7 +83,7 @@ class _Workbook:
         limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(LIMITS, start=1)]
         told = Table(["No.", "Limitation"], limits, "Limitations", prose=True)
         self._words("Provenance", [provenance(self.contents), told])
-        words: list[list[Cell]] = [[word.term, word.meaning] for word in GLOSSARY]
+        words: list[list[Cell]] = [[term, meaning] for term, meaning in GLOSSARY.items()]
         self._words("Glossary", [Table(["Word", "Meaning"], words, prose=True)])
         self.book.close()
 

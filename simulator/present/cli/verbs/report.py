@@ -8,7 +8,7 @@ import click
 
 from ....errors import SimulatorError
 from ..option_types import overspend_options
-from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
+from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs, without_display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,28 +27,27 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
-    with clear_errors():
-        from ....ledger import open_ledger
-        from ...report import gather, write_html, write_workbook
+    from ....ledger import open_ledger
+    from ...report import gather, write_html, write_workbook
 
-        asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
-        wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
-        if not wanted:
-            raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
-        for option, path, ending, _ in wanted:
-            check_output(option, path, results)
-            if not path.lower().endswith(ending):
-                raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
-        check_forms(results)
-        without_display()
-        contents = gather(open_ledger(results), margin, at_most)
-        for _, path, _, write in wanted:
-            write(contents, path)
-        files = {option.removeprefix("--"): path for option, path, *_ in wanted}
-        emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
-        if contents.summary.attrs["check"] == "failed":
-            click.echo(contents.summary.attrs["check_sentence"], err=True)
-            raise SystemExit(3)
+    asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
+    wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
+    if not wanted:
+        raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
+    for option, path, ending, _ in wanted:
+        check_output(option, path, results)
+        if not path.lower().endswith(ending):
+            raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
+    check_forms(results)
+    without_display()
+    contents = gather(open_ledger(results), margin, at_most)
+    for _, path, _, write in wanted:
+        write(contents, path)
+    files = {option.removeprefix("--"): path for option, path, *_ in wanted}
+    emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
+    if contents.summary.attrs["check"] == "failed":
+        click.echo(contents.summary.attrs["check_sentence"], err=True)
+        raise SystemExit(3)
 
 
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:

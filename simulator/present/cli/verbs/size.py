@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+from ..shell import Verb, check_written, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -34,18 +34,17 @@ def size(
 
     Example: simulator size configs/east_sussex.toml --margin 0.05 --at-most 0.05
     """
-    with clear_errors():
-        from ....analysis.size.minimum import minimum_population
-        from ....analysis.size.viable import viable_terms
+    from ....analysis.size.minimum import minimum_population
+    from ....analysis.size.viable import viable_terms
 
-        check_written(scenario, out)
-        asked = load_with(scenario, replicates, seed)
-        if members is not None:
-            emit_kept(viable_terms(asked, members, at_most=at_most), out)
-            return
-        margin = 0.03 if margin is None and statistic == "p_overspend" else margin
-        answer = minimum_population(
-            asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
-            party=party, largest=largest, method="exact" if exact else None,
-        )  # fmt: skip
-        emit_kept(answer, out)
+    check_written(scenario, out)
+    asked = load_with(scenario, replicates, seed)
+    if members is not None:
+        emit_kept(viable_terms(asked, members, at_most=at_most), out)
+        return
+    margin = 0.03 if margin is None and statistic == "p_overspend" else margin
+    answer = minimum_population(
+        asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
+        party=party, largest=largest, method="exact" if exact else None,
+    )  # fmt: skip
+    emit_kept(answer, out)
