@@ -1,6 +1,6 @@
 """Kinds of answer, one file each: what a Dataset of that kind looks like as a page, as JSON and as long rows.
 
-An answer names its kind; the file of that name in this folder holds it as `KIND`.
+An answer names its kind; the file of that name in this folder holds it as `KIND`, or `calculated.py` among its `KINDS`.
 """
 
 from __future__ import annotations
@@ -37,5 +37,9 @@ def kind_of(answer: xr.Dataset) -> Kind | None:
     """The kind of an answer; None where it has no page of its own, and is shown as a long table."""
     name = variables.kind_of(answer) or ""
     home = f"{__name__}.{name}"
-    kind: Kind | None = getattr(import_module(home), "KIND", None) if name and find_spec(home) else None
-    return kind
+    if name and find_spec(home):
+        kind: Kind | None = getattr(import_module(home), "KIND", None)
+        return kind
+    from .calculated import KINDS
+
+    return KINDS.get(name)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..figure import UNKNOWN, Cell, Figure, full_money, plain_number
-from ..figure import exact_percent as exact_percent
+from ..figure import UNKNOWN, Cell, Figure, exact_percent, full_money, plain_number
 from ..tables import Page, Rows, Table
 from ..tidy import stacked, tidy_records
 from .shared import NO_EXCLUSION
@@ -115,16 +115,14 @@ def threshold_table(d: Mapping[str, Any], money: Money) -> Table:
     head = ["threshold", *above, "mean kept", "cv kept", "R² of segments"]
     rows: Rows = []
     for row in d["thresholds"]:
-        beyond = ["nobody", "nothing", "nothing"] if row["threshold"] == "inf" else _above(row)
+        beyond: list[Cell] = ["nobody", "nothing", "nothing"]
+        if row["threshold"] != "inf":
+            parts = share(row["p_above"], digits=3), share(row["share_of_cost_above"], digits=2)
+            beyond = [*parts, share(row["share_of_variance_above"])]
         kept = [money.show(row["mean_below"]), number(row["cv"]), share(row["r_squared"])]
         rows.append([_threshold(row, money), *beyond, *kept])
     shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
     return Table(head[shown], [row[shown] for row in rows], "Effect of a cap on one person's annual cost")
-
-
-def _above(row: Mapping[str, Any]) -> list[Cell]:
-    shares = share(row["p_above"], digits=3), share(row["share_of_cost_above"], digits=2)
-    return [*shares, share(row["share_of_variance_above"])]
 
 
 def _threshold(row: Mapping[str, Any], money: Money) -> str:
@@ -224,9 +222,8 @@ class Money:
         return full_money(value, self.currency, digits)
 
 
-def share(value: float, digits: int = 1) -> Figure:
-    """A fraction as a percentage."""
-    return exact_percent(value, digits)
+share = partial(exact_percent, digits=1)
+"""A fraction as a percentage."""
 
 
 def number(value: float | str | None) -> Figure:

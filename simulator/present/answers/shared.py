@@ -107,10 +107,7 @@ def _cell(cell: xr.Dataset, name: str) -> Figure:
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> Figure:
-    """One smallest population with its 95% interval, which is rounded outwards.
-
-    Its value is 0 where the smallest size simulated is enough already, and infinite where the largest is not.
-    """
+    """One smallest population with its 95% interval, rounded outwards: 0 and infinity lie beyond the sizes simulated."""
     value = float(answer["minimum_population"].isel(threshold=position))
     low, high = (float(bound) for bound in answer["minimum_population_interval"].isel(threshold=position).values)
 

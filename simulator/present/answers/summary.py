@@ -9,24 +9,8 @@ from ...analysis.size.grid import minimum_on_grid
 from ..figure import Figure, money, percent, percentage
 from ..tables import Page, Rows, Table
 from ..tidy import cells, kept
-from . import Kind
-from .shared import (
-    NO_EXCLUSION,
-    RuleName,
-    each,
-    ends,
-    figure_table,
-    minimum_population,
-    people_enough,
-    place_label,
-    place_of,
-    provenance,
-    rule_head,
-    rule_names,
-    rules,
-    simulated,
-    too_few,
-)
+from . import Kind, shared
+from .shared import NO_EXCLUSION, RuleName, each, ends, place_of, rule_names, rules
 
 _KEPT = (
     "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
@@ -45,9 +29,10 @@ def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05
     """The answer of one run, its tables and its check."""
     margin = chosen_margin(summary, margin)
     overspend = f"Chance of overspending by more than {percentage(margin)} of the budget"
+    spread = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     tables = [
-        figure_table(summary, "cv", "Year-to-year risk: standard deviation of retained cost, as a share of its mean"),
-        figure_table(summary, "p_overspend", overspend, margin=margin),
+        shared.figure_table(summary, "cv", spread),
+        shared.figure_table(summary, "p_overspend", overspend, margin=margin),
         *([removed_table(summary)] if set(rules(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
@@ -58,7 +43,7 @@ def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05
     )
     verdict = _needed(summary, margin, at_most) if answers else unseen if sized else _chance(summary, margin)
     parts: list[Table | str] = [*answers, *tables]
-    made = simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
+    made = shared.simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
 
 
@@ -76,7 +61,7 @@ def chosen_margin(summary: xr.Dataset, margin: float | None) -> float:
 def _warnings(summary: xr.Dataset) -> list[str]:
     known = summary.attrs
     told = [known["check_sentence"]] if known["check"] == "failed" else []
-    told += too_few(known["replicates"])
+    told += shared.too_few(known["replicates"])
     if known.get("stopped_by") == "max_replicates":
         told.append("Stopped at the limit of simulated years: not every 95% interval is as narrow as asked.")
     return told
@@ -86,7 +71,7 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
     """How many people are needed, without a cap and with the lowest."""
     found, sizes = _minima(summary, margin, at_most), summary["population_size"].values
     chosen = [found[at] for at in ends(len(found))]
-    told = [f"{name.sentence}, {people_enough(one, int(sizes[0]), int(sizes[-1]))}" for name, one in chosen]
+    told = [f"{name.sentence}, {shared.people_enough(one, int(sizes[0]), int(sizes[-1]))}" for name, one in chosen]
     asked = f"To keep the chance of overspending by more than {percentage(margin)} of the budget at or below"
     return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
 
@@ -95,7 +80,7 @@ def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[Ru
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
     return [
-        (name, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
+        (name, shared.minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
         for position, name in enumerate(rule_names(summary))
     ]
 
@@ -113,7 +98,7 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
 
 
 def _in_place(place: str, value: object) -> str:
-    return f"at {place_label(place, value)} people" if place == "population_size" else f"in {value}"
+    return f"at {shared.place_label(place, value)} people" if place == "population_size" else f"in {value}"
 
 
 def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
@@ -123,7 +108,7 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
         f"Smallest population with a chance of at most {percentage(at_most)} of overspending by more than "
         f"{percentage(margin)} (95% interval)"
     )
-    return Table([rule_head(summary), "people"], rows, question)
+    return Table([shared.rule_head(summary), "people"], rows, question)
 
 
 def removed_table(summary: xr.Dataset) -> Table:
@@ -134,7 +119,7 @@ def removed_table(summary: xr.Dataset) -> Table:
         [said, *(_share(cell, key, rule) for rule, cell in zip(rules(summary), each(last, "threshold"), strict=True))]
         for key, said in _REMOVED.items()
     ]
-    where = place_label(place, summary[place].values[-1])
+    where = shared.place_label(place, summary[place].values[-1])
     at = f"{where} people" if place == "population_size" else where
     return Table(["share of", *rules(summary)], rows, f"Effect of each cap, at {at}")
 
@@ -150,7 +135,7 @@ def _origin(summary: xr.Dataset) -> str:
     budget = "the expected retained cost"
     if capitation := known.get("capitation_pmpy"):
         budget = f"a capitation of {money(capitation, known['currency'])} a head"
-    return "\n".join([*lines, known["check_sentence"], f"The budget is {budget}.", provenance(known)])
+    return "\n".join([*lines, known["check_sentence"], f"The budget is {budget}.", shared.provenance(known)])
 
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:

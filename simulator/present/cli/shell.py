@@ -89,9 +89,8 @@ def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     context.meta.setdefault(_FORMS, {})[parameter.name] = value
-    return value
 
 
 def forms() -> Forms:
@@ -109,10 +108,7 @@ def check_forms(source: str | None = None) -> None:
 
 
 def emit(rendered: Rendered, *files: object) -> None:
-    """Print an answer in the form asked for; with JSON, or CSV on standard output, nothing else is printed.
-
-    `files` are those that were written, which a note names.
-    """
+    """Print an answer in the form asked for, and nothing else; a note names the files that were written."""
     asked = forms()
     if asked.csv:
         rows = as_csv(rendered.rows())

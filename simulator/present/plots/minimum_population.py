@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..answers.minimum import asked
+from ..answers.minimum import asked, size_told
 from ..answers.shared import rules
-from ..figure import UNKNOWN, people, percentage, rounded
+from ..figure import percentage, rounded
 from .colours import INK, SERIES
 from .style import beside_row, finish, house_axes, name_rows, people_axis
 from .wanted import made_by
@@ -69,17 +69,9 @@ def _told(cell: xr.Dataset, drawn: bool) -> str:
     if alone > cell.attrs["at_most"]:
         return f"none is enough: {percentage(rounded(alone))} however many"
     if not drawn:
-        return _said(least, cell)
-    low, high = (_said(float(bound), cell) for bound in cell["minimum_population_interval"].values)
-    return _said(least, cell) if low == high else f"{_said(least, cell)} ({low} to {high})"
-
-
-def _said(number: float, answer: xr.Dataset) -> str:
-    if math.isnan(number):
-        return UNKNOWN
-    if math.isinf(number):
-        return f"over {people(answer.attrs['largest'])}"
-    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else str(people(rounded(number)))
+        return str(size_told(least, cell))
+    low, high = (str(size_told(float(bound), cell)) for bound in cell["minimum_population_interval"].values)
+    return f"{size_told(least, cell)}{f' ({low} to {high})' if low != high else ''}"
 
 
 def _note(answer: xr.Dataset, drawn: bool) -> str:

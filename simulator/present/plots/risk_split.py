@@ -49,8 +49,10 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
                 axes.text(place, below + part / 2, told, ha="center", va="center", fontsize=8, color=ink)
         ends.append((float(x[-1]) + 0.4, float(bottom[-1] + share[-1] / 2), _SAID[str(source)], colour))
         bottom = bottom + share
+    # two figures, a last one of 0 among them: 4.0% beside 5.7%
     for place, sd in zip(x, total, strict=True):
-        axes.text(place, 1.015, _two_figures(sd), ha="center", va="bottom", fontsize=8, color=INK)
+        told = f"{100 * sd:#.2g}".removesuffix(".")
+        axes.text(place, 1.015, f"{told}%", ha="center", va="bottom", fontsize=8, color=INK)
     axes.set_xticks(x, [str(people(n)) for n in sizes])
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)
@@ -59,11 +61,6 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
     axes.set(xlabel="people in the population, for one year", ylabel="share of the variance of the overspend")
     label_ends(axes, ends)
     return finish(axes, answer, __doc__, _note(cells))
-
-
-def _two_figures(share: float) -> str:
-    """Two figures, a last one of 0 among them: 4.0% beside 5.7%."""
-    return f"{f'{100 * share:#.2g}'.removesuffix('.')}%"
 
 
 def _note(cells: xr.Dataset) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
+from scipy.optimize import isotonic_regression
 
 from ...files import write_whole
 from ..answers.shared import provenance, rules
@@ -116,12 +118,8 @@ def label_ends(
 ) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap."""
     right = max((x for x, *_ in ends), default=0.0)
-    names = [
-        words_at(
-            ax, text, (right, y), (8, 0), 9, color=words(colour), va="center", fontweight="bold", annotation_clip=False
-        )
-        for _, y, text, colour in ends
-    ]
+    how = {"va": "center", "fontweight": "bold", "annotation_clip": False}
+    names = [words_at(ax, text, (right, y), (8, 0), 9, color=words(colour), **how) for _, y, text, colour in ends]
     space_ends(ax, names, gap, inside)
     return names
 
@@ -140,34 +138,19 @@ def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside:
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
     """Heights as near as may be to those wanted, in their order, none nearer than `gap` to another."""
-    order = sorted(range(len(heights)), key=lambda k: heights[k])
-    clusters: list[list[int]] = []
-    for k in order:
-        clusters.append([k])
-        while len(clusters) > 1 and _lowest(clusters[-1], heights, gap) < gap + _highest(clusters[-2], heights, gap):
-            clusters[-2:] = [clusters[-2] + clusters[-1]]
-    placed = list(heights)
-    for cluster in clusters:
-        for step, k in enumerate(cluster):
-            placed[k] = _lowest(cluster, heights, gap) + step * gap
-    return placed
+    order = np.argsort(heights, kind="stable")
+    steps, placed = gap * np.arange(order.size), np.empty(order.size)
+    if order.size:
+        placed[order] = isotonic_regression(np.asarray(heights)[order] - steps).x + steps
+    return [float(one) for one in placed]
 
 
 def _between(heights: Sequence[float], floor: float, ceiling: float, gap: float) -> list[float]:
     """Heights moved between a floor and a ceiling, in their order and as far apart as they were or by `gap`."""
-    placed = list(heights)
-    order = sorted(range(len(placed)), key=lambda k: placed[k])
-    for rank, k in enumerate(order):
-        placed[k] = max(min(placed[k], ceiling - (len(order) - 1 - rank) * gap), floor + rank * gap)
-    return placed
-
-
-def _lowest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
-    return sum(heights[k] for k in cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
-
-
-def _highest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
-    return _lowest(cluster, heights, gap) + gap * (len(cluster) - 1)
+    order = np.argsort(heights, kind="stable")
+    steps, placed = gap * np.arange(order.size), np.empty(order.size)
+    placed[order] = np.maximum(np.minimum(np.asarray(heights)[order], ceiling - steps[::-1]), floor + steps)
+    return [float(one) for one in placed]
 
 
 def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, size: float = 8.0, **how: Any) -> None:

@@ -86,16 +86,11 @@ def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
         rows.append(_Row(str(design)))
         for party in chosen["party"].values:
             cell = chosen.sel(design=design, party=party)
-            usual, worst = _usual(cell), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            known, worst = cell.get("exact_surplus", math.nan), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            usual = _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(float(known), 0.0, True)
             if usual.value or worst.value or float(cell["expected_payment"]):
                 rows.append(_Row(str(design), str(party), usual, worst))
     return rows
-
-
-def _usual(cell: xr.Dataset) -> _Figure:
-    """The expected surplus, exact where that is known."""
-    known = float(cell.get("exact_surplus", math.nan))
-    return _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(known, 0.0, True)
 
 
 def _figure(cell: xr.Dataset, name: str) -> _Figure:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import xarray as xr
 from ... import effort
 from ...analysis.luck.exact_curve import exact_curve
 from ...analysis.luck.fan import fan
-from ...analysis.size.by_target import minimum_by_target
+from ...analysis.size.by_target import TARGETS, minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..pictures import question_of
@@ -60,22 +61,16 @@ def _with_exact_curve(contents: Contents) -> xr.Dataset:
     return contents.summary if known is None else contents.summary.assign(exact_curve(known))
 
 
-def _with_line(contents: Contents) -> xr.Dataset:
-    margin, at_most = contents.target
-    return contents.summary.assign(minimum_by_target(contents.summary, (at_most,), margin=margin))
+def _by_target(contents: Contents, targets: Sequence[float] = TARGETS) -> xr.Dataset:
+    return minimum_by_target(contents.summary, targets, margin=contents.target.margin)
 
 
 def _is_some_size_least(contents: Contents) -> bool:
     """Whether any target is met by some of the simulated sizes and missed by others."""
     if not contents.has_sizes:
         return False
-    found = minimum_by_target(contents.summary, margin=contents.target.margin)["minimum_population"].values
+    found = _by_target(contents)["minimum_population"].values
     return bool((np.isfinite(found) & (found > 0)).any())
-
-
-def _compared(contents: Contents) -> xr.Dataset:
-    assert contents.compared is not None
-    return sections.at_threshold(contents.compared, -1)
 
 
 CHARTS = (
@@ -84,19 +79,19 @@ CHARTS = (
         "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",
         _with_exact_curve,
         lambda contents, _: [sections.luck_table(contents)],
-        lambda contents: contents.has_sizes,
+        attrgetter("has_sizes"),
     ),
     Chart(
         "heat_map",
         "Each cell is the chance of an overspend above the margin; the line divides off what meets the target.",
-        _with_line,
+        lambda contents: contents.summary.assign(_by_target(contents, (contents.target.at_most,))),
         lambda contents, _: [sections.chance_table(contents, contents.target.margin)],
-        lambda contents: contents.has_sizes,
+        attrgetter("has_sizes"),
     ),
     Chart(
         "minimum_by_target",
         "One line for each cap, with 95% intervals.",
-        lambda contents: minimum_by_target(contents.summary, margin=contents.target.margin),
+        _by_target,
         lambda contents, shown: [sections.target_table(contents, shown)],
         _is_some_size_least,
     ),
@@ -105,12 +100,12 @@ CHARTS = (
         "Ranges that hold half of the years, nine in ten, and 98 in 100, by population.",
         lambda contents: fan(contents.ledger),
         lambda contents, shown: [sections.fan_table(contents, shown)],
-        lambda contents: contents.has_sizes,
+        attrgetter("has_sizes"),
     ),
     Chart(
         "threshold_effect",
         "Shares of patients, of cost and of variance that each rule removes, at the largest population.",
-        lambda contents: contents.summary,
+        attrgetter("summary"),
         lambda contents, _: [sections.removed_table(contents)],
         lambda contents: len(contents.thresholds) > 1,
     ),
@@ -119,7 +114,7 @@ CHARTS = (
 BEARERS = Chart(
     "who_bears",
     "Each party's surplus: average, and what one of its own years in 20 is below.",
-    _compared,
+    lambda contents: sections.at_threshold(contents.compared, -1),
     lambda contents, _: sections.design_tables(contents),
     lambda contents: contents.compared is not None,
 )

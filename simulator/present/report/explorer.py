@@ -66,7 +66,7 @@ def explorer(contents: Contents) -> Explorer:
     """The controls and the grid of a report."""
     top = max(float(place.summary["p_overspend_interval"].max()) for place in contents.places)
     scale = _Scale(next(end for end in _TOPS if end >= min(top, 1.0)))
-    controls = _controls(contents)
+    controls, count, wide = _controls(contents), len(contents.places), WIDTH - _LEFT - _RIGHT
     grid = {
         "chance": [_chances(place, scale) for place in contents.places],
         "figures": [_figures(contents, place) for place in contents.places],
@@ -74,7 +74,7 @@ def explorer(contents: Contents) -> Explorer:
         "designs": _designs(contents),
         "options": {control.name: control.options for control in controls},
         "events": [overspend(margin) for margin in contents.margins],
-        "x": [round(x, 1) for x in _across(len(contents.places))],
+        "x": [round(_LEFT + wide * (place + 0.5) / count, 1) for place in range(count)],
         "ticks": [[str(percentage(tick)), round(scale.y(tick), 1)] for tick in _TICKS if tick <= scale.top],
         "target": round(scale.y(contents.target.at_most), 1) if contents.target.at_most <= scale.top else None,
         "ground": HEIGHT - _BOTTOM,
@@ -120,11 +120,6 @@ class _Scale(NamedTuple):
     def y(self, value: float) -> float:
         high = HEIGHT - _TOP - _BOTTOM
         return _TOP + high * (1 - math.sqrt(min(value, self.top) / self.top))
-
-
-def _across(count: int) -> list[float]:
-    wide = WIDTH - _LEFT - _RIGHT
-    return [_LEFT + wide * (place + 0.5) / count for place in range(count)]
 
 
 def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:

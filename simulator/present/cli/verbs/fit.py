@@ -9,8 +9,7 @@ import click
 
 from ....errors import SimulatorError
 from .. import shell
-from ..option_types import Amount, Fraction, Several, Whole, defaulted
-from ..row_options import layout_of, row_options
+from ..option_types import Amount, Fraction, Several, Whole, defaulted, layout_of, row_options
 from ..shell import Rendered, Verb, check_forms, check_output, check_picture, emit, outputs
 
 if TYPE_CHECKING:

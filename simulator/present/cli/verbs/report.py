@@ -53,18 +53,15 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
     """What was written, the sentence that answers, and the figures in it."""
     from ...report.answer import answer_text
+    from ...tidy import kept
 
-    summary = contents.summary
-    keep = (
-        "title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version",
-        "draws_version",
-    )  # fmt: skip
+    keep = ("title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence")
     return {
         "written": files,
         "answer": answer_text(contents),
         "margin": contents.target.margin,
         "at_most": contents.target.at_most,
-        **{key: summary.attrs[key] for key in keep if key in summary.attrs},
+        **kept(contents.summary, (*keep, "simulator_version", "draws_version")),
         "figures": _figures(contents).to_dict("records"),
     }
 

@@ -9,8 +9,7 @@ import click
 from ....errors import SimulatorError
 from ...tidy import as_csv
 from .. import shell
-from ..option_types import Fraction, Whole, defaulted
-from ..row_options import NAMES, layout_of, row_options
+from ..option_types import NAMES, Fraction, Whole, defaulted, layout_of, row_options
 from ..shell import Rendered, Verb, about, check_output, emit, load_with, outputs
 
 if TYPE_CHECKING:
