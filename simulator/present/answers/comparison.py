@@ -16,7 +16,7 @@ from ...settlement.compare import comparison_json
 from ..figure import UNKNOWN, Figure, amount, chance, exact_amount, is_alike, people, percent, percentage
 from ..tables import Page, Rows, Table
 from . import Kind
-from .shared import simulated, threshold_label, too_few, with_origin
+from .shared import simulated, teller, too_few, with_origin
 
 LEAST_TOLD_SHARE = 0.005
 """Share of the risk from which a verdict mentions a party."""
@@ -120,9 +120,7 @@ def _label(compared: xr.Dataset, design: str, cell: xr.Dataset, several: bool) -
     if not several:
         return design
     raw = {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))}
-    unit, currency = str(compared["threshold"].attrs.get("units", "")), str(compared.attrs.get("currency", ""))
-    rule = rule_from(raw[design])
-    return f"{design}, {rule.label(float(cell['threshold']), lambda one: threshold_label(one, unit, currency))}"
+    return f"{design}, {rule_from(raw[design]).label(float(cell['threshold']), teller(compared))}"
 
 
 def page(compared: xr.Dataset) -> Page:

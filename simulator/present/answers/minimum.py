@@ -11,17 +11,14 @@ from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from ..tidy import dataset_json
 from . import Kind
-from .shared import RuleName, each, ends, not_asked, rule_head, rule_names, to_three, with_origin
+from .shared import RuleName, each, ends, not_asked, people_enough, rule_head, rule_names, to_three, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
     """The smallest population for each threshold or design, its interval and the exact engine's answer."""
     dim = "threshold" if "threshold" in answer.dims else "design"
-    names = (
-        rule_names(answer)
-        if dim == "threshold"
-        else [RuleName(f"{name}", f"under {str(name)!r}") for name in answer[dim].values]
-    )
+    names = rule_names(answer) if dim == "threshold" else []
+    names = names or [RuleName(name, f"under {name!r}") for name in map(str, answer[dim].values)]
     simulated = answer.attrs["method"] == "simulated"
     found = list(zip(names, each(answer, dim), strict=True))
     checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
@@ -55,12 +52,8 @@ def _sentence(name: RuleName, cell: xr.Dataset) -> str:
     number, exact = (float(cell[figure]) for figure in ("minimum_population", "exact_minimum_population"))
     known = cell.attrs
     leads = number if math.isnan(exact) else exact
-    if math.isinf(leads):
-        return f"{name.opening}, not even {people(known['largest'])} people, the largest size tried, are enough."
-    if leads == 0:
-        return f"{name.opening}, {people(known['smallest'])} people, the smallest size tried, are already enough."
-    said = f"{name.opening}, {to_three(leads)} people are enough"
-    if known["method"] != "simulated":
+    said = f"{name.opening}, {people_enough(to_three(leads), known['smallest'], known['largest'])}"
+    if known["method"] != "simulated" or not 0 < leads < math.inf:
         return f"{said}."
     sure = percentage(known["confidence"])
     if math.isnan(exact):

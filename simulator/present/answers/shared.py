@@ -27,6 +27,12 @@ def threshold_label(threshold: float, unit: str, currency: str) -> str:
     return At.of(threshold, unit).told(partial(money_text, currency=currency))
 
 
+def teller(answer: xr.Dataset) -> Callable[[float], str]:
+    """How a threshold of an answer is told."""
+    unit, currency = str(answer["threshold"].attrs.get("units", "")), str(answer.attrs.get("currency", ""))
+    return lambda threshold: threshold_label(threshold, unit, currency)
+
+
 class RuleName(NamedTuple):
     """What is done at one threshold, in the words of the rule itself."""
 
@@ -43,11 +49,7 @@ class RuleName(NamedTuple):
 
 def rule_names(answer: xr.Dataset) -> list[RuleName]:
     """What is done at each threshold of a Dataset, under the rule that it holds for."""
-    rule, unit, currency = rule_of(answer.attrs), answer["threshold"].attrs.get("units", ""), answer.attrs["currency"]
-
-    def told(threshold: float) -> str:
-        return threshold_label(threshold, unit, currency)
-
+    rule, told = rule_of(answer.attrs), teller(answer)
     thresholds = [float(one) for one in answer["threshold"].values.ravel()]
     return [RuleName(rule.label(one, told), rule.sentence(one, told)) for one in thresholds]
 
@@ -107,7 +109,7 @@ def _cell(cell: xr.Dataset, name: str) -> Figure:
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> Figure:
-    """One smallest population with its 95% interval, rounded outwards: 0 and infinity lie beyond the sizes simulated."""
+    """One smallest population with its 95% interval, rounded outwards; 0 and infinity lie beyond those simulated."""
     value = float(answer["minimum_population"].isel(threshold=position))
     low, high = (float(bound) for bound in answer["minimum_population_interval"].isel(threshold=position).values)
 

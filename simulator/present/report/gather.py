@@ -28,7 +28,8 @@ from ...settlement.populations import excludes_nobody
 from ...settlement.settle import settle
 from ...strata import error_of_mean
 from ...thresholds import is_share
-from ..answers.shared import NO_EXCLUSION, each, threshold_label
+from ..answers import shared
+from ..answers.shared import NO_EXCLUSION, each
 from ..figure import money_text, people, percentage
 
 MOST_REPLICATES = 1_000
@@ -57,11 +58,11 @@ def overspend(margin: float) -> str:
 
 def teller(ledger: xr.Dataset) -> Callable[[float], str]:
     """How a threshold of the ledger is shown; of a percentile also the amounts."""
-    unit, currency = ledger["threshold"].attrs.get("units", ""), ledger.attrs["currency"]
+    label_of, currency = shared.teller(ledger), ledger.attrs["currency"]
 
     def told(threshold: float) -> str:
-        label = threshold_label(threshold, unit, currency)
-        if not is_share(unit) or label == NO_EXCLUSION:
+        label = label_of(threshold)
+        if not is_share(ledger["threshold"].attrs.get("units", "")) or label == NO_EXCLUSION:
             return label
         amounts = ledger["threshold_amount"].sel(threshold=threshold)
         low, high = money_text(float(amounts.min()), currency), money_text(float(amounts.max()), currency)
