@@ -20,6 +20,7 @@ from ..analysis.luck.fan import fan
 from ..analysis.luck.funnel import funnel
 from ..analysis.luck.systematic import variance_by_source
 from ..analysis.size.by_target import TARGETS, minimum_by_target
+from ..analysis.size.places import places
 from ..analysis.stress.sensitivity import ranges_of, sensitivity
 from ..analysis.stress.stress import stress, stresses_of
 from ..contracts.design import with_reference
@@ -156,6 +157,14 @@ def _needs_practices(request: PlotRequest) -> None:
     _needs_scenario(request)
 
 
+def _needs_places(request: PlotRequest) -> None:
+    """Places that were judged, or a scenario with units."""
+    if "qualifies" in request.found:
+        request.fixed()
+    elif not request.scenario.population.units:
+        raise request.refusal("has no units", "add [[population.units]] to the scenario and run it again")
+
+
 def _needs_settled(request: PlotRequest) -> None:
     """A settlement, or draws and the designs to settle them by."""
     if "payment" not in request.found:
@@ -216,6 +225,13 @@ def _funnel(request: PlotRequest) -> xr.Dataset:
         return funnel(whole_frame(request.actuals), request.scenario, threshold=request.threshold)
 
 
+def _places(request: PlotRequest) -> xr.Dataset:
+    if "qualifies" in request.found:
+        return request.found
+    drawn = request.ledger if "gross_cost" in request.found else None
+    return places(request.scenario, request.margin, request.at_most, drawn)
+
+
 def _bearers(request: PlotRequest) -> xr.Dataset:
     outcome = request.found if "payment" in request.found else settle(request.ledger, with_reference(request.designs))
     if "threshold" in outcome["surplus"].dims:
@@ -269,6 +285,8 @@ PICTURES = {
              ("threshold",), _asked("threshold")),
         Picture("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
              (_needs_practices,), ("threshold", "actuals")),
+        Picture("places", f"answer --out; {_EITHER}, of a scenario with units", _places,
+             (_needs_places,), _OVERSPEND),
         Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _asked("members")),
         Picture("payoff_diagram", f"{_SCENARIO}, with designs",
              lambda one: payoff(one.designs, scenario=one.scenario), (_needs_scenario, _needs_designs), ("design",)),

@@ -13,6 +13,7 @@ from .layer_waterfall import layer_waterfall as layer_waterfall
 from .minimum_by_target import minimum_by_target as minimum_by_target
 from .minimum_population import minimum_population as minimum_population
 from .payoff_diagram import payoff_diagram as payoff_diagram
+from .places import places as places
 from .risk_split import risk_split as risk_split
 from .stress_heat_map import stress_heat_map as stress_heat_map
 from .threshold_effect import threshold_effect as threshold_effect

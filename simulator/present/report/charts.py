@@ -16,6 +16,7 @@ from ...analysis.luck.fan import fan
 from ...analysis.size.by_target import TARGETS, minimum_by_target
 from ...runs import scenario_of
 from .. import plots
+from ..answers.places import places_table
 from ..pictures import question_of
 from ..tables import Table
 from . import sections
@@ -74,6 +75,13 @@ def _is_some_size_least(contents: Contents) -> bool:
 
 
 CHARTS = (
+    Chart(
+        "places",
+        "Each place's chance of an overspend above the margin, beside the one that is accepted.",
+        attrgetter("judged"),
+        lambda _, shown: [places_table(shown)],
+        lambda contents: contents.judged is not None,
+    ),
     Chart(
         "variance_by_size",
         "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",
