@@ -37,9 +37,6 @@ def kind_of(answer: xr.Dataset) -> Kind | None:
     """The kind of an answer; None where it has no page of its own, and is shown as a long table."""
     name = variables.kind_of(answer) or ""
     home = f"{__name__}.{name}"
-    if name and find_spec(home):
-        kind: Kind | None = getattr(import_module(home), "KIND", None)
-        return kind
-    from .calculated import KINDS
-
-    return KINDS.get(name)
+    found = import_module(home if name and find_spec(home) else f"{__name__}.calculated")
+    kind: Kind | None = getattr(found, "KIND", None) or getattr(found, "KINDS", {}).get(name)
+    return kind
