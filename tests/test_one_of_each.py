@@ -76,8 +76,7 @@ ADDED = {
 
 import xarray as xr
 
-from .style import finish, house_axes
-from .wanted import made_by
+from .style import finish, house_axes, made_by
 
 DRAWN = ("p_overspend",)
 

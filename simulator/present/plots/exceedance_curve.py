@@ -10,8 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from ..figure import people
 from .colours import INK
-from .style import evenly, finish, house_axes, label_ends, one_in, one_threshold, percent_axis, percentage
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, made_by, one_in, one_threshold, percent_axis, percentage
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
 _TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)

@@ -6,8 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from .colours import GREY, SERIES
-from .style import at, finish, house_axes, label_ends, one_threshold, percent_axis, size_axis
-from .wanted import made_by
+from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis, size_axis
 
 DRAWN = ("overspend", "overspend_se")
 

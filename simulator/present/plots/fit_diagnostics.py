@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 
 from . import fit_panels
 from .fit_panels import MOST_MARKS, Ends, Panel, drawn_series, slices_left_out
-from .style import finish, finish_sheet, house_axes, label_ends, space_ends
-from .wanted import made_by
+from .style import finish, finish_sheet, house_axes, label_ends, made_by, space_ends
 
 DRAWN = tuple(
     name

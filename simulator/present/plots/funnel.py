@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from .colours import GREY, INK, SERIES
-from .style import cut, finish, house_axes, label_ends, one_threshold, percentage, size_axis, words_at
-from .wanted import made_by
+from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, percentage, size_axis, words_at
 
 Array = NDArray[np.float64]
 

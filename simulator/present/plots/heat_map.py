@@ -16,8 +16,7 @@ from ..answers.shared import rules
 from ..figure import DIGITS_NOTE, exact_percent, people
 from ..figure import chance as chance_figure
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
-from .style import finish, house_axes, percentage, words
-from .wanted import made_by
+from .style import finish, house_axes, made_by, percentage, words
 
 DRAWN = ("p_overspend", "p_overspend_se", "p_overspend_interval", "minimum_population", "minimum_population_interval")
 _STRIP = 0.45  # height above the cells, in rows, for the words of the line

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..figure import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
-from .style import beside_row, cut, finish, house_axes, money_axis, name_rows, words_at
-from .wanted import made_by
+from .style import beside_row, cut, finish, house_axes, made_by, money_axis, name_rows, words_at
 
 Array = NDArray[np.float64]
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..answers.shared import rules
 from .colours import GREY
-from .style import evenly, finish, house_axes, label_ends, left_out, people_axis, percentage
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, left_out, made_by, people_axis, percentage
 
 DRAWN = ("minimum_population", "minimum_population_interval")
 _MARKS = ("o", "s", "^", "D")

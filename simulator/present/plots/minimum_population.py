@@ -12,8 +12,7 @@ from ..answers.minimum import asked, size_told
 from ..answers.shared import rules
 from ..figure import percentage, rounded
 from .colours import INK, SERIES
-from .style import beside_row, finish, house_axes, name_rows, people_axis
-from .wanted import made_by
+from .style import beside_row, finish, house_axes, made_by, name_rows, people_axis
 
 DRAWN = ("minimum_population", "minimum_population_interval", "exact_minimum_population", "systematic_alone")
 

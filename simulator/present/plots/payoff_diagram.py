@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from .colours import GREY
-from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis, percentage
-from .wanted import made_by
+from .style import MOST_SERIES, cut, finish, house_axes, label_ends, made_by, percent_axis, percentage
 
 DRAWN = ("surplus", "own_cost", "budget")
 

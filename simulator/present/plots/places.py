@@ -10,8 +10,7 @@ from ..answers.places import qualifying
 from ..answers.shared import ends, rule_names
 from ..figure import people, percentage
 from .colours import GREY, SERIES
-from .style import cut, finish, house_axes, name_rows, percent_axis, words, words_at
-from .wanted import made_by
+from .style import cut, finish, house_axes, made_by, name_rows, percent_axis, words, words_at
 
 DRAWN = ("members", "p_overspend", "qualifies")
 _MOST = 40

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 
 from ..figure import people
 from .colours import INK, SERIES, ink_on
-from .style import at, finish, house_axes, label_ends, one_threshold, percent_axis
-from .wanted import made_by
+from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
 _SAID = {"process": "luck", "systematic": "system-wide shocks", "parameter": "doubt about the model"}

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ..figure import people, percent
 from .colours import DIVERGING, INK, ink_on
-from .style import cut, finish, heading, house_axes
-from .wanted import made_by
+from .style import cut, finish, heading, house_axes, made_by
 
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (

@@ -10,8 +10,7 @@ from ...errors import SimulatorError
 from ..answers.shared import NO_EXCLUSION, rules
 from ..figure import people, percent
 from .colours import INK, SERIES
-from .style import at, evenly, finish, house_axes, left_out, name_rows, percent_axis, words, words_at
-from .wanted import made_by
+from .style import at, evenly, finish, house_axes, left_out, made_by, name_rows, percent_axis, words, words_at
 
 DRAWN = tuple(
     f"{name}{end}"

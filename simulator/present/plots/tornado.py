@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from ..answers.sensitivity import statistic_words
 from ..figure import exact_chance
 from .colours import GREY, SERIES
-from .style import finish, house_axes, name_rows, percent_axis, percentage, words, words_at
-from .wanted import made_by
+from .style import finish, house_axes, made_by, name_rows, percent_axis, percentage, words, words_at
 
 _NOTE = "Green: input at its low end; blue: at its high end, the others as agreed. Every figure is exact."
 DRAWN = ("tornado", "as_agreed")

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..answers.shared import rules
 from ..figure import full_money
 from .colours import INK
-from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, size_axis
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, made_by, size_axis
 
 DRAWN = ("cv", "cv_se", "exact_cv")
 _DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."

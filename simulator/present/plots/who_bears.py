@@ -8,10 +8,9 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..figure import amount, exact_amount, people
+from ..figure import amount, exact_amount, people, percentage
 from .colours import GREY, SERIES
-from .style import at, beside_row, cut, finish, heading, house_axes, money_axis, name_rows, percentage, words_at
-from .wanted import made_by
+from .style import at, beside_row, cut, finish, heading, house_axes, made_by, money_axis, name_rows, words_at
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
