@@ -22,7 +22,7 @@ _NAMED = 3  # segments that a shock hits; of more only their number is told
 def page(described: Mapping[str, Any]) -> Page:
     """What a scenario implies, with the verdict in words first."""
     money = Money(described.get("currency", ""))
-    parts = [*tables(described), *_notes(described, money)]
+    parts: list[Table | str] = [*tables(described), *_notes(described, money)]
     return Page(described.get("title", "Cost model"), _verdict(described, money), parts)
 
 
