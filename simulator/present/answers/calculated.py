@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..figure import exact_percent, money, pence, people, percentage, rounded
-from ..tables import Page, Rows, Table
+from ..tables import Cell, Page, Rows, Table
 from . import Kind
 from .shared import RuleName, each, ends, rule_head, rule_names, rules, threshold_label, with_origin
 from .summary import as_json, chosen_margin
@@ -115,7 +115,7 @@ def published(beside: xr.Dataset) -> Page:
     for at_risk in each(beside, "risk"):
         rows: Rows = []
         for one in each(at_risk, "source"):
-            known = [str(one["source"].values), people(float(one["people"])), str(one["says"].values)]
+            known: list[Cell] = [str(one["source"].values), people(float(one["people"])), str(one["says"].values)]
             rows.append([*known, *(exact_percent(float(share)) for share in one["margin"].values)])
         title = f"Overspend exceeded in {often} of years: {at_risk['risk'].values}"
         tables.append(Table(["source", "people", "it says", *labels], rows, title, labels=3))

@@ -132,7 +132,8 @@ def page(compared: xr.Dataset) -> Page:
     largest = designs[0].cell.coords.get("population_size")
     where = "" if largest is None else f" at {people(float(largest))} people"
     tables = [*(_table(one, compared) for one in designs), _events(compared), _protection(compared)]
-    parts = [f"Each party's year{where}", *(table for table in tables if table.rows), _notes(compared)]
+    shown = [table for table in tables if table.rows]
+    parts: list[Table | str] = [f"Each party's year{where}", *shown, _notes(compared)]
     warnings = [*too_few(known["replicates"]), *_apart(compared)]
     made = simulated(Page(str(known.get("title", "")), verdicts(compared), parts, warnings))
     return with_origin(made, known)

@@ -37,7 +37,7 @@ def page(model: FittedModel) -> Page:
     """Everything that a terminal shows of a fit: warnings first, then what it rests on."""
     tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
     withheld = any(cell is WITHHELD for table in tables for row in table.rows for cell in row)
-    parts = [reading_table(model), reading_notes(model), *tables, _SUPPRESSED if withheld else ""]
+    parts: list[Table | str] = [reading_table(model), reading_notes(model), *tables, _SUPPRESSED if withheld else ""]
     kept = model.report["rows_kept"]
     origin = model.provenance | ({} if kept is None else {"rows": kept})
     made = Page("", list(_told(model)), list(filter(None, parts)), list(_warnings(model)))

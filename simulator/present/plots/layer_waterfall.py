@@ -51,7 +51,7 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     _bars(axes, amount, starts, kinds, rows)
     for y, value, se in zip(rows, amount, error, strict=True):
         beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
-    name_rows(axes, rows.tolist(), names)
+    name_rows(axes, rows, names)
     axes.set_ylim(rows[-1] + 0.6, -0.6)
     money_axis(axes.xaxis, currency)
     axes.set_xlabel(f"{currency} for one year, {people(float(answer['population_size']))} people")

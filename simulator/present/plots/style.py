@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from ...errors import SimulatorError
@@ -296,7 +297,7 @@ def size_axis(ax: Axes, least: float, most: float, whose: str = "people in the p
     people_axis(ax.xaxis, least, most)
 
 
-def name_rows(ax: Axes, places: Sequence[float], names: Sequence[str]) -> None:
+def name_rows(ax: Axes, places: ArrayLike, names: Sequence[str]) -> None:
     """Rows have names, and no ticks or lines."""
     ax.set_yticks(places, names)
     ax.tick_params(axis="y", length=0)

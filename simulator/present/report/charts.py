@@ -74,6 +74,11 @@ def _is_some_size_least(contents: Contents) -> bool:
     return bool((np.isfinite(found) & (found > 0)).any())
 
 
+def _compared(contents: Contents) -> xr.Dataset:
+    assert contents.compared is not None
+    return sections.at_threshold(contents.compared, -1)
+
+
 CHARTS = (
     Chart(
         "places",
@@ -122,7 +127,7 @@ CHARTS = (
 BEARERS = Chart(
     "who_bears",
     "Each party's surplus: average, and what one of its own years in 20 is below.",
-    lambda contents: sections.at_threshold(contents.compared, -1),
+    _compared,
     lambda contents, _: sections.design_tables(contents),
     lambda contents: contents.compared is not None,
 )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--actuals", type=click.Path(), help="Funnel: show real rows of this CSV file; SOURCE may be a scenario.")
 @outputs
 @click.pass_context
-def plot(context: click.Context, source: str | None, kind: str, out: str | None, **wanted: Any) -> None:
+def plot(context: click.Context, /, source: str | None, kind: str, out: str | None, **wanted: Any) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
     --actuals reads one row per practice, with the columns members and cost (a year) and, where known, expected (cost)
