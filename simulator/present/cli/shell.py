@@ -70,8 +70,9 @@ class Rendered(NamedTuple):
         if answer is None:
             return self
         other, own = type(self).of(answer), self.page
+        its = other.page
         return type(self)(
-            (lambda: own().beside(other.page())) if on_page and own and other.page else own,
+            (lambda: own().beside(its())) if on_page and own and its else own,
             lambda: self.json() | {name: other.json()},
             lambda: stacked([self.rows(), other.rows()]),
         )
