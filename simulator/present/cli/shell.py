@@ -80,8 +80,9 @@ class Rendered(NamedTuple):
         if answer is None:
             return self
         other, own = type(self).of(answer), self.page
+        theirs = other.page
         return type(self)(
-            (lambda: own().beside(other.page())) if on_page and own and other.page else own,
+            (lambda: own().beside(theirs())) if on_page and own and theirs else own,
             lambda: self.json() | {name: other.json()},
             lambda: stacked([self.rows(), other.rows()]),
         )
