@@ -14,18 +14,16 @@ import xarray as xr
 
 from ..analysis.designs.exact_comparison import with_exact
 from ..analysis.designs.layers import layers
-from ..analysis.luck.exact_curve import exact_curve
-from ..analysis.luck.exceedance import exceedance
-from ..analysis.luck.fan import fan
+from ..analysis.luck.exceedance import exceedance, fan
 from ..analysis.luck.funnel import funnel
-from ..analysis.luck.systematic import variance_by_source
-from ..analysis.size.by_target import TARGETS, minimum_by_target
+from ..analysis.luck.systematic import exact_curve, variance_by_source
+from ..analysis.size.grid import TARGETS, minimum_by_target
 from ..analysis.size.places import places
 from ..analysis.stress.sensitivity import ranges_of, sensitivity
 from ..analysis.stress.stress import stress, stresses_of
 from ..contracts.design import with_reference
 from ..errors import SimulatorError
-from ..rows.whole import whole_frame
+from ..rows.read import whole_frame
 from ..runs import scenario_of
 from ..settlement.compare import compare
 from ..settlement.payoff import payoff

@@ -25,7 +25,6 @@ from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
 from ...scenario import Scenario
 from ...settlement.compare import compare
-from ...settlement.populations import excludes_nobody
 from ...settlement.settle import settle
 from ...strata import error_of_mean
 from ...thresholds import is_share
@@ -222,7 +221,7 @@ def _agreed(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[Design]) 
 
 def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
     """By population and point of the grid where the rule is swept over it."""
-    if excludes_nobody(rule):
+    if rule.excludes_nobody:
         return exact_moments(ledger, Cap()).gross_mean[:, None]
     return exact_moments(ledger, rule).mean
 
