@@ -70,9 +70,9 @@ class Rendered(NamedTuple):
         if answer is None:
             return self
         other, own = type(self).of(answer), self.page
-        its = other.page
+        theirs = other.page
         return type(self)(
-            (lambda: own().beside(its())) if on_page and own and its else own,
+            (lambda: own().beside(theirs())) if on_page and own and theirs else own,
             lambda: self.json() | {name: other.json()},
             lambda: stacked([self.rows(), other.rows()]),
         )

@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 
 from ... import effort
-from ...analysis.luck.exact_curve import exact_curve
-from ...analysis.luck.fan import fan
-from ...analysis.size.by_target import TARGETS, minimum_by_target
+from ...analysis.luck.exceedance import fan
+from ...analysis.luck.systematic import exact_curve
+from ...analysis.size.grid import TARGETS, minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..answers.places import places_table
