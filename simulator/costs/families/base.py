@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import model_validator
-from scipy import optimize
 
 from ...errors import mistake
 from ...numerals import figures
@@ -123,7 +123,7 @@ def solve(gap: Callable[[float], float], low: float, high: float, name: str, val
     """The figure in [low, high] at which `gap` vanishes, sought on a log scale."""
     try:
         return math.exp(
-            optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13)
+            scipy.optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13)
         )
     except ValueError:
         raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None

@@ -9,8 +9,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ...ledger import variables
-
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
 
 def kind_of(answer: xr.Dataset) -> Kind | None:
     """The kind of an answer; None where it has no page of its own, and is shown as a long table."""
+    from ...ledger import variables
+
     name = variables.kind_of(answer) or ""
     home = f"{__name__}.{name}"
     kind: Kind | None = getattr(import_module(home), "KIND", None) if name and find_spec(home) else None
