@@ -13,7 +13,8 @@ import click
 
 from ...errors import SimulatorError
 from ..figure import errors_shown
-from ..tidy import as_csv, as_json, tidy
+from ..tables import Page
+from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Sentence as Sentence
 from .errors import Verb as Verb
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ...scenario import Scenario
-    from ..tables import Page
 
 
 @contextmanager
@@ -74,6 +74,19 @@ class Rendered(NamedTuple):
         kind = kind_of(answer)
         assert kind is not None
         return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
+
+    def with_places(self, scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> Self:
+        """The same beside each place by name, where the scenario has units."""
+        if not scenario.population.units:
+            return self
+        from ...analysis.size.places import places
+
+        other, own = type(self).of(places(scenario, margin, at_most, ledger)), self.page
+        return type(self)(
+            lambda: own().beside(other.page()) if own and other.page else Page(),
+            lambda: self.json() | {"places": other.json()},
+            lambda: stacked([self.rows(), other.rows()]),
+        )
 
 
 class Forms(NamedTuple):

@@ -93,7 +93,8 @@ def run(
                 if out:
                     save(with_summary(ledger, summary), out)
         figures = write_variance(summary, plot) if plot else None
-        emit(Rendered.of(summary, margin=margin, at_most=at_most), out, plot, figures)
+        told = Rendered.of(summary, margin=margin, at_most=at_most).with_places(asked, margin, at_most, ledger)
+        emit(told, out, plot, figures)
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
@@ -109,7 +110,7 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
     answer = exact(scenario, margins=sorted({*MARGINS, margin}))
     if out:
         save(answer.assign_attrs(scenario=kept_json(scenario)), out)
-    emit(Rendered.of(answer, margin=margin, at_most=at_most), out)
+    emit(Rendered.of(answer, margin=margin, at_most=at_most).with_places(scenario, margin, at_most), out)
 
 
 def _drawn(
