@@ -19,16 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..costs import tables
-from ..costs.model import CostModel
+from ..costs.model import CostModel, Stream
 from ..costs.shocks import JointShocks
-from . import kernels
+from .late import kernels
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 _PATIENTS_A_CHUNK = 1e8  # about a tenth of a second of one core
-_KINDS = {(True, True): kernels.PEOPLE, (False, True): kernels.IN_SCOPE, (False, False): kernels.OUT_OF_SCOPE}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _plan(model: CostModel, increments: Counts, thresholds: Array, seed: int, bu
         seed=seed,
         heads=_stream_heads(model, increments),
         shares=_chained_shares(model),
-        kind=np.array([_KINDS[stream.is_segment, stream.in_scope] for stream in streams]),
+        kind=np.array([_kind_of(stream) for stream in streams]),
         rate=np.array([stream.rate for stream in streams]),
         p_large=np.array([table.p_large for table in built]),
         body=np.stack([table.body for table in built]),
@@ -212,6 +211,10 @@ def draw_all(
         with ThreadPoolExecutor(cores()) as threads:
             return _gather(plans, first, count, threads, progress)
     return _gather(plans, first, count, executor, progress)
+
+
+def _kind_of(stream: Stream) -> int:
+    return kernels.PEOPLE if stream.is_segment else kernels.IN_SCOPE if stream.in_scope else kernels.OUT_OF_SCOPE
 
 
 def cores() -> int:
