@@ -114,6 +114,7 @@ def test_known_chances_of_overspending_by_three_per_cent(n):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "rule"), diagonal(sorted(FAMILIES), sorted(RULES)))
 def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
     ours, plain = RULES[rule]

@@ -151,8 +151,8 @@ print("all five")
 
 
 def copied(folder: Path, left_out: tuple[str, str] = ("", "")) -> Path:
-    """The package with all additions, but for one file of one of them."""
-    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    """The package and its compiled loops with all additions, but for one file of one of them."""
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("*.pyc*", "*.tmp*"))
     for kind, files in ADDED.items():
         for name, change in files.items():
             if (kind, name) != left_out:

@@ -175,7 +175,7 @@ def _needs_minimum(request: PlotRequest) -> None:
 
 
 def _variance(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.exact_curve import exact_curve
+    from ..analysis.luck.systematic import exact_curve
     from ..runs import scenario_of
 
     known = "scenario" in request.found.attrs and scenario_of(request.found) is not None
@@ -183,14 +183,14 @@ def _variance(request: PlotRequest) -> xr.Dataset:
 
 
 def _heat(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.size.by_target import minimum_by_target
+    from ..analysis.size.grid import minimum_by_target
 
     least = minimum_by_target(request.summary, (request.at_most,), margin=request.margin)
     return request.summary.sel(margin=[request.margin]).assign(least)
 
 
 def _targets(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.size.by_target import TARGETS, minimum_by_target
+    from ..analysis.size.grid import TARGETS, minimum_by_target
 
     # a usual target so near to the one asked for that their names would overlap makes room for it
     targets = [target for target in TARGETS if abs(math.log(target / request.at_most)) > _APART]
@@ -207,14 +207,14 @@ def _exceedance(request: PlotRequest) -> xr.Dataset:
 
 
 def _fan(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.fan import fan
+    from ..analysis.luck.exceedance import fan
 
     return fan(request.ledger)
 
 
 def _funnel(request: PlotRequest) -> xr.Dataset:
     from ..analysis.luck.funnel import funnel
-    from ..rows.whole import whole_frame
+    from ..rows.read import whole_frame
     from .cli.shell import about
 
     if request.actuals is None:

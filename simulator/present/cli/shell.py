@@ -13,7 +13,6 @@ import click
 
 from ...errors import SimulatorError
 from ..figure import errors_shown
-from ..tables import Page
 from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Sentence as Sentence
 from .errors import Verb as Verb
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ...scenario import Scenario
+    from ..tables import Page
 
 
 @contextmanager
@@ -75,18 +75,24 @@ class Rendered(NamedTuple):
         assert kind is not None
         return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
 
-    def with_places(self, scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> Self:
-        """The same beside each place by name, where the scenario has units."""
-        if not scenario.population.units:
+    def also(self, name: str, answer: xr.Dataset | None, on_page: bool = True) -> Self:
+        """The same beside another answer, which JSON has under a name; without its page where this one tells it."""
+        if answer is None:
             return self
-        from ...analysis.size.places import places
-
-        other, own = type(self).of(places(scenario, margin, at_most, ledger)), self.page
+        other, own = type(self).of(answer), self.page
+        theirs = other.page
         return type(self)(
-            lambda: own().beside(other.page()) if own and other.page else Page(),
-            lambda: self.json() | {"places": other.json()},
+            (lambda: own().beside(theirs())) if on_page and own and theirs else own,
+            lambda: self.json() | {name: other.json()},
             lambda: stacked([self.rows(), other.rows()]),
         )
+
+
+def judged(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset | None:
+    """Which places are large enough by themselves; None for a scenario without units."""
+    from ...analysis.size.places import places
+
+    return places(scenario, margin, at_most, ledger) if scenario.population.units else None
 
 
 class Forms(NamedTuple):

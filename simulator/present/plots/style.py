@@ -52,7 +52,7 @@ def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iter
 
 def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: str | None = None) -> None:
     """Put the question above the picture and the footer below it; the last thing to draw."""
-    ax.figure.canvas.draw()
+    _lay_out(ax)
     points = 72 / ax.figure.dpi
     drawn = _extent(ax)
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
@@ -60,6 +60,15 @@ def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: st
     below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
     lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
     _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
+
+
+def _lay_out(ax: Axes) -> None:
+    """Give the axes their place and size, as drawing would."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
 
 
 def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "") -> None:
@@ -119,7 +128,7 @@ def label_ends(
 
 def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside: bool = False) -> None:
     """Move names apart, as `label_ends` does, for the height that the axes have now."""
-    ax.figure.canvas.draw()
+    _lay_out(ax)
     points = 72 / ax.figure.dpi
     heights = [float(ax.transData.transform(name.xy)[1]) * points for name in names]
     wanted = _apart(heights, gap)

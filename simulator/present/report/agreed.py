@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ...analysis.statistics.self_check import exact_moments
 from ...contracts.design import Design
 from ...contracts.exclusion import Cap, ExclusionRule
-from ...settlement.populations import excludes_nobody
 from ...strata import error_of_mean
 
 
@@ -35,6 +34,6 @@ def agreed_budgets(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[De
 
 def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
     """By population and point of the grid where the rule is swept over it."""
-    if excludes_nobody(rule):
+    if rule.excludes_nobody:
         return exact_moments(ledger, Cap()).gross_mean[:, None]
     return exact_moments(ledger, rule).mean

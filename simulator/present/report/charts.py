@@ -11,9 +11,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ... import effort
-from ...analysis.luck.exact_curve import exact_curve
-from ...analysis.luck.fan import fan
-from ...analysis.size.by_target import minimum_by_target
+from ...analysis.luck.exceedance import fan
+from ...analysis.luck.systematic import exact_curve
+from ...analysis.size.grid import minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..answers.places import places_table

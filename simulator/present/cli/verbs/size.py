@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, load_with, outputs
+from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, judged, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -51,7 +51,7 @@ def size(
         )  # fmt: skip
         rendered = Rendered.of(answer)
         if margin is not None and statistic == "p_overspend":
-            rendered = rendered.with_places(asked, margin, at_most)
+            rendered = rendered.also("places", judged(asked, margin, at_most))
         if out:
             save(answer, out)
         emit(rendered, out)
