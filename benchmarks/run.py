@@ -228,6 +228,14 @@ def whole_programs(full: bool) -> Iterator[Row]:
     yield at_most(f"peak memory, {people:,} people × 10,000 replicates", peak / 1e3, 1.0, "GB", remark)
 
 
+def shell(against: Path | None) -> Iterator[Row]:
+    for name, seconds in programs.verbs([str(ROOT), *([str(against)] if against else [])]):
+        yield Row(f"simulator {name}", seconds[0], "CPU s")
+        if against:
+            remark = f"{seconds[0]:.2f} against {seconds[1]:.2f} CPU s"
+            yield at_most(f"simulator {name}, against {against}", seconds[0] / seconds[1], 0.65, remark=remark)
+
+
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -240,9 +248,11 @@ def main() -> None:
         "settling": settling,
         "exact": exact_grids,
         "programs": lambda: whole_programs(options.full),
+        "shell": lambda: shell(options.against),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="draw the largest job whole")
+    parser.add_argument("--against", type=Path, help="folder of another version, run by turns with this one")
     parser.add_argument("--only", nargs="+", choices=groups, default=list(groups), help="groups to measure")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks.json")
     options = parser.parse_args()

@@ -114,9 +114,9 @@ class Octaves:
             on_octave = octave == k
             terms = self._terms_of(k, int(on_octave.sum(axis=0).max()))
             if terms is None:
-                for m in np.flatnonzero(on_octave.any(axis=0)):
-                    here = on_octave[:, m]
-                    found[here, m] = self._function(frequency[here, m], columns[m])
+                for each in np.flatnonzero(on_octave.any(axis=0)):
+                    here = on_octave[:, each]
+                    found[here, each] = self._function(frequency[here, each], columns[each])
                 continue
             row, m = np.nonzero(on_octave)
             step = max(1, _CHUNK // terms.size)
