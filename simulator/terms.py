@@ -20,17 +20,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    PlainSerializer,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
 
 from .errors import Contradiction, SimulatorError, mistake, refuse_all
 from .numerals import NumeralError, number
@@ -78,8 +69,8 @@ class Term(BaseModel):
         return copy
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        made = handler(core_schema)
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        made: dict[str, Any] = handler(core_schema)
         properties = handler.resolve_ref_schema(made).get("properties", {})
         for name, meaning in meanings(cls).items():
             field = properties.get(cls.model_fields[name].alias or name) if name in cls.model_fields else None
