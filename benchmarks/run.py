@@ -28,6 +28,7 @@ import programs
 import rivals
 
 from simulator.engine.simulate import Plan, draw, draw_all
+from simulator.ledger.parts import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 EAST_SUSSEX = ROOT / "configs" / "east_sussex.toml"
@@ -147,7 +148,9 @@ def _ratio(name: str, first: Plan, second: Plan, bound: float | None) -> Row:
 def threads(plan: Plan) -> Iterator[Row]:
     load = measure.load()
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two:
-        jobs = [lambda executor=executor: draw_all((plan,), 0, 4 * REPLICATES, executor) for executor in (two, one)]
+        jobs = [
+            lambda executor=executor: draw_all((plan,), np.arange(4 * REPLICATES), executor) for executor in (two, one)
+        ]
         pair = measure.by_turns(*jobs, clock=time.perf_counter)
         work = measure.by_turns(*reversed(jobs), turns=5)
     remark = f"by the clock; the nine pairs lie from {pair.lowest:.2f} to {pair.highest:.2f}"
@@ -210,6 +213,34 @@ def _cells_of(scenario) -> str:  # type: ignore[no-untyped-def]
     return f"{len(scenario.population_sizes)} sizes × {scenario.threshold_labels.size} thresholds"
 
 
+# ── checkpoints ──────────────────────────────────────────────────────────────────────────────────
+
+
+def checkpoints() -> Iterator[Row]:
+    """What it costs to keep finished draws, against drawing them; both on one core."""
+    import simulator as sim
+
+    east_sussex = sim.load(EAST_SUSSEX).with_simulation(replicates=1_000)
+    for name, scenario, bound in (
+        ("East Sussex", east_sussex, 0.03),
+        ("50,000 people, 6 sizes × 5 thresholds", book.scenario(sizes=book.SIZES[:6], replicates=5_000), 0.03),
+        ("1,000 people, 1 size × 5 thresholds", book.scenario(sizes=(1_000,), replicates=30_000), None),
+    ):
+        plan, numbers = book.plan_of(scenario), np.arange(scenario.simulation.replicates)
+        drawn = draw(plan, numbers)
+        pair = measure.by_turns(lambda p=plan, n=numbers: draw(p, n), lambda n=numbers, d=drawn: _keep(n, d), turns=3)
+        mb = sum(values.nbytes for values in drawn.values()) / 1e6
+        remark = f"{pair.second:.3f} against {pair.first:.2f} CPU s; {mb:,.1f} MB, written and sealed"
+        what = f"keeping draws against drawing, {name}"
+        yield at_most(what, pair.ratio, bound, remark=remark) if bound else Row(what, pair.ratio, "×", remark=remark)
+
+
+def _keep(numbers, drawn) -> None:  # type: ignore[no-untyped-def]
+    with tempfile.TemporaryDirectory() as folder, Checkpoint(Path(folder) / "r.nc") as kept:
+        kept.begin({"scenario": "benchmark"})
+        kept.add(numbers, drawn)
+
+
 # ── whole programs ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -247,6 +278,7 @@ def main() -> None:
         "east-sussex": on_east_sussex,
         "settling": settling,
         "exact": exact_grids,
+        "checkpoints": checkpoints,
         "programs": lambda: whole_programs(options.full),
         "shell": lambda: shell(options.against),
     }

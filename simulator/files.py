@@ -38,6 +38,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
         os.close(descriptor)
         partial = Path(name)
         write(partial)
+        _on_disk(partial)
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
@@ -50,6 +51,12 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+
+
+def _on_disk(path: Path) -> None:
+    """Wait until a file's bytes are on the disk: its name must not be there before them when the machine goes down."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object], size: int) -> None:

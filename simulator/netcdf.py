@@ -1,12 +1,15 @@
-"""What a netCDF-4 file must not be before it is read: a way to other files, or larger than memory.
+"""What a file of results must be before a library reads it: as it was written, whole in itself, and within memory.
 
-Near the ground of the package: imports `base` and `machine` only.
+Behind the end of what HDF5 knows stands a seal, the SHA-256 of all that lies before it, which other readers pass over.
+Near the ground of the package: imports `errors` and `machine` only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import SimulatorError
@@ -17,18 +20,62 @@ if TYPE_CHECKING:
 
 _MOST_OBJECTS = 10_000
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_BEFORE, _AFTER = b"\nsimulator: SHA-256 ", b" of all before this line\n"
+"""Both are looked for: a file in which one of them is damaged is no file without a seal."""
+_SEAL = len(_BEFORE) + 64 + len(_AFTER)
 
 
-def check_contents(path: str | os.PathLike[str], mend: str) -> None:
-    """Refuse a file that keeps its numbers elsewhere, or more of them than fit into memory."""
+def seal(path: str | os.PathLike[str]) -> None:
+    """Write the SHA-256 of a file behind its end."""
+    digest, _ = _digest(path)
+    with open(path, "ab") as file:
+        file.write(_BEFORE + digest.encode() + _AFTER)
+
+
+def check_seal(path: str | os.PathLike[str], mend: str) -> str | None:
+    """The SHA-256 of a file that is as it was written; None where it bears no seal.
+
+    Raises
+    ------
+    SimulatorError
+        Where the file differs from its seal in any byte.
+    """
+    digest, end = _digest(path, _SEAL)
+    if end == _BEFORE + digest.encode() + _AFTER:
+        return digest
+    if _BEFORE in end or _AFTER in end:
+        raise SimulatorError(
+            str(path),
+            None,
+            "is damaged: it differs from the SHA-256 that was written into it",
+            f"take a copy, or {mend}",
+        )
+    return None
+
+
+def unsealed(path: str | os.PathLike[str]) -> bytes | None:
+    """What a small file held when it was sealed; None where it is damaged or bears no seal."""
+    found = Path(path).read_bytes()
+    whole, end = found[:-_SEAL], found[-_SEAL:]
+    return whole if end == _BEFORE + hashlib.sha256(whole).hexdigest().encode() + _AFTER else None
+
+
+def _digest(path: str | os.PathLike[str], behind: int = 0) -> tuple[str, bytes]:
+    """SHA-256 of a file but for so many bytes at its end, and those bytes."""
+    digest, left = hashlib.sha256(), max(os.path.getsize(path) - behind, 0)
+    with open(path, "rb") as file:
+        while part := file.read(min(left, 1 << 20)):
+            digest.update(part)
+            left -= len(part)
+        return digest.hexdigest(), file.read()
+
+
+def check_contents(path: str | os.PathLike[str], mend: str) -> bool:
+    """Refuse a damaged file, numbers kept elsewhere, or more than fit into memory; gives whether it is sealed."""
     import h5py
 
     source = str(path)
-    if not os.path.isfile(path):
-        raise SimulatorError(source, None, "is a device or a pipe, not a file", mend)
-    with open(path, "rb") as opened:
-        if opened.read(len(_SIGNATURE)) != _SIGNATURE:
-            raise SimulatorError(source, None, "is not a netCDF-4 file, or is damaged", mend)
+    is_sealed = check_file(path, mend) is not None
     with h5py.File(path, "r") as file:
         needed = 0
         for count, (name, found) in enumerate(_objects(file)):
@@ -41,6 +88,18 @@ def check_contents(path: str | os.PathLike[str], mend: str) -> None:
         raise SimulatorError(
             source, None, f"holds {bytes_told(needed)}, and {bytes_told(free)} of memory are free", mend
         )
+    return is_sealed
+
+
+def check_file(path: str | os.PathLike[str], mend: str) -> str | None:
+    """Refuse what is no netCDF-4 file or differs from its seal, before HDF5 is called; gives the SHA-256, if any."""
+    if not os.path.isfile(path):
+        raise SimulatorError(str(path), None, "is a device or a pipe, not a file", mend)
+    digest = check_seal(path, mend)
+    with open(path, "rb") as opened:
+        if opened.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend)
+    return digest
 
 
 def _objects(group: h5py.Group) -> Iterator[tuple[str, h5py.HLObject | None]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +25,9 @@ from .contracts.design import Design, designs_from
 from .costs.model import Population, head_counts
 from .costs.moments import expected_draws
 from .deprecated import function_left
-from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, make_plans, tables_hash
+from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, loops_hash, make_plans, tables_hash
 from .errors import SimulatorError
+from .ledger.parts import Checkpoint, kept_for
 from .scenario import Scenario, scenario_from
 from .terms import DRAWS_VERSION
 
@@ -32,11 +35,14 @@ Progress = Callable[[int, int], None]
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run was stopped by hand; `ledger` holds what was finished, or None."""
+    """A run has ended early; `ledger` holds all that was finished, perhaps with gaps, or None.
 
-    def __init__(self, ledger: xr.Dataset | None) -> None:
-        super().__init__("the run was stopped")
-        self.ledger = ledger
+    `reason` says what broke down: workers, their pool or its scheduler. It is empty where the run was stopped by hand.
+    """
+
+    def __init__(self, ledger: xr.Dataset | None, reason: str = "") -> None:
+        super().__init__(reason or "the run was stopped")
+        self.ledger, self.reason = ledger, reason
 
 
 def simulate(
@@ -45,6 +51,7 @@ def simulate(
     progress: Progress | bool | None = None,
     *,
     first_replicate: int = 0,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Draw a scenario's synthetic populations.
 
@@ -58,6 +65,9 @@ def simulate(
         A bar in a terminal or notebook by default.
     first_replicate : int
         Where to begin: replicates drawn apart are merged by `simulator.merge`.
+    checkpoint : path, optional
+        The file that will be written: what is finished is kept in a folder of its name and ``.parts`` meanwhile, taken
+        up from there by the next run, and gone when the ledger is returned.
 
     Returns
     -------
@@ -67,37 +77,66 @@ def simulate(
     Raises
     ------
     SimulatorError
-        Where the ledger would not fit into memory.
+        Where the ledger would not fit into memory; where the checkpoint is another scenario's or in use.
     RunInterrupted
-        On Ctrl-C, with the ledger of the replicates that were finished.
+        On Ctrl-C, and where the executor broke down, with the ledger of the replicates that were finished.
     """
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
-    return _drawn(scenario, first_replicate, scenario.simulation.replicates, executor, progress)
+    numbers = np.arange(first_replicate, first_replicate + scenario.simulation.replicates)
+    return _drawn(scenario, numbers, executor, progress, checkpoint)
 
 
 def _drawn(
-    scenario: Scenario, first: int, count: int, executor: Executor | None, progress: Progress | bool | None
+    scenario: Scenario,
+    numbers: NDArray[np.int64],
+    executor: Executor | None,
+    progress: Progress | bool | None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None,
 ) -> xr.Dataset:
-    """The ledger of so many replicates from a first one on."""
+    """The ledger of these replicates."""
     check_memory(scenario)
-    with _reported(progress, scenario, count) as shown:
+    with _reported(progress, scenario, numbers.size) as shown, kept_for(checkpoint) as kept:
         plans = _plans(scenario)
+        if kept:
+            kept.begin(_drawn_from(scenario, plans))
         try:
-            drawn = draw_all(plans, first, count, executor, shown)
+            drawn = draw_all(plans, numbers, executor, shown, kept)
         except Interrupted as stop:
-            finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, first)
-            raise RunInterrupted(finished) from None
-    return _ledger(scenario, plans, drawn, first)
+            finished = None if stop.drawn is None else _ledger(scenario, plans, stop.drawn, stop.numbers)
+            raise RunInterrupted(finished, stop.reason) from stop.__cause__
+        return _ledger(scenario, plans, drawn, numbers)
+
+
+def _drawn_from(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str]:
+    """All on which draws depend but their replicate, by the words that tell it."""
+    plan = plans[0]
+    sizes, thresholds = (
+        hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in values)).hexdigest()
+        for values in ((plan.heads, plan.shares), (plan.thresholds,))
+    )
+    return {
+        "version of the program (its draws differ)": str(DRAWS_VERSION),
+        "seed": str(scenario.simulation.seed),
+        "scenario": scenario.scenario_id,
+        "list of sizes": sizes,
+        "list of thresholds": thresholds,
+        "kind of machine or version of numpy and scipy (their cost tables differ)": tables_hash(plans),
+        "version of the program or of numba (their compiled loops differ)": loops_hash(),
+    }
 
 
 def extend(
-    ledger: xr.Dataset, scenario: Scenario, executor: Executor | None = None, progress: Progress | bool | None = None
+    ledger: xr.Dataset,
+    scenario: Scenario,
+    executor: Executor | None = None,
+    progress: Progress | bool | None = None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
-    """Take a run further: draw the replicates that the scenario asks for and the ledger lacks.
+    """Take a run further: draw the replicates that the scenario asks for and the ledger lacks, gaps too.
 
-    What was drawn stays as it is. Sizes beyond the ledger's largest are drawn with the others afresh, which gives the
-    others the same numbers again.
+    What was drawn stays as it is; `checkpoint` is that of `simulate`. Sizes beyond the ledger's largest are drawn with
+    the others afresh, which gives the others the same numbers again.
 
     Raises
     ------
@@ -113,22 +152,24 @@ def extend(
     sizes, have = list(scenario.population_sizes), ledger["population_size"].values.tolist()
     if sizes[: len(have)] != have:
         raise SimulatorError("ledger: population_size", None, "does not begin the scenario's list", "name another file")
-    numbers, wanted = ledger["replicate"].values, scenario.simulation.replicates
-    drawn = numbers.size
-    if sizes == have and wanted <= drawn and np.array_equal(numbers, np.arange(drawn)):
+    have_numbers = ledger["replicate"].values
+    wanted = np.arange(max(scenario.simulation.replicates, int(have_numbers.max()) + 1))
+    missing = np.setdiff1d(wanted, have_numbers)
+    if sizes == have and not missing.size:
         return ledger
     books.check_tables(ledger, tables_hash(_plans(scenario)))
-    if sizes != have or not np.array_equal(numbers, np.arange(drawn)):
-        wanted = max(wanted, int(numbers.max()) + 1)
+    if sizes != have:
         try:
-            return simulate(scenario.with_simulation(replicates=wanted), executor, progress)
+            whole = scenario.with_simulation(replicates=wanted.size)
+            return simulate(whole, executor, progress, checkpoint=checkpoint)
         except RunInterrupted as stop:  # what was there is not given up for fewer replicates
-            fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < drawn
-            raise RunInterrupted(ledger if fewer else stop.ledger) from None
+            fewer = stop.ledger is None or stop.ledger.sizes["replicate"] < have_numbers.size
+            raise RunInterrupted(ledger if fewer else stop.ledger, stop.reason) from stop.__cause__
     try:
-        more = _drawn(scenario, drawn, wanted - drawn, executor, progress)
+        more = _drawn(scenario, missing, executor, progress, checkpoint)
     except RunInterrupted as stop:
-        raise RunInterrupted(ledger if stop.ledger is None else books.merge([ledger, stop.ledger])) from None
+        both = ledger if stop.ledger is None else books.merge([ledger, stop.ledger])
+        raise RunInterrupted(both, stop.reason) from stop.__cause__
     return books.merge([ledger, more]).assign_attrs(scenario=kept_json(scenario))
 
 
@@ -197,7 +238,9 @@ def _columns(scenario: Scenario) -> int:
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[Any]], first: int) -> xr.Dataset:
+def _ledger(
+    scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[Any]], numbers: NDArray[np.int64]
+) -> xr.Dataset:
     units = scenario.population.units
     used = {name: values for name, values in drawn.items() if _is_used(name, scenario)}
     by_increment = [name for name in used if name != "shock_factor"]
@@ -211,7 +254,7 @@ def _ledger(scenario: Scenario, plans: Sequence[Plan], drawn: dict[str, NDArray[
     arrays["threshold_amount"] = scenario.threshold_amounts[:n_segments]
     arrays["cut"] = scenario.cuts[:n_segments]
     coordinates: dict[str, Any] = {
-        "replicate": np.arange(first, first + drawn["gross_cost"].shape[0]),
+        "replicate": numbers,
         "population_size": np.array(scenario.population_sizes),
         "threshold": scenario.threshold_labels,
         "segment": [segment.name for segment in scenario.population.segments],

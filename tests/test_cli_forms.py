@@ -83,6 +83,8 @@ VERBS = {
     "sensitivity": "sensitivity SMALL --points 8 --statistic cv",
     "fit": "fit COSTS --cost total --segment band --sets 0",
     "fit --family": "fit COSTS --cost total --segment band --sets 0 --family lognormal",
+    "verify": "verify DRAWN",
+    "merge": "merge FIRST SECOND -o MERGED",
     "calibrate": "calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514",
     "calibrate --family": "calibrate --family gamma --mean 952 --cv 2",
 }
@@ -98,6 +100,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
+    small = sim.load(made / "small.toml")
+    sim.save(sim.exact(small), made / "drawn.nc")
+    for name, first in (("first", 0), ("second", 120)):
+        sim.save(sim.simulate(small, progress=False, first_replicate=first), made / f"{name}.nc")
     costs = [float(1 + (k * 7_919) % 4_001) * (1 + (k % 7)) for k in range(600)]
     pd.DataFrame({"total": costs, "band": ["a" if k % 3 else "b" for k in range(600)]}).to_csv(
         made / "costs.csv", index=False
@@ -106,7 +112,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(verb: str, folder: Path) -> list[str]:
-    known = {"SMALL": "small.toml", "ROWS": "rows.csv", "COSTS": "costs.csv", "FRESH": "fresh.toml"}
+    known = {
+        "SMALL": "small.toml",
+        "ROWS": "rows.csv",
+        "COSTS": "costs.csv",
+        "FRESH": "fresh.toml",
+        "DRAWN": "drawn.nc",
+        "FIRST": "first.nc",
+        "SECOND": "second.nc",
+        "MERGED": "merged.nc",
+    }
     (folder / "fresh.toml").unlink(missing_ok=True)
     return [str(folder / known[word]) if word in known else word for word in VERBS[verb].split()]
 

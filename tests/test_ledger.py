@@ -173,6 +173,7 @@ def untold(ledger, name):
 
 
 @pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore:.*bears no SHA-256")
 @pytest.mark.parametrize(
     ("make_it", "sentence"),
     [

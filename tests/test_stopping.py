@@ -139,26 +139,31 @@ def test_a_run_until_stops_resumed_where_it_would_have_stopped_in_one_go() -> No
 
 
 def test_blocks_are_kept_when_the_stop_falls_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(precision, "_summary", stop)
+    monkeypatch.setattr(precision, "summarise", stop)
     with pytest.raises(RunInterrupted) as stopped:
         simulate_until(make(), NEVER)
     assert stopped.value.ledger.sizes["replicate"] == 1_000
 
 
+@pytest.mark.heavy
 def test_a_stop_after_the_draws_keeps_all_of_them(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulator.analysis.statistics.summary.summarise", stop)
     out = tmp_path / "r.nc"
-    found = CliRunner().invoke(main, ["run", SCENARIO, "--replicates", "20", "--out", str(out)])
+    command = ["run", SCENARIO, "--replicates", "20", "--out", str(out)]
+    with monkeypatch.context() as patched:
+        patched.setattr("simulator.analysis.statistics.summary.summarise", stop)
+        found = CliRunner().invoke(main, command)
     assert found.exit_code == 130
-    assert "the 20 simulated years that were finished are in" in found.output
-    assert sim.open_ledger(out).sizes["replicate"] == 20
-    assert os.listdir(tmp_path) == ["r.nc"]
+    assert "the 20 simulated years that were finished are kept beside" in found.output
+    assert os.listdir(tmp_path) == ["r.nc.parts"]
+    monkeypatch.setattr("simulator.engine.simulate._next", lambda *_: pytest.fail("it drew"))
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert sim.open_ledger(out).sizes["replicate"] == 20 and os.listdir(tmp_path) == ["r.nc"]
 
 
 def test_what_was_drawn_is_not_given_up_for_a_longer_list_of_sizes() -> None:

@@ -10,7 +10,8 @@ BESIDE = {
     "build": ("simulator.fitting.fit.model_population", "simulator.costs.model.calibrate_population"),
     "draw": (
         "simulator.runs.extend", "simulator.ledger.by_unit", "simulator.runs.RunInterrupted",
-        "simulator.analysis.statistics.precision.simulate_until",
+        "simulator.analysis.statistics.precision.simulate_until", "simulator.ledger.parts.Checkpoint",
+        "simulator.ledger.verify",
     ),
     "size": ("simulator.analysis.answer.answer", "simulator.analysis.size.viable.viable_terms"),
     "cut": ("simulator.contracts.exclusion.Banded",),

@@ -8,19 +8,25 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import queue
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
-from functools import lru_cache
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs import tables
+from ..costs import shocks, tables
 from ..costs.model import CostModel, Stream
 from ..costs.shocks import JointShocks
+from ..errors import SimulatorError
+from ..ledger.parts import Checkpoint, Draws
+from ..machine import host
+from ..terms import DRAWS_VERSION
 from .late import kernels
 
 Array = NDArray[np.float64]
@@ -48,6 +54,14 @@ class Plan:
     n_sampled: int
     """Segments whose people are drawn; 0 where the case mix is fixed."""
     tables_hash: str
+    made_with: str = field(init=False)
+    """SHA-256 of the compiled loops, numba's version and the bits of the tables."""
+    made_at: tuple[str, int] = field(init=False)
+    """Machine and process."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made_with", _made_with(self))
+        object.__setattr__(self, "made_at", (host(), os.getpid()))
 
     @property
     def people(self) -> int:
@@ -177,16 +191,73 @@ def _own(values: NDArray[Any]) -> NDArray[Any]:
     return values if values.flags.writeable else values.copy()
 
 
-class Interrupted(KeyboardInterrupt):
-    """Drawing was stopped; `drawn` holds the replicates that were finished without a gap, or None."""
+# ── other processes ──────────────────────────────────────────────────────────────────────────────
 
-    def __init__(self, drawn: dict[str, NDArray[Any]] | None) -> None:
-        super().__init__("drawing was stopped")
-        self.drawn = drawn
+
+def loops_hash() -> str:
+    """SHA-256 of all that a worker brings to a plan: the loops' sources, numba's version, the version of the draws.
+
+    Not of Python, numpy and scipy, with other versions of which the same plan gives the same bits.
+    """
+    return _loops_hash(version("numba"))
+
+
+@cache
+def _loops_hash(numba: str) -> str:
+    digest = hashlib.sha256(f"{numba} {DRAWS_VERSION}".encode())
+    for module in (kernels, tables, shocks):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
+def _made_with(plan: Plan) -> str:
+    digest = hashlib.sha256(loops_hash().encode())
+    for values in (getattr(plan, one.name) for one in fields(plan) if one.init):
+        if isinstance(values, np.ndarray):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+class UnlikeError(SimulatorError):
+    """A worker would draw other numbers than the run that it works for."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnlikeError, (self.path, self.value, self.bound, self.mend)
+
+
+def draw_alike(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
+    """Draw in whatever process, or refuse where its loops, its numba or its copy of the tables are others."""
+    if plan.made_at != (host(), os.getpid()) and plan.made_with != _made_with(plan):
+        raise UnlikeError(
+            f"worker {host()}", None, "has other compiled loops, another numba or other tables than the run",
+            "install the same version of the program and of numba on every machine",
+        )  # fmt: skip
+    return draw(plan, replicates)
+
+
+# ── gathering ────────────────────────────────────────────────────────────────────────────────────
+
+ATTEMPTS = 3
+"""How often a chunk is tried before the run ends with what is finished."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Drawing has ended early: `drawn` holds the replicates `numbers`, all that were finished, or None.
+
+    `reason` says what broke down; empty where it was stopped by hand.
+    """
+
+    def __init__(self, drawn: dict[str, NDArray[Any]] | None, numbers: Counts, reason: str = "") -> None:
+        super().__init__(reason or "drawing was stopped")
+        self.drawn, self.numbers, self.reason = drawn, numbers, reason
 
 
 def draw_all(
-    plans: Sequence[Plan], first: int, count: int, executor: Executor | None = None, progress: Progress | None = None
+    plans: Sequence[Plan],
+    numbers: Counts,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    kept: Checkpoint | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Draw replicates in chunks; no number depends on the chunks, on their order or on the executor.
 
@@ -194,23 +265,25 @@ def draw_all(
     ----------
     plans : sequence of Plan
         Replicate r is drawn by plan r mod their number.
-    first, count : int
-        Replicates first … first + count − 1.
+    numbers : ndarray of int
+        Which replicates, in rising order.
     executor : concurrent.futures.Executor, optional
         A thread pool over all cores by default.
     progress : callable (done, count), optional
         Called after every chunk.
+    kept : Checkpoint, optional
+        Gives what is finished already, and keeps what is finished here.
 
     Raises
     ------
     Interrupted
-        On Ctrl-C, with what was finished.
-    """
+        On Ctrl-C, and where workers broke down or a chunk failed again and again, with what was finished.
+    """  # fmt: skip
     draw(plans[0], np.arange(0))  # compile, or load what was compiled, before many workers need it
     if executor is None:
         with ThreadPoolExecutor(cores()) as threads:
-            return _gather(plans, first, count, threads, progress)
-    return _gather(plans, first, count, executor, progress)
+            return _gather(plans, _Gathered(numbers, progress, kept), threads)
+    return _gather(plans, _Gathered(numbers, progress, kept), executor)
 
 
 def _kind_of(stream: Stream) -> int:
@@ -236,43 +309,117 @@ def _chunk_size(plan: Plan, count: int) -> int:
     return max(1, min(by_work, math.ceil(count / 8)))
 
 
-def _chunks(plans: Sequence[Plan], first: int, count: int) -> Iterator[tuple[Plan, Counts]]:
+def _chunks(plans: Sequence[Plan], numbers: Counts) -> Iterator[tuple[Plan, Counts]]:
     """Replicates of one plan each, small enough to share the work and to stop soon; early replicates first."""
     sets = len(plans)
-    step = sets * _chunk_size(plans[0], math.ceil(count / sets))
-    for start in range(first, first + count, step):
-        stop = min(start + step, first + count)
-        for one in range(start, min(start + sets, stop)):
-            yield plans[one % sets], np.arange(one, stop, sets)
+    step = sets * _chunk_size(plans[0], math.ceil(numbers.size / sets))
+    for start in range(0, numbers.size, step):
+        near = numbers[start : start + step]
+        for one in np.unique(near % sets):
+            yield plans[one], near[near % sets == one]
 
 
-def _gather(
-    plans: Sequence[Plan], first: int, count: int, executor: Executor, progress: Progress | None
-) -> dict[str, NDArray[Any]]:
-    futures: dict[Future[dict[str, NDArray[Any]]], Counts] = {}
-    drawn: dict[str, NDArray[Any]] = {}
-    finished = np.zeros(count, bool)
+class _Gathered:
+    """Draws by their replicates, as far as they have come."""
+
+    def __init__(self, numbers: Counts, progress: Progress | None, kept: Checkpoint | None) -> None:
+        self.numbers, self._progress, self.kept = numbers, progress, kept
+        self.drawn: dict[str, NDArray[Any]] = {}
+        self._finished = np.zeros(numbers.size, bool)
+        for one, values in kept.taken(numbers) if kept else ():
+            self._lay(one, values)
+        if self._finished.any():
+            self._report()
+
+    @property
+    def missing(self) -> Counts:
+        return self.numbers[~self._finished]
+
+    def add(self, numbers: Counts, values: Draws) -> None:
+        """What a worker has finished."""
+        self._lay(numbers, values)
+        if self.kept:
+            self.kept.add(numbers, values)
+        self._report()
+
+    def ended(self, reason: str = "") -> Interrupted:
+        """All that is finished, where there will be no more."""
+        done = self._finished
+        if not done.any():
+            return Interrupted(None, self.numbers[:0], reason)
+        drawn = {name: values[done] if len(values) else values for name, values in self.drawn.items()}
+        return Interrupted(drawn, self.numbers[done], reason)
+
+    def _lay(self, numbers: Counts, values: Draws) -> None:
+        here = np.searchsorted(self.numbers, numbers)
+        for name, one in values.items():  # what a scenario does not use stays empty
+            if name not in self.drawn:
+                self.drawn[name] = np.empty((self.numbers.size if len(one) else 0, *one.shape[1:]), one.dtype)
+            if len(one):
+                self.drawn[name][here] = one
+        self._finished[here] = True
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(int(self._finished.sum()), self.numbers.size)
+
+
+def _gather(plans: Sequence[Plan], found: _Gathered, executor: Executor) -> dict[str, NDArray[Any]]:
+    """Hand the missing chunks out, and lay what comes back in its place; a chunk that failed is handed out again."""
+    given: dict[Future[dict[str, NDArray[Any]]], tuple[Plan, Counts, int]] = {}
+    back: queue.SimpleQueue[Future[dict[str, NDArray[Any]]]] = queue.SimpleQueue()
+
+    def give(plan: Plan, numbers: Counts, attempt: int) -> None:
+        try:
+            future = executor.submit(draw_alike, plan, numbers)
+        except Exception as error:  # a pool or scheduler that is broken or closed takes no more
+            raise found.ended(_told(error)) from error
+        given[future] = plan, numbers, attempt
+        future.add_done_callback(back.put)
+
     try:
-        for plan, numbers in _chunks(plans, first, count):
-            futures[executor.submit(draw, plan, numbers)] = numbers
-        for future in as_completed(list(futures)):
-            here = futures.pop(future) - first
-            for name, values in future.result().items():
-                _put(drawn, name, values, here, count)
-            finished[here] = True
-            if progress is not None:
-                progress(int(finished.sum()), count)
-    except KeyboardInterrupt:
-        for future in futures:
+        for plan, numbers in _chunks(plans, found.missing):
+            give(plan, numbers, 1)
+        while given:
+            future = _next(back, found.kept)
+            if future is None:
+                continue
+            plan, numbers, attempt = given.pop(future)
+            error = _error_of(future)
+            if error is None:
+                found.add(numbers, future.result())
+            elif isinstance(error, KeyboardInterrupt):
+                raise error
+            elif attempt == ATTEMPTS or isinstance(error, UnlikeError):
+                raise found.ended(_told(error)) from error
+            else:
+                give(plan, numbers, attempt + 1)
+    except KeyboardInterrupt as stop:
+        for future in given:
             future.cancel()
-        whole = count if finished.all() else int(np.argmin(finished))
-        raise Interrupted({name: values[:whole] for name, values in drawn.items()} if whole else None) from None
-    return drawn
+        if isinstance(stop, Interrupted):
+            raise
+        raise found.ended() from None
+    return found.drawn
 
 
-def _put(drawn: dict[str, NDArray[Any]], name: str, values: NDArray[Any], here: Counts, count: int) -> None:
-    """Lay what was drawn in its place; what a scenario does not use stays empty."""
-    if name not in drawn:
-        drawn[name] = np.empty((count if len(values) else 0, *values.shape[1:]), values.dtype)
-    if len(values):
-        drawn[name][here] = values
+def _next(back: queue.SimpleQueue[Future[Any]], kept: Checkpoint | None) -> Future[Any] | None:
+    """The next chunk that comes back; None after a second in which none did."""
+    try:
+        return back.get(timeout=1.0)
+    except queue.Empty:
+        if kept:
+            kept.tick()
+        return None
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    return CancelledError() if future.cancelled() else future.exception()
+
+
+def _told(error: BaseException) -> str:
+    """What hindered a chunk, in one line."""
+    if isinstance(error, SimulatorError):
+        return str(error)
+    said = (str(error).splitlines() or [""])[0]
+    return f"the workers broke down ({type(error).__name__}{': ' if said else ''}{said[:200]})"

@@ -15,6 +15,7 @@ from .store import VERBS as VERBS
 from .store import assemble as assemble
 from .store import check_draws_version as check_draws_version
 from .store import check_ledger as check_ledger
+from .store import check_same_draws as check_same_draws
 from .store import check_tables as check_tables
 from .store import check_version as check_version
 from .store import draws_of as draws_of
@@ -24,6 +25,7 @@ from .store import merge as merge
 from .store import open_ledger as open_ledger
 from .store import read_dataset as read_dataset
 from .store import save as save
+from .store import verify as verify
 from .store import with_summary as with_summary
 from .variables import COORDINATES as COORDINATES
 from .variables import DERIVED as DERIVED

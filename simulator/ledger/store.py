@@ -6,16 +6,18 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..errors import SimulatorError
+from ..errors import SimulatorError, SimulatorWarning
 from ..files import write_somewhere, write_whole
-from ..netcdf import check_contents
+from ..netcdf import check_contents, check_file, seal
 from ..terms import DRAWS_VERSION, SCHEMA_VERSION
 from .variables import COORDINATES, VARIABLES, check_declared, declared, kind_of, variables_of
 
@@ -33,7 +35,7 @@ def assemble(
 
 
 def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a Dataset as one netCDF-4 file, whole or not at all.
+    """Write a Dataset as one netCDF-4 file, whole or not at all, with its SHA-256 behind its end.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
 
     def write(partial: Path) -> None:
         ledger.to_netcdf(partial, engine="h5netcdf", format="NETCDF4")
+        seal(partial)
 
     if "replicate" in ledger.dims:
         write_somewhere(path, write, ledger.nbytes)
@@ -75,15 +78,55 @@ _TOLD = ("currency", "scenario", "scenario_id", "seed", "title")
 
 
 def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
-    """What a netCDF-4 file holds, whole in memory."""
+    """What a netCDF-4 file holds, whole in memory; what bears no seal, such as files of 0.1, is read with a note."""
+    with _told_of(path, mend):
+        is_sealed = check_contents(path, mend)
+        with xr.open_dataset(path, engine="h5netcdf") as opened:
+            found = opened.load()
+    kind = kind_of(found)
+    if kind not in (None, "ledger"):
+        check_declared(found, str(kind), str(path), mend)
+    if not is_sealed:
+        note = f"{path}: bears no SHA-256, as files of version 0.1, so it is read as it is, damaged or not"
+        warnings.warn(note, SimulatorWarning, stacklevel=3)
+    return found
+
+
+def verify(path: str | os.PathLike[str]) -> str:
+    """Whether a file that `save` wrote is as it was written, to the byte.
+
+    Returns
+    -------
+    str
+        Its SHA-256, which stands in its last line: that of all before it.
+
+    Raises
+    ------
+    SimulatorError
+        Where it is damaged; in other words where it bears no SHA-256, as files of 0.1.
+    """
+    with _told_of(path, _A_RESULT):
+        digest = check_file(path, _A_RESULT)
+    if digest is None:
+        raise SimulatorError(
+            str(path), None, "bears no SHA-256, as files of version 0.1: whether it is damaged cannot be told",
+            "open it and write it again with this version",
+        )  # fmt: skip
+    return digest
+
+
+_A_RESULT = "write it again, or name a file that --out wrote"
+
+
+@contextmanager
+def _told_of(path: str | os.PathLike[str], mend: str) -> Iterator[None]:
+    """One sentence for whatever hinders a file's being read."""
     if not os.path.exists(path):
         raise SimulatorError(str(path), None, "does not exist", mend)
     if os.path.isdir(path):
         raise SimulatorError(str(path), None, "is a folder", "name a file in it")
     try:
-        check_contents(path, mend)
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
-            found = opened.load()
+        yield
     except SimulatorError:
         raise
     except OSError as error:
@@ -94,10 +137,6 @@ def read_dataset(path: str | os.PathLike[str], mend: str) -> xr.Dataset:
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
     except Exception as error:  # a damaged file lets its reader fail in any way
         raise SimulatorError(str(path), None, "is not a netCDF-4 file, or is damaged", mend) from error
-    kind = kind_of(found)
-    if kind not in (None, "ledger"):
-        check_declared(found, str(kind), str(path), mend)
-    return found
 
 
 VERBS = {
@@ -223,7 +262,7 @@ _FIRST_DRAWS = 1
 
 def with_summary(ledger: xr.Dataset, summary: xr.Dataset) -> xr.Dataset:
     """Draws and their summary as one Dataset, as `simulator run --out` writes it."""
-    known = {key: value for key, value in summary.attrs.items() if key not in (*ledger.attrs, "answer")}
+    known = {key: value for key, value in summary.attrs.items() if key != "answer"}  # not what an earlier one said
     return ledger.assign(dict(summary.data_vars)).assign_attrs(known)
 
 
@@ -271,11 +310,18 @@ def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:
     merged = draws_of(ledgers[0])
     for ledger in ledgers[1:]:
         merged = _merge_two(merged, draws_of(ledger))
-    return merged
+    return merged.assign_attrs(scenario=_counted(merged)) if len(ledgers) > 1 else merged
+
+
+def _counted(ledger: xr.Dataset) -> str:
+    """The scenario of a ledger, with as many replicates as there are."""
+    raw = json.loads(ledger.attrs["scenario"])
+    raw["simulation"]["replicates"] = ledger.sizes["replicate"]
+    return json.dumps(raw, sort_keys=True, ensure_ascii=False)
 
 
 def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
-    _check_same_draws(first, second)
+    check_same_draws(first, second)
     shorter, longer = sorted((first, second), key=lambda ledger: ledger.sizes["population_size"])
     sizes = shorter["population_size"].values
     if not np.array_equal(longer["population_size"].values[: sizes.size], sizes):
@@ -301,7 +347,8 @@ def _merge_two(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     raise SimulatorError("ledgers", None, "share some of their replicates", "draw disjoint replicates, or the same")
 
 
-def _check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+def check_same_draws(first: xr.Dataset, second: xr.Dataset) -> None:
+    """Refuse what are not draws of one scenario by one version from the same tables."""
     ours, theirs = draws_version(first), draws_version(second)
     if ours != theirs:
         raise SimulatorError(

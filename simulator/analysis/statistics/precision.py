@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -14,6 +15,7 @@ import xarray as xr
 from ... import effort
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
+from ...ledger.parts import Checkpoint, kept_for
 from ...numerals import NumeralError, number
 from ...runs import RunInterrupted, extend, simulate
 from ...scenario import Scenario
@@ -84,10 +86,12 @@ def simulate_until(
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
     ledger: xr.Dataset | None = None,
+    checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """Draw in blocks of 1,000 replicates until every cell's 95% interval is as narrow as asked, or to the limit.
 
-    With a `ledger` the run goes on from it, and ends where it would have ended in one go.
+    With a `ledger` the run goes on from it, and with a `checkpoint`, as `simulate` has it, from what is kept there; it
+    ends where it would have ended in one go.
 
     Returns
     -------
@@ -106,12 +110,14 @@ def simulate_until(
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
-        with effort.task("simulating until precise", max_replicates) as advance:
+        with effort.task("simulating until precise", max_replicates) as advance, kept_for(checkpoint) as kept:
             while True:
                 wanted = min(wanted, max_replicates)
                 block = scenario.with_simulation(replicates=wanted)
                 ledger = (
-                    simulate(block, executor, progress) if ledger is None else extend(ledger, block, executor, progress)
+                    simulate(block, executor, progress, checkpoint=kept)
+                    if ledger is None
+                    else extend(ledger, block, executor, progress, kept)
                 )
                 summary = summarise(ledger, rule, margins, levels, scenario=scenario)
                 if target.reached(summary):

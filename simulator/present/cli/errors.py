@@ -40,11 +40,11 @@ def clear_errors() -> Iterator[None]:
 
 
 class Stopped(Sentence):
-    """The sentence on a command that was stopped, and the exit code that shells give it."""
+    """The sentence on a command that was stopped, and the exit code that shells give it, or that of what broke down."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
-        self.exit_code = exit_code()  # type: ignore[misc]
+        self.exit_code = exit_code() if code is None else code  # type: ignore[misc]
 
 
 @contextmanager

@@ -85,6 +85,24 @@ def judged(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset
     return places(scenario, margin, at_most, ledger) if scenario.population.units else None
 
 
+_SOON = 60.0
+"""Expected seconds of exact answers up to which they are given beside what was simulated."""
+
+
+def of_run(
+    summary: xr.Dataset, ledger: xr.Dataset, scenario: Scenario | None, margin: float, at_most: float
+) -> Rendered:
+    """What is told of simulated years; without a scenario, whose costs were withheld, nothing exact beside it."""
+    from ...analysis.size.minimum import calculated
+
+    if scenario is None:
+        return Rendered.of(summary, margin=margin, at_most=at_most)
+    several = summary.sizes["population_size"] > 1
+    least = calculated(scenario, margin, at_most, within=_SOON) if several else None
+    told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least)
+    return told.also("smallest", least, on_page=False).also("places", judged(scenario, margin, at_most, ledger))
+
+
 class Forms(NamedTuple):
     """In which form the answer of the running verb is to be shown."""
 
@@ -142,6 +160,13 @@ def emit(rendered: Rendered, *files: object) -> None:
             click.echo(rendered.page().text())
     for path in filter(None, (asked.csv if asked.csv != "-" else None, *files)):
         note(f"written: {path}")
+
+
+def refuse_failed(summary: xr.Dataset) -> None:
+    """End with exit code 3 where a run failed its own check."""
+    if summary.attrs["check"] == "failed":
+        click.echo(summary.attrs["check_sentence"], err=True)
+        raise SystemExit(3)
 
 
 def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ....errors import SimulatorError
+from ..cluster import workers
 from ..errors import Stopped
 from ..option_types import Whole, defaulted, overspend_options
 from ..shell import (
@@ -23,30 +24,35 @@ from ..shell import (
     emit,
     judged,
     load_with,
+    of_run,
     outputs,
+    refuse_failed,
     write_variance,
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import xarray as xr
 
+    from ....ledger.parts import Checkpoint
+    from ....runs import RunInterrupted
     from ....scenario import Scenario
-
-
-_SOON = 60.0
-"""Expected seconds of exact answers up to which they are given beside what was simulated."""
 
 
 @click.command(cls=Verb)
 @click.argument("scenario")
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
+@click.option("--first-replicate", type=Whole(min=0), help="Number of the first simulated year: see `simulator merge`.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--threads", type=Whole(min=1), help="Threads; all cores by default.")
+@click.option("--cluster", help="Simulate on a Dask cluster: tcp://HOST:PORT, or local:N for N processes here.")
 @overspend_options("Overspend margin of the printed chances.")
 @click.option("--until", help='Simulate until a figure is precise: "p_overspend(0.03) ± 0.002" (+- will do).')
 @defaulted("--max-replicates", Whole(min=1), 100_000, "Most simulated years for --until.")
 @click.option("--out", type=click.Path(), help="Write the simulated years and the summary to this netCDF file.")
 @click.option("--resume", is_flag=True, help="Continue the run that --out already holds.")
+@click.option("--fresh", is_flag=True, help="Discard what a run that was stopped has left beside --out.")
 @click.option(
     "--plot",
     type=click.Path(),
@@ -57,14 +63,17 @@ _SOON = 60.0
 def run(
     scenario: str,
     replicates: int | None,
+    first_replicate: int | None,
     seed: int | None,
     threads: int | None,
+    cluster: str | None,
     margin: float,
     at_most: float,
     until: str | None,
     max_replicates: int,
     out: str | None,
     resume: bool,
+    fresh: bool,
     plot: str | None,
     exact: bool,
 ) -> None:
@@ -80,32 +89,35 @@ def run(
         if exact:
             _run_exact(load_with(scenario, replicates, seed), margin, at_most, out)
             return
-        from ....analysis.size.minimum import calculated
         from ....analysis.statistics.precision import parse_target
         from ....analysis.statistics.summary import MARGINS, summarise
         from ....files import check_space
         from ....ledger import save, with_summary
-        from ....runs import check_memory, expected_size
+        from ....runs import check_memory, expected_size, simulate
 
         asked = load_with(scenario, replicates, seed)
         target = parse_target(until) if until else None
+        _check_options(out, resume, fresh)
+        for given, other in ((until, "--until"), (resume, "--resume")):
+            if first_replicate is not None and given:
+                raise SimulatorError("--first-replicate", None, f"contradicts {other}", "omit one of them")
+        hands = workers(threads, cluster)
         if out:
             check_memory(asked)
-            check_space(out, expected_size(asked), "name another place, or ask for fewer replicates")
-        with _kept(out):
-            ledger = _drawn(asked, threads, target, max_replicates, out, resume)
+            check_space(out, 2 * expected_size(asked), "name another place, or ask for fewer replicates")
+        with _kept(out, fresh) as kept:
+            with hands as executor:
+                if target is not None or resume:
+                    ledger = _further(asked, executor, target, max_replicates, out if resume else None, kept)
+                else:
+                    ledger = simulate(asked, executor, first_replicate=first_replicate or 0, checkpoint=kept)
             with _finished(ledger):
                 summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
                 if out:
                     save(with_summary(ledger, summary), out)
         figures = write_variance(summary, plot) if plot else None
-        least = calculated(asked, margin, at_most, within=_SOON) if summary.sizes["population_size"] > 1 else None
-        told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least)
-        told = told.also("smallest", least, on_page=False).also("places", judged(asked, margin, at_most, ledger))
-        emit(told, out, plot, figures)
-        if summary.attrs["check"] == "failed":
-            click.echo(summary.attrs["check_sentence"], err=True)
-            raise SystemExit(3)
+        emit(of_run(summary, ledger, asked, margin, at_most), out, plot, figures)
+        refuse_failed(summary)
 
 
 def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | None) -> None:
@@ -122,25 +134,31 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
     emit(told, out)
 
 
-def _drawn(
-    scenario: Scenario, threads: int | None, target: Any, most: int, out: str | None, resume: bool
+def _check_options(out: str | None, resume: bool, fresh: bool) -> None:
+    if resume and fresh:
+        raise SimulatorError("--fresh", None, "contradicts --resume", "omit one of them")
+    if (resume or fresh) and out is None:
+        name, mend = (
+            ("--resume", "name the file to go on from") if resume else ("--fresh", "name the file to be written")
+        )
+        raise SimulatorError(name, None, "needs --out", mend)
+
+
+def _further(
+    scenario: Scenario, executor: Executor | None, target: Any, most: int, begun_in: str | None, kept: Checkpoint | None
 ) -> xr.Dataset:
+    """Draws until a figure is precise, or on from those of a file."""
     from ....analysis.statistics.precision import simulate_until
     from ....ledger import open_ledger
     from ....runs import extend, simulate
 
-    if resume and out is None:
-        raise SimulatorError("--resume", None, "needs --out", "name the file to go on from")
-    begun = open_ledger(out) if resume and out is not None else None
-    executor = ThreadPoolExecutor(threads) if threads else None
-    try:
-        with about("ledger", out):
-            if target is not None:
-                return simulate_until(scenario, target, most, executor=executor, ledger=begun)
-            return simulate(scenario, executor) if begun is None else extend(begun, scenario, executor)
-    finally:
-        if executor is not None:
-            executor.shutdown()
+    begun = open_ledger(begun_in) if begun_in is not None and os.path.exists(begun_in) else None
+    with about("ledger", begun_in):
+        if target is not None:
+            return simulate_until(scenario, target, most, executor=executor, ledger=begun, checkpoint=kept)
+        if begun is None:
+            return simulate(scenario, executor, checkpoint=kept)
+        return extend(begun, scenario, executor, checkpoint=kept)
 
 
 @contextmanager
@@ -155,18 +173,26 @@ def _finished(ledger: xr.Dataset) -> Iterator[None]:
 
 
 @contextmanager
-def _kept(out: str | None) -> Iterator[None]:
-    """Keep what a run had finished when it was stopped, where a file is named."""
-    from ....ledger import save
+def _kept(out: str | None, fresh: bool) -> Iterator[Checkpoint | None]:
+    """Where a file is named, keep beside it what a run has finished; gone when the file is written."""
+    from ....ledger.parts import Checkpoint
     from ....runs import RunInterrupted
 
     try:
-        yield
+        if out is None:
+            yield None
+            return
+        with Checkpoint(out, fresh) as kept:
+            yield kept
+            kept.discard()
     except RunInterrupted as stop:
-        if stop.ledger is None or out is None:
-            raise
-        save(stop.ledger, out)
-        done = stop.ledger.sizes["replicate"]
-        raise Stopped(
-            f"stopped; the {done:,} simulated years that were finished are in {out}: go on with --resume"
-        ) from None
+        raise _stopped(stop, out) from None
+
+
+def _stopped(stop: RunInterrupted, out: str | None) -> Stopped:
+    """How a run ended early, and where what it had finished is."""
+    why, code = (stop.reason, 2) if stop.reason else ("stopped", None)
+    if stop.ledger is None:
+        return Stopped(f"{why}; no file was left half-written", code)
+    kept = f"kept beside {out}: the same command goes on from there" if out else "lost: --out keeps them"
+    return Stopped(f"{why}; the {stop.ledger.sizes['replicate']:,} simulated years that were finished are {kept}", code)
