@@ -453,20 +453,22 @@ def draw_block(
     for s in range(rate.size):
         _know(odds, log_rest, s, 0, rate[s])
         _know(odds, log_rest, s, 1, p_large[s])
-    for r in range(gross.shape[0]):
-        c2 = np.uint64(replicates[r])
-        for i in range(heads.shape[0]):
-            c3 = np.uint64(i)
-            unplaced = heads[i, 0]
-            for s in range(heads.shape[1]):
-                stream = np.uint64(s)
+    unplaced = np.empty(members.shape[:2], np.int64)
+    for r in range(members.shape[0]):
+        unplaced[r] = heads[:, 0]
+    for s in range(heads.shape[1]):  # outermost, so that one stream's tables stay near
+        stream = np.uint64(s)
+        for r in range(gross.shape[0]):
+            c2 = np.uint64(replicates[r])
+            for i in range(heads.shape[0]):
+                c3 = np.uint64(i)
                 n = heads[i, s]
                 if kind[s] == PEOPLE:
                     if sampled:
                         n = binomial(
-                            few, unplaced, shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1
+                            few, unplaced[r, i], shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1
                         )
-                        unplaced -= n
+                        unplaced[r, i] -= n
                         members[r, i, s] = n
                     c1 = (np.uint64(USERS) << _24) | stream
                     # users and their large claims, where few, share a block
