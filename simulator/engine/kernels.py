@@ -458,6 +458,7 @@ def draw_block(
         unplaced[r] = heads[:, 0]
     for s in range(heads.shape[1]):  # outermost, so that one stream's tables stay near
         stream = np.uint64(s)
+        unbroken = tail[s, :, 2].min() > 1.0  # no cell in two parts
         for r in range(gross.shape[0]):
             c2 = np.uint64(replicates[r])
             for i in range(heads.shape[0]):
@@ -507,7 +508,7 @@ def draw_block(
                         if cell < 1:
                             cell = 0
                             t = chance[j] / _TAIL_BOTTOM
-                        if t < tail[s, cell, 2]:
+                        if unbroken or t < tail[s, cell, 2]:
                             x = (tail[s, cell, 0] + tail[s, cell, 1] * t) * scale
                         else:
                             x = (tail[s, cell, 3] + tail[s, cell, 4] * t) * scale
