@@ -16,6 +16,7 @@ from conftest import KINDS, make
 from scipy import stats
 
 import simulator as sim
+from simulator.costs.sums import NONE
 from simulator.engine import compiled, kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
@@ -142,12 +143,12 @@ def test_the_largest_words_give_a_uniform_below_one():
 
 
 def purposes():
-    names = ["USERS", "LARGE", "BODY", "TAIL", "EVENTS", "MEMBERSHIP", "SHOCK", "QUALITY", "ACTIVITY", "BASELINE"]
+    names = ["USERS", "LARGE", "BODY", "TAIL", "EVENTS", "MEMBERSHIP", "SHOCK", "QUALITY", "ACTIVITY", "BASELINE", "SUMS"]
     return {name: getattr(kernels, name) for name in names}
 
 
 def test_purposes_keep_their_numbers():
-    assert list(purposes().values()) == list(range(1, 11))
+    assert list(purposes().values()) == list(range(1, 12))
 
 
 def test_streams_of_purposes_numbers_replicates_and_seeds_share_no_uniform():
@@ -376,8 +377,8 @@ def draw_one_stream(
     kernels.draw_block(
         kernels.key_of(9), np.arange(replicates), np.array([[n]]), np.ones((1, 1)),
         np.array([kind]), np.array([rate]), np.array([p_large]),
-        np.full((1, 1_024), body, np.uint64), np.array([unit]), tail[None], np.array([thresholds], float).reshape(1, d),
-        np.full((replicates, 1), factor), *out.values(),
+        np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64), NONE.line[None], NONE.terms[None],
+        tail[None], np.array([thresholds], float).reshape(1, d), np.full((replicates, 1), factor), *out.values(),
     )  # fmt: skip
     return out
 

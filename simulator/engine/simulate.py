@@ -105,8 +105,12 @@ def _plan(
     streams = model.streams
     heads, shares = _stream_heads(model, increments), _chained_shares(model)
     rate = np.array([stream.rate for stream in streams])
+    kind = np.array([_KINDS[stream.is_segment, stream.in_scope] for stream in streams])
     expected = (heads * (shares if model.sampled else 1.0) * rate).max(axis=0)
-    at_most = expected + _CERTAIN[0] * np.sqrt(expected) + _CERTAIN[1]
+    at_most = np.minimum(
+        expected + _CERTAIN[0] * np.sqrt(expected) + _CERTAIN[1],
+        np.where(kind == kernels.PEOPLE, heads.max(axis=0), np.inf),
+    )
     summed = [
         sums.build(table.body, table.body_unit) if 0 < least <= reached else sums.NONE
         for table, reached in zip(built, at_most, strict=True)
@@ -115,7 +119,7 @@ def _plan(
         seed=seed,
         heads=heads,
         shares=shares,
-        kind=np.array([_KINDS[stream.is_segment, stream.in_scope] for stream in streams]),
+        kind=kind,
         rate=rate,
         p_large=np.array([table.p_large for table in built]),
         body=np.stack([table.body for table in built]),
