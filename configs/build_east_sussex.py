@@ -421,7 +421,7 @@ def text(suffix: str, shocks: str, solved: dict[str, tuple[float, dict[str, Any]
         if position % len(NEEDS) == 0:
             body += band_text(part.band, COST_A_HEAD / ENGLAND_A_HEAD)
         body += segment_text(part, row)
-    if not suffix and not shocks:
+    if not suffix and shocks != "systematic":
         body += VARIANTS_NOTE + "".join(variant_text(name, solved[f"_{name}"][1]) for name in ("light", "heavy"))
     return opening + body + {"": "", "one": SHOCK, "systematic": systematic_text(raw)}[shocks]
 

@@ -8,11 +8,11 @@ import math
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import KINDS, SETS, UNITS, make
+from conftest import KINDS, SETS, make
 from test_every_figure import check
 
 import simulator as sim
-from simulator.analysis.answer import answer, place_alone, tails_of
+from simulator.analysis.answer import answer, tails_of
 from simulator.analysis.luck.luck import by_risk
 from simulator.ledger import by_unit
 from simulator.present.answers.answer import as_json
@@ -72,12 +72,6 @@ def test_places_are_judged_alone_with_their_own_case_mix(whole: xr.Dataset) -> N
     drawn = sim.summarise(by_unit(sim.simulate(WHOLE.with_simulation(replicates=2_000))), margins=(MARGIN,))
     z = (drawn["p_overspend"].isel(margin=0) - chances) / drawn["p_overspend_se"].isel(margin=0)
     assert float(abs(z).max()) < 5
-
-
-def test_percentiles_of_a_place_are_those_of_the_whole() -> None:
-    scenario = make(simulation={"thresholds": {"percentiles": [0.95], "by": "population"}}, population={"units": UNITS})
-    alone = place_alone(scenario, scenario.population.units[1])
-    assert (alone.threshold_amounts == scenario.threshold_amounts).all() and alone.population_sizes == (90,)
 
 
 def test_caps_and_contracts_are_what_their_own_functions_say(whole: xr.Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> N
     assert " ± " not in text and " ± " in call("run", scenario, "--at-most", 0.2, "--errors")[1]
     assert "self-check against the exact engine" in text
     assert "200 simulated years · seed 4" in text
+
+
+def test_run_and_size_give_one_answer_to_one_question(scenario: Path) -> None:
+    asked = (scenario, "--margin", 0.1, "--at-most", 0.2)
+    told = [" ".join(call(*verb, *asked, *more)[1].split()) for verb, more in (
+        (["run"], []), (["size"], []), (["size"], ["--exact"]), (["run"], ["--seed", 11]),
+    )]  # fmt: skip
+    number = {re.search(r"[wW]ithout exclusion, ([\d,]+) people are enough", one)[1] for one in told}
+    assert len(number) == 1 and told[0] != told[3], number
+    kept = json.loads(call("run", *asked, "--json")[1])["smallest"]["cells"][-1]["minimum_population"]
+    assert f"{kept:,.3g}" and abs(kept - float(number.pop().replace(",", ""))) < 0.005 * kept
 
 
 def test_run_prints_json_that_is_json(scenario: Path) -> None:

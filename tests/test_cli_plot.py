@@ -55,7 +55,7 @@ def call(*arguments: object) -> tuple[int, str]:
     return found.exit_code, found.output
 
 
-OTHER = {"funnel": "units", "fit-diagnostics": "curves", "minimum-population": "sized"}
+OTHER = {"funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized"}
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 

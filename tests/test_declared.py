@@ -16,6 +16,7 @@ import simulator as sim
 from simulator.analysis.answer import answer as answered
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
+from simulator.analysis.size.places import places
 from simulator.analysis.size.viable import viable_terms
 from simulator.fitting.fit import fit_bands
 from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
@@ -67,6 +68,7 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "minimum_on_grid": lambda: minimum_on_grid(sim.exact(SCENARIO), "cv", 0.2),
         "answer": lambda: answered(SCENARIO, margin=0.1, at_most=0.2),
         "answer units": lambda: answered(make(population={"units": UNITS}), margin=0.5),
+        "places": lambda: places(make(population={"units": UNITS}), 0.5, 0.2),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),

@@ -23,6 +23,7 @@ from matplotlib.text import Text
 from printed import number
 
 import simulator as sim
+from simulator.analysis.size.places import places
 from simulator.errors import SimulatorWarning
 from simulator.present.figure import percent
 from simulator.present.pictures import picture_named
@@ -132,6 +133,9 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "payoff_diagram": sim.payoff(scenario.designs, scenario=scenario),
         "who_bears": sim.compare(sim.settle(sim.simulate(calm, progress=False), calm.designs)),
         "layer_waterfall": sim.layers(ledger, scenario.designs[0]),
+        "places": places(
+            make(population={"units": [{"name": f"place {k}", "members": 300 * k} for k in (1, 2, 5)]}), 0.1, 0.2
+        ),
         "risk_split": sim.variance_by_source(scenario),
         "tornado": sim.sensitivity(calm, points=4),
         "stress_heat_map": sim.stress(scenario, replicates=60),
@@ -141,7 +145,7 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
 
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
-    "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "risk_split", "tornado",
+    "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
     "stress_heat_map", "fit_diagnostics",
 ]  # fmt: skip
 

@@ -10,7 +10,6 @@ import xarray as xr
 
 from .. import effort, runs
 from .. import ledger as books
-from ..costs.model import Unit
 from ..errors import SimulatorError
 from ..scenario import Scenario
 from ..settlement.compare import compare
@@ -20,8 +19,7 @@ from .designs.exact_settlement import exact_settlement
 from .designs.pricing import fair_price
 from .luck.luck import RISKS, by_risk
 from .size.minimum import minimum_population
-from .statistics.exact import exact
-from .statistics.summary import summarise
+from .size.places import places
 
 _LEAST = 1_000
 """People from whom on a smallest population is sought, as `minimum_population` does."""
@@ -68,7 +66,7 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
         raise SimulatorError("margin", margin, "must be a fraction above 0", "give 0.02 for 2%")
     members = scenario.population_sizes[-1]
     parts = [_how_large(scenario, margin, at_most), _caps(scenario, members)]
-    parts += [_places(scenario, margin, at_most)] if scenario.population.units else []
+    parts += [places(scenario, margin, at_most)] if scenario.population.units else []
     parts += [_contracts(scenario)] if scenario.designs else []
     made = xr.merge(parts, join="outer", combine_attrs="drop")
     books.describe_threshold(made, scenario.simulation.thresholds, scenario.currency)
@@ -136,38 +134,7 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
     return exactly.where(known, drawn).assign(calculated=known.astype(float))
 
 
-# ── places, caps and contracts ───────────────────────────────────────────────────────────────────
-
-
-def place_alone(scenario: Scenario, unit: Unit) -> Scenario:
-    """One unit as a scenario of its own: its size and case mix, at the thresholds of the whole."""
-    population = scenario.population.of_unit(unit)
-    simulation = scenario.simulation.model_copy(update={"population_sizes": (unit.members,)})
-    made = scenario.model_copy(
-        update={"population": population, "simulation": simulation, "designs": (), "variants": {}}
-    )
-    made.__dict__.update(threshold_amounts=scenario.threshold_amounts, cuts=scenario.cuts)
-    return made
-
-
-def _places(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
-    units = scenario.population.units
-    try:
-        like: dict[Any, xr.DataArray] = {}
-        for unit in effort.each(units, "places"):
-            key = (unit.members, scenario.population.shares_of(unit).tobytes())
-            if key not in like:
-                alone = exact(place_alone(scenario, unit), margins=(margin,))
-                like[key] = alone["p_overspend"].isel(population_size=0, margin=0, drop=True)
-        rows = [like[unit.members, scenario.population.shares_of(unit).tobytes()] for unit in units]
-        found = xr.concat(rows, dim="unit").rename("p_overspend").to_dataset()
-    except SimulatorError:  # no exact law
-        summary = summarise(books.by_unit(runs.simulate(scenario)), margins=(margin,), scenario=scenario)
-        names = ["p_overspend", "p_overspend_se", "p_overspend_interval"]
-        found = summary[names].isel(margin=0, drop=True).reset_coords(drop=True)
-    found = found.assign_coords(unit=[unit.name for unit in units])
-    meets = (found["p_overspend"] <= at_most).astype(float)
-    return found.assign(qualifies=meets, members=("unit", [float(unit.members) for unit in units]))
+# ── caps and contracts ───────────────────────────────────────────────────────────────────
 
 
 def _caps(scenario: Scenario, members: int) -> xr.Dataset:

@@ -119,6 +119,14 @@ def _needs_practices(request: PlotRequest) -> None:
     _needs_scenario(request)
 
 
+def _needs_places(request: PlotRequest) -> None:
+    """Places that were judged, or a scenario with units."""
+    if "qualifies" in request.found:
+        request.fixed()
+    elif not request.scenario.population.units:
+        raise request.refusal("has no units", "add [[population.units]] to the scenario and run it again")
+
+
 def _needs_settled(request: PlotRequest) -> None:
     """A settlement, or draws and the designs to settle them by."""
     if "payment" not in request.found:
@@ -215,6 +223,15 @@ def _funnel(request: PlotRequest) -> xr.Dataset:
         return funnel(whole_frame(request.actuals), request.scenario, threshold=request.threshold)
 
 
+def _places(request: PlotRequest) -> xr.Dataset:
+    from ..analysis.size.places import places
+
+    if "qualifies" in request.found:
+        return request.found
+    drawn = request.ledger if "gross_cost" in request.found else None
+    return places(request.scenario, request.margin, request.at_most, drawn)
+
+
 _summary, _as_it_is = attrgetter("summary"), attrgetter("found")
 
 
@@ -294,6 +311,8 @@ PICTURES = {
         Picture("fan_by_size", _RUN, _fan, (_needs_draws, _needs_sizes), ("threshold",), _asked("threshold")),
         Picture("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
              (_needs_practices,), ("threshold", "actuals")),
+        Picture("places", f"answer --out; {_EITHER}, of a scenario with units", _places,
+             (_needs_places,), _OVERSPEND),
         Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _asked("members")),
         Picture("payoff_diagram", f"{_SCENARIO}, with designs", _payoff,
              (_needs_scenario, _needs_designs), ("design",)),

@@ -133,6 +133,13 @@ class Page:
         width = terminal_width() if width is None else width
         return "\n\n".join("\n".join(block) for block in self._blocks(width) if block)
 
+    def beside(self, other: Page) -> Page:
+        """Both answers on one page: the verdict of the other below this one's, its tables before this one's."""
+        tables = [part for part in other.parts if isinstance(part, Table)]
+        notes = [part for part in other.parts if not isinstance(part, Table) and part not in self.parts]
+        parts = [*tables, *self.parts[:-1], *notes, *self.parts[-1:]]
+        return replace(self, verdict=[*self.verdict, *other.verdict], parts=parts)
+
     def _blocks(self, width: int) -> Iterator[list[str]]:
         yield wrapped(self.title, width)
         yield [line for said in self.warnings for line in wrapped(said, width)]

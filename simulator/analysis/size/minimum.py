@@ -40,6 +40,7 @@ GRID = 30
 """Sizes of the coarse pass."""
 _CLOSE = 9  # sizes of the second pass for each column
 _SURE = 0.999  # confidence with which the coarse pass places the second
+_EXACT_SIZES = 12  # of which the exact laws are asked for each threshold, about
 _STEPS = 6  # of the work before exact answers, in units of progress: the limit, then one and four of the two passes
 _COARSE_SHARE = 4  # the coarse pass draws one in so many of the replicates
 
@@ -155,6 +156,18 @@ def minimum_population(
         origin |= left_out(scenario, question.labels)
     answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
     return answer.assign_attrs(origin | as_attribute(rule))
+
+
+def calculated(scenario: Scenario, margin: float, at_most: float, within: float) -> xr.Dataset | None:
+    """The exact smallest populations; None where there is no exact law, or it is expected to take longer (seconds)."""
+    asked = points_of(scenario, Cap())
+    work = laws_work(scenario.resized((scenario.population_sizes[-1],)), len(asked), _EXACT_SIZES)
+    if scenario.population.n_sets or work.seconds > within:
+        return None
+    try:
+        return minimum_population(scenario, margin=margin, at_most=at_most, method="exact")
+    except SimulatorError:
+        return None
 
 
 def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, asked: int) -> None:

@@ -8,15 +8,12 @@ from typing import Any
 import xarray as xr
 
 from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_percent, pence, people, percentage
-from ..figure import chance as drawn_chance
 from ..tables import Cell, Code, Page, Table
 from ..tidy import kept, plain
 from .kind import Kind
+from .places import chance_told, places_json, places_table, qualifying
 from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
 
-_NUMBERS = (
-    "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
-)  # fmt: skip
 _KEPT = (
     "title", "currency", "margin", "at_most", "pool_members", "method", "replicates", "seed", "draws_version",
     "scenario_id", "simulator_version",
@@ -88,42 +85,6 @@ def _how_large(answer: xr.Dataset) -> Table:
     return Table(["tail", "risk", *rules(answer)], rows, "How large: smallest population", labels=2)
 
 
-def qualifying(answer: xr.Dataset, names: list[RuleName]) -> str:
-    """How many places qualify, without a cap and with the lowest."""
-    meets, count = answer["qualifies"].sum("unit").values, answer.sizes["unit"]
-    verbs = ["qualifies" if int(one) == 1 else "qualify" for one in meets]
-    told = [f"{_spelt(int(meets[at]))} of {_spelt(count)} {verbs[at]}" for at in ends(len(names))]
-    said = [f"{names[at].sentence}, {one}" for at, one in zip(ends(len(names)), told, strict=True)]
-    return f"Places: {'; '.join(said)}."
-
-
-def _spelt(count: int) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) else f"{count:,}"
-
-
-def places_table(answer: xr.Dataset) -> Table:
-    """Each place by name: its people, the chance at each cap, and whether it qualifies at the last one."""
-    rows: list[list[Cell]] = [
-        [
-            str(name),
-            people(float(place["members"])),
-            *(_chance(cell, "p_overspend") for cell in each(place, "threshold")),
-            "yes" if bool(place["qualifies"].isel(threshold=-1)) else "no",
-        ]
-        for name, place in zip(answer["unit"].values, each(answer, "unit"), strict=True)
-    ]
-    margin, labels = percentage(answer.attrs["margin"]), rules(answer)
-    title = f"Places: chance of overspending by more than {margin}, each alone"
-    return Table(["place", "people", *labels, f"qualifies, {labels[-1]}"], rows, title)
-
-
-def _chance(cell: xr.Dataset, name: str) -> Figure:
-    value, error, interval = float(cell[name]), cell.get(f"{name}_se"), cell.get(f"{name}_interval")
-    if error is None or (interval is None and float(error) == 0):
-        return exact_chance(value)
-    return drawn_chance(value, float(error), (math.nan, math.nan) if interval is None else interval.values)
-
-
 def _caps(answer: xr.Dataset) -> Table:
     rows: list[list[Cell]] = []
     for label, cell in zip(rules(answer), each(answer, "threshold"), strict=True):
@@ -146,7 +107,7 @@ def _contracts(answer: xr.Dataset) -> Table:
             surplus, error = float(cell["expected_surplus"]), float(cell["expected_surplus_se"])
             if not math.isnan(surplus):
                 said = exact_amount(surplus, currency) if error == 0 else amount(surplus, error, currency)
-                rows.append([str(design), str(party), said, _chance(cell, "p_loss")])
+                rows.append([str(design), str(party), said, chance_told(cell, "p_loss")])
     size = people(answer.attrs["pool_members"])
     title = f"Contracts: what each party may expect in a year, at {size} people; chances of a loss are simulated"
     return Table(["contract", "party", "expected surplus", "chance of a loss"], rows, title, labels=2)
@@ -197,9 +158,7 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
     ]
     told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
     if "qualifies" in answer:
-        told["places"] = [
-            _place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)
-        ]
+        told["places"] = places_json(answer)
     if "p_loss" in answer:
         figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
         told["contracts"] = [
@@ -210,18 +169,6 @@ def as_json(answer: xr.Dataset) -> dict[str, Any]:
             if bool(answer["expected_surplus"].sel(design=d, party=p).notnull())
         ]
     return told
-
-
-def _place_json(name: str, place: xr.Dataset) -> dict[str, Any]:
-    """A place at the last threshold, and at each."""
-    figures = [one for one in ("p_overspend", "p_overspend_se", "p_overspend_interval") if one in place]
-    by_threshold = [
-        {"threshold": plain(threshold)}
-        | {one: plain(cell[one].values.tolist()) for one in figures}
-        | {"qualifies": bool(cell["qualifies"])}
-        for threshold, cell in zip(place["threshold"].values, each(place, "threshold"), strict=True)
-    ]
-    return {"place": name, "members": int(place["members"])} | by_threshold[-1] | {"by_threshold": by_threshold}
 
 
 KIND = Kind(page, json=as_json)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import xarray as xr
 
 from ...analysis.size.grid import minimum_on_grid
-from ..figure import Figure, money, percent, percentage
+from ..figure import UNKNOWN, Figure, money, people, percent, percentage
 from ..tables import Page, Rows, Table
 from ..tidy import cells, kept
 from .kind import Kind
@@ -23,6 +26,7 @@ from .shared import (
     rule_names,
     rules,
     simulated,
+    to_three,
     too_few,
     worst_place,
 )
@@ -33,8 +37,10 @@ _KEPT = (
 )  # fmt: skip
 
 
-def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05) -> Page:
-    """The answer of one run, its tables and its check."""
+def page(
+    summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05, exactly: xr.Dataset | None = None
+) -> Page:
+    """The answer of one run, its tables and its check; `exactly`: the smallest populations, where they are known."""
     margin = chosen_margin(summary, margin)
     overspend = f"Chance of overspending by more than {percentage(margin)} of the budget"
     tables = [
@@ -43,8 +49,11 @@ def page(summary: xr.Dataset, margin: float | None = None, at_most: float = 0.05
         *([removed_table(summary)] if set(rules(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
-    answers = [answer_table(summary, margin, at_most)] if sized and seen else []
-    verdict = _needed(summary, margin, at_most) if answers else _unseen(at_most) if sized else _chance(summary, margin)
+    found = _minima(summary, margin, at_most, exactly) if sized and seen else []
+    answers = [answer_table(summary, margin, at_most, found)] if found else []
+    verdict = (
+        _needed(summary, margin, at_most, found) if found else _unseen(at_most) if sized else _chance(summary, margin)
+    )
     parts: list[Table | str] = [*answers, *tables]
     made = simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
@@ -70,13 +79,29 @@ def _warnings(summary: xr.Dataset) -> list[str]:
     return told
 
 
-def _needed(summary: xr.Dataset, margin: float, at_most: float) -> str:
+class _Least(NamedTuple):
+    """The smallest population under one rule: simulated, and exact where that is known."""
+
+    name: RuleName
+    drawn: Figure
+    exact: Figure | None = None
+
+    def told(self, sizes: tuple[int, int]) -> str:
+        """The exact figure first, the simulated one as its check."""
+        if self.exact is None:
+            return f"{self.name.sentence}, {people_enough(self.drawn, *sizes)}"
+        if math.isinf(self.exact.value):
+            return f"{self.name.sentence}, no population is large enough"
+        if self.exact.value == 0:
+            return f"{self.name.sentence}, {people_enough(self.exact, *sizes)}"
+        check = f"{self.drawn.text}, 95% interval {self.drawn.within}" if self.drawn.within else self.drawn.text
+        return f"{self.name.sentence}, {self.exact} people are enough (simulated: {check})"
+
+
+def _needed(summary: xr.Dataset, margin: float, at_most: float, found: list[_Least]) -> str:
     """How many people are needed, without a cap and with the lowest."""
-    found, sizes = _minima(summary, margin, at_most), summary["population_size"].values
-    told = [
-        f"{found[at][0].sentence}, {people_enough(found[at][1], int(sizes[0]), int(sizes[-1]))}"
-        for at in ends(len(found))
-    ]
+    sizes = summary["population_size"].values
+    told = [found[at].told((int(sizes[0]), int(sizes[-1]))) for at in ends(len(found))]
     asked = f"To keep the chance of overspending by more than {percentage(margin)} of the budget at or below"
     return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
 
@@ -88,13 +113,21 @@ def _unseen(at_most: float) -> str:
     )
 
 
-def _minima(summary: xr.Dataset, margin: float, at_most: float) -> list[tuple[RuleName, Figure]]:
+def _minima(summary: xr.Dataset, margin: float, at_most: float, exactly: xr.Dataset | None) -> list[_Least]:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
+    known = [math.nan] * answer.sizes["threshold"] if exactly is None else exactly["minimum_population"].values
     return [
-        (name, minimum_population(answer, position, int(sizes[-1]), int(sizes[0])))
-        for position, name in enumerate(rule_names(summary))
+        _Least(name, minimum_population(answer, at, int(sizes[-1]), int(sizes[0])), _exact(float(known[at]), sizes[0]))
+        for at, name in enumerate(rule_names(summary))
     ]
+
+
+def _exact(number: float, smallest: float) -> Figure | None:
+    if math.isnan(number):
+        return None
+    words = {0.0: f"{people(smallest)} or fewer", math.inf: "none is enough"}
+    return Figure(number, words[number], unit="people") if number in words else to_three(number)
 
 
 def _chance(summary: xr.Dataset, margin: float) -> str:
@@ -112,14 +145,15 @@ def _in_place(place: str, value: object) -> str:
     return f"at {place_label(place, value)} people" if place == "population_size" else f"in {value}"
 
 
-def answer_table(summary: xr.Dataset, margin: float, at_most: float) -> Table:
-    """How large the population must be, for each threshold."""
-    rows: Rows = [[name.label, number] for name, number in _minima(summary, margin, at_most)]
+def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list[_Least]) -> Table:
+    """How large the population must be, for each threshold; the exact column leads where there is one."""
+    known = any(one.exact is not None for one in found)
+    rows: Rows = [[one.name.label, *([one.exact or UNKNOWN] if known else []), one.drawn] for one in found]
     question = (
         f"Smallest population with a chance of at most {percentage(at_most)} of overspending by more than "
         f"{percentage(margin)} (95% interval)"
     )
-    return Table([rule_head(summary), "people"], rows, question)
+    return Table([rule_head(summary), *(["exact", "simulated"] if known else ["people"])], rows, question)
 
 
 def removed_table(summary: xr.Dataset) -> Table:

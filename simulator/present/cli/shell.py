@@ -13,7 +13,7 @@ import click
 
 from ...errors import SimulatorError
 from ..figure import errors_shown
-from ..tidy import as_csv, as_json, tidy
+from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Sentence as Sentence
 from .errors import Verb as Verb
 
@@ -74,6 +74,24 @@ class Rendered(NamedTuple):
         kind = kind_of(answer)
         assert kind is not None
         return cls(lambda: kind.page(answer, **options), lambda: kind.as_json(answer), lambda: tidy(answer))
+
+    def also(self, name: str, answer: xr.Dataset | None, on_page: bool = True) -> Self:
+        """The same beside another answer, which JSON has under a name; without its page where this one tells it."""
+        if answer is None:
+            return self
+        other, own = type(self).of(answer), self.page
+        return type(self)(
+            (lambda: own().beside(other.page())) if on_page and own and other.page else own,
+            lambda: self.json() | {name: other.json()},
+            lambda: stacked([self.rows(), other.rows()]),
+        )
+
+
+def judged(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset | None:
+    """Which places are large enough by themselves; None for a scenario without units."""
+    from ...analysis.size.places import places
+
+    return places(scenario, margin, at_most, ledger) if scenario.population.units else None
 
 
 class Forms(NamedTuple):

@@ -9,6 +9,7 @@ from .layer_waterfall import layer_waterfall
 from .minimum_by_target import minimum_by_target
 from .minimum_population import minimum_population
 from .payoff_diagram import payoff_diagram
+from .places import places
 from .risk_split import risk_split
 from .stress_heat_map import stress_heat_map
 from .threshold_effect import threshold_effect
@@ -30,6 +31,7 @@ __all__ = [
     "minimum_by_target",
     "minimum_population",
     "payoff_diagram",
+    "places",
     "risk_split",
     "stress_heat_map",
     "threshold_effect",

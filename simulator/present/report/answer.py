@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ...contracts.exclusion import Cap
 from ..answers.comparison import verdicts
-from ..answers.shared import ends, people_enough
+from ..answers.places import qualifying
+from ..answers.shared import ends, people_enough, rule_names
 from ..figure import DIGITS_NOTE, people, percentage
 from .gather import Contents, teller
 from .sections import figure, minimum_told
@@ -24,7 +25,10 @@ class Part(NamedTuple):
 
 def answer(contents: Contents) -> tuple[Part, ...]:
     """How large the population must be; where there is one population only, how often its year overspends."""
-    return _how_large(contents) if contents.has_sizes else _how_often(contents)
+    told = _how_large(contents) if contents.has_sizes else _how_often(contents)
+    if contents.judged is None:
+        return told
+    return (*told, Part(f" {qualifying(contents.judged, rule_names(contents.judged))}"))
 
 
 def carried(contents: Contents) -> str:

@@ -16,6 +16,7 @@ from ...analysis.luck.fan import fan
 from ...analysis.size.by_target import minimum_by_target
 from ...runs import scenario_of
 from .. import plots
+from ..answers.places import places_table
 from ..tables import Table
 from .gather import Contents
 from .sections import (
@@ -84,7 +85,20 @@ def _compared(contents: Contents) -> xr.Dataset:
     return at_threshold(contents.compared, -1)
 
 
+def _judged(contents: Contents) -> xr.Dataset:
+    assert contents.judged is not None
+    return contents.judged
+
+
 CHARTS = (
+    Chart(
+        "Which places are large enough by themselves?",
+        "Each place's chance of an overspend above the margin, beside the one that is accepted.",
+        _judged,
+        lambda _, shown: plots.places(shown),
+        lambda _, shown: [places_table(shown)],
+        lambda contents: contents.judged is not None,
+    ),
     Chart(
         "How does luck shrink as the population grows?",
         "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",

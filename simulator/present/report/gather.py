@@ -11,6 +11,7 @@ import xarray as xr
 from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
 from ...analysis.size.grid import minimum_on_grid
+from ...analysis.size.places import places
 from ...analysis.statistics.describe import describe
 from ...analysis.statistics.summary import MARGINS, summarise
 from ...contracts.design import Design, designs_from, with_reference
@@ -84,6 +85,8 @@ class Contents(NamedTuple):
     """Designs by population size."""
     units: tuple[xr.Dataset, xr.Dataset | None] | None
     """Summary and designs by unit, where the ledger has units."""
+    judged: xr.Dataset | None
+    """Which units are large enough by themselves; None without units, and where observed costs were withheld."""
     places: tuple[Place, ...]
     thresholds: tuple[str, ...]
     """What each threshold does, in words."""
@@ -163,6 +166,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         summary=summary,
         compared=compared,
         units=units,
+        judged=None if whole is None or units is None else places(whole, margin, at_most, drawn),
         places=_places(summary, compared, "population_size") + (_places(*units, "unit") if units else ()),
         thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,

@@ -21,6 +21,7 @@ from ..shell import (
     check_picture,
     clear_errors,
     emit,
+    judged,
     load_with,
     outputs,
     write_variance,
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ....scenario import Scenario
+
+
+_SOON = 60.0
+"""Expected seconds of exact answers up to which they are given beside what was simulated."""
 
 
 @click.command(cls=Verb)
@@ -75,6 +80,7 @@ def run(
         if exact:
             _run_exact(load_with(scenario, replicates, seed), margin, at_most, out)
             return
+        from ....analysis.size.minimum import calculated
         from ....analysis.statistics.precision import parse_target
         from ....analysis.statistics.summary import MARGINS, summarise
         from ....files import check_space
@@ -93,7 +99,10 @@ def run(
                 if out:
                     save(with_summary(ledger, summary), out)
         figures = write_variance(summary, plot) if plot else None
-        emit(Rendered.of(summary, margin=margin, at_most=at_most), out, plot, figures)
+        least = calculated(asked, margin, at_most, within=_SOON) if summary.sizes["population_size"] > 1 else None
+        told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least)
+        told = told.also("smallest", least, on_page=False).also("places", judged(asked, margin, at_most, ledger))
+        emit(told, out, plot, figures)
         if summary.attrs["check"] == "failed":
             click.echo(summary.attrs["check_sentence"], err=True)
             raise SystemExit(3)
@@ -109,7 +118,8 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
     answer = exact(scenario, margins=sorted({*MARGINS, margin}))
     if out:
         save(answer.assign_attrs(scenario=kept_json(scenario)), out)
-    emit(Rendered.of(answer, margin=margin, at_most=at_most), out)
+    told = Rendered.of(answer, margin=margin, at_most=at_most).also("places", judged(scenario, margin, at_most))
+    emit(told, out)
 
 
 def _drawn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, judged, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -37,6 +37,7 @@ def size(
     with clear_errors():
         from ....analysis.size.minimum import minimum_population
         from ....analysis.size.viable import viable_terms
+        from ....ledger import save
 
         check_written(scenario, out)
         asked = load_with(scenario, replicates, seed)
@@ -48,4 +49,9 @@ def size(
             asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
             party=party, largest=largest, method="exact" if exact else None,
         )  # fmt: skip
-        emit_kept(answer, out)
+        rendered = Rendered.of(answer)
+        if margin is not None and statistic == "p_overspend":
+            rendered = rendered.also("places", judged(asked, margin, at_most))
+        if out:
+            save(answer, out)
+        emit(rendered, out)
