@@ -73,6 +73,7 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 _BELOW_ONE = 1.0 - 2.0**-53
 _FEW = 10.0  # expected count from which on binomials and Poissons are drawn by rejection
 _PIECES_A_SCORE = PIECES / (2.0 * SCORES)
+_AT_ONCE = 32
 _INVERSE = 1.0 / np.arange(1, 112)
 
 
@@ -292,7 +293,7 @@ def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
     block = 0
     while count > 0:
         n = min(count, _WORDS)
-        blocks = ((n + 31) >> 5) << 3
+        blocks = ((n + 15) >> 4) << 2
         philox(words, blocks, np.uint64(block), c1, c2, c3, k0, k1)
         floor_sum = np.uint64(0)
         part_sum = np.uint64(0)
@@ -381,6 +382,31 @@ def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
 
 
 @compiled
+def _fill_below(below, i, n, p):
+    """The distribution function of few successes, on the nearer side of one half, for one n; 2 from the last on."""
+    small = min(p, 1.0 - p)
+    odds = small / (1.0 - small)
+    chance = math.exp(n * math.log1p(-small))
+    total = 0.0
+    for k in range(below.shape[1]):
+        total += chance
+        below[i, k] = total if k < min(n, 110) else 2.0
+        chance *= odds * max(n - k, 0) * _INVERSE[min(k, 110)]
+
+
+@compiled
+def _count_below(below, i, u):
+    """How many successes a uniform is worth."""
+    k = 0
+    for j in range(_AT_ONCE):  # without a branch
+        k += 1 if u > below[i, j] else 0
+    if k == _AT_ONCE:
+        while u > below[i, k]:
+            k += 1
+    return k
+
+
+@compiled
 def _know(odds, log_rest, s, k, p):
     small = min(p, 1.0 - p)
     odds[s, k] = small / (1.0 - small)
@@ -448,6 +474,7 @@ def draw_block(
     bits = chance.view(np.uint64)
     k0, k1 = key[0], key[1]
     sampled = members.shape[0] > 0
+    below = np.empty((heads.shape[0], 112))
     odds = np.empty((rate.size, 2))
     log_rest = np.empty((rate.size, 2))
     for s in range(rate.size):
@@ -459,6 +486,10 @@ def draw_block(
     for s in range(heads.shape[1]):  # outermost, so that one stream's tables stay near
         stream = np.uint64(s)
         unbroken = tail[s, :, 2].min() > 1.0  # no cell in two parts
+        tabled = kind[s] == PEOPLE and not sampled
+        for i in range(heads.shape[0]):
+            if tabled and _is_few(heads[i, s], rate[s]):
+                _fill_below(below, i, heads[i, s], rate[s])
         for r in range(gross.shape[0]):
             c2 = np.uint64(replicates[r])
             for i in range(heads.shape[0]):
@@ -476,7 +507,11 @@ def draw_block(
                     u = _uniform(few, 0, c1, c2, c3, k0, k1) if _is_few(n, rate[s]) else 0.0
                     known = u > 0.0
                     other = _uniform(few, 1, c1, c2, c3, k0, k1) if known else 0.0
-                    users = _binomial(few, u, n, rate[s], odds[s, 0], log_rest[s, 0], c1, c2, c3, k0, k1)
+                    if known and tabled:
+                        users = _count_below(below, i, u)
+                        users = users if rate[s] <= 0.5 else n - users
+                    else:
+                        users = _binomial(few, u, n, rate[s], odds[s, 0], log_rest[s, 0], c1, c2, c3, k0, k1)
                 else:
                     c1 = (np.uint64(EVENTS) << _24) | stream
                     known, other = False, 0.0
