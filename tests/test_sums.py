@@ -132,7 +132,12 @@ def test_wrong_tables_are_noticed(wrong):
     table, own = tables_of("lognormal", 0.01)
     check(table, own, [1])
     other = tables_of("gamma native", 0.01)[1].terms
-    terms = {"of another law": other, "less skew": own.terms * 0.999, "spread": own.terms.copy(), "moved": own.terms.copy()}
+    terms = {
+        "of another law": other,
+        "less skew": own.terms * 0.999,
+        "spread": own.terms.copy(),
+        "moved": own.terms.copy(),
+    }
     changed = own._replace(terms=terms.get(wrong, own.terms))
     changed.terms[:, 0, 1] += 1e-4 * (wrong == "spread")
     changed.terms[:, 0, 0] += 1e-4 * (wrong == "moved")
@@ -210,7 +215,9 @@ def test_sums_are_used_and_can_be_left():
     assert not np.isclose(many["gross_cost"], single["gross_cost"], rtol=1e-6).any()
     assert np.array_equal(many["excess_cost"], single["excess_cost"]), "large claims are the same"
     few = {"population_sizes": [60, 120]}
-    assert np.array_equal(drawn(make(**BIG), **few)["gross_cost"], drawn(make(**BIG), **few, sums="single")["gross_cost"])
+    assert np.array_equal(
+        drawn(make(**BIG), **few)["gross_cost"], drawn(make(**BIG), **few, sums="single")["gross_cost"]
+    )
 
 
 def test_thresholds_sizes_replicates_and_splits_do_not_move_draws():
@@ -250,7 +257,10 @@ def test_only_sums_that_can_be_reached_have_tables():
 
 # ── in law the same as single claims ─────────────────────────────────────────────────────────────
 
-TWO = [{**SEGMENTS[0], "share": 0.5}, {"name": "old", "share": 0.5, "severity": {"family": "gamma", "mean": 2_000.0, "cv": 0.9}}]
+TWO = [
+    {**SEGMENTS[0], "share": 0.5},
+    {"name": "old", "share": 0.5, "severity": {"family": "gamma", "mean": 2_000.0, "cv": 0.9}},
+]
 JOINT = {
     "population": {"segments": TWO},
     "simulation": {"population_sizes": [300, 700], "replicates": 40_000, "thresholds": [9_000.0, 20_000.0]},

@@ -74,7 +74,6 @@ _BELOW_ONE = 1.0 - 2.0**-53
 _FEW = 10.0  # expected count from which on binomials and Poissons are drawn by rejection
 _PIECES_A_SCORE = PIECES / (2.0 * SCORES)
 _AT_ONCE = 32
-_INVERSE = 1.0 / np.arange(1, 112)
 
 
 @compiled
@@ -111,6 +110,24 @@ def _uniform(words, position, c1, c2, c3, k0, k1):
     else:
         high, low = words[2], words[3]
     return (float(((high << _32) | low) >> np.uint64(12)) + 0.5) * _TWO_52
+
+
+@compiled
+def _pair(block, c1, c2, c3, k0, k1):
+    """The two uniforms of one block of a stream: without an array, whose references would be counted at each call."""
+    x0 = np.uint64(block)
+    x1, x2, x3, r0, r1 = c1, c2, c3, k0, k1
+    for _ in range(10):
+        p0 = _M0 * x0
+        p1 = _M1 * x2
+        x0 = (p1 >> _32) ^ x1 ^ r0
+        x1 = p1 & _LOW
+        x2 = (p0 >> _32) ^ x3 ^ r1
+        x3 = p0 & _LOW
+        r0 = (r0 + _W0) & _LOW
+        r1 = (r1 + _W1) & _LOW
+    u = (float(((x0 << _32) | x1) >> np.uint64(12)) + 0.5) * _TWO_52
+    return u, (float(((x2 << _32) | x3) >> np.uint64(12)) + 0.5) * _TWO_52
 
 
 @compiled
@@ -151,15 +168,15 @@ def _stirling_tail(k):
 
 
 @compiled
-def binomial(words, n, p, c1, c2, c3, k0, k1):
+def binomial(n, p, c1, c2, c3, k0, k1):
     """An exact binomial(n, p) from the stream (c1, c2, c3): inversion while n·min(p, 1 − p) < 10, else BTRS [2]_."""
     if n <= 0 or p <= 0.0:
         return 0
     if p >= 1.0:
         return n
-    u = _uniform(words, 0, c1, c2, c3, k0, k1) if _is_few(n, p) else 0.0
+    u = _pair(0, c1, c2, c3, k0, k1)[0] if _is_few(n, p) else 0.0
     small = p if p <= 0.5 else 1.0 - p
-    return _binomial(words, u, n, p, small / (1.0 - small), math.log1p(-small), c1, c2, c3, k0, k1)
+    return _binomial(u, n, p, small / (1.0 - small), math.log1p(-small), c1, c2, c3, k0, k1)
 
 
 @compiled
@@ -169,7 +186,7 @@ def _is_few(n, p):
 
 
 @compiled
-def _binomial(words, u, n, p, odds, log_rest, c1, c2, c3, k0, k1):
+def _binomial(u, n, p, odds, log_rest, c1, c2, c3, k0, k1):
     """A binomial whose uniform, if it is of few, and odds and log(1 − p), on the nearer side of one half, are known."""
     if n <= 0 or p <= 0.0:
         return 0
@@ -177,43 +194,43 @@ def _binomial(words, u, n, p, odds, log_rest, c1, c2, c3, k0, k1):
         return n
     small = p if p <= 0.5 else 1.0 - p
     if n * small >= _FEW:
-        k = _binomial_by_rejection(words, n, small, c1, c2, c3, k0, k1)
+        k = _binomial_by_rejection(n, small, c1, c2, c3, k0, k1)
     elif u <= 1.0 - n * small:  # no more than the chance of none
         k = 0
     else:
-        k = _binomial_by_inversion(words, u, n, odds, math.exp(n * log_rest), c1, c2, c3, k0, k1)
+        k = _binomial_by_inversion(u, n, odds, math.exp(n * log_rest), c1, c2, c3, k0, k1)
     return k if p <= 0.5 else n - k
 
 
 @compiled
-def _binomial_by_inversion(words, left, n, odds, first, c1, c2, c3, k0, k1):
+def _binomial_by_inversion(left, n, odds, first, c1, c2, c3, k0, k1):
     """From the uniform `left`; `first` is the chance of none."""
-    position = 2
+    block = 1
     while True:
         chance = first
         for k in range(min(n, 110) + 1):
             if left <= chance:
                 return k
             left -= chance
-            chance *= odds * (n - k) * _INVERSE[k]
+            chance *= odds * (n - k) / (k + 1.0)
         # what is left is below 1e-16 of probability (rounding): draw again
-        left = _uniform(words, position, c1, c2, c3, k0, k1)
-        position += 1
+        left = _pair(block, c1, c2, c3, k0, k1)[0]
+        block += 1
 
 
 @compiled
-def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
+def _binomial_by_rejection(n, p, c1, c2, c3, k0, k1):
     spread = math.sqrt(n * p * (1.0 - p))
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * p
     centre = n * p + 0.5
     v_r = 0.92 - 4.2 / b
     alpha = (2.83 + 5.1 / b) * spread
-    position = 2  # the first block is for counts of few
+    block = 1  # the first is for counts of few
     while True:
-        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
-        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
-        position += 2
+        u, v = _pair(block, c1, c2, c3, k0, k1)
+        u -= 0.5
+        block += 1
         us = 0.5 - abs(u)
         k = math.floor((2.0 * a / us + b) * u + centre)
         if k < 0 or k > n:
@@ -239,41 +256,41 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
 
 
 @compiled
-def poisson(words, mean, c1, c2, c3, k0, k1):
+def poisson(mean, c1, c2, c3, k0, k1):
     """An exact Poisson(mean) from the stream (c1, c2, c3): inversion below a mean of 10, else PTRS [3]_."""
     if mean <= 0.0:
         return 0
     if mean < 10.0:
-        return _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1)
-    return _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1)
+        return _poisson_by_inversion(mean, c1, c2, c3, k0, k1)
+    return _poisson_by_rejection(mean, c1, c2, c3, k0, k1)
 
 
 @compiled
-def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
+def _poisson_by_inversion(mean, c1, c2, c3, k0, k1):
     first = math.exp(-mean)
-    position = 0
+    block = 0
     while True:
-        left = _uniform(words, position, c1, c2, c3, k0, k1)
-        position += 1
+        left = _pair(block, c1, c2, c3, k0, k1)[0]
+        block += 1
         chance = first
         for k in range(111):
             if left <= chance:
                 return k
             left -= chance
-            chance *= mean * _INVERSE[k]
+            chance *= mean / (k + 1.0)
 
 
 @compiled
-def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):
+def _poisson_by_rejection(mean, c1, c2, c3, k0, k1):
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     v_r = 0.9277 - 3.6224 / (b - 2.0)
-    position = 0
+    block = 0
     while True:
-        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
-        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
-        position += 2
+        u, v = _pair(block, c1, c2, c3, k0, k1)
+        u -= 0.5
+        block += 1
         us = 0.5 - abs(u)
         k = math.floor((2.0 * a / us + b) * u + mean + 0.43)
         if us >= 0.07 and v <= v_r:
@@ -391,7 +408,7 @@ def _fill_below(below, i, n, p):
     for k in range(below.shape[1]):
         total += chance
         below[i, k] = total if k < min(n, 110) else 2.0
-        chance *= odds * max(n - k, 0) * _INVERSE[min(k, 110)]
+        chance *= odds * max(n - k, 0) / (k + 1.0)
 
 
 @compiled
@@ -469,7 +486,6 @@ def draw_block(
     members : int64 (replicate, increment, segment), out; of no replicates where the case mix is fixed
     """
     words = np.empty(_WORDS, np.uint64)
-    few = np.empty(4, np.uint64)
     chance = np.empty(_WORDS // 2, np.float64)
     bits = chance.view(np.uint64)
     k0, k1 = key[0], key[1]
@@ -497,33 +513,31 @@ def draw_block(
                 n = heads[i, s]
                 if kind[s] == PEOPLE:
                     if sampled:
-                        n = binomial(
-                            few, unplaced[r, i], shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1
-                        )
+                        c1 = (np.uint64(MEMBERSHIP) << _24) | stream
+                        n = binomial(unplaced[r, i], shares[i, s], c1, c2, c3, k0, k1)
                         unplaced[r, i] -= n
                         members[r, i, s] = n
                     c1 = (np.uint64(USERS) << _24) | stream
                     # users and their large claims, where few, share a block
-                    u = _uniform(few, 0, c1, c2, c3, k0, k1) if _is_few(n, rate[s]) else 0.0
-                    known = u > 0.0
-                    other = _uniform(few, 1, c1, c2, c3, k0, k1) if known else 0.0
+                    known = _is_few(n, rate[s])
+                    u, other = _pair(0, c1, c2, c3, k0, k1) if known else (0.0, 0.0)
                     if known and tabled:
                         users = _count_below(below, i, u)
                         users = users if rate[s] <= 0.5 else n - users
                     else:
-                        users = _binomial(few, u, n, rate[s], odds[s, 0], log_rest[s, 0], c1, c2, c3, k0, k1)
+                        users = _binomial(u, n, rate[s], odds[s, 0], log_rest[s, 0], c1, c2, c3, k0, k1)
                 else:
                     c1 = (np.uint64(EVENTS) << _24) | stream
                     known, other = False, 0.0
-                    users = poisson(few, n * rate[s], c1, c2, c3, k0, k1)
+                    users = poisson(n * rate[s], c1, c2, c3, k0, k1)
                 c1 = (np.uint64(LARGE) << _24) | stream
                 if not known and _is_few(users, p_large[s]):
-                    other = _uniform(few, 0, c1, c2, c3, k0, k1)
-                large = _binomial(few, other, users, p_large[s], odds[s, 1], log_rest[s, 1], c1, c2, c3, k0, k1)
+                    other = _pair(0, c1, c2, c3, k0, k1)[0]
+                large = _binomial(other, users, p_large[s], odds[s, 1], log_rest[s, 1], c1, c2, c3, k0, k1)
                 scale = factor[r, s]
                 count = users - large
                 if count >= sums_from[s] > 0:
-                    u = _uniform(few, 0, (np.uint64(SUMS) << _24) | stream, c2, c3, k0, k1)
+                    u = _pair(0, (np.uint64(SUMS) << _24) | stream, c2, c3, k0, k1)[0]
                     cost = sum_of(score(u), count, sums_line, sums_terms, s) * scale
                 else:
                     c1 = (np.uint64(BODY) << _24) | stream
