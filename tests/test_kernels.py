@@ -391,8 +391,9 @@ def draw_one_stream(
     kernels.draw_block(
         kernels.key_of(9), np.arange(replicates), np.array([[n]]), np.ones((1, 1)),
         np.array([kind]), np.array([rate]), np.array([p_large]),
-        np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64), NONE.line[None], NONE.terms[None],
-        tail[None], np.array([thresholds], float).reshape(1, d), np.full((replicates, 1), factor), *out.values(),
+        np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64),
+        NONE.line[None], NONE.terms[None], tail[None], np.array([thresholds], float).reshape(1, d),
+        np.full((replicates, 1), factor), *out.values(),
     )  # fmt: skip
     return out
 

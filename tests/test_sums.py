@@ -42,7 +42,7 @@ def cells_of(body, unit):
 
 
 def law_of(table, count):
-    """The distribution function of a standardised sum of claims: Davies's series of the table's transform, term by term."""
+    """The distribution function of a standardised sum: Davies's series of the table's transform, term by term."""
     middle, half, _, _ = cells_of(table.body.tobytes(), table.body_unit)
     step = 2 * np.pi / 44
     frequency = step * (np.arange(math.ceil(10 / step)) + 0.5)
@@ -179,7 +179,7 @@ def test_normal_scores_are_those_of_the_normal_law():
 
 @pytest.mark.jit_off
 def test_the_kernel_draws_what_the_tables_say():
-    table, own = tables_of("lognormal native", 0.01)
+    _, own = tables_of("lognormal native", 0.01)
     line, terms = own.line[None], own.terms[None]
     for count in (own.least, 3 * own.least + 1, 10**7):
         for z in (-9.0, -6.0, -5.99, -0.3, 0.0, 1.7, 6.0, 8.0):
@@ -197,7 +197,7 @@ BIG = {"simulation": {"population_sizes": [400, 2_000, 2_100], "replicates": 30}
 
 @pytest.mark.skipif(JIT_OFF, reason="compiled and plain bits are compared from the compiled side")
 def test_plain_python_gives_the_same_bits():
-    table, own = tables_of("lognormal native", 0.01)
+    _, own = tables_of("lognormal native", 0.01)
     for u in np.random.default_rng(1).random(2_000):
         assert kernels.score.py_func(u) == kernels.score(u)
     for z in np.linspace(-8, 8, 999):
@@ -280,7 +280,7 @@ def columns(scenario):
 
 
 def fits(one, other):
-    """The smallest p-value of two samples over columns and sums and differences of columns, which see their joint law."""
+    """The smallest p-value of two samples over columns and mixtures of columns, which see their joint law."""
     scale = other.std(axis=0)
     one, other = one / scale, other / scale
     ways = [*np.eye(one.shape[1]), *np.random.default_rng(5).normal(size=(6, one.shape[1]))]

@@ -14,7 +14,6 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import NamedTuple
 

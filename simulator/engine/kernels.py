@@ -1,4 +1,4 @@
-"""The loops that draw, and nothing else: Philox4x32-10, exact binomials and Poissons, body claims or their sum, large claims.
+"""The loops that draw, and nothing else: Philox4x32-10, exact counts, body claims or their sum, large claims.
 
 Every draw is a pure function of the seed and of a counter, so the order, the chunking and the machine's number of
 cores cannot change it. A counter has four words:
