@@ -163,6 +163,8 @@ LANES = {"--fast": ("-m", "not slow and not heavy", "-n", "2", "--dist", "workst
 
 def test(options):
     ensure(("dev",))
+    # two processes of two threads each would mostly wait for one another
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # a lane comes first, so that options given after it have the last word
     lanes = [word for name in LANES if name in options for word in LANES[name]]
     return run([python_of(VENV), "-m", "pytest", *lanes, *(option for option in options if option not in LANES)])

@@ -22,7 +22,7 @@ from simulator.costs.segment import Segment
 from simulator.fitting import parameter_sets
 from simulator.fitting.choose import Options, SegmentFit, fit_segments
 from simulator.fitting.fit import FittedModel
-from simulator.fitting.laws.empirical import quantile_table
+from simulator.fitting.laws.spliced import quantile_table
 from simulator.fitting.measures import People
 from simulator.fitting.read.sample import sample_of
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     """size"""
     from .analysis.size.minimum import minimum_population as minimum_population
-    from .analysis.size.by_target import minimum_by_target as minimum_by_target
-    from .analysis.luck.exact_curve import exact_curve as exact_curve
+    from .analysis.size.grid import minimum_by_target as minimum_by_target
+    from .analysis.luck.systematic import exact_curve as exact_curve
     from .analysis.size.published import beside_published as beside_published
     from .analysis.size.viable import viable_threshold as viable_threshold
     from .analysis.luck.systematic import variance_by_source as variance_by_source
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     """show"""
     from .present.show import table as table
     from .analysis.luck.exceedance import exceedance as exceedance
-    from .analysis.luck.fan import fan as fan
+    from .analysis.luck.exceedance import fan as fan
     from .analysis.luck.funnel import funnel as funnel
     from .present import plots as plots
 

@@ -57,13 +57,7 @@ def function_left(name: str) -> None:
 
 
 def old_keywords(**made: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take the keywords of before: their values make up the argument that took them in.
-
-    Parameters
-    ----------
-    **made
-        What makes each such argument: ``budget=PerHead``.
-    """
+    """Let a function take the keywords of before: they make up the argument that took them in (`budget=PerHead`)."""
 
     def taking_both(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)

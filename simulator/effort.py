@@ -97,18 +97,7 @@ def settling(replicates: int, rows: int, places: int, parties: int) -> Work:
 def expect(name: str, work: Work, path: str, value: object, mend: str) -> None:
     """Say what work is going to take where that is long, and refuse it where it is too long or too large.
 
-    Parameters
-    ----------
-    name : str
-        What is done, as the beginning of a line.
-    work : Work
-    path, value, mend
-        As in `SimulatorError`: the figure that makes it long, and what to do about it.
-
-    Raises
-    ------
-    SimulatorError
-        Above the memory that is free, or above `MOST_HOURS`.
+    `path`, `value` and `mend` are as in `SimulatorError`: the figure that makes it long, and what to do about it.
     """
     refuse(work, path, value, mend)
     if work.seconds < ANNOUNCED or any(one.announced for one in _open) or not (_watched or _interactive()):
@@ -196,19 +185,10 @@ _watched: list[str] = []
 
 @contextmanager
 def task(name: str, total: float, said: str = "", fills: float = 1.0, shown: bool = False) -> Iterator[Task]:
-    """Work of which what this gives is called for every unit that is done.
+    """Work of so many units, of which what this gives is called for every one that is done.
 
-    Parameters
-    ----------
-    name : str
-    total : float
-        Units; it may be set anew when more is known.
-    said : str
-        What is told beside its bar from the start.
-    fills : float
-        Units of the task around it that it fills.
-    shown : bool
-        Whether there is a bar also where nobody looks at a terminal or notebook.
+    It fills `fills` units of the task around it; `said` is told beside its bar from the start; `shown` shows a bar also
+    where nobody looks at a terminal or notebook.
     """
     one = Task(name, total, said, fills)
     if threading.current_thread() is not threading.main_thread():

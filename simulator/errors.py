@@ -8,12 +8,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError, WrapValidator
+from pydantic import BaseModel, ValidationError, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from .numerals import NumeralError, number
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class SimulatorError(ValueError):
@@ -87,6 +89,17 @@ def mistake(bound: str, mend: str = "", value: object = ...) -> PydanticCustomEr
         context["value"] = value
     message = f"{bound}; {mend}" if mend else bound
     return PydanticCustomError("mistake", "{message}", {**context, "message": message})
+
+
+Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
+"""What is wrong with parts that are sound alone, and where it stands inside the term."""
+
+
+def refuse_all(found: Iterable[Contradiction], title: str) -> None:
+    """Raise every contradiction that was found, in one error; nothing where there are none."""
+    details = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in found]
+    if details:
+        raise ValidationError.from_exception_data(title, details)
 
 
 _MOST_NAMES = 12
@@ -178,6 +191,14 @@ def mistakes_in(error: ValidationError, raw: object, source: str, known: Iterabl
     return SimulatorError.several(
         [_mistake_from(line, raw, source, names) for line in lines if not _is_echo(line, lines)]
     )
+
+
+def validated(kind: type[M], raw: Any, source: str) -> M:
+    """What a parsed file holds as a term of this kind; mistakes are told as `source: key.path: …`."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise mistakes_in(error, raw, source) from None
 
 
 def _is_echo(line: Any, lines: Sequence[Any]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from . import effort
 from . import ledger as books
 from .contracts.design import Design, designs_from
-from .costs.expected import expected_draws
 from .costs.model import Population, head_counts
+from .costs.moments import expected_draws
 from .deprecated import function_left
 from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, make_plans, tables_hash
 from .errors import SimulatorError
@@ -252,8 +252,11 @@ def _is_used(name: str, scenario: Scenario) -> bool:
     return True
 
 
+_version = cache(metadata.version)  # which reads a file each time
+
+
 def _attrs(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str | int | float]:
-    versions = {name: metadata.version(name) for name in ("numpy", "scipy", "numba", "xarray")}
+    versions = {name: _version(name) for name in ("numpy", "scipy", "numba", "xarray")}
     versions["python"] = platform.python_version()
     return {
         **origin(scenario),
@@ -273,7 +276,7 @@ def origin(scenario: Scenario) -> dict[str, str | int | float]:
         "scenario_id": scenario.scenario_id,
         "seed": scenario.simulation.seed,
         "draws_version": DRAWS_VERSION,
-        "simulator_version": metadata.version("capitation-risk"),
+        "simulator_version": _version("capitation-risk"),
         "method": "simulated",
     }
 

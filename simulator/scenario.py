@@ -13,30 +13,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from . import effort
-from .contracts.amounts import mistakes_of_amounts
 from .contracts.design import Design, mistakes_against, on_grid
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
-from .costs.model import CostModel, Population, Stream, concentration_of
-from .costs.modelled import ModelPopulation, from_model_file
+from .costs.model import CostModel, Population, concentration_of
+from .costs.model_file import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
-from .currency import Currency
 from .deprecated import renewed
-from .errors import SimulatorError, SimulatorWarning, also, mistake, mistakes_in
+from .errors import Contradiction, SimulatorError, SimulatorWarning, also, mistake, mistakes_in
 from .paths import changed
 from .stresses import Range, Stress
-from .terms import DRAWS_VERSION, SCHEMA_VERSION, Name, People, Positive, Term, names_differ, read_toml
+from .terms import DRAWS_VERSION, SCHEMA_VERSION, Array, Currency, Name, People, Positive, Term, names_differ, read_toml
 from .thresholds import GivenThresholds, levels_of
-from .unusual import unusual
-
-Array = NDArray[np.float64]
-_Contradiction = tuple[tuple[str | int, ...], PydanticCustomError]
+from .unusual import mistakes_of_amounts, unusual
 
 
 def _ascending(raw: Any) -> Iterator[Any]:
@@ -116,21 +110,14 @@ class Scenario(Term):
             raise mistake(f"must be {SCHEMA_VERSION}", "use the version of the program that this file was written for")
         return version
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Scenario:
-        found = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._contradictions()]
-        if found:
-            raise ValidationError.from_exception_data(type(self).__name__, found)
-        return self
-
-    def _contradictions(self) -> Iterator[_Contradiction]:
+    def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
             for stranger in sorted(set(given) - names):
                 at = ("variants", name, stranger)
-                yield at, mistake("is a segment that does not exist", "use the names of the segments", value=None)
+                yield at, mistake("is a segment that does not exist", "use the names of the segments")
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
         of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
@@ -143,46 +130,37 @@ class Scenario(Term):
             yield ("simulation", "thresholds"), error
             return
         yield from self._of_variance(amounts)
-        for found in mistakes_of_amounts(self.designs, self.cost_model, self.threshold_labels, amounts):
+        for found in mistakes_of_amounts(self):
             yield ("designs",), found
         yield from self._of_cut(amounts.min(axis=1))
 
-    def _of_sizes(self) -> Iterator[_Contradiction]:
+    def _of_sizes(self) -> Iterator[Contradiction]:
         units, sizes = self.population.units, self.simulation.population_sizes
         at = ("simulation", "population_sizes")
         if not units and not sizes:
-            yield at, mistake("is missing", "say how many people, or give [[population.units]]", value=None)
+            yield at, mistake("is missing", "say how many people, or give [[population.units]]")
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
-            yield at, mistake("does not go with [[population.units]], which have their own", "omit it", value=None)
+            yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
 
-    def _of_variance(self, amounts: Array) -> Iterator[_Contradiction]:
+    def _of_variance(self, amounts: Array) -> Iterator[Contradiction]:
         segments = len(self.population.segments)
         lowest = np.min([[s.severity.tail_index for s in truth.streams] for truth in self.cost_model.truths], axis=0)
         for place, (row, stream, index) in enumerate(zip(amounts, self.cost_model.streams, lowest, strict=True)):
             if index > 2 or not (math.isinf(row[-1]) or not stream.in_scope):
                 continue
-            segment = (
+            known = "" if index == stream.severity.tail_index else f" of {stream.name!r} in one of the parameter sets"
+            bound = f"has an infinite variance (tail index {index:g}{known}) beside a threshold that excludes nothing"
+            found = mistake(bound, "make every threshold finite, or the tail index larger than 2")
+            whose = (
                 ("segments", place, "severity") if stream.is_segment else ("rare_services", place - segments, "price")
             )
-            yield (
-                ("population", *segment),
-                mistake(
-                    f"has an infinite variance (tail index {index:g}{_in_a_set(index, stream)}) "
-                    "beside a threshold that excludes nothing",
-                    "make every threshold finite, or the tail index larger than 2",
-                    value=None,
-                ),
-            )
+            yield ("population", *whose), found
 
-    def _of_cut(self, lowest: Array) -> Iterator[_Contradiction]:
+    def _of_cut(self, lowest: Array) -> Iterator[Contradiction]:
         cut, largest = self.simulation.cut, float((lowest / self.cost_model.largest_factors).min())
         if cut is not None and cut > largest:
-            yield (
-                ("simulation", "cut"),
-                mistake(
-                    "lies above the lowest threshold, less the largest shock", f"give at most {largest:g}", value=cut
-                ),
-            )
+            bound = "lies above the lowest threshold, less the largest shock"
+            yield ("simulation", "cut"), mistake(bound, f"give at most {largest:g}", value=cut)
 
     @cached_property
     def cost_model(self) -> CostModel:
@@ -203,6 +181,12 @@ class Scenario(Term):
     def threshold_amounts(self) -> Array:
         """Money at which exclusion starts, shape (stream, threshold): of the central figures, whatever the set."""
         return self.cost_model.threshold_amounts(self.simulation.thresholds)
+
+    @cached_property
+    def amounts(self) -> dict[float, Array]:
+        """Money of each stream by the threshold's label; no exclusion is always there."""
+        nobody = {math.inf: np.full(self.threshold_amounts.shape[0], math.inf)}
+        return nobody | dict(zip(self.threshold_labels.tolist(), self.threshold_amounts.T, strict=True))
 
     @property
     def threshold_labels(self) -> Array:
@@ -342,18 +326,13 @@ class Scenario(Term):
         own = placed if designs else tuple(design for design in placed if design.exclusion.fixed_thresholds())
         for design in own or placed:
             if not design.exclusion.fixed_thresholds():
-                raise SimulatorError(
-                    f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`"
-                )
+                bound = "has no threshold of its own"
+                raise SimulatorError(f"design {design.name!r}: exclusion", None, bound, "give it `at`")
         return own
 
     def canonical_json(self) -> str:
         """The scenario as JSON with sorted keys; infinity is the text "inf"."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, ensure_ascii=False)
-
-
-def _in_a_set(index: float, stream: Stream) -> str:
-    return "" if index == stream.severity.tail_index else f" of {stream.name!r} in one of the parameter sets"
 
 
 def _common_cost(severity: Severity) -> float:

@@ -19,7 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
-Array = NDArray[np.float64]
+from .terms import Array
 
 INTERVAL_LEVEL = 0.95
 Z95 = 1.959963984540054
@@ -28,12 +28,7 @@ ONE_SIGMA = 0.31731050786291415
 
 
 class Strata:
-    """Which replicates were drawn under the same parameter set.
-
-    Parameters
-    ----------
-    labels : array of int, shape (replicate,)
-    """
+    """Which replicates were drawn under the same parameter set, from the set of each (replicate,)."""
 
     def __init__(self, labels: NDArray[np.int64]) -> None:
         self.sets, self.labels, self.counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -49,19 +44,13 @@ class Strata:
     def _sums(self, values: Array) -> Array:
         return np.asarray(np.add.reduceat(values[self._order], self._starts, axis=0))
 
-    def weigh(self, by_stratum: Array, weight: Array) -> Array:
-        """Σ weight × value over strata."""
-        return np.asarray(np.tensordot(weight, by_stratum, axes=1))
+    def root_within(self, values: Array, weight: Array) -> Array:
+        """Root of the squared deviations within strata, each stratum with its weight."""
+        return np.asarray(np.sqrt(np.tensordot(weight, self.squares_within(values), axes=1)))
 
     def sd(self, values: Array) -> Array:
         """Standard deviation of the values for the error of their mean: that within strata, weighted by their size."""
-        return np.asarray(
-            np.sqrt(self.weigh(self.squares_within(values), self.counts / (self.counts - 1) / self.counts.sum()))
-        )
-
-    def jackknife(self, left_out: Array) -> Array:
-        """Standard error of a statistic from its values without each replicate in turn."""
-        return np.asarray(np.sqrt(self.weigh(self.squares_within(left_out), (self.counts - 1) / self.counts)))
+        return self.root_within(values, self.counts / (self.counts - 1) / self.counts.sum())
 
 
 def strata_of(drawn: xr.Dataset | xr.DataArray) -> Strata | None:
@@ -144,7 +133,7 @@ def wilson_half_width(share: xr.DataArray, error: xr.DataArray, n: int) -> xr.Da
 def jackknife(left_out: Array, strata: Strata | None) -> Array:
     """Standard error of a statistic from its values without each replicate in turn."""
     if strata:
-        return strata.jackknife(left_out)
+        return strata.root_within(left_out, (strata.counts - 1) / strata.counts)
     n = left_out.shape[0]
     return np.asarray(np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)))
 

@@ -8,16 +8,16 @@ reaches its limit.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
-from .errors import SimulatorError, mistake, mistakes_in
+from .errors import Contradiction, SimulatorError, mistake, validated
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]
@@ -63,9 +63,8 @@ def _scaled(severity: Raw, factor: float, whose: str) -> Raw:
     try:
         return _SEVERITY.validate_python(severity).scaled(factor).model_dump(exclude_none=True)
     except (ValidationError, ValueError):
-        raise SimulatorError(
-            f"stress: {whose}", None, f"cannot be multiplied by {factor:.6g}", "let the stress change them by less"
-        ) from None
+        bound = f"cannot be multiplied by {factor:.6g}"
+        raise SimulatorError(f"stress: {whose}", None, bound, "let the stress change them by less") from None
 
 
 class Change(Term):
@@ -175,9 +174,8 @@ class TailIndex(Change):
             _with_index_of_sets(drawn, own, 1 + self.by)
         found = [_with_index(part["severity"], 1 + self.by) for part in segments]
         if not any(found):
-            raise SimulatorError(
-                "stress: tail_index", None, "finds no tail index to change", "use a family with alpha, shape or d"
-            )
+            bound = "finds no tail index to change"
+            raise SimulatorError("stress: tail_index", None, bound, "use a family with alpha, shape or d")
 
 
 def _with_index(severity: Raw, factor: float) -> bool:
@@ -235,10 +233,9 @@ class Prevalence(Change):
         if where and not (before > 0 and others > _NOBODY):
             return shares
         if not 0 < after < 1:
-            raise SimulatorError(
-                f"stress: share of {self.segment!r}{where}", round(after, 6), "must lie between 0 and 1",
-                "change it by less",
-            )  # fmt: skip
+            bound = "must lie between 0 and 1"
+            mend = "change it by less"
+            raise SimulatorError(f"stress: share of {self.segment!r}{where}", round(after, 6), bound, mend)
         return {name: after if name == self.segment else share * (1 - after) / others for name, share in shares.items()}
 
 
@@ -284,11 +281,9 @@ class UpCoding(Change):
     share: Fraction
     """Share of the people of `source`."""
 
-    @model_validator(mode="after")
-    def _names_two(self) -> UpCoding:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.source == self.recorded_as:
-            raise mistake(f"records people of {self.source!r} as what they are", "name two segments", value=None)
-        return self
+            yield (), mistake(f"records people of {self.source!r} as what they are", "name two segments")
 
     def apply(self, raw: Raw) -> None:
         """Nothing but the names is looked at: costs stay as they are."""
@@ -337,21 +332,10 @@ class Leakage(Change):
         _scale_costs(raw, 1 + self.share * (self.price - 1 + self.stranded), None)
 
 
-AnyChange = Annotated[
-    MeanCost
-    | Inflation
-    | BaselineError
-    | FailedSavings
-    | TailIndex
-    | Prevalence
-    | Epidemic
-    | NewTreatment
-    | UpCoding
-    | CostShift
-    | Leakage,
-    Field(discriminator="kind"),
-]
-"""Every change that a stress may be made of; a new one is a class above and its name in this union."""
+_OfCosts = MeanCost | Inflation | BaselineError | FailedSavings | TailIndex
+_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage
+AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces, Field(discriminator="kind")]
+"""Every change that a stress may be made of; a new one is a class above and its name in one of these unions."""
 
 
 class Stress(Term):
@@ -409,9 +393,4 @@ def load_stresses(path: str | os.PathLike[str]) -> tuple[Stress, ...]:
     SimulatorError
         Listing every mistake of the file.
     """
-    source = Path(path)
-    raw = renewed(read_toml(source))
-    try:
-        return _Library.model_validate(raw).stresses
-    except ValidationError as error:
-        raise mistakes_in(error, raw, str(source)) from None
+    return validated(_Library, renewed(read_toml(path)), str(Path(path))).stresses

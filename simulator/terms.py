@@ -1,7 +1,8 @@
-"""What every term of a scenario is made of: frozen, strict types, and the numbers and names in them."""
+"""What every term of a scenario is made of: frozen, strict types, and the numbers, names and currencies in them."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import os
@@ -12,11 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from .errors import SimulatorError, mistake
+from .errors import Contradiction, SimulatorError, mistake, refuse_all
 from .numerals import NumeralError, number
+
+Array = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 """Version of scenario files, model files and ledgers that this package writes and reads."""
@@ -29,6 +34,15 @@ class Term(BaseModel):
     """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        """Parts that are sound alone and do not fit together."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        refuse_all(self._contradictions(), type(self).__name__)
+        return self
 
     # What a term has worked out and kept is no part of it: not when compared, and not in a changed copy.
 
@@ -159,5 +173,51 @@ def nothing_twice(names: Sequence[str]) -> Iterator[PydanticCustomError]:
         yield mistake(f"has more than one {repeated[0]!r}", "give each its own name", value=None)
 
 
+def figures_in(raw: Any, key: str) -> list[float]:
+    """The figures of one key in a list of terms; none where the list is too broken to be judged."""
+    try:
+        return [float(part[key] if isinstance(part, dict) else getattr(part, key)) for part in raw]
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return []
+
+
+def ascend(key: str, bound: str) -> Callable[[Any], Iterator[PydanticCustomError]]:
+    """A check of a list of terms: the figure of each is above that of the one before."""
+
+    def check(raw: Any) -> Iterator[PydanticCustomError]:
+        figures = figures_in(raw, key)
+        if figures != sorted(set(figures)):
+            yield mistake(bound, f"sort them by `{key}`, without repeats")
+
+    return check
+
+
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 """What somebody calls a thing: one line, short enough for tables and pictures."""
+
+
+# ── currencies ───────────────────────────────────────────────────────────────────────────────────
+
+_LIST_ONE = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY
+COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS
+INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP
+MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR
+SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV
+WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CODES = frozenset(_LIST_ONE.split())
+"""Legal tender of some country: ISO 4217, list one, 2026."""
+
+
+def _known_currency(code: str) -> str:
+    if code not in CODES:
+        near = difflib.get_close_matches(code.upper(), sorted(CODES), n=1)
+        raise mistake(
+            "is no currency of ISO 4217", f"did you mean {near[0]}?" if near else "write three capitals such as GBP"
+        )
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known_currency), Field(pattern="^[A-Z]{3}$")]
+"""ISO 4217 code, three capitals: GBP, EUR, USD."""

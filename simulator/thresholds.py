@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
-from .errors import mistake
+from .errors import Contradiction, mistake
 from .terms import Term, Threshold
 
 NO_EXCLUSION = "no exclusion"
@@ -27,13 +27,9 @@ class Percentiles(Term):
     amounts: tuple[tuple[Threshold, ...], ...] | None = None
     """Money at each percentile where it is agreed already: one row for all, or one for each segment."""
 
-    @model_validator(mode="after")
-    def _amounts_fit(self) -> Percentiles:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if any(len(row) != len(self.percentiles) for row in self.amounts or ()):
-            raise mistake(
-                "has a row of amounts that is not as long as the percentiles", "give one for each", value=None
-            )
-        return self
+            yield (), mistake("has a row of amounts that is not as long as the percentiles", "give one for each")
 
 
 _Amounts = Annotated[tuple[Threshold, ...], Field(min_length=1)]

@@ -1,4 +1,7 @@
-"""What a scenario may say and seldom means: one sentence each, shown once when its file is read."""
+"""Budgets that leave nothing, which are refused, and what a scenario may say and seldom means.
+
+Of the latter there is one sentence each, shown once when its file is read.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .contracts.amounts import budget_a_head
-from .contracts.budget import PastYears
-from .costs.moments import Exact
+import numpy as np
+from pydantic_core import PydanticCustomError
+
+from .contracts.budget import BySegment, Expectations, PastYears
+from .contracts.design import Design
+from .costs.model import head_counts
+from .costs.moments import Exact, Layer
+from .errors import mistake
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -18,6 +26,7 @@ BUDGET = (0.1, 10.0)
 """Budget over expected cost."""
 CHANGE = (-0.9, 9.0)
 """Change of costs that a stress makes, as a fraction."""
+_PEOPLE = 1_000_000  # who share the rounding of the case mix
 
 
 def unusual(scenario: Scenario) -> Iterator[str]:
@@ -56,3 +65,48 @@ def _figures(part: Any, name: str) -> Iterator[float]:
     elif isinstance(part, list | tuple):
         for value in part:
             yield from _figures(value, name)
+
+
+# ── budgets that leave nothing ───────────────────────────────────────────────────────────────────
+
+
+def mistakes_of_amounts(scenario: Scenario) -> Iterator[PydanticCustomError]:
+    """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw."""
+    exact = None
+    for design in scenario.designs:
+        layers = _lowest(design, scenario)
+        if not layers or not _may_run_out(design, scenario):
+            continue
+        exact = exact or Exact(scenario.cost_model.as_one)
+        left, _ = budget_a_head(design, exact, layers)
+        if left <= 0:
+            bound = f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it"
+            yield mistake(bound, "give a larger amount, or basis = 'retained'")
+
+
+def _lowest(design: Design, scenario: Scenario) -> list[Layer]:
+    """The layers of the rule where it removes most; none where it removes nothing."""
+    layers = design.exclusion.layers((design.exclusion.fixed_thresholds() or scenario.threshold_labels.tolist())[0])
+    known = [layer for layer in layers if layer.threshold in scenario.amounts and math.isfinite(layer.threshold)]
+    return [(scenario.amounts[at], excess, whole) for at, excess, whole in known]
+
+
+def _may_run_out(design: Design, scenario: Scenario) -> bool:
+    """Whether the budget is gross, and names what the scenario knows."""
+    if isinstance(design.budget, PastYears) or design.budget.basis == "retained":
+        return False
+    names = {segment.name for segment in scenario.population.segments}
+    return not isinstance(design.budget, BySegment) or set(design.budget.amounts) == names
+
+
+def budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> tuple[float, float]:
+    """A design's budget under a rule, and the expected cost before it, money a head and year."""
+    heads = head_counts(_PEOPLE, exact.model.shares)[None, :]
+    gross, kept = (float(exact.total(heads, rule).mean[0]) for rule in ([], layers))
+    names = [segment.name for segment in exact.model.population.segments]
+    people = {name: np.asarray(float(count)) for name, count in zip(names, heads[0], strict=True)}
+    expected = Expectations(
+        members=np.asarray(float(_PEOPLE)), gross=np.asarray(gross), removed=np.asarray(gross - kept),
+        segment_members=people, usual_members=people, year=design.year,
+    )  # fmt: skip
+    return float(design.budget.evaluate(expected)) / _PEOPLE, gross / _PEOPLE

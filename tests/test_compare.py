@@ -79,10 +79,10 @@ def test_differences_are_paired(outcome, compared):
 
 @pytest.fixture(scope="module")
 def runs():
-    """Sixty runs of two hundred replicates each, which know their own sd to 9%."""
-    ledger = sim.simulate(make(simulation={"replicates": 12_000, "population_sizes": [250]}))
+    """Forty runs of two hundred replicates each, which know their own sd to 11%."""
+    ledger = sim.simulate(make(simulation={"replicates": 8_000, "population_sizes": [250]}))
     outcome = settle(ledger, DESIGNS[:2])
-    return [compare(outcome.isel(replicate=slice(start, start + 200))) for start in range(0, 12_000, 200)]
+    return [compare(outcome.isel(replicate=slice(start, start + 200))) for start in range(0, 8_000, 200)]
 
 
 @pytest.mark.heavy

@@ -29,9 +29,9 @@ from simulator.present.figure import Figure, amount, chance, errors_shown, exact
 from simulator.present.report import gather, sections
 from simulator.present.report.assumptions import assumption_tables
 from simulator.present.report.gather import Contents
-from simulator.present.report.long import long_table
 from simulator.present.report.otherwise import stress_tables
 from simulator.present.report.terms import budget_table
+from simulator.present.report.workbook import long_table
 from simulator.present.tables import Page, Table
 
 # ── the rules ────────────────────────────────────────────────────────────────────────────────────

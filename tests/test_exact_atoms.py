@@ -252,6 +252,7 @@ def two_groups(n, p, cv, correlation):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("correlation", "p"),
     [

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
-from simulator.analysis.designs.exact_settlement import exact_settlement, expectation, needs_draws
+from simulator.analysis.designs.exact_settlement import exact_settlement, followed, needs_draws, weighed
 from simulator.analysis.statistics.exact import law_of
 from simulator.analysis.statistics.self_check import cells_of
 from simulator.runs import heads
@@ -90,10 +90,11 @@ def test_a_jump_is_weighed_with_the_law(scenario):
     rule = sim.Cap(at=INF)
     law = law_of(scenario, rule, INF, 0, cells_of(scenario, rule, [INF], heads(scenario)))
     at = law.mean * 1.0123
-    (jump, kink, both) = expectation(
-        law,
-        lambda x: np.stack([1.0 * (x > at), np.maximum(x - at, 0.0), 7.0 + 2.0 * x + 1e6 * (x > at)], axis=1),
-    )
+
+    def curves(x):
+        return np.stack([1.0 * (x > at), np.maximum(x - at, 0.0), 7.0 + 2.0 * x + 1e6 * (x > at)], axis=1)
+
+    jump, kink, both = weighed(law, *followed(law, curves))
     assert jump == pytest.approx(float(1 - law.cdf(at)), abs=1e-8)
     assert kink == pytest.approx(float(law.stop_loss(at)), rel=1e-8)
     assert both == pytest.approx(7 + 2 * law.mean + 1e6 * float(1 - law.cdf(at)), rel=1e-8)

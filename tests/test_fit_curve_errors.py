@@ -10,11 +10,17 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from simulator.fitting import curve_errors
-from simulator.fitting.curve_errors import cell_mean_error, limited_mean_error, p_above_error, top_share_error
+from simulator.fitting import goodness
 from simulator.fitting.disclose.groups import groups_of
 from simulator.fitting.fit import default_thresholds, fit, fit_bands
-from simulator.fitting.goodness import LEVELS, amounts_for
+from simulator.fitting.goodness import (
+    LEVELS,
+    amounts_for,
+    cell_mean_error,
+    limited_mean_error,
+    p_above_error,
+    top_share_error,
+)
 from simulator.fitting.read.sample import Sample, sample_of
 
 Array = NDArray[np.float64]
@@ -55,7 +61,7 @@ def samples(request: pytest.FixtureRequest) -> list[Sample]:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors that are not rounded."""
-    monkeypatch.setattr(curve_errors, "FIGURES", 8)
+    monkeypatch.setattr(goodness, "_FIGURES", 8)
 
 
 def off(spread: Array, error: Array) -> float:

@@ -201,6 +201,7 @@ def test_the_filter_is_kept_without_the_id() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_smallest_count_goes_up_only() -> None:
     assert check_smallest(25) == 25
     for lower in (9, 0, -1, 10.0, True):
@@ -278,6 +279,7 @@ def test_nobody_who_outweighs_all_others_is_to_be_worked_out() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_what_one_segment_hides_the_others_do_not_give_away() -> None:
     model = fit(planted(), cost="total", segment="band", sets=0)
     seen = model.goodness["observed"].sel(measure=["mean", "sd"])
@@ -286,6 +288,7 @@ def test_what_one_segment_hides_the_others_do_not_give_away() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_errors_have_two_figures_and_none_stands_without_its_figure() -> None:
     for family in ("auto", "empirical"):
         curves = fit(planted(), cost="total", segment="band", family=family, sets=0).curves

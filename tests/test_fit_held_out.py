@@ -14,8 +14,7 @@ from simulator.fitting.fit import default_thresholds, fit
 from simulator.fitting.held_out import Half
 from simulator.fitting.laws import tails
 from simulator.fitting.laws.bodies import FAMILIES
-from simulator.fitting.laws.empirical import resampled
-from simulator.fitting.laws.spliced import law_of
+from simulator.fitting.laws.spliced import law_of, resampled
 from simulator.fitting.read.sample import Sample, sample_of
 from simulator.present.answers.fit import page as fit_report
 from simulator.present.answers.fit import runner_up_tables, verdicts

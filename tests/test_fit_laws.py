@@ -17,7 +17,7 @@ from simulator.costs.quadrature import Moments
 from simulator.fitting import measures
 from simulator.fitting.choose import Options, fit_segments
 from simulator.fitting.disclose.groups import groups_of
-from simulator.fitting.laws import empirical, small_segments, tails
+from simulator.fitting.laws import small_segments, spliced, tails
 from simulator.fitting.laws.bodies import FAMILIES, Body, fit_body
 from simulator.fitting.laws.general_laws import BetaPrimePower, PrenticeGamma
 from simulator.fitting.laws.small_segments import FULL_CREDIBILITY
@@ -128,6 +128,7 @@ def missed(name: str, shift: float = 0.0) -> float:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", GENERAL)
 def test_general_families_lie_within_their_standard_errors(name: str) -> None:
     assert 0.35 < missed(name) < 2.2
@@ -159,7 +160,8 @@ def test_the_generalized_gamma_is_the_same_as_scipys_own_fit() -> None:
     a, c, loc, scale = stats.gengamma.fit(sample.x, 2.0, 0.8, floc=0, scale=400.0)
     body = fit_body("gengamma", sample)
     theirs = stats.gengamma.logpdf(sample.x, a, c, loc, scale).mean()
-    assert body.log_score(sample, np.inf) - np.log(body.median) == pytest.approx(theirs, abs=1e-6)
+    ours = PrenticeGamma.logpdf(sample.x / body.median, **FAMILIES["gengamma"].arguments(body.theta))
+    assert ours.mean() - np.log(body.median) == pytest.approx(theirs, abs=1e-6)
     s = np.array([0.9, 0.5, 0.1, 0.001])
     assert body.severity.isf(s) == pytest.approx(stats.gengamma(a, c, 0, scale).isf(s), rel=2e-3)
 
@@ -307,7 +309,7 @@ def test_out_of_sample_the_spread_of_a_half_is_that_of_the_other(splits: int) ->
             )
             tail = tails.choose_tail(sample, 10)
             assert tail is not None
-            law = empirical.with_tail(empirical.quantile_table(sample, 10, tail.at), tail.at, tail.severity)
+            law = spliced.with_tail(spliced.quantile_table(sample, 10, tail.at), tail.at, tail.severity)
             told = measures.one_segment(law, sample.p_user)
             off.append(max(told.sd / rest.sd, rest.sd / told.sd))
             seen = np.array([rest.limited_sd(d) for d in caps])
@@ -323,7 +325,7 @@ def test_out_of_sample_the_spread_of_a_half_is_that_of_the_other(splits: int) ->
 @pytest.mark.parametrize("n", [10, 19, 20, 57, 400, 5_000])
 def test_a_table_keeps_the_mean(n: int) -> None:
     sample = rows(LAWS["gamma"], n)
-    table = empirical.quantile_table(sample, 10)
+    table = spliced.quantile_table(sample, 10)
     assert Moments(table).raw[1] == pytest.approx(sample.w @ sample.x / n, rel=2e-3)
 
 
@@ -332,7 +334,7 @@ def test_a_table_with_a_tail_keeps_the_share_above() -> None:
     tail = tails.choose_tail(sample, 10)
     assert tail is not None
     at = tail.at
-    law = empirical.with_tail(empirical.quantile_table(sample, 10, at), at, tail.severity)
+    law = spliced.with_tail(spliced.quantile_table(sample, 10, at), at, tail.severity)
     assert float(law.sf(at)) == pytest.approx(float(sample.p_above(at)), rel=1e-6)
     below = Moments(law).below(at)
     inside = sample.x <= at

@@ -35,7 +35,7 @@ def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module", params=["empirical", "lognormal", "auto"])
+@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.heavy)])
 def model(request: pytest.FixtureRequest) -> FittedModel:
     return fit(table(), cost="total", segment="band", family=request.param, sets=40)
 
@@ -175,6 +175,7 @@ def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> No
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", ["lognormal", pytest.param("empirical", marks=pytest.mark.slow)])
 def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> None:
     random = np.random.default_rng(5)

@@ -52,6 +52,7 @@ def test_the_mean_excess_of_a_tail_is_as_sure_as_the_rows_tell_it() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "trial",
     [
@@ -70,6 +71,7 @@ def test_sets_cover_the_truth(trial: tuple[str, str]) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """All fits of a gb2 to 1,500 of its own rows settle; without the prior most run along a ridge."""
     at = studies.points("gb2")
@@ -84,6 +86,7 @@ def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES)))
 def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str) -> None:
     """Limited means of 120 segments a setting; without credibility they are further off than the rows."""

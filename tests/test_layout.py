@@ -18,7 +18,7 @@ FLOORS = (
     ("terms", "paths"),
     ("thresholds",),
     ("machine", "deprecated"),
-    ("files", "netcdf", "currency", "effort"),
+    ("files", "netcdf", "effort"),
     ("rows",),
     ("ledger", "strata"),
     ("costs",),
@@ -56,7 +56,7 @@ def test_terms_know_no_more_than_terms_and_cost_models():
 def test_the_ground_knows_nothing_of_the_house():
     for importer, imported in imports_of(ROOT):
         assert importer != "numerals" and (importer != "errors" or imported == "numerals"), (importer, imported)
-        leaf = room_of(importer) in ("files", "netcdf", "machine", "ledger", "strata", "currency", "effort")
+        leaf = room_of(importer) in ("files", "netcdf", "machine", "ledger", "strata", "effort")
         known = (*GROUND, "machine", "deprecated", "files", "netcdf", room_of(importer))
         assert not leaf or room_of(imported) in known or (importer, imported) in UPWARD, (importer, imported)
 
@@ -90,7 +90,7 @@ ASKS_FOR_PERCENTILES = r"""(unit|units|"units"[])]+) [!=]= "1\""""
 
 
 def test_nobody_asks_a_term_whether_it_has_a_method():
-    """What a step of a design does not say of itself is said in `contracts/steps.py`."""
+    """What a step of a design does not say of itself is said in `contracts/context.py`."""
     asking = files_that_say(ROOT, r"\b(hasattr\(|getattr\((step|term), \")")
     assert not [file for file in asking if room_of(file) in ("contracts", "settlement")]
 

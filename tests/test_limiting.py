@@ -11,8 +11,7 @@ from scipy import integrate, stats
 
 import simulator as sim
 from simulator.analysis.luck.infinite_population import ENDLESS, equally_likely, limit_ledger, overspend_of
-from simulator.analysis.size.targets import target_of
-from simulator.analysis.statistics.questions import question_of
+from simulator.analysis.size.targets import question_of, target_of
 from simulator.costs.shock_nodes import quasi_random_uniforms
 from simulator.costs.shocks import JointShocks, RareShock, Shock
 from simulator.scenario import scenario_from
@@ -32,7 +31,7 @@ def scenario(means: Sequence[float] = (), segments: Any = (WELL, ILL), shocks: A
 
 def limit(asked: sim.Scenario, statistic: str = "p_overspend", designs: Sequence[sim.Design] = (), **at: float) -> Any:
     target = target_of(statistic, at_most=0.03, **at)
-    found = question_of(asked, target, sim.Cap(), designs, "provider", sim.PerHead(basis="gross")).limit(asked, target)
+    found = question_of(asked, target, sim.Cap(), designs, "provider", sim.PerHead(basis="gross")).limit
     return float(found[0])
 
 

@@ -170,6 +170,7 @@ def test_nobody_is_recorded_as_what_he_is():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("who", WHO)
 def test_stresses_of_nothing_change_nothing(who):
     idle = (
@@ -204,8 +205,8 @@ NOBODY = (sim.Cap(at=math.inf), sim.CarveOut(at=math.inf), sim.Coinsure(at=math.
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("rule", NOBODY, ids=lambda rule: rule.kind)
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("grid", "rule"), diagonal(list(GRIDS), NOBODY), ids=lambda one: getattr(one, "kind", one))
 def test_no_exclusion_is_gross_cost_on_any_grid(grid, rule):
     simulation = {"thresholds": GRIDS[grid], "replicates": 200, "population_sizes": [2_000]}
     scenario = make(population=PLAIN, simulation=simulation)

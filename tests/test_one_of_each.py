@@ -76,8 +76,7 @@ ADDED = {
 
 import xarray as xr
 
-from .style import finish, house_axes
-from .wanted import made_by
+from .style import finish, house_axes, made_by
 
 DRAWN = ("p_overspend",)
 
@@ -85,10 +84,9 @@ DRAWN = ("p_overspend",)
 @made_by("summarise", "p_overspend")
 def chance_by_size(summary: xr.Dataset, ax=None):
     """The chance of an overspend."""
-    with house_axes(ax) as axes:
-        axes.plot(summary["population_size"], summary["p_overspend"].isel(threshold=-1, margin=0))
-        finish(axes, summary, "How likely is an overspend?")
-    return axes
+    axes = house_axes(ax)
+    axes.plot(summary["population_size"], summary["p_overspend"].isel(threshold=-1, margin=0))
+    return finish(axes, summary, __doc__)
 ''',
         PLOTS: [("from .exceedance_curve", "from .chance_by_size import chance_by_size\n")],
         PICTURES: [(
@@ -151,8 +149,8 @@ print("all five")
 
 
 def copied(folder: Path, left_out: tuple[str, str] = ("", "")) -> Path:
-    """The package with all additions, but for one file of one of them."""
-    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    """The package and its compiled loops with all additions, but for one file of one of them."""
+    shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("*.pyc*", "*.tmp*"))
     for kind, files in ADDED.items():
         for name, change in files.items():
             if (kind, name) != left_out:

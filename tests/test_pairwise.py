@@ -233,6 +233,7 @@ def test_what_cannot_be_is_refused():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("row", "question"), list(cases()))
 def test_where_features_meet(row, question, tmp_path):
     QUESTIONS[question](raw_of(row), tmp_path)

@@ -27,7 +27,7 @@ from simulator.present.answers.description import page as check_table
 from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend, heads, scenario_of
 from simulator.scenario import scenario_from
-from simulator.strata import Strata, strata_of
+from simulator.strata import Strata, jackknife, strata_of
 from simulator.stresses import Inflation, MeanCost, NewTreatment, Prevalence, Range, Stress, TailIndex
 
 SETS = [
@@ -557,23 +557,24 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
     # of the mean, the jackknife is that standard error itself
     left_out = (values.sum(axis=0) - values) / 89
     np.testing.assert_allclose(
-        strata.jackknife(left_out), by_hand / np.sqrt(90) * 90 / 89 * np.sqrt(29 / 30), rtol=0.02
+        jackknife(left_out, strata), by_hand / np.sqrt(90) * 90 / 89 * np.sqrt(29 / 30), rtol=0.02
     )
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
-    ledger = sim.simulate(whole.with_simulation(replicates=300 * 150), progress=False)
+    ledger = sim.simulate(whole.with_simulation(replicates=300 * 100), progress=False)
     asked: dict[str, Any] = {"margins": (0.0,), "quantiles": (0.5, 0.9)}
-    runs = [sim.summarise(ledger.isel(replicate=slice(k * 300, (k + 1) * 300)), **asked) for k in range(150)]
+    runs = [sim.summarise(ledger.isel(replicate=slice(k * 300, (k + 1) * 300)), **asked) for k in range(100)]
     alone = [sim.summarise(run.drop_vars("parameter_draw"), **asked) for run in
              (ledger.isel(replicate=slice(k * 300, (k + 1) * 300)) for k in range(3))]  # fmt: skip
     for name in ("mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "p_overspend", "expected_overspend"):
         found = np.stack([run[name].values for run in runs])
         told = np.sqrt(np.mean([run[f"{name}_se"].values ** 2 for run in runs], axis=0))
         ratio = told / found.std(axis=0, ddof=1)
-        # 150 runs know their own sd to 6%; a quantile's half-width is rougher
+        # 100 runs know their own sd to 7%; a quantile's half-width is rougher
         assert (np.abs(ratio - 1) < (0.45 if name == "quantile_cost" else 0.3)).all(), (name, ratio)
     blind = np.mean([run["mean_cost_se"].values for run in alone], axis=0)
     assert (blind / np.std([run["mean_cost"].values for run in runs], axis=0) > 2).all()

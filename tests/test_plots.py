@@ -28,8 +28,7 @@ from simulator.errors import SimulatorWarning
 from simulator.present.figure import percent
 from simulator.present.pictures import picture_named
 from simulator.present.plots import colours, fonts
-from simulator.present.plots.names import one_in
-from simulator.present.plots.style import MOST_SERIES, _apart, evenly, percentage, save_figure
+from simulator.present.plots.style import MOST_SERIES, _apart, evenly, one_in, percentage, save_figure
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -538,8 +537,8 @@ def test_a_picture_leaves_a_notebooks_interaction_on(tmp_path: Path) -> None:
     )
     code = (
         "from matplotlib import pyplot as plt\n"
-        "from simulator.present.plots.style import house_axes\n"
-        "with house_axes(None): pass\n"
+        "from simulator.present.plots.style import house_axes, house_style\n"
+        "with house_style(): house_axes(None)\n"
         "assert plt.isinteractive()\n"
     )
     where = os.pathsep.join([str(tmp_path), os.getcwd()])

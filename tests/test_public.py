@@ -73,6 +73,7 @@ def _blocks(language: str) -> list[str]:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     full = sim.load

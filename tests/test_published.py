@@ -45,5 +45,5 @@ def test_the_figures_that_the_documentation_prints(answer):
 @pytest.mark.heavy
 def test_the_margin_is_passed_in_one_year_of_twenty(answer, scenario):
     margins = answer["margin"].sel(risk="luck and shocks").isel(source=2).values
-    p = sim.exact(scenario.resized((FINDINGS[2].people,)), margins=margins)["p_overspend"].values[0]
+    p = sim.exact(scenario.resized((FINDINGS[2][1],)), margins=margins)["p_overspend"].values[0]
     assert np.diag(p) == pytest.approx(0.05, abs=1e-5)

@@ -316,6 +316,7 @@ def test_who_knows_the_number_of_rows_learns_no_more(n: int) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("how", "few"), diagonal(["filter", "missing", "infinite", "no segment", "negative", "exposure"], [1, 9])
 )

@@ -28,8 +28,8 @@ from simulator.present.figure import errors_shown
 from simulator.present.report import gather, write_html, write_workbook
 from simulator.present.report.answer import answer_text
 from simulator.present.report.gather import Contents
-from simulator.present.report.long import long_table
 from simulator.present.report.page import html_of
+from simulator.present.report.workbook import long_table
 
 matplotlib.use("Agg")
 

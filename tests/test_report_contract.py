@@ -21,11 +21,10 @@ from simulator.present.report import gather
 from simulator.present.report.answer import answer_text, carried
 from simulator.present.report.assumptions import assumption_tables, provenance
 from simulator.present.report.explorer import explorer
-from simulator.present.report.gather import Contents
+from simulator.present.report.gather import MOST_REPLICATES, Contents
 from simulator.present.report.otherwise import said, stress_tables
 from simulator.present.report.page import html_of
 from simulator.present.report.sections import figure_tables, luck_table
-from simulator.present.report.stressed import MOST_REPLICATES
 from simulator.present.report.terms import budget_table, term_tables
 
 matplotlib.use("Agg")

@@ -654,7 +654,7 @@ def test_rows_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pyte
     parquet.write_table(arrow.table({"total": arrow.array(np.ones(MOST_ROWS - 1, np.int8))}), path)
     with pytest.raises(SimulatorError, match="unpacks to far more"):
         cleaned(path)
-    monkeypatch.setattr("simulator.rows.files.text.MOST_ROWS", 10)
+    monkeypatch.setattr("simulator.rows.files.source.MOST_ROWS", 10)
     with pytest.raises(SimulatorError, match=r"more than .* rows"):
         cleaned(wrote(tmp_path, lines()))
 

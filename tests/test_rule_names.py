@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT, diagonal, make
 
 import simulator as sim
-from simulator.analysis.luck.exact_curve import exact_curve
-from simulator.analysis.luck.fan import fan
-from simulator.analysis.size.by_target import minimum_by_target
+from simulator.analysis.luck.exceedance import fan
+from simulator.analysis.luck.systematic import exact_curve
+from simulator.analysis.size.grid import minimum_by_target
 from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.exclusion import Banded, Cap, CarveOut, Coinsure, as_attribute, rule_from, rule_of
 from simulator.present.answers.comparison import settled_at
@@ -119,6 +119,7 @@ def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, led
     assert label.lower() in words.lower() and not said_of_others(words.lower(), rule), words
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [name for name, (rule, *_) in RULES.items() if swept(rule)])
 def test_a_swept_design_is_named_by_its_own_rule_on_every_page(name):
     rule, label, _ = RULES[name]

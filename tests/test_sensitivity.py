@@ -30,6 +30,7 @@ IDLE = Range(name="names", change=UpCoding(source="well", recorded_as="complex",
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_indices_of_a_sum_are_its_variance_shares():
     whole = sim.exact(BOOK)["mean_cost"].values[0, -1]
     part = {s["name"]: s["share"] * s["p_user"] for s in SEGMENTS}

@@ -111,6 +111,7 @@ BOTH = ("fixed", "sampled")
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("name", "membership"),
     [pytest.param(name, kind, marks=marks(name, kind)) for name in sorted(CASES) for kind in BOTH],

@@ -56,6 +56,7 @@ def assert_same_draws(one, other):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_identity_threads(any_kind, threads):
     with ThreadPoolExecutor(threads) as pool:
@@ -72,6 +73,7 @@ def test_identity_chunks(any_kind, step, monkeypatch):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_identity_processes(any_kind, processes):
     assert fingerprint(sim.simulate(any_kind, processes)) == fingerprint(sim.simulate(any_kind))
 
@@ -83,6 +85,7 @@ def processes():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")
 def test_identity_dask():
     distributed = pytest.importorskip("distributed")
@@ -99,6 +102,7 @@ def test_identity_dask():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.skipif(JIT_OFF, reason="compiled and plain bits are compared from the compiled side")
 def test_identity_jit_off():
     code = (
@@ -395,7 +399,7 @@ def z_of_n_above(ledger, scenario):
     """z of the mean number above each finite threshold, where enough are expected."""
     heads, exact, n, found = runs.heads(scenario), Exact(scenario.cost_model), ledger.sizes["replicate"], []
     for d in range(scenario.threshold_labels.size):
-        mean, sd = exact.n_above(heads, scenario.threshold_amounts[:, d])
+        mean, sd, *_ = exact.count_above(heads, scenario.threshold_amounts[:, d])
         enough = mean * n > 200
         found.append((ledger["n_above"].values[:, :, d].mean(0) - mean)[enough] / (sd[enough] / math.sqrt(n)))
     return np.concatenate(found)
@@ -575,6 +579,7 @@ def against_the_oracle(changes, rules=(), oracle_changes=None):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_whole_distributions_agree_with_the_slow_simulator(kind):
     rules = sorted(PLAIN_RULES) if "percentiles" not in kind else ()
@@ -584,6 +589,7 @@ def test_whole_distributions_agree_with_the_slow_simulator(kind):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_whole_distributions_of_every_family_agree_with_the_slow_simulator(family):
     segments = [{"name": "all", "share": 1.0, "p_user": 0.8, "severity": FAMILIES[family]}]
@@ -682,6 +688,7 @@ def scenarios(draw):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @given(scenarios())
 def test_properties_of_any_ledger(scenario):
     ledger = sim.simulate(scenario, Inline())
@@ -711,6 +718,7 @@ def test_properties_of_any_ledger(scenario):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @given(scenarios(), st.data())
 def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
     n = scenario.simulation.replicates
@@ -726,6 +734,7 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
     scenario = scenario.with_simulation(replicates=300)

@@ -13,20 +13,19 @@ from conftest import LOGNORMAL, ROOT, SHOCKS, alone, make
 from scipy import stats
 
 import simulator as sim
-from simulator.analysis.designs.losses import loss_of, overspend_by_design
 from simulator.analysis.luck.infinite_population import ENDLESS, limit_ledger, overspend_of
 from simulator.analysis.size.exact_minimum import Asked, exact_minimum
 from simulator.analysis.size.grid import crossing, minimum_on_grid
 from simulator.analysis.size.minimum import minimum_population
-from simulator.analysis.size.targets import measure, target_of
+from simulator.analysis.size.targets import loss_of, measure, overspend_by_design, target_of
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.analysis.statistics.statistic import PROBABILITY
 from simulator.contracts.design import Design
+from simulator.present.answers.calculated import viable_terms as terms_report
 from simulator.present.answers.minimum import page as size_report
-from simulator.present.answers.viable_terms import page as terms_report
 from simulator.present.cli.verbs.size import size
 
-SEEDS = int(os.environ.get("SIZING_SEEDS", "12"))
+SEEDS = int(os.environ.get("SIZING_SEEDS", "8"))
 """Seeds of the coverage test. All 100 take 25 s:
 
     SIZING_SEEDS=100 python3 dev.py test tests/test_sizing.py -k holds
@@ -51,6 +50,7 @@ def answer_of(scenario=BOOK, **asked):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("statistic", sorted(QUESTIONS))
 def test_the_interval_holds_the_exact_answer(statistic):
     asked = QUESTIONS[statistic]
@@ -116,15 +116,18 @@ def test_systematic_risk_alone_is_the_tail_of_the_shock(cv, margin):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_an_endless_population_is_what_large_ones_tend_to():
     simulation = {"thresholds": [20_000.0, math.inf]}
     scenario = make(shocks=SHOCKS, population={"membership": "sampled"}, simulation=simulation)
-    large = sim.exact(scenario.resized((2_000_000,)), margins=(0.05,))["p_overspend"].values[0, :, 0]
+    large, larger = sim.exact(scenario.resized((10_000, 40_000)), margins=(0.05,))["p_overspend"].values[..., 0]
     limit = measure(
         overspend_of(limit_ledger(scenario), sim.Cap(), scenario.resized((ENDLESS,))).values,
         target_of("p_overspend", 0.1, margin=0.05),
     )
-    assert limit.value[0] == pytest.approx(large, abs=1e-3)
+    # what is left of luck goes as one over the people
+    assert limit.value[0] == pytest.approx((4 * larger - large) / 3, abs=1e-3)
+    assert (abs(limit.value[0] - larger) > 3e-3).all()  # without that, even the larger is not the endless one
     assert (limit.value[0][:-1] < limit.value[0][-1]).all()  # a cap takes out part of the shock as well
 
 

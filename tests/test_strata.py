@@ -104,6 +104,7 @@ RULES = [sim.Cap(at=9_000.0), sim.CarveOut(at=9_000.0), sim.CarveOut(at=9_000.0,
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("shocks", [[], [{"name": "prices", "cv": 0.02}]], ids=["alone", "shocks"])
 def test_every_set_has_the_benchmark_that_it_would_have_alone(rule: Any, shocks: list[Any]) -> None:
@@ -174,6 +175,7 @@ FIGURES = (
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("figure", FIGURES)
 def test_errors_of_compare_are_those_of_repeated_runs(figure: str, repeated: list[xr.Dataset]) -> None:
     at = {"design": "half", "party": "provider", "population_size": 4_000}

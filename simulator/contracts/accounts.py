@@ -10,24 +10,9 @@ from .context import Array
 
 
 class Accounts:
-    """What each party is funded with, bears and is paid, in every replicate.
+    """What each party is funded with, bears and is paid in every replicate, money per year, by its name.
 
-    Parameters
-    ----------
-    parties : iterable of str
-    shape : tuple of int
-        Shape of a sum of money, such as (replicate, population_size).
-
-    Attributes
-    ----------
-    funding, cost_borne, payment : dict of str to array
-        Money per year by party; a payment is positive to its receiver. Funding broadcasts against `shape`.
-    events : dict of str to array of bool
-        Where something was triggered, by the name of the event.
-    memo : dict of str to array
-        Sums worth telling besides, by name; money per year.
-    own_cost : array
-        Cost that arose besides the ledger's: stranded cost, people from outside. Money per year; broadcasts.
+    `shape` is that of a sum of money, such as (replicate, population_size); a payment is positive to its receiver.
     """
 
     def __init__(self, parties: Iterable[str], shape: tuple[int, ...]) -> None:
@@ -37,9 +22,9 @@ class Accounts:
         self.funding: dict[str, Array] = {name: np.zeros((1,) * len(shape)) for name in names}
         self.cost_borne: dict[str, Array] = {name: np.zeros(shape) for name in names}
         self.payment: dict[str, Array] = {name: np.zeros(shape) for name in names}
-        self.events: dict[str, Array] = {}
-        self.memo: dict[str, Array] = {}
-        self.own_cost: Array = np.zeros((1,) * len(shape))
+        self.events: dict[str, Array] = {}  # where something was triggered
+        self.memo: dict[str, Array] = {}  # sums worth telling besides
+        self.own_cost: Array = np.zeros((1,) * len(shape))  # besides the ledger's: stranded, of people from outside
 
     def fund(self, party: str, amount: Array | float) -> None:
         """Money from outside."""

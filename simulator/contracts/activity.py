@@ -6,15 +6,14 @@ has budget − activity.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import model_validator
 
-from ..errors import mistake
+from ..errors import Contradiction, mistake
 from ..terms import Fraction, NonNegative
-from .context import Array, Context, apply_by_sign
-from .steps import SettlementTerm
+from .context import Array, Context, SettlementTerm, apply_by_sign
 
 
 class TariffAndBlock(SettlementTerm):
@@ -64,15 +63,10 @@ class CostAndVolume(SettlementTerm):
     """Share of the price paid for activity between threshold and ceiling."""
     event: ClassVar[str] = "cap_bound"
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.ceiling < self.threshold:
-            raise mistake(
-                f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}",
-                "put it at the threshold or above",
-                value=None,
-            )
-        return self
+            bound = f"ceiling {self.ceiling:g} lies below threshold {self.threshold:g}"
+            yield (), mistake(bound, "put it at the threshold or above")
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The block's settlement plus what is paid for the activity between threshold and ceiling."""

@@ -6,51 +6,44 @@ expected cost that the rule removes, unless `basis = "retained"`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import SimulatorError, mistake
+from ..errors import Contradiction, SimulatorError, mistake
 from ..terms import Count, Fraction, NonNegative, Number, Positive, Term
 from .context import Array, ByYear, number_or
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """What is known before the year begins; arrays broadcast against (replicate, population_size).
+    """What is known before the year begins; arrays broadcast against (replicate, population_size), money is per year.
 
-    Attributes
-    ----------
-    members : array
-        People, for one year.
-    gross, removed : array
-        Expected gross cost, and the part of it that the exclusion rule removes; money per year. Of a budget from past
-        years under the parameter set of the replicate, under which those years were drawn too; of others over all sets.
-    sd : array
-        Standard deviation of the retained cost of the whole population by luck alone, neither by common shocks nor by
-        doubt about parameters; money per year.
-    luck : array
-        The replicate's retained cost less its mean given shocks and parameters, in standard deviations.
-    baseline : array
-        Standard normal deviates, one a replicate, for the error of a baseline.
-    segment_members, usual_members : mapping of str to array
-        People by segment: of this replicate, and expected.
-    year : int
-        Contract year, 1 for the first.
+    Cost is that under the parameter set of the replicate where a budget comes from past years, which were drawn under
+    it too; of other budgets it is that over all sets.
     """
 
     members: Array
+    """People, for one year."""
     gross: Array
+    """Expected gross cost."""
     removed: Array
-    sd: Array
-    luck: Array
-    baseline: Array
+    """The part of it that the exclusion rule removes."""
+    sd: Array = field(default_factory=lambda: np.zeros(()))
+    """Of the retained cost of the whole population by luck alone, neither by common shocks nor by doubt."""
+    luck: Array = field(default_factory=lambda: np.zeros(()))
+    """The replicate's retained cost less its mean given shocks and parameters, in standard deviations."""
+    baseline: Array = field(default_factory=lambda: np.zeros(()))
+    """Standard normal deviates, one a replicate, for the error of a baseline."""
     segment_members: Mapping[str, Array] = field(default_factory=dict)
+    """People by segment, of this replicate."""
     usual_members: Mapping[str, Array] = field(default_factory=dict)
+    """People by segment as expected."""
     year: int = 1
+    """Contract year, 1 for the first."""
 
     @property
     def retained(self) -> Array:
@@ -63,25 +56,18 @@ class Expectations:
         return np.asarray(self.sd / np.sqrt(self.members))
 
 
-def _check_correlation(years: int, correlation: tuple[float, ...] | None) -> None:
-    """Refuse a table of correlations that `years` years in a row cannot have."""
+def _of_correlation(years: int, correlation: tuple[float, ...] | None) -> Iterator[Contradiction]:
+    """A table of correlations that `years` years in a row cannot have."""
     if years > 1 and not correlation:
-        raise mistake(
-            "needs the correlation of one person's cost from year to year",
-            "give correlation = [lag 1, lag 2, …], and 0 only if you mean it",
-            value=None,
-        )
-    if not correlation or years == 1:
-        return
-    if len(correlation) > years - 1:
-        raise mistake(
-            f"has correlations at {len(correlation)} lags, and its years are at most {years - 1} apart",
-            "give one for each lag, or fewer: the last holds for longer lags",
-            value=None,
-        )
-    back = np.arange(years)
-    if np.linalg.eigvalsh(year_correlation(correlation, back[:, None] - back[None, :])).min() < -1e-9:
-        raise mistake("correlations contradict each other", "let them fall slowly with the lag", value=None)
+        bound = "needs the correlation of one person's cost from year to year"
+        yield (), mistake(bound, "give correlation = [lag 1, lag 2, …], and 0 only if you mean it")
+    elif correlation and 1 < years <= len(correlation):
+        bound = f"has correlations at {len(correlation)} lags, and its years are at most {years - 1} apart"
+        yield (), mistake(bound, "give one for each lag, or fewer: the last holds for longer lags")
+    elif correlation and years > 1:
+        back = np.arange(years)
+        if np.linalg.eigvalsh(year_correlation(correlation, back[:, None] - back[None, :])).min() < -1e-9:
+            yield (), mistake("correlations contradict each other", "let them fall slowly with the lag")
 
 
 def year_correlation(correlation: tuple[float, ...], lag: Array) -> Array:
@@ -107,10 +93,8 @@ class StandardErrors(Term):
     correlation: tuple[Fraction, ...] | None = None
     """Correlation of one person's cost at lags of 1, 2, … years; needed for several years."""
 
-    @model_validator(mode="after")
-    def _correlated(self) -> Any:
-        _check_correlation(self.years, self.correlation)
-        return self
+    def _contradictions(self) -> Iterator[Contradiction]:
+        return _of_correlation(self.years, self.correlation)
 
     def per_head(self, person_sd: Array) -> Array:
         """Money per member per year. Example: σ = 3,000, a baseline of 10,000 people, one year, k = 2 → 60."""
@@ -138,23 +122,19 @@ class _Adjusted(Term):
     loading: Annotated[NonNegative | StandardErrors, number_or(NonNegative, StandardErrors)] = 0.0
     """Added for the error of the estimate: a fraction, or a number of standard errors."""
 
-    @model_validator(mode="after")
-    def _leaves_money(self) -> Any:
-        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
-        if max(discounts) >= 1:
-            raise mistake(
-                f"has a discount of {max(discounts):g}, which leaves no budget", "give a fraction below 1", value=None
-            )
+    @property
+    def _discounts(self) -> tuple[float, ...]:
+        return (self.discount,) if isinstance(self.discount, int | float) else self.discount
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if (most := max(self._discounts)) >= 1:
+            yield (), mistake(f"has a discount of {most:g}, which leaves no budget", "give a fraction below 1")
         if self.trend <= -1:
-            raise mistake(
-                f"has a trend of {self.trend:g}, which leaves no budget", "give a fraction above -1", value=None
-            )
-        return self
+            yield (), mistake(f"has a trend of {self.trend:g}, which leaves no budget", "give a fraction above -1")
 
     def adjust(self, estimate: Array, expected: Expectations) -> Array:
         """Estimate × (1 − discount) × (1 + trend)^years × (1 + loading), or + standard errors."""
-        discounts = (self.discount,) if isinstance(self.discount, int | float) else self.discount
-        discount = discounts[min(expected.year, len(discounts)) - 1]
+        discount = self._discounts[min(expected.year, len(self._discounts)) - 1]
         adjusted = estimate * (1.0 - discount) * (1.0 + self.trend) ** self.trend_years
         if isinstance(self.loading, StandardErrors):
             return np.asarray(adjusted + self.loading.per_head(expected.person_sd) * expected.members)
@@ -202,9 +182,8 @@ class BySegment(_Adjusted):
         """Budget for the retained cost, money per year."""
         if set(self.amounts) != set(expected.segment_members):
             known = ", ".join(expected.segment_members)
-            raise SimulatorError(
-                "budget.amounts", ", ".join(self.amounts), f"must name every segment ({known})", "add them"
-            )
+            bound = f"must name every segment ({known})"
+            raise SimulatorError("budget.amounts", ", ".join(self.amounts), bound, "add them")
         estimate = self._total(expected.segment_members)
         if self.case_mix_cap is not None or self.case_mix_tolerance:
             usual = self._total(expected.usual_members)
@@ -236,12 +215,11 @@ class PastYears(_Adjusted):
     correlation: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     """Correlation of one person's cost at lags of 1, 2, … years; the last holds for longer lags. 0 only if meant."""
 
-    @model_validator(mode="after")
-    def _weights_add_up(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
+        yield from super()._contradictions()
         if abs(sum(self.weights) - 1.0) > 1e-6:
-            raise mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1", value=None)
-        _check_correlation(len(self.weights) + 1, self.correlation)
-        return self
+            yield (), mistake(f"weights add to {sum(self.weights):g}, not to 1", "let them add to 1")
+        yield from _of_correlation(len(self.weights) + 1, self.correlation)
 
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year, with the error that goes with this replicate's luck."""
@@ -274,15 +252,11 @@ class Waterfall(_Adjusted):
     basis: Literal["gross", "retained"] = "gross"
     """Whether the payment still falls by the expected cost that the exclusion rule removes."""
 
-    @model_validator(mode="after")
-    def _leaves_something(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
+        yield from super()._contradictions()
         if self.provider_budget <= 0:
-            raise mistake(
-                "leaves nothing for the provider",
-                "let saving, incentive and contingency stay below current_spend",
-                value=None,
-            )
-        return self
+            mend = "let saving, incentive and contingency stay below current_spend"
+            yield (), mistake("leaves nothing for the provider", mend)
 
     @property
     def payment(self) -> float:

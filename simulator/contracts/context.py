@@ -1,29 +1,29 @@
-"""What a term may look at: the budget, the cost, and everything else that it cannot change."""
+"""What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, TypeAdapter, WrapValidator
 
-from ..terms import Fraction
+from ..terms import Fraction, Term
 
 Array = npt.NDArray[Any]
 
 
+def by_form(is_first: Callable[[Any], bool], first: Any, other: Any) -> WrapValidator:
+    """Validate a value of one form as `first` and anything else as `other`, so that a mistake is told once."""
+    as_first, as_other = TypeAdapter(first), TypeAdapter(other)
+    return WrapValidator(lambda value, _: (as_first if is_first(value) else as_other).validate_python(value))
+
+
 def number_or(number: Any, other: Any) -> WrapValidator:
-    """Validate a plain number as `number` and anything else as `other`, so that a mistake is told once."""
-    as_number, as_other = TypeAdapter(number), TypeAdapter(other)
-
-    def validate(value: Any, _: Any) -> Any:
-        plain = isinstance(value, int | float | str) or value is None
-        return (as_number if plain else as_other).validate_python(value)
-
-    return WrapValidator(validate)
+    """Validate a plain number as `number` and anything else as `other`."""
+    return by_form(lambda value: value is None or isinstance(value, int | float | str), number, other)
 
 
 _Years = Annotated[tuple[Fraction, ...], Field(min_length=1)]
@@ -37,14 +37,9 @@ CalendarYear = Annotated[int, Field(ge=FIRST_CALENDAR_YEAR, le=9_999)]
 _FractionsFrom = Annotated[dict[CalendarYear, Fraction], Field(min_length=1)]
 
 
-def _by_form(value: Any, _: Any) -> Any:
-    return _BY_FORM[isinstance(value, Mapping)].validate_python(value)
-
-
-ByAnyYear = Annotated[ByYear | _FractionsFrom, WrapValidator(_by_form)]
+_BY_CALENDAR = by_form(lambda value: isinstance(value, Mapping), _FractionsFrom, ByYear)
+ByAnyYear = Annotated[ByYear | _FractionsFrom, _BY_CALENDAR]
 """The same, or a table of calendar years from which a fraction holds, by the rule year of the design."""
-
-_BY_FORM: dict[bool, TypeAdapter[Any]] = {False: TypeAdapter(ByYear), True: TypeAdapter(_FractionsFrom)}
 
 Switch = bool | Annotated[dict[CalendarYear, bool], Field(min_length=1)]
 """Yes or no, or a table of calendar years from which it is so."""
@@ -58,42 +53,29 @@ def calendar_years(values: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Context:
-    """The fixed surroundings of a settlement; every array broadcasts against `budget`.
-
-    Attributes
-    ----------
-    budget, cost : array
-        Money per year: the budget for the retained cost, and the retained cost itself.
-    members : array
-        People in the population, for one year.
-    year : array or int
-        Contract year, 1 for the first.
-    rule_year : int or None
-        Calendar year of the rules; needed by figures by calendar year.
-    revenue : array or None
-        The provider's own revenue, money per year; NaN where it is not known, infinite where it limits nothing.
-    quality : array or None
-        Quality score, 0 to 1; NaN where it is not known.
-    met_standard : array or None
-        Whether the quality standard is met, 1 or 0; NaN where it is not known.
-    met_alternative : array or None
-        Whether the alternative standard is met, 1 or 0; NaN where it is not known, which counts as not met.
-    low_revenue : array or None
-        Whether the provider counts as one of low revenue, 1 or 0; NaN where it is not known.
-    minimum_rate, final_share, adjustment, relief : array or None
-        What real rows say themselves; each goes before the figure of the term, NaN where a row is silent.
-    """
+    """The fixed surroundings of a settlement; every array broadcasts against `budget`, NaN where it is not known."""
 
     budget: Array
+    """For the retained cost, money per year."""
     cost: Array
+    """The retained cost, money per year."""
     members: Array
+    """People in the population, for one year."""
     year: Array | int = 1
+    """Contract year, 1 for the first."""
     rule_year: int | None = None
+    """Calendar year of the rules; needed by figures by calendar year."""
     revenue: Array | None = None
+    """The provider's own revenue, money per year; infinite where it limits nothing."""
     quality: Array | None = None
+    """Quality score, 0 to 1."""
     met_standard: Array | None = None
+    """Whether the quality standard is met, 1 or 0."""
     met_alternative: Array | None = None
+    """Whether the alternative standard is met, 1 or 0; not known counts as not met."""
     low_revenue: Array | None = None
+    """Whether the provider counts as one of low revenue, 1 or 0."""
+    # what real rows say themselves; each goes before the figure of the term
     minimum_rate: Array | None = None
     final_share: Array | None = None
     adjustment: Array | None = None
@@ -127,3 +109,55 @@ def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     """
     shared = np.where(settlement > 0, gain, loss) * settlement
     return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))
+
+
+# ── steps: terms, which change a settlement, and transfers between parties ───────────────────────
+
+Basis = Literal["prospective", "retrospective"]
+
+
+class Mitigation(Term):
+    """An exclusion, a limit or a pool: agreed before the year, or applied to its costs afterwards."""
+
+    basis: Basis | None = None
+    """Whether it is agreed before the year ("prospective") or taken after it ("retrospective"); a label."""
+
+
+class Step(Term):
+    """A term or a transfer; what a step does not say of itself is as here."""
+
+    event: ClassVar[str] = ""
+    """Name of what is counted where the step changed something; nothing is counted without one."""
+    needs_quality: ClassVar[bool] = False
+    """Whether a design with it must give quality."""
+
+    @property
+    def rests_on_revenue(self) -> bool:
+        """Whether it has nothing but revenue to go by."""
+        return False
+
+    @property
+    def limited_by_revenue(self) -> bool:
+        """Whether the provider's revenue limits what it does."""
+        return self.rests_on_revenue
+
+    @property
+    def goes_by_revenue(self) -> bool:
+        """Whether the provider's revenue decides which of its figures holds."""
+        return False
+
+    def parties_needed(self) -> tuple[str, ...]:
+        """Names that must be among the parties."""
+        return ()
+
+
+class SettlementTerm(Step):
+    """A step that changes the settlement, signed money per year, positive when it goes to the provider."""
+
+    def apply(self, settlement: Array, context: Context) -> Array:
+        """What the settlement becomes."""
+        raise NotImplementedError
+
+    def triggered(self, before: Array, after: Array, context: Context) -> Array:
+        """Where its event occurred: where it changed the settlement."""
+        return np.asarray(before != after)

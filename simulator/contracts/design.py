@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from ..deprecated import renewed
-from ..errors import SimulatorError, mistake, mistakes_in
+from ..errors import Contradiction, SimulatorError, mistake, validated
 from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
@@ -79,24 +79,21 @@ class Design(Term):
         """The transfer that moves activity, if there is one."""
         return next((transfer for transfer in self.transfers if isinstance(transfer, FollowPatients)), None)
 
+    def at_point(self, point: float) -> Design:
+        """The design, its rule at one point of the grid where it is swept."""
+        return self.model_copy(update={"exclusion": self.exclusion.at_point(point)})
+
     @property
     def draws(self) -> bool:
         """Whether it draws something of its own in every year: quality, or where patients go."""
         return self.follows_patients is not None or bool(self.quality and self.quality.draws)
 
     @property
-    def excess_bearers(self) -> tuple[str, ...]:
-        """Those on whom the excess falls."""
-        return tuple(self.funders) if self.protection is None else (self.protection.payer,)
+    def excess_bearers(self) -> dict[str, float]:
+        """Shares of those on whom the excess falls."""
+        return self.funders if self.protection is None else {self.protection.payer: 1.0}
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Any:
-        found = [InitErrorDetails(type=error, loc=loc, input=None) for loc, error in self._mistakes()]
-        if found:
-            raise ValidationError.from_exception_data(type(self).__name__, found)
-        return self
-
-    def _mistakes(self) -> Iterable[tuple[tuple[str | int, ...], PydanticCustomError]]:
+    def _contradictions(self) -> Iterator[Contradiction]:
         for error in mistakes_of(self.parties, self.split_by):
             yield ("parties",), error
         names = {party.name for party in self.parties}
@@ -108,11 +105,11 @@ class Design(Term):
             if party is not None and party not in names:
                 yield ("protection",), _absent(party, names)
         if self.protection and self.protection.payer == self.protection.premium_from:
-            yield ("protection",), mistake("is bought by its own payer", "name another for premium_from", value=None)
+            yield ("protection",), mistake("is bought by its own payer", "name another for premium_from")
         if sum(isinstance(transfer, FollowPatients) for transfer in self.transfers) > 1:
-            yield ("transfers",), mistake("let patients move twice", "keep one follow_patients", value=None)
+            yield ("transfers",), mistake("let patients move twice", "keep one follow_patients")
         if {"full_risk", "no_risk"} <= {term.kind for term in self.terms}:
-            yield ("terms",), mistake("hold both full_risk and no_risk", "keep one of them", value=None)
+            yield ("terms",), mistake("hold both full_risk and no_risk", "keep one of them")
 
 
 def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[PydanticCustomError]:
@@ -123,22 +120,14 @@ def _mistakes_of_step(step: Any, design: Design, names: set[str]) -> Iterable[Py
     yield from _years_amiss(step, design.rule_year)
     if isinstance(step, FollowPatients):
         for party in (party for party in design.parties if party.name in step.providers and not party.delivers):
-            yield mistake(
-                f"(follow_patients) moves patients of {party.name!r}, which delivers nothing",
-                "give it a part of delivery, or leave it out",
-                value=None,
-            )
+            bound = f"(follow_patients) moves patients of {party.name!r}, which delivers nothing"
+            yield mistake(bound, "give it a part of delivery, or leave it out")
     if step.needs_quality and design.quality is None:
-        yield mistake(
-            f"({step.kind}) follows quality, which the design does not give", "add quality = { … }", value=None
-        )
+        yield mistake(f"({step.kind}) follows quality, which the design does not give", "add quality = { … }")
     if design.revenue is None and (step.limited_by_revenue or step.goes_by_revenue):
         how = "is limited by" if step.limited_by_revenue else "goes by"
-        yield mistake(
-            f"({step.kind}) {how} revenue, which the design does not give",
-            "add revenue = share of the budget",
-            value=None,
-        )
+        bound = f"({step.kind}) {how} revenue, which the design does not give"
+        yield mistake(bound, "add revenue = share of the budget")
 
 
 def _years_amiss(step: Any, rule_year: int | None) -> Iterable[PydanticCustomError]:
@@ -148,38 +137,27 @@ def _years_amiss(step: Any, rule_year: int | None) -> Iterable[PydanticCustomErr
         if not years:
             continue
         if rule_year is None:
-            yield mistake(
-                f"({step.kind}) gives {name} by calendar year, and the design has no rule_year",
-                f"add rule_year = {years[-1]}",
-                value=None,
-            )
+            bound = f"({step.kind}) gives {name} by calendar year, and the design has no rule_year"
+            yield mistake(bound, f"add rule_year = {years[-1]}")
         elif rule_year < years[0]:
-            yield mistake(
-                f"({step.kind}) gives {name} from {years[0]} on, after the design's rule_year {rule_year}",
-                "begin it earlier, or name a later rule_year",
-                value=None,
-            )
+            bound = f"({step.kind}) gives {name} from {years[0]} on, after the design's rule_year {rule_year}"
+            yield mistake(bound, "begin it earlier, or name a later rule_year")
 
 
 def _repeats(step: Any) -> Iterable[PydanticCustomError]:
     """A party on both sides of a payment, or named twice among those who share one."""
     if isinstance(step, RiskPool):
         if step.pool in (*step.contributions, *step.protects):
-            yield mistake(
-                f"lets pool {step.pool!r} pay itself", "protect others, and let others contribute", value=None
-            )
+            yield mistake(f"lets pool {step.pool!r} pay itself", "protect others, and let others contribute")
         return
     named = step.parties_needed()
     for party in sorted({name for name in named if named.count(name) > 1}):
-        yield mistake(f"({step.kind}) names party {party!r} twice", "name each once", value=None)
+        yield mistake(f"({step.kind}) names party {party!r} twice", "name each once")
 
 
 def _absent(party: str, names: Iterable[str]) -> PydanticCustomError:
-    return mistake(
-        f"needs party {party!r}, which is not among the parties ({', '.join(sorted(names))})",
-        "add it, or name another",
-        value=None,
-    )
+    bound = f"needs party {party!r}, which is not among the parties ({', '.join(sorted(names))})"
+    return mistake(bound, "add it, or name another")
 
 
 STATUS_QUO = "status quo"
@@ -208,9 +186,8 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
     wanted = reference or STATUS_QUO
     first = next((design for design in designs if design.name == wanted), None)
     if first is None and reference is not None:
-        raise SimulatorError(
-            "reference", reference, "is not a design", f"choose from {', '.join(d.name for d in designs)}"
-        )
+        bound = "is not a design"
+        raise SimulatorError("reference", reference, bound, f"choose from {', '.join(d.name for d in designs)}")
     if first is None:
         first = status_quo(designs[0].parties if designs else TWO_PARTIES)
     return (first, *(design for design in designs if design.name != wanted))
@@ -218,11 +195,7 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
 
 def designs_from(raw: Any, source: str = "designs") -> tuple[Design, ...]:
     """Designs from parsed tables, each mistake told as `source: designs[0].terms[1].…`."""
-    raw = renewed(raw, "designs")
-    try:
-        return _Designs.model_validate({"designs": raw}).designs
-    except ValidationError as error:
-        raise mistakes_in(error, {"designs": raw}, source) from None
+    return validated(_Designs, {"designs": renewed(raw, "designs")}, source).designs
 
 
 class _Designs(Term):
@@ -235,28 +208,14 @@ def mistakes_against(designs: Sequence[Design], segments: Iterable[str], thresho
     yield from names_differ(designs)
     for design in designs:
         if isinstance(design.budget, BySegment) and set(design.budget.amounts) != known:
-            yield mistake(
-                f"design {design.name!r} must give an amount for every segment ({', '.join(sorted(known))})",
-                "name the same segments",
-                value=None,
-            )
+            bound = f"design {design.name!r} must give an amount for every segment ({', '.join(sorted(known))})"
+            yield mistake(bound, "name the same segments")
         for threshold in design.exclusion.fixed_thresholds():
             if threshold not in grid:
-                yield mistake(
-                    f"design {design.name!r} excludes at {threshold:g}, which is not on the grid",
-                    "add it to [simulation] thresholds",
-                    value=None,
-                )
+                bound = f"design {design.name!r} excludes at {threshold:g}, which is not on the grid"
+                yield mistake(bound, "add it to [simulation] thresholds")
 
 
 def on_grid(designs: Sequence[Design], grid: Sequence[float] | NDArray[np.float64]) -> tuple[Design, ...]:
     """The designs, a swept rule at the grid's own point where the grid has one alone."""
-    if len(grid) > 1:
-        return tuple(designs)
-    at = {"at": float(grid[0])}
-    return tuple(
-        design
-        if design.exclusion.fixed_thresholds()
-        else design.model_copy(update={"exclusion": design.exclusion.model_copy(update=at)})
-        for design in designs
-    )
+    return tuple(designs) if len(grid) > 1 else tuple(design.at_point(float(grid[0])) for design in designs)

@@ -10,15 +10,16 @@ says what it is called: `label` in tables and pictures, `sentence` in sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, TypeAdapter
 
-from ..errors import also, mistake
-from ..terms import Fraction, Term, Threshold
+from ..errors import also
+from ..terms import Fraction, Term, Threshold, ascend
 from ..thresholds import NO_EXCLUSION as NO_EXCLUSION
-from .steps import Mitigation
+from .context import Mitigation
 
 
 class Layer(NamedTuple):
@@ -33,8 +34,27 @@ Told = Callable[[float], str]
 """How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""
 
 
-class _Named(Mitigation):
-    """A rule that says what it is called."""
+class _Rule(Mitigation):
+    """A rule that says where it holds, and what it is called there."""
+
+    label_form: ClassVar[str]
+    """How it is called as the head of a column, of `rule` and of where exclusion starts, `at`."""
+    sentence_form: ClassVar[str]
+    """The same as part of a sentence."""
+
+    def fixed_thresholds(self) -> tuple[float, ...]:
+        """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
+        raise NotImplementedError
+
+    @property
+    def excludes_nobody(self) -> bool:
+        """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
+        fixed = self.fixed_thresholds()
+        return bool(fixed) and all(map(math.isinf, fixed))
+
+    def at_point(self, point: float) -> Self:
+        """The rule at one point of the grid; one that fixes its thresholds as it is."""
+        return self if self.fixed_thresholds() else self.model_copy(update={"at": point})
 
     def starts(self, threshold: float) -> float:
         """Where exclusion starts, the rule being applied at this point of the grid."""
@@ -42,49 +62,42 @@ class _Named(Mitigation):
 
     def label(self, threshold: float, told: Told) -> str:
         """The rule at a threshold, as the head of a column or the name of a line: cap £25k."""
-        return self._said(threshold, told, self._label)
+        at = told(self.starts(threshold))
+        return at if at == NO_EXCLUSION else self.label_form.format(rule=self, at=at)
 
     def sentence(self, threshold: float, told: Told) -> str:
         """The rule at a threshold, as part of a sentence: with each patient's cost capped at £25k."""
-        at = self._said(threshold, told, self._sentence)
-        return "without exclusion" if at == NO_EXCLUSION else at
-
-    def _said(self, threshold: float, told: Told, name: Callable[[str], str]) -> str:
         at = told(self.starts(threshold))
-        return NO_EXCLUSION if at == NO_EXCLUSION else name(at)
-
-    def _label(self, at: str) -> str:
-        raise NotImplementedError
-
-    def _sentence(self, at: str) -> str:
-        raise NotImplementedError
+        return "without exclusion" if at == NO_EXCLUSION else self.sentence_form.format(rule=self, at=at)
 
 
-class _Swept(_Named):
+class _Swept(_Rule):
     """A rule with a single threshold, its own or each point of the grid."""
 
     at: Threshold | None = None
     """The patient's annual cost at which exclusion starts; without it the rule is swept over the grid."""
+    removes: ClassVar[tuple[float, float]] = (1.0, 0.0)
+    """Shares of the excess, and of all cost of a patient above the threshold, that are removed."""
 
     def fixed_thresholds(self) -> tuple[float, ...]:
         """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
         return () if self.at is None else (self.at,)
+
+    def layers(self, threshold: float) -> tuple[Layer, ...]:
+        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
+        return (Layer(threshold, *self.removes),)
 
 
 class Cap(_Swept):
     """The excess over the threshold is removed (individual stop-loss): min(x, d) is kept."""
 
     kind: Literal["cap"] = "cap"
+    label_form = "cap {at}"
+    sentence_form = "with each patient's cost capped at {at}"
 
-    def layers(self, threshold: float) -> tuple[Layer, ...]:
-        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
-        return (Layer(threshold, 1.0, 0.0),)
-
-    def _label(self, at: str) -> str:
-        return f"cap {'at ' if at.startswith('percentile') else ''}{at}"
-
-    def _sentence(self, at: str) -> str:
-        return f"with each patient's cost capped at {at}"
+    def label(self, threshold: float, told: Told) -> str:
+        """The rule at a threshold, as the head of a column or the name of a line: cap £25k, cap at percentile 99."""
+        return super().label(threshold, told).replace("cap percentile", "cap at percentile")
 
 
 class Coinsure(_Swept):
@@ -93,16 +106,17 @@ class Coinsure(_Swept):
     kind: Literal["coinsure"] = "coinsure"
     share: Fraction
     """Share of the excess that is removed, 0 to 1."""
+    label_form = "{rule.percent:.6g}% out above {at}"
+    sentence_form = "with {rule.percent:.6g}% of each patient's cost above {at} taken out"
+
+    @property
+    def percent(self) -> float:
+        """The share, as it is written."""
+        return 100 * self.share
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, self.share, 0.0),)
-
-    def _label(self, at: str) -> str:
-        return f"{100 * self.share:.6g}% out above {at}"
-
-    def _sentence(self, at: str) -> str:
-        return f"with {100 * self.share:.6g}% of each patient's cost above {at} taken out"
 
 
 class CarveOut(_Swept):
@@ -111,16 +125,9 @@ class CarveOut(_Swept):
     kind: Literal["carve_out"] = "carve_out"
     keep_capitation: bool = False
     """Whether the budget holder keeps the capitation of the patients who left."""
-
-    def layers(self, threshold: float) -> tuple[Layer, ...]:
-        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
-        return (Layer(threshold, 0.0, 1.0),)
-
-    def _label(self, at: str) -> str:
-        return f"carve-out above {at}"
-
-    def _sentence(self, at: str) -> str:
-        return f"with patients who cost more than {at} carved out"
+    removes = (0.0, 1.0)
+    label_form = "carve-out above {at}"
+    sentence_form = "with patients who cost more than {at} carved out"
 
 
 class Step(Term):
@@ -132,21 +139,17 @@ class Step(Term):
     """Share of the cost inside the band that is removed, 0 to 1."""
 
 
-def _bands_ascend(raw: Any) -> Iterator[Any]:
-    try:
-        starts = [float(band["at"] if isinstance(band, dict) else band.at) for band in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if starts != sorted(set(starts)):
-        yield mistake("bands must start one above the other", "sort them by `at`, without repeats")
+_Ascending = also(ascend("at", "bands must start one above the other"))
 
 
-class Banded(_Named):
+class Banded(_Rule):
     """Each band of a patient's cost has its own share removed (layers of stop-loss)."""
 
     kind: Literal["banded"] = "banded"
-    bands: Annotated[tuple[Step, ...], Field(min_length=1), also(_bands_ascend)]
+    bands: Annotated[tuple[Step, ...], Field(min_length=1), _Ascending]
     """Bands, ascending; a band ends where the next begins. Each `at` must be a threshold of the grid."""
+    label_form = "bands from {at}"
+    sentence_form = "with bands of each patient's cost above {at} taken out"
 
     def fixed_thresholds(self) -> tuple[float, ...]:
         """The thresholds that the rule fixes itself."""
@@ -155,12 +158,6 @@ class Banded(_Named):
     def starts(self, threshold: float) -> float:
         """Where the first band starts."""
         return self.bands[0].at
-
-    def _label(self, at: str) -> str:
-        return f"bands from {at}"
-
-    def _sentence(self, at: str) -> str:
-        return f"with bands of each patient's cost above {at} taken out"
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers; `threshold` is not used, since the bands fix their own."""

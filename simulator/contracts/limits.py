@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import model_validator
 
-from ..errors import mistake
+from ..errors import Contradiction, mistake
 from ..terms import Fraction, NonNegative, Number
-from .context import Array, ByAnyYear, Context
-from .steps import Mitigation, SettlementTerm
+from .context import Array, ByAnyYear, Context, Mitigation, SettlementTerm
 
 
 class _Ceiling(SettlementTerm, Mitigation):
@@ -23,11 +22,9 @@ class _Ceiling(SettlementTerm, Mitigation):
     cash: NonNegative | None = None
     """Limit as money per year."""
 
-    @model_validator(mode="after")
-    def _limits_something(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.of_budget is None and self.of_revenue is None and self.cash is None:
-            raise mistake("limits nothing", "give of_budget, of_revenue or cash; the least of them holds")
-        return self
+            yield (), mistake("limits nothing", "give of_budget, of_revenue or cash; the least of them holds")
 
     @property
     def limited_by_revenue(self) -> bool:
@@ -40,10 +37,9 @@ class _Ceiling(SettlementTerm, Mitigation):
     def ceiling(self, context: Context) -> Array:
         """Money per year, 0 or above; NaN where nothing is known of any limit."""
         lowest = np.full(np.shape(context.budget), np.nan)
-        if self.of_budget is not None:
-            lowest = np.fmin(lowest, context.this_year(self.of_budget) * context.budget)
-        if self.of_revenue is not None and context.revenue is not None:
-            lowest = np.fmin(lowest, context.this_year(self.of_revenue) * context.revenue)
+        for share, whole in ((self.of_budget, context.budget), (self.of_revenue, context.revenue)):
+            if share is not None and whole is not None:
+                lowest = np.fmin(lowest, context.this_year(share) * whole)
         if self.cash is not None:
             lowest = np.fmin(lowest, self.cash)
         return lowest
@@ -109,19 +105,13 @@ class CapAndCollar(SettlementTerm, Mitigation):
     """The provider's share of a loss beyond the collar."""
     event: ClassVar[str] = "cap_bound"
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.collar > self.cap:
-            raise mistake(
-                f"collar {self.collar:g} lies above cap {self.cap:g}", "the collar is the lower of the two", value=None
-            )
-        if self.collar > 0 or self.cap < 0:
-            raise mistake(
-                "cap and collar must lie on either side of the budget",
-                "write the collar as a negative share",
-                value=None,
-            )
-        return self
+            bound = f"collar {self.collar:g} lies above cap {self.cap:g}"
+            yield (), mistake(bound, "the collar is the lower of the two")
+        elif self.collar > 0 or self.cap < 0:
+            bound = "cap and collar must lie on either side of the budget"
+            yield (), mistake(bound, "write the collar as a negative share")
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """The part inside, and the part beyond at its marginal rate."""

@@ -10,8 +10,7 @@ import numpy as np
 from ..errors import mistake
 from ..terms import Fraction, Name, NonNegative, Term, names_differ
 from .accounts import Accounts
-from .context import Array
-from .steps import Basis
+from .context import Array, Basis
 
 
 class Party(Term):
@@ -135,57 +134,29 @@ class Protection(Term):
 def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
     """Sentences for parties that do not fit together."""
     yield from names_differ(parties)
-    for field, what in (("funds", "the money from outside"), ("delivers", "the retained cost")):
-        total = sum(getattr(party, field) for party in parties)
-        if abs(total - 1.0) > 1e-6:
-            yield mistake(
-                f"have {field} that add to {total:g}, not to 1", f"divide {what} wholly among the parties", value=None
-            )
-    yield from _split_mistakes(parties, split)
-
-
-def _idle_shares(parties: Sequence[Party], split: SplitName) -> Any:
-    """Figures that say how to divide beside a split that divides otherwise."""
-    given = {
-        "gain_share": split != "fixed" and any(party.gain_share is not None for party in parties),
-        "loss_share": split != "fixed" and any(party.loss_share is not None for party in parties),
-        "influence": split != "by_influence" and any(party.influence is not None for party in parties),
-    }
-    for field, idle in given.items():
-        if idle:
-            wanted = "by_influence" if field == "influence" else "fixed"
-            yield mistake(
-                f"have {field} beside split = {split!r}: both would divide the settlement",
-                f"leave it out, or give split = {wanted!r}",
-                value=None,
-            )
-
-
-def _split_mistakes(parties: Sequence[Party], split: SplitName) -> Any:
-    yield from _idle_shares(parties, split)
+    yield from _of_total("funds", [party.funds for party in parties], "the money from outside")
+    yield from _of_total("delivers", [party.delivers for party in parties], "the retained cost")
+    for field, wanted in _DIVIDED_BY.items():
+        if split != wanted and any(getattr(party, field) is not None for party in parties):
+            bound = f"have {field} beside split = {split!r}: both would divide the settlement"
+            yield mistake(bound, f"leave it out, or give split = {wanted!r}")
     if split == "fixed":
-        for field, given in _shares_given(parties):
-            total = sum(share or 0.0 for share in given)
-            if abs(total - 1.0) > 1e-6:
-                yield mistake(
-                    f"have {field}s that add to {total:g}, not to 1",
-                    "divide the settlement wholly among the parties",
-                    value=None,
-                )
+        yield from _of_total("gain_shares", [party.gain_share or 0.0 for party in parties], "the settlement")
+        if any(party.loss_share is not None for party in parties):
+            losses = [party.gain_share if party.loss_share is None else party.loss_share for party in parties]
+            yield from _of_total("loss_shares", [share or 0.0 for share in losses], "the settlement")
     if split == "by_influence" and not sum(party.influence or 0.0 for party in parties):
-        yield mistake(
-            "have no influence to divide by", "give at least one party an influence, or another split", value=None
-        )
+        yield mistake("have no influence to divide by", "give at least one party an influence, or another split")
     if split == "by_budget" and not sum(party.weight_by_budget for party in parties):
-        yield mistake(
-            "have no contract_value to divide by",
-            "give at least one party a contract_value, or another split",
-            value=None,
-        )
+        mend = "give at least one party a contract_value, or another split"
+        yield mistake("have no contract_value to divide by", mend)
 
 
-def _shares_given(parties: Sequence[Party]) -> Any:
-    """Shares of gains, and those of losses where they differ."""
-    yield "gain_share", [party.gain_share for party in parties]
-    if any(party.loss_share is not None for party in parties):
-        yield "loss_share", [party.gain_share if party.loss_share is None else party.loss_share for party in parties]
+_DIVIDED_BY: dict[str, SplitName] = {"gain_share": "fixed", "loss_share": "fixed", "influence": "by_influence"}
+"""Figures that say how to divide, and the split that goes by them."""
+
+
+def _of_total(name: str, shares: Sequence[float], what: str) -> Any:
+    """Shares that do not add to 1."""
+    if abs(sum(shares) - 1.0) > 1e-6:
+        yield mistake(f"have {name} that add to {sum(shares):g}, not to 1", f"divide {what} wholly among the parties")

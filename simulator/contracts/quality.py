@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import also, mistake
-from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, names_differ
-from .context import Array, ByAnyYear, Context, Switch, apply_by_sign, first_known
-from .steps import SettlementTerm
+from ..errors import Contradiction, also, mistake
+from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, ascend, figures_in, names_differ
+from .context import Array, ByAnyYear, Context, SettlementTerm, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12
 """Share of a target by which it may be missed and still count as met."""
@@ -35,15 +35,10 @@ class Measure(Term):
     lower_is_better: bool = False
     """Whether the measure is met below its target."""
 
-    @model_validator(mode="after")
-    def _minimum_before_target(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.minimum is not None and (self.minimum >= self.target) != self.lower_is_better:
-            raise mistake(
-                f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}",
-                "points rise from minimum to target",
-                value=None,
-            )
-        return self
+            bound = f"minimum {self.minimum:g} lies on the wrong side of target {self.target:g}"
+            yield (), mistake(bound, "points rise from minimum to target")
 
     def points(self, deviate: Array) -> Array:
         """Points from 0 to 1 for a standard normal deviate (positive is better)."""
@@ -66,11 +61,9 @@ class Quality(Term):
     standard: Fraction = 0.0
     """Score from which the quality standard counts as met."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if (self.score is None) == (not self.measures):
-            raise mistake("needs either a score or measures", "give one of the two")
-        return self
+            yield (), mistake("needs either a score or measures", "give one of the two")
 
     @property
     def draws(self) -> int:
@@ -78,18 +71,7 @@ class Quality(Term):
         return len(self.measures) + 1 if self.measures else 0
 
     def points(self, deviates: Array) -> Array:
-        """Points of each measure.
-
-        Parameters
-        ----------
-        deviates : array, shape (…, measure + 1)
-            Standard normal and independent; the first is common to all measures.
-
-        Returns
-        -------
-        array, shape (…, measure)
-            From 0 to 1.
-        """
+        """Points of each measure, 0 to 1, from independent normal deviates (…, measure + 1), the first of all."""
         common, own = deviates[..., :1], deviates[..., 1:]
         correlated = np.sqrt(self.correlation) * common + np.sqrt(1.0 - self.correlation) * own
         return np.stack([measure.points(correlated[..., k]) for k, measure in enumerate(self.measures)], axis=-1)
@@ -170,13 +152,10 @@ class QualityShare(SettlementTerm):
     """Greatest share of an overspend, and the share where the standard is failed."""
     needs_quality: ClassVar[bool] = True
 
-    @model_validator(mode="after")
-    def _floor_below_ceiling(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.loss_floor > self.loss_ceiling:
-            raise mistake(
-                f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}", "swap them", value=None
-            )
-        return self
+            bound = f"loss_floor {self.loss_floor:g} lies above loss_ceiling {self.loss_ceiling:g}"
+            yield (), mistake(bound, "swap them")
 
     def apply(self, settlement: Array, context: Context) -> Array:
         """Gain and loss, each times its share of this row."""
@@ -217,13 +196,9 @@ class Level(Term):
 
 
 def _levels_ascend(raw: Any) -> Any:
-    try:
-        scores = [float(level["from_score"] if isinstance(level, dict) else level.from_score) for level in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if scores != sorted(set(scores)):
-        yield mistake("levels must begin one above the other", "sort them by `from_score`, without repeats")
-    elif scores and scores[0] != 0:
+    wrong = list(ascend("from_score", "levels must begin one above the other")(raw))
+    yield from wrong
+    if not wrong and figures_in(raw, "from_score")[:1] not in ([], [0.0]):
         yield mistake("leave low scores without a level", "let the first level begin at from_score = 0")
 
 

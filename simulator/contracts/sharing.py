@@ -5,18 +5,18 @@ A settlement is signed money per year, positive when it goes to the provider. Th
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import also, mistake
-from ..terms import Count, Fraction, Number, Term, Threshold
+from ..errors import Contradiction, also, mistake
+from ..terms import Count, Fraction, Number, Term, Threshold, ascend
 from .activity import ActivityTerm
-from .context import Array, ByAnyYear, Context, apply_by_sign, first_known
+from .context import Array, ByAnyYear, Context, SettlementTerm, apply_by_sign, first_known
 from .limits import LimitTerm
 from .quality import QualityTerm
-from .steps import SettlementTerm
 
 ROUNDING = 1e-12
 """A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""
@@ -98,15 +98,10 @@ class MinimumRate(SettlementTerm):
     `low_revenue` goes before it."""
     event: ClassVar[str] = "gate_missed"
 
-    @model_validator(mode="after")
-    def _sides_have_their_rates(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.sides == "gains" and self.loss_rate is not None:
-            raise mistake(
-                f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be",
-                "leave one of the two out",
-                value=None,
-            )
-        return self
+            bound = f"has a loss_rate of {self.loss_rate:g} beside sides = 'gains', which lets every loss be"
+            yield (), mistake(bound, "leave one of the two out")
 
     @property
     def goes_by_revenue(self) -> bool:
@@ -166,16 +161,8 @@ class Band(Term):
     """The provider's share of the money inside the band."""
 
 
-def _bands_ascend(raw: Any) -> Any:
-    try:
-        ends = [float(band["upto"] if isinstance(band, dict) else band.upto) for band in raw]
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return
-    if ends != sorted(set(ends)):
-        yield mistake("bands must end one above the other", "sort them by `upto`, without repeats")
-
-
-BandTable = Annotated[tuple[Band, ...], Field(min_length=1), also(_bands_ascend)]
+_Ascending = also(ascend("upto", "bands must end one above the other"))
+BandTable = Annotated[tuple[Band, ...], Field(min_length=1), _Ascending]
 
 
 class Bands(SettlementTerm):

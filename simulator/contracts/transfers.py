@@ -5,47 +5,36 @@ Each transfer moves money by `Accounts.pay`, so no transfer can create or lose a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from ..errors import mistake
+from ..errors import Contradiction, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive
 from .accounts import Accounts
-from .context import Array, ByAnyYear, Context
+from .context import Array, ByAnyYear, Context, Mitigation, Step
 from .parties import Party
-from .steps import Mitigation, Step
 
 PartyName = Name
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a transfer may look at.
-
-    Attributes
-    ----------
-    context : Context
-    parties : mapping of str to Party
-    funders : mapping of str to float
-        Shares of those who fund.
-    expected_cost : array
-        Expected retained cost, money per year.
-    outcomes_met : array of bool or None
-        Whether every quality measure of every partner is met.
-    activity_change : mapping of str to array
-        Change of each provider's part of the activity against plan, as a fraction of the whole; sums to 0.
-    """
+    """What a transfer may look at."""
 
     context: Context
     parties: Mapping[str, Party]
     funders: dict[str, float]
+    """Shares of those who fund."""
     expected_cost: Array
+    """Expected retained cost, money per year."""
     outcomes_met: Array | None = None
+    """Whether every quality measure of every partner is met."""
     activity_change: Mapping[str, Array] = field(default_factory=dict)
+    """Change of each provider's part of the activity against plan, as a fraction of the whole; sums to 0."""
 
 
 class TransferStep(Step):
@@ -133,14 +122,7 @@ class FollowPatients(TransferStep):
     event: ClassVar[str] = "cap_bound"
 
     def change(self, deviates: Array, parties: Mapping[str, Party]) -> dict[str, Array]:
-        """Changes of share that sum to 0; no share goes negative.
-
-        Parameters
-        ----------
-        deviates : array, shape (replicate, provider)
-            Standard normal and independent.
-        parties : mapping of str to Party
-        """
+        """Changes of share that sum to 0, from normal deviates (replicate, provider); no share goes negative."""
         raw = self.sd * (deviates - deviates.mean(axis=-1, keepdims=True))
         planned = np.array([parties[name].delivers for name in self.providers])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -288,11 +270,9 @@ class FixedTransfer(TransferStep):
     cash: Number = 0.0
     """Money per year, added to it."""
 
-    @model_validator(mode="after")
-    def _between_two(self) -> Any:
+    def _contradictions(self) -> Iterator[Contradiction]:
         if self.payer == self.receiver:
-            raise mistake(f"pays {self.payer!r} from its own money", "name another receiver", value=None)
-        return self
+            yield (), mistake(f"pays {self.payer!r} from its own money", "name another receiver")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """One payment."""

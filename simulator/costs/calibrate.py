@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
 from scipy import optimize
@@ -22,9 +22,8 @@ from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import OpenFraction, Positive, Term
 from .families.base import Severity
 from .families.union import FAMILIES
+from .quadrature import Array
 from .shapes import SHAPES, squared_cv, top_share
-
-Array = NDArray[np.float64]
 
 TopShare = dict[Annotated[float, Field(gt=0, lt=1)], OpenFraction]
 
@@ -133,20 +132,14 @@ class Target(NamedTuple):
 
 def targets_of(c: Calibration, p_user: float) -> list[Target]:
     """The shape targets of a calibration, as figures of the whole segment."""
-    found = [Target(f"top-{q * 100:g}% share", share, _reader(q / p_user)) for q, share in sorted(c.top_share.items())]
-    if c.cv is not None:
-        found.insert(0, Target("cv", c.cv, lambda users: person_cv(users, p_user)))
-    return found
+    cv = [] if c.cv is None else [Target("cv", c.cv, partial(person_cv, p_user=p_user))]
+    shares = sorted(c.top_share.items())
+    return cv + [Target(f"top-{q * 100:g}% share", share, partial(top_share, u=q / p_user)) for q, share in shares]
 
 
 def person_cv(users: Severity, p_user: float) -> float:
     """Coefficient of variation of a person's annual cost, people without cost included."""
     return math.sqrt(max(squared_cv(users) / p_user - 1, 0.0))
-
-
-def _reader(u: float) -> Callable[[Severity], float]:
-    """Share of cost of the costliest u of users."""
-    return lambda users: top_share(users, u)
 
 
 # ── what every family needs: targets that can be ─────────────────────────────────────────────────
@@ -255,7 +248,7 @@ def _exactly(family: str, target: Target, mean: float, low: float, high: float) 
 
 def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
     """The family nearest to all targets in least squares, refused where one of them is missed."""
-    best = _least_squares(SHAPES[family].build, targets, mean, low, high)
+    best = _least_squares(family, targets, mean, low, high)
     met = [target.read(best) for target in targets]
     if max(abs(found - target.value) for found, target in zip(met, targets, strict=True)) > TOLERANCE:
         asked = " and ".join(f"{target.name} {target.value:g}" for target in targets)
@@ -265,9 +258,8 @@ def _closest(family: str, targets: Sequence[Target], mean: float, low: Array, hi
     return best
 
 
-def _least_squares(
-    build: Callable[[float, Array], Severity], targets: Sequence[Target], mean: float, low: Array, high: Array
-) -> Severity:
+def _least_squares(family: str, targets: Sequence[Target], mean: float, low: Array, high: Array) -> Severity:
+    build = SHAPES[family].build
 
     def gaps(y: Array) -> Array:
         users = build(mean, y)

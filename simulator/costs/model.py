@@ -18,10 +18,9 @@ from .calibrate import PopulationCalibration
 from .concentration import solved
 from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
+from .quadrature import Array
 from .segment import RareService, Segment
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
-
-Array = NDArray[np.float64]
 
 _ALMOST_ONE = 1 - 1e-12
 _NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has
@@ -82,15 +81,12 @@ class Population(Term):
                 continue
             strangers = sorted(set(unit.shares) - names)
             if strangers:
-                raise mistake(
-                    f"has a unit {unit.name!r} with a segment {strangers[0]!r} that does not exist",
-                    "use the names of the segments",
-                )
-            if abs(math.fsum(unit.shares.values()) - 1) > 1e-6:
-                raise mistake(
-                    f"has a unit {unit.name!r} whose shares add up to {math.fsum(unit.shares.values()):.8g}, not 1",
-                    "make them add up to 1",
-                )
+                bound = f"has a unit {unit.name!r} with a segment {strangers[0]!r} that does not exist"
+                raise mistake(bound, "use the names of the segments")
+            total = math.fsum(unit.shares.values())
+            if abs(total - 1) > 1e-6:
+                bound = f"has a unit {unit.name!r} whose shares add up to {total:.8g}, not 1"
+                raise mistake(bound, "make them add up to 1")
         return self
 
     @model_validator(mode="after")
@@ -149,10 +145,8 @@ class Population(Term):
         """The population under each parameter set; itself alone where parameters are taken as known."""
         if self.parameter_sets is None:
             return (self,)
-        return tuple(
-            self.model_copy(update={"segments": segments, "parameter_sets": None})
-            for segments in segments_of_sets(self.segments, self.parameter_sets)
-        )
+        drawn = segments_of_sets(self.segments, self.parameter_sets)
+        return tuple(self.model_copy(update={"segments": one, "parameter_sets": None}) for one in drawn)
 
 
 class Stream(NamedTuple):
@@ -205,9 +199,8 @@ class CostModel(Term):
     def streams(self) -> tuple[Stream, ...]:
         """Segments first, then rare services."""
         people = [Stream(s.name, True, True, s.p_user, s.users_severity) for s in self.population.segments]
-        rare = [
-            Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in self.population.rare_services
-        ]
+        services = self.population.rare_services
+        rare = [Stream(r.name, False, r.in_scope, r.rate_per_100k / 100_000, r.price) for r in services]
         return (*people, *rare)
 
     @cached_property
@@ -241,17 +234,15 @@ class CostModel(Term):
             return self._agreed_amounts(np.asarray(percentiles.amounts, float))
         if percentiles.by == "population":
             return np.tile(self._population_quantile(levels), (len(self.streams), 1))
-        rows = [_person_quantile(stream, levels) for stream in self.streams]
-        return np.stack(rows)
+        return np.stack([_person_quantile(stream, levels) for stream in self.streams])
 
     def _agreed_amounts(self, rows: Array) -> Array:
         """Amounts of every stream, from one row for all or one for each segment."""
         if rows.shape[0] == 1:
             return np.repeat(rows, len(self.streams), axis=0)
         if rows.shape[0] != self.shares.size:
-            raise mistake(
-                f"has {rows.shape[0]} rows of amounts for {self.shares.size} segments", "give one row, or one for each"
-            )
+            bound = f"has {rows.shape[0]} rows of amounts for {self.shares.size} segments"
+            raise mistake(bound, "give one row, or one for each")
         for stream in self.streams[self.shares.size :]:
             _refuse_by_segment(stream)
         return np.vstack([rows, np.full((len(self.streams) - rows.shape[0], rows.shape[1]), np.inf)])
@@ -268,11 +259,10 @@ class CostModel(Term):
             return 0.0
         if survival <= 0:
             return math.inf
-        low = 0.0
-        high = max(float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people)
+        reached = [float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people]
+        low, high = min(reached) * (1 - 1e-12), max(reached)
         if self.person_sf(high) > survival:
             high = math.nextafter(high, math.inf) * (1 + 1e-12)
-        low = min(float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people) * (1 - 1e-12)
         if self.person_sf(low) <= survival:
             return low
         while high - low > 1e-14 * high:
@@ -292,13 +282,7 @@ class CostModel(Term):
         return (float((rates * [m.above(cost)[1] for m in moments]) @ self.shares) + level) / mean
 
     def _population_quantile(self, levels: Array) -> Array:
-        reached = self.person_sf(0.0)
-        for level in levels:
-            if level < 1 and 1 - level >= reached * _ALMOST_ONE:
-                raise mistake(
-                    f"has a percentile {level:g} at which people have no cost ({1 - reached:.1%} have none)",
-                    "give a higher percentile",
-                )
+        _refuse_no_cost(levels, self.person_sf(0.0), "people")
         return np.array([math.inf if level == 1 else self.person_isf(1 - level) for level in levels])
 
 
@@ -336,22 +320,22 @@ def calibrate_population(population: Mapping[str, Any], *, top_share: Mapping[fl
 
 def _refuse_by_segment(stream: Stream) -> None:
     if stream.in_scope and not stream.is_segment:
-        raise mistake(
-            "cannot be percentiles by segment beside a rare service in scope", 'give amounts, or by = "population"'
-        )
+        bound = "cannot be percentiles by segment beside a rare service in scope"
+        raise mistake(bound, 'give amounts, or by = "population"')
+
+
+def _refuse_no_cost(levels: Array, users: float, people: str) -> None:
+    for level in levels:
+        if level < 1 and 1 - level >= users * _ALMOST_ONE:
+            bound = f"has a percentile {level:g} at which {people} have no cost ({1 - users:.1%} have none)"
+            raise mistake(bound, "give a higher percentile")
 
 
 def _person_quantile(stream: Stream, levels: Array) -> Array:
     if not stream.in_scope:
         return np.full(levels.size, np.inf)
     _refuse_by_segment(stream)
-    for level in levels:
-        if level < 1 and 1 - level >= stream.rate * _ALMOST_ONE:
-            raise mistake(
-                f"has a percentile {level:g} at which people of {stream.name!r} have no cost "
-                f"({1 - stream.rate:.1%} have none)",
-                "give a higher percentile",
-            )
+    _refuse_no_cost(levels, stream.rate, f"people of {stream.name!r}")
     survival = np.minimum((1 - levels) / stream.rate, 1.0)
     return np.where(levels == 1, np.inf, stream.severity.isf(np.where(levels == 1, 0.5, survival)))
 

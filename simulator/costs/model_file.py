@@ -7,15 +7,17 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails
 
-from ..errors import SimulatorError, mistakes_in
-from ..terms import SCHEMA_VERSION, read_toml
+from ..errors import SimulatorError, mistake, mistakes_in
+from ..terms import SCHEMA_VERSION, Term, read_toml
 from .families.base import Severity
 from .families.composite import Empirical, Mixture, Spliced
-from .model import Population
+from .model import Population, Unit
+from .segment import RareService
 
 
 def holds_bills(severity: Severity) -> bool:
@@ -30,12 +32,8 @@ def holds_bills(severity: Severity) -> bool:
 def refuse_bills(population: Population) -> None:
     """Refuse to write a law that is made of single observed costs."""
     if any(holds_bills(segment.users_severity) for segment in population.segments):
-        raise SimulatorError(
-            "family",
-            None,
-            "resamples patients' own costs, which no file may hold",
-            'fit with family = "empirical" for a file',
-        )
+        bound = "resamples patients' own costs, which no file may hold"
+        raise SimulatorError("family", None, bound, 'fit with family = "empirical" for a file')
 
 
 Drawn = dict[str, tuple[float, ...]]
@@ -45,17 +43,13 @@ Drawn = dict[str, tuple[float, ...]]
 def model_text(population: Population, provenance: Mapping[str, Any], sets: Mapping[str, Drawn], head: str = "") -> str:
     """A model file's text."""
     refuse_bills(population)
-    lines = (
-        [head.rstrip(), "", f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
-        if head
-        else [f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
-    )
-    lines += [f"{name} = {toml_value(value)}" for name, value in provenance.items() if value is not None]
+    lines = [*([head.rstrip(), ""] if head else []), f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
+    lines += toml_lines({name: value for name, value in provenance.items() if value is not None})
     lines += population_lines(population)
     for name, drawn in sets.items():
         if drawn:
-            lines += ["", "[[parameter_sets]]", f"segment = {toml_value(name)}"]
-            lines += [f"{json.dumps(path)} = {toml_value(list(values))}" for path, values in drawn.items()]
+            lines += ["", "[[parameter_sets]]", *toml_lines({"segment": name})]
+            lines += [f"{json.dumps(path)} = {toml_value(values)}" for path, values in drawn.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -64,12 +58,15 @@ def population_lines(population: Population) -> list[str]:
     refuse_bills(population)
     lines = ["", "[population]", f'membership = "{population.membership}"']
     for segment in population.segments:
+        figures = {"name": segment.name, "share": segment.share, "p_user": segment.p_user}
         severity = segment.users_severity.model_dump(exclude_none=True)
-        lines += [
-            "", "[[population.segments]]", f"name = {toml_value(segment.name)}", f"share = {toml_value(segment.share)}",
-            f"p_user = {toml_value(segment.p_user)}", f"severity = {toml_value(severity)}",
-        ]  # fmt: skip
+        lines += ["", "[[population.segments]]", *toml_lines({**figures, "severity": severity})]
     return lines
+
+
+def toml_lines(table: Mapping[str, Any]) -> list[str]:
+    """A table as TOML has it, a line for each key."""
+    return [f"{name} = {toml_value(value)}" for name, value in table.items()]
 
 
 def toml_value(value: Any) -> str:
@@ -127,10 +124,8 @@ def _sets_in(raw: Any, source: str) -> dict[str, Drawn]:
     for part in raw if isinstance(raw, list) else [raw]:
         named = isinstance(part, dict) and isinstance(part.get("segment"), str) and part["segment"] not in found
         if not named or not all(_is_numbers(values) for name, values in part.items() if name != "segment"):
-            raise SimulatorError(
-                f"{source}: parameter_sets", None, "are not tables of one segment each with lists of numbers",
-                "fit the model afresh",
-            )  # fmt: skip
+            bound = "are not tables of one segment each with lists of numbers"
+            raise SimulatorError(f"{source}: parameter_sets", None, bound, "fit the model afresh")
         found[part["segment"]] = {name: tuple(values) for name, values in part.items() if name != "segment"}
     return found
 
@@ -147,3 +142,60 @@ def _raw(path: Path, source: str) -> dict[str, Any]:
         bound = error.bound.partition(":")[0]
         mend = "fit the model afresh" if path.is_file() else "check the name"
         raise SimulatorError(source, None, bound, mend) from None
+
+
+# ── a scenario that names a model file: `population = { model = "model.toml" }` ─────────────────────
+
+
+class ModelPopulation(Term):
+    """Who is covered, with the segments of a fitted model."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """Model file that `simulator fit` wrote; its path from the scenario's folder."""
+    parameter_uncertainty: Annotated[bool, Field(strict=True)] = False
+    """Whether replicates take the model's parameter sets in turn, so that doubt about parameters is drawn too."""
+    membership: Literal["fixed", "sampled"] | None = None
+    """In place of the model's."""
+    units: tuple[Unit, ...] | None = None
+    """Disjoint populations drawn together, in place of a list of sizes."""
+    rare_services: tuple[RareService, ...] | None = None
+    """In place of the model's."""
+
+
+def from_model_file(raw: Any, info: ValidationInfo) -> Any:
+    """What a scenario says about its population, with the contents of the model file that it names."""
+    if not isinstance(raw, dict) or "model" not in raw:
+        return raw
+    for name in ("segments", "parameter_sets"):
+        if name in raw:
+            raise mistake(f"has {name} beside a model, which has its own", f"take {name} or model out", value=None)
+    asked = ModelPopulation.model_validate(raw)
+    path = Path((info.context or {}).get("folder", ".")) / asked.model
+    contents = _contents(path, asked, info.data.get("currency"))
+    beside = asked.model_dump(exclude={"model", "parameter_uncertainty"}, exclude_none=True)
+    return contents.model_dump(exclude_none=True) | beside
+
+
+def _contents(path: Path, asked: ModelPopulation, currency: str | None) -> Population:
+    try:
+        population, sets, provenance = read_model(path)
+        if asked.parameter_uncertainty:
+            population = _with_sets(population, sets, path.name)
+    except SimulatorError as error:
+        found = [InitErrorDetails(type=mistake(str(m), value=None), loc=("model",), input=None) for m in error.mistakes]
+        raise ValidationError.from_exception_data("", found) from None
+    money = provenance.get("currency", currency)
+    if currency is not None and money != currency:
+        raise mistake(f"names a model in {money} beside a scenario in {currency}", f'write currency = "{money}"')
+    return population
+
+
+def _with_sets(population: Population, sets: dict[str, Drawn], source: str) -> Population:
+    if not sets:
+        mend = "fit with --sets 100, or leave parameter_uncertainty out"
+        raise SimulatorError(source, None, "holds no parameter sets", mend)
+    raw = {"parameter_sets": [{"segment": name, **drawn} for name, drawn in sets.items()]}
+    try:
+        return Population.model_validate(population.model_dump(exclude_none=True) | raw)
+    except ValidationError as error:
+        raise mistakes_in(error, raw, source) from None

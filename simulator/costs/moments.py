@@ -7,18 +7,16 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from .model import CostModel
-from .quadrature import ORDERS, Moments
+from .quadrature import ORDERS, Array, Moments
 from .shock_nodes import ShockNodes, joint_nodes
-
-Array = NDArray[np.float64]
 
 Layer = tuple[Array, float, float]
 """Threshold of each stream in money, share of the excess removed above it, share of the whole patient removed."""
@@ -38,19 +36,15 @@ class TotalMoments(NamedTuple):
 class Exact:
     """Exact moments of one cost model, with the families' integrals prepared once.
 
-    A model with parameter sets is an equal mixture of its truths.
-
-    Parameters
-    ----------
-    model : CostModel
-    nodes : ShockNodes, optional
-        Points of the streams' factors, where others than those of the model's shocks are asked for.
+    A model with parameter sets is an equal mixture of its truths. `nodes` are points of the streams' factors, where
+    others than those of the model's shocks are asked for.
     """
 
     def __init__(self, model: CostModel, nodes: ShockNodes | None = None) -> None:
         self.model = model
         self._truths = [Exact(truth, nodes) for truth in model.truths] if model.population.parameter_sets else []
         self._moments = [stream.severity.moments for stream in model.streams]
+        self._rates = np.array([stream.rate for stream in model.streams])
         atoms = any(stream.severity.has_atoms for stream in model.streams)
         self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
@@ -67,14 +61,15 @@ class Exact:
 
     def mean_per_head(self, layers: Sequence[Layer]) -> Array:
         """Expected cost a head that a rule keeps of each stream, given the shocks; shape (stream, node)."""
-        rates = np.array([stream.rate for stream in self.model.streams])
-        return np.stack([self._kept(s, layers)[:, 1] for s in range(len(self._moments))]) * rates[:, None]
+        return np.stack([self._kept(s, layers)[:, 1] for s in range(len(self._moments))]) * self._rates[:, None]
 
     def above_per_head(self, amounts: Array) -> Array:
         """Expected patients a head above each stream's threshold, given the shocks; shape (stream, node)."""
-        rates = np.array([stream.rate for stream in self.model.streams])
-        chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
-        return np.stack(chance) * rates[:, None]
+        return self._chances(amounts) * self._rates[:, None]
+
+    def _chances(self, amounts: Array) -> Array:
+        """Chance of a user above each stream's threshold, given the shocks; shape (stream, node)."""
+        return np.stack([m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)])
 
     def sources(self, heads: NDArray[np.int64], layers: Sequence[Layer]) -> tuple[Array, Array, Array]:
         """Mean of what a rule keeps, its variance given the shocks on average, and the variance of its mean given them.
@@ -85,17 +80,11 @@ class Exact:
         mean = mean_given @ self.weights
         return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
 
-    def n_above(self, heads: NDArray[np.int64], amounts: Array) -> tuple[Array, Array]:
-        """Mean and sd of the number of patients above the thresholds, each (population,)."""
-        found = self.count_above(heads, amounts)
-        return found.mean, found.sd
-
     def count_above(self, heads: NDArray[np.int64], amounts: Array) -> TotalMoments:
         """Moments of the number of patients above the thresholds."""
         if self._truths:
             return mixture([truth.count_above(heads, amounts) for truth in self._truths])
-        chance = [m.severity.sf(amounts[s] / self.factors[:, s]) for s, m in enumerate(self._moments)]
-        per_user = np.stack([np.where(ORDERS == 0, 1.0, c[:, None]) for c in chance])
+        per_user = np.where(ORDERS == 0, 1.0, self._chances(amounts)[..., None])
         return _over_shocks(self._cumulants(heads, per_user, True), self.weights)
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
@@ -107,8 +96,7 @@ class Exact:
         """Cumulants of the total given the shocks, shape (4, population, node)."""
         streams, segments = self.model.streams, heads.shape[1]
         people = heads.sum(axis=1).astype(float)
-        rates = np.array([stream.rate for stream in streams])
-        per_head = rates[:, None, None] * per_user[:, :, 1:]
+        per_head = self._rates[:, None, None] * per_user[:, :, 1:]
         total = np.zeros((4, heads.shape[0], self.weights.size))
         if in_scope and self.model.sampled:
             for place, row in enumerate(heads):
@@ -149,7 +137,7 @@ def removed_layers(layers: Sequence[Layer]) -> list[Layer]:
 def gross_per_head(model: CostModel) -> Array:
     """Expected cost in scope of each stream for one head of the population, money; shape (stream,)."""
     heads = np.array([*model.shares, *[1.0] * (len(model.streams) - model.shares.size)])
-    means = [stream.rate * Moments(stream.severity).raw[1] * stream.in_scope for stream in model.streams]
+    means = [stream.rate * stream.severity.moments.raw[1] * stream.in_scope for stream in model.streams]
     return np.asarray(heads * means)
 
 
@@ -173,13 +161,12 @@ def _linear_moments(partial: Array, slope: Array, intercept: float) -> Array:
         return np.asarray(intercept ** ORDERS[:, None] * partial[0])
     if intercept == 0.0:
         return np.asarray(slope ** ORDERS[:, None] * partial)
+
+    def moment(k: Any) -> Array:
+        return sum(special.comb(k, j) * intercept ** (k - j) * slope**j * partial[j] for j in range(k + 1))
+
     with np.errstate(invalid="ignore"):
-        found = np.array(
-            [
-                sum(special.comb(k, j) * intercept ** (k - j) * slope**j * partial[j] for j in range(k + 1))
-                for k in ORDERS
-            ]
-        )
+        found = np.array([moment(k) for k in ORDERS])
     # where a lower moment is infinite too, the signs of the terms say nothing
     return np.where(np.isinf(partial), np.inf, found)
 
@@ -191,9 +178,8 @@ def _cumulants_of(raw: Array) -> Array:
         k2 = m2 - m1**2
         k3 = m3 - 3 * m1 * m2 + 2 * m1**3
         k4 = m4 - 4 * m1 * m3 - 3 * m2**2 + 12 * m1**2 * m2 - 6 * m1**4
-    return np.stack(
-        [m1, np.where(np.isinf(m2), np.inf, k2), np.where(np.isinf(m3), np.inf, k3), np.where(np.isinf(m4), np.inf, k4)]
-    )
+    higher = [np.where(np.isinf(m), np.inf, k) for m, k in ((m2, k2), (m3, k3), (m4, k4))]
+    return np.stack([m1, *higher])
 
 
 def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
@@ -208,3 +194,23 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
         skewness = np.where(np.isfinite(third), third / variance**1.5, np.inf)
         kurtosis = np.where(np.isfinite(fourth), fourth / variance**2 - 3, np.inf)
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)
+
+
+def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
+    """Exact means of a ledger's variables under each parameter set, for ledgers whose costs do not tell them."""
+    sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
+    return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
+
+
+def _of_one(exact: Exact, heads: NDArray[np.int64], amounts: Array) -> dict[str, Array]:
+    gross = exact.total(heads, []).mean
+
+    def removed(excess: float, whole: float) -> Array:
+        return np.stack([gross - exact.total(heads, [(at, excess, whole)]).mean for at in amounts.T], axis=1)
+
+    return {
+        "gross_cost": gross,
+        "excess_cost": removed(1.0, 0.0),
+        "above_cost": removed(0.0, 1.0),
+        "n_above": np.stack([exact.count_above(heads, at).mean for at in amounts.T], axis=1),
+    }

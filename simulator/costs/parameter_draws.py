@@ -57,9 +57,8 @@ def count(sets: Sequence[ParameterSets] | None) -> int:
         return 0
     lengths = {len(values) for part in sets for values in part.figures.values()}
     if len(lengths) > 1:
-        raise mistake(
-            f"has parameter sets of {min(lengths)} to {max(lengths)} values", "give one value of each parameter a set"
-        )
+        bound = f"has parameter sets of {min(lengths)} to {max(lengths)} values"
+        raise mistake(bound, "give one value of each parameter a set")
     if not lengths:
         raise mistake("has parameter sets without values", "give a list for each parameter, or leave them out")
     return lengths.pop()
@@ -70,9 +69,8 @@ def check_names(sets: Sequence[ParameterSets], segments: Sequence[Segment]) -> N
     named, known = [part.segment for part in sets], {segment.name for segment in segments}
     for name in named:
         if name not in known:
-            raise mistake(
-                f"has parameter sets of a segment {name!r} that does not exist", "use the names of the segments"
-            )
+            bound = f"has parameter sets of a segment {name!r} that does not exist"
+            raise mistake(bound, "use the names of the segments")
         if named.count(name) > 1:
             raise mistake(f"has parameter sets of the segment {name!r} twice", "give each segment one table")
 
@@ -81,9 +79,8 @@ def check_names(sets: Sequence[ParameterSets], segments: Sequence[Segment]) -> N
 def segments_of_sets(segments: tuple[Segment, ...], sets: tuple[ParameterSets, ...]) -> tuple[tuple[Segment, ...], ...]:
     """The segments under each parameter set."""
     drawn = {part.segment: part.figures for part in sets}
-    return tuple(
-        tuple(_changed(segment, drawn.get(segment.name, {}), b) for segment in segments) for b in range(count(sets))
-    )
+    each = [(segment, drawn.get(segment.name, {})) for segment in segments]
+    return tuple(tuple(_changed(*one, b) for one in each) for b in range(count(sets)))
 
 
 def _changed(segment: Segment, drawn: dict[str, tuple[float, ...]], b: int) -> Segment:
@@ -102,9 +99,8 @@ def _changed(segment: Segment, drawn: dict[str, tuple[float, ...]], b: int) -> S
 
 
 def _unfit(segment: Segment, b: int, reason: str) -> PydanticCustomError:
-    return mistake(
-        f"has a parameter set {b} that does not fit the segment {segment.name!r}{reason}", "fit the model afresh"
-    )
+    bound = f"has a parameter set {b} that does not fit the segment {segment.name!r}{reason}"
+    return mistake(bound, "fit the model afresh")
 
 
 def _reason(error: Exception) -> str:

@@ -20,21 +20,14 @@ Array = NDArray[np.float64]
 ORDERS = np.arange(5)
 _LN2 = np.log(2.0)
 # survival probabilities descending from 1 to e^-700
-_EDGES = np.concatenate(
-    [
-        [1.0],
-        -np.expm1(-np.arange(60, 1, -1) * _LN2),
-        np.exp(-np.arange(1, 61) * _LN2),
-        np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:]),
-    ]
-)
+_HALVED = np.r_[1.0, -np.expm1(-np.arange(60, 1, -1) * _LN2), np.exp(-np.arange(1, 61) * _LN2)]
+_EDGES = np.r_[_HALVED, np.exp(-np.linspace(60 * _LN2, 700.0, 111)[1:])]
 _TURN = 16.0  # radians that a panel of 16 nodes resolves to rounding error
 _FADE, _SURE = 0.7, 6.5  # the middle of the fading in logarithms of the cost, and normal scores from there to its end
 _MOST_CUTS = 160  # of all panels together, the cheapest first
 # the same down to e^-41, where little is left: for functions that must be evaluated many times
-_COARSE_EDGES = np.concatenate(
-    [[1.0], -np.expm1(-np.array([52, 42, 33, *range(24, 1, -2)]) * _LN2), np.exp(-np.arange(1, 60) * _LN2)]
-)
+_COARSE = np.array([52, 42, 33, *range(24, 1, -2)])
+_COARSE_EDGES = np.r_[1.0, -np.expm1(-_COARSE * _LN2), np.exp(-np.arange(1, 60) * _LN2)]
 
 
 class Part(NamedTuple):
@@ -90,28 +83,11 @@ class Law:
         raise NotImplementedError
 
 
-@cache
-def _rule(order: int) -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(order)
-    return nodes, weights
+_rule = cache(np.polynomial.legendre.leggauss)
 
 
 def panel_moments(severity: Law, high: ArrayLike, low: ArrayLike, order: int = 16) -> Array:
-    """∫ Q(s)ᵏ ds over panels low < s < high, for k = 0 … 4.
-
-    Parameters
-    ----------
-    severity : Law
-    high, low : array, shape (panel,)
-        Survival probabilities; Q must be smooth between them.
-    order : int
-        Gauss-Legendre nodes a panel.
-
-    Returns
-    -------
-    ndarray, shape (5, panel)
-        In money to the power of k.
-    """
+    """∫ Q(s)ᵏ ds for k = 0 … 4, shape (5, panel), over panels low < s < high between which Q is smooth."""
     cost, weight = _panel_nodes(severity, np.asarray(high, float), np.asarray(low, float), order)
     with np.errstate(over="ignore"):
         # the root of the weight goes inside the power, which alone may be beyond a computer's numbers
@@ -146,19 +122,10 @@ class TurningNodes(NamedTuple):
 
 
 def turning_nodes(severity: Law, kinks: Array, frequency: float, most: float = np.inf, order: int = 16) -> TurningNodes:
-    """Nodes up to a cost, for any g that is smooth but at `kinks`.
+    """Nodes up to a cost, one of the finite `kinks` or infinity, for any g that is smooth but at these.
 
-    Parameters
-    ----------
-    severity : Law
-    kinks : ndarray
-        Finite costs; nodes that lie between the same two of them stand together.
-    frequency : float
-        Radians for each unit of money by which g turns at most: panels in which it turns far are cut.
-    most : float
-        One of the kinks, or infinity.
-    order : int
-        Gauss-Legendre nodes a panel.
+    Nodes between the same two kinks stand together. Panels are cut in which g, which turns by at most `frequency`
+    radians for each unit of money, turns far.
     """
     if len(severity.parts) == 1:
         return _smooth_nodes(severity, kinks, frequency, most, order)
@@ -199,31 +166,17 @@ def _cut_where_it_turns(severity: Law, edges: Array, frequency: float) -> tuple[
     cost = severity.isf(np.clip(edges, _COARSE_EDGES[-1], 1 - 1e-16))
     cuts = np.maximum(np.ceil(frequency * np.diff(cost) / _TURN) - 1, 0.0)
     left = (cuts > 0) & (np.cumsum(cuts) > _MOST_CUTS)
-    inner = [
-        severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1])
-        for k in np.flatnonzero((cuts > 0) & ~left)
-    ]
+    cut = np.flatnonzero((cuts > 0) & ~left)
+    inner = [severity.sf(np.linspace(cost[k], cost[k + 1], int(cuts[k]) + 2)[1:-1]) for k in cut]
     finer = np.unique(np.concatenate([edges, *inner]))[::-1]
     return finer, left[np.searchsorted(-edges, -finer[:-1], side="right") - 1]
 
 
 def cell_moments(severity: Law, edges: Array) -> tuple[Array, NDArray[np.int64], Array]:
-    """Moments of the cells between survival probabilities, however many kinks or jumps lie inside them.
+    """Moments of the cells between descending survival probabilities, however many kinks or jumps lie inside them.
 
-    Parameters
-    ----------
-    severity : Law
-    edges : ndarray, shape (cell + 1,)
-        Survival probabilities, descending.
-
-    Returns
-    -------
-    moments : ndarray, shape (5, panel)
-        ∫ Q(s)ᵏ ds over panels, each inside one cell and free of kinks and jumps.
-    starts : ndarray of int, shape (cell,)
-        The first panel of each cell.
-    panel_edges : ndarray, shape (panel + 1,)
-        Descending.
+    By panels, each inside one cell and free of kinks and jumps: ∫ Q(s)ᵏ ds, shape (5, panel), the first panel of each
+    cell, and the panels' edges, descending.
     """
     between = np.concatenate([severity.breaks, _EDGES])
     inside = between[(between < edges[0]) & (between > edges[-1])]
@@ -234,12 +187,7 @@ def cell_moments(severity: Law, edges: Array) -> tuple[Array, NDArray[np.int64],
 
 
 class Moments:
-    """Partial moments of one family, prepared once and read at any cost.
-
-    Parameters
-    ----------
-    severity : Law
-    """
+    """Partial moments of one family, prepared once and read at any cost."""
 
     def __init__(self, severity: Law) -> None:
         self.severity = severity
@@ -293,21 +241,13 @@ class _SmoothMoments:
         with np.errstate(over="ignore"):
             self._below = np.cumsum(np.concatenate([np.zeros((ORDERS.size, 1)), panels], axis=1), axis=1)
             self._beyond = np.cumsum(np.concatenate([rest, panels[:, ::-1]], axis=1), axis=1)[:, ::-1]
-        infinite = severity.tail_index <= ORDERS
-        self._beyond[infinite] = np.inf
+        self._beyond[severity.tail_index <= ORDERS] = np.inf
 
-    @property
-    def raw(self) -> Array:
-        """E[Xᵏ], k = 0 … 4; infinite from the tail index on."""
-        return self._beyond[:, 0]
+    def below(self, cost: Array) -> Array:
+        return self._at(cost, self._below, 1.0, self._beyond[:, 0])
 
-    def below(self, cost: ArrayLike) -> Array:
-        """E[Xᵏ; X ≤ cost], shape (5, …); cost may be infinite."""
-        return self._at(np.asarray(cost, float), self._below, 1.0, self.raw)
-
-    def above(self, cost: ArrayLike) -> Array:
-        """E[Xᵏ; X > cost], shape (5, …); cost may be infinite."""
-        return self._at(np.asarray(cost, float), self._beyond, -1.0, np.zeros(ORDERS.size))
+    def above(self, cost: Array) -> Array:
+        return self._at(cost, self._beyond, -1.0, np.zeros(ORDERS.size))
 
     def between(self, low: Array, high: Array) -> Array:
         """E[Xᵏ; low < X ≤ high] for low ≤ high, from whichever end loses fewer digits."""

@@ -75,9 +75,8 @@ class RareService(Term):
 
 def _refuse_infinite_mean(severity: Severity) -> None:
     if severity.tail_index <= 1:
-        raise mistake(
-            f"has an infinite mean (tail index {severity.tail_index:g})", "give a tail index above 1, better above 2"
-        )
+        bound = f"has an infinite mean (tail index {severity.tail_index:g})"
+        raise mistake(bound, "give a tail index above 1, better above 2")
     with np.errstate(all="ignore"):
         mean, square = severity.moments.raw[1:3]
     if not 0 < mean < math.inf or (severity.tail_index > 2 and not math.isfinite(square)):

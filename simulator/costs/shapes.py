@@ -7,15 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from .families.base import Severity
 from .families.heavy_tails import LEAST_Q, Burr, GeneralizedBeta2, GeneralizedGamma, GeneralizedPareto, Lomax, Pareto
 from .families.two_figures import Gamma, Lognormal, Weibull
-from .quadrature import Moments
-
-Array = NDArray[np.float64]
+from .quadrature import Array, Moments
 
 _NEARLY = 1e-3
 """How far a bound stays from where a mean or a variance becomes infinite."""
@@ -92,35 +89,6 @@ class Shape(NamedTuple):
         return low, high
 
 
-def _gamma(mean: float, y: Array) -> Severity:
-    return Gamma(shape=math.exp(y[0]), scale=mean * math.exp(-y[0]))
-
-
-def _weibull(mean: float, y: Array) -> Severity:
-    shape = math.exp(y[0])
-    return Weibull(shape=shape, scale=mean * math.exp(-float(special.gammaln(1 + 1 / shape))))
-
-
-def _lognormal(mean: float, y: Array) -> Severity:
-    sigma = math.exp(y[0])
-    return Lognormal(mu=math.log(mean) - sigma**2 / 2, sigma=sigma)
-
-
-def _pareto(mean: float, y: Array) -> Severity:
-    above = math.exp(y[0])
-    return Pareto(scale=mean * above / (1 + above), alpha=1 + above)
-
-
-def _lomax(mean: float, y: Array) -> Severity:
-    above = math.exp(y[0])
-    return Lomax(alpha=1 + above, scale=mean * above)
-
-
-def _gpd(mean: float, y: Array) -> Severity:
-    below = math.exp(y[0])
-    return GeneralizedPareto(shape=1 - below, scale=mean * below)
-
-
 def _burr(mean: float, y: Array) -> Severity:
     c, tail = math.exp(y[0]), 1 + math.exp(y[1])
     d = tail / c
@@ -132,15 +100,18 @@ def _gengamma(mean: float, y: Array) -> Severity:
     # the tail index is −1 / κ where κ = q·σ is below 0; the gamma has κ = σ², the Weibull κ = σ
     sigma, kappa = math.exp(y[0]), float(y[1])
     q = kappa / sigma
-    log_mean = _log_gengamma_mean(sigma, q)
-    return GeneralizedGamma(mu=math.log(mean) - log_mean, sigma=sigma, q=q)
+    return GeneralizedGamma(mu=math.log(mean) - _log_gengamma_mean(sigma, q), sigma=sigma, q=q)
 
 
 def _gb2(mean: float, y: Array) -> Severity:
     a, p, tail = math.exp(y[0]), math.exp(y[1]), 1 + math.exp(y[2])
     q = tail / a
-    log_mean = _log_gb2_mean(1 / a, p, q)
-    return GeneralizedBeta2(a=a, p=p, q=q, scale=mean * math.exp(-log_mean))
+    return GeneralizedBeta2(a=a, p=p, q=q, scale=mean * math.exp(-_log_gb2_mean(1 / a, p, q)))
+
+
+def _of(make: Callable[[float, float], Severity]) -> Callable[[float, Array], Severity]:
+    """What builds a family of one figure, which is given by its logarithm."""
+    return lambda mean, y: make(mean, math.exp(y[0]))
 
 
 def _logs(*values: float) -> tuple[float, ...]:
@@ -148,15 +119,31 @@ def _logs(*values: float) -> tuple[float, ...]:
 
 
 SHAPES: dict[str, Shape] = {
-    "lognormal": Shape(_lognormal, _logs(1e-3), _logs(8.0)),
-    "gamma": Shape(_gamma, _logs(1e-3), _logs(1e6)),
-    "weibull": Shape(_weibull, _logs(0.05), _logs(1e3)),
-    "pareto": Shape(_pareto, _logs(1e-3), _logs(1e5), math.log(1 + _NEARLY)),
-    "lomax": Shape(_lomax, _logs(1e-3), _logs(1e6), math.log(1 + _NEARLY)),
-    "gpd": Shape(_gpd, _logs(1e-3), _logs(2.0), math.log(0.5 + _NEARLY)),
+    "lognormal": Shape(
+        _of(lambda mean, sigma: Lognormal(mu=math.log(mean) - sigma**2 / 2, sigma=sigma)), _logs(1e-3), _logs(8.0),
+    ),
+    "gamma": Shape(
+        lambda mean, y: Gamma(shape=math.exp(y[0]), scale=mean * math.exp(-y[0])), _logs(1e-3), _logs(1e6),
+    ),
+    "weibull": Shape(
+        _of(lambda mean, k: Weibull(shape=k, scale=mean * math.exp(-float(special.gammaln(1 + 1 / k))))),
+        _logs(0.05), _logs(1e3),
+    ),
+    "pareto": Shape(
+        _of(lambda mean, above: Pareto(scale=mean * above / (1 + above), alpha=1 + above)),
+        _logs(1e-3), _logs(1e5), math.log(1 + _NEARLY),
+    ),
+    "lomax": Shape(
+        _of(lambda mean, above: Lomax(alpha=1 + above, scale=mean * above)),
+        _logs(1e-3), _logs(1e6), math.log(1 + _NEARLY),
+    ),
+    "gpd": Shape(
+        _of(lambda mean, below: GeneralizedPareto(shape=1 - below, scale=mean * below)),
+        _logs(1e-3), _logs(2.0), math.log(0.5 + _NEARLY),
+    ),
     "burr": Shape(_burr, _logs(0.1, 1e-3), _logs(1e2, 1e3), math.log(1 + _NEARLY)),
     "gengamma": Shape(_gengamma, (math.log(1e-2), _NEARLY - 1), (math.log(20.0), 20.0), _NEARLY - 0.5),
     "gb2": Shape(_gb2, _logs(0.1, 0.02, 1e-3), _logs(1e2, 1e3, 1e3), math.log(1 + _NEARLY)),
-}
+}  # fmt: skip
 """Bounds of the logarithms of: sigma; shape; shape; alpha − 1; alpha − 1; 1 − ξ; c and tail index − 1; sigma, and κ
 itself; a, p and tail index − 1."""

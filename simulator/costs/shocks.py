@@ -7,7 +7,7 @@ shocks that hit it; as shocks that go together never hit the same segment, its m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -20,11 +20,14 @@ from scipy import special
 
 from ..errors import also, mistake
 from ..terms import Name, OpenFraction, Term, name_key, nothing_twice
-
-Array = NDArray[np.float64]
+from .quadrature import Array
 
 SHOCK_BOUND = 6.0
 """A shock's normal score is truncated at this many standard deviations, so that its largest factor is known."""
+
+
+def _wrong(bound: str, mend: str) -> PydanticCustomError:
+    return mistake(bound, mend, value=None)
 
 
 def _some_each_once(raw: Any) -> Iterator[PydanticCustomError]:
@@ -32,9 +35,7 @@ def _some_each_once(raw: Any) -> Iterator[PydanticCustomError]:
     if not isinstance(raw, list | tuple):
         return
     if not raw:
-        yield mistake(
-            "is an empty list", "name whom the shock hits, or omit the key: then it hits everybody", value=None
-        )
+        yield _wrong("is an empty list", "name whom the shock hits, or omit the key: then it hits everybody")
     yield from nothing_twice([name_key(name) for name in raw])
 
 
@@ -152,59 +153,48 @@ Correlations = Annotated[tuple[ShockCorrelation, ...], Field(exclude_if=lambda p
 """Pairs of shocks that are correlated; those without a pair are independent."""
 
 
+Place = tuple[str | int, ...]
+"""Where a mistake is, from the model's root."""
+
+
 def mistakes_of(
     shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation], hit: Sequence[str]
-) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError]]:
+) -> Iterator[tuple[Place, PydanticCustomError]]:
     """Where shocks and their correlations do not fit together, or do not fit whom they hit."""
     for place, shock in enumerate(shocks):
         strangers = [name for name in shock.segments if name not in hit]
         if strangers:
-            yield (
-                ("shocks", place, "segments"),
-                mistake(
-                    f"has {strangers[0]!r}, which is neither a segment nor a rare service",
-                    "use their names",
-                    value=None,
-                ),
-            )
-    sound = list(_pairs(shocks, correlations))
-    yield from (found for found in sound if found is not None)
-    if all(found is None for found in sound) and not _is_positive(_matrix(shocks, correlations)):
-        yield (
-            ("shock_correlations",),
-            mistake(
-                "are not those of any joint law: the matrix is not positive definite", "make some smaller", value=None
-            ),
-        )
-
-
-def _pairs(
-    shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation]
-) -> Iterator[tuple[tuple[str | int, ...], PydanticCustomError] | None]:
-    """The mistake of each pair that stands alone, or None."""
-    named, seen = {shock.name: shock for shock in shocks}, set[frozenset[str]]()
+            bound = f"has {strangers[0]!r}, which is neither a segment nor a rare service"
+            yield ("shocks", place, "segments"), _wrong(bound, "use their names")
+    named, seen, sound = {shock.name: shock for shock in shocks}, set[frozenset[str]](), True
     for place, pair in enumerate(correlations):
-        at, (one, other) = ("shock_correlations", place, "between"), pair.between
-        strangers = [name for name in pair.between if name not in named]
-        if strangers:
-            yield at, mistake(f"has {strangers[0]!r}, which is no shock", "use the names of [[shocks]]", value=None)
-        elif one == other:
-            yield at, mistake(f"has {one!r} twice", "name two shocks", value=None)
-        elif frozenset(pair.between) in seen:
-            yield at, mistake(f"has the pair {one!r}, {other!r} a second time", "give each pair once", value=None)
-        elif pair.value and _overlap(named[one], named[other]):
-            yield (
-                at,
-                mistake(
-                    f"correlates {one!r} and {other!r}, which hit the same people, so that their product would not "
-                    "have mean 1",
-                    "merge them into one shock, or let them hit different segments",
-                    value=None,
-                ),
-            )
-        else:
-            yield None
+        found = _pairs_mistake(pair, named, seen)
+        if found is not None:
+            sound = False
+            yield ("shock_correlations", place, "between"), found
         seen.add(frozenset(pair.between))
+    if sound and correlations and np.linalg.eigvalsh(_matrix(shocks, correlations)).min() <= 1e-10:
+        bound = "are not those of any joint law: the matrix is not positive definite"
+        yield ("shock_correlations",), _wrong(bound, "make some smaller")
+
+
+def _pairs_mistake(
+    pair: ShockCorrelation, named: Mapping[str, Shock | RareShock], seen: Collection[frozenset[str]]
+) -> PydanticCustomError | None:
+    """What is wrong with a pair that stands alone."""
+    one, other = pair.between
+    strangers = [name for name in pair.between if name not in named]
+    if strangers:
+        return _wrong(f"has {strangers[0]!r}, which is no shock", "use the names of [[shocks]]")
+    if one == other:
+        return _wrong(f"has {one!r} twice", "name two shocks")
+    if frozenset(pair.between) in seen:
+        return _wrong(f"has the pair {one!r}, {other!r} a second time", "give each pair once")
+    if pair.value and _overlap(named[one], named[other]):
+        why = "which hit the same people, so that their product would not have mean 1"
+        mend = "merge them into one shock, or let them hit different segments"
+        return _wrong(f"correlates {one!r} and {other!r}, {why}", mend)
+    return None
 
 
 def _overlap(one: Shock | RareShock, other: Shock | RareShock) -> bool:
@@ -220,32 +210,19 @@ def _matrix(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCor
     return matrix
 
 
-def _is_positive(matrix: Array) -> bool:
-    return not matrix.size or float(np.linalg.eigvalsh(matrix).min()) > 1e-10
-
-
 @dataclass(frozen=True)
 class JointShocks:
-    """All shocks of a model and whom they hit; what the engine and the exact answers need to know of them.
-
-    Attributes
-    ----------
-    shocks : tuple of Shock or RareShock
-    hits : ndarray of bool, shape (shock, stream)
-    correlation : ndarray, shape (shock, shock)
-        Of the normal scores.
-    """
+    """All shocks of a model and whom they hit; what the engine and the exact answers need to know of them."""
 
     shocks: tuple[Shock | RareShock, ...]
     hits: NDArray[np.bool_]
+    """Shape (shock, stream)."""
     correlation: Array
+    """Of the normal scores, shape (shock, shock)."""
 
     @classmethod
     def of(
-        cls,
-        shocks: Sequence[Shock | RareShock],
-        correlations: Sequence[ShockCorrelation],
-        streams: Sequence[str],
+        cls, shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation], streams: Sequence[str]
     ) -> JointShocks:
         """From the terms of a model and the names of its streams."""
         hits = np.array([[not s.segments or name in s.segments for name in streams] for s in shocks], bool)
@@ -274,9 +251,8 @@ class JointShocks:
     @property
     def largest(self) -> Array:
         """The largest product of factors that the laws allow, shape (stream,)."""
-        return np.array(
-            [math.prod(s.largest for s, hit in zip(self.shocks, column, strict=True) if hit) for column in self.hits.T]
-        )
+        largest = np.array([shock.largest for shock in self.shocks])
+        return np.array([math.prod(largest[column].tolist()) for column in self.hits.T])
 
     def factors(self, uniforms: Array) -> Array:
         """The shocks' factors from independent uniforms in (0, 1), both of shape (replicate, shock)."""

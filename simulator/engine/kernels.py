@@ -600,7 +600,7 @@ def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count
     drawn = np.empty((len(replicates), count))
     key = key_of(seed)
     with np.errstate(over="ignore"):
-        uniforms_into(drawn, purpose, stream, np.asarray(replicates, np.int64), key[0], key[1])
+        uniforms_into(drawn, purpose, stream, np.array(replicates, np.int64), key[0], key[1])
     return drawn
 
 

@@ -182,7 +182,7 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
         "excluded_service_cost": np.zeros((count, increments)),
         "members": np.zeros((count if plan.n_sampled else 0, increments, plan.n_sampled), np.int64),
     }
-    chances = np.ascontiguousarray(np.broadcast_to(plan.shares, plan.heads.shape))
+    chances = np.broadcast_to(plan.shares, plan.heads.shape).copy()
     factor = plan.shocks.by_stream(factors)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from .. import effort
 from ..costs.families.base import Severity
@@ -18,9 +18,8 @@ from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
 from .held_out import Candidate, Half, candidates, simplest
 from .laws.bodies import FAMILIES, Body, with_errors_of
-from .laws.empirical import resampled
-from .laws.small_segments import FULL_CREDIBILITY, Borrowed, Everybody, blended, credibility, without_shape
-from .laws.spliced import law_of
+from .laws.small_segments import FULL_CREDIBILITY, Everybody, blended, credibility, without_shape
+from .laws.spliced import law_of, resampled
 from .laws.tails import Tail, choose_tail, fit_tail, shrink
 from .read.sample import Sample
 
@@ -30,23 +29,11 @@ _TRIED = (*FAMILIES, "empirical")
 
 @dataclass(frozen=True)
 class Options:
-    """How segments are fitted.
-
-    Parameters
-    ----------
-    family : str
-        "auto", a family of `bodies.FAMILIES`, "empirical" or "resample".
-    tail_above : float, optional
-        Money per year at which the tail starts; chosen by segment where absent. Infinity: no tail.
-    thresholds : tuple of float
-        Money per year: where limited means are judged.
-    smallest : int
-        Fewest patients that may be told apart.
-    seed : int
-    """
+    """How segments are fitted: what was asked of `fit`."""
 
     family: str = "auto"
     tail_above: float | None = None
+    """Money per year; infinity for no tail."""
     thresholds: tuple[float, ...] = ()
     smallest: int = SMALLEST_COUNT
     seed: int = 1
@@ -67,7 +54,7 @@ class SegmentFit:
     """Weight of the segment's own shape beside that of all segments."""
     level_error: float = 0.0
     """Standard error of the log of its level, where its shape is not wholly its own."""
-    candidates: tuple[Candidate, ...] = field(default=())
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def zero_share_se(self) -> float:
@@ -84,16 +71,11 @@ def fit_segments(
     names: Sequence[str], samples: Sequence[Sample], halves: Sequence[tuple[Sample, Sample]], how: Options
 ) -> list[SegmentFit]:
     """Every segment's law."""
-    if how.family != "resample":
-        tempered = [sample.tempered() for sample in samples]
-        return [
-            replace(_told(fit, how), sample=sample)
-            for fit, sample in zip(_fit_tempered(names, tempered, halves, how), samples, strict=True)
-        ]
-    return [
-        SegmentFit(name, sample, resampled(sample), p_user_told(sample), "resample", None, None)
-        for name, sample in zip(names, samples, strict=True)
-    ]
+    each = zip(names, samples, strict=True)
+    if how.family == "resample":
+        return [SegmentFit(name, one, resampled(one), p_user_told(one), "resample", None, None) for name, one in each]
+    fits = _fit_tempered(names, [sample.tempered() for sample in samples], halves, how)
+    return [replace(_told(fit, how), sample=sample) for fit, sample in zip(fits, samples, strict=True)]
 
 
 def _told(fit: SegmentFit, how: Options) -> SegmentFit:
@@ -127,15 +109,12 @@ def _fit_tempered(
     if min(weights) == 1:
         return fits
     everybody = Everybody(people, how.smallest, shapeless)
-    return [
-        _blended(fit, everybody.borrowed(position), z) if z < 1 else fit
-        for position, (fit, z) in enumerate(zip(fits, weights, strict=True))
-    ]
-
-
-def _blended(fit: SegmentFit, borrowed: Borrowed, z: float) -> SegmentFit:
-    severity = blended(fit.severity, borrowed, z)
-    return replace(fit, severity=severity, credibility=z, level_error=borrowed.level_error)
+    for place, z in enumerate(weights):
+        if z < 1:
+            borrowed = everybody.borrowed(place)
+            law = blended(fits[place].severity, borrowed, z)
+            fits[place] = replace(fits[place], severity=law, credibility=z, level_error=borrowed.level_error)
+    return fits
 
 
 def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
@@ -155,15 +134,16 @@ def _tried(
     if how.family != "auto" or all(sample.users < FULL_CREDIBILITY for sample in samples):
         return [() for _ in samples]
     tails = [_tails(half, how) for half in zip(*halves, strict=True)]
-    found: list[tuple[Candidate, ...]] = []
-    for sample, pair, *own in effort.each(list(zip(samples, halves, *tails, strict=True)), "families tried", fills=7):
+
+    def tried(sample: Sample, pair: tuple[Sample, Sample], *own: Tail | None) -> tuple[Candidate, ...]:
         if sample.users < FULL_CREDIBILITY:
-            found.append(())
-            continue
+            return ()
         error = measures.difference_error(sample, how.thresholds, how.seed)
         first, second = map(Half, pair, own)
-        found.append(candidates((first, second), _TRIED, how.thresholds, how.smallest, error))
-    return found
+        return candidates((first, second), _TRIED, how.thresholds, how.smallest, error)
+
+    each = list(zip(samples, halves, *tails, strict=True))
+    return [tried(*one) for one in effort.each(each, "families tried", fills=7)]
 
 
 def _fit_one(name: str, sample: Sample, tail: Tail | None, tried: tuple[Candidate, ...], how: Options) -> SegmentFit:

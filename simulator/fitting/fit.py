@@ -235,12 +235,12 @@ def assemble(
 ) -> FittedModel:
     """The object that is kept: parameters and what may be told of the fit; `edges` where only bands are known."""
     population = Population(membership=membership, segments=_segments(fits))
-    told = shown.told_of(fits, options, edges)
+    told = shown.told_of(fits, population, options, edges)
     currency = provenance["currency"]
     return FittedModel(
         population=population,
-        goodness=shown.table(fits, population, options, told),
-        curves=shown.curves(fits, population, options, told, currency).assign_attrs(_told_of_the_fit(provenance)),
+        goodness=shown.table(told, options),
+        curves=shown.curves(told, options, currency).assign_attrs(_told_of_the_fit(provenance)),
         diagnostics=shown.tail_diagnostics(fits, told, options.smallest),
         segments=tuple(_segment_row(fit, options) for fit in fits),
         report=report,
@@ -253,14 +253,8 @@ def _told_of_the_fit(provenance: dict[str, Any]) -> dict[str, Any]:
     """What the footer of a picture tells; rows as they are told elsewhere, rounded where few were dropped."""
     counted = "banded_people" if provenance["family"] == "bands" else "rows"
     kept = {counted: provenance["rows_kept"]} if provenance["rows_kept"] is not None else {}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "currency": provenance["currency"],
-        **kept,
-        "smallest_count": provenance["smallest_count"],
-        "seed": provenance["seed"],
-        "simulator_version": provenance["simulator_version"],
-    }
+    told = {name: provenance[name] for name in ("smallest_count", "seed", "simulator_version")}
+    return {"schema_version": SCHEMA_VERSION, "currency": provenance["currency"], **kept, **told}
 
 
 def _check(family: str, tail_above: float | None, thresholds: Sequence[float] | None, sets: int, currency: str) -> None:
@@ -292,12 +286,8 @@ def _samples(rows: Rows, smallest: int) -> tuple[list[str], list[Sample], list[t
         halves.append(_halves(cost, weight, fold, samples[-1]))
     if small:
         many = "a segment" if small == 1 else f"{small} segments"
-        raise SimulatorError(
-            "segment",
-            None,
-            f"leaves {many} with fewer than {smallest} patients who cost anything, or none",
-            "merge segments, or use wider cuts",
-        )
+        bound = f"leaves {many} with fewer than {smallest} patients who cost anything, or none"
+        raise SimulatorError("segment", None, bound, "merge segments, or use wider cuts")
     return names, samples, halves
 
 
@@ -333,8 +323,7 @@ def default_thresholds(samples: Sequence[Sample]) -> tuple[float, ...]:
 
 def _segments(fits: Sequence[SegmentFit]) -> tuple[Segment, ...]:
     weights = np.array([fit.sample.weight for fit in fits])
-    shares = np.round(weights / weights.sum(), 6)
-    shares = np.maximum(shares, 1e-6)
+    shares = np.maximum(np.round(weights / weights.sum(), 6), 1e-6)
     shares[np.argmax(shares)] += 1 - shares.sum()
     return tuple(
         Segment(name=fit.name, share=float(round(share, 6)), p_user=fit.p_user, severity=fit.severity)
@@ -343,7 +332,6 @@ def _segments(fits: Sequence[SegmentFit]) -> tuple[Segment, ...]:
 
 
 def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
-    tail = fit.tail if fit.family != "resample" else None
     row: dict[str, Any] = {
         "name": fit.name,
         "rows": float(fit.sample.rows_told),
@@ -368,7 +356,7 @@ def _segment_row(fit: SegmentFit, options: Options) -> dict[str, Any]:
     if fit.body is not None:
         errors = np.sqrt(np.diag(fit.body.covariance))
         row["body_se"] = [figures(float(error), 3) for error in errors]
-    if tail is not None:
+    if (tail := fit.tail) is not None and fit.family != "resample":
         row |= {
             "tail_at": tail.at, "tail_patients": shown.patients_above(fit), "xi": figures(tail.shape, 4),
             "xi_se": figures(tail.shape_se, 3), "tail_credibility": figures(tail.credibility, 3),
@@ -389,7 +377,7 @@ def _infinite_variance_possible(fit: SegmentFit) -> bool:
 def _provenance(how: Reading, options: Options, report: dict[str, Any], currency: str, sets: int) -> dict[str, Any]:
     negative = report["negative"]
     return {
-        "simulator_version": _version(),
+        "simulator_version": metadata.version("capitation-risk"),
         "currency": currency,
         "cost": list(how.cost),
         "exclude_service": list(how.exclude_service),
@@ -406,7 +394,3 @@ def _provenance(how: Reading, options: Options, report: dict[str, Any], currency
         "seed": options.seed,
         "parameter_sets": sets,
     }
-
-
-def _version() -> str:
-    return metadata.version("capitation-risk")

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ..costs import model_file
-from ..costs.model import Population
+from ..costs.model import CostModel, Population
 from ..costs.model_file import Drawn
 from ..errors import SimulatorError
 from ..files import write_whole
@@ -83,7 +84,11 @@ class FittedModel:
         shock_correlations: tuple[Any, ...] = (),
     ) -> VarianceParts:
         """Variance of what `size` people cost, by its cause: luck, doubt about parameters, common shocks."""
-        return parameter_sets.variance_parts(self.population, self.sets, size, threshold, shocks, shock_correlations)
+        self._check_sets("parameter_sets", "none are given")
+        terms: Any = {"shocks": shocks, "shock_correlations": shock_correlations}
+        models = (CostModel(population=self.population_of_set(b), **terms) for b in range(self.n_sets))
+        means, own, common = zip(*(parameter_sets.sources(one, size, threshold) for one in models), strict=True)
+        return VarianceParts(float(np.mean(own)), float(np.var(means)), float(np.mean(common)))
 
     def model_text(self) -> str:
         """The model file as text."""
@@ -149,9 +154,9 @@ class FittedModel:
         everyone = [self.population, *(self.population_of_set(b) for b in range(self.n_sets))]
         return all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
 
-    def _check_sets(self) -> None:
+    def _check_sets(self, asked: str = "parameter_uncertainty", bound: str = "finds no parameter sets") -> None:
         if not self.n_sets:
-            raise SimulatorError("parameter_uncertainty", None, "finds no parameter sets", "fit with sets=100")
+            raise SimulatorError(asked, None, bound, "fit with sets=100")
 
     def scenario_text(self, model: str | None = None, parameter_uncertainty: bool = False, **parts: Any) -> str:
         """A scenario file, as text.
@@ -170,13 +175,12 @@ class FittedModel:
         if parameter_uncertainty and model is None:
             raise SimulatorError("parameter_uncertainty", None, "needs a model file with the sets", "name it")
         table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
-        top = [f"{name} = {model_file.toml_value(value)}" for name, value in table.items() if name != "simulation"]
-        inner = [f"{name} = {model_file.toml_value(value)}" for name, value in table["simulation"].items()]
+        inner = model_file.toml_lines(table.pop("simulation"))
         population = model_file.population_lines(self.population)
         if model is not None:
             uncertain = ["parameter_uncertainty = true"] if parameter_uncertainty else []
             population = ["", "[population]", f"model = {model_file.toml_value(model)}", *uncertain]
-        lines = [_HEAD.rstrip(), "", *top, "", "[simulation]", *inner, *population]
+        lines = [_HEAD.rstrip(), "", *model_file.toml_lines(table), "", "[simulation]", *inner, *population]
         return "\n".join(lines) + "\n"
 
     def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:

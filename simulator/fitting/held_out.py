@@ -16,19 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..costs.families.base import Severity
 from . import measures
 from .laws.bodies import FAMILIES, Body
 from .laws.spliced import law_of
 from .laws.tails import Tail
-from .read.sample import Sample, together
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample, together
 
 WORST_MISS = 1.25
 """The most that a family may miss in any figure of the half left out, beside the rows. Of samples of 1,500 rows of a
@@ -95,16 +93,13 @@ def candidates(
     halves: tuple[Half, Half], families: Iterable[str], thresholds: Sequence[float], smallest: int, error: Array
 ) -> tuple[Candidate, ...]:
     """Every family, fitted on each half and judged on the other."""
-    found = [judged(family, _law(family, smallest), halves, thresholds, error) for family in families]
+    laws = {family: partial(law_of, family, smallest=smallest) for family in families}
+    found = [judged(family, law, halves, thresholds, error) for family, law in laws.items()]
     good = [one for one in found if one.candidate.holds and one.candidate.family in FAMILIES]
     if not good:
         return tuple(one.candidate for one in found)
     best = max(good, key=lambda one: one.candidate.log_score)
     return tuple(_behind(one, best, halves) for one in found)
-
-
-def _law(family: str, smallest: int) -> Law:
-    return lambda sample, tail: law_of(family, sample, tail, smallest)
 
 
 def simplest(tried: Sequence[Candidate]) -> str | None:

@@ -10,46 +10,42 @@ from numpy.typing import NDArray
 
 from ..costs.families.base import Severity
 from ..costs.model import CostModel, Population
-from ..costs.quadrature import Moments
 from ..costs.segment import Segment
-from .read.sample import Sample
-
-Array = NDArray[np.float64]
+from .read.sample import Array, Sample
 
 TOP = (0.01, 0.05, 0.10)
 SPLITS = 40
 
 
+_OF_ALL = {
+    "mean": "money", "sd": "money", "cv": "ratio", "share without cost": "share",
+    **{f"share of cost of the costliest {q:.0%}": "share" for q in TOP},
+}  # fmt: skip
+"""Figures of the whole, and what each is: money a year, a ratio or a share."""
+_OF_ONE = {"P above": "share", "excess above": "money", "mean up to": "money", "sd up to": "money"}
+"""The same of each threshold."""
+
+
 def names(thresholds: Sequence[float]) -> list[str]:
     """What the figures are, in order."""
-    shares = [f"share of cost of the costliest {q:.0%}" for q in TOP]
-    above = [
-        (f"P above {d:,.10g}", f"excess above {d:,.10g}", f"mean up to {d:,.10g}", f"sd up to {d:,.10g}")
-        for d in thresholds
-    ]
-    return ["mean", "sd", "cv", "share without cost", *shares, *(name for four in above for name in four)]
+    return [*_OF_ALL, *(f"{name} {d:,.10g}" for d in thresholds for name in _OF_ONE)]
 
 
 def units(thresholds: Sequence[float]) -> list[str]:
     """What each figure is: money a year, a ratio or a share."""
-    return ["money", "money", "ratio", "share", *["share"] * len(TOP), *["share", *["money"] * 3] * len(thresholds)]
+    return [*_OF_ALL.values(), *[*_OF_ONE.values()] * len(thresholds)]
 
 
 def places(thresholds: Sequence[float]) -> list[float]:
     """The threshold of each figure; NaN where it is of the whole."""
-    return [*[np.nan] * (4 + len(TOP)), *np.repeat(np.asarray(thresholds, dtype=float), 4).tolist()]
+    return [*[np.nan] * len(_OF_ALL), *np.repeat(np.asarray(thresholds, dtype=float), len(_OF_ONE)).tolist()]
 
 
 def observed(sample: Sample, thresholds: Sequence[float]) -> Array:
     """The figures of a sample's people."""
     found = [sample.mean, sample.sd, sample.sd / sample.mean, 1 - sample.p_user, *(sample.top_share(q) for q in TOP)]
     for d in thresholds:
-        found += [
-            float(sample.p_above(d)),
-            float(sample.excess(d)),
-            float(sample.limited_mean(d)),
-            sample.limited_sd(d),
-        ]
+        found += [*map(float, (sample.p_above(d), sample.excess(d), sample.limited_mean(d))), sample.limited_sd(d)]
     return np.array(found)
 
 
@@ -76,19 +72,17 @@ def difference_error(sample: Sample, thresholds: Sequence[float], seed: int) -> 
 
 
 class People:
-    """What a population's segments imply about one person, exactly.
-
-    Parameters
-    ----------
-    population : Population
-    """
+    """What a population's segments imply about one person, exactly."""
 
     def __init__(self, population: Population) -> None:
         self.model = CostModel(population=population)
-        self.shares = self.model.shares
-        self._rates = np.array([segment.p_user for segment in population.segments])
-        self._moments = [Moments(segment.users_severity) for segment in population.segments]
-        self._raw = self.shares @ (self._rates[:, None] * np.array([m.raw for m in self._moments]))
+        self._moments = [segment.users_severity.moments for segment in population.segments]
+        self._raw = self._over_segments([moments.raw for moments in self._moments])
+
+    def _over_segments(self, moments: Sequence[Array]) -> Array:
+        """Moments of a person, from those of each segment's users."""
+        rates = np.array([segment.p_user for segment in self.model.population.segments])
+        return np.asarray(self.model.shares @ (rates[:, None] * np.array(moments)))
 
     @property
     def mean(self) -> float:
@@ -104,21 +98,16 @@ class People:
         """Share of people who cost more."""
         return self.model.person_sf(cost)
 
-    def _above(self, cost: float) -> Array:
-        return np.asarray(self.shares @ (self._rates[:, None] * np.array([m.above(cost) for m in self._moments])))
-
     def limited(self, cost: float) -> tuple[float, float]:
         """Mean and standard deviation of min(X, cost)."""
-        below = self.shares @ (self._rates[:, None] * np.array([m.below(cost) for m in self._moments]))
+        below = self._over_segments([moments.below(cost) for moments in self._moments])
         chance = self.p_above(cost)
         mean = float(below[1]) + cost * chance
         return mean, math.sqrt(max(float(below[2]) + cost**2 * chance - mean**2, 0.0))
 
     def top_share(self, q: float) -> float:
         """Share of cost of the costliest share q of people."""
-        cost = self.model.person_isf(q)
-        level = cost * (q - self.p_above(cost)) if cost > 0 else 0.0
-        return (float(self._above(cost)[1]) + level) / self.mean
+        return self.model.top_share(q)
 
     def implied(self, thresholds: Sequence[float]) -> Array:
         """The figures, in the order of `names`."""

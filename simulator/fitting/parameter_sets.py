@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import effort
 from ..costs.families.composite import Spliced
@@ -24,30 +23,12 @@ from ..numerals import figures
 from .choose import SegmentFit
 from .disclose.disclosure import SMALLEST_COUNT
 from .disclose.groups import groups_of
-from .laws.bodies import Body
 from .laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
-from .read.sample import Sample
-
-Array = NDArray[np.float64]
+from .read.sample import Array
 
 
 def draw(fits: Sequence[SegmentFit], number: int, seed: int, smallest: int = SMALLEST_COUNT) -> dict[str, Drawn]:
-    """Parameter sets of every segment.
-
-    Parameters
-    ----------
-    fits : sequence of SegmentFit
-    number : int
-        Sets; 0 for none.
-    seed : int
-    smallest : int
-        Fewest patients that may be told apart.
-
-    Returns
-    -------
-    dict of str to dict
-        By segment.
-    """
+    """Parameter sets by segment, so many of each; none for 0."""
     random = np.random.default_rng([seed, 4])
     each = effort.each(fits if number else (), "parameter sets")
     return {fit.name: _drawn(fit, number, random, smallest) for fit in each}
@@ -62,12 +43,12 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
         return {}
     blended = fit.credibility < 1
     if blended or fit.body is None:
-        error = fit.level_error if blended else _level_error(fit, _people(fit, smallest))
+        error = fit.level_error if blended else _level_error(fit, smallest)
         found["level"] = np.exp(_normal(np.zeros(1), np.array([[error**2]]), number, random)[:, 0]).tolist()
     if fit.body is not None and not blended:
         prefix = "body." if isinstance(fit.severity, Spliced) else ""
-        for name, values in _body_draws(fit.body, number, random).items():
-            found[prefix + name] = values
+        rows = [fit.body.figures_at(theta) for theta in _normal(fit.body.theta, fit.body.covariance, number, random)]
+        found |= {prefix + name: [row[name] for row in rows] for name in rows[0]}
     if isinstance(fit.severity, Spliced) and fit.tail is not None and not blended:
         found |= _tail_draws(fit.tail, number, random)
         if fit.body is None:
@@ -77,24 +58,15 @@ def _drawn(fit: SegmentFit, number: int, random: np.random.Generator, smallest: 
     return {name: tuple(figures(float(value)) for value in values) for name, values in found.items()}
 
 
-def _people(fit: SegmentFit, smallest: int) -> Sample:
-    """Those of whom a set may tell: with the seed it tells its error, and an error the squares of the costs."""
-    return fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
-
-
-def _level_error(fit: SegmentFit, sample: Sample) -> float:
+def _level_error(fit: SegmentFit, smallest: int) -> float:
     """Standard error of the log of users' mean cost; of those below the splice where the tail varies by itself."""
+    # of whom a set may tell: with the seed it tells its error, and an error the squares of the costs
+    sample = fit.sample if fit.family == "bands" else groups_of(fit.sample.tempered(), smallest).sample
     inside = sample.x <= (fit.tail.at if fit.tail is not None else math.inf)
     x, w = sample.x[inside], sample.w[inside]
     mean = float(np.average(x, weights=w))
     sd = math.sqrt(float(np.average((x - mean) ** 2, weights=w)))
     return sd / mean / math.sqrt(float(w.sum() ** 2 / sample.w2[inside].sum()))
-
-
-def _body_draws(body: Body, number: int, random: np.random.Generator) -> dict[str, list[float]]:
-    thetas = _normal(body.theta, body.covariance, number, random)
-    rows = [body.figures_at(theta) for theta in thetas]
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _normal(mean: Array, covariance: Array, number: int, random: np.random.Generator) -> Array:
@@ -125,12 +97,8 @@ def population_of_set(population: Population, sets: Mapping[str, Drawn], b: int)
     """The population under parameter set `b`."""
     number = count(sets)
     if not 0 <= b < number:
-        raise SimulatorError(
-            "parameter_draw",
-            b,
-            f"must be from 0 to {number - 1}" if number else "has no sets to choose from",
-            "fit with parameter sets",
-        )
+        bound = f"must be from 0 to {number - 1}" if number else "has no sets to choose from"
+        raise SimulatorError("parameter_draw", b, bound, "fit with parameter sets")
     segments = tuple(
         segment.with_figures({name: values[b] for name, values in sets.get(segment.name, {}).items()})
         for segment in population.segments
@@ -160,32 +128,8 @@ class VarianceParts(NamedTuple):
         return self.process / total, self.parameter / total, self.systematic / total
 
 
-def variance_parts(
-    population: Population,
-    sets: Mapping[str, Drawn],
-    size: int,
-    threshold: float = math.inf,
-    shocks: tuple[Any, ...] = (),
-    shock_correlations: tuple[Any, ...] = (),
-) -> VarianceParts:
-    """The variance of a population's retained cost by its cause, exactly for each parameter set."""
-    if not count(sets):
-        raise SimulatorError("parameter_sets", None, "none are given", "fit with sets=100")
-    found = [
-        _sources(
-            CostModel(
-                population=population_of_set(population, sets, b), shocks=shocks, shock_correlations=shock_correlations
-            ),
-            size,
-            threshold,
-        )
-        for b in range(count(sets))
-    ]
-    means, own, common = zip(*found, strict=True)
-    return VarianceParts(float(np.mean(own)), float(np.var(means)), float(np.mean(common)))
-
-
-def _sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
+def sources(model: CostModel, size: int, threshold: float) -> tuple[float, float, float]:
+    """Mean of a population's retained cost, its variance given the shocks, and the variance of its mean given them."""
     layers: list[Layer] = [] if math.isinf(threshold) else [(np.full(len(model.streams), threshold), 1.0, 0.0)]
     mean, process, systematic = Exact(model).sources(head_counts(size, model.shares)[None, :], layers)
     return mean.item(), process.item(), systematic.item()

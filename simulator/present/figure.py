@@ -153,14 +153,9 @@ def money_text(amount: float, currency: str, figures: int = 3, like: float = 0.0
     decimals = max(figures - 1 - _exponent(short / scale), 0) if short else 0
     decimals = 0 if scale == 1 and short >= 100 else decimals
     told = f"{short / scale:,.{decimals}f}"
-    return _signed(
-        (told.rstrip("0").rstrip(".") if decimals and scale > 1 else _whole(told)) + letter, amount, currency
-    )
-
-
-def _whole(told: str) -> str:
-    """£1,450 and £2.50, but £2 for £2.00."""
-    return told.removesuffix(".00").removesuffix(".0")
+    # £1.2m for £1.20m; £1,450 and £2.50, but £2 for £2.00
+    bare = told.rstrip("0").rstrip(".") if decimals and scale > 1 else told.removesuffix(".00").removesuffix(".0")
+    return _signed(bare + letter, amount, currency)
 
 
 def full_money(value: float, currency: str, decimals: int = 0) -> Figure:
@@ -187,7 +182,7 @@ def amount(value: float, error: float, currency: str, sign: bool = False) -> Fig
     if not math.isfinite(error):
         return made
     if is_alike(error, value):
-        return replace(made, text=money_text(value, currency, 5), beside=_alike())
+        return replace(made, text=money_text(value, currency, 5), beside=_said(SAME_EVERY_YEAR))
     scale, letter = _scale(max(abs(value), error))
 
     def told(one: float, decimals: int) -> str:
@@ -200,7 +195,7 @@ def amount(value: float, error: float, currency: str, sign: bool = False) -> Fig
 def exact_amount(value: float, currency: str, figures: int = 4) -> Figure:
     """Money that was worked out without draws."""
     text = money_text(value, currency, figures) if math.isfinite(value) else UNKNOWN
-    return Figure(value, text, _exact(), unit=currency, error=0.0, decimals=_pence(value))
+    return Figure(value, text, _said(NO_ERROR), unit=currency, error=0.0, decimals=_pence(value))
 
 
 def _pence(value: float, error: float = math.nan) -> int:
@@ -222,9 +217,8 @@ def percent(value: float, error: float, sign: bool = False, most: int = 9) -> Fi
     if not (math.isfinite(value) and math.isfinite(error)):
         return made
     if is_alike(error):
-        return replace(
-            made, text=f"{_minus(100 * (value if abs(value) > 1e-9 else 0.0), '.4g', sign)}%", beside=_alike()
-        )
+        same = _minus(100 * (value if abs(value) > 1e-9 else 0.0), ".4g", sign)
+        return replace(made, text=f"{same}%", beside=_said(SAME_EVERY_YEAR))
 
     def told(one: float, decimals: int) -> str:
         return f"{_minus(100 * one, f'.{min(decimals, most)}f', sign)}%"
@@ -368,12 +362,9 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
     return replace(made, text=told(value, decimals), beside=f"({low.removesuffix('%')} to {high})", short=short)
 
 
-def _alike() -> str:
-    return f"({SAME_EVERY_YEAR})" if are_errors_shown() else ""
-
-
-def _exact() -> str:
-    return f"({NO_ERROR})" if are_errors_shown() else ""
+def _said(words: str) -> str:
+    """What stands beside a figure only where errors are shown."""
+    return f"({words})" if are_errors_shown() else ""
 
 
 def _minus(number: float, form: str, sign: bool) -> str:

@@ -12,12 +12,35 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import xarray as xr
 
+from ..analysis.designs.exact_comparison import with_exact
+from ..analysis.designs.layers import layers
+from ..analysis.luck.exceedance import exceedance, fan
+from ..analysis.luck.funnel import funnel
+from ..analysis.luck.systematic import exact_curve, variance_by_source
+from ..analysis.size.grid import TARGETS, minimum_by_target
+from ..analysis.size.places import places
+from ..analysis.stress.sensitivity import ranges_of, sensitivity
+from ..analysis.stress.stress import stress, stresses_of
+from ..contracts.design import with_reference
 from ..errors import SimulatorError
+from ..rows.read import whole_frame
+from ..runs import scenario_of
+from ..settlement.compare import compare
+from ..settlement.payoff import payoff
+from ..settlement.settle import settle
+from .cli.shell import about
 from .plot_request import PlotRequest
+from .plots.style import evenly
 from .tidy import tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+def question_of(picture: str) -> str:
+    """The question that a picture answers, with which the docstring of its module begins."""
+    told = import_module(f"{__package__}.plots.{picture}").__doc__ or ""
+    return told.split("?")[0] + "?"
 
 
 @dataclass(frozen=True)
@@ -43,9 +66,8 @@ class Picture:
 
     @property
     def question(self) -> str:
-        """The question that the picture answers: the first line of its module."""
-        told = import_module(f"{__package__}.plots.{self.draws}").__doc__ or ""
-        return told.split("?")[0] + "?"
+        """The question that the picture answers."""
+        return question_of(self.draws)
 
     def lacks(self, one: PlotRequest) -> SimulatorError | None:
         """The first unmet requirement, in a sentence; None if the file has everything."""
@@ -81,34 +103,48 @@ class Picture:
 
 # ── what a file must have: requirements; each refuses, in one sentence and at once, a file that lacks it ─────
 
+Need = Callable[[PlotRequest], object]
 
 _needs_draws, _needs_scenario, _needs_designs, _needs_placed = map(
     attrgetter, ("ledger", "scenario", "designs", "placed")
 )
 
 
-def _needs_statistics(request: PlotRequest) -> None:
-    """A run's statistics, drawn or exact."""
-    if not request.is_exact:
-        _needs_draws(request)
+def _several(dim: str) -> Need:
+    """Two or more places of a dim, without which there is no curve."""
+
+    def need(request: PlotRequest) -> None:
+        if request.found.sizes.get(dim, 0) < 2:
+            raise request.refusal(f"holds one {dim.replace('_', ' ')} alone", "run the scenario with two or more")
+
+    return need
 
 
-def _needs_sizes(request: PlotRequest) -> None:
-    """Several population sizes, without which there is no curve."""
-    if request.found.sizes.get("population_size", 0) < 2:
-        raise request.refusal("holds one population size alone", "run the scenario with two or more")
+def _holding(figure: str, what: str, verb: str) -> Need:
+    """What one verb alone writes."""
+
+    def need(request: PlotRequest) -> None:
+        if figure not in request.found:
+            raise request.refusal(f"holds no {what}", f"name a file that `simulator {verb}` wrote")
+
+    return need
 
 
-def _needs_thresholds(request: PlotRequest) -> None:
-    """Several thresholds."""
-    if request.found.sizes.get("threshold", 0) < 2:
-        raise request.refusal("holds one threshold alone", "run the scenario with two or more")
+_needs_sizes, _needs_thresholds = _several("population_size"), _several("threshold")
+_needs_curves = _holding("observed_p_above", "curves of a fit", "fit --curves")
+_needs_minimum = _holding("exact_minimum_population", "smallest population", "size --out")
 
 
 def _needs_units(request: PlotRequest) -> None:
     """Units."""
     if "unit" not in request.ledger.dims:
         raise request.refusal("has no units", "add [[population.units]] to the scenario and run it again")
+
+
+def _needs_statistics(request: PlotRequest) -> None:
+    """A run's statistics, drawn or exact."""
+    if not request.is_exact:
+        _needs_draws(request)
 
 
 def _needs_practices(request: PlotRequest) -> None:
@@ -134,89 +170,53 @@ def _needs_settled(request: PlotRequest) -> None:
         _needs_designs(request)
 
 
-def _needs_ranges(request: PlotRequest) -> None:
-    """What `sensitivity` found, or the ranges to ask it about."""
-    if "tornado" in request.found:
-        request.fixed()
-        return
-    if not request.scenario.ranges:
-        raise request.refusal("has no ranges", "add [[ranges]] to the scenario, or name what `sensitivity --out` wrote")
-    from ..analysis.stress.sensitivity import ranges_of
+def _needs_answer(verb: str, figure: str, part: str, check: Need) -> Need:
+    """What a verb found, or the part of the scenario to ask about, which `check` refuses where it will not do."""
 
-    ranges_of(request.scenario)
+    def need(request: PlotRequest) -> None:
+        if figure in request.found:
+            request.fixed()
+            return
+        if not getattr(request.scenario, part):
+            mend = f"add [[{part}]] to the scenario, or name what `{verb} --out` wrote"
+            raise request.refusal(f"has no {part}", mend)
+        check(request)
 
-
-def _needs_stresses(request: PlotRequest) -> None:
-    """What `stress` found, or the stresses and designs to ask it about."""
-    if "surplus_difference_share" in request.found:
-        request.fixed()
-        return
-    if not request.scenario.stresses:
-        raise request.refusal("has no stresses", "add [[stresses]] to the scenario, or name what `stress --out` wrote")
-    _needs_placed(request)
-    from ..analysis.stress.stress import stresses_of
-
-    stresses_of(request.scenario)
+    return need
 
 
-def _needs_curves(request: PlotRequest) -> None:
-    """The curves of a fit."""
-    if "observed_p_above" not in request.found:
-        raise request.refusal("holds no curves of a fit", "name a file that `simulator fit --curves` wrote")
-
-
-def _needs_minimum(request: PlotRequest) -> None:
-    """What `size` found."""
-    if "exact_minimum_population" not in request.found:
-        raise request.refusal("holds no smallest population", "name a file that `simulator size --out` wrote")
+_needs_ranges = _needs_answer("sensitivity", "tornado", "ranges", lambda one: ranges_of(one.scenario))
+_needs_stresses = _needs_answer(
+    "stress", "surplus_difference_share", "stresses", lambda one: (one.placed, stresses_of(one.scenario))
+)
 
 
 # ── what each picture draws ──────────────────────────────────────────────────────────────────────
 
 
 def _variance(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.exact_curve import exact_curve
-    from ..runs import scenario_of
-
     known = "scenario" in request.found.attrs and scenario_of(request.found) is not None
     return request.summary.assign(exact_curve(request.scenario)) if known else request.summary
 
 
 def _heat(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.size.by_target import minimum_by_target
-
     least = minimum_by_target(request.summary, (request.at_most,), margin=request.margin)
     return request.summary.sel(margin=[request.margin]).assign(least)
 
 
 def _targets(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.size.by_target import TARGETS, minimum_by_target
-
     # a usual target so near to the one asked for that their names would overlap makes room for it
     targets = [target for target in TARGETS if abs(math.log(target / request.at_most)) > _APART]
     return minimum_by_target(request.summary, sorted([*targets, request.at_most]), margin=request.margin)
 
 
 def _exceedance(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.exceedance import exceedance
-    from .plots.style import evenly
-
     sizes = request.ledger["population_size"].values
     chosen = [int(sizes[k]) for k in evenly(sizes.size)] if request.members is None else [request.members]
     return exceedance(request.ledger, sizes=chosen, threshold=request.threshold)
 
 
-def _fan(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.fan import fan
-
-    return fan(request.ledger)
-
-
 def _funnel(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.funnel import funnel
-    from ..rows.whole import whole_frame
-    from .cli.shell import about
-
     if request.actuals is None:
         return funnel(request.ledger, request.scenario, threshold=request.threshold)
     with about("practices", request.actuals):
@@ -224,52 +224,22 @@ def _funnel(request: PlotRequest) -> xr.Dataset:
 
 
 def _places(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.size.places import places
-
     if "qualifies" in request.found:
         return request.found
     drawn = request.ledger if "gross_cost" in request.found else None
     return places(request.scenario, request.margin, request.at_most, drawn)
 
 
-_summary, _as_it_is = attrgetter("summary"), attrgetter("found")
-
-
-def _payoff(request: PlotRequest) -> xr.Dataset:
-    from ..settlement.payoff import payoff
-
-    return payoff(request.designs, scenario=request.scenario)
-
-
 def _bearers(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.designs.exact_comparison import with_exact
-    from ..contracts.design import with_reference
-    from ..settlement.compare import compare
-    from ..settlement.settle import settle
-
     outcome = request.found if "payment" in request.found else settle(request.ledger, with_reference(request.designs))
     if "threshold" in outcome["surplus"].dims:
         outcome = outcome.isel(threshold=-1) if request.threshold is None else outcome.sel(threshold=request.threshold)
     return with_exact(compare(outcome))
 
 
-def _layers(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.designs.layers import layers
-
-    return layers(request.ledger, request.placed[0], members=request.members)
-
-
-def _split(request: PlotRequest) -> xr.Dataset:
-    from ..analysis.luck.systematic import variance_by_source
-
-    return variance_by_source(request.scenario)
-
-
 def _tornado(request: PlotRequest) -> xr.Dataset:
     if "tornado" in request.found:
         return request.found
-    from ..analysis.stress.sensitivity import sensitivity
-
     return sensitivity(
         request.scenario, members=request.members, threshold=request.threshold, margin=request.margin, points=4
     )
@@ -278,9 +248,10 @@ def _tornado(request: PlotRequest) -> xr.Dataset:
 def _stress(request: PlotRequest) -> xr.Dataset:
     if "surplus_difference_share" in request.found:
         return request.found
-    from ..analysis.stress.stress import stress
-
     return stress(request.scenario, designs=request.placed, members=request.members)
+
+
+_summary, _as_it_is = attrgetter("summary"), attrgetter("found")
 
 
 def _asked(name: str) -> Callable[[PlotRequest], dict[str, object]]:
@@ -308,18 +279,21 @@ PICTURES = {
              lambda request: {"at_most": request.at_most}),
         Picture("minimum_population", "size --out", _as_it_is, (_needs_minimum,)),
         Picture("exceedance_curve", _RUN, _exceedance, (_needs_draws,), ("members", "threshold")),
-        Picture("fan_by_size", _RUN, _fan, (_needs_draws, _needs_sizes), ("threshold",), _asked("threshold")),
+        Picture("fan_by_size", _RUN, lambda one: fan(one.ledger), (_needs_draws, _needs_sizes),
+             ("threshold",), _asked("threshold")),
         Picture("funnel", "run --out, of a scenario with units; a scenario, with --actuals", _funnel,
              (_needs_practices,), ("threshold", "actuals")),
         Picture("places", f"answer --out; {_EITHER}, of a scenario with units", _places,
              (_needs_places,), _OVERSPEND),
         Picture("threshold_effect", _RUN, _summary, (_needs_draws, _needs_thresholds), ("members",), _asked("members")),
-        Picture("payoff_diagram", f"{_SCENARIO}, with designs", _payoff,
-             (_needs_scenario, _needs_designs), ("design",)),
+        Picture("payoff_diagram", f"{_SCENARIO}, with designs",
+             lambda one: payoff(one.designs, scenario=one.scenario), (_needs_scenario, _needs_designs), ("design",)),
         Picture("who_bears", f"{_DESIGNS}; settle --out", _bearers, (_needs_settled,),
              ("members", "threshold"), _asked("members")),
-        Picture("layer_waterfall", _DESIGNS, _layers, (_needs_draws, _needs_placed), ("members", "design")),
-        Picture("risk_split", _SCENARIO, _split, (_needs_scenario,), ("threshold",), _asked("threshold")),
+        Picture("layer_waterfall", _DESIGNS, lambda one: layers(one.ledger, one.placed[0], members=one.members),
+             (_needs_draws, _needs_placed), ("members", "design")),
+        Picture("risk_split", _SCENARIO, lambda one: variance_by_source(one.scenario), (_needs_scenario,),
+             ("threshold",), _asked("threshold")),
         Picture("tornado", f"sensitivity --out; {_SCENARIO}, with ranges", _tornado, (_needs_ranges,),
              ("members", "threshold", "margin")),
         Picture("stress_heat_map", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from ..analysis.statistics.summary import MARGINS, summarise
+from ..contracts.design import Design, on_grid
 from ..errors import SimulatorError
-
-if TYPE_CHECKING:
-    from ..contracts.design import Design
-    from ..scenario import Scenario
+from ..ledger import check_ledger, check_version, draws_of, read_dataset
+from ..runs import designs_of, scenario_of
+from ..scenario import Scenario, load
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,6 @@ class PlotRequest:
     @cached_property
     def ledger(self) -> xr.Dataset:
         """The draws of a run."""
-        from ..ledger import draws_of
-
         if "gross_cost" not in self.found:
             raise self.refusal("holds no draws", "name a file that `simulator run --out` wrote")
         return draws_of(self.found)
@@ -41,13 +39,9 @@ class PlotRequest:
     @cached_property
     def scenario(self) -> Scenario:
         """The scenario that was drawn, or answered exactly."""
-        from ..runs import scenario_of
-        from ..scenario import load
-
         if self.path.endswith(".toml"):
             return load(self.path)
-        if "scenario" not in self.found.attrs:
-            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        self._carries_scenario()
         scenario = scenario_of(self.found)
         if scenario is None:
             raise self.refusal("withholds the observed costs of its scenario", "choose another kind")
@@ -56,8 +50,6 @@ class PlotRequest:
     @cached_property
     def summary(self) -> xr.Dataset:
         """Every statistic of the run, computed from its draws; or those of `run --exact`, as they are."""
-        from ..analysis.statistics.summary import MARGINS, summarise
-
         if not self.is_exact:
             return summarise(self.ledger, margins=sorted({*MARGINS, self.margin}))
         known = self.found["margin"].values
@@ -75,10 +67,7 @@ class PlotRequest:
     @property
     def designs(self) -> tuple[Design, ...]:
         """The scenario's designs, the one asked for first."""
-        from ..runs import designs_of
-
-        if "scenario" not in self.found.attrs:
-            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
+        self._carries_scenario()
         designs = designs_of(self.found)
         if not designs:
             raise self.refusal("has no designs", "add [[designs]] to the scenario and run it again")
@@ -93,18 +82,19 @@ class PlotRequest:
     @property
     def placed(self) -> tuple[Design, ...]:
         """Those of the designs that have a threshold of their own, the one asked for first."""
-        from ..contracts.design import on_grid
-
         labels = self.found["threshold"].values if "threshold" in self.found.dims else self.scenario.threshold_labels
         designs = on_grid(self.designs, labels)
         own = tuple(design for design in designs if design.exclusion.fixed_thresholds())
         if not own:
             raise self.refusal("has no design with a threshold of its own", "give one `at`, and run it again")
         if self.design is not None and own[0].name != self.design:
-            raise SimulatorError(
-                "--design", self.design, "has no threshold of its own", "name another, or give it `at`"
-            )
+            mend = "name another, or give it `at`"
+            raise SimulatorError("--design", self.design, "has no threshold of its own", mend)
         return own
+
+    def _carries_scenario(self) -> None:
+        if "scenario" not in self.found.attrs:
+            raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
 
     def check(self, dim: str, wanted: float | None) -> None:
         """Refuse a size or threshold that the file does not hold."""
@@ -117,9 +107,8 @@ class PlotRequest:
         """Refuse to choose something else of what the file answers."""
         for option, value in (("--members", self.members), ("--threshold", self.threshold), ("--design", self.design)):
             if value is not None:
-                raise SimulatorError(
-                    option, value, f"cannot change what {self.path} answers", "omit it, or run the verb again"
-                )
+                bound, mend = f"cannot change what {self.path} answers", "omit it, or run the verb again"
+                raise SimulatorError(option, value, bound, mend)
 
     def refusal(self, bound: str, mend: str) -> SimulatorError:
         """A sentence about the file."""
@@ -131,12 +120,9 @@ class PlotRequest:
 
 def open_any(path: str) -> xr.Dataset:
     """What a file of this program holds, whatever verb wrote it."""
-    from ..ledger import check_ledger, check_version, read_dataset
-
     is_scenario = path.endswith(".toml") and os.path.exists(path)
-    found = read_dataset(
-        path, "run it first, and name what --out wrote" if is_scenario else "name a file that `--out` wrote"
-    )
+    mend = "run it first, and name what --out wrote" if is_scenario else "name a file that `--out` wrote"
+    found = read_dataset(path, mend)
     if "schema_version" in found.attrs:
         check_version(found.attrs["schema_version"], path)
     if "gross_cost" in found:

@@ -92,7 +92,7 @@ class Table:
             cells.append(column)
             if any(figure.varies for figure in figures):
                 heads.append(f"{head}: {STANDARD_ERROR}")
-                cells.append([_error_of(cell) for cell in column])
+                cells.append([_alone(c, c.error) if isinstance(c, Figure) and c.varies else None for c in column])
             if any(math.isfinite(sum(figure.interval)) for figure in figures):
                 heads += [f"{head}: 95% lower", f"{head}: 95% upper"]
                 cells += [[_end_of(cell, end) for cell in column] for end in (0, 1)]
@@ -107,16 +107,13 @@ def shown(cell: Cell) -> str:
     return "" if cell is None else clean(str(cell))
 
 
-def _error_of(cell: Cell) -> Figure | None:
-    if not (isinstance(cell, Figure) and cell.varies):
-        return None
-    return replace(cell, value=cell.error, interval=(math.nan, math.nan), beside="")
+def _alone(cell: Figure, value: float) -> Figure:
+    """Another number of a figure, with nothing beside it."""
+    return replace(cell, value=value, interval=(math.nan, math.nan), beside="")
 
 
 def _end_of(cell: Cell, end: int) -> Figure | None:
-    if not (isinstance(cell, Figure) and math.isfinite(cell.interval[end])):
-        return None
-    return replace(cell, value=cell.interval[end], interval=(math.nan, math.nan), beside="")
+    return _alone(cell, cell.interval[end]) if isinstance(cell, Figure) and math.isfinite(cell.interval[end]) else None
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,10 @@ class Page:
         yield [line for said in self.warnings for line in wrapped(said, width)]
         yield [line for said in self.verdict for line in wrapped(said, width)]
         for part in self.parts:
-            yield part.lines(width) if isinstance(part, Table) else _prose(part, width)
+            if isinstance(part, Code):
+                yield [clean(line) for line in part.splitlines()]
+            else:
+                yield part.lines(width) if isinstance(part, Table) else wrapped(part, width)
 
     def __str__(self) -> str:
         return self.text()
@@ -161,10 +161,6 @@ def wrapped(text: str, width: int) -> list[str]:
     """Lines of at most `width` characters; the text's own line breaks are kept."""
     found = [textwrap.wrap(clean(line), width, break_on_hyphens=False) or [""] for line in text.splitlines()]
     return [line for lines in found for line in lines]
-
-
-def _prose(part: str, width: int) -> list[str]:
-    return [clean(line) for line in part.splitlines()] if isinstance(part, Code) else wrapped(part, width)
 
 
 def _part_html(part: Table | Code | str) -> str:

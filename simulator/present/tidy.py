@@ -166,11 +166,8 @@ def cells(answer: xr.Dataset, over: Sequence[str]) -> list[dict[str, Any]]:
     found = []
     for place in np.ndindex(*(answer.sizes[dim] for dim in over)):
         cell = answer.isel(dict(zip(over, place, strict=True)))
-        record = {dim: plain(cell[dim].values) for dim in over}
-        for name in answer.data_vars:
-            if answer[name].dims:
-                record[str(name)] = _nested(cell[name])
-        found.append(record)
+        figures = {str(name): _nested(cell[name]) for name in answer.data_vars if answer[name].dims}
+        found.append({dim: plain(cell[dim].values) for dim in over} | figures)
     return found
 
 

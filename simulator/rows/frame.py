@@ -10,11 +10,9 @@ import numpy as np
 
 from .columns.cells import NestedError, column_of
 from .columns.column import Column
-from .files.arrow import nested, read_frame
-from .headers import Headers
 from .layout import Layout
-from .names import Said
-from .table import Choose, Table
+from .names import Said, needs
+from .table import Choose, Headers, Table, texts_of
 
 
 def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
@@ -25,6 +23,10 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):
         raise said.of_rows(f"{'are' if said.many else 'is'} a lazy frame", "collect it first: frame.collect()")
     if hasattr(source, "__arrow_c_stream__"):
+        try:
+            from .files.arrow import read_frame
+        except ImportError:
+            raise needs("pyarrow", "frames other than pandas'") from None
         return read_frame(source, layout, choose, said)
     names = _names(source)
     if names is None:
@@ -32,7 +34,9 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     headers = Headers(names, layout.columns)
     picks = choose(headers)
     columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in picks}
-    return _even(Table(headers, columns, picks), said)
+    if len({column.size for column in columns.values()}) > 1:
+        raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
+    return Table(headers, columns, picks)
 
 
 def _names(source: Any) -> Sequence[Any] | None:
@@ -49,8 +53,7 @@ def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     headers = Headers([_flat(name) for name in frame.columns], layout.columns)
     picks = choose(headers)
     columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
-    last = tuple(_texts(frame, at) for at in (1, 2))
-    return Table(headers, columns, picks, (last[0], last[1]), index=frame.index)
+    return Table(headers, columns, picks, (_texts(frame, 1), _texts(frame, 2)), index=frame.index)
 
 
 def _flat(name: Any) -> str:
@@ -59,25 +62,17 @@ def _flat(name: Any) -> str:
 
 
 def _texts(frame: Any, from_end: int) -> dict[int, str]:
-    if len(frame) < from_end:
-        return {}
-    row = [frame.iat[len(frame) - from_end, at] for at in range(frame.shape[1])]
-    return {at: cell.strip() for at, cell in enumerate(row) if isinstance(cell, str)}
+    place = len(frame) - from_end
+    return texts_of(frame.iat[place, at] for at in range(frame.shape[1])) if place >= 0 else {}
 
 
 def _column(given: Any, name: object, said: Said) -> Column:
     try:
         return column_of(given)
     except NestedError:
-        raise nested(name, said) from None
+        raise said.nested(name) from None
     except (TypeError, ValueError, OverflowError):
         raise said.of_rows(f"{said.has} a column {str(name)!r} that cannot be read", "give numbers or texts") from None
-
-
-def _even(table: Table, said: Said) -> Table:
-    if len({column.size for column in table.columns.values()}) > 1:
-        raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
-    return table
 
 
 def column_from_cells(rows: list[list[Any]], position: int, name: object, said: Said) -> Column:

@@ -62,9 +62,8 @@ def layout(
     """
     whole = isinstance(header_row, int) and not isinstance(header_row, bool)
     if header_row is not None and not (whole and 1 <= header_row <= _MOST_HEADER_ROW):
-        raise SimulatorError(
-            "header_row", header_row, f"must be a row from 1 to {_MOST_HEADER_ROW:,}", "count the file's rows from 1"
-        )
+        bound = f"must be a row from 1 to {_MOST_HEADER_ROW:,}"
+        raise SimulatorError("header_row", header_row, bound, "count the file's rows from 1")
     if isinstance(sheet, int) and (isinstance(sheet, bool) or sheet < 1):
         raise SimulatorError("sheet", sheet, "must be a name or a number from 1", "the first sheet is 1")
     if dates not in (None, "day-first", "month-first"):
@@ -88,9 +87,12 @@ def listed(given: str | Sequence[str], option: str) -> list[str]:
 def _other_names(given: str | Mapping[str, str] | None) -> dict[str, str]:
     if not given:
         return {}
-    pairs = list(given.items()) if isinstance(given, Mapping) else [_pair(part) for part in listed(given, "columns")]
+    parts = given.items() if isinstance(given, Mapping) else (part.split("=", 1) for part in listed(given, "columns"))
     found: dict[str, str] = {}
-    for name, header in pairs:
+    for name, *headers in parts:
+        if not headers:
+            raise SimulatorError("columns", None, "has a part without an equals sign", _LIKE)
+        (header,) = headers
         if not plain_name(name) or not plain_name(header):
             raise SimulatorError("columns", None, "has a pair with an empty side", _LIKE)
         if plain_name(name) in found:
@@ -100,10 +102,3 @@ def _other_names(given: str | Mapping[str, str] | None) -> dict[str, str]:
 
 
 _LIKE = 'write it like "benchmark=ABtotBnchmk, expenditure=ABtotExp"'
-
-
-def _pair(part: str) -> tuple[str, str]:
-    name, sign, header = part.partition("=")
-    if not sign:
-        raise SimulatorError("columns", None, "has a part without an equals sign", _LIKE)
-    return name, header

@@ -50,6 +50,17 @@ class Said:
         """An error about the rows."""
         return SimulatorError(self.rows, None, bound, mend)
 
+    def nested(self, name: object) -> SimulatorError:
+        """That a column holds more than one value a cell."""
+        what = f"{self.has} lists or records in column {str(name)!r}"
+        return self.of_rows(what, "give one number or one text a cell")
+
+
+def needs(package: str, what: str) -> SimulatorError:
+    """That an optional package is missing."""
+    mend = "install it with: pip install 'capitation-risk[data]'"
+    return SimulatorError(what, None, f"need the package {package}", mend)
+
 
 COSTS = Said("the file of costs", "the costs", many=True)
 """Patients' rows: neither the path nor a cell is repeated, since both may name a patient."""

@@ -74,9 +74,8 @@ def numbers(column: pd.Series) -> Array:
     try:
         return pd.to_numeric(column).to_numpy(dtype=float)
     except (ValueError, TypeError):
-        raise SimulatorError(
-            str(column.name), None, "is not a column of numbers", "take out signs and separators"
-        ) from None
+        bound = "is not a column of numbers"
+        raise SimulatorError(str(column.name), None, bound, "take out signs and separators") from None
 
 
 def figures_of(meaning: str, column: pd.Series) -> Array:
@@ -86,10 +85,9 @@ def figures_of(meaning: str, column: pd.Series) -> Array:
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
     low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
     if not (low | high | blank).all():
-        raise SimulatorError(
-            str(column.name), str(column[~(low | high | blank)].iloc[0]), "is no category of revenue",
-            "write low or high, or 1 or 0",
-        )  # fmt: skip
+        bound = "is no category of revenue"
+        mend = "write low or high, or 1 or 0"
+        raise SimulatorError(str(column.name), str(column[~(low | high | blank)].iloc[0]), bound, mend)
     return np.where(blank, np.nan, low.astype(float))
 
 
@@ -99,13 +97,14 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
         if not np.isfinite(figures[needed]).all():
             raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
     if (figures["budget"] <= 0).any():
-        raise SimulatorError(
-            "budget", float(figures["budget"].min()), "must be above 0", "give a positive budget in every row"
-        )
+        bound = "must be above 0"
+        raise SimulatorError("budget", float(figures["budget"].min()), bound, "give a positive budget in every row")
     _check_ranges(figures)
     revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
     if "revenue_limited" in figures:
         revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
+    by_final_share = any(isinstance(term, QualityShare) for term in design.terms)
+    as_they_are = ("quality", "met_alternative", "low_revenue", "minimum_rate", "adjustment", "relief")
     return Context(
         budget=figures["budget"],
         cost=figures["cost"],
@@ -113,19 +112,10 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
         year=design.year if year is None else _contract_years(year, design.year),
         rule_year=design.rule_year,
         revenue=revenue,
-        quality=figures.get("quality"),
         met_standard=_standard(design, figures),
-        met_alternative=figures.get("met_alternative"),
-        low_revenue=figures.get("low_revenue"),
-        minimum_rate=figures.get("minimum_rate"),
-        final_share=figures.get("final_share") if _goes_by_final_share(design) else None,
-        adjustment=figures.get("adjustment"),
-        relief=figures.get("relief"),
+        final_share=figures.get("final_share") if by_final_share else None,
+        **{name: figures.get(name) for name in as_they_are},
     )
-
-
-def _goes_by_final_share(design: Design) -> bool:
-    return any(isinstance(term, QualityShare) for term in design.terms)
 
 
 def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | None:
@@ -136,21 +126,23 @@ def of_another_year(design: Design, figures: Mapping[str, Array]) -> Array | Non
     return (year >= FIRST_CALENDAR_YEAR) & (year != design.rule_year)
 
 
+_RANGES = {
+    "quality": (0.0, 1.0, "must lie between 0 and 1", "give fractions: 0.02 for 2%"),
+    "final_share": (0.0, 1.0, "must lie between 0 and 1", "give fractions: 0.02 for 2%"),
+    "minimum_rate": (0.0, 1.0, "must lie between 0 and 1", "give fractions: 0.02 for 2%"),
+    "members": (1.0, np.inf, "must be at least 1", "give people, or leave it blank"),
+    "revenue": (0.0, np.inf, "must be at least 0", "give it without a sign"),
+}
+"""Between which figures a column must lie, and what is said of those that do not."""
+
+
 def _check_ranges(figures: Mapping[str, Array]) -> None:
     """Refuse percentages in place of fractions, negative revenue, and years that are not contract years."""
-    for name in ("quality", "final_share", "minimum_rate"):
+    for name, (low, high, bound, mend) in _RANGES.items():
         known = figures.get(name, np.empty(0))
-        outside = known[(known < 0) | (known > 1)]
+        outside = known[(known < low) | (known > high)]
         if outside.size:
-            raise SimulatorError(name, float(outside[0]), "must lie between 0 and 1", "give fractions: 0.02 for 2%")
-    members = figures.get("members", np.empty(0))
-    if (members < 1).any():
-        raise SimulatorError(
-            "members", float(np.nanmin(members)), "must be at least 1", "give people, or leave it blank"
-        )
-    revenue = figures.get("revenue", np.empty(0))
-    if (revenue < 0).any():
-        raise SimulatorError("revenue", float(np.nanmin(revenue)), "must be at least 0", "give it without a sign")
+            raise SimulatorError(name, float(outside[0] if high == 1 else outside.min()), bound, mend)
     year = figures.get("year", np.empty(0))
     year = year[year < FIRST_CALENDAR_YEAR]
     wrong = year[(year < 1) | (year != np.round(year))]

@@ -76,7 +76,10 @@ def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
     frame = with_scores_as_fractions(frame, columns)
     chosen = _design_of_row(designs, frame, columns)
     parts = [_settle_rows(each, frame, columns, chosen == k) for k, each in enumerate(designs) if (chosen == k).any()]
-    settled = _in_order(parts, frame)
+    settled = pd.concat(parts).sort_index()
+    settled.index = frame.index
+    for name in [name for name in settled if settled[name].dtype == object and name != "design"]:
+        settled[name] = settled[name].eq(True)  # an event that a row's design does not know has not come to pass
     settled.attrs["notes"] = frame.attrs["notes"]
     return settled
 
@@ -84,14 +87,6 @@ def settle_rows(designs: Sequence[Design], frame: pd.DataFrame) -> pd.DataFrame:
 def load_scenario(path: str | os.PathLike[str]) -> Scenario | None:
     """The scenario of a TOML file; None where it holds nothing but designs."""
     return load(path) if "population" in read_toml(path) else None
-
-
-def _in_order(parts: Sequence[pd.DataFrame], frame: pd.DataFrame) -> pd.DataFrame:
-    settled = pd.concat(parts).sort_index()
-    settled.index = frame.index
-    for name in [name for name in settled if settled[name].dtype == object and name != "design"]:
-        settled[name] = settled[name].eq(True)  # an event that a row's design does not know has not come to pass
-    return settled
 
 
 def _plain(name: object) -> str:
@@ -116,12 +111,9 @@ def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapp
     if said.isna().any():
         raise SimulatorError(columns["design"], None, "is missing in a row", "say which design holds in every row")
     if found.isna().any():
-        raise SimulatorError(
-            columns["design"],
-            said[found.isna()].iloc[0],
-            "is not a design that is given",
-            f"choose from {', '.join(d.name for d in designs)}",
-        )
+        bound = "is not a design that is given"
+        mend = f"choose from {', '.join(d.name for d in designs)}"
+        raise SimulatorError(columns["design"], said[found.isna()].iloc[0], bound, mend)
     return found.to_numpy(dtype=int)
 
 
@@ -134,12 +126,9 @@ def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str]
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))
     if unknown.any():
         where = int(np.flatnonzero(unknown)[0])
-        raise SimulatorError(
-            f"row {frame.index[rows][where]}",
-            None,
-            f"lacks a figure that design {design.name!r} needs",
-            f"give its {' or its '.join(_lacking(design, context, where))}",
-        )
+        bound = f"lacks a figure that design {design.name!r} needs"
+        mend = f"give its {' or its '.join(_lacking(design, context, where))}"
+        raise SimulatorError(f"row {frame.index[rows][where]}", None, bound, mend)
     settled: dict[str, object] = {
         "design": design.name, "budget": context.budget, "cost": context.cost,
         "savings_rate": context.savings_rate, "settlement": cleared.settlement, **cleared.accounts.events,

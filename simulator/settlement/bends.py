@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from ..terms import Array
+
 Curves = Callable[[Array], Any]
 """Several curves, (point, curve), at each point, (point,)."""
 

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..ledger import declared
 from ..numerals import plain
 from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, unseen_bound, with_errors
+from ..terms import Array
 from .sd_errors import spread_of
-
-Array = NDArray[np.float64]
 
 ROUNDING = 1e-9
 """Share of the budget below which a loss is a rounding error."""
@@ -180,18 +178,10 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def triggered_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
-    """How often each event occurred, a row for each design, population and event that did."""
-    return _occurring(compared, "p_triggered")
-
-
-def protection_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
-    """What protection costs above the excess that it is expected to pay, a row for each design that buys it."""
-    return _occurring(compared, "expected_protection_cost") if "expected_protection_cost" in compared else []
-
-
 def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
-    """The places at which a figure is above 0, with its error."""
+    """The places at which a figure is above 0, with its error; none where it is not told."""
+    if name not in compared:
+        return []
     found = compared[name]
     error = compared[f"{name}_se"].transpose(*found.dims)
     rows = []
@@ -203,6 +193,7 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
     """Everything that a comparison tells, as plain JSON."""
+    swept = compared["threshold"].attrs if "threshold" in compared.coords else {}
     return {
         "imbalance": float(compared.attrs["imbalance"]),
         "replicates": int(compared.attrs["replicates"]),
@@ -211,13 +202,8 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "reference": str(compared["design"].values[0]),
         "exact_check": plain(float(compared.attrs.get("exact_check", math.nan))),
         "exclusions": {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))},
-        "threshold_unit": _threshold_unit(compared),
+        "threshold_unit": str(swept.get("units", "")),  # money, or 1 for percentiles
         "rows": comparison_rows(compared),
-        "triggered": triggered_rows(compared),
-        "protection": protection_rows(compared),
+        "triggered": _occurring(compared, "p_triggered"),
+        "protection": _occurring(compared, "expected_protection_cost"),
     }
-
-
-def _threshold_unit(compared: xr.Dataset) -> str:
-    """Money, or 1 for percentiles; empty where no design is swept over thresholds."""
-    return str(compared["threshold"].attrs.get("units", "")) if "threshold" in compared.coords else ""

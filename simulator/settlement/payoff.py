@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import metadata
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from ..runs import exact_origin
 from ..scenario import Scenario
 from .bends import nodes
 from .clearing import Cleared
-from .typical import Typical, members_of
+from .populations import Populations
 from .year import ContractYear
 
 BETWEEN = (0.90, 1.10)
@@ -97,17 +97,15 @@ def payoff(
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     if not chosen:
         raise SimulatorError("designs", None, "none are given", "give at least one design")
-    people = members_of(scenario, members)
+    people = _members_of(scenario, members)
     payoffs = [_Payoff(design, people, scenario, capitation, score) for design in chosen]
     points = _points(payoffs, between) if ratios is None else np.asarray(list(ratios), dtype=float)
     parts = [one.at(points) for one in payoffs]
     together = xr.concat(parts, dim="design", join="outer", fill_value=0.0)
     currency = "money" if scenario is None else scenario.currency
-    known: Mapping[str, str | int | float] = {
-        "method": "exact", "simulator_version": metadata.version("capitation-risk"),
-    }  # fmt: skip
-    known = known if scenario is None else exact_origin(scenario)
-    together.attrs = {"expected": EXPECTED, "members": people, **known}
+    known = {"expected": EXPECTED, "members": people, "method": "exact"}
+    known |= {"simulator_version": metadata.version("capitation-risk")}
+    together.attrs = known if scenario is None else known | exact_origin(scenario)
     return declared(together.transpose("cost_ratio", "design", "party"), "payoff", currency=currency)
 
 
@@ -118,9 +116,9 @@ class _Payoff:
         self, design: Design, members: int, scenario: Scenario | None, capitation: float, score: float | None
     ) -> None:
         nominal = _nominal(design, capitation)
-        typical = Typical(1, members, scenario, nominal.cost * members)
+        typical = _Typical(1, members, scenario, nominal.cost * members)
         self.design, self.score = design, score
-        self.year = ContractYear(typical, design, _unswept(design.exclusion))
+        self.year = ContractYear(typical, design, design.exclusion.at_point(math.inf))
         self.budget = self.year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
 
     def at(self, ratios: Array) -> xr.Dataset:
@@ -165,9 +163,83 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
     return dataset
 
 
-def _unswept(rule: ExclusionRule) -> ExclusionRule:
-    """The rule; one that is swept defaults to no cap."""
-    return rule if rule.fixed_thresholds() else rule.model_copy(update={"at": math.inf})
+# ── populations as expected ──────────────────────────────────────────────────────────────────────
+
+
+class _Typical(Populations):
+    """One population of so many members, with what is expected in the place of what is drawn.
+
+    It is looked at at so many costs (`points`), in the place of replicates. Without a scenario, `cost` is the expected
+    cost, money per year, and nothing is excluded.
+    """
+
+    def __init__(self, points: int, members: int, scenario: Scenario | None, cost: float = 0.0) -> None:
+        self.scenario, self._cost = scenario, np.full((1, 1), cost)
+        coordinates = {"replicate": np.arange(points), "population_size": [members]}
+        if scenario is not None:
+            coordinates["segment"] = [segment.name for segment in scenario.population.segments]
+        dims = ("replicate", "population_size")
+        super().__init__(xr.Dataset({"gross_cost": (dims, np.zeros((points, 1)))}, coords=coordinates))
+
+    @property
+    def expected_gross(self) -> Array:
+        """Expected gross cost."""
+        return self._cost if self.scenario is None else self._over_sets(self.means_by_set(None))
+
+    def expected_retained(self, rule: ExclusionRule) -> Array:
+        """Expected cost that the rule keeps; a rule without a threshold of its own excludes nobody."""
+        if self.scenario is None or rule.excludes_nobody or not rule.fixed_thresholds():
+            return self.expected_gross
+        return self._over_sets(self.means_by_set(rule))
+
+    def luck_sd(self, rule: ExclusionRule) -> Array:
+        """Standard deviation of the cost that the rule keeps; 0 where there is no scenario to tell it."""
+        return np.zeros(1) if self.scenario is None else self._over_sets(self._sds_by_set(rule))
+
+    # no set is that of the truth here: the mean over them stands for it
+
+    def _of_truth(self, by_set: Array) -> Array:
+        return self._over_sets(by_set)
+
+    # what was drawn elsewhere
+
+    def retained(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule keeps, as expected."""
+        return self.expected_retained(rule)
+
+    def excess(self, rule: ExclusionRule) -> Array:
+        """Cost that the rule removes, as expected."""
+        return self.expected_gross - self.expected_retained(rule)
+
+    def luck(self, rule: ExclusionRule) -> Array:
+        """None."""
+        return np.zeros(1)
+
+    def above(self, threshold: float) -> Array:
+        """Patients above a threshold, as expected."""
+        return self.expected_above(threshold)
+
+    def segment_members(self) -> dict[str, Array]:
+        """People by segment, as expected."""
+        return self.usual_members()
+
+    def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
+        """None."""
+        return np.zeros(1)
+
+    def deviates(self, purpose: int, count: int) -> Array:
+        """Zeros: every measure at its expected attainment, and nobody's share of the activity changed."""
+        return np.zeros((1, count))
+
+
+def _members_of(scenario: Scenario | None, asked: int | None) -> int:
+    """People for whom a payoff is told: those asked for, else the scenario's largest population."""
+    if scenario is None:
+        return 100_000 if asked is None else asked
+    largest = scenario.population_sizes[-1]
+    if scenario.population.units and asked not in (None, largest):
+        raise SimulatorError("members", asked, f"must be {largest}, the people of all units", "omit it")
+    return largest if asked is None else asked
 
 
 # ── without a scenario ───────────────────────────────────────────────────────────────────────────
@@ -193,8 +265,5 @@ def _nominal(design: Design, capitation: float) -> _Nominal:
 
 def _adjusted(design: Design, estimate: float, members: int) -> Array:
     nothing = np.zeros((1, 1))
-    known = Expectations(
-        members=np.full((1, 1), float(members)), gross=nothing, removed=nothing, sd=nothing, luck=nothing,
-        baseline=nothing, year=design.year,
-    )  # fmt: skip
+    known = Expectations(np.full((1, 1), float(members)), gross=nothing, removed=nothing, year=design.year)
     return design.budget.adjust(np.full((1, 1), estimate), known)

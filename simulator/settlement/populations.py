@@ -57,7 +57,7 @@ class Populations:
 
     def retained(self, rule: ExclusionRule) -> Array:
         """Cost that the rule keeps."""
-        if excludes_nobody(rule):
+        if rule.excludes_nobody:
             return self.gross
         if rule not in self._retained:
             self._retained[rule] = self.plain(retained_cost(self.ledger, rule).squeeze("threshold", drop=True))
@@ -65,7 +65,7 @@ class Populations:
 
     def excess(self, rule: ExclusionRule) -> Array:
         """Cost that the rule removes."""
-        return np.zeros(1) if excludes_nobody(rule) else self.gross - self.retained(rule)
+        return np.zeros(1) if rule.excludes_nobody else self.gross - self.retained(rule)
 
     def above(self, threshold: float) -> Array:
         """Patients above a threshold."""
@@ -85,14 +85,11 @@ class Populations:
         factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
         layers = self._layers(rule)
         means = np.empty((self.replicates.size, len(self._heads)))
-        for truth, here in zip(model.truths, self._replicates_of_sets(len(model.truths)), strict=True):
-            if here.size:
+        drawn_under = self._set_of_replicate(len(model.truths))
+        for number, truth in enumerate(model.truths):
+            if (here := np.flatnonzero(drawn_under == number)).size:
                 means[here] = kept_means(truth, self._heads, layers, factors[here])
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
-
-    def _replicates_of_sets(self, sets: int) -> list[NDArray[np.intp]]:
-        """Places of the replicates that were drawn under each parameter set."""
-        return [np.flatnonzero(self._set_of_replicate(sets) == b) for b in range(sets)]
 
     def _set_of_replicate(self, sets: int) -> NDArray[np.int64]:
         if "parameter_draw" in self.ledger.coords:
@@ -147,7 +144,7 @@ class Populations:
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
         """Expected cost that the rule keeps."""
-        return self.expected_gross if excludes_nobody(rule) else self._over_sets(self.means_by_set(rule))
+        return self.expected_gross if rule.excludes_nobody else self._over_sets(self.means_by_set(rule))
 
     def luck_sd(self, rule: ExclusionRule) -> Array:
         """Standard deviation of the cost that the rule keeps, common shocks apart, as it is expected.
@@ -162,7 +159,7 @@ class Populations:
 
     def means_by_set(self, rule: ExclusionRule | None) -> Array:
         """Expected cost that a rule keeps under each parameter set, or gross; shape (set, others …)."""
-        wanted = None if rule is None or excludes_nobody(rule) else rule
+        wanted = None if rule is None or rule.excludes_nobody else rule
         if wanted not in self._means:
             self._means[wanted] = self._mean_of_each(wanted)
         return self._means[wanted]
@@ -201,7 +198,7 @@ class Populations:
     def _above_by_set(self, threshold: float) -> Array:
         if self.scenario is not None:
             amounts = self._amounts(threshold)
-            return self._by_set([exact.n_above(self._heads, amounts)[0] for exact in self._exact_with_shocks])
+            return self._by_set([exact.count_above(self._heads, amounts).mean for exact in self._exact_with_shocks])
         if self._kept is not None:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
         return self.above(threshold).mean(axis=0, keepdims=True)
@@ -249,7 +246,7 @@ class Populations:
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
         """Expected excess of the people who were drawn, beyond that of the usual case mix."""
-        if "members" not in self.ledger or self.scenario is None or excludes_nobody(rule):
+        if "members" not in self.ledger or self.scenario is None or rule.excludes_nobody:
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
         exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}))
@@ -289,21 +286,13 @@ class Populations:
         return tuple(Exact(truth) for truth in CostModel(population=self.scenario.population).truths)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
-        fixed = () if rule is None or excludes_nobody(rule) else rule.layers(rule.fixed_thresholds()[-1])
+        fixed = () if rule is None or rule.excludes_nobody else rule.layers(rule.fixed_thresholds()[-1])
         return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
 
     def _amounts(self, label: float) -> Array:
         """The money of each stream at a point of the grid."""
         assert self.scenario is not None
-        if math.isinf(label):
-            return np.full(self.scenario.threshold_amounts.shape[0], math.inf)
-        return np.asarray(self.scenario.threshold_amounts[:, self.scenario.threshold_labels.tolist().index(label)])
+        return self.scenario.amounts[label]
 
     def _placed(self, values: Array) -> Array:
         return self.plain(xr.DataArray(values, dims=self.place))
-
-
-def excludes_nobody(rule: ExclusionRule) -> bool:
-    """Whether the rule's own thresholds are all infinite; a rule that is swept has none of its own."""
-    fixed = rule.fixed_thresholds()
-    return bool(fixed) and all(math.isinf(threshold) for threshold in fixed)

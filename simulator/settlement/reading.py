@@ -12,11 +12,10 @@ import pandas as pd
 from ..errors import SimulatorError
 from ..rows.columns.column import Column, plain_numbers
 from ..rows.columns.figures import figures_of
-from ..rows.headers import Headers
 from ..rows.layout import Layout, LayoutOptions, layout
 from ..rows.names import Said
 from ..rows.read import read
-from ..rows.table import Pick, Table
+from ..rows.table import Headers, Pick, Table
 from .actual_rows import COLUMNS
 
 PUBLIC: Mapping[str, str] = {

@@ -19,12 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..costs.moments import TotalMoments, mixture
 from ..strata import Strata, jackknife, mean_error, strata_of
-
-Array = NDArray[np.float64]
+from ..terms import Array
 
 MOMENTS = ("mean", "sd", "skewness", "excess_kurtosis")
 """Exact moments of each reference cost of an outcome, along its dim ``moment``."""
@@ -130,15 +128,7 @@ class _Line(NamedTuple):
 
 
 class _Reference:
-    """A cost in standard deviations from its mean, g, whose exact moments stand for what was not seen.
-
-    Parameters
-    ----------
-    cost : ndarray, shape (replicate, place)
-    moments : ndarray, shape (moment, set, place)
-        Exact, of `MOMENTS`.
-    strata : Strata, optional
-    """
+    """A cost (replicate, place) in standard deviations from its mean, g, with exact moments (moment, set, place)."""
 
     def __init__(self, cost: Array, moments: Array, strata: Strata | None) -> None:
         sets, weight = _drawn(moments, strata)

@@ -18,7 +18,7 @@ from ..errors import SimulatorError
 from ..ledger import check_draws, declared, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
-from .populations import Populations, excludes_nobody
+from .populations import Populations
 from .sd_errors import MOMENTS
 from .year import ContractYear
 
@@ -61,7 +61,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     table = _Table(ledger, chosen)
     whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
-        rule = _at(design.exclusion, point)
+        rule = design.exclusion if point is None else design.exclusion.at_point(point)
         table.rules.append(rule)
         table.enter(number, place, ContractYear(table.populations, design, rule).clear())
     return table.outcome()
@@ -69,9 +69,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
 
 def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
     """Say what settling takes, and refuse what takes too long or too much memory."""
-    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
-    places = len(designs) * (ledger.sizes.get("threshold", 1) if swept else 1)
-    parties = len({party.name for design in designs for party in design.parties})
+    places = len(designs) * (ledger.sizes.get("threshold", 1) if _swept(designs) else 1)
+    parties = len(_parties(designs))
     rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
     work = effort.settling(ledger.sizes.get("replicate", 1), rows, places, parties)
     effort.expect("settling", work, "designs", len(designs), "ask for fewer designs, thresholds, sizes or replicates")
@@ -79,10 +78,17 @@ def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
 
 def expected_size(designs: Sequence[Design], replicates: int, sizes: int, thresholds: int) -> int:
     """Bytes that a file of settled designs takes, about."""
-    swept = any(not design.exclusion.fixed_thresholds() for design in designs)
-    parties = len({party.name for design in designs for party in design.parties})
-    columns = len(designs) * (thresholds if swept else 1) * (len(MONEY_BY_PARTY) * parties + len(MONEY))
+    columns = len(designs) * (thresholds if _swept(designs) else 1)
+    columns *= len(MONEY_BY_PARTY) * len(_parties(designs)) + len(MONEY)
     return 8 * replicates * sizes * columns + 200_000
+
+
+def _swept(designs: Sequence[Design]) -> bool:
+    return any(not design.exclusion.fixed_thresholds() for design in designs)
+
+
+def _parties(designs: Sequence[Design]) -> list[str]:
+    return list(dict.fromkeys(party.name for design in designs for party in design.parties))
 
 
 def _check_names(designs: Sequence[Design]) -> None:
@@ -92,11 +98,6 @@ def _check_names(designs: Sequence[Design]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")
-
-
-def _at(rule: ExclusionRule, point: float | None) -> ExclusionRule:
-    """The rule at one point of the grid."""
-    return rule if point is None else rule.model_copy(update={"at": point})
 
 
 # ── the outcome ──────────────────────────────────────────────────────────────────────────────────
@@ -131,8 +132,7 @@ class _Table:
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
         self.ledger, self.designs = ledger, designs
         self.populations = Populations(ledger)
-        self.parties = list(dict.fromkeys(party.name for design in designs for party in design.parties))
-        self.swept = any(not design.exclusion.fixed_thresholds() for design in designs)
+        self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape
         self.places = (len(designs), len(self.grid))
@@ -151,7 +151,7 @@ class _Table:
         """Places along the grid, and the point at which a swept rule is applied there."""
         if not design.exclusion.fixed_thresholds():
             return list(enumerate(self.grid))
-        if not excludes_nobody(design.exclusion):
+        if not design.exclusion.excludes_nobody:
             sweep(self.ledger, design.exclusion)  # refuses a threshold that is not on the grid
         return [(slice(None), None)]
 
@@ -209,7 +209,7 @@ class _Table:
         populations = self.populations
         if populations.scenario is None or populations.others != (populations.place,):
             return {}
-        rules = [None, *dict.fromkeys(rule for rule in self.rules if not excludes_nobody(rule))]
+        rules = [None, *dict.fromkeys(rule for rule in self.rules if not rule.excludes_nobody)]
         costs = [populations.gross if rule is None else populations.excess(rule) for rule in rules]
         moments = [populations.removed_moments(rule) for rule in rules]
         others = populations.others

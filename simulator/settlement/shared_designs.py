@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ..contracts.context import CalendarYear
 from ..contracts.design import Design, designs_from
-from ..errors import SimulatorError, mistakes_in
+from ..errors import SimulatorError, validated
 from ..terms import Name, Term, read_toml
 
 
@@ -44,7 +44,10 @@ def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
     """
     source = Path(path)
     raw = read_toml(source)
-    head = _head(raw, str(source))
+    told = {key: raw[key] for key in ("rule_year", "designs") if key in raw}
+    if not isinstance(told.get("designs"), dict):
+        told.pop("designs", None)
+    head = validated(_Head, told, str(source))
     tables: Any = raw.get("designs", ())
     if head.designs is not None:
         source = source.parent / head.designs.file
@@ -66,21 +69,10 @@ def _under_rules(tables: Any, rule_year: int | None, names: tuple[str, ...] | No
     ]
 
 
-def _head(raw: dict[str, Any], source: str) -> _Head:
-    told = {key: raw[key] for key in ("rule_year", "designs") if key in raw}
-    if not isinstance(told.get("designs"), dict):
-        told.pop("designs", None)
-    try:
-        return _Head.model_validate(told)
-    except ValidationError as error:
-        raise mistakes_in(error, raw, source) from None
-
-
 def _named(designs: tuple[Design, ...], names: tuple[str, ...], path: str | os.PathLike[str]) -> tuple[Design, ...]:
     by_name = {design.name: design for design in designs}
     for name in names:
         if name not in by_name:
-            raise SimulatorError(
-                f"{path}: designs.names", name, "is not a design of that file", f"choose from {', '.join(by_name)}"
-            )
+            bound = "is not a design of that file"
+            raise SimulatorError(f"{path}: designs.names", name, bound, f"choose from {', '.join(by_name)}")
     return tuple(by_name[name] for name in names)

@@ -10,7 +10,7 @@ from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut, ExclusionRule
 from ..engine import kernels
 from .clearing import Cleared, clear
-from .populations import Populations, excludes_nobody
+from .populations import Populations
 
 
 class ContractYear:
@@ -27,7 +27,7 @@ class ContractYear:
 
     def clear_at(self, cost: Array, budget: Array, given: float | None = None) -> Cleared:
         """The same at a retained cost, a budget, and a quality score where one is given."""
-        score, outcomes_met = self._quality() if given is None else self._given_quality(given)
+        score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         context = Context(
             budget=budget,
@@ -52,7 +52,7 @@ class ContractYear:
     def budget(self) -> Array:
         """Budget of every replicate, money per year."""
         budget = self.design.budget.evaluate(self._expectations()) * np.ones_like(self.expected_cost)
-        if isinstance(self.rule, CarveOut) and not (self.rule.keep_capitation or excludes_nobody(self.rule)):
+        if isinstance(self.rule, CarveOut) and not (self.rule.keep_capitation or self.rule.excludes_nobody):
             threshold, populations = self.rule.fixed_thresholds()[0], self.populations
             known = populations.above_of_truth if self._follows_truth else populations.expected_above
             left = populations.members - populations.above(threshold)
@@ -83,8 +83,6 @@ class ContractYear:
             "gross": self.expected_cost + self.expected_excess,
             "removed": self.expected_excess + self._excess_of_case_mix(),
             "sd": self.populations.luck_sd(self.rule) if loaded else np.zeros(1),
-            "luck": np.zeros(1),
-            "baseline": np.zeros(1),
         }
 
     def _of_past_years(self) -> dict[str, Array]:
@@ -105,16 +103,16 @@ class ContractYear:
             return np.zeros(1)
         return self.populations.excess_of_case_mix(self.rule)
 
-    def _quality(self) -> tuple[Array | None, Array | None]:
+    def _quality(self, given: float | None) -> tuple[Array | None, Array | None]:
+        """The score, and whether every measure is met; nothing of a design without quality."""
         quality = self.design.quality
         if quality is None:
             return None, None
+        if given is not None:
+            return np.asarray(given), np.asarray(given >= 1.0)
         deviates = self.populations.deviates(kernels.QUALITY, quality.draws) if quality.draws else np.zeros((1, 1))
         score = self.populations.by_replicate(quality.score_from(deviates))
         return score, self.populations.by_replicate(quality.all_met(deviates))
-
-    def _given_quality(self, score: float) -> tuple[Array | None, Array | None]:
-        return (None, None) if self.design.quality is None else (np.asarray(score), np.asarray(score >= 1.0))
 
     def _activity_change(self) -> dict[str, Array]:
         follows = self.design.follows_patients

@@ -14,8 +14,8 @@ from ...scenario import Scenario
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import MeanCost
+from ..checks import left_out
 from ..stress.changed_scenario import draw_truth, with_agreed_budgets
-from .losses import left_out
 
 SAVINGS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.10)
 """True savings of the table; 0.08 is the fall in tariff cost that the Whole System Demonstrator reported."""
@@ -79,19 +79,13 @@ def detection(
     table["p_paid_without_saving_se"] = table["p_paid_se"].sel(saving=0.0, drop=True)
     real = table["saving"] > 0
     table["p_denied"], table["p_denied_se"] = (1 - table["p_paid"]).where(real), table["p_paid_se"].where(real)
-    for name in ("", "_se"):
-        table[f"share_of_saving{name}"] = (table[f"expected_settlement{name}"] / table["saving"].where(real)).where(
-            real
-        )
-    return _described(table, assumed).assign_attrs({} if designs else left_out(scenario, [one.name for one in chosen]))
+    for end in ("", "_se"):
+        table[f"share_of_saving{end}"] = (table[f"expected_settlement{end}"] / table["saving"].where(real)).where(real)
+    known = {"title": assumed.title, "currency": assumed.currency, "replicates": assumed.simulation.replicates}
+    known |= {"method": "simulated"} | ({} if designs else left_out(scenario, [one.name for one in chosen]))
+    return books.declared(table.assign_attrs(known), "detection")
 
 
 def _row(outcome: xr.Dataset) -> xr.Dataset:
     share = (outcome["settlement"] / outcome["budget"]).transpose("replicate", "population_size", ...)
-    estimates = {"p_paid": share_and_error(share > _ROUNDING), "expected_settlement": mean_and_error(share)}
-    return with_errors(estimates)
-
-
-def _described(table: xr.Dataset, assumed: Scenario) -> xr.Dataset:
-    known = {"title": assumed.title, "currency": assumed.currency, "replicates": assumed.simulation.replicates}
-    return books.declared(table.assign_attrs(known | {"method": "simulated"}), "detection")
+    return with_errors({"p_paid": share_and_error(share > _ROUNDING), "expected_settlement": mean_and_error(share)})

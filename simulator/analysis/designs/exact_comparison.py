@@ -57,19 +57,11 @@ def _surplus(compared: xr.Dataset, scenario: Scenario, sizes: list[int]) -> xr.D
 def _of_design(design: Design, compared: xr.Dataset, scenario: Scenario, sizes: list[int]) -> xr.DataArray:
     if design.exclusion.fixed_thresholds():
         return _one(design, scenario, sizes)
-    if "threshold" not in compared["expected_surplus"].dims:  # one point was chosen of those that were swept
-        points = [float(compared["threshold"])] if "threshold" in compared.coords else []
-    else:
-        points = [float(point) for point in compared["threshold"].values]
-    placed = [
-        _one(
-            design.model_copy(update={"exclusion": design.exclusion.model_copy(update={"at": point})}), scenario, sizes
-        )
-        for point in points
-    ]
-    if not placed:
+    if "threshold" not in compared.coords:
         return _unknown(design, sizes)
-    if "threshold" not in compared["expected_surplus"].dims:
+    points = np.atleast_1d(compared["threshold"].values).tolist()
+    placed = [_one(design.at_point(point), scenario, sizes) for point in points]
+    if "threshold" not in compared["expected_surplus"].dims:  # one point was chosen of those that were swept
         return placed[0]
     return xr.concat(placed, dim=xr.DataArray(points, dims="threshold", name="threshold"))
 

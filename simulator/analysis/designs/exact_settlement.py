@@ -16,11 +16,11 @@ from ...ledger import declared
 from ...scenario import Scenario
 from ...settlement.bends import Curves, follow, turns_of
 from ...settlement.payoff import payoff
+from ...terms import Array
+from ..checks import left_out
 from ..statistics.exact import law_of, points_of
 from ..statistics.self_check import cells_of, removes_nothing
-from .losses import left_out
 
-Array = NDArray[np.float64]
 MONEY = ("payment", "cost_borne", "surplus")
 _POINTS = 513
 _BENT = 1e-9  # of the largest payoff: where a payoff is no longer taken for straight
@@ -107,35 +107,23 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
     if needs_draws(scenario, design):
         nothing = {f"expected_{name}": ("party", np.full(parties.size, np.nan)) for name in MONEY}
         return xr.Dataset(nothing | {"probability_error": np.nan}, coords={"party": parties, "design": design.name})
-    law, budget = _law(scenario, design, place), float(typical["budget"])
+    rule, budget = design.exclusion, float(typical["budget"])
+    (point,) = points_of(scenario, rule)
+    law = law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
 
     def curves(total: Array) -> Array:
         at = settled(total / budget)
         return np.hstack([at[name].transpose("cost_ratio", "party").values for name in MONEY])
 
-    total, values = _followed(law, curves)
-    found = _weighed(law, total, values).reshape(len(MONEY), -1)
+    total, values = followed(law, curves)
+    found = weighed(law, total, values).reshape(len(MONEY), -1)
     expected = {f"expected_{name}": ("party", row) for name, row in zip(MONEY, found, strict=True)}
     error = max(law.beyond, float(law.error(_jumps(total, values)).max(initial=0.0)))
     return xr.Dataset(expected | {"probability_error": error}, coords={"party": parties, "design": design.name})
 
 
-def _law(scenario: Scenario, design: Design, place: int) -> Law:
-    rule = design.exclusion
-    (point,) = points_of(scenario, rule)
-    return law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
-
-
-def expectation(law: Law, curves: Curves) -> Array:
-    """E[curve(total)] of curves that are straight but for kinks and jumps, shape (curve,).
-
-    Points are added where a curve bends or jumps; between them it is straight, so that the chance of each interval and
-    the expected way into it are all that is needed. Beyond the law's range it goes on as it was.
-    """
-    return _weighed(law, *_followed(law, curves))
-
-
-def _followed(law: Law, curves: Curves) -> tuple[Array, Array]:
+def followed(law: Law, curves: Curves) -> tuple[Array, Array]:
+    """Totals, and the curves there, with points added where a curve bends or jumps: between them it is straight."""
     return follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn)
 
 
@@ -147,7 +135,11 @@ def _jumps(total: Array, values: Array) -> Array:
     return total[np.concatenate([jumps, jumps + 1])]
 
 
-def _weighed(law: Law, total: Array, values: Array) -> Array:
+def weighed(law: Law, total: Array, values: Array) -> Array:
+    """E[curve(total)] of curves that are straight between points, (curve,); beyond the law's range they go on.
+
+    The chance of each interval and the expected way into it are all that is needed.
+    """
     width, rise = np.diff(total), np.diff(values, axis=0)
     above, over = 1 - np.atleast_1d(law.cdf(total)), np.atleast_1d(law.stop_loss(total))
     chance = -np.diff(above)

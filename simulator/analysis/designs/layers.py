@@ -17,9 +17,8 @@ from ...errors import SimulatorError
 from ...settlement.compare import ROUNDING
 from ...settlement.settle import settle
 from ...strata import Strata, mean_error, strata_of
+from ...terms import Array
 from ...thresholds import At
-
-Array = NDArray[np.float64]
 
 YEARS = ("average", "costliest 5%")
 WORST = 0.05
@@ -100,9 +99,9 @@ def _steps(ledger: xr.Dataset, design: Design, outcome: xr.Dataset) -> Iterator[
     for name, amount in removed:
         yield _Step(name, "part", amount)
     yield _Step("left for care", "total", funding - excess if removed else np.zeros(funding.shape))
-    bearers = design.funders if design.protection is None else {design.protection.payer: 1.0}
     for party in parties:
-        yield _Step(f"care: {party}", "part", of("cost_borne", party) - bearers.get(party, 0.0) * excess)
+        borne = of("cost_borne", party) - design.excess_bearers.get(party, 0.0) * excess
+        yield _Step(f"care: {party}", "part", borne)
     yield _Step("surplus or deficit", "total", outcome["surplus"].sum("party").values)
     for party in parties:
         yield _Step(f"stays with {party}", "surplus", of("surplus", party))

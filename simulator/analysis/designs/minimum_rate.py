@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, ValidationError
+from numpy.typing import ArrayLike
+from pydantic import Field
 
-from ...errors import mistakes_in
-from ...terms import Count, Fraction, Positive, Term, read_toml
-
-Array = NDArray[np.float64]
+from ...errors import validated
+from ...terms import Array, Count, Fraction, Positive, Term, read_toml
 
 
 class Score(Term):
@@ -73,9 +71,4 @@ def load_minimum_rate(path: str | os.PathLike[str]) -> MinimumRateRule:
     SimulatorError
         Where the file cannot be read, or is no such rule.
     """
-    source = Path(path)
-    raw = read_toml(source)
-    try:
-        return MinimumRateRule.model_validate(raw)
-    except ValidationError as error:
-        raise mistakes_in(error, raw, str(source)) from None
+    return validated(MinimumRateRule, read_toml(path), str(Path(path)))

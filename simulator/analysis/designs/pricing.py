@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -17,16 +16,15 @@ from scipy import optimize
 
 from ... import ledger as books
 from ...contracts.exclusion import Cap, ExclusionRule, as_attribute
-from ...contracts.exclusion import Layer as RuleLayer
 from ...costs.model import CostModel, head_counts
-from ...costs.moments import Exact, Layer, removed_layers
+from ...costs.moments import Exact, Layer, TotalMoments, removed_layers
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..checks import check_members
 from ..statistics.exact import points_of
-from ..statistics.self_check import amounts_of
+from ..statistics.self_check import layers_at
 
-Array = NDArray[np.float64]
 Heads = NDArray[np.int64]
 
 COINSURED_SHARE = 0.8
@@ -69,8 +67,8 @@ def fair_price(
     """
     model = scenario.cost_model.as_one
     heads, exact = _heads(model, pool_members, k), Exact(model)
-    points, amounts = points_of(scenario, rule), amounts_of(scenario)
-    totals = [exact.total(heads, removed_layers(_placed(rule.layers(point), amounts))) for point in points]
+    points = points_of(scenario, rule)
+    totals = [exact.total(heads, removed_layers(layers_at(scenario, rule, point))) for point in points]
     expected = np.array([float(total.mean[0]) for total in totals]) / pool_members
     sd = np.array([float(total.sd[0]) for total in totals]) / pool_members
     _refuse_infinite(points, sd)
@@ -94,16 +92,8 @@ def _heads(model: CostModel, members: int, k: float) -> Heads:
 def _refuse_infinite(points: Sequence[float], sd: Array) -> None:
     for point, found in zip(points, sd, strict=True):
         if not math.isfinite(found):
-            raise SimulatorError(
-                "threshold",
-                point,
-                "removes a cost of infinite variance, which no price covers",
-                "make every tail index larger than 2",
-            )
-
-
-def _placed(layers: Sequence[RuleLayer], amounts: dict[float, Array]) -> list[Layer]:
-    return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in layers]
+            bound = "removes a cost of infinite variance, which no price covers"
+            raise SimulatorError("threshold", point, bound, "make every tail index larger than 2")
 
 
 # ── rules side by side ───────────────────────────────────────────────────────────────────────────
@@ -116,19 +106,15 @@ _FIGURES = 3  # of a threshold beside a jump
 _STRIDE = 2.0  # by which the logarithm of the highest threshold grows until it removes too little
 
 
-class _Form(NamedTuple):
-    """A rule with one free amount, at which its layers are placed."""
+_Form = Callable[[float], list[tuple[float, float, float]]]
+"""The layers of a rule with one free amount."""
 
-    name: str
-    layers: Callable[[float], list[tuple[float, float, float]]]
-
-
-_FORMS = (
-    _Form("cap", lambda d: [(d, 1.0, 0.0)]),
-    _Form("coinsured", lambda d: [(d, COINSURED_SHARE, 0.0)]),
-    _Form("banded", lambda d: [(d, 0.5, 0.0), (BAND_WIDTH * d, 0.5, 0.0)]),
-    _Form("carve-out", lambda d: [(d, 0.0, 1.0)]),
-)
+_FORMS: dict[str, _Form] = {
+    "cap": lambda d: [(d, 1.0, 0.0)],
+    "coinsured": lambda d: [(d, COINSURED_SHARE, 0.0)],
+    "banded": lambda d: [(d, 0.5, 0.0), (BAND_WIDTH * d, 0.5, 0.0)],
+    "carve-out": lambda d: [(d, 0.0, 1.0)],
+}
 
 
 def compare_rules(
@@ -181,24 +167,17 @@ def compare_rules(
     if not 0 < expected_excess_pmpy < most:
         bound = f"must lie between 0 and the mean cost, {most:,.0f}"
         raise SimulatorError("expected_excess_pmpy", expected_excess_pmpy, bound, "give money per head and year")
-    rows = [_form_row(exact, form, heads, pool, k, expected_excess_pmpy) for form in _FORMS]
-    names = [form.name for form in _FORMS]
+    rows = {name: _form_row(exact, form, heads, pool, k, expected_excess_pmpy) for name, form in _FORMS.items()}
     for service in model.population.rare_services:
         if service.in_scope:
-            names.append(f"{service.name} out of scope")
-            rows.append(_service_row(model, service.name, heads, pool, k))
-    table = np.array(rows)
+            rows[f"{service.name} out of scope"] = _service_row(model, service.name, heads, pool, k)
+    names, (threshold, taken, sd, pool_sd, price) = list(rows), np.array(list(rows.values())).T
     with np.errstate(invalid="ignore"):
-        removed = 1 - (table[:, 2] * members / float(gross.sd[0])) ** 2
+        removed = 1 - (sd * members / float(gross.sd[0])) ** 2
     figures = {
-        "rule_threshold": table[:, 0],
-        "removed_pmpy": table[:, 1],
-        "sd_retained_pmpy": table[:, 2],
-        "cv_retained": table[:, 2] / (most - table[:, 1]),
-        "variance_removed_share": removed,
-        "sd_excess_pmpy": table[:, 3],
-        "price_pmpy": table[:, 4],
-    }
+        "rule_threshold": threshold, "removed_pmpy": taken, "sd_retained_pmpy": sd, "cv_retained": sd / (most - taken),
+        "variance_removed_share": removed, "sd_excess_pmpy": pool_sd, "price_pmpy": price,
+    }  # fmt: skip
     answer = xr.Dataset({name: ("rule", values) for name, values in figures.items()}, coords={"rule": names})
     known = {"members": members, "pool_members": pool_members or members, "k": k, "method": "exact"}
     answer = answer.assign_attrs(known | {"title": scenario.title, "currency": scenario.currency})
@@ -209,7 +188,7 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
     streams = len(exact.model.streams)
 
     def layers(threshold: float) -> list[Layer]:
-        return [(np.full(streams, at), excess, whole) for at, excess, whole in form.layers(threshold)]
+        return [(np.full(streams, at), excess, whole) for at, excess, whole in form(threshold)]
 
     def surplus(log_threshold: float) -> float:
         return _removed(exact, heads, layers(math.exp(log_threshold))) - wanted
@@ -224,7 +203,14 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
         threshold = _beside_jump(threshold, lambda at: abs(surplus(math.log(at))))
     if abs(surplus(math.log(threshold))) > ALIKE * wanted:
         return [math.nan] * 5
-    return [threshold, *_row(exact, layers(threshold), heads, pool, k)]
+    taken, retained = exact.total(pool, removed_layers(layers(threshold))), exact.total(heads, layers(threshold))
+    return [threshold, *_row(taken, retained, heads, pool, k)]
+
+
+def _row(taken: TotalMoments, retained: TotalMoments, heads: Heads, pool: Heads, k: float) -> list[float]:
+    """Of what a pool takes and of what is retained: the expected part, both spreads and the price, money a head."""
+    expected, sd = float(taken.mean[0]) / float(pool.sum()), float(taken.sd[0]) / float(pool.sum())
+    return [expected, float(retained.sd[0]) / float(heads.sum()), sd, expected + k * sd]
 
 
 def _beside_jump(threshold: float, miss: Callable[[float], float]) -> float:
@@ -240,19 +226,10 @@ def _removed(exact: Exact, heads: Heads, layers: list[Layer]) -> float:
     return float(exact.total(heads, removed_layers(layers)).mean[0]) / float(heads.sum())
 
 
-def _row(exact: Exact, layers: list[Layer], heads: Heads, pool: Heads, k: float) -> list[float]:
-    members, of_pool = float(heads.sum()), float(pool.sum())
-    taken = exact.total(pool, removed_layers(layers))
-    expected, sd = float(taken.mean[0]) / of_pool, float(taken.sd[0]) / of_pool
-    return [expected, float(exact.total(heads, layers).sd[0]) / members, sd, expected + k * sd]
-
-
 def _service_row(model: CostModel, name: str, heads: Heads, pool: Heads, k: float) -> list[float]:
     """A rare service out of scope: the others that are out already stay where they are."""
     services = [service for service in model.population.rare_services if service.name == name or service.in_scope]
     moved = tuple(s.model_copy(update={"in_scope": s.name != name}) for s in services)
     exact = Exact(model.model_copy(update={"population": model.population.model_copy(update={"rare_services": moved})}))
-    members, of_pool = float(heads.sum()), float(pool.sum())
-    taken = exact.total(pool, [], in_scope=False)
-    expected, sd = float(taken.mean[0]) / of_pool, float(taken.sd[0]) / of_pool
-    return [math.nan, expected, float(exact.total(heads, []).sd[0]) / members, sd, expected + k * sd]
+    taken, retained = exact.total(pool, [], in_scope=False), exact.total(heads, [])
+    return [math.nan, *_row(taken, retained, heads, pool, k)]

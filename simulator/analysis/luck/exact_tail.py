@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 from scipy import special
 
 from ... import runs
@@ -14,11 +13,10 @@ from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...engine.law import Law
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics.exact import chance_over, law_of, moves_capitation, points_of, transforms_of
 from ..statistics.self_check import TRUSTED, cells_of
 from ..statistics.summary import budget_of
-
-Array = NDArray[np.float64]
 
 _NODES = 13  # overspends between which the normal score of the chance is carried
 _RAREST = 1e-10  # chance below which an overspend is not worked out

@@ -1,4 +1,4 @@
-"""How large is the overspend of a 1-in-N year? Simulated with its interval, and exact."""
+"""How large is the overspend of a 1-in-N year, and between which overspends do years lie, population by population?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
@@ -17,8 +16,8 @@ from ...strata import unseen_bound
 from ..statistics.summary import summarise
 from .exact_tail import exact_exceedance
 
-Array = NDArray[np.float64]
-
+LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+"""Of the years between which a fan is drawn."""
 _POINTS = 40  # of each population's own curve
 
 
@@ -65,8 +64,11 @@ def exceedance(
     answer = shown.rename(
         margin="overspend", p_overspend="p_exceed", p_overspend_interval="p_exceed_interval"
     ).assign_attrs(summary.attrs)
-    known = scenario or scenario_of(ledger)
-    answer["exact_p_exceed"] = answer["p_exceed"].dims, _exactly(known, rule, chosen, point, overspends, answer)
+    exact = np.full(answer["p_exceed"].shape, np.nan)
+    if known := scenario or scenario_of(ledger):
+        asked = known.resized(tuple(int(size) for size in chosen))
+        exact = exact_exceedance(asked, rule.at_point(point), overspends)
+    answer["exact_p_exceed"] = answer["p_exceed"].dims, exact
     answer.attrs["rarest"] = unseen_bound(ledger.sizes["replicate"])
     return declared(answer, "exceedance")
 
@@ -90,15 +92,37 @@ def _overspends(summary: xr.Dataset, sizes: Sequence[float], point: float) -> li
     return [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
 
 
-def _exactly(
-    scenario: Scenario | None,
-    rule: ExclusionRule,
-    sizes: Sequence[float],
-    point: float,
-    overspends: Sequence[float],
-    like: xr.Dataset,
-) -> Array:
-    if scenario is None:
-        return np.full(like["p_exceed"].shape, np.nan)
-    fixed = rule if rule.fixed_thresholds() else rule.model_copy(update={"at": point})
-    return exact_exceedance(scenario.resized(tuple(int(n) for n in sizes)), fixed, overspends)
+def fan(
+    ledger: xr.Dataset,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    levels: Sequence[float] = LEVELS,
+    *,
+    scenario: Scenario | None = None,
+) -> xr.Dataset:
+    """Quantiles of the overspend by population size.
+
+    Parameters
+    ----------
+    ledger : xarray.Dataset
+        What `simulate` drew, or `by_unit` of it.
+    rule : exclusion rule
+    levels : sequence of float
+        Levels in (0, 1), symmetrical about 0.5.
+    scenario : Scenario, optional
+        As in `summarise`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``overspend`` = retained cost / expected − 1 and ``overspend_se`` by (population_size, threshold,
+        quantile_level), fractions; the error is NaN where the draws do not reach one sigma beyond the level.
+    """
+    summary = summarise(ledger, rule, (0.0,), sorted(levels), scenario=scenario)
+    answer = xr.Dataset(
+        {
+            "overspend": summary["quantile_cost"] / summary["budget"] - 1,
+            "overspend_se": summary["quantile_cost_se"] / summary["budget"],
+        },
+        attrs=summary.attrs,
+    )
+    return declared(answer, "fan")

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics.self_check import exact_moments
 from .luck import without_shocks
 from .ratio_limits import between_sizes, limits_by_size, limits_of_units
-
-Array = NDArray[np.float64]
 
 LEVELS = (0.95, 0.998)
 _SIZES = 12
@@ -74,7 +72,9 @@ def funnel(
     )
     point = truth.threshold_labels.tolist()[-1] if threshold is None else threshold
     drawn = isinstance(practices, xr.Dataset)
-    calm, shared = without_shocks(truth), not drawn or _shares_one_mix(truth)
+    model, calm = truth.cost_model, without_shocks(truth)
+    alike = (np.allclose(model.unit_shares(unit), model.shares, atol=1e-12) for unit in model.population.units)
+    shared = not drawn or all(alike)
     sizes, limit = _by_size(calm, members, point, levels) if shared else (np.empty(0), np.empty((len(levels), 2, 0)))
     own = between_sizes(limit, sizes, members, members.sum()) if shared else limits_of_units(calm, point, levels)
     standing = members.size if members.size > 1 else 0  # one alone is what it is measured by
@@ -93,11 +93,6 @@ def funnel(
         answer["limit"] = ("level", "bound", "population_size"), limit
     known = runs.origin(truth) | {"replicates": 1} if drawn else runs.exact_origin(truth)
     return books.declared(answer.assign_attrs(known | {"practices": "simulated" if drawn else "observed"}), "funnel")
-
-
-def _shares_one_mix(scenario: Scenario) -> bool:
-    model = scenario.cost_model
-    return all(np.allclose(model.unit_shares(unit), model.shares, atol=1e-12) for unit in model.population.units)
 
 
 def _by_size(scenario: Scenario, members: Array, point: float, levels: Sequence[float]) -> tuple[Array, Array]:

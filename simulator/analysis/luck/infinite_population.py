@@ -23,10 +23,8 @@ from ...costs.moments import Exact
 from ...costs.shock_nodes import QUASI_RANDOM_POINTS, ShockNodes, quasi_random_uniforms
 from ...costs.shocks import SHOCK_BOUND, JointShocks, Shock
 from ...scenario import Scenario
-from ..statistics import self_check as exactness
-from ..statistics.summary import budget_by_replicate
-
-Array = NDArray[np.float64]
+from ...terms import Array
+from ..statistics.summary import kept_and_paid
 
 ENDLESS = 1_000_000_000
 """People of the population that stands for one without end: luck moves it by a millionth of its cost."""
@@ -159,10 +157,7 @@ def overspend_of(
     budget: PerHead = PerHead(),  # noqa: B008 - frozen
 ) -> xr.DataArray:
     """Retained cost / budget − 1 of every replicate, with the budget of `summarise`; dims of `retained_cost`."""
-    ledger = books.reaching(ledger, rule)
-    retained = books.retained_cost(ledger, rule).transpose("replicate", "population_size", "threshold")
-    cells = exactness.exact_moments(ledger, rule, scenario)
-    paid = budget_by_replicate(ledger, rule, retained, cells, budget)
+    _, retained, _, paid = kept_and_paid(ledger, rule, budget, scenario)
     overspend = retained / paid - 1
     books.describe(overspend, books.DERIVED["overspend"])
     return overspend.rename("overspend")

@@ -75,10 +75,13 @@ def luck(
     >>> round(float(answer["percentile"].sel(risk="luck", threshold=50_000)), 3)
     0.998
     """
-    _check(members, overspend, confidence)
-    tail = (1 - confidence) / 2
+    check_members(members)
+    if not -1 < overspend < math.inf:
+        raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
+    check_fraction("confidence", confidence, 0.95)
+    tail, changes = (1 - confidence) / 2, {"replicates": replicates} if replicates else {}
     levels, risks = (tail, 1 - tail), by_risk(scenario)
-    asked = [truth.resized((members,), **_replicates(replicates)) for truth in risks.values()]
+    asked = [truth.resized((members,), **changes) for truth in risks.values()]
     expect_laws(asked[-1], len(points_of(asked[-1], rule)), len(asked), "luck")
     found = [exact(one, rule, (overspend,), levels, budget=budget) for one in effort.each(asked, "luck")]
     years = asked[0].simulation.replicates
@@ -91,13 +94,11 @@ def luck(
         if doubts:
             parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
-    method = "simulated" if doubts else "exact"
-    origin = runs.exact_origin(scenario)
+    method, basis, origin = "exact", "exact", runs.exact_origin(scenario)
     if doubts:
-        origin = runs.origin(scenario) | {"replicates": years}
+        method, basis, origin = "simulated", "drawn", runs.origin(scenario) | {"replicates": years}
     known = {"members": members, "overspend": overspend, "confidence": confidence}
     answer = answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
-    basis = "drawn" if doubts else "exact"
     return books.declared(answer, "luck", overspend=overspend, confidence=confidence, method=method, basis=basis)
 
 
@@ -123,29 +124,8 @@ def without_shocks(scenario: Scenario) -> Scenario:
     return scenario_from(scenario.model_dump() | {"shocks": (), "shock_correlations": ()})
 
 
-def _replicates(replicates: int | None) -> dict[str, int]:
-    return {"replicates": replicates} if replicates else {}
-
-
-def _check(members: int, overspend: float, confidence: float) -> None:
-    check_members(members)
-    if not -1 < overspend < math.inf:
-        raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
-    check_fraction("confidence", confidence, 0.95)
-
-
 def _part(cell: xr.Dataset) -> xr.Dataset:
-    percentile = 1 - cell["p_overspend"]
-    ends = (
-        (cell["quantile_cost"] / cell["budget"] - 1)
-        .rename(quantile_level="bound")
-        .assign_coords(bound=["lower", "upper"])
-    )
-    return xr.Dataset(
-        {
-            "percentile": percentile,
-            "p_two_sided": _two_sided(percentile),
-            "expected_range": ends,
-            "sd_overspend": cell["sd_cost"] / cell["budget"],
-        }
-    )
+    percentile, spread = 1 - cell["p_overspend"], cell["sd_cost"] / cell["budget"]
+    ends = (cell["quantile_cost"] / cell["budget"] - 1).rename(quantile_level="bound")
+    made = {"percentile": percentile, "p_two_sided": _two_sided(percentile), "sd_overspend": spread}
+    return xr.Dataset(made | {"expected_range": ends.assign_coords(bound=["lower", "upper"])})

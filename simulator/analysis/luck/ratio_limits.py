@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from scipy.interpolate import CubicSpline
 
@@ -20,10 +19,9 @@ from ...engine.law import Law
 from ...engine.mixed_law import MixedLaw
 from ...engine.transforms import Transforms
 from ...scenario import Scenario, scenario_from
+from ...terms import Array
 from ..statistics.exact import law_of, transforms_of
 from ..statistics.self_check import cells_of
-
-Array = NDArray[np.float64]
 
 _SCORES = np.linspace(-6.0, 6.0, 97)
 """Normal scores at which the law of the others is taken: a trapezoid rule over them errs by less than that law."""
@@ -111,16 +109,22 @@ def _quotient(unit: Law, others: Law, chances: Array) -> Array:
     own = unit.laws if isinstance(unit, MixedLaw) else (unit,)
     beside = others.laws if isinstance(others, MixedLaw) else (others,)
     usual = special.ndtr(_SCORES)
-    costs = [np.maximum(_read_quantile(law, usual), 1e-9 * law.mean) for law in beside]
+    costs = [np.maximum(_reached(_read_once(law), usual, law.low, law.high), 1e-9 * law.mean) for law in beside]
     curves = [_read_once(law) for law in own]
-    low = np.full(chances.shape, 0.0)
-    high = np.full(chances.shape, max(law.high for law in own) / min(float(cost.min()) for cost in costs))
+
+    def chance(quotient: Array) -> Array:
+        under = [curve(quotient[:, None] * cost) @ _WEIGHTS for curve, cost in zip(curves, costs, strict=True)]
+        return np.asarray(np.mean(under, axis=0))
+
+    return _reached(chance, chances, 0.0, max(law.high for law in own) / min(float(cost.min()) for cost in costs))
+
+
+def _reached(curve: Callable[[Array], Array], chances: Array, least: float, most: float) -> Array:
+    """Where a rising curve reaches each chance, between two ends."""
+    low, high = np.full(chances.shape, least), np.full(chances.shape, most)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        chance = np.mean(
-            [curve(middle[:, None] * cost) @ _WEIGHTS for curve, cost in zip(curves, costs, strict=True)], axis=0
-        )
-        below = chance < chances
+        below = curve(middle) < chances
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.asarray((low + high) / 2)
 
@@ -132,13 +136,3 @@ def _read_once(law: Law) -> Callable[[Array], Array]:
     at = np.linspace(law.low, law.high, _READINGS)
     spline = CubicSpline(at, law.cdf(at))
     return lambda x: np.asarray(np.clip(spline(np.clip(x, law.low, law.high)), 0.0, 1.0))
-
-
-def _read_quantile(law: Law, chances: Array) -> Array:
-    curve = _read_once(law)
-    low, high = np.full(chances.shape, law.low), np.full(chances.shape, law.high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        below = curve(middle) < chances
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2

@@ -1,4 +1,4 @@
-"""Where a larger population stops helping: the variance of the overspend split by source and population size.
+"""How luck shrinks as the population grows, and where a larger one stops helping: its variance split by source.
 
 By the law of total variance, with θ the parameters and λ the factors of the common shocks:
 
@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
@@ -26,20 +24,13 @@ from ...costs.model import CostModel
 from ...costs.moments import Exact
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..statistics.exact import points_of
-from ..statistics.self_check import amounts_of
-
-Array = NDArray[np.float64]
+from ..statistics.self_check import cells_of, layers_at
 
 SOURCES = ("process", "systematic", "parameter")
-
-
-class _Given(NamedTuple):
-    """Of one set of parameters; each of shape (population_size, threshold)."""
-
-    mean: Array
-    process: Array
-    systematic: Array
+POINTS = 40
+"""Sizes that a smooth curve needs."""
 
 
 def variance_by_source(
@@ -85,56 +76,84 @@ def variance_by_source(
     sets = [(truth, model) for truth in asked for model in truth.cost_model.truths]
     chance = _chances(len(sets), weights)
     points = points_of(scenario, rule)
-    given = [_given(truth, model, rule, points) for truth, model in sets]
-    mean = _weighted(chance, [part.mean for part in given])
-    parameter = _weighted(chance, [(part.mean - mean) ** 2 for part in given])
-    process = _weighted(chance, [part.process for part in given])
-    systematic = _weighted(chance, [part.systematic for part in given])
-    variance = np.stack([process, systematic, parameter]) / mean**2
+    given = np.stack([_given(truth, model, rule, points) for truth, model in sets])
+    mean, process, systematic = (_weighted(chance, given[:, part]) for part in range(3))
+    variance = np.stack([process, systematic, _weighted(chance, (given[:, 0] - mean) ** 2)]) / mean**2
     if not np.isfinite(variance).all():
         raise SimulatorError("threshold", None, "leaves an infinite variance", "use finite thresholds")
-    return _dataset(scenario, points, variance, len(sets)).assign_attrs(as_attribute(rule))
+    people = np.array(scenario.population_sizes, float)
+    # process variance over the squared mean falls as 1 / n, the others stay
+    process, others = variance[0, -1] * people[-1], variance[1:, -1].sum(axis=0)
+    enough = np.divide(process, others, out=np.full(process.shape, math.inf), where=others > 0)
+    by_cell, whole = ("population_size", "threshold"), variance.sum(axis=0)
+    answer = xr.Dataset(
+        {
+            "variance": (("source", *by_cell), variance),
+            "share": (("source", *by_cell), variance / whole),
+            "sd_overspend": (by_cell, np.sqrt(whole)),
+            "enough_people": (("threshold",), enough),
+        },
+        coords={"source": list(SOURCES), "population_size": list(scenario.population_sizes), "threshold": list(points)},
+        attrs={"parameter_sets": len(sets)} | runs.exact_origin(scenario) | as_attribute(rule),
+    )
+    return books.declared(answer, "variance_by_source")
 
 
 def _chances(sets: int, weights: Sequence[float] | None) -> Array:
     chance = np.ones(sets) if weights is None else np.asarray(weights, float)
     if chance.shape != (sets,) or (chance < 0).any() or not chance.sum() > 0:
-        raise SimulatorError(
-            "weights", weights, f"must be {sets} numbers of at least 0", "give one for each parameter set"
-        )
+        bound = f"must be {sets} numbers of at least 0"
+        raise SimulatorError("weights", weights, bound, "give one for each parameter set")
     return np.asarray(chance / chance.sum())
 
 
-def _weighted(chance: Array, parts: Sequence[Array]) -> Array:
-    return np.asarray(np.tensordot(chance, np.stack(parts), axes=1))
+def _weighted(chance: Array, parts: Array) -> Array:
+    return np.asarray(np.tensordot(chance, parts, axes=1))
 
 
-def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> _Given:
-    """Moments under one set of parameters, at the sizes and thresholds of the scenario."""
-    amounts, heads = amounts_of(scenario), runs.heads(scenario)
-    exact = Exact(model)
-    parts = []
-    for point in points:
-        layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-        parts.append(exact.sources(heads, layers))
-    mean, process, systematic = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
-    return _Given(mean, process, systematic)
+def _given(scenario: Scenario, model: CostModel, rule: ExclusionRule, points: Sequence[float]) -> Array:
+    """Mean, process and systematic variance under one set of parameters, (3, population_size, threshold)."""
+    exact, heads = Exact(model), runs.heads(scenario)
+    return np.stack([exact.sources(heads, layers_at(scenario, rule, point)) for point in points], axis=-1)
 
 
-def _dataset(scenario: Scenario, points: Sequence[float], variance: Array, sets: int) -> xr.Dataset:
-    sizes = np.array(scenario.population_sizes, float)
-    # process variance over the squared mean falls as 1 / n, the others stay
-    process, others = variance[0, -1] * sizes[-1], variance[1:, -1].sum(axis=0)
-    enough = np.divide(process, others, out=np.full(process.shape, math.inf), where=others > 0)
-    answer = xr.Dataset(
-        {
-            "variance": (("source", "population_size", "threshold"), variance),
-            "share": (("source", "population_size", "threshold"), variance / variance.sum(axis=0)),
-            "sd_overspend": (("population_size", "threshold"), np.sqrt(variance.sum(axis=0))),
-            "enough_people": (("threshold",), enough),
-        },
-        coords={"source": list(SOURCES), "population_size": list(scenario.population_sizes), "threshold": list(points)},
+def exact_curve(
+    scenario: Scenario,
+    rule: ExclusionRule = Cap(),  # noqa: B008 - frozen
+    sizes: Sequence[int] = (),
+) -> xr.Dataset:
+    """Coefficient of variation of the retained cost by population size, from closed-form moments.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    rule : exclusion rule
+        Swept over the scenario's thresholds unless it fixes its own.
+    sizes : sequence of int, optional
+        People; forty sizes from the scenario's smallest to its largest without it.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``exact_cv`` (curve_size, threshold), a fraction; infinite where the variance is. The sizes have a dim of
+        their own, so that the curve can stand in a summary: ``summary.assign(exact_curve(scenario))``.
+
+    Examples
+    --------
+    Without shocks four times the people halve it: a person's cv of 3 is 3 / √10,000 = 3% at 10,000 people.
+    """
+    ends = scenario.population_sizes
+    asked = scenario.resized(tuple(sizes) or tuple(_between(ends[0], ends[-1])))
+    points = points_of(scenario, rule)
+    cells = cells_of(asked, rule, points, runs.heads(asked))
+    curve = xr.Dataset(
+        {"exact_cv": (("curve_size", "threshold"), cells.sd / cells.mean)},
+        coords={"curve_size": list(asked.population_sizes), "threshold": points},
+        attrs=runs.exact_origin(scenario) | as_attribute(rule),
     )
-    return books.declared(
-        answer.assign_attrs({"parameter_sets": sets} | runs.exact_origin(scenario)), "variance_by_source"
-    )
+    books.describe_threshold(curve, scenario.simulation.thresholds, scenario.currency)
+    return books.declared(curve, "exact_curve")
+
+
+def _between(low: int, high: int) -> list[int]:
+    return [int(n) for n in np.unique(np.round(np.geomspace(low, high, POINTS)).astype(np.int64))]

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from ...contracts.budget import PerHead
 from ...contracts.exclusion import ExclusionRule
 from ...engine.transforms import Transforms
 from ...scenario import Scenario
+from ...terms import Array
 from ..luck.infinite_population import ENDLESS
 from ..statistics.exact import doubt_of, exact_answer, exact_value, transforms_of
 from ..statistics.statistic import STATISTICS
 from .grid import crossing
 from .targets import Target
-
-Array = NDArray[np.float64]
 
 _GRID = 12
 _CLOSENESS = 1e-3  # relative, of the size that is found
@@ -50,45 +48,28 @@ class Asked:
         """The scenario with so many people."""
         return self._as_one.resized(tuple(int(n) for n in sizes))
 
-    def rule_at(self, point: float) -> ExclusionRule:
-        """The rule at one point of the grid."""
-        return self.rule if self.rule.fixed_thresholds() else self.rule.model_copy(update={"at": point})
-
     def statistic(self, point: float, sizes: Array) -> Array:
         """The target's statistic at each size, exactly, with the rule at one point of the grid."""
-        asked, of = self.resized(sizes), self.target.of
-        return exact_value(asked, self.rule_at(point), of, self.target.level, self.budget, lambda: self._transforms)
+        rule, of, level = self.rule.at_point(point), self.target.of, self.target.level
+        return exact_value(self.resized(sizes), rule, of, level, self.budget, lambda: self._transforms)
 
     def doubt(self, point: float, size: float) -> str:
         """What is to be said of a smallest population that is not exact; empty where it is."""
         if self.target.of.by_moments or not 0 < size < math.inf:
             return ""
         margins, levels = self.target.of.levels(self.target.level).values()
-        asked, rule = self.resized(np.array([round(size)])), self.rule_at(point)
+        asked, rule = self.resized(np.array([round(size)])), self.rule.at_point(point)
         answer = exact_answer(asked, rule, margins, levels, self.budget, lambda: self._transforms)
         return doubt_of(answer).get("doubt", "")
 
 
 def exact_minimum(asked: Asked, point: float, sizes: Array, near: float, limit: float) -> float:
-    """Smallest population from which on the target holds, exactly.
+    """Smallest population from which on the target holds, exactly, at a point of the threshold grid.
 
-    Parameters
-    ----------
-    asked : Asked
-    point : float
-        Of the threshold grid.
-    sizes : ndarray
-        The grid, ascending: its smallest size answers 0 where it meets the target and nothing larger misses it.
-    near : float
-        A first guess where the moments give none: people, 0, infinity, or NaN. What is found does not depend on it
-        otherwise, so that every page has the same answer to the same question.
-    limit : float
-        The statistic of a population without end.
-
-    Returns
-    -------
-    float
-        People; infinity where no population is large enough; NaN where the exact engine has no answer.
+    It is 0 where the smallest of the ascending `sizes` meets the target and nothing larger misses it, infinity where no
+    population is large enough (`limit` is the statistic of one without end), NaN where the exact engine has no answer.
+    `near` is a first guess where the moments give none: people, 0, infinity, or NaN. What is found does not depend on
+    it otherwise, so that every page has the same answer to the same question.
     """
     target = asked.target
     if limit > target.at_most:
@@ -116,7 +97,7 @@ def _by_moments(asked: Asked, point: float, low: float) -> float:
     if target.statistic != "p_overspend" or (target.level or 0.0) <= 0 or target.at_most >= 0.5:
         return math.nan
     sizes = np.array([1, 1_000]) * (round(low) + 1_000)
-    few, many = exact_value(asked.resized(sizes), asked.rule_at(point), STATISTICS["cv"], None, PerHead()) ** 2
+    few, many = exact_value(asked.resized(sizes), asked.rule.at_point(point), STATISTICS["cv"], None, PerHead()) ** 2
     common = max((many - few / 1_000) / (1 - 1 / 1_000), 0.0)
     left = ((target.level or 0.0) / special.ndtri(1 - target.at_most)) ** 2 - common
     guess = float(sizes[0] * (few - common) / left) if left > 0 else math.nan

@@ -25,15 +25,13 @@ from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import Strata, strata_of
-from ...terms import MOST_PEOPLE
-from ..designs.losses import left_out
+from ...terms import MOST_PEOPLE, Array
+from ..checks import left_out
 from ..statistics.exact import laws_work, points_of
-from ..statistics.questions import Question, is_exact, question_of
 from .exact_minimum import Asked, exact_minimum
 from .grid import crossing
-from .targets import Measured, Target, measure, target_of
+from .targets import Measured, Question, is_exact, measure, question_of, target_of
 
-Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]
 
 GRID = 30
@@ -128,18 +126,17 @@ def minimum_population(
     exactly = is_exact(method, target.of, bool(designs))
     question = question_of(scenario, target, rule, designs, party, budget)
     sizes = _sizes(scenario, smallest, largest)
-    _check_replicates(replicates)
+    if replicates is not None and replicates < 40:
+        raise SimulatorError("replicates", replicates, "must be at least 40", "ask for some thousands")
     checked = not scenario.population.n_sets if cross_check is None else cross_check
     asked = points_of(scenario, rule) if question.dim == "threshold" and (exactly or checked) else []
     drawn = 0 if exactly else replicates or scenario.simulation.replicates
     with effort.task("smallest population", _STEPS + len(asked)) as advance:
-        _expect(scenario, target, sizes, drawn, len(asked))
-        limit = question.limit(scenario, target)
+        _expect(question, sizes, drawn, len(asked))
+        limit = question.limit
         advance()
-        coarse, found, origin = None, None, runs.exact_origin(scenario)
-        if not exactly:
-            coarse, found = _simulated(scenario, question, target, sizes, drawn, executor, advance)
-            origin = runs.origin(scenario) | {"replicates": drawn}
+        origin = runs.exact_origin(scenario) if exactly else runs.origin(scenario) | {"replicates": drawn}
+        coarse, found = (None, None) if exactly else _simulated(question, sizes, drawn, executor, advance)
         advance(_STEPS - advance.done)
         exact, exactly_asked = np.full(limit.size, np.nan), Asked(scenario, target, rule, budget)
         near = np.full(limit.size, np.nan) if found is None else found[0]
@@ -150,11 +147,9 @@ def minimum_population(
                 origin |= {"doubt": said}
                 exact[column] = exact[column] if exactly else np.nan
             advance()
-    if found is None:
-        found = np.stack([exact] * 3)
     if question.dim == "design" and not designs:
         origin |= left_out(scenario, question.labels)
-    answer = _answer(scenario, question, target, sizes, found, exact, limit, coarse)
+    answer = _answer(question, sizes, np.stack([exact] * 3) if found is None else found, exact, limit, coarse)
     return answer.assign_attrs(origin | as_attribute(rule))
 
 
@@ -170,13 +165,13 @@ def calculated(scenario: Scenario, margin: float, at_most: float, within: float)
         return None
 
 
-def _expect(scenario: Scenario, target: Target, sizes: Sizes, replicates: int, asked: int) -> None:
+def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> None:
     """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
-    columns = scenario.threshold_labels.size
+    scenario, columns = question.scenario, question.scenario.threshold_labels.size
     passes = replicates * (1 + 1 / _COARSE_SHARE)
     work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
     work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
-    if asked and not target.of.by_moments:
+    if asked and not question.target.of.by_moments:
         # each threshold's laws are sought with a scenario of their own, about a dozen sizes
         one = laws_work(scenario.resized((int(sizes[-1]),)), 1, 1)
         work = work.also(one, 12 * asked)
@@ -193,43 +188,35 @@ def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Siz
     if high > MOST_PEOPLE:
         raise SimulatorError("largest", high, f"must be at most {MOST_PEOPLE:,}", "give a smaller one")
     if not 1 <= low < high:
-        raise SimulatorError(
-            "smallest", low, f"must be at least 1 and below the largest size, {high:,}", "widen the range of sizes"
-        )
-    return np.unique(np.round(np.geomspace(low, high, GRID)).astype(np.int64))
+        bound = f"must be at least 1 and below the largest size, {high:,}"
+        raise SimulatorError("smallest", low, bound, "widen the range of sizes")
+    return _rounded(low, high, GRID)
 
 
-def _check_replicates(replicates: int | None) -> None:
-    if replicates is not None and replicates < 40:
-        raise SimulatorError("replicates", replicates, "must be at least 40", "ask for some thousands")
-
-
-# ── two passes ───────────────────────────────────────────────────────────────────────────────────
+def _rounded(low: int, high: int, number: int) -> Sizes:
+    """So many sizes from one to another, each by the same factor larger than the one before."""
+    return np.unique(np.round(np.geomspace(low, high, number)).astype(np.int64))
 
 
 def _simulated(
-    scenario: Scenario,
-    question: Question,
-    target: Target,
-    sizes: Sizes,
-    replicates: int,
-    executor: Executor | None,
-    advance: effort.Task,
+    question: Question, sizes: Sizes, replicates: int, executor: Executor | None, advance: effort.Task
 ) -> tuple[Measured, Array]:
     """The coarse curve, and the answer with its interval, shape (3, column)."""
-    few = max(replicates // _COARSE_SHARE, 40)
-    excess, strata = _draw(scenario, question, sizes, few, 0, executor)
+    few, target = max(replicates // _COARSE_SHARE, 40), question.target
+    excess, strata = _draw(question, sizes, few, 0, executor)
     advance()
     coarse = measure(excess, target, strata=strata)
     ranges = _close_ranges(measure(excess, target, _SURE, strata), sizes, target.at_most)
-    wanted = [np.round(np.geomspace(low, high, _CLOSE)).astype(np.int64) for low, high in ranges if low < high]
+    wanted = [_rounded(low, high, _CLOSE) for low, high in ranges if low < high]
     if not wanted:
         decided = [math.inf if low == sizes[-1] else 0.0 for low, _ in ranges]
         return coarse, np.tile(decided, (3, 1))
     close_sizes = np.unique(np.concatenate(wanted))
     with effort.task("second pass", 1, fills=_STEPS - 2):
-        excess, strata = _draw(scenario, question, close_sizes, replicates, few, executor)
+        excess, strata = _draw(question, close_sizes, replicates, few, executor)
     close = measure(excess, target, strata=strata)
+    # of a probability that was never seen, all that is known is that it is small
+    finest = min(0.5 / replicates, target.at_most / 2)
     found = np.empty((3, len(ranges)))
     for column, (low, high) in enumerate(ranges):
         outside = (sizes < low) | (sizes > high) | (low == high)
@@ -238,14 +225,14 @@ def _simulated(
         order = np.argsort(joined)
         for row, (far, near) in enumerate(zip(coarse, close, strict=True)):
             values = np.concatenate([far[outside, column], near[inside, column]])[order]
-            found[row, column] = _crossing(joined[order], values, target, replicates)
+            found[row, column] = crossing(joined[order].astype(float), values, target.at_most, target.of.scale, finest)
     return coarse, found
 
 
 def _draw(
-    scenario: Scenario, question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
+    question: Question, sizes: Sizes, replicates: int, first: int, executor: Executor | None
 ) -> tuple[Array, Strata | None]:
-    asked = scenario.resized(tuple(sizes.tolist()), replicates=replicates)
+    asked = question.scenario.resized(tuple(sizes.tolist()), replicates=replicates)
     ledger = runs.simulate(asked, executor, first_replicate=first)
     return question.excess(ledger), strata_of(ledger)
 
@@ -262,26 +249,10 @@ def _close_ranges(sure: Measured, sizes: Sizes, at_most: float) -> list[tuple[in
     return ranges
 
 
-def _crossing(sizes: Sizes, values: Array, target: Target, replicates: int) -> float:
-    # of a probability that was never seen, all that is known is that it is small
-    finest = min(0.5 / replicates, target.at_most / 2)
-    return crossing(sizes.astype(float), values, target.at_most, target.of.scale, finest)
-
-
-# ── the answer ───────────────────────────────────────────────────────────────────────────────────
-
-
 def _answer(
-    scenario: Scenario,
-    question: Question,
-    target: Target,
-    sizes: Sizes,
-    found: Array,
-    exact: Array,
-    limit: Array,
-    coarse: Measured | None,
+    question: Question, sizes: Sizes, found: Array, exact: Array, limit: Array, coarse: Measured | None
 ) -> xr.Dataset:
-    dim = question.dim
+    dim, target, scenario = question.dim, question.target, question.scenario
     answer = xr.Dataset(
         {
             "minimum_population": ((dim,), found[0]),
@@ -295,17 +266,10 @@ def _answer(
         answer = answer.assign_coords(population_size=sizes)
         answer["curve"] = ("population_size", dim), coarse.value
         answer["curve_interval"] = ("population_size", dim, "bound"), np.stack([coarse.lower, coarse.upper], axis=-1)
-    asked = target.sentence()
+    asked, method, basis = target.sentence(), *(("exact", "exact") if coarse is None else ("simulated", "drawn"))
     known = {"statistic": target.statistic, "at_most": target.at_most, "confidence": target.confidence, "asked": asked}
-    if target.level is not None:
-        known["level"] = target.level
-    known |= {
-        "smallest": int(sizes[0]),
-        "largest": int(sizes[-1]),
-        "method": "exact" if coarse is None else "simulated",
-    }
+    known |= {} if target.level is None else {"level": target.level}
+    known |= {"smallest": int(sizes[0]), "largest": int(sizes[-1]), "method": method}
     if dim == "threshold":
         books.describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
-    return books.declared(
-        answer.assign_attrs(known), "minimum", asked=asked, basis="exact" if coarse is None else "drawn"
-    )
+    return books.declared(answer.assign_attrs(known), "minimum", asked=asked, basis=basis)

@@ -14,8 +14,6 @@ Jones (2009): as cited in the East Sussex accountable-care paper (2015).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import xarray as xr
 
 from ... import ledger as books
@@ -23,20 +21,12 @@ from ...scenario import Scenario
 from ..luck.luck import by_risk
 from .viable import viable_terms
 
-
-class Finding(NamedTuple):
-    """A size that the literature names."""
-
-    source: str
-    people: int
-    says: str
-
-
 FINDINGS = (
-    Finding("Bachmann & Bevan, one year of a list", 10_000, "should pool three years"),
-    Finding("Bachmann & Bevan, three years pooled", 30_000, "variation grows sharply below"),
-    Finding("Jones", 100_000, "risk higher than acceptable below"),
+    ("Bachmann & Bevan, one year of a list", 10_000, "should pool three years"),
+    ("Bachmann & Bevan, three years pooled", 30_000, "variation grows sharply below"),
+    ("Jones", 100_000, "risk higher than acceptable below"),
 )
+"""Who names a size, how many people it is, and what is said of it."""
 
 
 def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset:
@@ -62,15 +52,14 @@ def beside_published(scenario: Scenario, *, at_most: float = 0.05) -> xr.Dataset
     person-years of 10,000 people are worth fewer than 30,000 people. And system-wide shocks are not averaged
     out at all: at 100,000 heads it outweighs luck, so compare the two risks before calling a size acceptable.
     """
-    parts, risks = [], by_risk(scenario)
-    for asked in risks.values():
-        margins = [viable_terms(asked, finding.people, at_most=at_most)["margin"] for finding in FINDINGS]
-        parts.append(xr.concat(margins, dim="source"))
+    risks, sizes = by_risk(scenario), [people for _, people, _ in FINDINGS]
+    margins = [[viable_terms(asked, n, at_most=at_most)["margin"] for n in sizes] for asked in risks.values()]
+    parts = [xr.concat(of_risk, dim="source") for of_risk in margins]
     margin = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     answer = xr.Dataset({"margin": margin}).assign_coords(
-        source=[finding.source for finding in FINDINGS],
-        people=("source", [finding.people for finding in FINDINGS]),
-        says=("source", [finding.says for finding in FINDINGS]),
+        source=[source for source, _, _ in FINDINGS],
+        people=("source", sizes),
+        says=("source", [said for _, _, said in FINDINGS]),
     )
     answer.attrs = {"title": scenario.title, "currency": scenario.currency, "at_most": at_most, "method": "exact"}
     return books.declared(answer, "published", at_most=at_most)

@@ -1,22 +1,33 @@
-"""What is asked of a population: a statistic of its year, how large it may be, and how surely that is known."""
+"""What is asked of a population: how large a statistic of its year may be, by threshold, by design or for a party."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import xarray as xr
 from scipy import special
 
+from ...contracts.budget import PerHead
+from ...contracts.design import Design
+from ...contracts.exclusion import ExclusionRule
 from ...errors import SimulatorError
+from ...ledger import retained_cost
+from ...scenario import Scenario
+from ...settlement.compare import revenue_of
+from ...settlement.settle import settle
 from ...strata import Strata, exact_interval, mean_error
-from ..checks import check_fraction
+from ...terms import Array
+from ..checks import check_fraction, check_party
+from ..luck.infinite_population import limit_ledger, overspend_of
+from ..statistics.exact import points_of
 from ..statistics.statistic import STATISTICS, TARGETS, Statistic, named
 
-Array = NDArray[np.float64]
-
 _ROUNDING = 1e-9  # share of the budget below which a difference is a rounding error
+_LUCK = 1e-6  # share of its cost by which luck still moves a population that stands for one without end
+_YEARS = 1 << 16  # of an infinite population, if a design has random parts of its own
 
 
 class Target(NamedTuple):
@@ -49,8 +60,7 @@ def target_of(
     """Validate a target's arguments."""
     asked = named(statistic, TARGETS)
     check_fraction("at_most", at_most)
-    if not 0.5 < confidence < 1:
-        raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
+    check_fraction("confidence", confidence, 0.95, above=0.5)
     given = {"margin": margin, "quantile_level": quantile_level, "loss_over": loss_over}
     needed = asked.level
     for name, value in given.items():
@@ -77,20 +87,8 @@ class Measured(NamedTuple):
 
 
 def measure(excess: Array, target: Target, confidence: float | None = None, strata: Strata | None = None) -> Measured:
-    """The statistic over the first axis, with an interval.
+    """The statistic of overspends, or of losses over revenue (replicate, …), with its interval.
 
-    Parameters
-    ----------
-    excess : ndarray, shape (replicate, …)
-        Overspend, or loss over revenue: fractions, positive where money is lacking.
-    target : Target
-    confidence : float, optional
-        That of the target without it.
-    strata : Strata, optional
-        Of the replicates, where they were drawn under parameter sets.
-
-    Notes
-    -----
     Probabilities have Clopper and Pearson's interval, the others ± z standard errors by the delta method.
     """
     confidence = confidence or target.confidence
@@ -102,3 +100,88 @@ def measure(excess: Array, target: Target, confidence: float | None = None, stra
     value, influence = target.of.of_excess(excess, target.level or 0.0)
     error = special.ndtri((1 + confidence) / 2) * mean_error(influence, strata)
     return Measured(value, value - error, value + error)
+
+
+# ── of a ledger ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Question(NamedTuple):
+    """What is asked of a ledger: one column for each threshold or design."""
+
+    scenario: Scenario
+    target: Target
+    dim: Literal["threshold", "design"]
+    labels: Sequence[float] | Sequence[str]
+    excess: Callable[[xr.Dataset], Array]
+    """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
+    draws: bool = False
+    """Whether a design draws something of its own in every year: quality, or where patients go."""
+
+    @property
+    def limit(self) -> Array:
+        """The target's statistic in the infinite-population limit, for each column."""
+        ledger = limit_ledger(self.scenario, _YEARS if self.draws else 1)
+        excess = self.excess(ledger)
+        on_the_bound = np.abs(excess - (self.target.level or 0.0)) < _ROUNDING
+        if not self.target.of.is_probability or not on_the_bound.any():
+            return measure(excess, self.target).value[0]
+        # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
+        either = [measure(self.excess(_with_luck(ledger, luck)), self.target).value[0] for luck in (-_LUCK, _LUCK)]
+        return np.asarray(np.mean(either, axis=0))
+
+
+def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
+    """The ledger with every cost a little off what it tends to."""
+    return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
+
+
+def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:
+    """A party's loss over its revenue, positive where money is lacking; shape (replicate, population_size, design)."""
+    outcome = settle(ledger, designs)
+    loss = -outcome["surplus"] / revenue_of(outcome)
+    return np.asarray(loss.sel(party=party).transpose("replicate", "population_size", "design").values)
+
+
+def overspend_by_design(ledger: xr.Dataset, designs: Sequence[Design]) -> Array:
+    """Retained cost / budget − 1 under each design's exclusion and budget; (replicate, population_size, design)."""
+    budget = settle(ledger, designs)["budget"]
+    ratios = [
+        retained_cost(ledger, design.exclusion).isel(threshold=0, drop=True) / budget.sel(design=design.name, drop=True)
+        for design in designs
+    ]
+    return np.stack([ratio.transpose("replicate", "population_size").values - 1 for ratio in ratios], axis=-1)
+
+
+def question_of(
+    scenario: Scenario,
+    target: Target,
+    rule: ExclusionRule,
+    designs: Sequence[Design],
+    party: str,
+    budget: PerHead,
+) -> Question:
+    """The question that the arguments of `minimum_population` put."""
+    if target.of.of_party:
+        chosen = scenario.select_designs(designs)
+        check_party(chosen, party)
+        names, draws = [each.name for each in chosen], any(each.draws for each in chosen)
+        return Question(scenario, target, "design", names, lambda ledger: loss_of(ledger, chosen, party), draws)
+    if designs:
+        chosen = scenario.select_designs(designs)
+        names = [each.name for each in chosen]
+        return Question(scenario, target, "design", names, lambda ledger: overspend_by_design(ledger, chosen))
+
+    def overspend(ledger: xr.Dataset) -> Array:
+        drawn = scenario.resized(tuple(int(n) for n in ledger["population_size"].values))
+        return np.asarray(overspend_of(ledger, rule, drawn, budget).values)
+
+    return Question(scenario, target, "threshold", points_of(scenario, rule), overspend)
+
+
+def is_exact(method: str | None, statistic: Statistic, by_design: bool) -> bool:
+    """Whether the exact engine is to answer alone."""
+    if method not in (None, "simulated", "exact"):
+        raise SimulatorError("method", method, 'must be "simulated" or "exact"', "choose one of these")
+    if method == "exact" and (by_design or statistic.of_party):
+        raise SimulatorError("method", method, "has no answer by design, which must be settled", "leave it out")
+    return method == "exact" or (method is None and statistic.by_moments and not by_design)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import ledger as books
 from ... import runs
@@ -19,12 +18,11 @@ from ...contracts.exclusion import Banded, Cap, ExclusionRule, as_attribute
 from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
+from ...terms import Array
 from ..checks import check_fraction, check_members
 from ..statistics.exact import doubt_of, exact
 from .exact_minimum import Asked
-from .targets import Target, target_of
-
-Array = NDArray[np.float64]
+from .targets import target_of
 
 _SCAN = 13
 _STEPS = 9
@@ -74,9 +72,12 @@ def viable_threshold(
     check_members(members)
 
     def meets(threshold: float) -> bool:
-        return _value(scenario, target, rule, threshold, members, budget) <= at_most
+        asked = Asked(scenario.resized((members,), thresholds=(threshold,), cut=None), target, rule, budget)
+        return bool(asked.statistic(threshold, np.array([members]))[0] <= at_most)
 
-    if _variance_is_finite(scenario) and meets(math.inf) and meets(float(_thresholds(scenario)[-1])):
+    truths = scenario.cost_model.truths
+    finite = all(stream.severity.tail_index > 2 for truth in truths for stream in truth.streams)
+    if finite and meets(math.inf) and meets(float(_thresholds(scenario)[-1])):
         return math.inf
     low = 0.0
     for high in _thresholds(scenario).tolist():
@@ -86,28 +87,12 @@ def viable_threshold(
     return low
 
 
-def _value(
-    scenario: Scenario,
-    target: Target,
-    rule: ExclusionRule,
-    threshold: float,
-    members: int,
-    budget: PerHead,
-) -> float:
-    asked = scenario.resized((members,), thresholds=(threshold,), cut=None)
-    return float(Asked(asked, target, rule, budget).statistic(threshold, np.array([members]))[0])
-
-
 def _thresholds(scenario: Scenario) -> Array:
     """From a cost that one person in ten exceeds to one that hardly anybody does."""
     model = scenario.cost_model
     low = model.person_isf(min(0.1, 0.9 * model.person_sf(0.0)))
     high = max(model.person_isf(_HIGHEST), low * 1.01)
     return np.geomspace(low, high, _SCAN)
-
-
-def _variance_is_finite(scenario: Scenario) -> bool:
-    return all(stream.severity.tail_index > 2 for truth in scenario.cost_model.truths for stream in truth.streams)
 
 
 def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import effort
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
@@ -23,12 +22,12 @@ from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
 from ...errors import SimulatorError
 from ...numerals import plain
+from ...terms import Array
 from ...thresholds import Thresholds, percentiles_of
 
 if TYPE_CHECKING:
     from ...scenario import Scenario
 
-Array = NDArray[np.float64]
 
 TOP = (0.01, 0.05, 0.10)
 """Shares of people whose share of cost is told."""
@@ -169,12 +168,8 @@ class _People:
 
     def p_above(self, cost: Array) -> Array:
         """P(X > cost) of a person of each segment."""
-        return np.array(
-            [
-                rate * float(s.severity.sf(c)) if math.isfinite(c) else 0.0
-                for rate, s, c in zip(self.rates, self.streams, cost, strict=True)
-            ]
-        )
+        each = zip(self.rates, self.streams, cost, strict=True)
+        return np.array([rate * float(s.severity.sf(c)) if math.isfinite(c) else 0.0 for rate, s, c in each])
 
 
 def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, Any]]:
@@ -214,36 +209,32 @@ def _part(part: float, whole: float) -> float:
 
 
 def _segment_rows(people: _People) -> list[dict[str, Any]]:
-    rows = []
-    for stream, share, raw in zip(people.streams, people.shares, people.raw, strict=True):
-        rows.append(
-            {
-                "name": stream.name,
-                "share_of_people": float(share),
-                "share_of_cost": float(share * raw[1]) / people.mean,
-                "mean": float(raw[1]),
-                "cv": math.sqrt(max(float(raw[2]) - float(raw[1]) ** 2, 0.0)) / float(raw[1]),
-                "p_user": stream.rate,
-                "family": stream.severity.family,  # type: ignore[attr-defined]
-                "tail_index": stream.severity.tail_index,
-            }
-        )
-    return rows
+    return [
+        {
+            "name": stream.name,
+            "share_of_people": float(share),
+            "share_of_cost": float(share * raw[1]) / people.mean,
+            "mean": float(raw[1]),
+            "cv": math.sqrt(max(float(raw[2]) - float(raw[1]) ** 2, 0.0)) / float(raw[1]),
+            "p_user": stream.rate,
+            "family": stream.severity.family,  # type: ignore[attr-defined]
+            "tail_index": stream.severity.tail_index,
+        }
+        for stream, share, raw in zip(people.streams, people.shares, people.raw, strict=True)
+    ]
 
 
 def _rare_services(model: CostModel) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
-    for service in model.population.rare_services:
-        price = float(Moments(service.price).raw[1])
-        rows.append(
-            {
-                "name": service.name,
-                "in_scope": service.in_scope,
-                "rate_per_100k": service.rate_per_100k,
-                "mean_price": price,
-                "cost_a_head": service.rate_per_100k / 100_000 * price,
-            }
-        )
+    rows: list[dict[str, Any]] = [
+        {
+            "name": service.name,
+            "in_scope": service.in_scope,
+            "rate_per_100k": service.rate_per_100k,
+            "mean_price": (price := float(Moments(service.price).raw[1])),
+            "cost_a_head": service.rate_per_100k / 100_000 * price,
+        }
+        for service in model.population.rare_services
+    ]
     return {
         "rare_services": rows,
         "rare_cost_in_scope": math.fsum(row["cost_a_head"] for row in rows if row["in_scope"]),
@@ -271,14 +262,15 @@ def describe_calibration(
     fit = [("mean", mean, people.mean)]
     fit += [] if cv is None else [("cv", cv, people.sd / people.mean)]
     fit += [(f"top-{q * 100:g}% share", share, model.top_share(q)) for q, share in sorted((top_share or {}).items())]
-    found = {
-        "family": family,
-        "p_user": float(p_user),
-        "severity": users.model_dump(exclude_none=True),
-        "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
-        "segment": describe_model(model, tuple(thresholds)),
-    }
-    told: dict[str, Any] = plain(found)
+    told: dict[str, Any] = plain(
+        {
+            "family": family,
+            "p_user": float(p_user),
+            "severity": users.model_dump(exclude_none=True),
+            "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
+            "segment": describe_model(model, tuple(thresholds)),
+        }
+    )
     return told
 
 

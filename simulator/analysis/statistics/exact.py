@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import effort, runs
 from ...contracts.budget import PerHead
@@ -23,11 +22,10 @@ from ...engine.transforms import Rule, Step, Transforms
 from ...errors import SimulatorError
 from ...ledger import declared
 from ...scenario import Scenario
+from ...terms import Array
 from . import self_check as exactness
 from .statistic import EXACT, Cell, Levels, Statistic
 from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
-
-Array = NDArray[np.float64]
 
 Shared = Callable[[], tuple[Transforms, ...]]
 
@@ -194,9 +192,8 @@ def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
     grid = scenario.threshold_labels.tolist()
     for threshold in rule.fixed_thresholds():
         if threshold not in grid and not np.isinf(threshold):
-            raise SimulatorError(
-                "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
-            )
+            bound = "is not on the scenario's grid"
+            raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
     return list(rule.fixed_thresholds()[-1:]) or grid
 
 
@@ -229,26 +226,20 @@ def law_of(
         mean += extra * float(cells.n_above[place, column])
         sd += extra * float(cells.n_above_sd[place, column])
     if not np.isfinite(sd):
-        raise SimulatorError(
-            "threshold", point, "leaves an infinite variance, for which there is no series", "use finite thresholds"
-        )
-    heads, steps = (
-        runs.heads(scenario, slice(place, place + 1))[0],
-        _steps_of(scenario, rule.layers(point), point, extra),
-    )
-    found = law(transforms[0], heads, steps, mean, sd)
+        bound = "leaves an infinite variance, for which there is no series"
+        raise SimulatorError("threshold", point, bound, "use finite thresholds")
+    steps = _steps_of(scenario, rule.layers(point), point, extra)
+    found = law(transforms[0], runs.heads(scenario, slice(place, place + 1))[0], steps, mean, sd)
     model = scenario.cost_model
     if found.beyond > _USELESS and model.shocks and any(stream.severity.has_atoms for stream in model.streams):
-        raise SimulatorError(
-            "threshold", point, "lies among observed costs, which shocks lift over it one by one: no exact law",
-            "draw instead, or give those costs a fitted family",
-        )  # fmt: skip
+        bound = "lies among observed costs, which shocks lift over it one by one: no exact law"
+        raise SimulatorError("threshold", point, bound, "draw instead, or give those costs a fitted family")
     return found
 
 
 def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
     """The rule as steps of each stream, ascending; `extra` is charged for each patient above the point."""
-    amounts = exactness.amounts_of(scenario)
+    amounts = scenario.amounts
     charges = [(amounts[point], 0.0, 0.0, extra)] if extra else []
     all_steps = [
         *((amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers),
@@ -285,7 +276,7 @@ def chance_over(
 def moves_capitation(scenario: Scenario, rule: ExclusionRule, point: float) -> bool:
     """Whether the budget varies with the number of patients who are carved out."""
     moves = isinstance(rule, CarveOut) and not rule.keep_capitation
-    return moves and bool(np.isfinite(exactness.amounts_of(scenario)[point]).any())
+    return moves and bool(np.isfinite(scenario.amounts[point]).any())
 
 
 def _dataset(scenario: Scenario, points: list[float], figures: dict[str, Array], levels: Levels) -> xr.Dataset:

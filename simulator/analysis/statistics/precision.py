@@ -54,9 +54,8 @@ def parse_target(text: str) -> Target:
     """Read "p_overspend(0.03) ± 0.002" or "p_overspend(3%) ± 0.2%"; "+-" will do for "±"."""
     found = _FORM.match(text)
     if not found:
-        raise SimulatorError(
-            "--until", text, "is not of the form statistic(level) ± half-width", 'write "p_overspend(0.03) ± 0.002"'
-        )
+        bound = "is not of the form statistic(level) ± half-width"
+        raise SimulatorError("--until", text, bound, 'write "p_overspend(0.03) ± 0.002"')
     name, level = found["name"], found["level"]
     of = named(name, AIMED_AT, "--until", "is not a statistic with an error to aim at ({})")
     if (of.level is None) != (level is None):
@@ -103,6 +102,7 @@ def simulate_until(
         On Ctrl-C, with the ledger of the replicates that were finished.
     """
     _refuse_infinite_error(scenario, target, rule)
+    margins, levels = STATISTICS[target.statistic].levels(target.level).values()
     drawn = 0 if ledger is None else ledger.sizes["replicate"]
     wanted = max(math.ceil(drawn / BLOCK), 1) * BLOCK
     try:
@@ -113,7 +113,7 @@ def simulate_until(
                 ledger = (
                     simulate(block, executor, progress) if ledger is None else extend(ledger, block, executor, progress)
                 )
-                summary = _summary(ledger, target, rule, scenario)
+                summary = summarise(ledger, rule, margins, levels, scenario=scenario)
                 if target.reached(summary):
                     return ledger.assign_attrs(stopped_by="target")
                 if wanted == max_replicates:
@@ -126,11 +126,6 @@ def simulate_until(
         raise
     except KeyboardInterrupt:  # between two blocks
         raise RunInterrupted(ledger) from None
-
-
-def _summary(ledger: xr.Dataset, target: Target, rule: ExclusionRule, scenario: Scenario) -> xr.Dataset:
-    margins, levels = STATISTICS[target.statistic].levels(target.level).values()
-    return summarise(ledger, rule, margins, levels, scenario=scenario)
 
 
 def _refuse_infinite_error(scenario: Scenario, target: Target, rule: ExclusionRule) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...costs.moments import TotalMoments
-
-Array = NDArray[np.float64]
+from ...terms import Array
 
 
 class SampleMoments(NamedTuple):
@@ -29,18 +27,20 @@ class SampleMoments(NamedTuple):
     """Of one replicate within its stratum."""
 
 
+def _by_stratum(parts: Sequence[TotalMoments], counts: Array) -> tuple[Callable[[Array], Array], list[Array]]:
+    """What weighs figures of the strata, and their mean, sd, skewness and kurtosis."""
+    weight = counts / counts.sum()
+    moments = [np.stack(moment) for moment in zip(*parts, strict=True)]
+    return lambda values: np.asarray(np.tensordot(weight, values, axes=1)), moments
+
+
 def sample_moments(parts: Sequence[TotalMoments], counts: Array) -> SampleMoments:
     """Exact moments of the mean and variance of independent draws, `counts` from each law.
 
     With d the distance of a stratum's mean from that of all, Q = Σ(x − x̄)² is a quadratic form in independent
     variables, and Var Q = (1 − 1/n)² Σκ₄ + 2(1 − 2/n) Σσ⁴ + 2(Σσ²)²/n² + 4(1 − 1/n) Σdκ₃ + 4 Σd²σ².
     """
-    n, weight = float(counts.sum()), counts / counts.sum()
-    mean, sd, skewness, kurtosis = (np.stack(moment) for moment in zip(*parts, strict=True))
-
-    def over(values: Array) -> Array:
-        return np.asarray(np.tensordot(weight, values, axes=1))
-
+    n, (over, (mean, sd, skewness, kurtosis)) = float(counts.sum()), _by_stratum(parts, counts)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         whole = over(mean)
         apart, within = mean - whole, over(sd**2)
@@ -77,12 +77,7 @@ def leading(parts: Sequence[TotalMoments], counts: Array) -> Leading:
     """Of a sample with `counts` draws from each law; skewness, kurtosis and 1 of a single law."""
     if len(parts) == 1:
         return Leading(parts[0].skewness, parts[0].excess_kurtosis, np.ones_like(parts[0].sd))
-    weight = counts / counts.sum()
-    mean, sd, skewness, kurtosis = (np.stack(moment) for moment in zip(*parts, strict=True))
-
-    def over(values: Array) -> Array:
-        return np.asarray(np.tensordot(weight, values, axes=1))
-
+    over, (mean, sd, skewness, kurtosis) = _by_stratum(parts, counts)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         apart, within = mean - over(mean), over(sd**2)
         variance = within + over(apart**2)

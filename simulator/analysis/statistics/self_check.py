@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +12,13 @@ from scipy import special
 
 from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
-from ...costs.moments import Exact, TotalMoments, mixture
+from ...costs.moments import Exact, Layer, TotalMoments, mixture
 from ...ledger import expected_means, retained_cost, sweep
 from ...scenario import Scenario
+from ...terms import Array
 from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
-Array = NDArray[np.float64]
 
 FALSE_ALARM = 0.001
 """Chance, over all cells of a run, of an alarm where nothing is wrong."""
@@ -139,18 +138,16 @@ def _mean_alone(mean: Array) -> TotalMoments:
     return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
 
 
-def amounts_of(scenario: Scenario) -> dict[float, Array]:
-    """Money of each stream by the threshold's label on the grid; no exclusion is always there."""
-    amounts = scenario.threshold_amounts
-    nobody = {math.inf: np.full(amounts.shape[0], math.inf)}
-    return nobody | dict(zip(scenario.threshold_labels.tolist(), amounts.T, strict=True))
+def layers_at(scenario: Scenario, rule: ExclusionRule, point: float) -> list[Layer]:
+    """What a rule removes at a point of the threshold grid, each layer with the money of each stream."""
+    amounts = scenario.amounts
+    return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
 
 
 def removes_nothing(scenario: Scenario, rule: ExclusionRule) -> bool:
     """Whether nobody can cost more than the rule's own thresholds; a rule that is swept has none of its own."""
-    amounts = amounts_of(scenario)
     fixed = rule.fixed_thresholds()
-    return bool(fixed) and all(np.isinf(amounts[threshold]).all() for threshold in fixed)
+    return bool(fixed) and all(np.isinf(scenario.amounts[threshold]).all() for threshold in fixed)
 
 
 def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> ExactCells:
@@ -160,17 +157,14 @@ def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads
 
 def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> CellsBySet:
     """The same under each parameter set, as if each were drawn once."""
-    amounts = amounts_of(scenario)
     gross, retained, above = [], [], []
     for truth in scenario.cost_model.truths:
         exact = Exact(truth)
-        totals = []
-        for point in effort.each(points, "exact moments"):
-            layers = [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
-            totals.append(exact.total(heads, layers))
+        each = effort.each(points, "exact moments")
+        totals = [exact.total(heads, layers_at(scenario, rule, point)) for point in each]
         gross.append(exact.total(heads, []))
         retained.append(_columns(totals))
-        above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))
+        above.append(_columns([exact.count_above(heads, scenario.amounts[point]) for point in points]))
     return CellsBySet(gross, retained, above, np.ones(len(gross)), heads.sum(axis=1).astype(float))
 
 
@@ -223,10 +217,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
     judged = scores[np.isfinite(scores)]
     if not judged.size:
-        return {
-            "check": "not judged",
-            "check_sentence": "self-check: no cell could be judged (infinite moments, or observed costs withheld)",
-        }
+        sentence = "self-check: no cell could be judged (infinite moments, or observed costs withheld)"
+        return {"check": "not judged", "check_sentence": sentence}
     alarm = -float(special.ndtri(FALSE_ALARM / 2 / judged.size))
     largest = float(judged.max())
     passed = largest <= alarm

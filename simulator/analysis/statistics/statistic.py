@@ -29,9 +29,9 @@ from scipy import special
 from ...engine.law import Law
 from ...errors import SimulatorError
 from ...strata import ONE_SIGMA, Strata, jackknife, mean_error, probability_error
+from ...terms import Array
 from .sample_moments import Leading
 
-Array = NDArray[np.float64]
 Levels = Mapping[str, Sequence[float]]
 """What a statistic may have to be told, by its dim: ``margin`` and ``quantile_level``."""
 
@@ -59,51 +59,33 @@ SPREAD = Scale(np.log, np.log, np.exp)  # c / √n
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """A figure of the year of a population.
-
-    Attributes
-    ----------
-    name, unit, sentence : str
-        As a variable.
-    asked : str
-        What is asked of a population, in words, with {level} or the {rest} to 1; empty where it cannot be a target.
-    short : str
-        The same as a column's head.
-    level : {"margin", "quantile_level", "loss_over"} or None
-        What it must be told: a dim of the variable, and the argument that gives it.
-    fixed_level : float or None
-        The quantile level that it rests on without being told.
-    moments : int or None
-        Moments of the cost that a finite error needs; None where there is no error to aim at.
-    by_moments : bool
-        Whether its exact value needs no law of the total.
-    scale : Scale
-        On which a smallest population is read off.
-    estimate : callable
-        From a sample, the levels last; None where `summarise` has it not.
-    exact : callable
-        Of one cell: a figure, or one for each level.
-    of_excess : callable
-        Of overspends, or losses over revenue (replicate, …), at a level: the figure, and what each replicate adds to
-        its error.
-    exact_target : callable
-        The exact value as a target, where that is another than `exact`.
-    """
+    """A figure of the year of a population."""
 
     name: str
     sentence: str = ""
     unit: str = "1"
     asked: str = ""
+    """What is asked of a population, in words, with {level} or the {rest} to 1; empty where it cannot be a target."""
     short: str = ""
+    """The same as a column's head."""
     level: str | None = None
+    """What it must be told: a dim of the variable, and the argument that gives it."""
     fixed_level: float | None = None
+    """The quantile level that it rests on without being told."""
     moments: int | None = None
+    """Moments of the cost that a finite error needs; None where there is no error to aim at."""
     by_moments: bool = False
+    """Whether its exact value needs no law of the total."""
     scale: Scale = SPREAD
+    """On which a smallest population is read off."""
     estimate: Callable[[Sample], Estimate] | None = None
+    """From a sample, the levels last; None where `summarise` has it not."""
     exact: Callable[[Cell], Array | float] | None = None
+    """Of one cell: a figure, or one for each level."""
     of_excess: Callable[[Array, float], tuple[Array, Array]] | None = None
+    """Of overspends, or losses over revenue (replicate, …), at a level; with what each replicate adds to its error."""
     exact_target: Callable[[Cell], Array | float] | None = None
+    """The exact value as a target, where that is another than `exact`."""
 
     @property
     def is_probability(self) -> bool:
@@ -137,26 +119,19 @@ class Statistic:
 
 @dataclass
 class Sample:
-    """What was drawn, arrays with the replicates first: (replicate, place, threshold).
-
-    Attributes
-    ----------
-    kept, gross : ndarray
-        Cost that the rule keeps, and all cost; money per year.
-    overspend : ndarray
-        Kept cost / budget − 1.
-    above_share : ndarray
-        Patients above the threshold, as a share of the people.
-    people, reachable : ndarray
-        People (place, 1), and whether anybody can cost more (threshold).
-    """
+    """What was drawn, arrays with the replicates first: (replicate, place, threshold)."""
 
     kept: Array
+    """Cost that the rule keeps, money per year."""
     gross: Array
     overspend: Array
+    """Kept cost / budget − 1."""
     above_share: Array
+    """Patients above the threshold, as a share of the people."""
     people: Array
+    """Of each place, (place, 1)."""
     reachable: NDArray[np.bool_]
+    """Whether anybody can cost more, (threshold)."""
     leading: Leading
     strata: Strata | None
     levels: Levels
@@ -168,10 +143,6 @@ class Sample:
     def estimated(self, found: tuple[Array, Array]) -> Estimate:
         """A figure with what each replicate adds to its error."""
         return Estimate(found[0], mean_error(found[1], self.strata))
-
-    def jackknife(self, left_out: Array) -> Array:
-        """Standard error from the values without each replicate in turn."""
-        return jackknife(left_out, self.strata)
 
     @cached_property
     def left_out(self) -> LeftOut:
@@ -226,7 +197,7 @@ def _sd_cost(sample: Sample) -> Estimate:
     with np.errstate(invalid="ignore", divide="ignore"):
         by_kurtosis = sample.sd * np.sqrt(sample.sd_relative)
         known = np.isfinite(sample.leading.excess_kurtosis)
-        return Estimate(sample.sd, np.where(known, by_kurtosis, sample.jackknife(sample.left_out.sd)))
+        return Estimate(sample.sd, np.where(known, by_kurtosis, jackknife(sample.left_out.sd, sample.strata)))
 
 
 def _cv(sample: Sample) -> Estimate:
@@ -234,7 +205,7 @@ def _cv(sample: Sample) -> Estimate:
     with np.errstate(invalid="ignore", divide="ignore"):
         cv = sample.sd / sample.kept.mean(axis=0)
         relative = np.maximum(sample.sd_relative - exact.skewness * cv / n + cv**2 * exact.within / n, 0.0)
-        ratios = sample.jackknife(left_out.sd / left_out.mean)
+        ratios = jackknife(left_out.sd / left_out.mean, sample.strata)
         return Estimate(cv, np.where(np.isfinite(exact.excess_kurtosis), cv * np.sqrt(relative), ratios))
 
 
@@ -242,7 +213,7 @@ def _skewness(sample: Sample) -> Estimate:
     centred = sample.kept - sample.kept.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         skew = (centred**3).mean(axis=0) / (centred**2).mean(axis=0) ** 1.5
-    return Estimate(skew, sample.jackknife(sample.left_out.skewness))
+    return Estimate(skew, jackknife(sample.left_out.skewness, sample.strata))
 
 
 def _quantiles(values: Array, levels: Sequence[float], strata: Strata | None) -> Estimate:
@@ -295,7 +266,8 @@ def _cost_removed(sample: Sample) -> Estimate:
 def _variance_removed(sample: Sample) -> Estimate:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = 1 - (sample.sd / _sd(sample.gross)) ** 2
-        return Estimate(share, sample.jackknife(1 - (sample.left_out.sd / _left_out(sample.gross).sd) ** 2))
+        left_out = 1 - (sample.left_out.sd / _left_out(sample.gross).sd) ** 2
+        return Estimate(share, jackknife(left_out, sample.strata))
 
 
 def _patients_above(sample: Sample) -> Estimate:
@@ -311,28 +283,19 @@ def _patients_above(sample: Sample) -> Estimate:
 
 @dataclass
 class Cell:
-    """One population at one threshold, exactly.
-
-    Attributes
-    ----------
-    mean, sd, skewness, budget : float
-        Of the cost that the rule keeps; money per year.
-    budget_moves : bool
-        Whether capitation leaves with the patients.
-    made_law : callable
-        Gives the law of the kept cost, when it is first asked for.
-    chance_over : callable
-        P(kept > (1 + margin) × budget) and a bound on its error, of a margin.
-    """
+    """One population at one threshold, exactly: moments and budget of the cost that the rule keeps, money per year."""
 
     mean: float
     sd: float
     skewness: float
     budget: float
     budget_moves: bool
+    """Whether capitation leaves with the patients."""
     levels: Levels
     made_law: Callable[[], Law]
+    """Gives the law of the kept cost, when it is first asked for."""
     chance_over: Callable[[float], tuple[float, float]]
+    """P(kept > (1 + margin) × budget) and a bound on its error, of a margin."""
 
     @cached_property
     def law(self) -> Law:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ... import effort
 from ... import ledger as books
@@ -21,11 +20,10 @@ from ...deprecated import old_keywords
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...strata import exact_interval, strata_of
+from ...terms import Array
 from . import self_check as exactness
 from .sample_moments import leading
 from .statistic import ESTIMATED, Sample
-
-Array = NDArray[np.float64]
 
 MARGINS = (0.01, 0.03, 0.05, 0.10)
 QUANTILE_LEVELS = (0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
@@ -101,14 +99,8 @@ def _summary(
     scenario: Scenario | None,
 ) -> tuple[xr.Dataset, exactness.ExactCells, Array]:
     """The summary without its verdict, exact moments, and replicates by parameter set."""
-    ledger = books.reaching(ledger, rule)
-    retained = books.retained_cost(ledger, rule)
-    place = "unit" if "population_size" not in ledger.dims else "population_size"
-    retained = retained.transpose("replicate", place, "threshold")
-    kept = retained.values
-    by_set = exactness.moments_by_set(ledger, rule, scenario)
-    exact, strata = by_set.mixed(), strata_of(ledger)
-    paid = budget_by_replicate(ledger, rule, retained, exact, budget)
+    ledger, retained, by_set, paid = kept_and_paid(ledger, rule, budget, scenario)
+    place, kept = str(retained.dims[1]), retained.values
     gross = ledger["gross_cost"].transpose("replicate", place).values[:, :, None]
 
     cells = (place, "threshold")
@@ -118,7 +110,7 @@ def _summary(
         overspend=kept / paid - 1,
         **_above(ledger, retained, place),
         leading=leading(*by_set.drawn(by_set.retained)),
-        strata=strata,
+        strata=strata_of(ledger),
         levels={"margin": margins, "quantile_level": quantiles},
     )
     summary = xr.Dataset(
@@ -136,13 +128,20 @@ def _summary(
     summary["budget"] = (cells, np.broadcast_to(paid.mean(axis=0), kept.shape[1:]))
     summary = summary.assign(exactness.compare(kept, retained, ledger, by_set, place))
     summary.attrs = {key: value for key, value in ledger.attrs.items() if key != "scenario"}
-    summary.attrs |= {
-        "replicates": kept.shape[0],
-        **as_attribute(rule),
-        "budget_basis": budget.basis,
-    }
+    summary.attrs |= {"replicates": kept.shape[0], **as_attribute(rule), "budget_basis": budget.basis}
     summary = books.declared(summary, "summary", currency=ledger.attrs["currency"])
-    return summary, exact, by_set.counts
+    return summary, by_set.mixed(), by_set.counts
+
+
+def kept_and_paid(
+    ledger: xr.Dataset, rule: ExclusionRule, budget: PerHead, scenario: Scenario | None
+) -> tuple[xr.Dataset, xr.DataArray, exactness.CellsBySet, Array]:
+    """The ledger at the rule's thresholds, the cost that is kept, exact moments, and the budget of each replicate."""
+    ledger = books.reaching(ledger, rule)
+    place = "unit" if "population_size" not in ledger.dims else "population_size"
+    retained = books.retained_cost(ledger, rule).transpose("replicate", place, "threshold")
+    by_set = exactness.moments_by_set(ledger, rule, scenario)
+    return ledger, retained, by_set, _budget_by_replicate(ledger, rule, retained, by_set.mixed(), budget)
 
 
 def _above(ledger: xr.Dataset, retained: xr.DataArray, place: str) -> dict[str, Any]:
@@ -164,12 +163,8 @@ def check_arguments(margins: Sequence[float], quantiles: Sequence[float]) -> Non
             raise SimulatorError("margins", margin, "must be a fraction above -1", "give margins such as 0.03 for 3%")
 
 
-def budget_by_replicate(
-    ledger: xr.Dataset,
-    rule: ExclusionRule,
-    retained: xr.DataArray,
-    exact: exactness.ExactCells,
-    budget: PerHead,
+def _budget_by_replicate(
+    ledger: xr.Dataset, rule: ExclusionRule, retained: xr.DataArray, exact: exactness.ExactCells, budget: PerHead
 ) -> Array:
     """Budget of each replicate, shape (replicate or 1, place, threshold)."""
     expected = np.where(np.isfinite(exact.mean), exact.mean, retained.values.mean(axis=0))
@@ -189,12 +184,10 @@ def budget_of(cells: exactness.ExactCells, budget: PerHead) -> Array:
         return cells.mean
     if isinstance(budget.loading, StandardErrors):
         raise SimulatorError("budget: loading", None, "is in standard errors", "give a fraction, or settle a design")
-    members, nothing = cells.people[:, None], np.zeros(1)
     gross = np.broadcast_to(cells.gross_mean[:, None], cells.mean.shape)
     removed = gross - cells.mean
-    paid = budget.evaluate(Expectations(members, gross, removed, sd=nothing, luck=nothing, baseline=nothing))
+    paid = budget.evaluate(Expectations(cells.people[:, None], gross, removed))
     if (paid <= 0).any():
-        raise SimulatorError(
-            "budget: amount", budget.amount, "leaves no budget once the excluded cost is taken off", "give a higher one"
-        )
+        bound = "leaves no budget once the excluded cost is taken off"
+        raise SimulatorError("budget: amount", budget.amount, bound, "give a higher one")
     return np.broadcast_to(paid, cells.mean.shape)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from ... import ledger as books
@@ -25,9 +24,8 @@ from ...engine import kernels
 from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
+from ...terms import Array
 from ...thresholds import percentiles_of
-
-Array = NDArray[np.float64]
 
 _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
 
@@ -43,9 +41,8 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     truth = scenario_from(raw | {"designs": ()}, "stress")
     left = _mean_cost(truth) / _mean_cost(scenario)
     if not _LEAST_LEFT <= left <= 1 / _LEAST_LEFT:
-        raise SimulatorError(
-            "stress", None, f"leaves {100 * left:.3g}% of the expected cost", "let it leave 1% to 10,000% of it"
-        )
+        bound = f"leaves {100 * left:.3g}% of the expected cost"
+        raise SimulatorError("stress", None, bound, "let it leave 1% to 10,000% of it")
     return truth
 
 
@@ -76,29 +73,15 @@ def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor 
     """Draw what turns out, in a ledger from which budgets follow as they were agreed."""
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
-    ledgers = {
-        hit: runs.simulate(_truth_in(assumed, others, epidemics, hit), executor)
-        for hit in itertools.product((False, True), repeat=len(epidemics))
-    }
+    ledgers = {}
+    for hit in itertools.product((False, True), repeat=len(epidemics)):
+        dearer = [Inflation(by=change.by) for change, comes in zip(epidemics, hit, strict=True) if comes]
+        ledgers[hit] = runs.simulate(truth_of(assumed, [*others, *dearer]), executor)
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)
     drawn = _recorded(drawn, truth_of(assumed, others), others)
-    drawn = _expected_as_agreed(drawn, assumed)
+    if "parameter_set" in drawn.dims:  # the exact means that it keeps are of what was assumed
+        drawn = drawn.assign({name: drawn[name].copy(data=m) for name, m in runs.expected_means(assumed).items()})
     return drawn.assign_attrs(scenario=runs.kept_json(assumed), scenario_id=assumed.scenario_id)
-
-
-def _expected_as_agreed(ledger: xr.Dataset, assumed: Scenario) -> xr.Dataset:
-    """The ledger with the exact means of what was assumed, where it keeps any."""
-    if "parameter_set" not in ledger.dims:
-        return ledger
-    return ledger.assign({name: ledger[name].copy(data=mean) for name, mean in runs.expected_means(assumed).items()})
-
-
-def _truth_in(
-    assumed: Scenario, others: Sequence[Change], epidemics: Sequence[Epidemic], hit: tuple[bool, ...]
-) -> Scenario:
-    """The truth in years with some of the epidemics."""
-    dearer = [Inflation(by=change.by) for change, comes in zip(epidemics, hit, strict=True) if comes]
-    return truth_of(assumed, [*others, *dearer])
 
 
 def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epidemic], seed: int) -> xr.Dataset:
@@ -164,10 +147,8 @@ def with_agreed_budgets(designs: Iterable[Design], agreed: xr.Dataset) -> tuple[
 def _agreed(design: Design, agreed: xr.Dataset) -> Design:
     rule = design.exclusion
     if isinstance(rule, CarveOut) and not rule.keep_capitation:
-        raise SimulatorError(
-            f"design {design.name!r}: budget", None, "follows past years while patients leave with their capitation",
-            "give it per head, or keep the capitation",
-        )  # fmt: skip
+        bound = "follows past years while patients leave with their capitation"
+        raise SimulatorError(f"design {design.name!r}: budget", None, bound, "give it per head, or keep the capitation")
     budget = _Agreed()
     budget._budget = agreed["budget"].sel(design=design.name).transpose("replicate", "population_size").values
     return design.model_copy(update={"budget": budget})

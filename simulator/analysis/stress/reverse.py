@@ -17,9 +17,12 @@ from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...strata import mean_and_error, share_and_error
 from ...stresses import Change
-from ..designs.losses import check_party
+from ..checks import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
+
+_Judged = tuple[float, float]
+"""What is judged, and its standard error."""
 
 _HALVINGS = 10
 _USUAL_STEPS = 12  # runs until a root is found
@@ -81,14 +84,14 @@ def reverse_stress(
         outcome = base if figure == 0 else settle_truth(assumed, (change.at(figure),), kept, executor)
         return -surplus_of(outcome).sel(party=party).isel(design=0) / revenue
 
-    judged = _judge(loss_over, at_most)
     bound = loss_over if at_most is None else at_most
     with effort.task("reverse stress", _USUAL_STEPS) as advance:
 
         def judge(figure: float) -> _Judged:
-            found = judged(loss(figure))
+            lost = loss(figure)
+            value, error = mean_and_error(lost) if at_most is None else share_and_error(lost > loss_over + 1e-9)
             advance()
-            return found
+            return float(value), float(error)
 
         ends = [judge(0.0), judge(top)]
         point, error = _root(judge, bound, top, ends)
@@ -96,16 +99,8 @@ def reverse_stress(
     answer = xr.Dataset({"breaking_point": point, "breaking_point_se": error})
     for end, (value, se) in zip(("as_agreed", "at_largest"), ends, strict=True):
         answer[end], answer[f"{end}_se"] = value, se
-    known = {
-        "change": kind,
-        "figure": figure,
-        "design": design.name,
-        "party": party,
-        "loss_over": loss_over,
-        "largest": top,
-        "method": "simulated",
-    }
-    known |= {} if at_most is None else {"at_most": at_most}
+    known = {"change": kind, "figure": figure, "design": design.name, "party": party, "loss_over": loss_over}
+    known |= {"largest": top, "method": "simulated"} | ({} if at_most is None else {"at_most": at_most})
     known |= {"members": assumed.population_sizes[0], "replicates": assumed.simulation.replicates}
     answer = answer.assign_attrs(runs.origin(scenario) | known)
     return books.declared(answer, "reverse", figure=figure, change=kind)
@@ -121,17 +116,6 @@ def _reach(assumed: Scenario, change: Change) -> float:
         except SimulatorError:
             reach /= 2
     return type(change).largest
-
-
-_Judged = tuple[float, float]
-
-
-def _judge(loss_over: float, at_most: float | None) -> Callable[[xr.DataArray], _Judged]:
-    def judged(loss: xr.DataArray) -> _Judged:
-        value, error = mean_and_error(loss) if at_most is None else share_and_error(loss > loss_over + 1e-9)
-        return float(value), float(error)
-
-    return judged
 
 
 def _root(judged: Callable[[float], _Judged], bound: float, top: float, ends: Sequence[_Judged]) -> _Judged:

@@ -7,11 +7,10 @@ input space is exact, so that nothing but the inputs makes it vary, and no seeds
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from scipy import stats
 
 from ... import effort, runs
@@ -21,12 +20,12 @@ from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
 from ...scenario import Scenario
 from ...stresses import Change, Epidemic, Range
+from ...terms import Array
+from ..checks import check_fraction
 from ..statistics.exact import exact_value, laws_work
 from ..statistics.self_check import cells_of
 from ..statistics.statistic import EXPLAINED, Statistic, named
 from .changed_scenario import truth_of
-
-Array = NDArray[np.float64]
 
 _RESAMPLES = 400
 
@@ -82,8 +81,11 @@ def sensitivity(
         invalid.
     """
     chosen, of = ranges_of(scenario, ranges), named(statistic, EXPLAINED)
-    _check(points, confidence)
-    of_changes = _model(scenario, of, members or scenario.population_sizes[-1], threshold, margin)
+    if points < 4 or points & (points - 1):
+        raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
+    check_fraction("confidence", confidence, 0.95, above=0.5)
+    size = members or scenario.population_sizes[-1]
+    of_changes = _model(scenario, of, size, threshold, margin)
     asked = 2 * len(chosen) + points * (len(chosen) + 2) + 1
     with effort.task("sensitivity", asked) as advance:
         _expect(scenario, of, asked, points)
@@ -108,9 +110,15 @@ def sensitivity(
         answer[name] = "input", found[row]
         answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
     answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
-    described = _described(answer, scenario, chosen, statistic, points, confidence)
-    size = members or scenario.population_sizes[-1]
-    return described.assign_attrs(members=size, **({"margin": margin} if of.level else {}))
+    answer = answer.assign_coords(
+        figure=("input", [type(one.change).figure for one in chosen]),
+        range=(("input", "end"), [[one.low, one.high] for one in chosen]),
+    )
+    told = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in chosen)
+    known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told, "members": size}
+    known |= {"margin": margin} if of.level else {}
+    answer = answer.assign_attrs(runs.exact_origin(scenario) | known)
+    return books.declared(answer, "sensitivity", statistic=statistic, confidence=confidence)
 
 
 def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -> None:
@@ -126,12 +134,8 @@ def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -
 # ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
 
 
-class _Evaluated(TypedDict):
-    """A statistic at two samples of the inputs, and at the first with one input from the second."""
-
-    f_A: Array
-    f_B: Array
-    f_AB: Array
+_Evaluated = dict[Literal["f_A", "f_B", "f_AB"], Array]
+"""A statistic at two samples of the inputs, and at the first with one input from the second."""
 
 
 def _evaluated(at: Callable[[Array], Array], ends: Array, points: int, seed: int) -> _Evaluated:
@@ -146,20 +150,15 @@ def _indices(evaluated: _Evaluated) -> Array:
     """First and total order by input, shape (2, input); 0 where the statistic does not vary at all."""
     if np.ptp(np.concatenate([evaluated["f_A"], evaluated["f_B"]])) == 0:
         return np.zeros((2, evaluated["f_AB"].shape[0]))
-    found = stats.sobol_indices(
-        func={"f_A": evaluated["f_A"], "f_B": evaluated["f_B"], "f_AB": evaluated["f_AB"]}, n=evaluated["f_A"].shape[1]
-    )
+    found = stats.sobol_indices(func=evaluated, n=evaluated["f_A"].shape[1])
     return np.stack([np.ravel(found.first_order), np.ravel(found.total_order)])
 
 
 def _bootstrap(evaluated: _Evaluated, confidence: float, seed: int) -> Array:
     """Percentile intervals over resampled points, shape (2, input, bound)."""
     rng, n = np.random.default_rng(seed), evaluated["f_A"].shape[1]
-    resampled = []
-    for _ in range(_RESAMPLES):
-        kept = rng.integers(n, size=n)
-        first, second = evaluated["f_A"][:, kept], evaluated["f_B"][:, kept]
-        resampled.append(_indices({"f_A": first, "f_B": second, "f_AB": evaluated["f_AB"][:, :, kept]}))
+    drawn = [rng.integers(n, size=n) for _ in range(_RESAMPLES)]
+    resampled = [_indices({name: values[..., kept] for name, values in evaluated.items()}) for kept in drawn]
     tail = (1 - confidence) / 2
     return np.moveaxis(np.quantile(resampled, [tail, 1 - tail], axis=0), 0, -1)
 
@@ -170,34 +169,23 @@ def ranges_of(scenario: Scenario, ranges: Sequence[Range] = ()) -> tuple[Range, 
     if not chosen:
         raise SimulatorError("ranges", None, "none are given", "add [[ranges]] to the scenario, or give some")
     if len(chosen) < 2:
-        raise SimulatorError(
-            "ranges", len(chosen), "is one alone, which has nothing to be compared with", "give two or more"
-        )
+        bound = "is one alone, which has nothing to be compared with"
+        raise SimulatorError("ranges", len(chosen), bound, "give two or more")
     for one in chosen:
         if isinstance(one.change, Epidemic):
-            raise SimulatorError(
-                f"ranges: {one.name}", None, "is an epidemic, which only draws can show", "use `stress`"
-            )
+            bound = "is an epidemic, which only draws can show"
+            raise SimulatorError(f"ranges: {one.name}", None, bound, "use `stress`")
         if not one.low < one.high:
-            raise SimulatorError(
-                f"ranges: {one.name}: low", one.low, f"must be below high, {one.high:g}", "widen the range"
-            )
+            bound = f"must be below high, {one.high:g}"
+            raise SimulatorError(f"ranges: {one.name}: low", one.low, bound, "widen the range")
     if scenario.population.n_sets:
-        raise SimulatorError(
-            "population.parameter_sets", None, "are doubt of another kind, which the ranges would be added to",
-            "leave parameter_uncertainty out, or ask variance_by_source",
-        )  # fmt: skip
+        bound = "are doubt of another kind, which the ranges would be added to"
+        mend = "leave parameter_uncertainty out, or ask variance_by_source"
+        raise SimulatorError("population.parameter_sets", None, bound, mend)
     for one in chosen:
         for end in (one.low, one.high):
             truth_of(scenario, [one.change.at(end)])
     return chosen
-
-
-def _check(points: int, confidence: float) -> None:
-    if points < 4 or points & (points - 1):
-        raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
-    if not 0.5 < confidence < 1:
-        raise SimulatorError("confidence", confidence, "must lie between 0.5 and 1", "give a fraction such as 0.95")
 
 
 def _model(
@@ -208,9 +196,8 @@ def _model(
     grid = assumed.threshold_labels.tolist()
     point = grid[-1] if threshold is None else threshold
     if point not in grid:
-        raise SimulatorError(
-            "threshold", threshold, "is not on the scenario's grid", "add it to [simulation] thresholds"
-        )
+        bound = "is not on the scenario's grid"
+        raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
     rule = Cap(at=point)
     agreed = cells_of(assumed, rule, [point], runs.heads(assumed)).mean.item() / members
 
@@ -219,16 +206,3 @@ def _model(
         return float(exact_value(truth_of(assumed, changes), rule, statistic, margin, paid)[0])
 
     return value
-
-
-def _described(
-    answer: xr.Dataset, scenario: Scenario, ranges: Sequence[Range], statistic: str, points: int, confidence: float
-) -> xr.Dataset:
-    told_ranges = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in ranges)
-    ends = [[one.low, one.high] for one in ranges]
-    answer = answer.assign_coords(
-        figure=("input", [type(one.change).figure for one in ranges]), range=(("input", "end"), ends)
-    )
-    known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told_ranges}
-    answer = answer.assign_attrs(known | runs.exact_origin(scenario))
-    return books.declared(answer, "sensitivity", statistic=statistic, confidence=confidence)

@@ -21,7 +21,7 @@ from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
 from ...strata import mean_and_error, share_and_error, with_errors
 from ...stresses import Change, Epidemic, Stress, at_once
-from ..designs.losses import left_out
+from ..checks import left_out
 from .changed_scenario import draw_truth, truth_of, with_agreed_budgets
 
 BASE = "as agreed"
@@ -88,8 +88,10 @@ def stress(
     names = [BASE, *(one.name for one in wanted)]
     answer = xr.concat(rows, dim=xr.DataArray(names, dims="stress", name="stress"))
     answer["revenue"] = revenue
-    known = runs.origin(scenario) | ({} if designs else left_out(scenario, [one.name for one in chosen]))
-    return _described(answer, assumed, loss_over).assign_attrs(known)
+    known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
+    swept = {} if designs else left_out(scenario, [one.name for one in chosen])
+    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates} | runs.origin(scenario) | swept)
+    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
@@ -151,9 +153,3 @@ def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, los
     for name in ("", "_se"):
         row[f"surplus_difference_share{name}"] = row[f"surplus_difference{name}"] / revenue.where(revenue > 0)
     return row
-
-
-def _described(answer: xr.Dataset, assumed: Scenario, loss_over: float) -> xr.Dataset:
-    known = {"loss_over": loss_over, "method": "simulated", "members": assumed.population_sizes[0]}
-    answer = answer.assign_attrs(known | {"replicates": assumed.simulation.replicates})
-    return books.declared(answer, "stress", currency=assumed.currency, loss_over=loss_over)

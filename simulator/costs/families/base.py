@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 from scipy import optimize
 
@@ -24,9 +23,8 @@ from ...errors import mistake
 from ...numerals import figures
 from ...paths import changed
 from ...terms import Positive, Term
+from ..quadrature import Array as Array
 from ..quadrature import Law
-
-Array = NDArray[np.float64]
 
 MESH = np.concatenate([-np.expm1(-np.arange(50, 1, -1) * math.log(2)), np.exp2(-np.arange(1.0, 61))])
 """Survival probabilities between which the quantile function of a family that is not composed is nearly straight."""
@@ -64,12 +62,7 @@ class Severity(Law, Term):
         """The law with other values of figures that are given by their paths, such as "tail.shape".
 
         `level` multiplies every cost, of a spliced quantile table those below the splice; `tail_share` is its share of
-        users above the splice.
-
-        Raises
-        ------
-        LookupError, SimulatorError, pydantic.ValidationError
-            Where there is no such figure, or it cannot have this value.
+        users above the splice. A figure that does not exist or cannot have its value is refused.
         """
         made = self._with_tail_share(given["tail_share"]) if "tail_share" in given else self
         own = {path: value for path, value in given.items() if path not in ("tail_share", "level")}
@@ -119,14 +112,17 @@ class WithMeanAndCv(Severity):
         raise NotImplementedError
 
 
-def solve(gap: Callable[[float], float], low: float, high: float, name: str, value: float) -> float:
-    """The figure in [low, high] at which `gap` vanishes, sought on a log scale."""
+def of_cv(cv: float, log_moment: Callable[[int, float], float], low: float, high: float) -> float:
+    """The figure in [low, high] with this cv, sought on a log scale, by the logarithms of the raw moments under it."""
+
+    def gap(log_figure: float) -> float:
+        figure = math.exp(log_figure)
+        return log_moment(2, figure) - 2 * log_moment(1, figure) - math.log1p(cv**2)
+
     try:
-        return math.exp(
-            optimize.brentq(lambda y: gap(math.exp(y)), math.log(low), math.log(high), xtol=1e-13, rtol=1e-13)
-        )
+        return math.exp(optimize.brentq(gap, math.log(low), math.log(high), xtol=1e-13, rtol=1e-13))
     except ValueError:
-        raise mistake(f"has {name} = {value:g}, which this family cannot have", "choose another family") from None
+        raise mistake(f"has cv = {cv:g}, which this family cannot have", "choose another family") from None
 
 
 def scaled_figure(name: str, value: float, factor: float) -> float:

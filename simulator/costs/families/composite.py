@@ -48,17 +48,13 @@ class Spliced(Severity):
     @model_validator(mode="after")
     def _overlap(self) -> Spliced:
         if not 0 < self._weight < 1:
-            raise mistake(
-                f"has its splice at {self.at:g}, where the body leaves {self._weight:g} of its users",
-                "move `at` inside the body's range",
-            )
+            bound = f"has its splice at {self.at:g}, where the body leaves {self._weight:g} of its users"
+            raise mistake(bound, "move `at` inside the body's range")
         if isinstance(self._above, Severity) and not self._is_excess and float(self._above.sf(self.at)) <= 0:
             raise mistake(f"has a tail that never exceeds {self.at:g}", "take another tail")
         if isinstance(self.tail, Pareto) and self.tail._law[0] > self.at:
-            raise mistake(
-                f"has a tail that starts at {self.tail._law[0]:g}, above the splice at {self.at:g}",
-                "leave the tail's scale out",
-            )
+            bound = f"has a tail that starts at {self.tail._law[0]:g}, above the splice at {self.at:g}"
+            raise mistake(bound, "leave the tail's scale out")
         return self
 
     @cached_property
@@ -85,11 +81,8 @@ class Spliced(Severity):
         if self._is_excess:
             tail = [Part(self._above, self._weight, shift=self.at)]
         else:
-            scale = self._weight / float(self._above.sf(self.at))
-            tail = [
-                part._replace(weight=part.weight * scale, low=max(part.low, self.at - part.shift))
-                for part in self._above.parts
-            ]
+            scale, parts = self._weight / float(self._above.sf(self.at)), self._above.parts
+            tail = [p._replace(weight=p.weight * scale, low=max(p.low, self.at - p.shift)) for p in parts]
         return tuple(part for part in (*body, *tail) if part.low < part.high)
 
     @property
@@ -115,15 +108,10 @@ class Spliced(Severity):
 
     def isf(self, s: ArrayLike) -> Array:
         s = np.asarray(s, float)
-        given = np.minimum(s / self._weight, 1.0)
-        beyond = (
-            self.at + self._above.isf(given) if self._is_excess else self._above.isf(given * self._above.sf(self.at))
-        )
-        return np.where(
-            s > self._weight,
-            np.minimum(self.body.isf(np.maximum(s, self._weight)), self.at),
-            np.maximum(beyond, self.at),
-        )
+        given, above = np.minimum(s / self._weight, 1.0), self._above
+        beyond = self.at + above.isf(given) if self._is_excess else above.isf(given * above.sf(self.at))
+        below = np.minimum(self.body.isf(np.maximum(s, self._weight)), self.at)
+        return np.where(s > self._weight, below, np.maximum(beyond, self.at))
 
     def _with_tail_share(self, share: float) -> Self:
         """A spliced quantile table with another share of users above the splice."""
@@ -175,20 +163,15 @@ class Mixture(Severity):
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        return tuple(
-            part._replace(weight=part.weight * component.weight)
-            for component in self.components
-            for part in component.severity.parts
-        )
+        each = [(one.weight, part) for one in self.components for part in one.severity.parts]
+        return tuple(part._replace(weight=part.weight * weight) for weight, part in each)
 
     @cached_property
     def breaks(self) -> Array:
         # where a component starts or ends, the others go on; between them the cost rises steeply
         with np.errstate(all="ignore"):
-            at = [
-                part.severity.isf(np.concatenate([[1.0], MESH, part.severity.breaks, [0.0]]))
-                for part in self.components
-            ]
+            laws = [part.severity for part in self.components]
+            at = [law.isf(np.concatenate([[1.0], MESH, law.breaks, [0.0]])) for law in laws]
         costs = np.unique(np.concatenate(at))
         costs = costs[(costs > 0) & np.isfinite(costs)]
         return np.unique(np.concatenate([self.sf(costs), self.sf(np.nextafter(costs, 0))]))

@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy import special
 
 from ...terms import Number, Positive
-from .base import Array, WithMeanAndCv, solve
+from .base import Array, WithMeanAndCv, of_cv
 
 
 class Pareto(WithMeanAndCv):
@@ -126,9 +126,8 @@ class Burr(WithMeanAndCv):
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float]:
         assert self.tail is not None
-        tail, target = self.tail, math.log1p(cv**2)
-        c = solve(lambda c: _log_burr_moment(2, c, tail / c) - 2 * _log_burr_moment(1, c, tail / c) - target,
-                   1e-2, 1e3, "cv", cv)  # fmt: skip
+        tail = self.tail
+        c = of_cv(cv, lambda order, c: _log_burr_moment(order, c, tail / c), 1e-2, 1e3)
         return c, tail / c, mean * math.exp(-_log_burr_moment(1, c, tail / c))
 
     @property
@@ -180,9 +179,8 @@ class GeneralizedGamma(WithMeanAndCv):
         assert self.power is not None
         shape, scale = self.shape, self.scale
         if shape is None or scale is None:
-            power, target = self.power, math.log1p(cv**2)
-            shape = solve(lambda a: _log_gamma_step(a, 2 / power) - 2 * _log_gamma_step(a, 1 / power) - target,
-                           1e-3, 1e8, "cv", cv)  # fmt: skip
+            power = self.power
+            shape = of_cv(cv, lambda order, shape: _log_gamma_step(shape, order / power), 1e-3, 1e8)
             scale = mean * math.exp(-_log_gamma_step(shape, 1 / power))
         q = shape**-0.5
         return math.log(scale) + math.log(shape) / self.power, q / self.power, q
@@ -252,9 +250,8 @@ class GeneralizedBeta2(WithMeanAndCv):
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float, float, float]:
         assert self.p is not None and self.tail is not None
-        p, tail, target = self.p, self.tail, math.log1p(cv**2)
-        a = solve(lambda a: _log_gb2_moment(2, a, p, tail / a) - 2 * _log_gb2_moment(1, a, p, tail / a) - target,
-                   1e-2, 1e3, "cv", cv)  # fmt: skip
+        p, tail = self.p, self.tail
+        a = of_cv(cv, lambda order, a: _log_gb2_moment(order, a, p, tail / a), 1e-2, 1e3)
         return a, p, tail / a, mean * math.exp(-_log_gb2_moment(1, a, p, tail / a))
 
     @property

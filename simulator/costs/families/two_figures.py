@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from ...terms import Number, Positive
-from .base import Array, WithMeanAndCv, solve
+from .base import Array, WithMeanAndCv, of_cv
 
 
 class Lognormal(WithMeanAndCv):
@@ -69,15 +69,11 @@ class Weibull(WithMeanAndCv):
     ways = (("mean", "cv"), ("shape", "scale"))
 
     def _worked_out(self, mean: float, cv: float) -> tuple[float, float]:
-        target = math.log1p(cv**2)
-        shape = solve(
-            lambda k: float(special.gammaln(1 + 2 / k) - 2 * special.gammaln(1 + 1 / k)) - target,
-            0.02,
-            1e4,
-            "cv",
-            cv,
-        )
-        return shape, mean * math.exp(-float(special.gammaln(1 + 1 / shape)))
+        def log_moment(order: int, shape: float) -> float:
+            return float(special.gammaln(1 + order / shape))
+
+        shape = of_cv(cv, log_moment, 0.02, 1e4)
+        return shape, mean * math.exp(-log_moment(1, shape))
 
     def sf(self, x: ArrayLike) -> Array:
         shape, scale = self._law

@@ -38,24 +38,10 @@ MOST_LABELS = 24
 _SAME = 3
 """With fewer rows than this to a value, as dates of birth have, a column tells single patients apart."""
 _WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+|[0-9]+")
-_IDS = frozenset(
-    [
-        "id",
-        "ids",
-        "nhsno",
-        "mrn",
-        "ssn",
-        "hic",
-        "hicno",
-        "mbi",
-        "enrolid",
-        "desynpuf",
-        "dob",
-        "birthdate",
-        "surname",
-        "forename",
-    ]
-)
+_IDS = frozenset([
+    "id", "ids", "nhsno", "mrn", "ssn", "hic", "hicno", "mbi", "enrolid", "desynpuf", "dob", "birthdate", "surname",
+    "forename",
+])  # fmt: skip
 _PEOPLE = frozenset(["nhs", "person", "patient", "member", "bene", "beneficiary", "pseudo", "birth", "first", "last"])
 _NUMBERED = frozenset(["no", "nr", "num", "number", "key", "code", "date", "name"])
 
@@ -124,12 +110,8 @@ def check_names(names: list[str], what: str) -> None:
     if any(not name.strip() or len(name) > 100 for name in names):
         raise SimulatorError(what, None, "has empty names or names of more than 100 letters", "give short names")
     if any(_UNSAFE.search(name) and not _SIGNED.match(name) for name in names):
-        raise SimulatorError(
-            what,
-            None,
-            "has names that begin like a spreadsheet formula",
-            "take = + - @ | % and control characters off their start",
-        )
+        mend = "take = + - @ | % and control characters off their start"
+        raise SimulatorError(what, None, "has names that begin like a spreadsheet formula", mend)
 
 
 def round_amount(amount: float) -> float:

@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 
 from ...costs.families.composite import Empirical
 from ...numerals import figures
-from ..read.sample import Sample
+from ..read.sample import Array, Sample
 from .disclosure import COUNTED_BY, LEAST_STEP, by_person, dominated, rounded_count
-
-Array = NDArray[np.float64]
 
 MOST_CELLS = 100
 _JUMP = 1e-9
@@ -76,7 +74,7 @@ class Groups:
         above : float
             Share of users above `at`, where no groups meet there.
         """
-        level = np.concatenate([[0.0], np.cumsum(self.n * self.w)])
+        level = _sums(self.n * self.w)
         level /= level[-1]
         inside = (self.high - self.mean) / np.where(self.high > self.low, self.high - self.low, np.inf)
         middle = level[:-1] + np.clip(inside, 0.01, 0.99) * np.diff(level)
@@ -137,17 +135,19 @@ def groups_of(sample: Sample, smallest: int) -> Groups:
         member_years = told * (weight / n)
         others = float(member_years @ mean) - member_years[odd] * mean[odd]
         mean[odd] = (cost.sum() / weight.sum() * member_years.sum() - others) / member_years[odd]
-    between = [
-        taken.get(users.size - end, math.sqrt(a * b)) for end, a, b in zip(ends[1:], mean, mean[1:], strict=False)
-    ]
-    spread = users.spread(ends)
-    low, high = _spans(between, mean, spread)
+    halfway = np.sqrt(mean[:-1] * mean[1:]).tolist()
+    between = [taken.get(users.size - end, half) for end, half in zip(ends[1:-1], halfway, strict=True)]
+    low, high = _spans(between, mean, users.spread(ends))
     scale = float(sample.w.sum()) / float(told @ (weight / n))
     each, square = weight / n * scale, users.squares(ends) / n * scale**2
     zero = (sample.zero_w, sample.zero_w2, sample.zero_count)
     met = tuple(taken[above] for above in sorted(taken, reverse=True))
     each, square = (np.array([figures(float(one), 4) for one in values]) for values in (each, square))
     return Groups(told, each, square, mean, low, high, met, zero)
+
+
+def _sums(values: Array) -> Array:
+    return np.concatenate([[0.0], np.cumsum(values)])
 
 
 def _spans(between: list[float], mean: Array, spread: Array) -> tuple[Array, Array]:
@@ -166,9 +166,8 @@ def _spans(between: list[float], mean: Array, spread: Array) -> tuple[Array, Arr
 def _places(size: int) -> list[int]:
     """Numbers of the costliest at which a cut is tried: few of them close together, then hundredths of all."""
     steps = range(math.ceil(math.log(max(size, 1)) / math.log(_TOP_STEP)) + 1)
-    return [round(_TOP_STEP**step) for step in steps] + [
-        round(size * cell / MOST_CELLS) for cell in range(1, MOST_CELLS)
-    ]
+    hundredths = [round(size * cell / MOST_CELLS) for cell in range(1, MOST_CELLS)]
+    return [round(_TOP_STEP**step) for step in steps] + hundredths
 
 
 def _apart(ends: Sequence[int], means: Sequence[float], amounts: Mapping[int, float]) -> bool:
@@ -188,8 +187,8 @@ class _Users:
         self.size, self.smallest, self.ids = x.size, smallest, sample.person
         self.spent = w * x
         self._x, self._w = x, w
-        self.cost = np.concatenate([[0.0], np.cumsum(self.spent)])
-        self.weight = np.concatenate([[0.0], np.cumsum(w)])
+        self.cost = _sums(self.spent)
+        self.weight = _sums(w)
         self.above, self.amounts = [0, self.size], dict[int, float]()
         self._costly = float(sample.n_above(self.cost[-1] / self.weight[-1]))
 
@@ -204,11 +203,11 @@ class _Users:
 
     def squares(self, ends: Sequence[int]) -> Array:
         """Sum of the squared weights of each group."""
-        return np.diff(np.concatenate([[0.0], np.cumsum(self._w**2)])[ends])
+        return np.diff(_sums(self._w**2)[ends])
 
     def spread(self, ends: Sequence[int]) -> Array:
         """Coefficient of variation of the costs of each group."""
-        squares = np.concatenate([[0.0], np.cumsum(self._w * self._x**2)])
+        squares = _sums(self._w * self._x**2)
         weight = np.diff(self.weight[ends])
         mean = np.diff(self.cost[ends]) / weight
         return np.sqrt(np.maximum(np.diff(squares[ends]) / weight / mean**2 - 1.0, 0.0))

@@ -9,35 +9,31 @@ where rows have weights. Where rows hardly tell two shapes apart (p and q of a g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from ...costs.families.base import Severity
 from ...costs.families.heavy_tails import Burr, GeneralizedBeta2, GeneralizedGamma
 from ...costs.families.two_figures import Gamma, Lognormal, Weibull
 from ...numerals import figures
-from ..read.sample import Sample
+from ..read.sample import Array, Sample
 from .general_laws import BetaPrimePower, PrenticeGamma
-
-Array = NDArray[np.float64]
 
 _BOUND = 7.0
 """Shapes, or their logarithms, beyond this are a family's limit and not a member of it."""
-
-
 _LOOSEST = 0.5
 """Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
-
 _BINS = 2_000
 """Bins of log cost, by which estimates move by less than a thousandth of their standard error."""
-
 _PRIOR = 0.7
 """Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half."""
+
+
+Starts = Sequence[Sequence[float]]
 
 
 class Family(NamedTuple):
@@ -47,8 +43,8 @@ class Family(NamedTuple):
     """The scipy family, or another that has its `logpdf` and `logsf`."""
     arguments: Callable[[Array], dict[str, float]]
     """Its arguments from θ; `loc` is 0."""
-    start: Callable[[Array, Array], list[Array]]
-    """Starting points from costs and weights."""
+    start: Callable[[float, float, float], Starts]
+    """Starting points from the mean and standard deviation of the logarithm of cost, and the mean cost."""
     severity: Callable[[Array, float], dict[str, float]]
     """Figures of our severity from θ and the median, unrounded."""
     kind: type[Severity]
@@ -60,45 +56,26 @@ class Family(NamedTuple):
     """Which of θ the prior holds: rows hardly tell them apart."""
 
 
-def _log_moments(x: Array, w: Array) -> tuple[float, float]:
-    mean = float(np.average(np.log(x), weights=w))
-    return mean, max(float(np.sqrt(np.average((np.log(x) - mean) ** 2, weights=w))), 1e-3)
-
-
-def _lognormal_start(x: Array, w: Array) -> list[Array]:
-    mean, sd = _log_moments(x, w)
-    return [np.array([mean, np.log(sd)])]
-
-
-def _gamma_start(x: Array, w: Array) -> list[Array]:
-    mean = float(np.average(x, weights=w))
-    gap = max(np.log(mean) - _log_moments(x, w)[0], 1e-6)
+def _gamma_start(mean_log: float, _: float, mean: float) -> Starts:
+    gap = max(np.log(mean) - mean_log, 1e-6)
     shape = (3 - gap + np.sqrt((gap - 3) ** 2 + 24 * gap)) / (12 * gap)  # Minka 2002
-    return [np.array([np.log(shape), np.log(mean / shape)])]
+    return [[np.log(shape), np.log(mean / shape)]]
 
 
-def _weibull_start(x: Array, w: Array) -> list[Array]:
-    mean, sd = _log_moments(x, w)
-    shape = np.pi / np.sqrt(6) / sd
-    return [np.array([np.log(shape), mean + 0.5772 / shape])]
+def _weibull_start(mean_log: float, sd_log: float, _: float) -> Starts:
+    shape = np.pi / np.sqrt(6) / sd_log
+    return [[np.log(shape), mean_log + 0.5772 / shape]]
 
 
-def _burr_start(x: Array, w: Array) -> list[Array]:
-    _, sd = _log_moments(x, w)
-    c = np.log(np.pi / np.sqrt(3) / sd)
-    return [np.array([c, 0.0, 0.0]), np.array([c - 0.3, 1.0, 1.0])]
+def _burr_start(_: float, sd_log: float, __: float) -> Starts:
+    c = np.log(np.pi / np.sqrt(3) / sd_log)
+    return [[c, 0.0, 0.0], [c - 0.3, 1.0, 1.0]]
 
 
-def _gengamma_start(x: Array, w: Array) -> list[Array]:
-    """Near the lognormal, and near the Weibull."""
-    mean, sd = _log_moments(x, w)
-    return [np.array([mean, np.log(sd), 0.1]), np.array([mean + 0.5 * sd, np.log(sd), 0.8])]
-
-
-def _gb2_start(x: Array, w: Array) -> list[Array]:
+def _gb2_start(*spread: float) -> Starts:
     """The Burr's starts, and one with a steeper power and lighter shapes."""
-    c = _burr_start(x, w)[0][0]
-    return [np.array([c, 0.0, 0.0, 0.0]), np.array([c - 0.5, 0.5, 1.0, 1.0]), np.array([c + 0.5, 0.0, -0.7, -0.7])]
+    c = _burr_start(*spread)[0][0]
+    return [[c, 0.0, 0.0, 0.0], [c - 0.5, 0.5, 1.0, 1.0], [c + 0.5, 0.0, -0.7, -0.7]]
 
 
 def _gb2(theta: Array, median: float) -> dict[str, float]:
@@ -108,7 +85,7 @@ def _gb2(theta: Array, median: float) -> dict[str, float]:
 
 FAMILIES: dict[str, Family] = {
     "lognormal": Family(
-        stats.lognorm, lambda t: {"s": np.exp(t[1]), "scale": np.exp(t[0])}, _lognormal_start,
+        stats.lognorm, lambda t: {"s": np.exp(t[1]), "scale": np.exp(t[0])}, lambda m, sd, _: [[m, np.log(sd)]],
         lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1])}, Lognormal, (), 2,
     ),
     "gamma": Family(
@@ -124,7 +101,8 @@ FAMILIES: dict[str, Family] = {
         lambda t, m: {"c": np.exp(t[0]), "d": np.exp(t[1]), "scale": np.exp(t[2]) * m}, Burr, (0, 1), 3,
     ),
     "gengamma": Family(
-        PrenticeGamma, lambda t: {"mu": t[0], "sigma": np.exp(t[1]), "q": t[2]}, _gengamma_start,
+        PrenticeGamma, lambda t: {"mu": t[0], "sigma": np.exp(t[1]), "q": t[2]},
+        lambda m, sd, _: [[m, np.log(sd), 0.1], [m + 0.5 * sd, np.log(sd), 0.8]],  # near the lognormal, and the Weibull
         lambda t, m: {"mu": t[0] + np.log(m), "sigma": np.exp(t[1]), "q": t[2]}, GeneralizedGamma, (2,), 3,
     ),
     "gb2": Family(
@@ -149,7 +127,7 @@ class Body:
 
     def figures_at(self, theta: Array) -> dict[str, float]:
         """The severity's figures at other parameters."""
-        return {name: figures(float(x)) for name, x in FAMILIES[self.family].severity(theta, self.median).items()}
+        return _figures(FAMILIES[self.family], theta, self.median)
 
     @property
     def heaviness(self) -> tuple[float, float]:
@@ -158,64 +136,75 @@ class Body:
         def at(theta: Array) -> float:
             return 1 / FAMILIES[self.family].kind(**self.figures_at(theta)).tail_index
 
-        step = 1e-2
-        slope = np.array(
-            [(at(self.theta + s) - at(self.theta - s)) / (2 * step) for s in step * np.eye(self.theta.size)]
-        )
+        slope = _slopes(at, self.theta, 1e-2)
         return at(self.theta), math.sqrt(max(float(slope @ self.covariance @ slope), 0.0))
 
-    def log_score(self, sample: Sample, at: float) -> float:
-        """Mean log density of users up to `at` and log chance of those above, after division by the median."""
-        return -_objective(self.theta, FAMILIES[self.family], *_scaled(sample, at, self.median))
+
+def _figures(family: Family, theta: Array, median: float) -> dict[str, float]:
+    return {name: figures(float(value)) for name, value in family.severity(theta, median).items()}
 
 
 def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     """Fit one family to a sample's users."""
     known = FAMILIES[family]
     median = float(np.exp(np.average(np.log(sample.x), weights=sample.w)))
-    x, w, above, limit = _scaled(sample, at, median)
-    few = _condensed(x, w)
-    found = [_minimum(start, known, *few, above, limit, _hold(sample)) for start in known.start(x, w)]
-    best = min(found, key=lambda reached: float(reached.fun))
+    costs = _scaled(sample, at, median)
+    few, starts = _condensed(costs), known.start(*_spread(costs.x, costs.w))
+    best = min((_minimum(np.array(start), known, few) for start in starts), key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
+    covariance = _sandwich(theta, known, costs, sample, at)
     settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
-    covariance = _sandwich(theta, known, x, w, above, limit, sample, at)
     settled = settled and bool(np.isfinite(covariance).all())
     settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
-    raw = {name: figures(float(value)) for name, value in known.severity(theta, median).items()}
-    return Body(family, known.kind(**raw), theta, covariance, median, settled)
+    return Body(family, known.kind(**_figures(known, theta, median)), theta, covariance, median, settled)
 
 
 def with_errors_of(body: Body, people: Sample, at: float = np.inf) -> Body:
     """The body with the covariance that these people would give: errors of rows tell squares of single costs."""
-    known, theta = FAMILIES[body.family], body.theta
-    x, w, above, limit = _scaled(people, at, body.median)
+    known, theta, costs = FAMILIES[body.family], body.theta, _scaled(people, at, body.median)
     if known.held:  # at their own estimate: beside it the likelihood need not be curved downwards along a ridge
-        theta = np.asarray(_minimum(theta, known, x, w, above, limit, _hold(people)).x, float)
-    covariance = _sandwich(theta, known, x, w, above, limit, people, at)
+        theta = np.asarray(_minimum(theta, known, costs).x, float)
+    covariance = _sandwich(theta, known, costs, people, at)
     return replace(body, covariance=covariance) if np.isfinite(covariance).all() else body
 
 
-def _condensed(x: Array, w: Array) -> tuple[Array, Array]:
-    """Many costs as the means of narrow bins of log cost, of which the likelihood differs by their squared width."""
-    if x.size <= 2 * _BINS:
-        return x, w
-    log_x = np.log(x)
-    bins = np.unique((log_x * (_BINS / np.ptp(log_x))).astype(int), return_inverse=True)[1]
-    weight = np.bincount(bins, w)
-    return np.exp(np.bincount(bins, w * log_x) / weight), np.asarray(weight, dtype=np.float64)
+class Scaled(NamedTuple):
+    """Users' costs as the likelihood takes them, each over the median."""
 
-
-def _hold(sample: Sample) -> float:
+    x: Array
+    """Up to the splice."""
+    w: Array
+    """Their shares of users."""
+    above: float
+    """Share of users above the splice."""
+    limit: float
+    """The splice."""
+    hold: float
     """What the prior weighs beside the mean log density of a user."""
-    return 1 / (_PRIOR**2 * sample.effective_users)
 
 
-def _scaled(sample: Sample, at: float, median: float) -> tuple[Array, Array, float, float]:
-    """Costs up to the splice and their shares of users, the share above, and the splice."""
-    inside = sample.x <= at
-    share = sample.w / sample.w.sum()
-    return sample.x[inside] / median, share[inside], float(share[~inside].sum()), at / median
+def _scaled(sample: Sample, at: float, median: float) -> Scaled:
+    inside, share = sample.x <= at, sample.w / sample.w.sum()
+    hold = 1 / (_PRIOR**2 * sample.effective_users)
+    return Scaled(sample.x[inside] / median, share[inside], float(share[~inside].sum()), at / median, hold)
+
+
+def _condensed(costs: Scaled) -> Scaled:
+    """Many costs as the means of narrow bins of log cost, of which the likelihood differs by their squared width."""
+    if costs.x.size <= 2 * _BINS:
+        return costs
+    log_x = np.log(costs.x)
+    bins = np.unique((log_x * (_BINS / np.ptp(log_x))).astype(int), return_inverse=True)[1]
+    weight = np.bincount(bins, costs.w)
+    x = np.exp(np.bincount(bins, costs.w * log_x) / weight)
+    return costs._replace(x=x, w=np.asarray(weight, dtype=np.float64))
+
+
+def _spread(x: Array, w: Array) -> tuple[float, float, float]:
+    """Mean and standard deviation of the logarithm of cost, and the mean cost."""
+    mean = float(np.average(np.log(x), weights=w))
+    sd = float(np.sqrt(np.average((np.log(x) - mean) ** 2, weights=w)))
+    return mean, max(sd, 1e-3), float(np.average(x, weights=w))
 
 
 def _log_density(theta: Array, family: Family, x: Array) -> Array:
@@ -228,71 +217,54 @@ def _log_above(theta: Array, family: Family, limit: float) -> float:
         return float(family.law.logsf(limit, **family.arguments(theta))) if np.isfinite(limit) else 0.0
 
 
-def _objective(
-    theta: Array, family: Family, x: Array, w: Array, above: float, limit: float, hold: float = 0.0
-) -> float:
+def _objective(theta: Array, family: Family, costs: Scaled) -> float:
     if np.any(np.abs(theta) > 50):
         return 1e10
-    value = -float(w @ _log_density(theta, family, x)) - (above * _log_above(theta, family, limit) if above else 0.0)
-    value += hold / 2 * sum(float(theta[i]) ** 2 for i in family.held)
+    beyond = costs.above * _log_above(theta, family, costs.limit) if costs.above else 0.0
+    value = -float(costs.w @ _log_density(theta, family, costs.x)) - beyond
+    value += costs.hold / 2 * sum(float(theta[i]) ** 2 for i in family.held)
     return value if np.isfinite(value) else 1e10
 
 
-def _minimum(start: Array, family: Family, x: Array, w: Array, above: float, limit: float, hold: float) -> Any:
+def _minimum(start: Array, family: Family, costs: Scaled) -> Any:
     # a simplex of our own: scipy's has no width along a parameter that starts near 0
     simplex = np.vstack([start, start + 0.2 * np.eye(start.size)])
     return optimize.minimize(
-        _objective, start, args=(family, x, w, above, limit, hold), method="Nelder-Mead",
+        _objective, start, args=(family, costs), method="Nelder-Mead",
         options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-10, "maxiter": 2_000},
     )  # fmt: skip
 
 
-def _sandwich(
-    theta: Array, family: Family, x: Array, w: Array, above: float, limit: float, sample: Sample, at: float
-) -> Array:
-    """Hessian⁻¹ · Σ w²·score² · Hessian⁻¹, by central differences."""
-    step = 1e-4
-    shifts = step * np.eye(theta.size)
-    scores = np.stack(
-        [(_log_density(theta + s, family, x) - _log_density(theta - s, family, x)) / (2 * step) for s in shifts]
-    )
-    beyond = np.array(
-        [(_log_above(theta + s, family, limit) - _log_above(theta - s, family, limit)) / (2 * step) for s in shifts]
-    )
+def _slopes(function: Callable[[Array], Any], theta: Array, step: float) -> Array:
+    """Derivatives by each parameter, by central differences."""
+    return np.array([(function(theta + s) - function(theta - s)) / (2 * step) for s in step * np.eye(theta.size)])
+
+
+def _sandwich(theta: Array, family: Family, costs: Scaled, sample: Sample, at: float) -> Array:
+    """Hessian⁻¹ · Σ w²·score² · Hessian⁻¹, by central differences; nan where there is none."""
+    step, none = 1e-4, np.full((theta.size, theta.size), np.nan)
+    scores = _slopes(lambda t: _log_density(t, family, costs.x), theta, step)
+    beyond = _slopes(lambda t: _log_above(t, family, costs.limit), theta, step)
     if not np.isfinite(scores).all() or not np.isfinite(beyond).all():
-        return np.full((theta.size, theta.size), np.nan)
+        return none
     inside = sample.x <= at
     total = float(sample.w.sum())
     meat = (scores * sample.w2[inside]) @ scores.T / total**2
-    if above:
+    if costs.above:
         meat += np.outer(beyond, beyond) * float(sample.w2[~inside].sum()) / total**2
 
-    def objective(t: Array) -> float:
-        return _objective(t, family, x, w, above, limit, _hold(sample))
+    def curved(a: Array, b: Array) -> float:
+        corners = (theta + a + b, theta + a - b, theta - a + b, theta - a - b)
+        both, one, other, neither = (_objective(corner, family, costs) for corner in corners)
+        return (both - one - other + neither) / (4 * step**2)
 
-    bread = (
-        np.array(
-            [
-                [
-                    (
-                        objective(theta + a + b)
-                        - objective(theta + a - b)
-                        - objective(theta - a + b)
-                        + objective(theta - a - b)
-                    )
-                    / (4 * step**2)
-                    for b in 10 * shifts
-                ]
-                for a in 10 * shifts
-            ]
-        )
-        / 100
-    )
+    shifts = 10 * (step * np.eye(theta.size))
+    bread = np.array([[curved(a, b) for b in shifts] for a in shifts]) / 100
     try:
         inverse = np.linalg.inv(bread)
     except np.linalg.LinAlgError:
-        return np.full((theta.size, theta.size), np.nan)
+        return none
     if np.any(np.linalg.eigvalsh((bread + bread.T) / 2) <= 0):
-        return np.full((theta.size, theta.size), np.nan)
+        return none
     with np.errstate(all="ignore"):
         return np.asarray(inverse @ meat @ inverse.T)

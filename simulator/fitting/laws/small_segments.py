@@ -17,18 +17,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize
 
 from ...costs.families.base import Severity
 from ...costs.families.composite import Mixture
 from ...costs.quadrature import Moments
 from ...numerals import figures
-from ..read.sample import Sample, together
+from ..read.sample import Array, Sample, together
 from .spliced import law_of
-from .tails import Common, choose_tail, common_of, fit_tail
-
-Array = NDArray[np.float64]
+from .tails import Common, choose_tail, common_at, common_of, fit_tail
 
 FULL_CREDIBILITY = 135
 """Users at which a segment's shape is wholly its own: (1.645 / 0.10)² / 2, the limited-fluctuation standard for the
@@ -76,13 +73,7 @@ def credibility(sample: Sample, lacks_tail: bool) -> float:
 class Everybody:
     """All segments together, each brought to the common spread of log cost and to a mean of 1.
 
-    Parameters
-    ----------
-    samples : sequence of Sample
-    smallest : int
-        Fewest patients of a cell of a table.
-    shapeless : sequence of bool, optional
-        Of which segments no more than a mean is told.
+    Of segments that are `shapeless` no more than a mean is told.
     """
 
     def __init__(self, samples: Sequence[Sample], smallest: int, shapeless: Sequence[bool] = ()) -> None:
@@ -161,17 +152,13 @@ def level_of_all(own: Sequence[float], errors: Sequence[float]) -> Common:
     """
     value, squared = np.asarray(own), np.square(errors)
 
-    def weights(between: float) -> Array:
-        return np.asarray(1 / (squared + between))
-
     def excess(between: float) -> float:
-        w = weights(between)
+        w = 1 / (squared + between)
         return float(w @ (value - w @ value / w.sum()) ** 2) - value.size + 1
 
     most = float(np.sum((value - value.mean()) ** 2)) + 1.0
     between = float(optimize.brentq(excess, 0.0, most)) if excess(0.0) > 0 else 0.0
-    w = weights(between)
-    return Common(float(w @ value / w.sum()), between, float(1 / w.sum()))
+    return common_at(between, value, squared)
 
 
 def _of_mean_one(sample: Sample, power: float) -> Sample:
@@ -222,10 +209,8 @@ def blended(own: Severity, borrowed: Borrowed, z: float) -> Severity:
     of_all = borrowed.shape.severity.scaled(borrowed.level).rounded(6)
     if not z:
         return of_all
-    parts = ((z, own), (1 - z, of_all))
-    return Mixture.model_validate(
-        {"components": [{"weight": w, "severity": s.model_dump(exclude_none=True)} for w, s in parts]}
-    )
+    parts = [{"weight": z, "severity": own}, {"weight": 1 - z, "severity": of_all}]
+    return Mixture.model_validate({"components": parts})
 
 
 def _level_error(sample: Sample, upper: float) -> float:

@@ -10,19 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from ...costs.families.heavy_tails import GeneralizedPareto
 from ...costs.quadrature import Moments
 from ...numerals import figures
 from ..disclose.disclosure import SMALLEST_COUNT, round_amount
-from ..read.sample import Sample
-
-Array = NDArray[np.float64]
+from ..read.sample import Array, Sample
 
 LOWEST_SHAPE, HIGHEST_SHAPE = -0.45, 0.95
 FEWEST = 30
@@ -116,27 +113,18 @@ def _objective(theta: Array, y: Array, share: Array) -> float:
 
 def _both(y: Array, share: Array) -> optimize.OptimizeResult:
     starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
-    found = [
-        optimize.minimize(
-            _objective,
-            start,
-            args=(y, share),
-            method="Nelder-Mead",
-            options={"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000},
-        )
-        for start in starts
-    ]
+    closely: Any = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}
+    found = [optimize.minimize(_objective, at, (y, share), method="Nelder-Mead", options=closely) for at in starts]
     return min(found, key=lambda reached: float(reached.fun))
 
 
 def _scale(y: Array, share: Array, shape: float) -> float:
     low = math.log(max(-shape * float(y.max()), 1e-6) * (1 + 1e-9)) if shape < 0 else -8.0
-    found = optimize.minimize_scalar(
-        lambda s: _objective(np.array([shape, s]), y, share),
-        bounds=(low, 8.0),
-        method="bounded",
-        options={"xatol": 1e-9},
-    )
+
+    def objective(log_scale: float) -> float:
+        return _objective(np.array([shape, log_scale]), y, share)
+
+    found = optimize.minimize_scalar(objective, bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9})
     return float(found.x)
 
 
@@ -228,11 +216,8 @@ def splices(sample: Sample, smallest: int, steps: Sequence[float] = _STEPS) -> l
     if n < 100:
         return []
     usual = n ** (2 / 3) / math.log(math.log(n))
-    amounts = []
-    for step in steps:
-        share = step * usual / n
-        if share <= 0.25 and step * usual >= max(FEWEST, smallest):
-            amounts.append(round_amount(float(sample.isf(share * sample.p_user))))
+    shares = [step * usual / n for step in steps if step * usual >= max(FEWEST, smallest)]
+    amounts = [round_amount(float(sample.isf(share * sample.p_user))) for share in shares if share <= 0.25]
     return [at for at in dict.fromkeys(amounts) if _enough(sample, at, smallest)]
 
 
@@ -279,7 +264,12 @@ def common_of(values: Sequence[float], errors: Sequence[float]) -> Common:
     common = float(precision @ value / precision.sum())
     spread = float(precision @ (value - common) ** 2)
     between = max((spread - value.size + 1) / float(precision.sum() - (precision**2).sum() / precision.sum()), 0.0)
-    weights = 1 / (error**2 + between)
+    return common_at(between, value, error**2)
+
+
+def common_at(between: float, value: Array, squared: Array) -> Common:
+    """The common figure where segments' own, with these squared errors, have this variance between them."""
+    weights = 1 / (squared + between)
     return Common(float(weights @ value / weights.sum()), between, float(1 / weights.sum()))
 
 
@@ -292,20 +282,3 @@ def _drawn(tail: Tail, sample: Sample, common: Common) -> Tail:
     if fitted is None:
         return tail
     return replace(fitted, shape_se=error, credibility=z, converged=tail.converged)
-
-
-def stability(sample: Sample, smallest: int) -> list[dict[str, float]]:
-    """Shape, its standard error and the mean excess above round amounts: what the choice of the splice rests on."""
-    rows = []
-    for at in splices(sample, smallest):
-        tail = fit_tail(sample, at)
-        if tail is not None:
-            above = float(sample.p_above(at))
-            rows.append(
-                {
-                    "at": at, "patients": float(sample.n_above(at)), "shape": tail.shape, "shape_se": tail.shape_se,
-                    "modified_scale": tail.scale - tail.shape * at, "mean_excess": float(sample.excess(at)) / above,
-                    "misfit": tail.misfit,
-                }
-            )  # fmt: skip
-    return rows

@@ -15,21 +15,17 @@ from scipy import optimize, stats
 
 from ...costs.families.base import Severity
 from ...costs.families.composite import Empirical
-from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.figures import figures_of
-from ...rows.headers import Headers
 from ...rows.layout import Layout
 from ...rows.names import Said
 from ...rows.read import read
-from ...rows.table import Pick
+from ...rows.table import Headers, Pick
 from ..choose import SegmentFit, p_user_told
-from ..laws.empirical import with_tail
+from ..laws.spliced import with_tail
 from ..laws.tails import HIGHEST_SHAPE, LOWEST_SHAPE, Tail
-from .sample import Sample
+from .sample import Array, Sample
 from .segments import assign, parse_rule
-
-Array = NDArray[np.float64]
 
 SAID = Said("the file of costs", "the bands", many=True)
 COLUMNS = ("band_low", "band_high", "n", "total")
@@ -76,36 +72,24 @@ def read_bands(
 def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: int) -> Bands:
     low, high, n, total = (np.asarray(columns[name], float)[here] for name in COLUMNS)
     high = np.where(np.isnan(high), np.inf, high)
-    if (
-        not np.isfinite(np.concatenate([low, n, total])).all()
-        or np.any(low < 0)
-        or np.any(n < 0)
-        or np.any(n != np.floor(n))
-    ):
-        raise SimulatorError(
-            "the bands",
-            None,
-            "hold something that is no amount or no count",
-            "give amounts and whole counts of 0 or more",
-        )
+    sound = np.isfinite(np.stack([low, n, total])).all(axis=0) & (low >= 0) & (n >= 0) & (n == np.floor(n))
+    if not sound.all():
+        mend = "give amounts and whole counts of 0 or more"
+        raise SAID.of_rows("hold something that is no amount or no count", mend)
     if np.any((n > 0) & (n < smallest)):
-        raise SimulatorError(
-            "the bands", None, f"hold fewer than {smallest} people in some band", "merge it with its neighbour"
-        )
+        raise SAID.of_rows(f"hold fewer than {smallest} people in some band", "merge it with its neighbour")
     order = np.argsort(high, kind="stable")
     low, high, n, total = low[order], high[order], n[order], total[order]
     none = high == 0
     zero = float(n[none].sum())
     low, high, n, total = (part[~none & (n > 0)] for part in (low, high, n, total))
     if n.size < 2:
-        raise SimulatorError("the bands", None, "are fewer than two with anybody in them", "give more bands")
+        raise SAID.of_rows("are fewer than two with anybody in them", "give more bands")
     if np.any(low[1:] < high[:-1]):
-        raise SimulatorError("the bands", None, "overlap", "let each begin where the one below ends")
+        raise SAID.of_rows("overlap", "let each begin where the one below ends")
     mean = total / n
     if np.any((mean <= low) | (mean >= high)):
-        raise SimulatorError(
-            "the bands", None, "have a total that its number of people cannot have", "check the units of the totals"
-        )
+        raise SAID.of_rows("have a total that its number of people cannot have", "check the units of the totals")
     return Bands(low, high, n, total, zero)
 
 

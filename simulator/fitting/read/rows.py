@@ -21,12 +21,10 @@ from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.column import Column
 from ...rows.columns.figures import figures_of
-from ...rows.columns.persons import person_like, repeated
-from ...rows.headers import Headers
 from ...rows.layout import Layout, LayoutOptions, layout, listed
 from ...rows.names import COSTS, plain_name
 from ...rows.read import read
-from ...rows.table import Choose, Pick, Table
+from ...rows.table import Choose, Headers, Pick, Table, person_like, repeated
 from ..disclose.disclosure import (
     SMALLEST_COUNT,
     by_person,
@@ -52,36 +50,12 @@ _LEAST_EXPOSURE = 1e-4
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is to be read.
-
-    Parameters
-    ----------
-    cost : tuple of str
-        Columns that are added up, money.
-    segment : SegmentRule
-    exclude_service : tuple of str
-        Columns of services that are taken out: off the list of `cost`, or off its sum.
-    weight, exposure, person : str, optional
-        Columns of weights, of the fraction of the year covered, and of ids (which keep a person's years together when
-        rows are split in halves, and are dropped at once).
-    exposure_unit : {"years", "months"}
-    minimum_exposure : float
-        Rows with less than this fraction of a year are dropped.
-    where : tuple of Condition
-        What rows must meet, in order.
-    negative : {"refuse", "zero", "net"}
-        Of negative amounts: refuse the file; set each to 0; or net them within the row's person, no lower than 0.
-    smallest_count : int
-        Fewer patients are not told apart.
-    layout : Layout
-        Which cells are missing, and where the table stands in its file.
-    allow_identifying : bool
-        Whether rows may be chosen by ids, costs, or columns with nearly as many values as rows.
-    """
+    """How a file is to be read: what was asked of `fit`, with names, cuts and filters understood."""
 
     cost: tuple[str, ...]
     segment: SegmentRule
     exclude_service: tuple[str, ...] = ()
+    """Off the list of `cost`, or off its sum."""
     weight: str | None = None
     exposure: str | None = None
     exposure_unit: Literal["years", "months"] = "years"
@@ -199,13 +173,10 @@ class _Tally:
     def report(self) -> dict[str, Any]:
         """What was dropped: counts to the nearest five, none below ten, and shares of what is told and kept."""
         whole = float(self._cost[self.left].sum()) + float(np.nansum([spent for _, _, spent in self._gone]))
+        shares = [None if np.isnan(spent) else figures(spent / (whole or 1.0), 4) for _, _, spent in self._gone]
         lines = [
-            {
-                "why": why,
-                "rows": count,
-                "share_of_cost": None if np.isnan(spent) else figures(spent / (whole or 1.0), 4),
-            }
-            for why, count, spent in self._gone
+            {"why": why, "rows": count, "share_of_cost": share}
+            for (why, count, _), share in zip(self._gone, shares, strict=True)
         ]
         kept = told_count(int(self.left.sum()), self.smallest) or 0
         read = kept + sum(count or 0 for _, count, _ in self._gone)
@@ -214,12 +185,7 @@ class _Tally:
     def refuse_few(self) -> None:
         """Refuse to go on with fewer than ten patients; none at all are refused in the same words."""
         if persons(self.person, self.left) < self.smallest:
-            raise SimulatorError(
-                "the costs",
-                None,
-                f"leave fewer than {self.smallest} patients, or none",
-                "give more rows, or filter less",
-            )
+            raise COSTS.of_rows(f"leave fewer than {self.smallest} patients, or none", "give more rows, or filter less")
 
 
 def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
@@ -250,10 +216,8 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     cost, negative = _not_negative(parts, len(taken), how, tally)
     fold, left = _folds(person, table.size, seed), tally.left
     if persons(person, left & (cost > 0)) < how.smallest_count:
-        raise SimulatorError(
-            "the costs", None, f"are above 0 for fewer than {how.smallest_count} patients, or none",
-            "check which column holds the cost, and the filters",
-        )  # fmt: skip
+        bound = f"are above 0 for fewer than {how.smallest_count} patients, or none"
+        raise COSTS.of_rows(bound, "check which column holds the cost, and the filters")
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
     report["part_year_share"] = 0.0 if how.exposure is None else _part_years(exposure, weight, tally)
     report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
@@ -278,10 +242,8 @@ def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
         values = Column(np.empty(0)) if role == "segment" and how.segment.cuts else columns[name]
         why = told.get(name) or identifies(name, values)
         if why:
-            raise SimulatorError(
-                role, None, f"goes by column {name!r}, which {why}: answers to it may tell of single patients",
-                "use bands or groups, or allow it (--allow-identifying)",
-            )  # fmt: skip
+            bound = f"goes by column {name!r}, which {why}: answers to it may tell of single patients"
+            raise SimulatorError(role, None, bound, "use bands or groups, or allow it (--allow-identifying)")
 
 
 def _not_filtered(
@@ -307,13 +269,12 @@ def _choose(how: Reading) -> Choose:
 
     def choose(headers: Headers) -> list[Pick]:
         money, texts = set(how.money), how.texts
-        picks = [
-            Pick(name, headers.only(name, COSTS), name not in texts, name in money, name in money)
-            for name in how.columns
-        ]
+        places = {name: headers.only(name, COSTS) for name in how.columns}
+        picks = [Pick(name, at, name not in texts, name in money, name in money) for name, at in places.items()]
         looks_like = person_like(headers) if how.person is None else None
-        known = {pick.position for pick in picks}
-        return picks if looks_like is None or looks_like in known else [*picks, Pick(_UNASKED, looks_like)]
+        if looks_like is None or looks_like in places.values():
+            return picks
+        return [*picks, Pick(_UNASKED, looks_like)]
 
     return choose
 
@@ -329,9 +290,7 @@ def _unnamed_persons(table: Table, how: Reading) -> list[str]:
 
 def _check_size(numbers: Array, name: str) -> None:
     if bool(np.any(np.isfinite(numbers) & (np.abs(numbers) > _LARGEST))):
-        raise SimulatorError(
-            "the costs", None, f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit"
-        )
+        raise COSTS.of_rows(f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit")
 
 
 def _excluded_share(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> float | None:
@@ -357,21 +316,18 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
         raise SimulatorError("exposure", None, "is below 0 in some rows", "give the part of the year covered")
     tally.drop(~(exposure >= _LEAST_EXPOSURE), "no exposure")
     if how.minimum_exposure > 0:
-        tally.drop(
-            exposure < how.minimum_exposure * (1 - _MOST_ROUNDING),
-            f"covered for less than {how.minimum_exposure:g} of the year",
-        )
+        short = exposure < how.minimum_exposure * (1 - _MOST_ROUNDING)
+        tally.drop(short, f"covered for less than {how.minimum_exposure:g} of the year")
     return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
 
 
 def _too_long(exposure: Array, how: Reading) -> SimulatorError:
+    most, mend = "1 year", "give the part of the year covered, in years, or in months with exposure_unit months"
     if how.exposure_unit == "months":
-        return SimulatorError("exposure", None, "is above 12 months in some rows", "give the part of the year covered")
-    if np.nanmax(exposure) <= 12 + _MOST_ROUNDING:
+        most, mend = "12 months", "give the part of the year covered"
+    elif np.nanmax(exposure) <= 12 + _MOST_ROUNDING:
         mend = "if it counts months, say exposure_unit months (in a shell --exposure-unit months)"
-    else:
-        mend = "give the part of the year covered, in years, or in months with exposure_unit months"
-    return SimulatorError("exposure", None, "is above 1 year in some rows", mend)
+    return SimulatorError("exposure", None, f"is above {most} in some rows", mend)
 
 
 def _part_years(exposure: Array, weight: Array, tally: _Tally) -> float | None:
@@ -392,9 +348,8 @@ def _weight(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array:
     tally.drop(~(np.isfinite(weight) & (weight > 0)), "weight is missing or 0")
     tally.refuse_few()
     if float(weight[tally.left].max()) > float(weight[tally.left].sum()) / 2:
-        raise SimulatorError(
-            "weight", None, "is larger in one row than in all others together", "correct it, or leave weights out"
-        )
+        bound = "is larger in one row than in all others together"
+        raise SimulatorError("weight", None, bound, "correct it, or leave weights out")
     return np.where(np.isfinite(weight), weight, 0.0)
 
 
@@ -412,9 +367,7 @@ def _not_negative(parts: Array, taken: int, how: Reading, tally: _Tally) -> tupl
     rows = told_count(int(met.sum()), how.smallest_count) if persons(ids, met) >= how.smallest_count else None
     if met.any() and how.negative == "refuse":
         told = f"in fewer than {how.smallest_count} rows" if rows is None else f"in about {rows:,} rows"
-        raise SimulatorError(
-            "the costs", None, f"are negative {told}", 'correct them, or choose negative = "zero" or "net"'
-        )
+        raise COSTS.of_rows(f"are negative {told}", 'correct them, or choose negative = "zero" or "net"')
     cost = zeroed if how.negative == "zero" else np.maximum(net, 0.0)
     # what is left where amounts cancel is rounding
     cost = np.where(cost < _MOST_ROUNDING, 0.0, cost)

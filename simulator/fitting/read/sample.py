@@ -160,16 +160,14 @@ class Sample:
         small = 0 < self.zero_count < smallest
         users = rounded_count(self.rows) - COUNTED_BY if small else rounded_count(self.users)
         many = users / self.users
+        rounded = replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
         if self.zero_count == 0:
-            return replace(self, w=self.w * many, w2=self.w2 * many, counted=users)
+            return rounded
         zero = COUNTED_BY if small else rounded_count(self.zero_count)
         # of a few not even their weights are told
         each = float(self.w.sum()) / self.users if small else self.zero_w / self.zero_count
         square = float(self.w2.sum()) / self.users if small else self.zero_w2 / self.zero_count
-        return replace(
-            self, w=self.w * many, w2=self.w2 * many, zero_w=zero * each, zero_w2=zero * square,
-            zero_count=float(zero), counted=users,
-        )  # fmt: skip
+        return replace(rounded, zero_w=zero * each, zero_w2=zero * square, zero_count=float(zero))
 
     @property
     def users_told(self) -> int:
@@ -202,13 +200,6 @@ class Sample:
         w, w2 = (np.repeat(weight / self.count, count)[order] for weight in (self.w, self.w2))
         person = None if self.person is None else self.person[order]
         return replace(self, x=x[order], w=w, w2=w2, count=np.ones(x.size), person=person)
-
-    def scaled(self, factor: float) -> Sample:
-        """All costs times a factor."""
-        return Sample(
-            self.x * factor, self.w, self.w2, self.count, self.zero_w, self.zero_w2, self.zero_count, self.binned,
-            self.person,
-        )  # fmt: skip
 
     def thinned(self, random: np.random.Generator) -> tuple[Sample, Sample]:
         """Two random halves, row by row."""
@@ -259,15 +250,7 @@ def _summed(key: NDArray[np.int64], values: Array) -> Array:
 
 def together(samples: Sequence[Sample]) -> Sample:
     """All segments' people as one sample."""
-    x = np.concatenate([s.x for s in samples])
-    mean, key = np.unique(x, return_inverse=True)
-    return Sample(
-        x=mean,
-        w=_summed(key, np.concatenate([s.w for s in samples])),
-        w2=_summed(key, np.concatenate([s.w2 for s in samples])),
-        count=_summed(key, np.concatenate([s.count for s in samples])),
-        zero_w=sum(s.zero_w for s in samples),
-        zero_w2=sum(s.zero_w2 for s in samples),
-        zero_count=sum(s.zero_count for s in samples),
-        binned=any(s.binned for s in samples),
-    )
+    mean, key = np.unique(np.concatenate([s.x for s in samples]), return_inverse=True)
+    w, w2, count = (_summed(key, np.concatenate([getattr(s, name) for s in samples])) for name in ("w", "w2", "count"))
+    zeros = [sum(getattr(s, name) for s in samples) for name in ("zero_w", "zero_w2", "zero_count")]
+    return Sample(mean, w, w2, count, zeros[0], zeros[1], zeros[2], binned=any(s.binned for s in samples))

@@ -60,14 +60,23 @@ def assign(rule: SegmentRule, columns: Mapping[str, Column], rows: int) -> tuple
     if rule.cuts:
         return _by_cuts(rule, column)
     codes, levels = column.by_level
-    _refuse_many(len(levels))
+    if len(levels) > MOST_SEGMENTS:
+        bound = f"has more than {MOST_SEGMENTS} different values"
+        raise SimulatorError("segment", None, bound, "cut a number (age:0,18,65), or merge them")
     if _are_labels(column):
-        return _by_text(codes, [str(level).strip() for level in levels])
-    return _by_number(rule.column, codes, levels, column)
+        names, merged = np.unique(_labels(levels), return_inverse=True)
+        check_names(names.tolist(), "segment")
+        return np.append(merged, -1)[codes], names.tolist()
+    order = _ascending(column)
+    return np.append(np.argsort(order), -1)[codes], [f"{rule.column} {_written(levels[at])}" for at in order]
 
 
 def _are_labels(column: Column) -> bool:
     return column.is_text and (column.typed or not plain_numbers(column.by_level[1].tolist()))
+
+
+def _labels(levels: Array) -> Array:
+    return np.asarray([str(level).strip() for level in levels], str)
 
 
 def levels_of(rule: SegmentRule, column: Column, conditions: Sequence[Condition]) -> list[Column]:
@@ -75,7 +84,7 @@ def levels_of(rule: SegmentRule, column: Column, conditions: Sequence[Condition]
     if not rule.cuts:
         levels = column.by_level[1]
         if _are_labels(column):
-            return [column.of(label) for label in np.unique([str(level).strip() for level in levels])]
+            return [column.of(label) for label in np.unique(_labels(levels))]
         return [column.of(levels[at]) for at in _ascending(column)]
     ends = np.array([*rule.cuts, np.inf])
     named = np.array(sorted(set().union(*(condition.numbers for condition in conditions))), float)
@@ -92,13 +101,11 @@ def _by_cuts(rule: SegmentRule, column: Column) -> tuple[NDArray[np.int64], list
     values, odd = column.numbers
     if "open age" in odd:
         mend = "write the age alone in the table (90 for 90+), or leave the cuts out where the column holds bands"
-        raise SimulatorError(
-            "segment", None, f'cuts column {rule.column!r}, which holds an open age such as "90+"', mend
-        )
+        bound = f'cuts column {rule.column!r}, which holds an open age such as "90+"'
+        raise SimulatorError("segment", None, bound, mend)
     if set(odd) - {"suppressed"} or (column.is_text and column.typed):
-        raise SimulatorError(
-            "segment", None, f"cuts column {rule.column!r}, which holds text", "cut a column of numbers"
-        )
+        bound = f"cuts column {rule.column!r}, which holds text"
+        raise SimulatorError("segment", None, bound, "cut a column of numbers")
     cuts = np.asarray(rule.cuts)
     known = ~np.isnan(values)
     code = np.where(known, np.searchsorted(cuts, np.where(known, values, 0.0), side="right") - 1, -1)
@@ -116,15 +123,6 @@ def _cut_name(rule: SegmentRule, position: int, whole: bool) -> str:
     return f"{rule.column} {low:g} to below {high:g}"
 
 
-def _by_number(
-    name: str, codes: NDArray[np.int64], levels: Array, column: Column
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Segments of numbers, ascending, each by the column's name and its number as it is written."""
-    order = _ascending(column)
-    place = np.append(np.argsort(order), -1)
-    return place[codes], [f"{name} {_written(levels[at])}" for at in order]
-
-
 def _written(level: Any) -> str:
     """A number with all its digits, or a day."""
     if isinstance(level, np.datetime64):
@@ -132,19 +130,3 @@ def _written(level: Any) -> str:
     if isinstance(level, float | np.floating):
         return str(int(level)) if float(level).is_integer() and abs(float(level)) < 1e15 else f"{level:.12g}"
     return str(level)
-
-
-def _by_text(codes: NDArray[np.int64], labels: list[str]) -> tuple[NDArray[np.int64], list[str]]:
-    names, merged = np.unique(np.asarray(labels, str), return_inverse=True)
-    check_names(list(map(str, names)), "segment")
-    return np.append(merged, -1)[codes], [str(name) for name in names]
-
-
-def _refuse_many(levels: int) -> None:
-    if levels > MOST_SEGMENTS:
-        raise SimulatorError(
-            "segment",
-            None,
-            f"has more than {MOST_SEGMENTS} different values",
-            "cut a number (age:0,18,65), or merge them",
-        )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..figure import exact_percent, full_money
-from ..tables import Cell, Page, Table
+from ..tables import Cell, Page, Rows, Table
 from ..tidy import LAST
 
 _ROUNDING_OF_ROWS = 1.0
@@ -23,21 +23,15 @@ def page(settled: pd.DataFrame, currency: str = "") -> Page:
     """Settlements of real rows, in their order."""
     names = [name for name in settled if settled[name].dtype.kind not in "fiub"]
     figures = [name for name in settled if name not in names]
-    rows: list[list[Cell]] = [
-        [
-            str(index),
-            *(str(settled[name][index]) for name in names),
-            *(_figure(settled[n][index], n) for n in figures),
-        ]
-        for index in settled.index
+    rows: Rows = [
+        [str(index), *(str(row[name]) for name in names), *(_figure(row[name], name) for name in figures)]
+        for index, row in zip(settled.index, settled.astype(object).to_dict("records"), strict=True)
     ]
     head = ["row", *map(str, names), *(str(name).replace("_", " ") for name in figures)]
-    tables: list[Table | str] = [
-        Table(head, rows, labels=1 + len(names)),
-        "Nothing is simulated. Money as in the rows.",
-    ]
+    table = Table(head, rows, labels=1 + len(names))
     warnings = [*_other_year(settled), *settled.attrs.get("notes", ())]
-    return Page("", [_actuals_sentence(settled, currency)], tables, warnings)
+    note = "Nothing is simulated. Money as in the rows."
+    return Page("", [_actuals_sentence(settled, currency)], [table, note], warnings)
 
 
 def _actuals_sentence(settled: pd.DataFrame, currency: str) -> str:
@@ -50,21 +44,16 @@ def _actuals_sentence(settled: pd.DataFrame, currency: str) -> str:
         f"{(~(gains | losses)).sum():,} neither; in all {full_money(paid.sum(), currency)} to providers."
     )
     unknown = int((losses & settled["revenue_unknown"]).sum()) if "revenue_unknown" in settled else 0
-    return sentence if not unknown else f"{sentence} {_without_revenue(unknown)}"
-
-
-def _without_revenue(rows: int) -> str:
-    who = "1 row that pays back has" if rows == 1 else f"{rows:,} rows that pay back have"
-    return f"{who} no known revenue, which might limit the loss further: give it in the column revenue."
+    who = "1 row that pays back has" if unknown == 1 else f"{unknown:,} rows that pay back have"
+    limit = f" {who} no known revenue, which might limit the loss further: give it in the column revenue."
+    return sentence + limit * bool(unknown)
 
 
 def _other_year(settled: pd.DataFrame) -> list[str]:
     """A warning about rows of another year than the rules."""
     other = int(settled["other_year"].sum()) if "other_year" in settled else 0
-    if not other:
-        return []
     rows = "1 row is" if other == 1 else f"{other:,} rows are"
-    return [f"{rows} of another year than the rules, and may settle wrongly: use the file of that year."]
+    return [f"{rows} of another year than the rules, and may settle wrongly: use the file of that year."] * bool(other)
 
 
 def _figure(value: Any, name: Any) -> Cell:

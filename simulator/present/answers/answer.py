@@ -10,7 +10,7 @@ import xarray as xr
 from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_percent, pence, people, percentage
 from ..tables import Cell, Code, Page, Table
 from ..tidy import kept, plain
-from .kind import Kind
+from . import Kind
 from .places import chance_told, places_json, places_table, qualifying
 from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
 

@@ -15,13 +15,8 @@ if TYPE_CHECKING:
 
 def calibration_rows(rows: Sequence[Mapping[str, Any]], currency: str) -> pd.DataFrame:
     """Calibrated families as a long table; those that cannot be had have no row."""
-    return stacked(
-        [
-            long_rows({**row["segment"], "currency": currency}, calibrated=row["family"])
-            for row in rows
-            if "segment" in row
-        ]
-    )
+    met = [row for row in rows if "segment" in row]
+    return stacked([long_rows({**row["segment"], "currency": currency}, calibrated=row["family"]) for row in met])
 
 
 def page(calibration: Mapping[str, Any], currency: str = "") -> Page:
@@ -31,9 +26,8 @@ def page(calibration: Mapping[str, Any], currency: str = "") -> Page:
     for row in calibration["fit"]:
         show = number if row["target"] == "cv" else share if "share" in row["target"] else money.show
         fit.append([row["target"], show(row["wanted"]), show(row["reached"])])
-    missed = max(
-        (abs(row["reached"] - row["wanted"]) for row in calibration["fit"] if row["target"] != "mean"), default=0.0
-    )
+    others = (row for row in calibration["fit"] if row["target"] != "mean")
+    missed = max((abs(row["reached"] - row["wanted"]) for row in others), default=0.0)
     verdict = "meets every target" if missed < 5e-7 else f"meets every target to {missed:.2g}"
     parts: list[Table | str] = [
         Code(_toml(calibration)),
@@ -49,15 +43,13 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Pag
     """All families for the same targets, side by side, and why the others cannot be had."""
     money = Money(currency)
     met = _without_twin([row for row in rows if "refused" not in row], money)
-    refused = [
-        f"{row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in rows if "refused" in row
-    ]
     parts: list[Table | str] = []
     if met:
         head, *lines = _family_columns(met, money)
         parts += [Table([str(cell) for cell in head], lines), "\n".join(["Figures of users:", *map(_figures_of, met)])]
-    if refused:
-        parts.append("\n".join(["Not available:", *refused]))
+    if refused := [row for row in rows if "refused" in row]:
+        told = [f"{row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in refused]
+        parts.append("\n".join(["Not available:", *told]))
     parts.append(f"{EXACT}; everybody is counted, also people without cost.")
     return Page("", [_families_verdict(met, money)] if met else (), parts)
 

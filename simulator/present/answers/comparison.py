@@ -15,8 +15,8 @@ from ...contracts.exclusion import rule_from
 from ...settlement.compare import comparison_json
 from ..figure import UNKNOWN, Figure, amount, chance, exact_amount, is_alike, people, percent, percentage
 from ..tables import Page, Rows, Table
-from .kind import Kind
-from .shared import simulated, threshold_label, too_few, with_origin
+from . import Kind
+from .shared import simulated, teller, too_few, with_origin
 
 LEAST_TOLD_SHARE = 0.005
 """Share of the risk from which a verdict mentions a party."""
@@ -120,9 +120,7 @@ def _label(compared: xr.Dataset, design: str, cell: xr.Dataset, several: bool) -
     if not several:
         return design
     raw = {one["name"]: one["exclusion"] for one in json.loads(compared.attrs.get("designs", "[]"))}
-    unit, currency = str(compared["threshold"].attrs.get("units", "")), str(compared.attrs.get("currency", ""))
-    rule = rule_from(raw[design])
-    return f"{design}, {rule.label(float(cell['threshold']), lambda one: threshold_label(one, unit, currency))}"
+    return f"{design}, {rule_from(raw[design]).label(float(cell['threshold']), teller(compared))}"
 
 
 def page(compared: xr.Dataset) -> Page:
@@ -133,9 +131,9 @@ def page(compared: xr.Dataset) -> Page:
     known, designs = compared.attrs, list(settled_at(compared))
     largest = designs[0].cell.coords.get("population_size")
     where = "" if largest is None else f" at {people(float(largest))} people"
-    parts: list[Table | str] = [f"Each party's year{where}"]
-    parts += [_table(one, compared) for one in designs]
-    parts += [*_events(compared), *_protection(compared), _notes(compared)]
+    tables = [*(_table(one, compared) for one in designs), _events(compared), _protection(compared)]
+    shown = [table for table in tables if table.rows]
+    parts: list[Table | str] = [f"Each party's year{where}", *shown, _notes(compared)]
     warnings = [*too_few(known["replicates"]), *_apart(compared)]
     made = simulated(Page(str(known.get("title", "")), verdicts(compared), parts, warnings))
     return with_origin(made, known)
@@ -144,12 +142,11 @@ def page(compared: xr.Dataset) -> Page:
 def _apart(compared: xr.Dataset) -> list[str]:
     """A warning where the simulation does not confirm the calculated figures."""
     off = float(compared.attrs.get("exact_check", math.nan))
-    if not off >= _TOO_FAR:
-        return []
-    return [
+    told = (
         f"A simulated expected surplus is {off:.1f} standard errors from the exact one: a few years decide it, so "
         "simulate more; if it stays so, one of the two is wrong."
-    ]
+    )
+    return [told] if off >= _TOO_FAR else []
 
 
 def _table(settled: Settled, compared: xr.Dataset) -> Table:
@@ -176,54 +173,34 @@ def _table(settled: Settled, compared: xr.Dataset) -> Table:
 _EVENTS = {"party_limit_bound": "loss limit applied", "gate_missed": "minimum savings rate not reached"}
 
 
-def _events(compared: xr.Dataset) -> list[Table]:
-    lines: Rows = [
-        [str(place["design"].values), _event(str(place["event"].values)), _share_of(place, "p_triggered", compared)]
-        for place in _occurring(compared, "p_triggered")
-    ]
-    return [Table(["design", "event", "chance"], lines, "What was triggered", labels=2)] if lines else []
+def _events(compared: xr.Dataset) -> Table:
+    lines: Rows = []
+    for place in _occurring(compared, "p_triggered"):
+        event = str(place.cell["event"].values)
+        said = _EVENTS.get(event, event.replace("_", " "))
+        lines.append([place.name, said, place.share("p_triggered")])
+    return Table(["design", "event", "chance"], lines, "What was triggered", labels=2)
 
 
-def _event(name: str) -> str:
-    return _EVENTS.get(name, name.replace("_", " "))
+def _protection(compared: xr.Dataset) -> Table:
+    name = "expected_protection_cost"
+    lines: Rows = [[place.name, place.money(name)] for place in _occurring(compared, name)]
+    return Table(["design", "a year"], lines, "Cost of protection beyond the excess it is expected to pay")
 
 
-def _share_of(place: xr.Dataset, name: str, compared: xr.Dataset) -> Figure:
-    return Party("", place.assign_attrs(compared.attrs), "").share(name)
-
-
-def _protection(compared: xr.Dataset) -> list[Table]:
-    name, currency = "expected_protection_cost", str(compared.attrs.get("currency", ""))
+def _occurring(compared: xr.Dataset, name: str) -> Iterator[Party]:
+    """The places, at the largest population, at which a figure is above 0, by their design."""
     if name not in compared:
-        return []
-    lines: Rows = [
-        [str(place["design"].values), amount(float(place[name]), float(place[f"{name}_se"]), currency)]
-        for place in _occurring(compared, name)
-    ]
-    return (
-        [Table(["design", "a year"], lines, "Cost of protection beyond the excess it is expected to pay")]
-        if lines
-        else []
-    )
-
-
-def _occurring(compared: xr.Dataset, name: str) -> Iterator[xr.Dataset]:
-    """The places, at the largest population, at which a figure is above 0."""
-    found = compared[[name, f"{name}_se"]]
-    found = found.isel({dim: -1 for dim in ("population_size", "unit") if dim in found.dims})
-    return (found.isel(place) for place in _places(found[name]))
-
-
-def _places(found: xr.DataArray) -> Iterator[dict[Any, int]]:
-    for place in np.argwhere(found.values > 0):
-        yield {dim: int(at) for dim, at in zip(found.dims, place, strict=True)}
+        return
+    found = compared[[name, f"{name}_se"]].isel(population_size=-1, unit=-1, missing_dims="ignore")
+    for place in np.argwhere(found[name].values > 0):
+        cell = found.isel(dict(zip(found[name].dims, place, strict=True)))
+        yield Party(str(cell["design"].values), cell, str(compared.attrs.get("currency", "")))
 
 
 def _notes(compared: xr.Dataset) -> str:
     off, reference = float(compared.attrs["imbalance"]), str(compared["design"].values[0])
-    balance = (
-        "none" if off == 0 else f"{off:.0e} of the budget (rounding)" if off < 1e-9 else f"{off:.1e} of the budget"
-    )
+    balance = f"{off:.0e} of the budget (rounding)" if 0 < off < 1e-9 else f"{off:.1e} of the budget" if off else "none"
     notes = f"Every design is settled on the same simulated years. Largest imbalance of the accounts: {balance}."
     if math.isfinite(check := float(compared.attrs.get("exact_check", math.nan))):
         notes += (

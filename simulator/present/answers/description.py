@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..figure import UNKNOWN, Cell, Figure, full_money, plain_number
-from ..figure import exact_percent as exact_percent
+from ..figure import UNKNOWN, Cell, Figure, exact_percent, full_money, plain_number
 from ..tables import Page, Rows, Table
 from ..tidy import stacked, tidy_records
 from .shared import NO_EXCLUSION
@@ -22,21 +22,16 @@ _NAMED = 3  # segments that a shock hits; of more only their number is told
 def page(described: Mapping[str, Any]) -> Page:
     """What a scenario implies, with the verdict in words first."""
     money = Money(described.get("currency", ""))
-    parts: list[Table | str] = [
-        *tables(described),
-        *([] if described["shocks"] else ["No shocks: all variation is luck."]),
-        *_correlations(described),
-        *_parameter_sets(described, money),
-        f"{EXACT} and before shocks. Money is {money.unit} for one person and one year.",
-    ]
+    parts: list[Table | str] = [*tables(described), *_notes(described, money)]
     return Page(described.get("title", "Cost model"), _verdict(described, money), parts)
 
 
 def tables(described: Mapping[str, Any]) -> list[Table]:
     """The tables of the page: one person's cost, thresholds, segments, shocks and rare services."""
     money = Money(described.get("currency", ""))
-    first = [people_table(described, money), threshold_table(described, money), _segments(described, money)]
-    return [*first, *_shocks(described), *_rare_services(described, money)]
+    found = [people_table(described, money), threshold_table(described, money), _segments(described, money)]
+    found += [_shocks(described)] if described["shocks"] else []
+    return found + ([_rare_services(described, money)] if described["rare_services"] else [])
 
 
 def long_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
@@ -116,32 +111,18 @@ def people_table(d: Mapping[str, Any], money: Money) -> Table:
 
 def threshold_table(d: Mapping[str, Any], money: Money) -> Table:
     """What lies above each threshold, and what is kept below it."""
-    head = [
-        "threshold",
-        "people above",
-        "cost above",
-        "one person's variance above",
-        "mean kept",
-        "cv kept",
-        "R² of segments",
-    ]
-    rows: Rows = [
-        [
-            _threshold(row, money),
-            *(["nobody", "nothing", "nothing"] if row["threshold"] == "inf" else _above(row)),
-            money.show(row["mean_below"]),
-            number(row["cv"]),
-            share(row["r_squared"]),
-        ]
-        for row in d["thresholds"]
-    ]
+    above = ["people above", "cost above", "one person's variance above"]
+    head = ["threshold", *above, "mean kept", "cv kept", "R² of segments"]
+    rows: Rows = []
+    for row in d["thresholds"]:
+        beyond: list[Cell] = ["nobody", "nothing", "nothing"]
+        if row["threshold"] != "inf":
+            parts = share(row["p_above"], digits=3), share(row["share_of_cost_above"], digits=2)
+            beyond = [*parts, share(row["share_of_variance_above"])]
+        kept = [money.show(row["mean_below"]), number(row["cv"]), share(row["r_squared"])]
+        rows.append([_threshold(row, money), *beyond, *kept])
     shown = slice(None) if len(d["segments"]) > 1 else slice(-1)
     return Table(head[shown], [row[shown] for row in rows], "Effect of a cap on one person's annual cost")
-
-
-def _above(row: Mapping[str, Any]) -> list[Cell]:
-    shares = share(row["p_above"], digits=3), share(row["share_of_cost_above"], digits=2)
-    return [*shares, share(row["share_of_variance_above"])]
 
 
 def _threshold(row: Mapping[str, Any], money: Money) -> str:
@@ -168,16 +149,14 @@ def _segments(d: Mapping[str, Any], money: Money) -> Table:
     return Table(head, rows, "Segments")
 
 
-def _shocks(d: Mapping[str, Any]) -> list[Table]:
-    if not d["shocks"]:
-        return []
+def _shocks(d: Mapping[str, Any]) -> Table:
     head = ["shock", "cv"]
     rows: Rows = [[shock["name"], share(shock["cv"])] for shock in d["shocks"]]
     together: list[Cell] = ["together", share(d["shock_cv"])]
     if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
         head, together = [*head, "comes", "hits"], [*together, "", ""]
         rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
-    return [Table(head, [*rows, together], "System-wide shocks, not in the figures above")]
+    return Table(head, [*rows, together], "System-wide shocks, not in the figures above")
 
 
 def _when(shock: Mapping[str, Any]) -> str:
@@ -194,25 +173,21 @@ def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:
     return f"{len(hit)} of {len(d['segments']) + len(d['rare_services'])} segments{services}"
 
 
-def _correlations(d: Mapping[str, Any]) -> list[str]:
-    pairs = d["shock_correlations"]
-    if not pairs:
-        return []
-    told = "; ".join(f"'{one}' with '{other}' {pair['value']:+g}" for pair in pairs for one, other in [pair["between"]])
-    return [f"Correlations of the shocks' normal scores: {told}."]
+def _notes(d: Mapping[str, Any], money: Money) -> Iterator[str]:
+    if not d["shocks"]:
+        yield "No shocks: all variation is luck."
+    if pairs := d["shock_correlations"]:
+        told = "; ".join("'{}' with '{}' {:+g}".format(*pair["between"], pair["value"]) for pair in pairs)
+        yield f"Correlations of the shocks' normal scores: {told}."
+    if doubt := d.get("parameter_sets"):
+        yield (
+            f"{doubt['number']} parameter sets: a mean of {money.show(doubt['mean'])} over them, standard deviation "
+            f"{money.show(doubt['mean_sd'])}; all other figures are the central ones."
+        )
+    yield f"{EXACT} and before shocks. Money is {money.unit} for one person and one year."
 
 
-def _parameter_sets(d: Mapping[str, Any], money: Money) -> list[str]:
-    if "parameter_sets" not in d:
-        return []
-    doubt = d["parameter_sets"]
-    told = f"{doubt['number']} parameter sets: a mean of {money.show(doubt['mean'])} over them"
-    return [f"{told}, standard deviation {money.show(doubt['mean_sd'])}; all other figures are the central ones."]
-
-
-def _rare_services(d: Mapping[str, Any], money: Money) -> list[Table]:
-    if not d["rare_services"]:
-        return []
+def _rare_services(d: Mapping[str, Any], money: Money) -> Table:
     head = ["rare service", "per 100,000", "mean price", "cost a head", "paid by the budget"]
     rows: Rows = [
         [
@@ -228,7 +203,7 @@ def _rare_services(d: Mapping[str, Any], money: Money) -> list[Table]:
         [f"together, {words}", "", "", money.show(d[key], digits=2), ""]
         for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
     ]
-    return [Table(head, [*rows, *totals], "Rare services, not in the figures above")]
+    return Table(head, [*rows, *totals], "Rare services, not in the figures above")
 
 
 # ── form ─────────────────────────────────────────────────────────────────────────────────────────
@@ -247,9 +222,8 @@ class Money:
         return full_money(value, self.currency, digits)
 
 
-def share(value: float, digits: int = 1) -> Figure:
-    """A fraction as a percentage."""
-    return exact_percent(value, digits)
+share = partial(exact_percent, digits=1)
+"""A fraction as a percentage."""
 
 
 def number(value: float | str | None) -> Figure:

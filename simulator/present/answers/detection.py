@@ -6,7 +6,7 @@ import xarray as xr
 
 from ..figure import Figure, people, percent, percentage
 from ..tables import Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import not_asked, simulated
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from ...fitting.disclose.disclosure import SMALLEST_COUNT
 from ...strata import exact_interval
 from ..figure import Cell, Figure, amount, chance, exact_percent, full_money, money, percent, plain_number, ratio
-from ..tables import Page, Table
+from ..tables import Page, Rows, Table
 from ..tidy import plain, tidy
-from .shared import with_origin
+from .shared import each, with_origin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,24 +35,13 @@ constant rate, the share without cost of a year is 2% too high, with 30% it is 1
 
 def page(model: FittedModel) -> Page:
     """Everything that a terminal shows of a fit: warnings first, then what it rests on."""
-    warnings = _warnings(model)
-    told = [one for one in verdicts(model) if one not in warnings]
-    notes = reading_notes(model)
     tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
     withheld = any(cell is WITHHELD for table in tables for row in table.rows for cell in row)
-    parts: list[Table | str] = [
-        reading_table(model),
-        *([notes] if notes else []),
-        *tables,
-        *([_SUPPRESSED] if withheld else []),
-    ]
-    return with_origin(Page("", told, parts, warnings), _origin(model))
-
-
-def _origin(model: FittedModel) -> dict[str, Any]:
-    """What the last line tells of a fit."""
+    parts: list[Table | str] = [reading_table(model), reading_notes(model), *tables, _SUPPRESSED if withheld else ""]
     kept = model.report["rows_kept"]
-    return model.provenance | ({} if kept is None else {"rows": kept})
+    origin = model.provenance | ({} if kept is None else {"rows": kept})
+    made = Page("", list(_told(model)), list(filter(None, parts)), list(_warnings(model)))
+    return with_origin(made, origin)
 
 
 def reading_table(model: FittedModel) -> Table:
@@ -89,18 +79,13 @@ def _patients(row: dict[str, Any]) -> str:
 
 def segment_table(model: FittedModel) -> Table:
     """What each segment got."""
-    rows: list[list[Cell]] = []
+    rows: Rows = []
     for row, segment in zip(model.segments, model.population.segments, strict=True):
-        tail: tuple[Cell, ...] = ("none", "", "")
+        tail: list[Cell] = ["none", "", ""]
         if "xi" in row:
-            tail = (
-                money(row["tail_at"], model.currency),
-                _patients(row),
-                f"{row['xi']:.2f} ± {row['xi_se']:.2f}",
-            )
+            tail = [money(row["tail_at"], model.currency), _patients(row), f"{row['xi']:.2f} ± {row['xi_se']:.2f}"]
         family = row["family"] if row["credibility"] == 1 else f"{row['family']} (Z = {row['credibility']:.2f})"
-        zero = _without_cost(row)
-        rows.append([row["name"], exact_percent(segment.share, 1), zero, family, *tail])
+        rows.append([row["name"], exact_percent(segment.share, 1), _without_cost(row), family, *tail])
     head = ["segment", "people", "without cost", "distribution", "tail above", "patients there", "shape ξ"]
     return Table(head, rows, "Distribution of each segment (people: of these rows)")
 
@@ -186,11 +171,11 @@ _AT = ("people above", "mean excess", "mean, costs capped", "sd, costs capped")
 
 
 def _goodness(model: FittedModel, places: NDArray[np.intp], title: str) -> Table:
-    rows: list[list[Cell]] = []
+    rows: Rows = []
     cells = model.goodness.isel(measure=places)
-    for segment in cells["segment"].values:
-        measures = [cells.sel(segment=segment).isel(measure=k) for k in range(len(places))]
-        rows.append([str(segment), "observed", *(_observed(one, model) for one in measures)])
+    for segment in each(cells, "segment"):
+        measures = list(each(segment, "measure"))
+        rows.append([str(segment["segment"].values), "observed", *(_observed(one, model) for one in measures)])
         rows.append(["", "fitted", *(_fitted(one, model) for one in measures)])
     whole = [str(name).replace("share of cost of the", "cost of the").replace("share without", "without")
              for name in cells["measure"].values]  # fmt: skip
@@ -222,76 +207,61 @@ def _misses(miss: float) -> bool:
 
 def verdicts(model: FittedModel) -> list[str]:
     """Plain sentences on what the fit rests on and where it fails."""
-    return [
-        *_warnings(model),
-        *_law_sentences(model),
-        *_tail_sentences(model),
-        *_small_sentences(model),
-        *_part_year_sentences(model),
-        *_sound(model),
-    ]
+    return [*_warnings(model), *_told(model)]
 
 
-def _warnings(model: FittedModel) -> list[str]:
+def _warnings(model: FittedModel) -> Iterator[str]:
     """What may make the fit unfit for its use."""
-    read = model.report.get("notes", [])
-    return [*_mean_sentences(model), *_infinite_sentences(model), *_missed_sentences(model), *read]
+    yield from _mean_sentences(model)
+    yield from _infinite_sentences(model)
+    if missed := _missed(model):
+        yield (
+            f"For everybody together, these differ from the rows by more than {_WIDE_MISS:.0f} standard errors: "
+            f"{', '.join(missed)}."
+        )
+    yield from model.report.get("notes", [])
 
 
-def _law_sentences(model: FittedModel) -> list[str]:
-    return [
-        f"{row['name']}: {row['asked']} did not converge; the quantile table is taken instead."
-        for row in model.segments
-        if row["asked"] not in ("auto", "bands", row["family"])
-    ]
-
-
-def _tail_sentences(model: FittedModel) -> list[str]:
-    found = []
+def _told(model: FittedModel) -> Iterator[str]:
+    """What a reader ought to know besides."""
     for row in model.segments:
-        if "xi" not in row:
-            if row["family"] != "resample":
-                found.append(
-                    f"{row['name']}: no tail of its own: none was asked for, or fewer than 30 patients would carry it."
-                )
-        elif row["tail_patients"] < _FEW_IN_TAIL:
+        if row["asked"] not in ("auto", "bands", row["family"]):
+            yield f"{row['name']}: {row['asked']} did not converge; the quantile table is taken instead."
+    yield from _tail_sentences(model)
+    if small := [row["name"] for row in model.segments if row["credibility"] < 1]:
+        yield (
+            f"{', '.join(small)}: too few patients for a law of their own; the shape is that of all segments, and "
+            "the level is drawn towards theirs so far as segments are alike (their own in full from 135 users)."
+        )
+    if (share := model.report.get("part_year_share") or 0.0) >= _MANY_PART_YEARS:
+        yield (
+            f"{share:.0%} of member-years are of people covered for part of the year, whose costs are brought to a "
+            "year. The mean is kept, but the law is more spread than that of a whole year and has more people without "
+            "cost; --minimum-exposure 1 fits whole years alone."
+        )
+    if not _missed(model) and not list(_mean_sentences(model)):
+        apart = int((abs(model.goodness["miss"]) > _WIDE_MISS).sum())
+        of = f"; for single segments, {apart} {'does' if apart == 1 else 'do'} not (!)" if apart else ""
+        within = f"within {_WIDE_MISS:.0f} standard errors of the rows"
+        yield f"For everybody together, every figure shown lies {within}{of}."
+
+
+def _tail_sentences(model: FittedModel) -> Iterator[str]:
+    for row in model.segments:
+        if "xi" not in row and row["family"] != "resample":
+            yield f"{row['name']}: no tail of its own: none was asked for, or fewer than 30 patients would carry it."
+        elif "xi" in row and row["tail_patients"] < _FEW_IN_TAIL:
             at = money(row["tail_at"], model.currency)
-            found.append(f"{row['name']}: the tail beyond {at} rests on {_patients(row)} patients.")
-    return found
+            yield f"{row['name']}: the tail beyond {at} rests on {_patients(row)} patients."
 
 
-def _infinite_sentences(model: FittedModel) -> list[str]:
-    found = []
+def _infinite_sentences(model: FittedModel) -> Iterator[str]:
     for row in model.segments:
         shape = f" (ξ = {row['xi']:.2f} ± {row['xi_se']:.2f}, infinite from 0.5)" if "xi" in row else ""
         if row["infinite_variance"]:
-            found.append(f"{row['name']}: the variance is infinite{shape}; run it only with finite thresholds.")
+            yield f"{row['name']}: the variance is infinite{shape}; run it only with finite thresholds."
         elif row["infinite_variance_possible"]:
-            found.append(
-                f"{row['name']}: an infinite variance cannot be ruled out{shape}; trust only finite thresholds."
-            )
-    return found
-
-
-def _small_sentences(model: FittedModel) -> list[str]:
-    small = [row["name"] for row in model.segments if row["credibility"] < 1]
-    if not small:
-        return []
-    return [
-        f"{', '.join(small)}: too few patients for a law of their own; the shape is that of all segments, and "
-        "the level is drawn towards theirs so far as segments are alike (their own in full from 135 users)."
-    ]
-
-
-def _part_year_sentences(model: FittedModel) -> list[str]:
-    share = model.report.get("part_year_share")
-    if not share or share < _MANY_PART_YEARS:
-        return []
-    return [
-        f"{share:.0%} of member-years are of people covered for part of the year, whose costs are brought to a year. "
-        "The mean is kept, but the law is more spread than that of a whole year and has more people without cost; "
-        "--minimum-exposure 1 fits whole years alone."
-    ]
+            yield f"{row['name']}: an infinite variance cannot be ruled out{shape}; trust only finite thresholds."
 
 
 def _missed(model: FittedModel) -> list[str]:
@@ -304,36 +274,17 @@ def _missed(model: FittedModel) -> list[str]:
     ]
 
 
-def _mean_sentences(model: FittedModel) -> list[str]:
+def _mean_sentences(model: FittedModel) -> Iterator[str]:
     mean = model.goodness.isel(segment=-1).sel(measure="mean")
     ratio = float(mean["fitted"] / mean["observed"])
     if math.isnan(ratio):
-        return [
+        yield (
             "One or two patients outweigh all others in a segment: its mean is suppressed, and the distribution leaves "
             "out part of their cost."
-        ]
-    if abs(ratio - 1) > _WRONG_MEAN:
+        )
+    elif abs(ratio - 1) > _WRONG_MEAN:
         told = percent(ratio, ratio * float(mean["observed_se"] / mean["observed"]))
-        return [f"The fitted mean is {told} of the observed one: do not use this fit for a budget."]
-    return []
-
-
-def _missed_sentences(model: FittedModel) -> list[str]:
-    missed = _missed(model)
-    if not missed:
-        return []
-    return [
-        f"For everybody together, these differ from the rows by more than {_WIDE_MISS:.0f} standard errors: "
-        f"{', '.join(missed)}."
-    ]
-
-
-def _sound(model: FittedModel) -> list[str]:
-    if _missed(model) or _mean_sentences(model):
-        return []
-    apart = int((abs(model.goodness["miss"]) > _WIDE_MISS).sum())
-    of = f"; for single segments, {apart} {'does' if apart == 1 else 'do'} not (!)" if apart else ""
-    return [f"For everybody together, every figure shown lies within {_WIDE_MISS:.0f} standard errors of the rows{of}."]
+        yield f"The fitted mean is {told} of the observed one: do not use this fit for a budget."
 
 
 def _figure(at: xr.Dataset, number: float, model: FittedModel) -> Cell:
@@ -357,26 +308,17 @@ def _share(share: float | None) -> str:
 
 def as_json(model: FittedModel) -> dict[str, Any]:
     """The report as plain values; nan is null."""
+    judged = model.goodness[["observed", "observed_se", "fitted", "miss"]]
     everybody = {
-        str(segment): {
-            str(measure): {
-                name: float(model.goodness[name].sel(segment=segment, measure=measure))
-                for name in ("observed", "observed_se", "fitted", "miss")
-            }
-            for measure in model.goodness["measure"].values
+        str(segment["segment"].values): {
+            str(cell["measure"].values): {str(name): float(cell[name]) for name in judged}
+            for cell in each(segment, "measure")
         }
-        for segment in model.goodness["segment"].values
+        for segment in each(judged, "segment")
     }
-    told: dict[str, Any] = plain(
-        {
-            "report": model.report,
-            "segments": list(model.segments),
-            "goodness": everybody,
-            "verdicts": verdicts(model),
-            "provenance": model.provenance,
-        }
-    )
-    return told
+    told = {"report": model.report, "segments": list(model.segments), "goodness": everybody}
+    known: dict[str, Any] = plain(told | {"verdicts": verdicts(model), "provenance": model.provenance})
+    return known
 
 
 def fit_rows(model: FittedModel) -> pd.DataFrame:
@@ -384,7 +326,6 @@ def fit_rows(model: FittedModel) -> pd.DataFrame:
     rows = tidy(model.goodness)
     money_units = model.goodness["measure_unit"].to_series() == "money"
     own = rows["unit"] != "1"
-    rows.loc[own, "unit"] = [
-        f"{model.currency} per person and year" if money_units[measure] else "1" for measure in rows.loc[own, "measure"]
-    ]
+    amount = f"{model.currency} per person and year"
+    rows.loc[own, "unit"] = [amount if money_units[measure] else "1" for measure in rows.loc[own, "measure"]]
     return rows

@@ -6,7 +6,7 @@ import xarray as xr
 
 from ..figure import Figure, exact_percent, in_years, people, percent, percentage
 from ..tables import Cell, Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import RuleName, rule_head, rule_names, simulated, with_origin
 
 

@@ -10,14 +10,15 @@ from ...analysis.statistics.statistic import TARGETS, named
 from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from ..tidy import dataset_json
-from .kind import Kind
-from .shared import RuleName, each, ends, not_asked, rule_head, rule_names, to_three, with_origin
+from . import Kind
+from .shared import RuleName, each, ends, not_asked, people_enough, rule_head, rule_names, to_three, with_origin
 
 
 def page(answer: xr.Dataset) -> Page:
     """The smallest population for each threshold or design, its interval and the exact engine's answer."""
     dim = "threshold" if "threshold" in answer.dims else "design"
-    names = rule_names(answer) if dim == "threshold" else [_of_design(str(name)) for name in answer[dim].values]
+    names = rule_names(answer) if dim == "threshold" else []
+    names = names or [RuleName(name, f"under {name!r}") for name in map(str, answer[dim].values)]
     simulated = answer.attrs["method"] == "simulated"
     found = list(zip(names, each(answer, dim), strict=True))
     checked = simulated and bool(answer["exact_minimum_population"].notnull().any())
@@ -39,11 +40,6 @@ def asked(answer: xr.Dataset) -> str:
     return f"{words} of at most {percentage(known['at_most'])}"
 
 
-def _of_design(name: str) -> RuleName:
-    """What a design is called, in tables and in sentences."""
-    return RuleName(name, f"under {name!r}")
-
-
 def _never(cell: xr.Dataset) -> bool:
     """Whether the risk that is common to all misses the target, so that no population is large enough."""
     return float(cell["systematic_alone"]) > float(cell.attrs["at_most"])
@@ -56,42 +52,35 @@ def _sentence(name: RuleName, cell: xr.Dataset) -> str:
     number, exact = (float(cell[figure]) for figure in ("minimum_population", "exact_minimum_population"))
     known = cell.attrs
     leads = number if math.isnan(exact) else exact
-    if math.isinf(leads):
-        return f"{name.opening}, not even {people(known['largest'])} people, the largest size tried, are enough."
-    if leads == 0:
-        return f"{name.opening}, {people(known['smallest'])} people, the smallest size tried, are already enough."
-    said = f"{name.opening}, {to_three(leads)} people are enough"
-    if known["method"] != "simulated":
+    said = f"{name.opening}, {people_enough(to_three(leads), known['smallest'], known['largest'])}"
+    if known["method"] != "simulated" or not 0 < leads < math.inf:
         return f"{said}."
     sure = percentage(known["confidence"])
     if math.isnan(exact):
         return f"{said} ({sure} interval: {_interval(cell)})."
-    return f"{said} (simulated: {_size(number, cell)}, {sure} interval {_interval(cell)})."
+    return f"{said} (simulated: {size_told(number, cell)}, {sure} interval {_interval(cell)})."
 
 
 def _interval(cell: xr.Dataset) -> str:
-    low, high = (str(_size(float(bound), cell)) for bound in cell["minimum_population_interval"].values)
+    low, high = (str(size_told(float(bound), cell)) for bound in cell["minimum_population_interval"].values)
     return low if low == high else f"{low} to {high}"
 
 
 def _row(cell: xr.Dataset, simulated: bool, checked: bool) -> list[Cell]:
-    exact = [_size(float(cell["exact_minimum_population"]), cell, exact=True)] if checked else []
+    exact = [size_told(float(cell["exact_minimum_population"]), cell, exact=True)] if checked else []
     alone = float(cell["systematic_alone"])
     risk: Cell = UNKNOWN if math.isnan(alone) else "none" if alone == 0 else exact_percent(alone)
     drawn = [_interval(cell)] if simulated else []
-    return [*exact, _size(float(cell["minimum_population"]), cell), *drawn, risk]
+    return [*exact, size_told(float(cell["minimum_population"]), cell), *drawn, risk]
 
 
-def _size(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
+def size_told(number: float, answer: xr.Dataset, exact: bool = False) -> Figure:
     """People, or in words what the sizes tried cannot tell."""
-    made = to_three(number)
     if math.isinf(number):
-        text = "none is enough" if exact else f"over {people(answer.attrs['largest'])}"
-    elif number == 0:
-        text = f"{people(answer.attrs['smallest'])} or fewer"
-    else:
-        return made
-    return Figure(number, text, unit="people")
+        told = "none is enough" if exact else f"over {people(answer.attrs['largest'])}"
+        return Figure(number, told, unit="people")
+    fewest = people(answer.attrs["smallest"])
+    return to_three(number) if number else Figure(number, f"{fewest} or fewer", unit="people")
 
 
 KIND = Kind(

@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..figure import Figure, exact_percent, percentage
 from ..tables import Cell, Page, Table
-from .kind import Kind
+from . import Kind
 
 
 def page(payoffs: xr.Dataset) -> Page:
@@ -55,12 +55,10 @@ def _rows_shown(one: xr.Dataset) -> list[int]:
 
 def _bends(ratios: np.ndarray, shares: np.ndarray) -> set[int]:
     """Where shares are not on the straight line between their neighbours; at a jump both sides."""
-    found: set[int] = set()
-    for k in range(1, len(ratios) - 1):
-        way = (ratios[k] - ratios[k - 1]) / (ratios[k + 1] - ratios[k - 1])
-        if np.abs(shares[k] - shares[k - 1] - way * (shares[k + 1] - shares[k - 1])).max() > _BESIDE:
-            found.add(k)
-    return found
+    before, here, after = ratios[:-2], ratios[1:-1], ratios[2:]
+    way = ((here - before) / (after - before))[:, None]
+    off = np.abs(shares[1:-1] - shares[:-2] - way * (shares[2:] - shares[:-2])).max(axis=1)
+    return {int(k) + 1 for k in np.flatnonzero(off > _BESIDE)}
 
 
 def _ratio(ratio: float, ratios: np.ndarray) -> str:

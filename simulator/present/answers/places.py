@@ -10,7 +10,7 @@ import xarray as xr
 from ..figure import Figure, chance, exact_chance, people, percentage
 from ..tables import Cell, Page, Table
 from ..tidy import plain
-from .kind import Kind
+from . import Kind
 from .shared import RuleName, each, ends, rule_names, rules, simulated
 
 _NUMBERS = (

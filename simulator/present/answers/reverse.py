@@ -9,7 +9,7 @@ import xarray as xr
 
 from ..figure import Cell, Figure, error_decimals, people, percent, percentage
 from ..tables import Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import simulated, too_few, with_origin
 
 

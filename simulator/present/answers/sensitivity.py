@@ -7,7 +7,7 @@ import xarray as xr
 from ...analysis.statistics.statistic import STATISTICS
 from ..figure import Cell, Figure, exact_chance, people, percentage
 from ..tables import Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import with_origin
 
 

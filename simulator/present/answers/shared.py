@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
@@ -28,6 +27,12 @@ def threshold_label(threshold: float, unit: str, currency: str) -> str:
     return At.of(threshold, unit).told(partial(money_text, currency=currency))
 
 
+def teller(answer: xr.Dataset) -> Callable[[float], str]:
+    """How a threshold of an answer is told."""
+    unit, currency = str(answer["threshold"].attrs.get("units", "")), str(answer.attrs.get("currency", ""))
+    return lambda threshold: threshold_label(threshold, unit, currency)
+
+
 class RuleName(NamedTuple):
     """What is done at one threshold, in the words of the rule itself."""
 
@@ -44,11 +49,7 @@ class RuleName(NamedTuple):
 
 def rule_names(answer: xr.Dataset) -> list[RuleName]:
     """What is done at each threshold of a Dataset, under the rule that it holds for."""
-    rule, unit, currency = rule_of(answer.attrs), answer["threshold"].attrs.get("units", ""), answer.attrs["currency"]
-
-    def told(threshold: float) -> str:
-        return threshold_label(threshold, unit, currency)
-
+    rule, told = rule_of(answer.attrs), teller(answer)
     thresholds = [float(one) for one in answer["threshold"].values.ravel()]
     return [RuleName(rule.label(one, told), rule.sentence(one, told)) for one in thresholds]
 
@@ -108,10 +109,7 @@ def _cell(cell: xr.Dataset, name: str) -> Figure:
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> Figure:
-    """One smallest population with its 95% interval, which is rounded outwards.
-
-    Its value is 0 where the smallest size simulated is enough already, and infinite where the largest is not.
-    """
+    """One smallest population with its 95% interval, rounded outwards; 0 and infinity lie beyond those simulated."""
     value = float(answer["minimum_population"].isel(threshold=position))
     low, high = (float(bound) for bound in answer["minimum_population_interval"].isel(threshold=position).values)
 
@@ -169,12 +167,11 @@ def provenance(known: Mapping[str, Any]) -> str:
 
 def too_few(replicates: int) -> list[str]:
     """A warning where so few years were simulated that the errors themselves are rough."""
-    if replicates >= _FEW:
-        return []
-    return [
+    told = (
         f"Only {replicates:,} years were simulated: enough to look at the tables, not to answer the question; the "
         "errors themselves are rough. Simulate 1,000 or more."
-    ]
+    )
+    return [told] if replicates < _FEW else []
 
 
 def not_asked(known: Mapping[str, Any]) -> list[str]:
@@ -192,9 +189,3 @@ def with_origin(page: Page, known: Mapping[str, Any]) -> Page:
     """A page whose last line says where its figures come from, and whose first where they are not exact after all."""
     doubts = [str(known["doubt"])] if known.get("doubt") else []
     return replace(page, parts=[*page.parts, provenance(known)], warnings=[*doubts, *page.warnings])
-
-
-def worst_place(summary: xr.Dataset, name: str) -> tuple[int, int]:
-    """Positions of the least and the largest value of a figure."""
-    order = np.argsort(summary[name].values)
-    return int(order[0]), int(order[-1])

@@ -6,7 +6,7 @@ import xarray as xr
 
 from ..figure import Figure, people, percent
 from ..tables import Cell, Page, Table
-from .kind import Kind
+from . import Kind
 from .shared import not_asked, simulated, too_few, with_origin
 
 _DECIMALS = 3

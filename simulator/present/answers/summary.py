@@ -5,36 +5,27 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import xarray as xr
 
 from ...analysis.size.grid import minimum_on_grid
 from ..figure import UNKNOWN, Figure, money, people, percent, percentage
 from ..tables import Page, Rows, Table
 from ..tidy import cells, kept
-from .kind import Kind
-from .shared import (
-    NO_EXCLUSION,
-    RuleName,
-    ends,
-    figure_table,
-    minimum_population,
-    people_enough,
-    place_label,
-    place_of,
-    provenance,
-    rule_head,
-    rule_names,
-    rules,
-    simulated,
-    to_three,
-    too_few,
-    worst_place,
-)
+from . import Kind, shared
+from .shared import NO_EXCLUSION, RuleName, each, ends, place_of, rule_names, rules
 
 _KEPT = (
     "title", "currency", "method", "scenario_id", "seed", "replicates", "rule", "check", "check_sentence",
     "simulator_version", "draws_version", "tables_hash",
 )  # fmt: skip
+
+
+_REMOVED = {
+    "cost_removed_share": "cost removed",
+    "patients_above_share": "patients above it",
+    "variance_removed_share": "year-to-year variance removed",
+}
 
 
 def page(
@@ -43,9 +34,10 @@ def page(
     """The answer of one run, its tables and its check; `exactly`: the smallest populations, where they are known."""
     margin = chosen_margin(summary, margin)
     overspend = f"Chance of overspending by more than {percentage(margin)} of the budget"
+    spread = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     tables = [
-        figure_table(summary, "cv", "Year-to-year risk: standard deviation of retained cost, as a share of its mean"),
-        figure_table(summary, "p_overspend", overspend, margin=margin),
+        shared.figure_table(summary, "cv", spread),
+        shared.figure_table(summary, "p_overspend", overspend, margin=margin),
         *([removed_table(summary)] if set(rules(summary)) != {NO_EXCLUSION} else []),
     ]
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
@@ -55,7 +47,7 @@ def page(
         _needed(summary, margin, at_most, found) if found else _unseen(at_most) if sized else _chance(summary, margin)
     )
     parts: list[Table | str] = [*answers, *tables]
-    made = simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
+    made = shared.simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
 
 
@@ -73,7 +65,7 @@ def chosen_margin(summary: xr.Dataset, margin: float | None) -> float:
 def _warnings(summary: xr.Dataset) -> list[str]:
     known = summary.attrs
     told = [known["check_sentence"]] if known["check"] == "failed" else []
-    told += too_few(known["replicates"])
+    told += shared.too_few(known["replicates"])
     if known.get("stopped_by") == "max_replicates":
         told.append("Stopped at the limit of simulated years: not every 95% interval is as narrow as asked.")
     return told
@@ -89,11 +81,11 @@ class _Least(NamedTuple):
     def told(self, sizes: tuple[int, int]) -> str:
         """The exact figure first, the simulated one as its check."""
         if self.exact is None:
-            return f"{self.name.sentence}, {people_enough(self.drawn, *sizes)}"
+            return f"{self.name.sentence}, {shared.people_enough(self.drawn, *sizes)}"
         if math.isinf(self.exact.value):
             return f"{self.name.sentence}, no population is large enough"
         if self.exact.value == 0:
-            return f"{self.name.sentence}, {people_enough(self.exact, *sizes)}"
+            return f"{self.name.sentence}, {shared.people_enough(self.exact, *sizes)}"
         check = f"{self.drawn.text}, 95% interval {self.drawn.within}" if self.drawn.within else self.drawn.text
         return f"{self.name.sentence}, {self.exact} people are enough (simulated: {check})"
 
@@ -118,7 +110,11 @@ def _minima(summary: xr.Dataset, margin: float, at_most: float, exactly: xr.Data
     sizes = summary["population_size"].values
     known = [math.nan] * answer.sizes["threshold"] if exactly is None else exactly["minimum_population"].values
     return [
-        _Least(name, minimum_population(answer, at, int(sizes[-1]), int(sizes[0])), _exact(float(known[at]), sizes[0]))
+        _Least(
+            name,
+            shared.minimum_population(answer, at, int(sizes[-1]), int(sizes[0])),
+            _exact(float(known[at]), sizes[0]),
+        )
         for at, name in enumerate(rule_names(summary))
     ]
 
@@ -127,14 +123,15 @@ def _exact(number: float, smallest: float) -> Figure | None:
     if math.isnan(number):
         return None
     words = {0.0: f"{people(smallest)} or fewer", math.inf: "none is enough"}
-    return Figure(number, words[number], unit="people") if number in words else to_three(number)
+    return Figure(number, words[number], unit="people") if number in words else shared.to_three(number)
 
 
 def _chance(summary: xr.Dataset, margin: float) -> str:
     """The chance of an overspend, or between which two it lies over the units."""
     place = place_of(summary)
     cell = summary.sel(margin=margin).isel(threshold=-1)
-    both = dict.fromkeys(worst_place(cell, "p_overspend"))
+    order = [int(at) for at in np.argsort(cell["p_overspend"].values)]
+    both = dict.fromkeys((order[0], order[-1]))
     values, errors = cell["p_overspend"].values, cell["p_overspend_se"].values
     told = [f"{percent(float(values[k]), float(errors[k]))} {_in_place(place, cell[place].values[k])}" for k in both]
     asked = f"The chance of overspending by more than {percentage(margin)} of the budget"
@@ -142,7 +139,7 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
 
 
 def _in_place(place: str, value: object) -> str:
-    return f"at {place_label(place, value)} people" if place == "population_size" else f"in {value}"
+    return f"at {shared.place_label(place, value)} people" if place == "population_size" else f"in {value}"
 
 
 def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list[_Least]) -> Table:
@@ -153,23 +150,18 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list
         f"Smallest population with a chance of at most {percentage(at_most)} of overspending by more than "
         f"{percentage(margin)} (95% interval)"
     )
-    return Table([rule_head(summary), *(["exact", "simulated"] if known else ["people"])], rows, question)
+    return Table([shared.rule_head(summary), *(["exact", "simulated"] if known else ["people"])], rows, question)
 
 
 def removed_table(summary: xr.Dataset) -> Table:
     """What each threshold takes out, at the largest population."""
     place = place_of(summary)
     last = summary.isel({place: -1})
-    figures = (
-        ("cost removed", "cost_removed_share"),
-        ("patients above it", "patients_above_share"),
-        ("year-to-year variance removed", "variance_removed_share"),
-    )
     rows: Rows = [
-        [name, *(_share(last.isel(threshold=d), key, label) for d, label in enumerate(rules(summary)))]
-        for name, key in figures
+        [said, *(_share(cell, key, rule) for rule, cell in zip(rules(summary), each(last, "threshold"), strict=True))]
+        for key, said in _REMOVED.items()
     ]
-    where = place_label(place, summary[place].values[-1])
+    where = shared.place_label(place, summary[place].values[-1])
     at = f"{where} people" if place == "population_size" else where
     return Table(["share of", *rules(summary)], rows, f"Effect of each cap, at {at}")
 
@@ -179,17 +171,13 @@ def _share(cell: xr.Dataset, key: str, label: str) -> Figure | str:
 
 
 def _origin(summary: xr.Dataset) -> str:
-    known = summary.attrs
-    capitation = known.get("capitation_pmpy")
-    budget = (
-        f"The budget is a capitation of {money(capitation, known['currency'])} a head."
-        if capitation
-        else "The budget is the expected retained cost."
-    )
-    stopped = (
-        "Simulated until every 95% interval was as narrow as asked.\n" if known.get("stopped_by") == "target" else ""
-    )
-    return f"{stopped}{known['check_sentence']}\n{budget}\n{provenance(known)}"
+    known, lines = summary.attrs, []
+    if known.get("stopped_by") == "target":
+        lines.append("Simulated until every 95% interval was as narrow as asked.")
+    budget = "the expected retained cost"
+    if capitation := known.get("capitation_pmpy"):
+        budget = f"a capitation of {money(capitation, known['currency'])} a head"
+    return "\n".join([*lines, known["check_sentence"], f"The budget is {budget}.", shared.provenance(known)])
 
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ...effort import watched
-from ...errors import SimulatorWarning
+from ...errors import SimulatorError, SimulatorWarning
 from ...stopping import exit_code
 
 
@@ -28,6 +28,15 @@ class Sentence(click.ClickException):
         for line in self.message.splitlines():
             said = "".join(letter if letter.isprintable() else " " for letter in line)
             click.echo(f"simulator: {said}", file=file or sys.stderr)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn the program's own errors into sentences."""
+    try:
+        yield
+    except SimulatorError as error:
+        raise Sentence(str(error)) from None
 
 
 class Stopped(Sentence):
@@ -67,9 +76,8 @@ def own_words() -> Iterator[None]:
         raise
     except OSError as error:
         if sys.stdout is not None:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-            )  # what is left to be flushed has a place to go
+            # what is left to be flushed has a place to go
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise SystemExit(0) from None
         if error.filename:
@@ -77,14 +85,9 @@ def own_words() -> Iterator[None]:
             raise Sentence(f"{what}; check its name and its permissions") from None
         raise Sentence(f"the answer could not be written ({error.strerror}); free some space") from None
     except click.UsageError as error:
-        if _asks_for_help(error):
+        if type(error).__name__ == "NoArgsIsHelpError":  # nothing was asked, so that the help is shown
             raise
         raise Sentence(sentence_of(error)) from None
-
-
-def _asks_for_help(error: click.UsageError) -> bool:
-    """Whether nothing was asked, so that the help is shown."""
-    return type(error).__name__ == "NoArgsIsHelpError"
 
 
 def sentence_of(error: click.UsageError) -> str:
@@ -138,20 +141,15 @@ def _wrong(error: click.BadParameter) -> str:
     kind = getattr(kind, "one", kind)  # of several numbers each has the bounds of one
     given = message.split("'")[1] if message.startswith("'") and message.count("'") >= 2 else None
     if isinstance(kind, click.Choice):
-        return f"{_shown(given)}must be one of {', '.join(map(str, kind.choices))}; choose one of these"
+        what = "" if given is None else f"{given!r} "
+        return f"{what}must be one of {', '.join(map(str, kind.choices))}; choose one of these"
     bounds = _bounds(kind)
     if " is not in the range" in message:
         return f"{message.partition(' is not in the range')[0]} is out of range; give a number {bounds}"
     if given is not None and "is not a valid" in message:
-        whole = isinstance(kind, click.types.IntParamType)
-        return f"{_shown(given)}is not a {'whole ' if whole else ''}number; give {_number_like(whole, bounds)}"
+        what, such = ("whole number", "1000") if isinstance(kind, click.types.IntParamType) else ("number", "0.05")
+        return f"{given!r} is not a {what}; give a {what}{f' {bounds}' if bounds else f', such as {such}'}"
     return message
-
-
-def _number_like(whole: bool, bounds: str) -> str:
-    return (
-        f"a {'whole ' if whole else ''}number{f' {bounds}' if bounds else ', such as ' + ('1000' if whole else '0.05')}"
-    )
 
 
 def _bounds(kind: Any) -> str:
@@ -159,10 +157,6 @@ def _bounds(kind: Any) -> str:
     least = "" if low is None else f"{'above' if kind.min_open else 'of at least'} {low:g}"
     most = "" if high is None else f"{'below' if kind.max_open else 'of at most'} {high:.20g}"
     return " and ".join(part for part in (least, most) if part)
-
-
-def _shown(given: str | None) -> str:
-    return "" if given is None else f"{given!r} "
 
 
 def _ending(message: str, option: str) -> str:
@@ -195,8 +189,8 @@ class Verb(_Speaking):
     """A verb."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does it, with a word now and then where it takes long."""
-        with watched(str(ctx.info_name)):
+        """As click does it, with a word now and then where it takes long, and errors as sentences."""
+        with watched(str(ctx.info_name)), clear_errors():
             return super().invoke(ctx)
 
 

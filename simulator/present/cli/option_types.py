@@ -9,19 +9,35 @@ from typing import Any
 import click
 
 from ...numerals import NumeralError, number, numbers
+from ...rows.layout import LayoutOptions
 
 
-class Fraction(click.FloatRange):
-    """A fraction: 0.03, or 3%. What is written as 3 is taken as 300%, with a word of warning."""
+class _Number(click.FloatRange):
+    """A number as people write it, of the forms that `takes` allows."""
 
-    name = "fraction"
+    takes: tuple[str, ...] = ("fraction",)
 
     def _describe_range(self) -> str:
         return "" if self.min is None and self.max is None else super()._describe_range()
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A number; the percent sign divides it by 100."""
-        found = super().convert(_read(self, value, param, ctx, fraction=True), param, ctx)
+        read = (
+            float(_decimal(self, value, param, ctx, **dict.fromkeys(self.takes, True)))
+            if isinstance(value, str)
+            else value
+        )
+        return super().convert(read, param, ctx)
+
+
+class Fraction(_Number):
+    """A fraction: 0.03, or 3%. What is written as 3 is taken as 300%, with a word of warning."""
+
+    name = "fraction"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number, with the word of warning."""
+        found = super().convert(value, param, ctx)
         allowed = self.max == 1 and not self.max_open  # 1 is a usual answer there
         if isinstance(value, str) and "%" not in value and abs(found) >= 1 and not allowed:
             option = param.opts[0] if param else ""
@@ -30,32 +46,20 @@ class Fraction(click.FloatRange):
         return found
 
 
-class Amount(click.FloatRange):
+class Amount(_Number):
     """Money: 25000, 25,000, £25k. Where it names a threshold also a percentile, or inf for none."""
 
     name = "amount"
 
     def __init__(self, *, is_threshold: bool = False, above: float | None = None) -> None:
         super().__init__(min=above, min_open=True)
-        self.is_threshold = is_threshold
-
-    def _describe_range(self) -> str:
-        return "" if self.min is None else super()._describe_range()
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """An amount; of a threshold also infinity."""
-        read = _read(self, value, param, ctx, money=True, fraction=self.is_threshold, endless=self.is_threshold)
-        return super().convert(read, param, ctx)
+        self.takes = ("money", "fraction", "endless") if is_threshold else ("money",)
 
 
-class Ratio(click.FloatRange):
+class Ratio(_Number):
     """A number without a unit that may well exceed 1, such as a coefficient of variation: 2.5, or 250%."""
 
     name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A number."""
-        return super().convert(_read(self, value, param, ctx, fraction=True), param, ctx)
 
 
 class Whole(click.IntRange):
@@ -131,11 +135,6 @@ BAND = Named("name=share:mean:any cost", "old=20%:3,400:95%", Shares.one, Amount
 """Share of people, mean cost a head (people without cost included), share of people with any cost."""
 
 
-def _read(kind: click.ParamType[Any], value: Any, param: Any, ctx: Any, **wanted: bool) -> Any:
-    """A float from a text; what is no text is left as it is."""
-    return float(_decimal(kind, value, param, ctx, **wanted)) if isinstance(value, str) else value
-
-
 def _decimal(kind: click.ParamType[Any], text: str, param: Any, ctx: Any, **wanted: bool) -> Decimal:
     try:
         return number(text, **wanted)
@@ -166,3 +165,30 @@ def overspend_options(margin: str) -> Decorator:
     chances = Fraction(0, 1, min_open=True, max_open=True)
     at_most = defaulted("--at-most", chances, 0.05, "Largest accepted overspend probability.")
     return lambda verb: margins(at_most(verb))
+
+
+# ── of the verbs that read other people's rows ───────────────────────────────────────────────────
+
+
+def row_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--missing, --sheet, --header-row, --columns, --blank-as-zero and --dates; `layout_of` takes their values."""
+    for option in reversed((
+        click.option("--missing", default="", help="Texts that mean a missing value, separated by commas: NA,n/a."),
+        click.option("--sheet", help="Sheet of a workbook, by name or number; the first by default."),
+        click.option("--header-row", type=Whole(min=1), help="Row that names the columns, counted from 1."),
+        click.option("--columns", help='Other names for columns: "benchmark=Budget 2023, expenditure=Spend".'),
+        click.option("--blank-as-zero", is_flag=True, help="Take a blank amount of money for 0."),
+        click.option(
+            "--dates", type=click.Choice(["day-first", "month-first"]), help="What 01/02/2019 means in the rows."
+        ),
+    )):  # fmt: skip
+        verb = option(verb)
+    return verb
+
+
+NAMES = ("missing", "sheet", "header_row", "columns", "blank_as_zero", "dates")
+
+
+def layout_of(options: dict[str, Any]) -> LayoutOptions:
+    """Takes what `row_options` gave out of a verb's options."""
+    return LayoutOptions(**{name: options.pop(name) for name in NAMES})  # type: ignore[typeddict-item]

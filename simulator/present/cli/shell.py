@@ -14,8 +14,8 @@ import click
 from ...errors import SimulatorError
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, stacked, tidy
-from .errors import Sentence as Sentence
 from .errors import Verb as Verb
+from .errors import clear_errors as clear_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 
     from ...scenario import Scenario
     from ..tables import Page
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn the program's own errors into sentences."""
-    try:
-        yield
-    except SimulatorError as error:
-        raise Sentence(str(error)) from None
 
 
 @contextmanager
@@ -46,13 +37,12 @@ def about(name: str, source: str | None) -> Iterator[None]:
         raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
 
 
-def load_with(path: str, replicates: int | None, seed: int | None) -> Scenario:
+def load_with(path: str, replicates: int | None = None, seed: int | None = None) -> Scenario:
     """A scenario file with some of its figures replaced by options."""
     from ...scenario import load
 
-    changes = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
-    scenario = load(path)
-    return scenario.with_simulation(**changes) if changes else scenario
+    given = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
+    return load(path).with_simulation(**given) if given else load(path)
 
 
 # ── an answer and its forms ──────────────────────────────────────────────────────────────────────
@@ -80,8 +70,9 @@ class Rendered(NamedTuple):
         if answer is None:
             return self
         other, own = type(self).of(answer), self.page
+        theirs = other.page
         return type(self)(
-            (lambda: own().beside(other.page())) if on_page and own and other.page else own,
+            (lambda: own().beside(theirs())) if on_page and own and theirs else own,
             lambda: self.json() | {name: other.json()},
             lambda: stacked([self.rows(), other.rows()]),
         )
@@ -117,9 +108,8 @@ def outputs(verb: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     context.meta.setdefault(_FORMS, {})[parameter.name] = value
-    return value
 
 
 def forms() -> Forms:
@@ -137,25 +127,21 @@ def check_forms(source: str | None = None) -> None:
 
 
 def emit(rendered: Rendered, *files: object) -> None:
-    """Print an answer in the form asked for; with JSON, or CSV on standard output, nothing else is printed.
-
-    `files` are those that were written, which a note names.
-    """
+    """Print an answer in the form asked for, and nothing else; a note names the files that were written."""
     asked = forms()
     if asked.csv:
         rows = as_csv(rendered.rows())
         if asked.csv == "-":
             click.echo(rows, nl=False)
         else:
-            _write_text(rows, asked.csv)
+            write_text(rows, asked.csv)
     if asked.as_json:
         click.echo(as_json(rendered.json()))
     elif rendered.page is not None and asked.csv != "-":
         with errors_shown(asked.errors):
             click.echo(rendered.page().text())
-    for path in (*((asked.csv,) if asked.csv and asked.csv != "-" else ()), *files):
-        if path:
-            note(f"written: {path}")
+    for path in filter(None, (asked.csv if asked.csv != "-" else None, *files)):
+        note(f"written: {path}")
 
 
 def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:
@@ -167,7 +153,8 @@ def emit_kept(answer: xr.Dataset, out: str | None, **options: Any) -> None:
     emit(Rendered.of(answer, **options), out)
 
 
-def _write_text(text: str, path: str) -> None:
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write a text, whole or not at all."""
     from ...files import write_whole
 
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -211,9 +198,8 @@ def check_picture(path: str, source: str | None = None, option: str = "--plot") 
     """Refuse, before any work is done, a picture that could not be written."""
     check_output(option, path, source)
     if Path(path).suffix.lower() not in _PICTURES:
-        raise SimulatorError(
-            f"{option} {path}", None, f"has an ending that is no picture's ({', '.join(_PICTURES)})", "name it .png"
-        )
+        bound = f"has an ending that is no picture's ({', '.join(_PICTURES)})"
+        raise SimulatorError(f"{option} {path}", None, bound, "name it .png")
 
 
 def write_picture(ax: Axes, path: str) -> None:
@@ -230,7 +216,7 @@ def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
     figures = Path(path).with_suffix(".csv")
     write_picture(variance_by_size(summary), str(path))
-    _write_text(as_csv(plotted(summary)), str(figures))
+    write_text(as_csv(plotted(summary)), figures)
     return figures
 
 

@@ -10,9 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from ..figure import people
 from .colours import INK
-from .names import one_in, one_threshold
-from .style import evenly, finish, house_axes, label_ends, percent_axis, percentage
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, made_by, one_in, one_threshold, percent_axis, percentage
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
 _TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
@@ -42,36 +40,30 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     overspend, sizes = answer["overspend"].values, answer["population_size"].values
     rarest, bounded = 1.0 / answer.attrs["replicates"], answer.attrs["rarest"]
     ticks = _FEW_TICKS if rarest < 1e-3 else _TICKS
-    with house_axes(ax) as axes:
-        ends, tops = [], []
-        for series in evenly(sizes.size):
-            seen = chance[series] >= bounded
-            (line,) = axes.plot(chance[series][seen], overspend[seen], lw=2.6, label=people(sizes[series]))
-            drawn = chance[series] > 0
-            axes.fill_betweenx(
-                overspend[drawn], np.maximum(low[series][drawn], bounded), np.maximum(high[series][drawn], bounded),
-                color=line.get_color(), alpha=0.25, linewidth=0,
-            )  # fmt: skip
-            known = exact[series] >= rarest
-            axes.plot(exact[series][known], overspend[known], color=INK, ls="-", lw=0.8)
-            end = float(max([*overspend[seen], *overspend[known]], default=0.0))
-            tops.append(float(max([end, *overspend[drawn]])))
-            ends.append((rarest, end, f"{people(sizes[series])} people", to_hex(line.get_color())))
-        axes.set_xscale("log")
-        axes.set_xlim(0.55, rarest)
-        axes.set_ylim(0, 1.05 * max(tops) or 1.0)
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick >= rarest]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: f"{percentage(chance)}\n{one_in(chance)}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.tick_params(axis="x", labelsize=8)
-        percent_axis(axes.yaxis, signed=True)
-        axes.set_xlabel("how often it is exceeded")
-        axes.set_ylabel("overspend, % of the budget")
-        label_ends(axes, ends)
-        finish(
-            axes, answer, "How large is the overspend of a 1-in-N year?", _note(answer, bool(np.isfinite(exact).any()))
-        )
-    return axes
+    axes = house_axes(ax)
+    ends, tops = [], []
+    for series in evenly(sizes.size):
+        seen = chance[series] >= bounded
+        (line,) = axes.plot(chance[series][seen], overspend[seen], lw=2.6, label=people(sizes[series]))
+        drawn = chance[series] > 0
+        axes.fill_betweenx(
+            overspend[drawn], np.maximum(low[series][drawn], bounded), np.maximum(high[series][drawn], bounded),
+            color=line.get_color(), alpha=0.25, linewidth=0,
+        )  # fmt: skip
+        known = exact[series] >= rarest
+        axes.plot(exact[series][known], overspend[known], color=INK, ls="-", lw=0.8)
+        end = float(max([*overspend[seen], *overspend[known]], default=0.0))
+        tops.append(float(max([end, *overspend[drawn]])))
+        ends.append((rarest, end, f"{people(sizes[series])} people", to_hex(line.get_color())))
+    axes.set(xscale="log", xlim=(0.55, rarest), ylim=(0, 1.05 * max(tops) or 1.0))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if tick >= rarest]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda chance, _: f"{percentage(chance)}\n{one_in(chance)}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize=8)
+    percent_axis(axes.yaxis, signed=True)
+    axes.set(xlabel="how often it is exceeded", ylabel="overspend, % of the budget")
+    label_ends(axes, ends)
+    return finish(axes, answer, __doc__, _note(answer, bool(np.isfinite(exact).any())))
 
 
 def _note(answer: xr.Dataset, is_exact: bool) -> str:

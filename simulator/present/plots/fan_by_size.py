@@ -5,10 +5,8 @@ from __future__ import annotations
 import xarray as xr
 from matplotlib.axes import Axes
 
-from .colours import SERIES
-from .names import one_threshold
-from .style import finish, house_axes, label_ends, people_axis, percent_axis
-from .wanted import made_by
+from .colours import GREY, SERIES
+from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis, size_axis
 
 DRAWN = ("overspend", "overspend_se")
 
@@ -30,34 +28,26 @@ def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | N
     matplotlib.axes.Axes
         Bars at the edges are their 95% intervals.
     """
-    cells = answer.isel(threshold=-1) if threshold is None else answer.sel(threshold=threshold)
+    cells = at(answer, "threshold", threshold)
     order = ("quantile_level", "population_size")
     value, error = (cells[name].transpose(*order).values for name in DRAWN)
     sizes, levels = cells["population_size"].values, cells["quantile_level"].values
-    pairs = levels.size // 2
-    with house_axes(ax) as axes:
-        ends = []
-        for pair in range(pairs):
-            axes.fill_between(
-                sizes, value[pair], value[-1 - pair], color=SERIES[0], alpha=(0.16, 0.30, 0.5)[min(pair, 2)], lw=0
-            )
-        for place, level in enumerate(levels):
-            axes.plot(sizes, value[place], color=SERIES[0], lw=1.8 if level == 0.5 else 0.7, ls="-")
-            low, high = value[place] - 1.96 * error[place], value[place] + 1.96 * error[place]
-            axes.vlines(sizes, low, high, color=SERIES[2], lw=1.8, clip_on=False)
-            ends.append((float(sizes[-1]), float(value[place, -1]), _said(float(level)), SERIES[0]))
-        axes.axhline(0, color="#505A5F", lw=0.8)
-        axes.set_xscale("log")
-        people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
-        percent_axis(axes.yaxis, signed=True)
-        axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("overspend, % of the budget")
-        axes.set_xlim(float(sizes[0]), float(sizes[-1]))
-        label_ends(axes, ends)
-        note = f"{one_threshold(cells)}. Lines: that share of years lies below; purple bars: their 95% intervals."
-        finish(axes, answer, "What is the range of likely over- and underspends?", note)
-    return axes
-
-
-def _said(level: float) -> str:
-    return "median" if level == 0.5 else f"{100 * level:g}%"
+    axes = house_axes(ax)
+    ends = []
+    for pair in range(levels.size // 2):
+        axes.fill_between(
+            sizes, value[pair], value[-1 - pair], color=SERIES[0], alpha=(0.16, 0.30, 0.5)[min(pair, 2)], lw=0
+        )
+    for place, level in enumerate(levels):
+        axes.plot(sizes, value[place], color=SERIES[0], lw=1.8 if level == 0.5 else 0.7, ls="-")
+        low, high = value[place] - 1.96 * error[place], value[place] + 1.96 * error[place]
+        axes.vlines(sizes, low, high, color=SERIES[2], lw=1.8, clip_on=False)
+        said = "median" if level == 0.5 else f"{100 * level:g}%"
+        ends.append((float(sizes[-1]), float(value[place, -1]), said, SERIES[0]))
+    axes.axhline(0, color=GREY, lw=0.8)
+    size_axis(axes, float(sizes[0]), float(sizes[-1]))
+    percent_axis(axes.yaxis, signed=True)
+    axes.set_ylabel("overspend, % of the budget")
+    label_ends(axes, ends)
+    note = f"{one_threshold(cells)}. Lines: that share of years lies below; purple bars: their 95% intervals."
+    return finish(axes, answer, __doc__, note)

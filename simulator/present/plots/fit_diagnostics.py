@@ -8,30 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
 
 from . import fit_panels
-from .fit_panels import MOST_MARKS, Ends, drawn_series, slices_left_out
-from .style import finish, finish_sheet, house_axes, label_ends, space_ends
-from .wanted import made_by
+from .fit_panels import MOST_MARKS, Ends, Panel, drawn_series, slices_left_out
+from .style import finish, finish_sheet, house_axes, label_ends, made_by, space_ends
 
 DRAWN = tuple(
     name
     for what in ("cell_mean", "p_above", "top_share", "limited_mean")
     for name in (f"observed_{what}", f"observed_{what}_se", f"fitted_{what}")
 )
-Panel = Callable[[Axes, xr.Dataset, str], Ends]
-
-_PANELS: tuple[tuple[str, Panel], ...] = (
-    ("Quantiles", fit_panels.quantiles),
-    ("Exceedance", fit_panels.exceedance),
-    ("Concentration", fit_panels.concentration),
-    ("Limited means", fit_panels.limited_means),
-)
+_PANELS = (fit_panels.quantiles, fit_panels.exceedance, fit_panels.concentration, fit_panels.limited_means)
 _MOST_NAMED = 6
-
-
 _of_a_fit = made_by("fit(…).curves", "observed_p_above", "segment", "people_share amount")
 
 
@@ -51,18 +42,15 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
     list of matplotlib.axes.Axes
         Quantiles, exceedance, concentration, limited means.
     """
-    with house_axes(None, (11, 9)) as single:
-        figure = single.get_figure(root=True)
-        assert figure is not None
-        figure.clear()
-        sheet = list(figure.subplots(2, 2).ravel())
-        ends = []
-        for (title, draw), axes in zip(_PANELS, sheet, strict=True):
-            ends.append(draw(axes, curves, _currency(curves, currency)))
-            axes.set_title(title, loc="left")
-        finish_sheet(figure, curves, "How good is the fit?", _note(curves, f"{_slices(curves)} {_together(curves)}"))
-        for axes, names in zip(sheet, ends, strict=True):
-            _label(axes, names)
+    figure, panels = plt.subplots(2, 2, layout="constrained", figsize=(11, 9))
+    sheet = list(panels.ravel())
+    ends = []
+    for draw, axes in zip(_PANELS, sheet, strict=True):
+        ends.append(draw(axes, curves, _currency(curves, currency)))
+        axes.set_title(draw.__name__.replace("_", " ").capitalize(), loc="left")
+    finish_sheet(figure, curves, "How good is the fit?", _note(curves, f"{_slices(curves)} {_together(curves)}"))
+    for axes, names in zip(sheet, ends, strict=True):
+        _label(axes, names)
     return sheet
 
 
@@ -70,7 +58,7 @@ def fit_diagnostics(curves: xr.Dataset, currency: str | None = None) -> list[Axe
 def fit_quantiles(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Q–Q: mean cost of equal slices of people, fitted against observed, on logarithmic axes."""
     question = "Does the model give each slice of people its cost?"
-    return _alone(curves, currency, ax, fit_panels.quantiles, question, _slices)
+    return _alone(curves, currency, ax, fit_panels.quantiles, question, _slices(curves))
 
 
 @_of_a_fit
@@ -91,21 +79,16 @@ def fit_concentration(curves: xr.Dataset, ax: Axes | None = None) -> Axes:
 def fit_limited_means(curves: xr.Dataset, currency: str | None = None, ax: Axes | None = None) -> Axes:
     """Mean cost up to an amount, fitted over observed: 1 where the fit is perfect."""
     question = "Is the mean cost right below each threshold?"
-    return _alone(curves, currency, ax, fit_panels.limited_means, question, _together)
+    return _alone(curves, currency, ax, fit_panels.limited_means, question, _together(curves))
 
 
 def _alone(
-    curves: xr.Dataset,
-    currency: str | None,
-    ax: Axes | None,
-    draw: Panel,
-    question: str,
-    told: Callable[[xr.Dataset], str] | None = None,
+    curves: xr.Dataset, currency: str | None, ax: Axes | None, draw: Panel, question: str, told: str = ""
 ) -> Axes:
-    with house_axes(ax) as axes:
-        space_again = _label(axes, draw(axes, curves, _currency(curves, currency)))
-        finish(axes, curves, question, _note(curves, told(curves) if told else ""))
-        space_again()
+    axes = house_axes(ax)
+    space_again = _label(axes, draw(axes, curves, _currency(curves, currency)))
+    finish(axes, curves, question, _note(curves, told))
+    space_again()
     return axes
 
 
@@ -124,20 +107,18 @@ def _currency(curves: xr.Dataset, given: str | None) -> str:
 # ── what the footer says ─────────────────────────────────────────────────────────────────────────
 
 
-def _note(curves: xr.Dataset, told: str = "") -> str:
+def _note(curves: xr.Dataset, told: str) -> str:
     errors = [curves[name].values for name in curves if str(name).startswith("observed") and str(name).endswith("_se")]
     known = any((error > 0).any() for error in errors)
     parts = [
-        "Marks: observed, with 95% intervals (± 1.96 standard errors, rows independent)."
-        if known
-        else "Marks: observed.",
+        f"Marks: observed{', with 95% intervals (± 1.96 standard errors, rows independent)' if known else ''}.",
         "Lines: fitted, exact for the model.",
         told,
         f"No mark is for fewer than {curves.attrs.get('smallest_count', 10)} patients.",
         "Where there is no bar, it is smaller than the mark." if known else _NO_ERRORS,
         _not_drawn(curves),
     ]
-    return " ".join(part for part in parts if part)
+    return " ".join(filter(None, parts))
 
 
 _NO_ERRORS = "No bars: without rows, as in bands, the errors of what was observed are not known."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from .style import evenly
 
 Array = NDArray[np.float64]
 Ends = list[tuple[float, float, str, str]]
+Panel = Callable[[Axes, xr.Dataset, str], Ends]
 
 _MARKS, _LINES = ("o", "s", "^", "D"), ("-", "--", "-.", ":")
 _WIDTH = 1.96
@@ -95,8 +96,7 @@ def _written(name: str) -> str:
 def quantiles(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     """Mean cost of slices of people, fitted against observed."""
     ends: Ends = []
-    lowest = _least_shown(curves)
-    span = [np.inf, 0.0]
+    lowest, span = _least_shown(curves), [np.inf, 0.0]
     for series in drawn_series(curves):
         observed, error, fitted = series.told("cell_mean")
         known = (observed >= lowest) & (fitted > 0)
@@ -112,8 +112,7 @@ def quantiles(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
         line = span[0] / 1.5, 1.5 * span[1]
         axes.plot(line, line, color=GREY, lw=1, ls="-", zorder=1)
         axes.set(xlim=line, ylim=line)
-    axes.set_xlabel(f"observed mean cost of a slice of people, {currency} a year")
-    axes.set_ylabel(f"fitted, {currency} a year")
+    axes.set(xlabel=f"observed mean cost of a slice of people, {currency} a year", ylabel=f"fitted, {currency} a year")
     _log_money_axis(axes.xaxis, currency)
     _log_money_axis(axes.yaxis, currency)
     return _or_said(axes, ends)
@@ -145,16 +144,14 @@ def exceedance(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
         axes.vlines(amounts[known], low, high, color=series.colour, lw=1.2)
         ends.append(series.end(right, _upon(lowest, float(fitted[-1]))))
     axes.set(xscale="log", yscale="log", xlim=(amounts[0] / 1.2, right), ylim=(lowest, 1.5))
-    axes.set_xlabel(f"cost of a person, {currency} a year")
-    axes.set_ylabel("share of people who cost more")
+    axes.set(xlabel=f"cost of a person, {currency} a year", ylabel="share of people who cost more")
     _log_money_axis(axes.xaxis, currency)
     axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
     return ends
 
 
-def concentration(axes: Axes, curves: xr.Dataset, currency: str = "") -> Ends:
+def concentration(axes: Axes, curves: xr.Dataset, _: str) -> Ends:
     """Lorenz: share of cost that the costliest share of people carry."""
-    del currency
     people, ends = 100 * curves["people_share"].values, []
     for series in drawn_series(curves):
         observed, error, fitted = (100 * figure for figure in series.told("top_share"))
@@ -164,10 +161,9 @@ def concentration(axes: Axes, curves: xr.Dataset, currency: str = "") -> Ends:
         # all lines end at nearly 100%: names stand in the order of the lines
         ends.append(series.end(float(people.max()), float(fitted.max() + 1e-3 * np.mean(fitted))))
     axes.set(xscale="log", ylim=(-2, 104), xlim=(people.min() / 1.2, 100))
-    axes.set_xlabel("the costliest people, % of all")
-    axes.set_ylabel("their share of cost, %")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}%"))
+    axes.set(xlabel="the costliest people, % of all", ylabel="their share of cost, %")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}%")
     return ends
 
 
@@ -189,8 +185,7 @@ def limited_means(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 1 - _LEAST_MISS), max(high, 1 + _LEAST_MISS))
     axes.axhline(1.0, color=GREY, lw=1, ls="-", zorder=1)
-    axes.set(xscale="log")
-    axes.set_xlabel(f"amount up to which a cost counts, {currency} a year")
+    axes.set(xscale="log", xlabel=f"amount up to which a cost counts, {currency} a year")
     axes.set_ylabel("mean cost, fitted / observed")
     _log_money_axis(axes.xaxis, currency)
     return _or_said(axes, ends)

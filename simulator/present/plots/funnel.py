@@ -8,9 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from .colours import GREY, INK, SERIES
-from .names import one_threshold
-from .style import cut, finish, house_axes, label_ends, people_axis, percentage, words_at
-from .wanted import made_by
+from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, percentage, size_axis, words_at
 
 Array = NDArray[np.float64]
 
@@ -44,31 +42,23 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     own = answer["practice_limit"].transpose("level", "bound", "practice").values
     beyond = (ratio < own[-1, 0]) | (ratio > own[-1, 1])
     shared, unit = "limit" in answer, "unit" if _is_simulated(answer) else "practice"
-    with house_axes(ax) as axes:
-        places = answer["members"].values if shared else _places(answer["members"].values)
-        ends = _curves(axes, answer) if shared else _bars(axes, places, own)
-        axes.plot(places[~beyond], ratio[~beyond], "o", ms=4, color=SERIES[1], mec="white", mew=0.3)
-        axes.plot(places[beyond], ratio[beyond], "D", ms=5, color=SERIES[3], mec="white", mew=0.3)
-        axes.axhline(1, color=GREY, lw=0.8)
-        axes.set_xscale("log")
-        sizes = answer["population_size"].values if shared else [places.min() / _ROOM, places.max() * _ROOM]
-        people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
-        axes.yaxis.set_major_formatter(lambda value, _: percentage(value - 1, signed=True))
-        axes.set_xlabel(f"people of the {unit}, for one year")
-        axes.set_ylabel("cost over the expected, %")
-        axes.set_xlim(float(sizes[0]), float(sizes[-1]))
-        label_ends(axes, ends)
-        if not shared and places.size <= _MOST_NAMES:
-            _names(axes, places, own[-1, 1], answer["practice"].values)
-        finish(axes, answer, _title(answer), _note(answer, levels, shared))
-    return axes
-
-
-def _title(answer: xr.Dataset) -> str:
-    """The question; of a simulated year it cannot be asked, but shows what luck alone may look like."""
-    if _is_simulated(answer):
-        return "One simulated year: which places differ by more than chance?"
-    return "Which places differ by more than chance?"
+    axes = house_axes(ax)
+    places = answer["members"].values if shared else _places(answer["members"].values)
+    ends = _curves(axes, answer) if shared else _bars(axes, places, own)
+    axes.plot(places[~beyond], ratio[~beyond], "o", ms=4, color=SERIES[1], mec="white", mew=0.3)
+    axes.plot(places[beyond], ratio[beyond], "D", ms=5, color=SERIES[3], mec="white", mew=0.3)
+    axes.axhline(1, color=GREY, lw=0.8)
+    sizes = answer["population_size"].values if shared else [places.min() / _ROOM, places.max() * _ROOM]
+    size_axis(axes, float(sizes[0]), float(sizes[-1]), f"people of the {unit}")
+    axes.yaxis.set_major_formatter(lambda value, _: percentage(value - 1, signed=True))
+    axes.set_ylabel("cost over the expected, %")
+    label_ends(axes, ends)
+    if not shared and places.size <= _MOST_NAMES:
+        for x, y, name in zip(places, own[-1, 1], answer["practice"].values, strict=True):
+            words_at(axes, str(name).replace(" ", "\n"), (x, y), (0, 4), 7.5, color=INK, ha="center", va="bottom")
+    # of a simulated year it cannot be asked, but shows what luck alone may look like
+    question = f"One simulated year: w{__doc__[1:]}" if __doc__ and _is_simulated(answer) else __doc__
+    return finish(axes, answer, question, _note(answer, levels, shared))
 
 
 def _is_simulated(answer: xr.Dataset) -> bool:
@@ -99,11 +89,6 @@ def _places(members: Array) -> Array:
         same = np.flatnonzero(members == size)
         places[same] *= _APART ** (np.arange(same.size) - (same.size - 1) / 2)
     return places
-
-
-def _names(axes: Axes, places: Array, tops: Array, names: Array) -> None:
-    for x, y, name in zip(places, tops, names, strict=True):
-        words_at(axes, str(name).replace(" ", "\n"), (x, y), (0, 4), 7.5, color=INK, ha="center", va="bottom")
 
 
 def _note(answer: xr.Dataset, levels: Array, shared: bool) -> str:

@@ -12,12 +12,11 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...errors import SimulatorError
+from ..answers.shared import rules
 from ..figure import DIGITS_NOTE, exact_percent, people
 from ..figure import chance as chance_figure
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
-from .names import threshold_names
-from .style import finish, house_axes, percentage, words
-from .wanted import made_by
+from .style import finish, house_axes, made_by, percentage, words
 
 DRAWN = ("p_overspend", "p_overspend_se", "p_overspend_interval", "minimum_population", "minimum_population_interval")
 _STRIP = 0.45  # height above the cells, in rows, for the words of the line
@@ -68,29 +67,27 @@ def heat_map(
     chance = cells["p_overspend"].transpose(*order).values
     told, sizes = _told(cells, order), [str(people(n)) for n in summary["population_size"].values]
     rows = chance.shape[0]
-    with house_axes(ax, (max(7.0, 1.6 + 0.72 * len(sizes)), 1.9 + 0.5 * max(rows, 3))) as axes:
-        norm = PowerNorm(0.5, 0, max(float(chance.max()), 0.05 if line is None else line.at_most))
-        axes.pcolormesh(chance, cmap=SEQUENTIAL, norm=norm, edgecolors="white", linewidth=1)
-        for (row, column), value in np.ndenumerate(chance):
-            cell = to_hex(SEQUENTIAL(float(norm(value))))
-            axes.text(
-                column + 0.5, row + _HIGH, str(told[row, column]), ha="center", va="center", fontsize=7.5,
-                color=ink_on(cell), zorder=5, bbox={"facecolor": cell, "edgecolor": "none", "pad": 0.8},
-            )  # fmt: skip
-        if line is not None:
-            _draw(axes, summary["population_size"].values, line)
-        axes.set_xticks(np.arange(len(sizes)) + 0.5, sizes)
-        axes.set_yticks(np.arange(rows) + 0.5, threshold_names(summary))
-        axes.set(xlim=(0, len(sizes)), ylim=(0, rows + _STRIP * (line is not None)))
-        axes.spines["left"].set_bounds(0, rows)
-        axes.tick_params(length=0)
-        axes.grid(False)
-        axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("one patient's annual cost")
-        asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
-        about = " · ".join(filter(None, (asked, summary.attrs.get("title"))))
-        finish(axes, summary, "Which sizes and thresholds are viable?", _note("p_overspend_se" in summary, line), about)
-    return axes
+    axes = house_axes(ax, (max(7.0, 1.6 + 0.72 * len(sizes)), 1.9 + 0.5 * max(rows, 3)))
+    norm = PowerNorm(0.5, 0, max(float(chance.max()), 0.05 if line is None else line.at_most))
+    axes.pcolormesh(chance, cmap=SEQUENTIAL, norm=norm, edgecolors="white", linewidth=1)
+    for (row, column), value in np.ndenumerate(chance):
+        cell = to_hex(SEQUENTIAL(float(norm(value))))
+        axes.text(
+            column + 0.5, row + _HIGH, str(told[row, column]), ha="center", va="center", fontsize=7.5,
+            color=ink_on(cell), zorder=5, bbox={"facecolor": cell, "edgecolor": "none", "pad": 0.8},
+        )  # fmt: skip
+    if line is not None:
+        _draw(axes, summary["population_size"].values, line)
+    axes.set_xticks(np.arange(len(sizes)) + 0.5, sizes)
+    axes.set_yticks(np.arange(rows) + 0.5, rules(summary))
+    axes.set(xlim=(0, len(sizes)), ylim=(0, rows + _STRIP * (line is not None)))
+    axes.spines["left"].set_bounds(0, rows)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.set(xlabel="people in the population, for one year", ylabel="one patient's annual cost")
+    asked = f"Chance of an overspend of more than {percentage(margin)} of the budget"
+    about = " · ".join(filter(None, (asked, summary.attrs.get("title"))))
+    return finish(axes, summary, __doc__, _note("p_overspend_se" in summary, line), about)
 
 
 def _margin(summary: xr.Dataset, margin: float | None) -> float:
@@ -126,11 +123,9 @@ def _line(summary: xr.Dataset, margin: float, at_most: float | None) -> _Line | 
 def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     """Each cell's chance with the digits that its error supports; where none or all of the years did, its 95% bound."""
     p_over = cells["p_overspend"].transpose(*order).values
-    told = np.empty(p_over.shape, object)
     if "p_overspend_se" not in cells:
-        for at, value in np.ndenumerate(p_over):
-            told[at] = str(exact_percent(float(value)))
-        return told
+        return np.vectorize(lambda value: str(exact_percent(float(value))), [object])(p_over)
+    told = np.empty(p_over.shape, object)
     error = cells["p_overspend_se"].transpose(*order).values
     bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
     for at, value in np.ndenumerate(p_over):

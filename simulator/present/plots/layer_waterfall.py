@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from ..figure import amount, exact_percent, people, sign_of
 from .colours import GREY, INK, PALE, SERIES
-from .style import beside_row, cut, finish, house_axes, money_axis, room_for, words_at
-from .wanted import made_by
+from .style import beside_row, cut, finish, house_axes, made_by, money_axis, name_rows, words_at
 
 Array = NDArray[np.float64]
 
@@ -20,7 +19,6 @@ _WORDS = {
     SERIES[0]: "blue: totals", SERIES[1]: "green: cost", SERIES[3]: "orange: surplus", SERIES[2]: "purple: deficit",
 }  # fmt: skip
 _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn enlarged as well
-_NOTE = "{}. {}. Simulated; shares of the capitation."
 
 
 @made_by("layers", "amount", "year step")
@@ -49,30 +47,26 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     rows = np.arange(len(steps), dtype=float)
     rows[last] += 1.2  # room for the ticks of the enlarged part
     names = [cut(step.replace(f"{currency} ", sign_of(currency))) for step in steps]
-    with house_axes(ax, (7.4 + room_for(names), 2.1 + 0.27 * (rows[-1] + 1))) as axes:
-        _bars(axes, amount, starts, kinds, rows)
-        for y, value, se in zip(rows, amount, error, strict=True):
-            beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
-        axes.set_yticks(rows, names)
-        axes.set_ylim(rows[-1] + 0.6, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        money_axis(axes.xaxis, currency)
-        axes.set_xlabel(f"{currency} for one year, {people(float(answer['population_size']))} people")
-        if last.size:
-            _enlarged(axes, amount[last], starts[last], [kinds[k] for k in last], rows[last], currency)
-        average = year == "average"
-        which = "Mean of all years" if average else f"Mean of the {year} of years"
-        about = f"{which} · {answer.attrs['design']} · {answer.attrs.get('title', '')}"
-        finish(axes, answer, "Where does each pound of the capitation go?", _note(which, amount, kinds), about)
-    return axes
+    axes = house_axes(ax, (7.4, 2.1 + 0.27 * (rows[-1] + 1)), names)
+    _bars(axes, amount, starts, kinds, rows)
+    for y, value, se in zip(rows, amount, error, strict=True):
+        beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
+    name_rows(axes, rows, names)
+    axes.set_ylim(rows[-1] + 0.6, -0.6)
+    money_axis(axes.xaxis, currency)
+    axes.set_xlabel(f"{currency} for one year, {people(float(answer['population_size']))} people")
+    if last.size:
+        _enlarged(axes, amount[last], starts[last], [kinds[k] for k in last], rows[last], currency)
+    which = "Mean of all years" if year == "average" else f"Mean of the {year} of years"
+    about = f"{which} · {answer.attrs['design']} · {answer.attrs.get('title', '')}"
+    return finish(axes, answer, __doc__, _note(which, amount, kinds), about)
 
 
 def _note(which: str, amount: Array, kinds: list[str]) -> str:
     """What the colours that occur stand for."""
     seen = {_colour(kind, value) for kind, value in zip(kinds, amount, strict=True)}
-    colours = "; ".join(f"{_WORDS[colour]}" for colour in _WORDS if colour in seen)
-    return _NOTE.format(which, colours[0].upper() + colours[1:])
+    colours = "; ".join(said for colour, said in _WORDS.items() if colour in seen)
+    return f"{which}. {colours[0].upper()}{colours[1:]}. Simulated; shares of the capitation."
 
 
 def _colour(kind: str, amount: float) -> str:

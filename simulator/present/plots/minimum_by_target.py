@@ -9,10 +9,9 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
+from ..answers.shared import rules
 from .colours import GREY
-from .names import threshold_names
-from .style import evenly, finish, house_axes, label_ends, left_out, people_axis, percentage
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, left_out, made_by, people_axis, percentage
 
 DRAWN = ("minimum_population", "minimum_population_interval")
 _MARKS = ("o", "s", "^", "D")
@@ -43,48 +42,34 @@ def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float
     smallest, largest = answer.attrs["smallest"], answer.attrs["largest"]
     endless = bool((high[inside] > largest).any())
     low, high = np.clip(low, smallest, None), np.clip(high, None, largest)
-    targets, names = answer["at_most"].values, threshold_names(answer)
+    targets, names = answer["at_most"].values, rules(answer)
     shown = evenly(len(names))
     met = targets[inside[:, shown].any(axis=1)] if inside[:, shown].any() else targets
-    with house_axes(ax) as axes:
-        ends = []
-        for place, series in enumerate(shown):
-            here = inside[:, series]
-            # neighbouring series a little apart, so that their bars can be told
-            x = targets * 1.025 ** (place - (len(shown) - 1) / 2)
-            (line,) = axes.plot(x[here], least[here, series], marker=_MARKS[place], ms=5, lw=1.2, label=names[series])
-            axes.vlines(x[here], low[here, series], high[here, series], color=line.get_color(), lw=2)
-            if here.any():
-                last = np.flatnonzero(here)[-1]
-                ends.append(
-                    (float(targets[last]) * 1.05, float(least[last, series]), names[series], to_hex(line.get_color()))
-                )
-        marked = [target for target in met if target == at_most]
-        for target in marked:
-            axes.axvline(target, color=GREY, lw=1, ls=":", zorder=0.5)
-        axes.set(xscale="log", yscale="log", xlim=(0.9 * met.min(), 1.15 * met.max()))
-        axes.set_xticks(met, [percentage(target) for target in met])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(
-            f"accepted chance of overspending by more than {percentage(answer.attrs['margin'])} of the budget"
-        )
-        axes.set_ylabel("people needed, for one year")
-        drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])
-        axes.set_ylim(0.8 * drawn.min(), 1.25 * drawn.max())
-        people_axis(axes.yaxis, float(drawn.min()), float(drawn.max()))
-        label_ends(axes, ends)
-        finish(
-            axes,
-            answer,
-            "How large must the population be, for each target?",
-            " ".join(
-                [
-                    _note(answer, least[:, shown], endless) + left_out(names),
-                    *(f"Dotted: the target of {percentage(target)}." for target in marked),
-                ]
-            ),
-        )
-    return axes
+    axes = house_axes(ax)
+    ends = []
+    for place, series in enumerate(shown):
+        here = inside[:, series]
+        # neighbouring series a little apart, so that their bars can be told
+        x = targets * 1.025 ** (place - (len(shown) - 1) / 2)
+        (line,) = axes.plot(x[here], least[here, series], marker=_MARKS[place], ms=5, lw=1.2, label=names[series])
+        axes.vlines(x[here], low[here, series], high[here, series], color=line.get_color(), lw=2)
+        if here.any():
+            end = float(targets[here][-1]) * 1.05, float(least[here, series][-1])
+            ends.append((*end, names[series], to_hex(line.get_color())))
+    marked = [target for target in met if target == at_most]
+    for target in marked:
+        axes.axvline(target, color=GREY, lw=1, ls=":", zorder=0.5)
+    axes.set(xscale="log", yscale="log", xlim=(0.9 * met.min(), 1.15 * met.max()))
+    axes.set_xticks(met, [percentage(target) for target in met])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    over = f"overspending by more than {percentage(answer.attrs['margin'])} of the budget"
+    axes.set(xlabel=f"accepted chance of {over}", ylabel="people needed, for one year")
+    drawn = np.concatenate([low[inside], high[inside]]) if inside.any() else np.array([smallest, largest])
+    axes.set_ylim(0.8 * drawn.min(), 1.25 * drawn.max())
+    people_axis(axes.yaxis, float(drawn.min()), float(drawn.max()))
+    label_ends(axes, ends)
+    dotted = "".join(f" Dotted: the target of {percentage(target)}." for target in marked)
+    return finish(axes, answer, __doc__, f"{_note(answer, least[:, shown], endless)}{left_out(names)}{dotted}")
 
 
 def _note(answer: xr.Dataset, least: NDArray[np.float64], endless: bool) -> str:

@@ -8,12 +8,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..answers.minimum import asked
-from ..figure import UNKNOWN, people, percentage, rounded
+from ..answers.minimum import asked, size_told
+from ..answers.shared import rules
+from ..figure import percentage, rounded
 from .colours import INK, SERIES
-from .names import threshold_names
-from .style import beside_row, finish, house_axes, people_axis
-from .wanted import made_by
+from .style import beside_row, finish, house_axes, made_by, name_rows, people_axis
 
 DRAWN = ("minimum_population", "minimum_population_interval", "exact_minimum_population", "systematic_alone")
 
@@ -35,27 +34,24 @@ def minimum_population(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         meets have words and no point.
     """
     dim = "threshold" if "threshold" in answer.dims else "design"
-    names = threshold_names(answer) if dim == "threshold" else [str(name) for name in answer[dim].values]
+    names = rules(answer) if dim == "threshold" else [str(name) for name in answer[dim].values]
     drawn = answer.attrs["method"] == "simulated"
     smallest, largest = (float(answer.attrs[end]) for end in ("smallest", "largest"))
-    with house_axes(ax, (7.0, 1.9 + 0.42 * max(len(names), 3))) as axes:
-        for row in range(len(names)):
-            cell = answer.isel({dim: row})
-            if drawn:
-                _draw(axes, row, cell, smallest, largest)
-            exact = float(cell["exact_minimum_population"])
-            if math.isfinite(exact) and exact > 0:
-                axes.plot([exact], [row], "|", ms=15, mew=1.6, color=INK)
-            beside_row(axes, row, _told(cell, drawn), SERIES[0] if drawn else INK)
-        axes.set(xscale="log", xlim=(0.9 * smallest, 1.1 * largest), ylim=(len(names) - 0.5, -0.5))
-        people_axis(axes.xaxis, smallest, largest)
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("people needed, for one year")
-        about = f"For a {asked(answer)} \u00b7 {answer.attrs.get('title', '')}"
-        finish(axes, answer, "How large must the population be, under each cap?", _note(answer, drawn), about)
-    return axes
+    axes = house_axes(ax, (7.0, 1.9 + 0.42 * max(len(names), 3)))
+    for row in range(len(names)):
+        cell = answer.isel({dim: row})
+        if drawn:
+            _draw(axes, row, cell, smallest, largest)
+        exact = float(cell["exact_minimum_population"])
+        if math.isfinite(exact) and exact > 0:
+            axes.plot([exact], [row], "|", ms=15, mew=1.6, color=INK)
+        beside_row(axes, row, _told(cell, drawn), SERIES[0] if drawn else INK)
+    axes.set(xscale="log", xlim=(0.9 * smallest, 1.1 * largest), ylim=(len(names) - 0.5, -0.5))
+    people_axis(axes.xaxis, smallest, largest)
+    name_rows(axes, range(len(names)), names)
+    axes.set_xlabel("people needed, for one year")
+    about = f"For a {asked(answer)} \u00b7 {answer.attrs.get('title', '')}"
+    return finish(axes, answer, __doc__, _note(answer, drawn), about)
 
 
 def _draw(axes: Axes, row: int, cell: xr.Dataset, smallest: float, largest: float) -> None:
@@ -72,23 +68,12 @@ def _told(cell: xr.Dataset, drawn: bool) -> str:
     if alone > cell.attrs["at_most"]:
         return f"none is enough: {percentage(rounded(alone))} however many"
     if not drawn:
-        return _said(least, cell)
-    low, high = (_said(float(bound), cell) for bound in cell["minimum_population_interval"].values)
-    return _said(least, cell) if low == high else f"{_said(least, cell)} ({low} to {high})"
-
-
-def _said(number: float, answer: xr.Dataset) -> str:
-    if math.isnan(number):
-        return UNKNOWN
-    if math.isinf(number):
-        return f"over {people(answer.attrs['largest'])}"
-    return f"{people(answer.attrs['smallest'])} or fewer" if number == 0 else str(people(rounded(number)))
+        return str(size_told(least, cell))
+    low, high = (str(size_told(float(bound), cell)) for bound in cell["minimum_population_interval"].values)
+    return f"{size_told(least, cell)}{f' ({low} to {high})' if low != high else ''}"
 
 
 def _note(answer: xr.Dataset, drawn: bool) -> str:
-    if not drawn:
-        return "Vertical bars: calculated without simulation."
-    note = f"Rings: simulated, with {percentage(answer.attrs['confidence'])} intervals."
-    return note + " Vertical bars: calculated without simulation." * bool(
-        answer["exact_minimum_population"].notnull().any()
-    )
+    rings = [f"Rings: simulated, with {percentage(answer.attrs['confidence'])} intervals."] if drawn else []
+    is_exact = not drawn or answer["exact_minimum_population"].notnull().any()
+    return " ".join(rings + ["Vertical bars: calculated without simulation."] * bool(is_exact))

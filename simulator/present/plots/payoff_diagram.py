@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from .colours import GREY
-from .style import MOST_SERIES, cut, finish, house_axes, label_ends, percent_axis, percentage
-from .wanted import made_by
+from .style import MOST_SERIES, cut, finish, house_axes, label_ends, made_by, percent_axis, percentage
 
 DRAWN = ("surplus", "own_cost", "budget")
 
@@ -36,27 +35,25 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
     share = (one["surplus"] / one["budget"]).transpose("party", "cost_ratio")
     ratios = one["cost_ratio"].values
     lines, left_out = _lines(share)
-    with house_axes(ax) as axes:
-        ends = []
-        for names, values in lines:
-            (line,) = axes.plot(ratios, values, label=" = ".join(names))
-            told = _told(names, float(values[-1]))
-            ends.append((float(ratios[-1]), float(values[-1]), told, to_hex(line.get_color())))
-        axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
-        axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
-        percent_axis(axes.xaxis)
-        percent_axis(axes.yaxis, signed=True)
-        axes.set_xlabel("retained cost, % of the budget")
-        axes.set_ylabel("surplus of the party, % of the budget")
-        axes.set_xlim(float(ratios[0]), float(ratios[-1]))
-        most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
-        axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
-        label_ends(axes, ends, gap=12.0 * most)
-        rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
-        note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
-        about = " · ".join(part for part in (str(one["design"].values), str(payoffs.attrs.get("title", ""))) if part)
-        finish(axes, payoffs, "Who gains and who loses, whatever the year costs?", note, about)
-    return axes
+    axes = house_axes(ax)
+    ends = []
+    for names, values in lines:
+        (line,) = axes.plot(ratios, values, label=" = ".join(names))
+        told = _told(names, float(values[-1]))
+        ends.append((float(ratios[-1]), float(values[-1]), told, to_hex(line.get_color())))
+    axes.axhline(0, color=GREY, linewidth=0.8, linestyle="-")
+    axes.axvline(1, color=GREY, linewidth=0.8, linestyle="-")
+    percent_axis(axes.xaxis)
+    percent_axis(axes.yaxis, signed=True)
+    axes.set(xlabel="retained cost, % of the budget", ylabel="surplus of the party, % of the budget")
+    axes.set_xlim(float(ratios[0]), float(ratios[-1]))
+    most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
+    axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
+    label_ends(axes, ends, gap=12.0 * most)
+    rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
+    note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
+    about = " · ".join(filter(None, (str(one["design"].values), str(payoffs.attrs.get("title", "")))))
+    return finish(axes, payoffs, __doc__, note, about)
 
 
 def _told(names: list[str], end: float) -> str:

@@ -8,9 +8,7 @@ from matplotlib.axes import Axes
 
 from ..figure import people
 from .colours import INK, SERIES, ink_on
-from .names import one_threshold
-from .style import finish, house_axes, label_ends, percent_axis
-from .wanted import made_by
+from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
 _SAID = {"process": "luck", "systematic": "system-wide shocks", "parameter": "doubt about the model"}
@@ -34,40 +32,34 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
     matplotlib.axes.Axes
         Exact shares, and above each bar the standard deviation that they add up to.
     """
-    cells = answer.isel(threshold=-1) if threshold is None else answer.sel(threshold=threshold)
+    cells = at(answer, "threshold", threshold)
     sizes, total = cells["population_size"].values, cells["sd_overspend"].values
     x = np.arange(sizes.size, dtype=float)
-    with house_axes(ax, (max(7.0, 2.4 + 0.6 * sizes.size), 4.5)) as axes:
-        bottom, ends = np.zeros(sizes.size), []
-        for source in cells["source"].values:
-            share, colour = cells["share"].sel(source=source).values, _COLOURS[str(source)]
-            if not share.any():
-                continue
-            axes.bar(x, share, bottom=bottom, width=0.8, color=colour, edgecolor="white", label=_SAID[str(source)])
-            for at, part, below in zip(x, share, bottom, strict=True):
-                if part >= 0.045:
-                    told, ink = f"{100 * part:.0f}%", ink_on(colour)
-                    axes.text(at, below + part / 2, told, ha="center", va="center", fontsize=8, color=ink)
-            ends.append((float(x[-1]) + 0.4, float(bottom[-1] + share[-1] / 2), _SAID[str(source)], colour))
-            bottom = bottom + share
-        for at, sd in zip(x, total, strict=True):
-            axes.text(at, 1.015, _two_figures(sd), ha="center", va="bottom", fontsize=8, color=INK)
-        axes.set_xticks(x, [str(people(n)) for n in sizes])
-        axes.tick_params(axis="x", length=0)
-        axes.grid(axis="x", visible=False)
-        axes.set_ylim(0, 1.09)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-        percent_axis(axes.yaxis)
-        axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("share of the variance of the overspend")
-        label_ends(axes, ends)
-        finish(axes, answer, "Is it luck, doubt about the model, or system-wide shocks?", _note(cells))
-    return axes
-
-
-def _two_figures(share: float) -> str:
-    """Two figures, a last one of 0 among them: 4.0% beside 5.7%."""
-    return f"{f'{100 * share:#.2g}'.removesuffix('.')}%"
+    axes = house_axes(ax, (max(7.0, 2.4 + 0.6 * sizes.size), 4.5))
+    bottom, ends = np.zeros(sizes.size), []
+    for source in cells["source"].values:
+        share, colour = cells["share"].sel(source=source).values, _COLOURS[str(source)]
+        if not share.any():
+            continue
+        axes.bar(x, share, bottom=bottom, width=0.8, color=colour, edgecolor="white", label=_SAID[str(source)])
+        for place, part, below in zip(x, share, bottom, strict=True):
+            if part >= 0.045:
+                told, ink = f"{100 * part:.0f}%", ink_on(colour)
+                axes.text(place, below + part / 2, told, ha="center", va="center", fontsize=8, color=ink)
+        ends.append((float(x[-1]) + 0.4, float(bottom[-1] + share[-1] / 2), _SAID[str(source)], colour))
+        bottom = bottom + share
+    # two figures, a last one of 0 among them: 4.0% beside 5.7%
+    for place, sd in zip(x, total, strict=True):
+        told = f"{100 * sd:#.2g}".removesuffix(".")
+        axes.text(place, 1.015, f"{told}%", ha="center", va="bottom", fontsize=8, color=INK)
+    axes.set_xticks(x, [str(people(n)) for n in sizes])
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="x", visible=False)
+    axes.set(ylim=(0, 1.09), yticks=[0, 0.25, 0.5, 0.75, 1])
+    percent_axis(axes.yaxis)
+    axes.set(xlabel="people in the population, for one year", ylabel="share of the variance of the overspend")
+    label_ends(axes, ends)
+    return finish(axes, answer, __doc__, _note(cells))
 
 
 def _note(cells: xr.Dataset) -> str:

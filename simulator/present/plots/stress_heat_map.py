@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ..figure import people, percent
 from .colours import DIVERGING, INK, ink_on
-from .style import cut, finish, heading, house_axes, room_for
-from .wanted import made_by
+from .style import cut, finish, heading, house_axes, made_by
 
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (
@@ -49,27 +48,24 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     y = -1
     lines = sum(1 + int(np.isfinite(part).any(axis=1).sum()) for part in value)
     names = [cut(str(name)) for name in answer["party"].values]
-    with house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)) + room_for(names), 2.2 + 0.3 * lines)) as axes:
-        for name, of_design, errors in zip(answer["design"].values, value, error, strict=True):
-            y += 1
-            axes.text(0, y + 0.05, heading(str(name)), fontsize=8.5, fontweight="bold", va="center", color=INK)
-            for party, row, row_errors in zip(answer["party"].values, of_design, errors, strict=True):
-                if np.isfinite(row).any():
-                    y += 1
-                    ticks[y] = cut(str(party))
-                    _row(axes, y, row[shown], row_errors[shown], norm)
-        axes.set_yticks(list(ticks), list(ticks.values()))
-        axes.set_ylim(y + 0.5, -0.6)
-        stresses = [textwrap.fill(str(answer["stress"].values[k]), 11) for k in shown]
-        axes.set_xticks(np.arange(len(shown)) + 0.5, stresses)
-        axes.set_xlim(0, len(shown))
-        axes.tick_params(length=0)
-        axes.grid(False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
-        axes.set_xlabel(f"stress, {people(answer.attrs['members'])} people for one year")
-        finish(axes, answer, "Who is hurt when things do not go to plan?", _NOTE)
-    return axes
+    axes = house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)), 2.2 + 0.3 * lines), names)
+    for name, of_design, errors in zip(answer["design"].values, value, error, strict=True):
+        y += 1
+        axes.text(0, y + 0.05, heading(str(name)), fontsize=8.5, fontweight="bold", va="center", color=INK)
+        for party, row, row_errors in zip(answer["party"].values, of_design, errors, strict=True):
+            if np.isfinite(row).any():
+                y += 1
+                ticks[y] = cut(str(party))
+                _row(axes, y, row[shown], row_errors[shown], norm)
+    axes.set_yticks(list(ticks), list(ticks.values()))
+    stresses = [textwrap.fill(str(answer["stress"].values[k]), 11) for k in shown]
+    axes.set_xticks(np.arange(len(shown)) + 0.5, stresses)
+    axes.set(xlim=(0, len(shown)), ylim=(y + 0.5, -0.6))
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.set_xlabel(f"stress, {people(answer.attrs['members'])} people for one year")
+    return finish(axes, answer, __doc__, _NOTE)
 
 
 def _row(axes: Axes, y: int, values: Array, errors: Array, norm: SymLogNorm) -> None:

@@ -1,16 +1,18 @@
-"""What all pictures share: the style file, title and footer, direct labels, and axes in people, money and percent."""
+"""What all pictures share: what they refuse, style, title and footer, direct labels, and axes."""
 
 from __future__ import annotations
 
 import math
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -19,9 +21,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
+from ...errors import SimulatorError
 from ...files import write_whole
-from ..answers.shared import provenance
+from ...ledger.swept import points_of
+from ..answers.shared import provenance, rules
 from ..figure import money_text, people
 from .colours import GREY, WORDS
 from .fonts import all_letters
@@ -36,38 +42,117 @@ _NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
 @contextmanager
-def house_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Iterator[Axes]:
-    """The given axes, or new ones of this size in inches, in the house's style."""
+def house_style() -> Iterator[None]:
+    """What is drawn within has the house's style."""
     # a notebook's backend turns interaction on when it is loaded, and the style would turn that off again
     plt.draw_if_interactive()  # type: ignore[no-untyped-call]
     with plt.style.context(_STYLE):
-        if ax is None:
-            ax = plt.subplots(layout="constrained", figsize=size)[1]
-        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
-        yield ax
+        yield
+
+
+def house_axes(ax: Axes | None, size: tuple[float, float] | None = None, rows: Sequence[str] = ()) -> Axes:
+    """The given axes, or new ones of this size in inches, wider where rows have long names; with the house's series."""
+    room = max(0.0, 0.075 * (max(map(len, rows), default=0) - 24))
+    wide = size and (size[0] + room, size[1])
+    axes = plt.subplots(layout="constrained", figsize=wide)[1] if ax is None else ax
+    axes.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    return axes
+
+
+# ── what a picture is drawn from ─────────────────────────────────────────────────────────────────
+
+Options = ParamSpec("Options")
+Drawn = TypeVar("Drawn")
+Picture = Callable[Concatenate[xr.Dataset, Options], Drawn]
+
+_LISTED = "select with a list, such as .isel({}=[0])"
+
+
+def made_by(
+    maker: str, needed: str, along: str = "", curve: str = ""
+) -> Callable[[Picture[Options, Drawn]], Picture[Options, Drawn]]:
+    """A picture in the house's style, which refuses a Dataset it cannot be drawn from and says why in one sentence."""
+
+    def checked(draw: Picture[Options, Drawn]) -> Picture[Options, Drawn]:
+        name = draw.__name__
+
+        @wraps(draw)
+        def drawn(shown: xr.Dataset, /, *args: Options.args, **kwargs: Options.kwargs) -> Drawn:
+            if not isinstance(shown, xr.Dataset) or needed not in shown:
+                raise SimulatorError(name, None, f"is given no {needed}", f"give what `{maker}` gave")
+            (said, shown), *others = points_of(shown)
+            if others:
+                mend = f"select one, such as that of {said}"
+                raise SimulatorError(name, None, "is given many answers of a sweep", mend)
+            for dim in (*along.split(), *curve.split()):
+                _check_dim(name, shown, dim, 2 if dim in curve.split() else 1)
+            _check_known(name, shown, draw.__globals__["DRAWN"])
+            try:
+                with house_style():
+                    return draw(shown, *args, **kwargs)
+            except SimulatorError:
+                raise
+            except (IndexError, KeyError, ValueError) as error:  # whatever else a selection has left out
+                bound, mend = "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
+                raise SimulatorError(name, None, bound, mend) from error
+
+        return drawn
+
+    return checked
+
+
+def _check_dim(name: str, shown: xr.Dataset, dim: str, least: int) -> None:
+    """Refuse a dim that was selected away, is empty, or is too short for a line."""
+    if dim not in shown.dims:
+        if dim in shown.coords:
+            raise SimulatorError(name, None, f"is given a single {dim} without its dim", _LISTED.format(dim))
+        return
+    if shown.sizes[dim] < least:
+        has = f"one {dim}, and draws a line along several" if shown.sizes[dim] else f"no {dim}"
+        raise SimulatorError(name, None, f"is given {has}", f"select {'two' if least > 1 else 'one'} or more")
+
+
+def _check_known(name: str, shown: xr.Dataset, figures: tuple[str, ...]) -> None:
+    """Refuse figures none of which is known."""
+    known = [one for one in figures if one in shown and not one.endswith(("_se", "_interval"))]
+    numbers = [shown[one].values for one in known if shown[one].dtype.kind == "f"]
+    if numbers and all(np.isnan(one).all() for one in numbers):
+        raise SimulatorError(name, None, "is given figures of which none is known", "draw more, or choose another part")
 
 
 # ── title and footer ─────────────────────────────────────────────────────────────────────────────
 
 
-def finish(ax: Axes, shown: xr.Dataset, question: str, note: str = "", about: str | None = None) -> None:
-    """Put the question above the picture and the footer below it; the last thing to draw."""
-    ax.figure.canvas.draw()
+def finish(ax: Axes, shown: xr.Dataset, question: str | None, note: str = "", about: str | None = None) -> Axes:
+    """Put the question, its module's docstring, above the picture and the footer below it; the last thing to draw."""
+    _lay_out(ax)
     points = 72 / ax.figure.dpi
     drawn = _extent(ax)
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
-    _heading(ax, question, str(shown.attrs.get("title", "")) if about is None else about, left, width)
+    _heading(ax, question or "", str(shown.attrs.get("title", "")) if about is None else about, left, width)
     below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
-    _beside(ax, "\n".join(lines), (0, 0), (-left, -below - 6), _SMALL, "top")
+    _beside(ax, _footer(shown, note, width), (0, 0), (-left, -below - 6), _SMALL, "top")
+    return ax
+
+
+def _lay_out(ax: Axes) -> None:
+    """Give the axes their place and size, as drawing would."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
 
 
 def finish_sheet(figure: Figure, shown: xr.Dataset, question: str, note: str = "") -> None:
     """`finish` for a sheet of several pictures: one question above and one footer below them all."""
-    width = 0.98 * 72 * figure.get_figwidth()
-    lines = [_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text]
+    footer = _footer(shown, note, 0.98 * 72 * figure.get_figwidth())
     figure.suptitle(question, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
-    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=_SMALL, color=GREY)
+    figure.supxlabel(footer, x=0.01, ha="left", fontsize=_SMALL, color=GREY)
+
+
+def _footer(shown: xr.Dataset, note: str, width: float) -> str:
+    return "\n".join(_wrapped(text, width, _SMALL) for text in (note, provenance(shown.attrs)) if text)
 
 
 def _heading(ax: Axes, question: str, about: str, left: float, width: float) -> None:
@@ -107,19 +192,15 @@ def label_ends(
 ) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap."""
     right = max((x for x, *_ in ends), default=0.0)
-    names = [
-        words_at(
-            ax, text, (right, y), (8, 0), 9, color=words(colour), va="center", fontweight="bold", annotation_clip=False
-        )
-        for _, y, text, colour in ends
-    ]
+    how = {"va": "center", "fontweight": "bold", "annotation_clip": False}
+    names = [words_at(ax, text, (right, y), (8, 0), 9, color=words(colour), **how) for _, y, text, colour in ends]
     space_ends(ax, names, gap, inside)
     return names
 
 
 def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside: bool = False) -> None:
     """Move names apart, as `label_ends` does, for the height that the axes have now."""
-    ax.figure.canvas.draw()
+    _lay_out(ax)
     points = 72 / ax.figure.dpi
     heights = [float(ax.transData.transform(name.xy)[1]) * points for name in names]
     wanted = _apart(heights, gap)
@@ -131,34 +212,19 @@ def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside:
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
     """Heights as near as may be to those wanted, in their order, none nearer than `gap` to another."""
-    order = sorted(range(len(heights)), key=lambda k: heights[k])
-    clusters: list[list[int]] = []
-    for k in order:
-        clusters.append([k])
-        while len(clusters) > 1 and _lowest(clusters[-1], heights, gap) < gap + _highest(clusters[-2], heights, gap):
-            clusters[-2:] = [clusters[-2] + clusters[-1]]
-    placed = list(heights)
-    for cluster in clusters:
-        for step, k in enumerate(cluster):
-            placed[k] = _lowest(cluster, heights, gap) + step * gap
-    return placed
+    order = np.argsort(heights, kind="stable")
+    steps, placed = gap * np.arange(order.size), np.empty(order.size)
+    if order.size:
+        placed[order] = isotonic_regression(np.asarray(heights)[order] - steps).x + steps
+    return [float(one) for one in placed]
 
 
 def _between(heights: Sequence[float], floor: float, ceiling: float, gap: float) -> list[float]:
     """Heights moved between a floor and a ceiling, in their order and as far apart as they were or by `gap`."""
-    placed = list(heights)
-    order = sorted(range(len(placed)), key=lambda k: placed[k])
-    for rank, k in enumerate(order):
-        placed[k] = max(min(placed[k], ceiling - (len(order) - 1 - rank) * gap), floor + rank * gap)
-    return placed
-
-
-def _lowest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
-    return sum(heights[k] for k in cluster) / len(cluster) - gap * (len(cluster) - 1) / 2
-
-
-def _highest(cluster: Sequence[int], heights: Sequence[float], gap: float) -> float:
-    return _lowest(cluster, heights, gap) + gap * (len(cluster) - 1)
+    order = np.argsort(heights, kind="stable")
+    steps, placed = gap * np.arange(order.size), np.empty(order.size)
+    placed[order] = np.maximum(np.minimum(np.asarray(heights)[order], ceiling - steps[::-1]), floor + steps)
+    return [float(one) for one in placed]
 
 
 def beside_row(ax: Axes, y: float, text: str, colour: str, offset: float = 8.0, size: float = 8.0, **how: Any) -> None:
@@ -174,6 +240,18 @@ def words_at(
     return ax.annotate(text, xy=at, xytext=offset, textcoords="offset points", fontsize=size, **how)
 
 
+def one_threshold(cells: xr.Dataset) -> str:
+    """The one threshold of some cells, to begin a sentence with: "No exclusion"."""
+    name = rules(cells.expand_dims("threshold"))[0]
+    return name[0].upper() + name[1:]
+
+
+def one_in(chance: float) -> str:
+    """A chance as one year in so many."""
+    years = 1 / chance
+    return f"1 in {years:.2g}" if years < 10 else f"1 in {years:,.0f}"
+
+
 def cut(name: str, letters: int = _LONGEST) -> str:
     """A name of at most so many letters, an ellipsis in the place of the rest."""
     return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
@@ -182,11 +260,6 @@ def cut(name: str, letters: int = _LONGEST) -> str:
 def heading(name: str) -> str:
     """A design's name above its rows: at most two lines, each as long as narrow axes have room for."""
     return textwrap.fill(name, 40, max_lines=2, placeholder=" …")
-
-
-def room_for(names: Sequence[str]) -> float:
-    """Inches by which a picture must be wider where its rows have long names."""
-    return max(0.0, 0.075 * (max(map(len, names), default=0) - 24))
 
 
 def words(colour: str) -> str:
@@ -207,6 +280,11 @@ def left_out(names: Sequence[str], most: int = MOST_SERIES) -> str:
     return f" Not shown: {', '.join(missing)}." if missing else ""
 
 
+def at(shown: xr.Dataset, dim: str, label: float | None) -> xr.Dataset:
+    """What is shown at one place of a dim, its last where none is asked for."""
+    return shown.isel({dim: -1}) if label is None else shown.sel({dim: label})
+
+
 # ── axes ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -220,6 +298,19 @@ def people_axis(axis: Axis, least: float, most: float) -> None:
         axis.set_major_locator(LogLocator(10, subs=steps))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda n, _: str(people(n))))
+
+
+def size_axis(ax: Axes, least: float, most: float, whose: str = "people in the population") -> None:
+    """Population sizes to the right, from the least to the most."""
+    ax.set(xscale="log", xlim=(least, most), xlabel=f"{whose}, for one year")
+    people_axis(ax.xaxis, least, most)
+
+
+def name_rows(ax: Axes, places: ArrayLike, names: Sequence[str]) -> None:
+    """Rows have names, and no ticks or lines."""
+    ax.set_yticks(places, names)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="y", visible=False)
 
 
 _OF_A_TICK = 5  # figures: a tick is a round number, and 102.5% is not 102%

@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
+from ..answers.shared import rules
 from ..figure import full_money
 from .colours import INK
-from .names import threshold_names
-from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, people_axis
-from .wanted import made_by
+from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, made_by, size_axis
 
 DRAWN = ("cv", "cv_se", "exact_cv")
 _DRAWN = "Broad lines: simulated, with 95% bands; thin dark lines: exact. Sizes are nested: neighbours move together."
@@ -44,28 +43,22 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
     cv = summary["cv"].transpose(*order).values
     error = summary["cv_se"].transpose(*order).values if "cv_se" in summary else None
     exact_sizes, exact_cv = _curve(summary)
-    sizes, names = summary["population_size"].values, threshold_names(summary)
-    with house_axes(ax) as axes:
-        ends = []
-        for series in evenly(len(names)):
-            drawn = (exact_sizes, exact_cv[:, series]) if error is None else (sizes, cv[:, series])
-            (line,) = axes.plot(*drawn, lw=2.6, label=names[series])
-            if error is not None:
-                low, high = cv[:, series] - 1.96 * error[:, series], cv[:, series] + 1.96 * error[:, series]
-                axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
-                axes.plot(exact_sizes, exact_cv[:, series], color=INK, ls="-", lw=0.8, label=f"exact: {names[series]}")
-            ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
-        axes.set(xscale="log", yscale="log")
-        axes.set_xlabel("people in the population, for one year")
-        axes.set_ylabel("year-to-year risk (sd of retained cost / its mean)")
-        people_axis(axes.xaxis, float(sizes[0]), float(sizes[-1]))
-        log_percent_axis(axes.yaxis)
-        axes.set_xlim(float(sizes[0]), float(sizes[-1]))
-        label_ends(axes, ends)
-        finish(
-            axes, summary, title or "How does luck shrink as the population grows?", _note(summary) + left_out(names)
-        )
-    return axes
+    sizes, names = summary["population_size"].values, rules(summary)
+    axes = house_axes(ax)
+    ends = []
+    for series in evenly(len(names)):
+        drawn = (exact_sizes, exact_cv[:, series]) if error is None else (sizes, cv[:, series])
+        (line,) = axes.plot(*drawn, lw=2.6, label=names[series])
+        if error is not None:
+            low, high = cv[:, series] - 1.96 * error[:, series], cv[:, series] + 1.96 * error[:, series]
+            axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+            axes.plot(exact_sizes, exact_cv[:, series], color=INK, ls="-", lw=0.8, label=f"exact: {names[series]}")
+        ends.append((float(sizes[-1]), float(cv[-1, series]), names[series], to_hex(line.get_color())))
+    axes.set(yscale="log", ylabel="year-to-year risk (sd of retained cost / its mean)")
+    size_axis(axes, float(sizes[0]), float(sizes[-1]))
+    log_percent_axis(axes.yaxis)
+    label_ends(axes, ends)
+    return finish(axes, summary, title or __doc__, _note(summary) + left_out(names))
 
 
 def _exact(summary: xr.Dataset) -> xr.DataArray:

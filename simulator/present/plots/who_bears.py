@@ -8,10 +8,9 @@ from typing import NamedTuple
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..figure import amount, exact_amount, people
+from ..figure import amount, exact_amount, people, percentage
 from .colours import GREY, SERIES
-from .style import beside_row, cut, finish, heading, house_axes, money_axis, percentage, room_for, words_at
-from .wanted import made_by
+from .style import at, beside_row, cut, finish, heading, house_axes, made_by, money_axis, name_rows, words_at
 
 DRAWN = ("expected_surplus", "expected_surplus_se", "worst_surplus", "worst_surplus_se")
 _NOTE = (
@@ -61,25 +60,22 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
     matplotlib.axes.Axes
         Rings are ordinary years, filled marks bad ones, each with its 95% interval.
     """
-    chosen = compared.isel(population_size=-1) if members is None else compared.sel(population_size=members)
+    chosen = at(compared, "population_size", members)
     rows, currency = _rows(chosen, level), compared.attrs["currency"]
     names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
-    with house_axes(ax, (7.4 + room_for(list(names.values())), 2.0 + 0.27 * (len(rows) + 1.5))) as axes:
-        axes.axvline(0, color=GREY, lw=0.8, ls="-")
-        beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
-        bad = f"◆ 1-in-{1 / level:.0f} year"
-        beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
-        for y, row in enumerate(rows):
-            _draw(axes, y, row, currency)
-        axes.set_yticks(list(names), list(names.values()))
-        axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", visible=False)
-        money_axis(axes.xaxis, currency)
-        axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
-        note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
-        finish(axes, compared, "Who carries what under each design?", note)
-    return axes
+    axes = house_axes(ax, (7.4, 2.0 + 0.27 * (len(rows) + 1.5)), list(names.values()))
+    axes.axvline(0, color=GREY, lw=0.8, ls="-")
+    beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
+    bad = f"◆ 1-in-{1 / level:.0f} year"
+    beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
+    for y, row in enumerate(rows):
+        _draw(axes, y, row, currency)
+    name_rows(axes, list(names), list(names.values()))
+    axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
+    money_axis(axes.xaxis, currency)
+    axes.set_xlabel(f"surplus, {currency} for one year, {people(float(chosen['population_size']))} people")
+    note = _NOTE.format(f"{1 / level:.0f}", percentage(level))
+    return finish(axes, compared, __doc__, note)
 
 
 def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
@@ -89,16 +85,11 @@ def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
         rows.append(_Row(str(design)))
         for party in chosen["party"].values:
             cell = chosen.sel(design=design, party=party)
-            usual, worst = _usual(cell), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            known, worst = cell.get("exact_surplus", math.nan), _figure(cell.sel(quantile_level=level), "worst_surplus")
+            usual = _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(float(known), 0.0, True)
             if usual.value or worst.value or float(cell["expected_payment"]):
                 rows.append(_Row(str(design), str(party), usual, worst))
     return rows
-
-
-def _usual(cell: xr.Dataset) -> _Figure:
-    """The expected surplus, exact where that is known."""
-    known = float(cell.get("exact_surplus", math.nan))
-    return _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(known, 0.0, True)
 
 
 def _figure(cell: xr.Dataset, name: str) -> _Figure:

@@ -35,9 +35,8 @@ def carried(contents: Contents) -> str:
     """Who carries the risk under the designs that are not there to compare with; nothing without designs."""
     if contents.compared is None:
         return ""
-    compared = contents.compared.isel({dim: -1 for dim in ("threshold",) if dim in contents.compared.dims})
     here = slice(contents.own_design, contents.own_design + _MOST_DESIGNS)
-    chosen = compared.isel(design=here, population_size=[-1])
+    chosen = contents.compared.isel(threshold=-1, missing_dims="ignore").isel(design=here, population_size=[-1])
     told = verdicts(chosen, most=chosen.sizes["party"] if chosen.sizes["design"] == 1 else 2)
     swept = [design.name for design in contents.designs[here] if not design.exclusion.fixed_thresholds()]
     rules = dict.fromkeys(contents.rule_of(name, -1) for name in swept)

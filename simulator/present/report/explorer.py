@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
 from ..answers.comparison import settled_at
-from ..figure import Figure, amount, chance, exact_amount, money_text, percentage
+from ..answers.shared import each
+from ..figure import amount, chance, exact_amount, money_text, percentage
 from .gather import Contents, Place, overspend
 from .sections import FIGURES, PARTY_FIGURES, at_threshold, figure, level_of, minimum_told, party_rows
 
@@ -66,7 +66,7 @@ def explorer(contents: Contents) -> Explorer:
     """The controls and the grid of a report."""
     top = max(float(place.summary["p_overspend_interval"].max()) for place in contents.places)
     scale = _Scale(next(end for end in _TOPS if end >= min(top, 1.0)))
-    controls = _controls(contents)
+    controls, count, wide = _controls(contents), len(contents.places), WIDTH - _LEFT - _RIGHT
     grid = {
         "chance": [_chances(place, scale) for place in contents.places],
         "figures": [_figures(contents, place) for place in contents.places],
@@ -74,19 +74,16 @@ def explorer(contents: Contents) -> Explorer:
         "designs": _designs(contents),
         "options": {control.name: control.options for control in controls},
         "events": [overspend(margin) for margin in contents.margins],
-        "x": [round(x, 1) for x in _across(len(contents.places))],
+        "x": [round(_LEFT + wide * (place + 0.5) / count, 1) for place in range(count)],
         "ticks": [[str(percentage(tick)), round(scale.y(tick), 1)] for tick in _TICKS if tick <= scale.top],
         "target": round(scale.y(contents.target.at_most), 1) if contents.target.at_most <= scale.top else None,
         "ground": HEIGHT - _BOTTOM,
     }
-    titles = [title for _, title in FIGURES]
-    return Explorer(controls, _marks(contents), ["Budget: the expected cost", *titles], list(PARTY_FIGURES), grid)
-
-
-def _marks(contents: Contents) -> list[str]:
-    """Sizes as 50k and 2m; units have names that are too long."""
+    # sizes as 50k and 2m; units have names that are too long
     sizes = [money_text(float(size), "") for size in contents.summary["population_size"].values]
-    return sizes if contents.units is None else ["all", *[""] * (len(contents.places) - 1)]
+    marks = sizes if contents.units is None else ["all", *[""] * (len(contents.places) - 1)]
+    titles = [title for _, title in FIGURES]
+    return Explorer(controls, marks, ["Budget: the expected cost", *titles], list(PARTY_FIGURES), grid)
 
 
 def _controls(contents: Contents) -> list[Control]:
@@ -125,58 +122,37 @@ class _Scale(NamedTuple):
         return _TOP + high * (1 - math.sqrt(min(value, self.top) / self.top))
 
 
-def _across(count: int) -> list[float]:
-    wide = WIDTH - _LEFT - _RIGHT
-    return [_LEFT + wide * (place + 0.5) / count for place in range(count)]
-
-
 def _chances(place: Place, scale: _Scale) -> list[list[dict[str, Any]]]:
     """By threshold and margin: the text, and where the figure and its 95% interval stand in the picture."""
-    order = ("threshold", "margin")
-    values = place.summary["p_overspend"].transpose(*order).values
-    errors = place.summary["p_overspend_se"].transpose(*order).values
-    bounds = place.summary["p_overspend_interval"].transpose(*order, "bound").values
-    found: list[list[dict[str, Any]]] = [[{} for _ in row] for row in values]
-    for at in np.ndindex(*values.shape):
-        low, high = (float(bound) for bound in bounds[at])
-        value = float(values[at])
-        found[at[0]][at[1]] = {
-            "text": (text := str(chance(value, float(errors[at]), (low, high)))),
-            "told": text,
-            "y": [round(scale.y(one), 1) for one in (value, low, high)],
-        }
-    return found
+    return [
+        [_chance(cell, scale) for cell in each(at_threshold, "margin")]
+        for at_threshold in each(place.summary, "threshold")
+    ]
+
+
+def _chance(cell: xr.Dataset, scale: _Scale) -> dict[str, Any]:
+    value, (low, high) = float(cell["p_overspend"]), (float(end) for end in cell["p_overspend_interval"].values)
+    text = str(chance(value, float(cell["p_overspend_se"]), (low, high)))
+    return {"text": text, "told": text, "y": [round(scale.y(one), 1) for one in (value, low, high)]}
 
 
 def _figures(contents: Contents, place: Place) -> list[list[str]]:
     """By threshold: budget, and the figures of the retained cost."""
-    worst = level_of(place.summary)
-    found = []
-    for at in range(len(contents.thresholds)):
-        cell = worst.isel(threshold=at)
-        known = math.isfinite(float(cell["exact_mean"]))
-        given = float(cell["budget"])
-        budget = (
-            exact_amount(given, contents.currency)
-            if known
-            else amount(given, float(cell["mean_cost_se"]), contents.currency)
-        )
-        found.append([str(budget), *(str(figure(cell, name, contents.currency)) for name, _ in FIGURES)])
-    return found
+    return [_year(cell, contents.currency) for cell in each(level_of(place.summary), "threshold")]
+
+
+def _year(cell: xr.Dataset, currency: str) -> list[str]:
+    given, is_known = float(cell["budget"]), math.isfinite(float(cell["exact_mean"]))
+    budget = exact_amount(given, currency) if is_known else amount(given, float(cell["mean_cost_se"]), currency)
+    return [str(budget), *(str(figure(cell, name, currency)) for name, _ in FIGURES)]
 
 
 def _minima(contents: Contents) -> list[list[list[str]]]:
     """By threshold and margin: the smallest population and its interval, where several sizes were drawn."""
     if not contents.has_sizes:
         return []
-    return [
-        [_in_two(minimum_told(contents, margin, at)) for margin in contents.margins]
-        for at in range(len(contents.thresholds))
-    ]
-
-
-def _in_two(number: Figure) -> list[str]:
-    return [number.text, number.beside]
+    found = [[minimum_told(contents, m, at) for m in contents.margins] for at in range(len(contents.thresholds))]
+    return [[[number.text, number.beside] for number in row] for row in found]
 
 
 # ── designs ──────────────────────────────────────────────────────────────────────────────────────
@@ -184,19 +160,14 @@ def _in_two(number: Figure) -> list[str]:
 
 def _designs(contents: Contents) -> list[dict[str, Any]]:
     """By design: its rules, and by population and rule the rows of its parties."""
-    return [
-        _design(contents, design.name, swept=not design.exclusion.fixed_thresholds()) for design in contents.designs
-    ]
+    return [_design(contents, one.name, not one.exclusion.fixed_thresholds()) for one in contents.designs]
 
 
 def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
     points = range(len(contents.thresholds)) if swept else range(1)
     rules = [contents.rule_of(name, at) for at in points]
-    rows = [
-        [_rows(at_threshold(place.compared, at).sel(design=[name])) for at in points]
-        for place in contents.places
-        if place.compared is not None
-    ]
+    compared = [place.compared for place in contents.places if place.compared is not None]
+    rows = [[_rows(at_threshold(one, at).sel(design=[name])) for at in points] for one in compared]
     budgets = [[_budget(contents, name, place, at) for at in points] for place in range(len(contents.places))]
     return {"rules": rules, "own": not swept, "rows": rows, "budgets": budgets}
 
@@ -210,8 +181,7 @@ def _budget(contents: Contents, name: str, place: int, at: int) -> str:
     """What the design pays at a population, in words; units have no budget of their own."""
     if contents.agreed is None or place >= contents.summary.sizes["population_size"]:
         return ""
-    cell = contents.agreed.sel(design=name).isel(population_size=place)
-    cell = cell.isel(threshold=at) if "threshold" in cell.dims else cell
+    cell = contents.agreed.sel(design=name).isel(population_size=place).isel(threshold=at, missing_dims="ignore")
     budget, error = float(cell["budget"]), float(cell["budget_se"])
     told = amount(budget, error, contents.currency) if error else exact_amount(budget, contents.currency)
     return f"Budget by contract: {told}."

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.size.places import places
 from ...analysis.statistics.describe import describe
+from ...analysis.statistics.self_check import exact_moments
 from ...analysis.statistics.summary import MARGINS, summarise
+from ...analysis.stress.stress import stress
 from ...contracts.design import Design, designs_from, with_reference
-from ...contracts.exclusion import Cap
+from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
 from ...ledger import by_unit, draws_of
 from ...runs import scenario_of
+from ...scenario import Scenario
 from ...settlement.compare import compare
 from ...settlement.settle import settle
+from ...strata import error_of_mean
 from ...thresholds import is_share
-from ..answers.shared import NO_EXCLUSION, threshold_label
+from ..answers import shared
+from ..answers.shared import NO_EXCLUSION, each
 from ..figure import money_text, people, percentage
-from .agreed import agreed_budgets
-from .stressed import stressed
+
+MOST_REPLICATES = 1_000
+"""Synthetic populations of a stress: differences are paired, so that few will do."""
 
 EXPLORED_MARGINS = (0.0, 0.02, 0.075, *MARGINS)
 """Margins of the explorer, besides the one that is asked for."""
@@ -50,11 +58,11 @@ def overspend(margin: float) -> str:
 
 def teller(ledger: xr.Dataset) -> Callable[[float], str]:
     """How a threshold of the ledger is shown; of a percentile also the amounts."""
-    unit, currency = ledger["threshold"].attrs.get("units", ""), ledger.attrs["currency"]
+    label_of, currency = shared.teller(ledger), ledger.attrs["currency"]
 
     def told(threshold: float) -> str:
-        label = threshold_label(threshold, unit, currency)
-        if not is_share(unit) or label == NO_EXCLUSION:
+        label = label_of(threshold)
+        if not is_share(ledger["threshold"].attrs.get("units", "")) or label == NO_EXCLUSION:
             return label
         amounts = ledger["threshold_amount"].sel(threshold=threshold)
         low, high = money_text(float(amounts.min()), currency), money_text(float(amounts.max()), currency)
@@ -99,7 +107,7 @@ class Contents(NamedTuple):
     amounts: xr.DataArray
     """Each threshold in money by segment."""
     agreed: xr.Dataset | None
-    """What `agreed_budgets` gave: each design's budget and the cost that it is for; None without designs."""
+    """Each design's budget, and the exact mean of the cost that its rule keeps; None without designs."""
     stressed: xr.Dataset | None
     """What `stress` gave; None without stresses, or without a design that can be stressed."""
 
@@ -173,8 +181,8 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         scenario=scenario,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
-        agreed=None if outcome is None else agreed_budgets(drawn, outcome, designs),
-        stressed=None if whole is None else stressed(whole),
+        agreed=None if outcome is None else _agreed(drawn, outcome, designs),
+        stressed=None if whole is None else _stressed(whole),
     )
 
 
@@ -184,14 +192,8 @@ def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
 
 
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:
-    return tuple(
-        Place(
-            _label(summary[dim][position]),
-            summary.isel({dim: position}),
-            None if compared is None else compared.isel({dim: position}),
-        )
-        for position in range(summary.sizes[dim])
-    )
+    beside = [None] * summary.sizes[dim] if compared is None else each(compared, dim)
+    return tuple(Place(_label(one[dim]), one, other) for one, other in zip(each(summary, dim), beside, strict=True))
 
 
 def _label(place: xr.DataArray) -> str:
@@ -199,3 +201,38 @@ def _label(place: xr.DataArray) -> str:
     size = place["unit_size"] if "unit_size" in place.coords else place
     told = f"{people(float(size))} people"
     return told if size is place else f"{place.item()}, {told}"
+
+
+def _agreed(ledger: xr.Dataset, outcome: xr.Dataset, designs: Sequence[Design]) -> xr.Dataset:
+    """Each design's budget, and the exact mean of the cost that its exclusion rule keeps."""
+    budget = outcome["budget"]
+    fixed = budget.max("replicate") == budget.min("replicate")
+    shape = budget.sizes["population_size"], budget.sizes.get("threshold", 1)
+    cost = np.stack([np.broadcast_to(_expected(ledger, design.exclusion), shape) for design in designs])
+    expected = xr.DataArray(cost, dims=("design", "population_size", "threshold"))
+    return xr.Dataset(
+        {
+            "budget": budget.mean("replicate"),
+            "budget_se": error_of_mean(budget).where(~fixed, 0.0),
+            "expected_cost": expected if "threshold" in budget.dims else expected.isel(threshold=0),
+        }
+    )
+
+
+def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
+    """By population and point of the grid where the rule is swept over it."""
+    if rule.excludes_nobody:
+        return exact_moments(ledger, Cap()).gross_mean[:, None]
+    return exact_moments(ledger, rule).mean
+
+
+def _stressed(scenario: Scenario) -> xr.Dataset | None:
+    """What every stress of a scenario does under each of its designs, at its largest population."""
+    chosen = stressable(scenario.designs)
+    replicates = min(scenario.simulation.replicates, MOST_REPLICATES)
+    return stress(scenario, designs=chosen, replicates=replicates) if scenario.stresses and chosen else None
+
+
+def stressable(designs: tuple[Design, ...]) -> tuple[Design, ...]:
+    """The designs that have a threshold of their own."""
+    return tuple(design for design in designs if design.exclusion.fixed_thresholds())

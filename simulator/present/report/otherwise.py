@@ -7,13 +7,11 @@ from dataclasses import replace
 
 import xarray as xr
 
-from .. import plots
 from ..answers import stress
 from ..figure import people
-from ..tables import Table
+from ..tables import Rows, Table
 from .charts import Chart
-from .gather import Contents
-from .stressed import stressable
+from .gather import Contents, stressable
 
 _DECIMALS = 2
 """Of a per cent of revenue, at most."""
@@ -21,12 +19,12 @@ _DECIMALS = 2
 _NOTE = "Change of the party’s expected surplus, on the same simulated years, as a share of its revenue as agreed."
 
 CHART = Chart(
-    "Who is hurt, and by what?",
+    "stress_heat_map",
     "Each cell is the change of a party's expected surplus, as a share of its revenue as agreed.",
     lambda contents: _answer(contents),  # noqa: PLW0108 - it stands below
-    lambda _, shown: plots.stress_heat_map(shown),
     lambda contents, _: stress_tables(contents),
     lambda contents: contents.stressed is not None,
+    "Who is hurt, and by what?",
 )
 
 
@@ -39,11 +37,7 @@ def drawn_for(contents: Contents) -> str:
     """For which population, and how often, the stresses were drawn; or why not."""
     found = contents.stressed
     if found is None:
-        return (
-            "not simulated: no design has a threshold of its own"
-            if contents.designs
-            else "not simulated: no design is given"
-        )
+        return f"not simulated: no design {'has a threshold of its own' if contents.designs else 'is given'}"
     known = found.attrs
     return f"{people(known['members'])} people, {people(known['replicates'])} simulated years each"
 
@@ -63,13 +57,9 @@ def said(contents: Contents) -> list[str]:
 def stress_tables(contents: Contents) -> Iterator[Table]:
     """What each stress means; and for each design, what each stress (rows) costs each party (columns)."""
     given = contents.scenario["stresses"]
-    yield Table(
-        ["Stress", "What it expresses"],
-        [[one["name"], one.get("expresses") or "—"] for one in given],
-        "The stresses",
-        note="As given. “All together” is every one of them at once." if len(given) > 1 else "As given.",
-        prose=True,
-    )
+    rows: Rows = [[one["name"], one.get("expresses") or "—"] for one in given]
+    note = "As given. “All together” is every one of them at once." if len(given) > 1 else "As given."
+    yield Table(["Stress", "What it expresses"], rows, "The stresses", note=note, prose=True)
     found = _answer(contents)
     for design in found["design"].values:
         made = stress.table(found.sel(design=design), f"{design}: what each stress costs", _DECIMALS)

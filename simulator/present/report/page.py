@@ -16,11 +16,10 @@ from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage
 from . import otherwise, sections
 from .answer import answer, carried, how_read
-from .assumptions import LIMITS, assumption_tables, provenance
+from .assumptions import GLOSSARY, LIMITS, assumption_tables, provenance
 from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
-from .glossary import GLOSSARY
 from .terms import budget_table
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -37,6 +36,8 @@ def html_of(contents: Contents) -> str:
     """The report as HTML."""
     template = _environment().get_template("report.html.j2")
     explored, script = explorer(contents), _read("explorer.js")
+    # what the page's own policy knows its script by; any other is refused
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page: str = template.render(
         contents=contents,
         known=contents.summary.attrs,
@@ -60,7 +61,7 @@ def html_of(contents: Contents) -> str:
         note=DIGITS_NOTE,
         style=_read("report.css"),
         script=script,
-        script_hash=_hash(script),
+        script_hash=f"sha256-{digest}",
     )
     return page
 
@@ -93,8 +94,3 @@ def _json(grid: dict[str, Any]) -> str:
     """JSON that cannot end the element it stands in."""
     text = json.dumps(plain(grid), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _hash(script: str) -> str:
-    """What the page's own policy knows its script by; any other is refused."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -11,7 +11,7 @@ from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from ...thresholds import is_share
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, minimum_population
+from ..answers.shared import NO_EXCLUSION, each, minimum_population
 from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
@@ -42,6 +42,7 @@ REMOVED_FIGURES = (
 )
 """What is shown of what a rule takes out."""
 
+_READ_OFF = "People; 95% interval in brackets. Interpolated between the sizes simulated."
 _NOT_REACHED = (
     " “Over” the largest size simulated: it is not enough, and where shocks that hit everybody exceed the target, no "
     "size is."
@@ -72,32 +73,23 @@ def minimum_table(contents: Contents) -> Table:
     """The smallest population for each threshold (rows) and margin (columns, ascending)."""
     margins = sorted({contents.target.margin, *MARGINS})
     found = [[minimum_told(contents, margin, at) for margin in margins] for at in range(len(contents.thresholds))]
-    endless = any(cell.value == float("inf") for row in found for cell in row)
-    return Table(
-        [_RULE, *(f"above {percentage(margin)}" for margin in margins)],
-        [[name, *row] for name, row in zip(contents.thresholds, found, strict=True)],
-        f"Smallest population with a chance of at most {percentage(contents.target.at_most)} of an overspend",
-        note="People; 95% interval in brackets. Interpolated between the sizes simulated."
-        + (_NOT_REACHED if endless else ""),
-    )
+    endless = any(cell.value == math.inf for row in found for cell in row)
+    rows: Rows = [[name, *row] for name, row in zip(contents.thresholds, found, strict=True)]
+    title = f"Smallest population with a chance of at most {percentage(contents.target.at_most)} of an overspend"
+    head = [_RULE, *(f"above {percentage(margin)}" for margin in margins)]
+    return Table(head, rows, title, note=_READ_OFF + (_NOT_REACHED if endless else ""))
 
 
 def target_table(contents: Contents, answer: xr.Dataset) -> Table:
     """The smallest population by accepted chance (rows) and threshold (columns)."""
-    smallest, largest = int(answer.attrs["smallest"]), int(answer.attrs["largest"])
+    ends = int(answer.attrs["largest"]), int(answer.attrs["smallest"])
+    points = range(len(contents.thresholds))
     rows: Rows = [
-        [
-            str(percentage(float(level))),
-            *(
-                minimum_population(answer.isel(at_most=k), at, largest, smallest)
-                for at in range(len(contents.thresholds))
-            ),
-        ]
-        for k, level in enumerate(answer["at_most"].values)
+        [str(percentage(float(one["at_most"]))), *(minimum_population(one, at, *ends) for at in points)]
+        for one in each(answer, "at_most")
     ]
     title = f"Smallest population by the accepted chance of {contents.target.overspend}"
-    below = "People; 95% interval in brackets. Interpolated between the sizes simulated."
-    return Table(["Chance of at most", *contents.thresholds], rows, title, note=below)
+    return Table(["Chance of at most", *contents.thresholds], rows, title, note=_READ_OFF)
 
 
 # ── by population ────────────────────────────────────────────────────────────────────────────────
@@ -105,8 +97,7 @@ def target_table(contents: Contents, answer: xr.Dataset) -> Table:
 
 def chance_table(contents: Contents, margin: float) -> Table:
     """The chance of an overspend by population (rows) and threshold (columns)."""
-    cells = [(place.summary.sel(margin=margin), "p_overspend") for place in contents.places]
-    return _by_place(contents, f"Chance of {overspend(margin)}", cells)
+    return _by_place(contents, f"Chance of {overspend(margin)}", "p_overspend", margin=margin)
 
 
 def chance_tables(contents: Contents) -> Iterator[Table]:
@@ -116,17 +107,16 @@ def chance_tables(contents: Contents) -> Iterator[Table]:
 
 def figure_tables(contents: Contents) -> Iterator[Table]:
     """The other figures of the explorer, a table for each."""
-    for name, title in FIGURES:
-        cells = [(level_of(place.summary), name) for place in contents.places]
-        yield _by_place(contents, f"{title}, after exclusion", cells)
+    return (
+        _by_place(contents, f"{title}, after exclusion", name, quantile_level=WORST_LEVEL) for name, title in FIGURES
+    )
 
 
 def place_table(contents: Contents) -> Table:
     """Every population and rule: the chance of an overspend, and the other figures."""
     rows: Rows = []
     for place in contents.places:
-        for at, rule in enumerate(contents.thresholds):
-            cell = level_of(place.summary.isel(threshold=at))
+        for rule, cell in zip(contents.thresholds, each(level_of(place.summary), "threshold"), strict=True):
             over = figure(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
             others = (figure(cell, name, contents.currency) for name, _ in FIGURES)
             rows.append([*_place(place, contents), rule, over, *others])
@@ -145,30 +135,27 @@ def _place(place: Place, contents: Contents) -> list[Cell]:
 
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: exact where they are known, else simulated."""
-    summary = contents.summary
-    exact_cv = summary["exact_sd"] / summary["exact_mean"]
-    rows: Rows = []
-    for p, place in enumerate(contents.places[: summary.sizes["population_size"]]):
-        row: list[Cell] = [place.label]
-        for d in range(summary.sizes["threshold"]):
-            known = float(exact_cv.isel(population_size=p, threshold=d))
-            drawn = figure(place.summary.isel(threshold=d), "cv", contents.currency)
-            row.append(drawn if math.isnan(known) else exact_share(known))
-        rows.append(row)
+    rows: Rows = [
+        [place.label, *(_luck(cell, contents.currency) for cell in each(place.summary, "threshold"))]
+        for place in contents.places[: contents.summary.sizes["population_size"]]
+    ]
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
-    return Table(
-        ["Population", *contents.thresholds], rows, title, note="Calculated without simulation where possible."
-    )
+    note = "Calculated without simulation where possible."
+    return Table(["Population", *contents.thresholds], rows, title, note=note)
+
+
+def _luck(cell: xr.Dataset, currency: str) -> Figure:
+    known = float(cell["exact_sd"] / cell["exact_mean"])
+    return figure(cell, "cv", currency) if math.isnan(known) else exact_share(known)
 
 
 def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
     """Quantiles of the overspend by population, at the highest threshold."""
-    last = answer.isel(threshold=-1)
     rows: Rows = []
-    for p, size in enumerate(answer["population_size"].values):
-        cell = last.isel(population_size=p)
+    for cell in each(answer.isel(threshold=-1), "population_size"):
         pairs = zip(cell["overspend"].values, cell["overspend_se"].values, strict=True)
-        rows.append([f"{people(float(size))} people", *(percent(float(v), float(e)) for v, e in pairs)])
+        size = people(float(cell["population_size"]))
+        rows.append([f"{size} people", *(percent(float(v), float(e)) for v, e in pairs)])
     levels = [f"{percentage(float(level))} of years below" for level in answer["quantile_level"].values]
     below = f"Retained cost / budget − 1, {contents.thresholds[-1]}. {note()}"
     return Table(["Population", *levels], rows, "Overspend by population", note=below)
@@ -178,8 +165,8 @@ def removed_table(contents: Contents) -> Table:
     """What each threshold takes out, at the largest population."""
     place = contents.places[contents.summary.sizes["population_size"] - 1]
     rows: Rows = [
-        [name, *(figure(place.summary.isel(threshold=at), key, contents.currency) for key, _ in REMOVED_FIGURES)]
-        for at, name in enumerate(contents.thresholds)
+        [name, *(figure(cell, key, contents.currency) for key, _ in REMOVED_FIGURES)]
+        for name, cell in zip(contents.thresholds, each(place.summary, "threshold"), strict=True)
         if name != NO_EXCLUSION
     ]
     title = f"Effect of each cap: share that it takes out, at {place.label}"
@@ -192,13 +179,11 @@ def level_of(summary: xr.Dataset) -> xr.Dataset:
     return summary.sel(quantile_level=WORST_LEVEL)
 
 
-def _by_place(contents: Contents, title: str, cells: list[tuple[xr.Dataset, str]]) -> Table:
+def _by_place(contents: Contents, title: str, name: str, **at: float) -> Table:
+    """A figure by population (rows) and threshold (columns)."""
     rows: Rows = [
-        [
-            place.label,
-            *(figure(cell.isel(threshold=d), name, contents.currency) for d in range(len(contents.thresholds))),
-        ]
-        for place, (cell, name) in zip(contents.places, cells, strict=True)
+        [place.label, *(figure(cell, name, contents.currency) for cell in each(place.summary.sel(at), "threshold"))]
+        for place in contents.places
     ]
     return Table(["Population", *contents.thresholds], rows, title)
 

@@ -29,20 +29,13 @@ def budget_table(contents: Contents) -> Table:
     """What each design pays, beside the cost that it is expected to pay for, at the largest population."""
     assert contents.agreed is not None
     size = float(contents.summary["population_size"][-1])
-    found = contents.agreed.isel({dim: -1 for dim in ("population_size", "threshold") if dim in contents.agreed.dims})
+    found = contents.agreed.isel(population_size=-1, threshold=-1, missing_dims="ignore")
     rows: Rows = [
         [design.name, contents.rule_of(design.name, -1), *_budget_row(found.sel(design=design.name), size, contents)]
         for design in contents.designs
     ]
-    head = [
-        "Design",
-        "Cap on a patient’s cost",
-        "Budget by contract",
-        "a head",
-        "Expected cost",
-        "a head",
-        "Difference",
-    ]
+    money_heads = ["Budget by contract", "a head", "Expected cost", "a head", "Difference"]
+    head = ["Design", "Cap on a patient’s cost", *money_heads]
     note = (
         "A year; of a budget that varies from year to year, its mean. Budget by "
         "contract: what is set for the cost that the rule keeps, loading and discount included, and where the amount "

@@ -112,15 +112,14 @@ def _of_objects(values: NDArray[Any]) -> Column:
 
 
 def _of_moments(values: NDArray[Any]) -> Column:
+    def moment(value: Any) -> np.datetime64:
+        plain = value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
+        return np.datetime64("NaT" if _is_missing(value) else plain, "us")
+
     try:
-        plain = [None if _is_missing(value) else np.datetime64(_naive(value), "us") for value in values]
+        return Column(np.array(list(map(moment, values)), "datetime64[us]"))
     except (ValueError, OverflowError):
         return text_column(np.array([None if _is_missing(value) else str(value) for value in values], object))
-    return Column(np.array([np.datetime64("NaT") if value is None else value for value in plain], "datetime64[us]"))
-
-
-def _naive(value: Any) -> Any:
-    return value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value
 
 
 def _is_missing(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,21 +20,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Column:
-    """A column of a table.
-
-    Parameters
-    ----------
-    values : ndarray
-        Numbers, true or false, or moments, shape (row,); or the distinct texts, where `codes` are given.
-    codes : ndarray of int, optional
-        Position of each row's text among `values`; −1 where it has none.
-    typed : bool
-        Whether the table said that it is text; in a CSV file it may as well be a number.
-    """
+    """A column of a table."""
 
     values: NDArray[Any]
+    """Numbers, true or false, or moments, shape (row,); or the distinct texts, where `codes` are given."""
     codes: NDArray[np.int64] | None = None
+    """Position of each row's text among `values`; −1 where it has none."""
     typed: bool = True
+    """Whether the table said that it is text; in a CSV file it may as well be a number."""
 
     @property
     def size(self) -> int:
@@ -50,11 +44,6 @@ class Column:
         """Whether it holds moments."""
         return self.values.dtype.kind == "M"
 
-    @property
-    def is_truths(self) -> bool:
-        """Whether it holds true and false and nothing else."""
-        return self.values.dtype.kind == "b"
-
     @cached_property
     def missing(self) -> Mask:
         """Where nothing is."""
@@ -70,7 +59,7 @@ class Column:
         if self.codes is None:
             if self.is_dates:
                 return np.full(self.size, np.nan), Counter(text=int((~self.missing).sum()))
-            truths = Counter(truth=self.size) if self.is_truths and self.size else Counter[str]()
+            truths = Counter(truth=self.size) if self.values.dtype.kind == "b" and self.size else Counter[str]()
             return np.asarray(self.values, np.float64), truths
         codes, levels = self.by_level
         values, kinds = numbers_of(levels.tolist(), np.bincount(codes[codes >= 0]))
@@ -102,13 +91,12 @@ class Column:
 
     def blank_as_zero(self) -> Column:
         """With 0 where nothing is."""
-        if not self.missing.any():
+        if not self.missing.any() or self.is_dates:
             return self
         if self.codes is None:
-            return replace(self, values=np.where(self.missing, 0.0, self.values)) if not self.is_dates else self
-        return replace(
-            self, values=np.append(self.values, "0"), codes=np.where(self.missing, self.values.size, self.codes)
-        )
+            return replace(self, values=np.where(self.missing, 0.0, self.values))
+        codes = np.where(self.missing, self.values.size, self.codes)
+        return replace(self, values=np.append(self.values, "0"), codes=codes)
 
     def of(self, value: Any) -> Column:
         """A column of the same kind with one row."""
@@ -131,17 +119,9 @@ def plain_numbers(levels: Sequence[str]) -> bool:
     >>> plain_numbers(["1", "20", "-3.5"]), plain_numbers(["01001"]), plain_numbers(["1", "1.0"])
     (True, False, False)
     """
-    found = set()
-    for level in levels:
-        text = level.strip()
-        digits = text.removeprefix("-")
-        if not digits.isascii() or not digits.replace(".", "", 1).isdigit() or len(digits) > 15:
-            return False
-        if (
-            digits.startswith(".")
-            or digits.endswith(".")
-            or (len(digits) > 1 and digits[0] == "0" and digits[1] != ".")
-        ):
-            return False
-        found.add(float(text))
-    return len(found) == len(levels)
+    texts = [level.strip() for level in levels]
+    plain = all(_PLAIN.fullmatch(text) and len(text.removeprefix("-")) <= 15 for text in texts)
+    return plain and len(set(map(float, texts))) == len(texts)
+
+
+_PLAIN = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")

@@ -31,8 +31,8 @@ class Date(NamedTuple):
     first: int
     second: int
     time: str
-    order: str
-    """"known" where first is the month; "asked" where it may be the day."""
+    asked: bool = False
+    """Whether `first` may be the day; it is the month otherwise."""
 
 
 def looks_like_date(text: str) -> bool:
@@ -41,16 +41,13 @@ def looks_like_date(text: str) -> bool:
 
 
 def _parts(text: str) -> Date | None:
-    text = text.strip()
-    if found := _ISO.fullmatch(text):
-        return Date(int(found["year"]), int(found["month"]), int(found["day"]), found["time"] or "", "known")
-    if found := _MIXED.fullmatch(text):
-        return Date(int(found["year"]), int(found["a"]), int(found["b"]), found["time"] or "", "asked")
-    for form in (_NAMED, _AMERICAN):
-        found = form.fullmatch(text)
-        month = _MONTHS.get(found["name"][:3].casefold()) if found else None
-        if found and month:
-            return Date(int(found["year"]), month, int(found["day"]), found["time"] or "", "known")
+    for form in (_ISO, _MIXED, _NAMED, _AMERICAN):
+        if found := form.fullmatch(text.strip()):
+            of, asked = found.groupdict(), form is _MIXED
+            first = of["a"] if asked else of["month"] if form is _ISO else _MONTHS.get(of["name"][:3].casefold())
+            if first:
+                second = of["b"] if asked else of["day"]
+                return Date(int(of["year"]), int(first), int(second), of["time"] or "", asked)
     return None
 
 
@@ -58,13 +55,11 @@ def moments(texts: Sequence[str], order: DayOrder | None, name: str, hints: Sequ
     """Texts as moments, in the order of day and month that they, or else `hints`, show."""
     parts = [_parts(text) for text in texts]
     if any(part is None for part in parts):
-        short = any(_SHORT.fullmatch(text.strip()) for text in texts)
-        raise SimulatorError(
-            "where", None, f"compares column {name!r}, which holds {_WRONG[short][0]}", _WRONG[short][1]
-        )
+        what, mend = _WRONG[any(_SHORT.fullmatch(text.strip()) for text in texts)]
+        raise _refusal(name, f"which holds {what}", mend)
     known = [part for part in parts if part is not None]
-    asked = [part for part in (*known, *filter(None, map(_parts, hints))) if part.order == "asked"]
-    day_first = _day_first(asked, order, name) if any(part.order == "asked" for part in known) else False
+    asked = [part for part in (*known, *filter(None, map(_parts, hints))) if part.asked]
+    day_first = _day_first(asked, order, name) if any(part.asked for part in known) else False
     return np.array([_moment(part, day_first, name) for part in known], "datetime64[us]")
 
 
@@ -79,30 +74,24 @@ def _day_first(asked: Sequence[Date], order: DayOrder | None, name: str) -> bool
         return order == "day-first"
     days, months = any(part.first > 12 for part in asked), any(part.second > 12 for part in asked)
     if days and months:
-        raise SimulatorError(
-            "where", None, f"compares column {name!r}, which holds day/month and month/day side by side",
-            "write all dates like 2019-12-31",
-        )  # fmt: skip
+        raise _refusal(name, "which holds day/month and month/day side by side", "write all dates like 2019-12-31")
     if not (days or months):
-        raise SimulatorError(
-            "where", None, f"compares column {name!r}, whose dates may be day/month or month/day",
-            'say which: dates = "day-first" or "month-first" (--dates)',
-        )  # fmt: skip
+        mend = 'say which: dates = "day-first" or "month-first" (--dates)'
+        raise _refusal(name, "whose dates may be day/month or month/day", mend)
     return days
 
 
 def _moment(part: Date, day_first: bool, name: str) -> np.datetime64:
-    month, day = (part.second, part.first) if part.order == "asked" and day_first else (part.first, part.second)
+    month, day = (part.second, part.first) if part.asked and day_first else (part.first, part.second)
     time = part.time.rjust(len(part.time) + (part.time[1:2] == ":"), "0") or "00:00"
     try:
         return np.datetime64(f"{part.year:04d}-{month:02d}-{day:02d}T{time}", "us")
     except ValueError:
-        raise SimulatorError(
-            "where",
-            None,
-            f"compares column {name!r}, which holds a date that does not exist",
-            "correct the date",
-        ) from None
+        raise _refusal(name, "which holds a date that does not exist", "correct the date") from None
+
+
+def _refusal(name: str, what: str, mend: str) -> SimulatorError:
+    return SimulatorError("where", None, f"compares column {name!r}, {what}", mend)
 
 
 def has_time(text: str) -> bool:

@@ -16,7 +16,6 @@ Array = NDArray[np.float64]
 _WORDS = {
     "text": "text", "percentage": "percentages", "truth": "TRUE or FALSE", "open age": "open ages such as 90+",
 }  # fmt: skip
-_NUMBERS_ONLY = "leave only numbers there, such as 1,234.50 or £1,234.50"
 
 
 def figures_of(
@@ -47,28 +46,25 @@ def _note(table: Table, name: str, rows: int, said: Said) -> None:
 
 
 def _refusal(wrong: dict[str, Counter[str]], said: Said) -> Exception:
-    markers = list(
-        dict.fromkeys(kind.partition(" ")[2] for kinds in wrong.values() for kind in kinds if _is_marker(kind))
-    )
     parts: dict[str, list[str]] = {}
-    for name, kinds in wrong.items():
-        what = " and ".join(dict.fromkeys(_words(kind) for kind in kinds))
+    for name, odd in wrong.items():
+        what = " and ".join(dict.fromkeys(_words(kind) for kind in odd))
         parts.setdefault(what, []).append(repr(name))
     listed = ", ".join(f"{what} in column{'s' * (len(names) > 1)} {_and(names)}" for what, names in parts.items())
-    if all(_is_marker(kind) for kinds in wrong.values() for kind in kinds):
-        marks = ",".join(markers)
-        return said.of_rows(
-            f"{said.has} {listed}", f'if that is a missing figure, say so: missing="{marks}" (--missing)'
-        )
-    return said.of_rows(f"{said.has} {listed}", _NUMBERS_ONLY)
+    kinds = list(dict.fromkeys(kind for one in wrong.values() for kind in one))
+    mend = "leave only numbers there, such as 1,234.50 or £1,234.50"
+    if all(map(_marker, kinds)):
+        mend = f'if that is a missing figure, say so: missing="{",".join(map(_marker, kinds))}" (--missing)'
+    return said.of_rows(f"{said.has} {listed}", mend)
 
 
-def _is_marker(kind: str) -> bool:
-    return kind.startswith("marker ")
+def _marker(kind: str) -> str:
+    """What stands for a missing figure, where a kind is that; empty for others."""
+    return kind.removeprefix("marker ") if kind.startswith("marker ") else ""
 
 
 def _words(kind: str) -> str:
-    return repr(kind.partition(" ")[2]) if _is_marker(kind) else _WORDS[kind]
+    return repr(_marker(kind)) if _marker(kind) else _WORDS[kind]
 
 
 def _and(names: Sequence[str]) -> str:

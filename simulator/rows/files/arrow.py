@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from ...errors import SimulatorError
 from ..columns.cells import column_of
 from ..columns.column import Column
-from ..headers import Headers
 from ..layout import Layout
 from ..names import Said
-from ..table import Choose, Pick, Table
-from .source import MOST_COLUMNS, MOST_ROWS
+from ..table import Choose, Headers, Pick, Table
+from .source import MOST_COLUMNS, check_rows
 
 _MOST_BYTES = 1 << 33
 """Unpacked bytes of the chosen columns."""
@@ -21,19 +23,8 @@ _FEWEST_BITS = 1
 """Packed bits a row: a table of many rows that has fewer repeats one row without end."""
 
 
-def needs(package: str, what: str) -> SimulatorError:
-    """That an optional package is missing."""
-    return SimulatorError(
-        what, None, f"need the package {package}", "install it with: pip install 'capitation-risk[data]'"
-    )
-
-
 def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
     """The chosen columns of a Parquet file."""
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise needs("pyarrow", "Parquet files") from None
     try:
         with parquet.ParquetFile(path) as file:
             _check_count(file.metadata.num_columns, file.metadata.num_rows, said)
@@ -46,7 +37,7 @@ def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Tabl
             last = _last_texts(_last_group(file)) if file.metadata.num_rows <= _FEW else _last_texts(table)
     except SimulatorError:
         raise
-    except (ArrowException, OSError, ValueError, OverflowError):
+    except (pa.ArrowException, OSError, ValueError, OverflowError):
         raise said.of_file("is not a sound Parquet file", "write it afresh") from None
     return columns_of_arrow(table, headers, picks, said, last)
 
@@ -57,21 +48,15 @@ _FEW = 200_000
 
 def _last_group(file: Any) -> Any:
     """The text columns of the last rows of a Parquet file."""
-    import pyarrow as pa
-
     names = [field.name for field in file.schema_arrow if _is_text(_inner(field.type))]
     return file.read_row_group(file.metadata.num_row_groups - 1, columns=names) if names else pa.table({})
 
 
 def _inner(kind: Any) -> Any:
-    import pyarrow as pa
-
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
@@ -89,10 +74,6 @@ def _last_texts(table: Any) -> dict[str, tuple[str, str]]:
 def read_frame(source: Any, layout: Layout, choose: Choose, said: Said) -> Table:
     """The chosen columns of a frame that speaks Arrow (polars, pyarrow and others)."""
     try:
-        import pyarrow as pa
-    except ImportError:
-        raise needs("pyarrow", "frames other than pandas'") from None
-    try:
         table = source if isinstance(source, pa.Table) else pa.table(source)
     except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
         raise said.of_rows(f"{said.holds} a frame that Arrow cannot take over", "give a pandas DataFrame") from None
@@ -108,8 +89,6 @@ def columns_of_arrow(
     table: Any, headers: Headers, picks: list[Pick], said: Said, last: dict[str, tuple[str, str]]
 ) -> Table:
     """An Arrow table as columns."""
-    import pyarrow as pa
-
     try:
         columns = {pick.name: _column(table.column(at)) for at, pick in enumerate(picks)}
     except (pa.ArrowException, ValueError, OverflowError):
@@ -119,8 +98,6 @@ def columns_of_arrow(
 
 
 def _column(values: Any) -> Column:
-    import pyarrow as pa
-
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.large_string())
     if _is_text(values.type):
@@ -133,24 +110,16 @@ def _column(values: Any) -> Column:
 
 
 def _check_count(columns: int, rows: int, said: Said) -> None:
-    if rows > MOST_ROWS:
-        raise said.of_rows(f"{said.holds} more than {MOST_ROWS:,} rows", "give a random sample of them")
+    check_rows(rows, said)
     if columns > MOST_COLUMNS:
         raise said.of_rows(f"{said.has} more than {MOST_COLUMNS:,} columns", "save those that are needed")
 
 
 def _check_types(schema: Any, names: list[str], said: Said) -> None:
-    import pyarrow as pa
-
     for name in names:
         kind = _inner(schema.field(name).type)
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            raise nested(name, said)
-
-
-def nested(name: object, said: Said) -> SimulatorError:
-    """That a column holds more than one value a cell."""
-    return said.of_rows(f"{said.has} lists or records in column {str(name)!r}", "give one number or one text a cell")
+            raise said.nested(name)
 
 
 def _check_bytes(metadata: Any, names: set[str], said: Said) -> None:

@@ -13,12 +13,10 @@ from typing import Any
 from ...errors import SimulatorError
 from ..columns.cells import as_text
 from ..frame import column_from_cells
-from ..headers import Headers
 from ..layout import Layout
-from ..names import Said
-from ..table import Choose, Table
+from ..names import Said, needs
+from ..table import Choose, Headers, Table, texts_of
 from . import sheet_worker
-from .arrow import needs
 
 LARGEST_SHEET = 1 << 30
 """A workbook that unpacks to more bytes than this is refused."""
@@ -61,12 +59,7 @@ def _table(rows: list[tuple[int, list[Any]]], layout: Layout, choose: Choose, sa
     headers = Headers([as_text(cell) for cell in dict(rows).get(top, [])], layout.columns)
     picks = choose(headers)
     columns = {pick.name: column_from_cells(body, pick.position, headers.names[pick.position], said) for pick in picks}
-    last = [_texts(body[-at]) if len(body) >= at else {} for at in (1, 2)]
-    return Table(headers, columns, picks, (last[0], last[1]))
-
-
-def _texts(row: list[Any]) -> dict[int, str]:
-    return {at: cell.strip() for at, cell in enumerate(row) if isinstance(cell, str) and cell}
+    return Table(headers, columns, picks, (texts_of(body[-1]), texts_of(body[-2] if len(body) > 1 else ())))
 
 
 def _from_worker(path: Path, sheet: str | int | None, said: Said) -> tuple[Any, ...]:
@@ -84,10 +77,8 @@ def _from_worker(path: Path, sheet: str | int | None, said: Said) -> tuple[Any, 
 
 
 def _too_wide(said: Said) -> SimulatorError:
-    return said.of_file(
-        "has a cell far from the others, or more cells than can be read",
-        "delete the cells to the right of and below the table, or save the sheet as CSV",
-    )
+    mend = "delete the cells to the right of and below the table, or save the sheet as CSV"
+    return said.of_file("has a cell far from the others, or more cells than can be read", mend)
 
 
 def _refuse_bomb(path: Path, said: Said) -> None:

@@ -64,6 +64,12 @@ def _by_ending(endings: list[str], said: Said) -> Kind:
     raise said.of_file("has an ending that is not known", f"give {KINDS}")
 
 
+def check_rows(rows: int, said: Said) -> None:
+    """Refuse a table of too many rows."""
+    if rows > MOST_ROWS:
+        raise said.of_rows(f"{said.holds} more than {MOST_ROWS:,} rows", "give a random sample of them")
+
+
 _SIGNATURES = (
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "name it .xlsx if it is one, or unpack it"),
     (b"PAR1", "a Parquet file", "name it .parquet"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole
-from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+from ..shell import Verb, check_written, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -25,9 +25,8 @@ def answer(
 
     Example: simulator answer configs/east_sussex_shock.toml --margin 2% --at-most 10%
     """
-    with clear_errors():
-        from ....analysis.answer import answer as answered
+    from ....analysis.answer import answer as answered
 
-        check_written(scenario, out)
-        found = answered(load_with(scenario, replicates, seed), margin=margin, at_most=at_most)
-        emit_kept(found, out, source=scenario)
+    check_written(scenario, out)
+    found = answered(load_with(scenario, replicates, seed), margin=margin, at_most=at_most)
+    emit_kept(found, out, source=scenario)

@@ -7,11 +7,7 @@ from typing import Any
 import click
 
 from ..option_types import Amount, Fraction, Ratio, Shares, defaulted
-from ..shell import Rendered, Verb, check_forms, clear_errors, emit, outputs
-
-
-def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, float], ...]) -> dict[float, float]:
-    return dict(given)
+from ..shell import Rendered, Verb, check_forms, emit, outputs
 
 
 @click.command(cls=Verb)
@@ -31,7 +27,7 @@ def _share(_: click.Context, __: click.Parameter, given: tuple[tuple[float, floa
     "--top-share",
     type=Shares(),
     multiple=True,
-    callback=_share,
+    callback=lambda *given: dict(given[-1]),
     help="Share of cost of the costliest people: 5%=51.4%.",
 )
 @defaulted("--currency", None, "GBP")
@@ -41,17 +37,14 @@ def calibrate(family: str | None, currency: str, **targets: Any) -> None:
 
     Example: simulator calibrate --family lognormal --mean 952 --p-user 85% --top-share 5%=51.4%
     """
-    with clear_errors():
-        from ....analysis.statistics.describe import compare_families, describe_calibration
-        from ...answers.calibration import calibration_rows, families_table, page
+    from ....analysis.statistics.describe import compare_families, describe_calibration
+    from ...answers.calibration import calibration_rows, families_table, page
 
-        check_forms()
-        if family is None:
-            rows = compare_families(**targets)
-            made = Rendered(
-                lambda: families_table(rows, currency), lambda: rows, lambda: calibration_rows(rows, currency)
-            )
-        else:
-            one = describe_calibration(family, **targets)
-            made = Rendered(lambda: page(one, currency), lambda: one, lambda: calibration_rows([one], currency))
-        emit(made)
+    check_forms()
+    if family is None:
+        rows = compare_families(**targets)
+        made = Rendered(lambda: families_table(rows, currency), lambda: rows, lambda: calibration_rows(rows, currency))
+    else:
+        one = describe_calibration(family, **targets)
+        made = Rendered(lambda: page(one, currency), lambda: one, lambda: calibration_rows([one], currency))
+    emit(made)

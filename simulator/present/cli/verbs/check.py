@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..shell import Rendered, Verb, check_forms, clear_errors, emit, outputs
+from ..shell import Rendered, Verb, check_forms, emit, outputs
 
 
 @click.command(cls=Verb)
@@ -15,11 +15,10 @@ def check(scenario: str) -> None:
 
     Example: simulator check configs/east_sussex.toml
     """
-    with clear_errors():
-        from ....analysis.statistics.describe import describe
-        from ....scenario import load
-        from ...answers.description import long_rows, page
+    from ....analysis.statistics.describe import describe
+    from ....scenario import load
+    from ...answers.description import long_rows, page
 
-        check_forms(scenario)
-        described = describe(load(scenario))
-        emit(Rendered(lambda: page(described), lambda: described, lambda: long_rows(described)))
+    check_forms(scenario)
+    described = describe(load(scenario))
+    emit(Rendered(lambda: page(described), lambda: described, lambda: long_rows(described)))

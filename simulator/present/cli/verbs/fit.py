@@ -8,20 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....errors import SimulatorError
-from ..option_types import Amount, Fraction, Several, Whole, defaulted
-from ..row_options import layout_of, row_options
-from ..shell import (
-    Rendered,
-    Verb,
-    check_forms,
-    check_output,
-    check_picture,
-    clear_errors,
-    emit,
-    outputs,
-    without_display,
-    write_picture,
-)
+from .. import shell
+from ..option_types import Amount, Fraction, Several, Whole, defaulted, layout_of, row_options
+from ..shell import Rendered, Verb, check_forms, check_output, check_picture, emit, outputs
 
 if TYPE_CHECKING:
     from ....fitting.fit import FittedModel
@@ -74,15 +63,7 @@ if TYPE_CHECKING:
 @click.option("--curves", type=click.Path(), help="Write the data of these pictures to this netCDF file, for `plot`.")
 @outputs
 def fit(
-    costs: str,
-    out: str | None,
-    scenario: str | None,
-    parameter_uncertainty: bool,
-    size: Any,
-    plot: str | None,
-    curves: str | None,
-    bands: bool,
-    **options: Any,
+    costs: str, out: str | None, scenario: str | None, plot: str | None, curves: str | None, **options: Any
 ) -> None:
     """Fit a cost model to COSTS, a CSV, Parquet or Excel file with one row per patient-year.
 
@@ -90,33 +71,30 @@ def fit(
 
     Example: simulator fit costs.csv --cost total --segment band --out model.toml
     """
-    with clear_errors():
-        from ....costs.model_file import refuse_bills
-        from ...answers import fit as shown
+    from ....costs.model_file import refuse_bills
+    from ...answers import fit as shown
 
-        check_forms(costs)
-        check_output("--out", out, costs)
-        check_output("--scenario", scenario, costs)
-        check_output("--curves", curves, costs)
-        if plot is not None:
-            check_picture(plot, costs)
-        if parameter_uncertainty and not (out and scenario):
-            raise SimulatorError(
-                "--parameter-uncertainty", None, "needs a model and a scenario", "add --out, --scenario"
-            )
-        model = _fitted(costs, bands, options)
-        if out or scenario:
-            refuse_bills(model.population)
-        if plot:
-            _write_plot(model, plot)
-        if curves:
-            _write_curves(model, curves)
-        if out:
-            model.to_toml(out)
-        if scenario:
-            model.to_scenario_toml(scenario, **_scenario_parts(size, out if parameter_uncertainty else None, scenario))
-        made = Rendered(lambda: shown.page(model), lambda: shown.as_json(model), lambda: shown.fit_rows(model))
-        emit(made, out, scenario, plot, curves)
+    check_forms(costs)
+    for option, path in (("--out", out), ("--scenario", scenario), ("--curves", curves)):
+        check_output(option, path, costs)
+    if plot is not None:
+        check_picture(plot, costs)
+    size, is_doubted = options.pop("size"), options.pop("parameter_uncertainty")
+    if is_doubted and not (out and scenario):
+        raise SimulatorError("--parameter-uncertainty", None, "needs a model and a scenario", "add --out, --scenario")
+    model = _fitted(costs, options)
+    if out or scenario:
+        refuse_bills(model.population)
+    if plot:
+        _write_plot(model, plot)
+    if curves:
+        _write_curves(model, curves)
+    if out:
+        model.to_toml(out)
+    if scenario:
+        model.to_scenario_toml(scenario, **_scenario_parts(size, out if is_doubted else None, scenario))
+    made = Rendered(lambda: shown.page(model), lambda: shown.as_json(model), lambda: shown.fit_rows(model))
+    emit(made, out, scenario, plot, curves)
 
 
 def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, Any]:
@@ -127,12 +105,12 @@ def _scenario_parts(size: Any, model: str | None, scenario: str) -> dict[str, An
     return parts | {"model": beside, "parameter_uncertainty": True}
 
 
-def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
+def _fitted(costs: str, options: dict[str, Any]) -> FittedModel:
     from ....fitting.fit import fit as fit_rows
     from ....fitting.fit import fit_bands
 
     rows = layout_of(options)
-    if bands:
+    if options.pop("bands"):
         kept = ("segment", "membership", "currency", "sets", "smallest_count", "seed")
         return fit_bands(costs, **{name: options[name] for name in kept}, **rows)
     if not options["cost"]:
@@ -141,10 +119,10 @@ def _fitted(costs: str, bands: bool, options: dict[str, Any]) -> FittedModel:
 
 
 def _write_plot(model: FittedModel, path: str) -> None:
-    without_display()
+    shell.without_display()
     from ...plots.fit_diagnostics import fit_diagnostics
 
-    write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
+    shell.write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
 
 
 def _write_curves(model: FittedModel, path: str) -> None:

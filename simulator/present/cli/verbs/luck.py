@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+from ..shell import Verb, check_written, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -20,9 +20,7 @@ def luck(scenario: str, members: int, overspend: float, confidence: float, out: 
 
     Example: simulator luck configs/east_sussex_shock.toml --members 30000 --overspend 0.04
     """
-    with clear_errors():
-        from ....analysis.luck.luck import luck as stands
+    from ....analysis.luck.luck import luck as stands
 
-        check_written(scenario, out)
-        answer = stands(load_with(scenario, None, None), members, overspend, confidence=confidence)
-        emit_kept(answer, out)
+    check_written(scenario, out)
+    emit_kept(stands(load_with(scenario), members, overspend, confidence=confidence), out)

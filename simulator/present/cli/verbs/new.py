@@ -11,7 +11,7 @@ import click
 from ....errors import SimulatorError
 from ..new_scenario import KINDS, TEMPLATES, assumed, read_sheet, value_of, write_sheet, written
 from ..option_types import BAND, PLACE, Amount, Shares
-from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs
+from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs
 
 
 @click.command(cls=Verb)
@@ -36,33 +36,32 @@ def new(
 
     Example: simulator new mine.toml --place North=60,000 --place South=90,000 --top-share 5%=52% --yes
     """  # fmt: skip
-    with clear_errors():
-        from ....analysis.statistics.describe import describe
-        from ....files import write_whole
-        from ...answers.description import long_rows, page
+    from ....analysis.statistics.describe import describe
+    from ....files import write_whole
+    from ...answers.description import long_rows, page
 
-        check_forms(sheet)
-        for option, path in (("OUT", out), ("--sheet-template", sheet_template)):
-            check_output(option, path)
-            if path and os.path.exists(path):
-                raise SimulatorError(f"{option} {path}", None, "exists, and is not overwritten", "name another file")
-        if sheet_template:
-            write_sheet(sheet_template)
-        if out is None and not sheet_template:
-            raise SimulatorError("OUT", None, "is missing", "name the file to write, such as mine.toml")
-        if out is None:
-            return
-        given = (read_sheet(sheet) if sheet else {}) | {name: value for name, value in options.items() if value}
-        if not yes and may_ask():
-            template, given = _ask(template, given)
-        text, scenario = written(template or TEMPLATES[0], given, out)
-        described = describe(scenario)
-        write_whole(out, lambda partial: partial.write_text(text, encoding="utf-8"))
-        marked = sum("assumed" in line for line in text.splitlines())
-        said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator answer {out}"
-        shown = page(described)
-        told = type(shown)(shown.title, [said, *shown.verdict], shown.parts)
-        emit(Rendered(lambda: told, lambda: {"written": out, **described}, lambda: long_rows(described)))
+    check_forms(sheet)
+    for option, path in (("OUT", out), ("--sheet-template", sheet_template)):
+        check_output(option, path)
+        if path and os.path.exists(path):
+            raise SimulatorError(f"{option} {path}", None, "exists, and is not overwritten", "name another file")
+    if sheet_template:
+        write_sheet(sheet_template)
+    if out is None and not sheet_template:
+        raise SimulatorError("OUT", None, "is missing", "name the file to write, such as mine.toml")
+    if out is None:
+        return
+    given = (read_sheet(sheet) if sheet else {}) | {name: value for name, value in options.items() if value}
+    if not yes and may_ask():
+        template, given = _ask(template, given)
+    text, scenario = written(template or TEMPLATES[0], given, out)
+    described = describe(scenario)
+    write_whole(out, lambda partial: partial.write_text(text, encoding="utf-8"))
+    marked = sum("assumed" in line for line in text.splitlines())
+    said = f"Written: {out}; {marked} lines are marked as assumed. Next: simulator answer {out}"
+    shown = page(described)
+    told = type(shown)(shown.title, [said, *shown.verdict], shown.parts)
+    emit(Rendered(lambda: told, lambda: {"written": out, **described}, lambda: long_rows(described)))
 
 
 def may_ask() -> bool:

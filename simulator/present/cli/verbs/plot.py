@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from ....errors import SimulatorError
+from .. import shell
 from ..option_types import Amount, Whole, overspend_options
-from ..shell import (
-    Rendered,
-    Verb,
-    check_forms,
-    check_output,
-    check_picture,
-    clear_errors,
-    emit,
-    forms,
-    outputs,
-    without_display,
-    write_picture,
-)
+from ..shell import Rendered, Verb, check_output, emit, outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,18 +34,7 @@ if TYPE_CHECKING:
 @click.option("--actuals", type=click.Path(), help="Funnel: show real rows of this CSV file; SOURCE may be a scenario.")
 @outputs
 @click.pass_context
-def plot(
-    context: click.Context,
-    source: str | None,
-    kind: str,
-    out: str | None,
-    members: int | None,
-    threshold: float | None,
-    margin: float,
-    at_most: float,
-    design: str | None,
-    actuals: str | None,
-) -> None:
+def plot(context: click.Context, /, source: str | None, kind: str, out: str | None, **wanted: Any) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
     --actuals reads one row per practice, with the columns members and cost (a year) and, where known, expected (cost)
@@ -64,32 +42,35 @@ def plot(
 
     Example: simulator plot results/es.nc --kind heat-map -o heat.png
     """
-    with clear_errors():
-        import xarray as xr
+    import xarray as xr
 
-        from ...pictures import PICTURES, drawable, picture_named
-        from ...plot_request import PlotRequest, open_any
+    from ...pictures import PICTURES, drawable, picture_named
+    from ...plot_request import PlotRequest, open_any
 
-        if kind == "list":
-            click.echo(_listed(drawable(PlotRequest(source, open_any(source))) if source else list(PICTURES)))
-            return
-        chosen = picture_named(kind)
-        if source is None or out is None:
-            raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
-        check_forms(source)
-        csv = forms().csv
-        figures = _check_places(out, source, csv)
-        for place in (out, str(figures), csv):
-            check_output("--out", place if place != "-" else None, actuals)
-        _refuse_idle(context, chosen)
-        found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
-        asked = PlotRequest(source, found, members, threshold, margin, at_most, design, actuals)
-        asked.check("population_size", members)
-        asked.check("threshold", threshold)
-        chosen.check(asked)
-        rows = _write(chosen, asked, out, figures)
-        told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
-        emit(Rendered(None, lambda: told, lambda: rows), out, figures)
+    if kind == "list":
+        click.echo(_listed(drawable(PlotRequest(source, open_any(source))) if source else list(PICTURES)))
+        return
+    chosen = picture_named(kind)
+    if source is None or out is None:
+        raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
+    shell.check_forms(source)
+    csv, actuals = shell.forms().csv, wanted["actuals"]
+    figures = _check_places(out, source, csv)
+    for place in (out, str(figures), csv):
+        check_output("--out", place if place != "-" else None, actuals)
+    for name in wanted:
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in chosen.takes:
+            option = f"--{name.replace('_', '-')}"
+            raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
+    found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
+    asked = PlotRequest(source, found, **wanted)
+    asked.check("population_size", asked.members)
+    asked.check("threshold", asked.threshold)
+    chosen.check(asked)
+    rows = _write(chosen, asked, out, figures)
+    told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
+    emit(Rendered(None, lambda: told, lambda: rows), out, figures)
 
 
 def _listed(names: list[str]) -> str:
@@ -103,7 +84,7 @@ def _listed(names: list[str]) -> str:
 
 def _check_places(out: str, source: str, csv: str | None) -> Path:
     """Where the numbers go; refuses, before any work is done, what cannot be written."""
-    check_picture(out, source, "--out")
+    shell.check_picture(out, source, "--out")
     figures = Path(out).with_suffix(".csv")
     check_output("--out", str(figures), source)
     if csv and csv != "-" and os.path.realpath(csv) == os.path.realpath(out):
@@ -111,21 +92,11 @@ def _check_places(out: str, source: str, csv: str | None) -> Path:
     return figures
 
 
-def _refuse_idle(context: click.Context, chosen: Picture) -> None:
-    """Refuse options that the picture would not heed."""
-    for name in ("members", "threshold", "margin", "at_most", "design", "actuals"):
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in chosen.takes:
-            option = f"--{name.replace('_', '-')}"
-            raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
-
-
 def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.DataFrame:
     """Write the picture and its numbers; gives the numbers."""
-    from ....files import write_whole
     from ...tidy import as_csv
 
-    without_display()
+    shell.without_display()
     try:
         shown = kind.make(request)
         axes, rows = kind.draw(shown, request), kind.figures(shown)
@@ -134,6 +105,6 @@ def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.D
             raise
         # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
         raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it again") from error
-    write_picture(axes, out)
-    write_whole(figures, lambda partial: partial.write_text(as_csv(rows), encoding="utf-8"))
+    shell.write_picture(axes, out)
+    shell.write_text(as_csv(rows), figures)
     return rows

@@ -8,7 +8,7 @@ import click
 
 from ....errors import SimulatorError
 from ..option_types import overspend_options
-from ..shell import Rendered, Verb, check_forms, check_output, clear_errors, emit, outputs, without_display
+from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs, without_display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,45 +27,41 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
-    with clear_errors():
-        from ....ledger import open_ledger
-        from ...report import gather, write_html, write_workbook
+    from ....ledger import open_ledger
+    from ...report import gather, write_html, write_workbook
 
-        asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
-        wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
-        if not wanted:
-            raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
-        for option, path, ending, _ in wanted:
-            check_output(option, path, results)
-            if not path.lower().endswith(ending):
-                raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
-        check_forms(results)
-        without_display()
-        contents = gather(open_ledger(results), margin, at_most)
-        for _, path, _, write in wanted:
-            write(contents, path)
-        files = {option.removeprefix("--"): path for option, path, *_ in wanted}
-        emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
-        if contents.summary.attrs["check"] == "failed":
-            click.echo(contents.summary.attrs["check_sentence"], err=True)
-            raise SystemExit(3)
+    asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
+    wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
+    if not wanted:
+        raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
+    for option, path, ending, _ in wanted:
+        check_output(option, path, results)
+        if not path.lower().endswith(ending):
+            raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
+    check_forms(results)
+    without_display()
+    contents = gather(open_ledger(results), margin, at_most)
+    for _, path, _, write in wanted:
+        write(contents, path)
+    files = {option.removeprefix("--"): path for option, path, *_ in wanted}
+    emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
+    if contents.summary.attrs["check"] == "failed":
+        click.echo(contents.summary.attrs["check_sentence"], err=True)
+        raise SystemExit(3)
 
 
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:
     """What was written, the sentence that answers, and the figures in it."""
     from ...report.answer import answer_text
+    from ...tidy import kept
 
-    summary = contents.summary
-    keep = (
-        "title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence", "simulator_version",
-        "draws_version",
-    )  # fmt: skip
+    keep = ("title", "currency", "scenario_id", "seed", "replicates", "check", "check_sentence")
     return {
         "written": files,
         "answer": answer_text(contents),
         "margin": contents.target.margin,
         "at_most": contents.target.at_most,
-        **{key: summary.attrs[key] for key in keep if key in summary.attrs},
+        **kept(contents.summary, (*keep, "simulator_version", "draws_version")),
         "figures": _figures(contents).to_dict("records"),
     }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..option_types import Amount, Fraction, Whole, defaulted
-from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, outputs
+from ..shell import Verb, check_written, emit_kept, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -21,18 +23,12 @@ from ..shell import Verb, check_written, clear_errors, emit_kept, load_with, out
 @defaulted("--points", Whole(min=4), 64, "Points of the Sobol' sequence, a power of 2.")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
-def sensitivity(
-    scenario: str, statistic: str, members: int | None, threshold: float | None, margin: float, points: int,
-    out: str | None,
-) -> None:  # fmt: skip
+def sensitivity(scenario: str, out: str | None, statistic: str, **asked: Any) -> None:
     """Which of the [[ranges]] of SCENARIO matters most?
 
     Example: simulator sensitivity configs/uncertain.toml --statistic cv --members 50000
     """
-    with clear_errors():
-        from ....analysis.stress.sensitivity import sensitivity as matters
+    from ....analysis.stress.sensitivity import sensitivity as matters
 
-        check_written(scenario, out)
-        asked = load_with(scenario, None, None)
-        answer = matters(asked, (), statistic, members=members, threshold=threshold, margin=margin, points=points)
-        emit_kept(answer, out)
+    check_written(scenario, out)
+    emit_kept(matters(load_with(scenario), (), statistic, **asked), out)

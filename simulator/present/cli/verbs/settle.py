@@ -8,23 +8,9 @@ import click
 
 from ....errors import SimulatorError
 from ...tidy import as_csv
-from ..option_types import Fraction, Whole, defaulted
-from ..row_options import NAMES, layout_of, row_options
-from ..shell import (
-    Rendered,
-    Verb,
-    about,
-    check_forms,
-    check_output,
-    check_picture,
-    clear_errors,
-    emit,
-    forms,
-    load_with,
-    outputs,
-    without_display,
-    write_picture,
-)
+from .. import shell
+from ..option_types import NAMES, Fraction, Whole, defaulted, layout_of, row_options
+from ..shell import Rendered, Verb, about, check_output, emit, load_with, outputs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,17 +38,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
 def settle(
-    source: str,
-    replicates: int | None,
-    seed: int | None,
-    reference: str | None,
-    loss_over: float,
-    payoff: bool,
-    between: tuple[float, float] | None,
-    plot: str | None,
-    actuals: str | None,
-    out: str | None,
-    **rows: Any,
+    source: str, out: str | None, plot: str | None, actuals: str | None, payoff: bool, between: Any, **options: Any
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
@@ -74,21 +50,24 @@ def settle(
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
-    with clear_errors():
-        given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
-        _refuse_idle(source, {**given, "--replicates": replicates, "--seed": seed, **_options_of(rows)})
-        for read in filter(None, (source, actuals)):
-            check_forms(read)
-            check_output("--out", out, read)
-        if plot is not None:
-            check_picture(plot, source)
-        if actuals is not None:
-            made = _actuals(source, actuals, layout_of(rows), out, aside=bool(forms().as_json or forms().csv))
-        elif payoff:
-            made = _payoff(source, plot, between)
-        else:
-            made = _settle_draws(source, replicates, seed, reference, loss_over, out)
-        emit(made, out, plot)
+    given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
+    drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over")}
+    also = {"--replicates": drawn["replicates"], "--seed": drawn["seed"], **_options_of(options)}
+    _refuse_idle(source, given | also)
+    for read in filter(None, (source, actuals)):
+        shell.check_forms(read)
+        check_output("--out", out, read)
+    if plot is not None:
+        shell.check_picture(plot, source)
+    if actuals is not None:
+        made = _actuals(
+            source, actuals, layout_of(options), out, aside=bool(shell.forms().as_json or shell.forms().csv)
+        )
+    elif payoff:
+        made = _payoff(source, plot, between)
+    else:
+        made = _settle_draws(source, out, **drawn)
+    emit(made, out, plot)
 
 
 _IDLE = (
@@ -113,9 +92,8 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
     if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
-        raise SimulatorError(
-            source, None, "is already simulated", "name the scenario file to simulate again or for --payoff"
-        )
+        mend = "name the scenario file to simulate again or for --payoff"
+        raise SimulatorError(source, None, "is already simulated", mend)
 
 
 def _options_of(rows: dict[str, Any]) -> dict[str, object]:
@@ -124,12 +102,7 @@ def _options_of(rows: dict[str, Any]) -> dict[str, object]:
 
 
 def _settle_draws(
-    source: str,
-    replicates: int | None,
-    seed: int | None,
-    reference: str | None,
-    loss_over: float,
-    out: str | None,
+    source: str, out: str | None, replicates: int | None, seed: int | None, reference: str | None, loss_over: float
 ) -> Rendered:
     from ....analysis.designs.exact_comparison import with_exact
     from ....contracts.design import with_reference
@@ -155,19 +128,17 @@ def _ledger(
 
     if source.endswith(".nc"):
         drawn = draws_of(open_ledger(source))
-        designs = designs_of(drawn)
+        designs, sizes = designs_of(drawn), drawn.sizes
+        shape = sizes["replicate"], sizes["population_size"], sizes["threshold"]
     else:
-        scenario = load_with(source, replicates, seed)
+        scenario, drawn = load_with(source, replicates, seed), None
         designs = scenario.designs
+        shape = scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size
     if not designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
-    if out and source.endswith(".nc"):
-        shape = (drawn.sizes["replicate"], drawn.sizes["population_size"], drawn.sizes["threshold"])
-    elif out:
-        shape = (scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size)
     if out:
         check_space(out, expected_size(designs, *shape), "name another place, or ask for fewer replicates")
-    return drawn if source.endswith(".nc") else simulate(scenario), designs
+    return simulate(scenario) if drawn is None else drawn, designs
 
 
 def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) -> Rendered:
@@ -177,10 +148,10 @@ def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) 
     scenario = load_scenario(source)
     payoffs = payoff(load_designs(source), between=between or BETWEEN, scenario=scenario).assign_attrs(method="exact")
     if plot:
-        without_display()
+        shell.without_display()
         from ...plots import payoff_diagram
 
-        write_picture(payoff_diagram(payoffs), plot)
+        shell.write_picture(payoff_diagram(payoffs), plot)
     return Rendered.of(payoffs)
 
 
@@ -188,7 +159,6 @@ def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, asi
     """Real rows, settled; what was done to them is told `aside` where the answer has no room for it."""
     import pandas as pd
 
-    from ....files import write_whole
     from ....settlement.actuals import load_designs, settle_rows
     from ....settlement.reading import year_end_rows
     from ...answers.actuals import long_rows, page
@@ -204,9 +174,6 @@ def _actuals(source: str, rows: str, layout: LayoutOptions, out: str | None, asi
     for note in notes if aside else ():
         click.echo(f"simulator: {note}", err=True)
     if out:
-        write_whole(out, lambda partial: partial.write_text(as_csv(settled), encoding="utf-8"))
-    return Rendered(
-        lambda: page(settled),
-        lambda: settled.astype(object).to_dict("records"),
-        lambda: long_rows(settled),
-    )
+        shell.write_text(as_csv(settled), out)
+    records = settled.astype(object)
+    return Rendered(lambda: page(settled), lambda: records.to_dict("records"), lambda: long_rows(settled))

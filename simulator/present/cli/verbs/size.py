@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, judged, load_with, outputs
+from ..shell import Rendered, Verb, check_written, emit, emit_kept, judged, load_with, outputs
 
 
 @click.command(cls=Verb)
@@ -34,24 +34,23 @@ def size(
 
     Example: simulator size configs/east_sussex.toml --margin 0.05 --at-most 0.05
     """
-    with clear_errors():
-        from ....analysis.size.minimum import minimum_population
-        from ....analysis.size.viable import viable_terms
-        from ....ledger import save
+    from ....analysis.size.minimum import minimum_population
+    from ....analysis.size.viable import viable_terms
+    from ....ledger import save
 
-        check_written(scenario, out)
-        asked = load_with(scenario, replicates, seed)
-        if members is not None:
-            emit_kept(viable_terms(asked, members, at_most=at_most), out)
-            return
-        margin = 0.03 if margin is None and statistic == "p_overspend" else margin
-        answer = minimum_population(
-            asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
-            party=party, largest=largest, method="exact" if exact else None,
-        )  # fmt: skip
-        rendered = Rendered.of(answer)
-        if margin is not None and statistic == "p_overspend":
-            rendered = rendered.also("places", judged(asked, margin, at_most))
-        if out:
-            save(answer, out)
-        emit(rendered, out)
+    check_written(scenario, out)
+    asked = load_with(scenario, replicates, seed)
+    if members is not None:
+        emit_kept(viable_terms(asked, members, at_most=at_most), out)
+        return
+    margin = 0.03 if margin is None and statistic == "p_overspend" else margin
+    answer = minimum_population(
+        asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
+        party=party, largest=largest, method="exact" if exact else None,
+    )  # fmt: skip
+    rendered = Rendered.of(answer)
+    if margin is not None and statistic == "p_overspend":
+        rendered = rendered.also("places", judged(asked, margin, at_most))
+    if out:
+        save(answer, out)
+    emit(rendered, out)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ....errors import SimulatorError
 from ...tidy import dataset_json, stacked, tidy
 from ..option_types import Fraction, Whole, defaulted
-from ..shell import Rendered, Verb, check_written, clear_errors, emit, emit_kept, load_with, outputs
+from ..shell import Rendered, Verb, check_written, emit, emit_kept, load_with, outputs
 
 if TYPE_CHECKING:
     from ....scenario import Scenario
@@ -28,54 +29,38 @@ if TYPE_CHECKING:
 @click.option("--reverse", metavar="PARTY", help="How far must each input move before this party reaches its limit?")
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
-def stress(
-    scenario: str, stresses: tuple[str, ...], members: int | None, replicates: int | None, seed: int | None,
-    loss_over: float, reverse: str | None, out: str | None,
-) -> None:  # fmt: skip
+def stress(scenario: str, out: str | None, stresses: tuple[str, ...], reverse: str | None, **asked: Any) -> None:
     """What happens to each party when things do not go to plan?
 
     Example: simulator stress configs/arrangements/01-east-sussex.toml --stresses configs/stresses/arrangements.toml
     """
-    with clear_errors():
-        from ....analysis.stress.stress import stress as stressed_by
-        from ....errors import SimulatorError
-        from ....stresses import load_stresses
+    from ....analysis.stress.stress import stress as stressed_by
+    from ....stresses import load_stresses
 
-        if reverse is not None and out:
-            raise SimulatorError("--out", None, "does nothing with --reverse", "use --csv")
-        check_written(scenario, out)
-        asked = load_with(scenario, replicates, seed)
-        chosen = tuple(one for file in stresses for one in load_stresses(file)) or asked.stresses
-        if reverse is not None:
-            _reverse(asked, chosen, reverse, loss_over, members)
-            return
-        answer = stressed_by(asked, chosen, members=members, loss_over=loss_over)
-        emit_kept(answer, out)
+    if reverse is not None and out:
+        raise SimulatorError("--out", None, "does nothing with --reverse", "use --csv")
+    check_written(scenario, out)
+    agreed = load_with(scenario, asked.pop("replicates"), asked.pop("seed"))
+    chosen = tuple(one for file in stresses for one in load_stresses(file)) or agreed.stresses
+    if reverse is None:
+        emit_kept(stressed_by(agreed, chosen, **asked), out)
+    else:
+        emit(_reverse(agreed, chosen, party=reverse, **asked))
 
 
-def _reverse(
-    asked: Scenario,
-    stresses: Sequence[Stress],
-    party: str,
-    loss_over: float,
-    members: int | None,
-) -> None:
+def _reverse(agreed: Scenario, stresses: Sequence[Stress], **asked: Any) -> Rendered:
     from ....analysis.stress.reverse import reverse_stress
-    from ....errors import SimulatorError
     from ...answers.reverse import page
 
     changes = list(dict.fromkeys(change for one in stresses for change in one.changes))
-    if not changes or not asked.designs:
+    if not changes or not agreed.designs:
         missing, key = ("stresses", "[[stresses]]") if not changes else ("designs", "[[designs]]")
         raise SimulatorError(missing, None, "are not defined", f"add {key} to the scenario")
     found = [
-        reverse_stress(asked, change, design, party=party, loss_over=loss_over, members=members)
-        for change in changes
-        for design in asked.select_designs()
+        reverse_stress(agreed, change, design, **asked) for change in changes for design in agreed.select_designs()
     ]
-    made = Rendered(
+    return Rendered(
         lambda: page(found),
-        lambda: {"title": asked.title, "cells": [dataset_json(one) for one in found]},
+        lambda: {"title": agreed.title, "cells": [dataset_json(one) for one in found]},
         lambda: stacked([tidy(one, **{key: one.attrs[key] for key in ("design", "party", "change")}) for one in found]),
     )
-    emit(made)
