@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 SCHEMA_VERSION = 1
 """Version of scenario files, model files and ledgers that this package writes and reads."""
 
-DRAWS_VERSION = 2
+DRAWS_VERSION = 3
 """Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
 
 
