@@ -56,8 +56,14 @@ def _segment(number: int, segments: int) -> dict[str, Any]:
 
 
 def plan_of(book: sim.Scenario) -> Plan:
-    (plan,) = make_plans(book.cost_model, increments(book), book.threshold_amounts, book.cuts, book.simulation.seed)
+    summed, seed = book.simulation.sums == "body", book.simulation.seed
+    (plan,) = make_plans(book.cost_model, increments(book), book.threshold_amounts, book.cuts, seed, summed)
     return plan
+
+
+def single(book: sim.Scenario) -> Plan:
+    """The plan that draws every claim."""
+    return plan_of(book.with_simulation(sums="single"))
 
 
 def users(plan: Plan) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from statistics import median
 
 import measure
@@ -56,6 +57,26 @@ def start_up() -> dict[str, float]:
         "process with a first small run, nothing compiled": cold,
         "process with a first small run, compiled before": warm,
     }
+
+
+_VERB = "from simulator.__main__ import main; main()"
+VERBS = {
+    "check": "check configs/east_sussex.toml",
+    "luck": "luck configs/east_sussex.toml --members 30000 --overspend 4%",
+    "run --exact": "run configs/east_sussex.toml --exact",
+    "run --replicates 50": "run configs/east_sussex.toml --replicates 50",
+    "run --exact, systematic": "run configs/east_sussex_systematic.toml --exact",
+    "luck, systematic": "luck configs/east_sussex_systematic.toml --members 30000 --overspend 4%",
+    "luck, a shock": "luck configs/east_sussex_shock.toml --members 30000 --overspend 4%",
+    "size --exact": "size configs/east_sussex.toml --margin 3% --exact",
+}
+
+
+def verbs(trees: list[str]) -> Iterator[tuple[str, list[float]]]:
+    """CPU seconds of verbs in a cold shell, compiled before, of the versions in some folders by turns."""
+    for name, words in VERBS.items():
+        runs = [[measure.process(_VERB, *words.split(), PYTHONPATH=t).cpu_seconds for t in trees] for _ in range(4)]
+        yield name, [median(each) for each in zip(*runs[1:], strict=True)]
 
 
 def peers_job() -> dict[str, float]:

@@ -27,6 +27,7 @@ import numpy as np
 import programs
 import rivals
 
+from simulator.costs import sums
 from simulator.engine.simulate import Plan, draw, draw_all
 from simulator.ledger.parts import Checkpoint
 
@@ -77,7 +78,7 @@ def against_rivals() -> Iterator[Row]:
     yield from _against_loop("numpy lognormal loop, 1 size × 1 threshold", rivals.numpy_loop, one, 5, 15)
     yield from _against_loop("numpy lognormal loop, 9 sizes × 5 thresholds", rivals.numpy_loop, all_sizes, 5, 15)
     yield from _against_loop("plain jitted loop, 9 sizes × 5 thresholds", rivals.jitted_loop, all_sizes, 3, None)
-    yield from against_bound("12 segments", book.plan_of(book.scenario(sizes=LARGEST)), 0.5)
+    yield from against_bound("12 segments", book.single(book.scenario(sizes=LARGEST)), 0.5)
 
 
 def _against_loop(name: str, loop, plan: Plan, replicates: int, bound: float | None) -> Iterator[Row]:  # type: ignore[no-untyped-def]
@@ -104,7 +105,7 @@ def against_bound(name: str, plan: Plan, bound: float) -> Iterator[Row]:
         best = min(pairs, key=lambda variant: pairs[variant].ratio)
         pair = measure.by_turns(ours(plan), lambda: variants[best](plan.body[0], draws))
     remark = f"{per_patient(pair.first, plan):.3f} against {per_patient(pair.second, plan):.3f} ns/patient ({best})"
-    yield at_least(f"share of the C bound, 1 size, {name}", pair.ratio, bound, remark=remark)
+    yield at_least(f"share of the C bound, single claims, 1 size, {name}", pair.ratio, bound, remark=remark)
     yield Row(f"the bound, a draw ({best})", pair.second / draws * 1e9, "ns")
 
 
@@ -121,20 +122,62 @@ def on_east_sussex() -> Iterator[Row]:
         "East Sussex, all sizes and thresholds", per_patient(seconds, plan), "ns/patient", remark=f"{segments} segments"
     )
     one = scenario.with_simulation(population_sizes=scenario.population_sizes[-1:])
-    yield from against_bound(f"East Sussex, {segments} segments", book.plan_of(one), 0.4)
+    yield from against_bound(f"East Sussex, {segments} segments", book.single(one), 0.4)
+
+
+# ── sums against single claims ───────────────────────────────────────────────────────────────────
+
+ENGLAND = (
+    1_000,
+    5_000,
+    20_000,
+    50_000,
+    100_000,
+    250_000,
+    540_000,
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    57_000_000,
+)
+SHOCK = ({"name": "prices", "cv": 0.015},)
+
+
+def sums_against_single() -> Iterator[Row]:
+    if not EAST_SUSSEX.exists():
+        return
+    import simulator as sim
+
+    east = sim.load(EAST_SUSSEX)
+    pair = measure.by_turns(lambda: _drawn(east, "single", 10_000), lambda: _drawn(east, "body", 10_000), turns=3)
+    remark = f"{pair.second:.2f} against {pair.first:.2f} CPU s; 10,000 replicates, tables included"
+    yield at_most("East Sussex, 9 × 5, sums against single claims", pair.ratio, 0.3, remark=remark)
+    everybody = east.with_simulation(population_sizes=ENGLAND, thresholds=(*book.EIGHT[:-1], float("inf")))
+    for name, shocks in (("England", ()), ("England with a 1.5% shock", SHOCK)):
+        england = everybody.with_("shocks", shocks)
+        plans = [book.plan_of(england.with_simulation(sums=how)) for how in ("single", "body")]
+        pair = measure.by_turns(*(ours(plan, 10) for plan in plans), turns=5)
+        remark = f"{pair.second * 100:,.1f} against {pair.first * 100:,.1f} CPU ms a replicate; 12 sizes × 8 thresholds"
+        yield at_most(f"{name}, 57 million, sums against single claims", pair.ratio, 0.1, remark=remark)
+
+
+def _drawn(scenario, how: str, replicates: int) -> None:  # type: ignore[no-untyped-def]
+    sums._built.cache_clear()
+    draw_all((book.plan_of(scenario.with_simulation(sums=how)),), 0, replicates)
 
 
 # ── what costs what ──────────────────────────────────────────────────────────────────────────────
 
 
 def costs() -> Iterator[Row]:
-    nine, one = book.plan_of(book.scenario()), book.plan_of(book.scenario(sizes=LARGEST))
-    yield _ratio("9 sizes against 1", one, nine, 1.25)
-    single = book.plan_of(book.scenario(sizes=LARGEST, thresholds=book.EIGHT[:1]))
-    eight = book.plan_of(book.scenario(sizes=LARGEST, thresholds=book.EIGHT))
-    yield _ratio("8 thresholds against 1", single, eight, 1.3)
+    nine, one = book.single(book.scenario()), book.single(book.scenario(sizes=LARGEST))
+    yield _ratio("9 sizes against 1, single claims", one, nine, 1.25)
+    first = book.single(book.scenario(sizes=LARGEST, thresholds=book.EIGHT[:1]))
+    eight = book.single(book.scenario(sizes=LARGEST, thresholds=book.EIGHT))
+    yield _ratio("8 thresholds against 1, single claims", first, eight, 1.3)
     yield _ratio(
-        "sampled against fixed membership, 9 sizes", nine, book.plan_of(book.scenario(membership="sampled")), None
+        "sampled against fixed membership, 9 sizes", nine, book.single(book.scenario(membership="sampled")), None
     )
     yield from threads(nine)
 
@@ -259,12 +302,21 @@ def whole_programs(full: bool) -> Iterator[Row]:
     yield at_most(f"peak memory, {people:,} people × 10,000 replicates", peak / 1e3, 1.0, "GB", remark)
 
 
+def shell(against: Path | None) -> Iterator[Row]:
+    for name, seconds in programs.verbs([str(ROOT), *([str(against)] if against else [])]):
+        yield Row(f"simulator {name}", seconds[0], "CPU s")
+        if against:
+            remark = f"{seconds[0]:.2f} against {seconds[1]:.2f} CPU s"
+            yield at_most(f"simulator {name}, against {against}", seconds[0] / seconds[1], 0.65, remark=remark)
+
+
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
 
 
 def main() -> None:
     groups = {
         "rivals": against_rivals,
+        "sums": sums_against_single,
         "costs": costs,
         "small": small_populations,
         "east-sussex": on_east_sussex,
@@ -272,9 +324,11 @@ def main() -> None:
         "exact": exact_grids,
         "checkpoints": checkpoints,
         "programs": lambda: whole_programs(options.full),
+        "shell": lambda: shell(options.against),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="draw the largest job whole")
+    parser.add_argument("--against", type=Path, help="folder of another version, run by turns with this one")
     parser.add_argument("--only", nargs="+", choices=groups, default=list(groups), help="groups to measure")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "benchmarks.json")
     options = parser.parse_args()

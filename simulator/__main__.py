@@ -6,6 +6,7 @@ It loads nothing before it is ready for Ctrl-C, so that a command can be stopped
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 import threading
 from typing import Any
@@ -18,6 +19,10 @@ def main() -> None:
     sys.unraisablehook = heed
     try:
         heed_termination()
+        # threads for matrices as small as ours wait for each other, and each burns a core while it does
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # xarray loads it wherever it is installed, though no verb uses it: half a second
+        sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
         from .deprecated import renewed_options
         from .present.cli.main import main as verbs
 

@@ -51,10 +51,13 @@ def reading(segments: int, thresholds: int) -> Work:
     return Work(segments * (1.3e-3 + 2e-5 * thresholds), 3e4 * segments)
 
 
-def drawing(people: float, replicates: int, rows: int, thresholds: int, streams: int, sets: int) -> Work:
-    """Tables of costs by stream and set, then people one by one; `rows` are sizes or units."""
+def drawing(
+    people: float, replicates: int, rows: int, thresholds: int, streams: int, sets: int, summed: bool = False
+) -> Work:
+    """Tables of costs by stream and set, then people one by one, or few of them; `rows` are sizes or units."""
     cells = replicates * rows * (2 + 3 * thresholds)
-    seconds = 9e-3 * streams * sets + replicates * (1.4e-9 * people + 1e-7 * rows * streams) + 1.5e-8 * cells
+    table, each = (2e-2, 2.5e-10) if summed else (9e-3, 1.4e-9)
+    seconds = table * streams * sets + replicates * (each * people + 1.5e-7 * rows * streams) + 1.5e-8 * cells
     return Work(seconds, 24 * cells + 1.5e5 * streams * sets)
 
 

@@ -157,7 +157,9 @@ def extend(
     missing = np.setdiff1d(wanted, have_numbers)
     if sizes == have and not missing.size:
         return ledger
-    books.check_tables(ledger, tables_hash(_plans(scenario)))
+    # which sums have tables depends on how many people there are
+    alike = scenario if sizes == have else scenario.with_simulation(population_sizes=have)
+    books.check_tables(ledger, tables_hash(_plans(alike)))
     if sizes != have:
         try:
             whole = scenario.with_simulation(replicates=wanted.size)
@@ -174,9 +176,9 @@ def extend(
 
 
 def _plans(scenario: Scenario) -> tuple[Plan, ...]:
-    return make_plans(
-        scenario.cost_model, increments(scenario), scenario.threshold_amounts, scenario.cuts, scenario.simulation.seed
-    )
+    wanted, amounts = scenario.simulation, scenario.threshold_amounts
+    summed = wanted.sums == "body"
+    return make_plans(scenario.cost_model, increments(scenario), amounts, scenario.cuts, wanted.seed, summed)
 
 
 def with_simulation(scenario: Scenario, **changes: Any) -> Scenario:
@@ -211,7 +213,8 @@ def work_of(scenario: Scenario, replicates: int | None = None) -> effort.Work:
     count = replicates or scenario.simulation.replicates
     streams, sets = len(scenario.cost_model.streams), max(scenario.population.n_sets, 1)
     people = scenario.population_sizes[-1]
-    one = effort.drawing(people, count, rows, scenario.threshold_labels.size, streams, sets)
+    summed = scenario.simulation.sums == "body" and sets == 1
+    one = effort.drawing(people, count, rows, scenario.threshold_labels.size, streams, sets, summed)
     return one._replace(seconds=one.seconds / cores())
 
 

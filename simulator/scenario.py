@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -56,6 +56,8 @@ class Simulation(Term):
     thresholds: Annotated[GivenThresholds, also(_ascending)] = (math.inf,)
     """One patient's annual cost at which exclusion starts, ascending; inf = no exclusion. Or percentiles."""
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
+    sums: Literal["body", "single"] = "body"
+    """How costs below the cut are drawn: "body", many of a segment by the law of their sum; "single", each."""
     cut: Positive | None = None
     """Cost before shocks above which patients are drawn one by one; follows from the thresholds where absent."""
 
@@ -213,7 +215,7 @@ class Scenario(Term):
 
     @cached_property
     def scenario_id(self) -> str:
-        """SHA-256 of all that affects the draws: cost model, membership, shocks, seed, cut and version of the draws.
+        """SHA-256 of all that affects the draws: cost model, shocks, seed, cut, sums and version of the draws.
 
         Not of replicates, sizes, thresholds or title: runs that differ in these alone share their draws.
         """
@@ -224,6 +226,8 @@ class Scenario(Term):
         }
         if DRAWS_VERSION > 1:  # files of version 1 were written before it had a name, and keep their ids
             drawn["draws_version"] = DRAWS_VERSION
+        if self.simulation.sums != "body":
+            drawn["sums"] = self.simulation.sums
         return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
 
     def with_simulation(self, **changes: Any) -> Scenario:

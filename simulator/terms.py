@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
 import json
 import math
 import os
 import re
+import textwrap
 import tomllib
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -26,14 +31,15 @@ Array = NDArray[np.float64]
 SCHEMA_VERSION = 1
 """Version of scenario files, model files and ledgers that this package writes and reads."""
 
-DRAWS_VERSION = 2
+DRAWS_VERSION = 3
 """Raised by every change that gives some scenario other draws; ledgers of two versions are never joined."""
 
 
 class Term(BaseModel):
     """Base of every type that a scenario is composed of: frozen, and refusing unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    # built when first used, and without what fields mean: both together were most of what starting the program took
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
@@ -62,11 +68,37 @@ class Term(BaseModel):
             del copy.__dict__[name]
         return copy
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        made: dict[str, Any] = handler(core_schema)
+        properties = handler.resolve_ref_schema(made).get("properties", {})
+        for name, meaning in meanings(cls).items():
+            field = properties.get(cls.model_fields[name].alias or name) if name in cls.model_fields else None
+            if field is not None:
+                field.setdefault("description", meaning)
+        return made
+
     _page: ClassVar[Callable[[Term], str] | None] = None
     """How a notebook shows a term: `present` says so, which lies above."""
 
     def _repr_html_(self) -> str | None:
         return None if Term._page is None else Term._page(self)
+
+
+@cache
+def meanings(term: type[Term]) -> dict[str, str]:
+    """What fields mean: the text below each in the source; nothing where that is not at hand."""
+    found: dict[str, str] = {}
+    for part in (part for part in reversed(term.__mro__) if issubclass(part, Term)):
+        try:
+            source = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+        except (OSError, TypeError, SyntaxError):
+            continue
+        for field, text in pairwise(source.body if isinstance(source, ast.ClassDef) else ()):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(told))):
+                    found[name] = inspect.cleandoc(told)
+    return found
 
 
 def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:

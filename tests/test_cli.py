@@ -221,6 +221,34 @@ def test_help_and_version_load_no_numerical_library() -> None:
     assert not any(f"'{name}'" in loaded for name in ("numba", "scipy", "xarray", "matplotlib", "pandas"))
 
 
+_SMALL = "configs/east_sussex.toml"
+
+
+@pytest.mark.parametrize(
+    ("command", "never"),
+    [
+        (
+            ["check", _SMALL],
+            "dask numba xarray pandas matplotlib scipy.stats scipy.optimize scipy.interpolate h5py",
+        ),
+        pytest.param(
+            ["luck", _SMALL, "--members", "30000", "--overspend", "4%"],
+            "dask numba matplotlib scipy.stats scipy.optimize h5py",
+            marks=pytest.mark.heavy,
+        ),
+    ],
+)
+def test_a_verb_loads_only_what_it_needs(command: list[str], never: str) -> None:
+    probe = (
+        "import sys; from simulator.__main__ import main; import atexit\n"
+        "atexit.register(lambda: print(*(n for n, module in sys.modules.items() if module), file=sys.stderr)); main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", probe, *command], capture_output=True, text=True, cwd=ROOT, check=True)
+    loaded = set(ran.stderr.splitlines()[-1].split())
+    assert loaded >= {"numpy", "simulator.scenario"}
+    assert not loaded & set(never.split())
+
+
 def test_every_verb_shows_an_example() -> None:
     for name in main.commands:
         code, said = call(name, "--help")

@@ -17,6 +17,7 @@ from conftest import KINDS, make
 from scipy import stats
 
 import simulator as sim
+from simulator.costs.sums import NONE
 from simulator.engine import compiled, kernels
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
@@ -143,12 +144,24 @@ def test_the_largest_words_give_a_uniform_below_one():
 
 
 def purposes():
-    names = ["USERS", "LARGE", "BODY", "TAIL", "EVENTS", "MEMBERSHIP", "SHOCK", "QUALITY", "ACTIVITY", "BASELINE"]
+    names = [
+        "USERS",
+        "LARGE",
+        "BODY",
+        "TAIL",
+        "EVENTS",
+        "MEMBERSHIP",
+        "SHOCK",
+        "QUALITY",
+        "ACTIVITY",
+        "BASELINE",
+        "SUMS",
+    ]
     return {name: getattr(kernels, name) for name in names}
 
 
 def test_purposes_keep_their_numbers():
-    assert list(purposes().values()) == list(range(1, 11))
+    assert list(purposes().values()) == list(range(1, 12))
 
 
 def test_streams_of_purposes_numbers_replicates_and_seeds_share_no_uniform():
@@ -165,13 +178,18 @@ def test_streams_of_purposes_numbers_replicates_and_seeds_share_no_uniform():
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_counter_is_used_twice_in_a_run(kind, monkeypatch):
     used = []
-    plain = kernels.philox
+    plain, pair = kernels.philox, kernels._pair
 
     def watched(words, blocks, c0, c1, c2, c3, k0, k1):
         used.extend((int(c0) + j, int(c1), int(c2), int(c3)) for j in range(int(blocks)))
         plain(words, blocks, c0, c1, c2, c3, k0, k1)
 
+    def watched_pair(c0, c1, c2, c3, k0, k1):
+        used.append((int(c0), int(c1), int(c2), int(c3)))
+        return pair(c0, c1, c2, c3, k0, k1)
+
     monkeypatch.setattr(kernels, "philox", watched)
+    monkeypatch.setattr(kernels, "_pair", watched_pair)
     changes = {**KINDS[kind]}
     changes["simulation"] = {**changes.get("simulation", {}), "replicates": 3}
     sim.simulate(make(**changes))
@@ -184,16 +202,14 @@ def test_no_counter_is_used_twice_in_a_run(kind, monkeypatch):
 
 @numba.njit
 def _binomials(out, n, p, c1, k0, k1):  # pragma: no cover
-    words = np.empty(4, np.uint64)
     for r in range(out.size):
-        out[r] = kernels.binomial(words, n, p, c1, np.uint64(r), np.uint64(0), k0, k1)
+        out[r] = kernels.binomial(n, p, c1, np.uint64(r), np.uint64(0), k0, k1)
 
 
 @numba.njit
 def _poissons(out, mean, c1, k0, k1):  # pragma: no cover
-    words = np.empty(4, np.uint64)
     for r in range(out.size):
-        out[r] = kernels.poisson(words, mean, c1, np.uint64(r), np.uint64(0), k0, k1)
+        out[r] = kernels.poisson(mean, c1, np.uint64(r), np.uint64(0), k0, k1)
 
 
 def binomials(n, p, draws=DRAWS, stream=1):
@@ -318,10 +334,9 @@ def test_stirlings_remainder_is_that_of_the_factorial():
 
 
 def test_a_count_does_not_depend_on_the_counts_drawn_before_it():
-    words = np.empty(4, np.uint64)
-    alone = kernels.binomial(words, 500, 0.4, *u64(1, 2, 3, 4, 5))
-    kernels.binomial(words, 7, 0.1, *u64(9, 9, 9, 4, 5))
-    assert kernels.binomial(words, 500, 0.4, *u64(1, 2, 3, 4, 5)) == alone
+    alone = kernels.binomial(500, 0.4, *u64(1, 2, 3, 4, 5))
+    kernels.binomial(7, 0.1, *u64(9, 9, 9, 4, 5))
+    assert kernels.binomial(500, 0.4, *u64(1, 2, 3, 4, 5)) == alone
 
 
 # ── costs ────────────────────────────────────────────────────────────────────────────────────────
@@ -377,7 +392,8 @@ def draw_one_stream(
     kernels.draw_block(
         kernels.key_of(9), np.arange(replicates), np.array([[n]]), np.ones((1, 1)),
         np.array([kind]), np.array([rate]), np.array([p_large]),
-        np.full((1, 1_024), body, np.uint64), np.array([unit]), tail[None], np.array([thresholds], float).reshape(1, d),
+        np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64),
+        NONE.line[None], NONE.terms[None], tail[None], np.array([thresholds], float).reshape(1, d),
         np.full((replicates, 1), factor), *out.values(),
     )  # fmt: skip
     return out
@@ -463,14 +479,14 @@ def test_the_extreme_claims_read_the_extreme_cells(monkeypatch, word, cost):
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda words: kernels.binomial(words, 8, 0.3, *u64(1, 2, 3, 4, 5)),
-        lambda words: kernels.poisson(words, 2.0, *u64(1, 2, 3, 4, 5)),
+        lambda: kernels.binomial(8, 0.3, *u64(1, 2, 3, 4, 5)),
+        lambda: kernels.poisson(2.0, *u64(1, 2, 3, 4, 5)),
     ],
 )
 def test_what_rounding_leaves_beyond_the_last_chance_is_drawn_again(monkeypatch, draw):
     uniforms = iter([1.0 + 1e-9, 1e-300])
-    monkeypatch.setattr(kernels, "_uniform", lambda *arguments: next(uniforms))
-    assert draw(np.empty(4, np.uint64)) == 0
+    monkeypatch.setattr(kernels, "_pair", lambda *arguments: (next(uniforms), 0.5))
+    assert draw() == 0
     assert next(uniforms, None) is None, "both were used"
 
 

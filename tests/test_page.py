@@ -14,7 +14,7 @@ from simulator.analysis.size.viable import viable_terms
 from simulator.present.figure import DIGITS_NOTE, ERRORS_NOTE, amount, chance, exact_share, money, percent
 from simulator.present.report.page import _environment
 from simulator.present.tables import Code, Page, Table
-from simulator.terms import Term
+from simulator.terms import Term, meanings
 
 HOSTILE = "<script>alert('x')</script>\x1b[31mred\nline & \"quote\""
 
@@ -106,7 +106,7 @@ def test_a_report_shows_the_mark_of_a_figure_with_and_without_an_interval(error:
 def test_a_scenario_shows_its_fields_with_their_meaning() -> None:
     shown = make()._repr_html_()
     assert "<summary>Scenario" in shown and "population_sizes" in shown and "lognormal" in shown
-    described = type(make().simulation).model_fields["population_sizes"].description
+    described = meanings(type(make().simulation))["population_sizes"]
     assert described and described.split()[0] in shown
     assert shown.count("<details") == shown.count("</details>") and shown.count("<td") == shown.count("</td>")
 

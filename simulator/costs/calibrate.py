@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+import scipy
 from pydantic import Field, ValidationError
 from pydantic_core import PydanticCustomError
-from scipy import optimize
 
 from ..errors import SimulatorError, mistake, mistakes_in
 from ..terms import OpenFraction, Positive, Term
@@ -242,7 +242,7 @@ def _exactly(family: str, target: Target, mean: float, low: float, high: float) 
         closest = least if target.value < least else most
         why = f"no {family} has a {target.name} of {target.value:g}; the closest it can have is {closest:.5g}"
         raise _refuse(why, "take another family or give another target")
-    root = optimize.brentq(gap, low, high, xtol=1e-14, rtol=1e-14, maxiter=200)
+    root = scipy.optimize.brentq(gap, low, high, xtol=1e-14, rtol=1e-14, maxiter=200)
     return build(mean, np.array([root]))
 
 
@@ -268,7 +268,7 @@ def _least_squares(family: str, targets: Sequence[Target], mean: float, low: Arr
     starts = sorted(_starts(low, high), key=lambda y: float(np.sum(gaps(y) ** 2)))[:3]
     fits = []
     for start in starts:
-        fit = optimize.least_squares(
+        fit = scipy.optimize.least_squares(
             gaps, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15, diff_step=[1e-6]
         )
         fits.append((float(fit.cost), tuple(fit.x)))

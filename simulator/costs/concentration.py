@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from scipy import optimize
 
 from ..errors import line_errors, mistake
 from .calibrate import PopulationCalibration
@@ -110,7 +110,7 @@ def _at(severity: Raw, cv: float, means: bool) -> Raw:
     def gap(log_factor: float) -> float:
         return math.log(float(FAMILIES["spliced"].model_validate(made(log_factor)).moments.raw[1]) / mean)
 
-    return made(optimize.newton(gap, 0.0, x1=-gap(0.0) or 1e-9, tol=1e-12, maxiter=60) if means else 0.0)
+    return made(scipy.optimize.newton(gap, 0.0, x1=-gap(0.0) or 1e-9, tol=1e-12, maxiter=60) if means else 0.0)
 
 
 # ── the one cv ───────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +135,7 @@ def _solve(missed: Callable[[float], float], q: float, target: float) -> float:
             at += direction
             gaps[at] = gap(_STEPS[at])
             if gaps[low] * gaps[high] <= 0:
-                return math.exp(optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-11, rtol=1e-11))
+                return math.exp(scipy.optimize.brentq(gap, _STEPS[low], _STEPS[high], xtol=1e-11, rtol=1e-11))
     shares = [100 * (found + target) for found in gaps.values() if math.isfinite(found)]
     if not shares:
         raise _refusal("suits no common cv of users in all of these families", "take others")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from .model import CostModel
 from .moments import Layer
@@ -76,4 +76,4 @@ def _smooth(curve: Callable[[Array], Array], factor: Array, exactly: bool) -> Ar
     if exactly or factor.size <= _NODES:
         return curve(factor)
     nodes = np.linspace(low, high, _NODES)
-    return np.asarray(CubicSpline(nodes, curve(np.exp(nodes)))(np.log(factor)))
+    return np.asarray(scipy.interpolate.CubicSpline(nodes, curve(np.exp(nodes)))(np.log(factor)))

@@ -15,9 +15,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg, special
-from scipy.stats import qmc
+from scipy import special
 
 from .shocks import SHOCK_BOUND, JointShocks, RareShock, Shock
 
@@ -127,7 +127,7 @@ def _normal_part(joint: JointShocks, pull: Array | None) -> _NormalPart:
     sigmas = np.array([shock.sigma if isinstance(shock, Shock) else 0.0 for shock in joint.shocks])
     loads = joint.groups.T * sigmas
     rare = _correlated_rare(joint)
-    between = linalg.solve_triangular(_root(joint, rare), joint.correlation[rare], lower=True)
+    between = np.linalg.solve(_root(joint, rare), joint.correlation[rare])
     lean = loads @ between.T
     whole = loads @ joint.correlation @ loads.T
     left = whole - lean @ lean.T
@@ -243,7 +243,7 @@ def _normal_rule(count: int) -> tuple[Any, Any]:
             rest -= basis[: k + 1].T @ (basis[: k + 1] @ rest)
         off[k] = np.linalg.norm(rest)
         basis[k + 1] = rest / off[k]
-    points, vectors = linalg.eigh_tridiagonal(np.zeros(count), off[:-1])
+    points, vectors = np.linalg.eigh(np.diag(off[:-1], -1))
     return points, vectors[0] ** 2
 
 
@@ -255,7 +255,7 @@ def _quasi_random(joint: JointShocks) -> ShockNodes:
 
 def quasi_random_uniforms(dimensions: int, points: int, block: int = 0) -> Array:
     """Sobol's points with a fixed scrambling, inside (0, 1), shape (point, dimension)."""
-    sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(20260101))
+    sequence = scipy.stats.qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(20260101))
     if block:
         sequence.fast_forward(block * points)
     drawn = sequence.random(points)

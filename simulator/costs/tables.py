@@ -9,6 +9,7 @@ that holds a jump or a kink of the quantile function is split there.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .families.base import Severity
 from .quadrature import Moments, cell_moments
+from .sums import Sums
 
 Array = NDArray[np.float64]
 
@@ -59,13 +61,15 @@ def build(severity: Severity, cut: float) -> Tables:
     return Tables(p_large, body, unit, _tail(severity, p_large))
 
 
-def digest(tables: list[Tables]) -> str:
-    """SHA-256 over every bit of the tables."""
+def digest(tables: Sequence[Tables], sums: Sequence[Sums] = ()) -> str:
+    """SHA-256 over every bit of the tables, and of those of sums."""
     sha = hashlib.sha256()
     for table in tables:
         sha.update(np.array([table.p_large, table.body_unit]).tobytes())
         sha.update(np.ascontiguousarray(table.body).tobytes())
         sha.update(np.ascontiguousarray(table.tail).tobytes())
+    for own in sums:
+        sha.update(own.line.tobytes() + own.terms.tobytes() if own.least else b"none")
     return sha.hexdigest()
 
 

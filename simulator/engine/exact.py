@@ -39,7 +39,7 @@ _CARRIED = 1e-10  # its error that is aimed at
 _SHORTEST, _LONGEST = 1 << 11, 1 << 16  # the most terms of a law that has steps
 _MOST_WORK = 3_000_000  # terms times nodes of the shocks
 _LEFT_OUT, _BEARABLE = 1e-7, 2e-4  # of a series: what is aimed at, and what has it tapered
-_BLOCK, _LARGE_BLOCK = 16, 512  # frequencies that share their nodes, also in a long series
+_BLOCK, _LARGE_BLOCK = 32, 512  # frequencies that share their nodes, also in a long series
 
 
 def law(transforms: Transforms, heads: NDArray[np.int64], rule: Rule, mean: float, sd: float) -> Law:
@@ -125,10 +125,10 @@ class _Total:
 
     def _beyond(self, excess: float) -> float:
         """Expected patients of whom the rule keeps more than this."""
-        chance = 0.0
+        chance, largest = 0.0, self._model.largest_factors
         for s, stream in enumerate(self._model.streams):
             if self._expected[s] and _largest_kept(self._rule[s]) > excess:
-                chance += self._expected[s] * float(stream.severity.sf(excess / self._model.largest_factors[s]))
+                chance += self._expected[s] * float(stream.severity.sf(excess / largest[s]))
         return chance
 
     def amplitude(self, frequency: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The loops that draw, and nothing else: Philox4x32-10, exact binomials and Poissons, body and large claims.
+"""The loops that draw, and nothing else: Philox4x32-10, exact counts, body claims or their sum, large claims.
 
 Every draw is a pure function of the seed and of a counter, so the order, the chunking and the machine's number of
 cores cannot change it. A counter has four words:
@@ -17,6 +17,7 @@ References
 .. [2] Hörmann (1993), The generation of binomial random variates. J Stat Comput Simul 46:101-110 (BTRS).
 .. [3] Hörmann (1993), The transformed rejection method for generating Poisson random variables.
        Insurance: Mathematics and Economics 12:39-45 (PTRS).
+.. [4] Wichura (1988), The percentage points of the normal distribution. Applied Statistics 37:477-484 (PPND16).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import math
 
 import numpy as np
 
+from ..costs.sums import DEGREE, PIECES, SCORES
 from ..costs.tables import BODY_CELLS, CELLS_PER_OCTAVE, TAIL_OCTAVES
 from .compiled import compiled, drop_damaged_cache
 
@@ -39,6 +41,7 @@ SHOCK = 7  # common shocks; streams from 1,000 on: epidemics of a stress
 QUALITY = 8  # quality and outcome scores, drawn when a ledger is settled
 ACTIVITY = 9  # activity shares between providers, drawn when a ledger is settled
 BASELINE = 10  # error of a budget's baseline, drawn when a ledger is settled
+SUMS = 11  # cost of many users below the cut together
 
 BODY_CELLS_LOG2 = BODY_CELLS.bit_length() - 1
 CELLS_PER_OCTAVE_LOG2 = CELLS_PER_OCTAVE.bit_length() - 1
@@ -68,6 +71,9 @@ _TWO_64 = 2.0**-64
 _TWO_52 = 2.0**-52  # with half a step added, the largest uniform is still below 1
 _HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 _BELOW_ONE = 1.0 - 2.0**-53
+_FEW = 10.0  # expected count from which on binomials and Poissons are drawn by rejection
+_PIECES_A_SCORE = PIECES / (2.0 * SCORES)
+_AT_ONCE = 32
 
 
 @compiled
@@ -104,6 +110,24 @@ def _uniform(words, position, c1, c2, c3, k0, k1):
     else:
         high, low = words[2], words[3]
     return (float(((high << _32) | low) >> np.uint64(12)) + 0.5) * _TWO_52
+
+
+@compiled
+def _pair(block, c1, c2, c3, k0, k1):
+    """The two uniforms of one block of a stream: without an array, whose references would be counted at each call."""
+    x0 = np.uint64(block)
+    x1, x2, x3, r0, r1 = c1, c2, c3, k0, k1
+    for _ in range(10):
+        p0 = _M0 * x0
+        p1 = _M1 * x2
+        x0 = (p1 >> _32) ^ x1 ^ r0
+        x1 = p1 & _LOW
+        x2 = (p0 >> _32) ^ x3 ^ r1
+        x3 = p0 & _LOW
+        r0 = (r0 + _W0) & _LOW
+        r1 = (r1 + _W1) & _LOW
+    u = (float(((x0 << _32) | x1) >> np.uint64(12)) + 0.5) * _TWO_52
+    return u, (float(((x2 << _32) | x3) >> np.uint64(12)) + 0.5) * _TWO_52
 
 
 @compiled
@@ -144,28 +168,45 @@ def _stirling_tail(k):
 
 
 @compiled
-def binomial(words, n, p, c1, c2, c3, k0, k1):
+def binomial(n, p, c1, c2, c3, k0, k1):
     """An exact binomial(n, p) from the stream (c1, c2, c3): inversion while n·min(p, 1 − p) < 10, else BTRS [2]_."""
     if n <= 0 or p <= 0.0:
         return 0
     if p >= 1.0:
         return n
+    u = _pair(0, c1, c2, c3, k0, k1)[0] if _is_few(n, p) else 0.0
     small = p if p <= 0.5 else 1.0 - p
-    if n * small < 10.0:
-        k = _binomial_by_inversion(words, n, small, c1, c2, c3, k0, k1)
+    return _binomial(u, n, p, small / (1.0 - small), math.log1p(-small), c1, c2, c3, k0, k1)
+
+
+@compiled
+def _is_few(n, p):
+    """Whether so few are expected, on the nearer side of one half, that a count is drawn by inversion."""
+    return 0 < n * min(p, 1.0 - p) < _FEW
+
+
+@compiled
+def _binomial(u, n, p, odds, log_rest, c1, c2, c3, k0, k1):
+    """A binomial whose uniform, if it is of few, and odds and log(1 − p), on the nearer side of one half, are known."""
+    if n <= 0 or p <= 0.0:
+        return 0
+    if p >= 1.0:
+        return n
+    small = p if p <= 0.5 else 1.0 - p
+    if n * small >= _FEW:
+        k = _binomial_by_rejection(n, small, c1, c2, c3, k0, k1)
+    elif u <= 1.0 - n * small:  # no more than the chance of none
+        k = 0
     else:
-        k = _binomial_by_rejection(words, n, small, c1, c2, c3, k0, k1)
+        k = _binomial_by_inversion(u, n, odds, math.exp(n * log_rest), c1, c2, c3, k0, k1)
     return k if p <= 0.5 else n - k
 
 
 @compiled
-def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):
-    odds = p / (1.0 - p)
-    first = math.exp(n * math.log1p(-p))
-    position = 0
+def _binomial_by_inversion(left, n, odds, first, c1, c2, c3, k0, k1):
+    """From the uniform `left`; `first` is the chance of none."""
+    block = 1
     while True:
-        left = _uniform(words, position, c1, c2, c3, k0, k1)
-        position += 1
         chance = first
         for k in range(min(n, 110) + 1):
             if left <= chance:
@@ -173,21 +214,23 @@ def _binomial_by_inversion(words, n, p, c1, c2, c3, k0, k1):
             left -= chance
             chance *= odds * (n - k) / (k + 1.0)
         # what is left is below 1e-16 of probability (rounding): draw again
+        left = _pair(block, c1, c2, c3, k0, k1)[0]
+        block += 1
 
 
 @compiled
-def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
+def _binomial_by_rejection(n, p, c1, c2, c3, k0, k1):
     spread = math.sqrt(n * p * (1.0 - p))
     b = 1.15 + 2.53 * spread
     a = -0.0873 + 0.0248 * b + 0.01 * p
     centre = n * p + 0.5
     v_r = 0.92 - 4.2 / b
     alpha = (2.83 + 5.1 / b) * spread
-    position = 0
+    block = 1  # the first is for counts of few
     while True:
-        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
-        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
-        position += 2
+        u, v = _pair(block, c1, c2, c3, k0, k1)
+        u -= 0.5
+        block += 1
         us = 0.5 - abs(u)
         k = math.floor((2.0 * a / us + b) * u + centre)
         if k < 0 or k > n:
@@ -213,22 +256,22 @@ def _binomial_by_rejection(words, n, p, c1, c2, c3, k0, k1):
 
 
 @compiled
-def poisson(words, mean, c1, c2, c3, k0, k1):
+def poisson(mean, c1, c2, c3, k0, k1):
     """An exact Poisson(mean) from the stream (c1, c2, c3): inversion below a mean of 10, else PTRS [3]_."""
     if mean <= 0.0:
         return 0
     if mean < 10.0:
-        return _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1)
-    return _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1)
+        return _poisson_by_inversion(mean, c1, c2, c3, k0, k1)
+    return _poisson_by_rejection(mean, c1, c2, c3, k0, k1)
 
 
 @compiled
-def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
+def _poisson_by_inversion(mean, c1, c2, c3, k0, k1):
     first = math.exp(-mean)
-    position = 0
+    block = 0
     while True:
-        left = _uniform(words, position, c1, c2, c3, k0, k1)
-        position += 1
+        left = _pair(block, c1, c2, c3, k0, k1)[0]
+        block += 1
         chance = first
         for k in range(111):
             if left <= chance:
@@ -238,16 +281,16 @@ def _poisson_by_inversion(words, mean, c1, c2, c3, k0, k1):
 
 
 @compiled
-def _poisson_by_rejection(words, mean, c1, c2, c3, k0, k1):
+def _poisson_by_rejection(mean, c1, c2, c3, k0, k1):
     b = 0.931 + 2.53 * math.sqrt(mean)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     v_r = 0.9277 - 3.6224 / (b - 2.0)
-    position = 0
+    block = 0
     while True:
-        u = _uniform(words, position, c1, c2, c3, k0, k1) - 0.5
-        v = _uniform(words, position + 1, c1, c2, c3, k0, k1)
-        position += 2
+        u, v = _pair(block, c1, c2, c3, k0, k1)
+        u -= 0.5
+        block += 1
         us = 0.5 - abs(u)
         k = math.floor((2.0 * a / us + b) * u + mean + 0.43)
         if us >= 0.07 and v <= v_r:
@@ -267,7 +310,7 @@ def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
     block = 0
     while count > 0:
         n = min(count, _WORDS)
-        blocks = ((n + 31) >> 5) << 3
+        blocks = ((n + 15) >> 4) << 2
         philox(words, blocks, np.uint64(block), c1, c2, c3, k0, k1)
         floor_sum = np.uint64(0)
         part_sum = np.uint64(0)
@@ -280,6 +323,56 @@ def _body_sum(words, body, stream, count, c1, c2, c3, k0, k1):
         block += blocks
         count -= n
     return total
+
+
+@compiled
+def score(u):
+    """The normal score of a uniform in (0, 1), to some 1e-16 of it [4]_."""
+    q = u - 0.5
+    if abs(q) <= 0.425:
+        r = 0.180625 - q * q
+        above = (((((((2.5090809287301226727e3 * r + 3.3430575583588128105e4) * r + 6.7265770927008700853e4) * r
+                + 4.5921953931549871457e4) * r + 1.3731693765509461125e4) * r + 1.9715909503065514427e3) * r
+                + 1.3314166789178437745e2) * r + 3.3871328727963666080e0)  # fmt: skip
+        below = (((((((5.2264952788528545610e3 * r + 2.8729085735721942674e4) * r + 3.9307895800092710610e4) * r
+                + 2.1213794301586595867e4) * r + 5.3941960214247511077e3) * r + 6.8718700749205790830e2) * r
+                + 4.2313330701600911252e1) * r + 1.0)  # fmt: skip
+        return q * above / below
+    r = math.sqrt(-math.log(u if q < 0.0 else 1.0 - u))
+    if r <= 5.0:
+        r -= 1.6
+        above = (((((((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1) * r
+                + 1.27045825245236838258e0) * r + 3.64784832476320460504e0) * r + 5.76949722146069140550e0) * r
+                + 4.63033784615654529590e0) * r + 1.42343711074968357734e0)  # fmt: skip
+        below = (((((((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2) * r
+                + 1.48103976427480074590e-1) * r + 6.89767334985100004550e-1) * r + 1.67638483018380384940e0) * r
+                + 2.05319162663775882187e0) * r + 1.0)  # fmt: skip
+    else:
+        r -= 5.0
+        above = (((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 1.24266094738807843860e-3) * r
+                + 2.65321895265761230930e-2) * r + 2.96560571828504891230e-1) * r + 1.78482653991729133580e0) * r
+                + 5.46378491116411436990e0) * r + 6.65790464350110377720e0)  # fmt: skip
+        below = (((((((2.04426310338993978564e-15 * r + 1.42151175831644588870e-7) * r
+                + 1.84631831751005468180e-5) * r + 7.86869131145613259100e-4) * r + 1.48753612908506148525e-2) * r
+                + 1.36929880922735805310e-1) * r + 5.99832206555887937690e-1) * r + 1.0)  # fmt: skip
+    return -above / below if q < 0.0 else above / below
+
+
+@compiled
+def sum_of(z, count, line, terms, s):
+    """Cost of `count` body claims together, in money, at the normal score z; see `costs.sums`."""
+    place = math.floor((z + SCORES) * _PIECES_A_SCORE)
+    piece = np.int64(min(max(place, -1.0), float(PIECES)))
+    t = z + SCORES - max(piece, 0) / _PIECES_A_SCORE
+    v = math.sqrt(line[s, 4] / count)
+    h = 0.0
+    for k in range(DEGREE - 1, -1, -1):
+        h += terms[s, piece + 1, k, 0] + t * (
+            terms[s, piece + 1, k, 1] + t * (terms[s, piece + 1, k, 2] + t * terms[s, piece + 1, k, 3])
+        )
+        h *= v
+    cost = count * line[s, 0] + math.sqrt(count) * line[s, 1] * (z + h)
+    return min(max(cost, count * line[s, 2]), count * line[s, 3])
 
 
 @compiled
@@ -306,6 +399,38 @@ def _count_above(costs, count, thresholds, s, excess, above, n_above, r, i):
 
 
 @compiled
+def _fill_below(below, i, n, p):
+    """The distribution function of few successes, on the nearer side of one half, for one n; 2 from the last on."""
+    small = min(p, 1.0 - p)
+    odds = small / (1.0 - small)
+    chance = math.exp(n * math.log1p(-small))
+    total = 0.0
+    for k in range(below.shape[1]):
+        total += chance
+        below[i, k] = total if k < min(n, 110) else 2.0
+        chance *= odds * max(n - k, 0) / (k + 1.0)
+
+
+@compiled
+def _count_below(below, i, u):
+    """How many successes a uniform is worth."""
+    k = 0
+    for j in range(_AT_ONCE):  # without a branch
+        k += 1 if u > below[i, j] else 0
+    if k == _AT_ONCE:
+        while u > below[i, k]:
+            k += 1
+    return k
+
+
+@compiled
+def _know(odds, log_rest, s, k, p):
+    small = min(p, 1.0 - p)
+    odds[s, k] = small / (1.0 - small)
+    log_rest[s, k] = math.log1p(-small)
+
+
+@compiled
 def draw_block(
     key,
     replicates,
@@ -316,6 +441,9 @@ def draw_block(
     p_large,
     body,
     body_unit,
+    sums_from,
+    sums_line,
+    sums_terms,
     tail,
     thresholds,
     factor,
@@ -344,6 +472,10 @@ def draw_block(
     p_large : float64 (stream,)
         Chance that a user is a large claim.
     body : uint64 (stream, 1024); body_unit : float64 (stream,)
+    sums_from : int64 (stream,)
+        Body claims from which on their sum is drawn; 0 where each is.
+    sums_line : float64 (stream, 5); sums_terms : float64 (stream, PIECES + 2, DEGREE, 4)
+        See `costs.sums.Sums`.
     tail : float64 (stream, TAIL_CELLS, 5)
     thresholds : float64 (stream, threshold), ascending
     factor : float64 (replicate, stream)
@@ -354,33 +486,62 @@ def draw_block(
     members : int64 (replicate, increment, segment), out; of no replicates where the case mix is fixed
     """
     words = np.empty(_WORDS, np.uint64)
-    few = np.empty(4, np.uint64)
     chance = np.empty(_WORDS // 2, np.float64)
     bits = chance.view(np.uint64)
     k0, k1 = key[0], key[1]
     sampled = members.shape[0] > 0
-    for r in range(gross.shape[0]):
-        c2 = np.uint64(replicates[r])
+    below = np.empty((heads.shape[0], 112))
+    odds = np.empty((rate.size, 2))
+    log_rest = np.empty((rate.size, 2))
+    for s in range(rate.size):
+        _know(odds, log_rest, s, 0, rate[s])
+        _know(odds, log_rest, s, 1, p_large[s])
+    unplaced = np.empty(members.shape[:2], np.int64)
+    for r in range(members.shape[0]):
+        unplaced[r] = heads[:, 0]
+    for s in range(heads.shape[1]):  # outermost, so that one stream's tables stay near
+        stream = np.uint64(s)
+        unbroken = tail[s, :, 2].min() > 1.0  # no cell in two parts
+        tabled = kind[s] == PEOPLE and not sampled
         for i in range(heads.shape[0]):
-            c3 = np.uint64(i)
-            unplaced = heads[i, 0]
-            for s in range(heads.shape[1]):
-                stream = np.uint64(s)
+            if tabled and _is_few(heads[i, s], rate[s]):
+                _fill_below(below, i, heads[i, s], rate[s])
+        for r in range(gross.shape[0]):
+            c2 = np.uint64(replicates[r])
+            for i in range(heads.shape[0]):
+                c3 = np.uint64(i)
                 n = heads[i, s]
                 if kind[s] == PEOPLE:
                     if sampled:
-                        n = binomial(
-                            few, unplaced, shares[i, s], (np.uint64(MEMBERSHIP) << _24) | stream, c2, c3, k0, k1
-                        )
-                        unplaced -= n
+                        c1 = (np.uint64(MEMBERSHIP) << _24) | stream
+                        n = binomial(unplaced[r, i], shares[i, s], c1, c2, c3, k0, k1)
+                        unplaced[r, i] -= n
                         members[r, i, s] = n
-                    users = binomial(few, n, rate[s], (np.uint64(USERS) << _24) | stream, c2, c3, k0, k1)
+                    c1 = (np.uint64(USERS) << _24) | stream
+                    # users and their large claims, where few, share a block
+                    known = _is_few(n, rate[s])
+                    u, other = _pair(0, c1, c2, c3, k0, k1) if known else (0.0, 0.0)
+                    if known and tabled:
+                        users = _count_below(below, i, u)
+                        users = users if rate[s] <= 0.5 else n - users
+                    else:
+                        users = _binomial(u, n, rate[s], odds[s, 0], log_rest[s, 0], c1, c2, c3, k0, k1)
                 else:
-                    users = poisson(few, n * rate[s], (np.uint64(EVENTS) << _24) | stream, c2, c3, k0, k1)
-                large = binomial(few, users, p_large[s], (np.uint64(LARGE) << _24) | stream, c2, c3, k0, k1)
+                    c1 = (np.uint64(EVENTS) << _24) | stream
+                    known, other = False, 0.0
+                    users = poisson(n * rate[s], c1, c2, c3, k0, k1)
+                c1 = (np.uint64(LARGE) << _24) | stream
+                if not known and _is_few(users, p_large[s]):
+                    other = _pair(0, c1, c2, c3, k0, k1)[0]
+                large = _binomial(other, users, p_large[s], odds[s, 1], log_rest[s, 1], c1, c2, c3, k0, k1)
                 scale = factor[r, s]
-                c1 = (np.uint64(BODY) << _24) | stream
-                cost = float(_body_sum(words, body, s, users - large, c1, c2, c3, k0, k1)) * body_unit[s] * scale
+                count = users - large
+                if count >= sums_from[s] > 0:
+                    u = _pair(0, (np.uint64(SUMS) << _24) | stream, c2, c3, k0, k1)[0]
+                    cost = sum_of(score(u), count, sums_line, sums_terms, s) * scale
+                else:
+                    c1 = (np.uint64(BODY) << _24) | stream
+                    cost = float(_body_sum(words, body, s, count, c1, c2, c3, k0, k1)) * body_unit[s] * scale
                 c1 = (np.uint64(TAIL) << _24) | stream
                 block = 0
                 while large > 0:
@@ -396,7 +557,7 @@ def draw_block(
                         if cell < 1:
                             cell = 0
                             t = chance[j] / _TAIL_BOTTOM
-                        if t < tail[s, cell, 2]:
+                        if unbroken or t < tail[s, cell, 2]:
                             x = (tail[s, cell, 0] + tail[s, cell, 1] * t) * scale
                         else:
                             x = (tail[s, cell, 3] + tail[s, cell, 4] * t) * scale

@@ -13,28 +13,29 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..costs import shocks, tables
-from ..costs.model import CostModel
+from ..costs import shocks, sums, tables
+from ..costs.model import CostModel, Stream
 from ..costs.shocks import JointShocks
 from ..errors import SimulatorError
 from ..ledger.parts import Checkpoint, Draws
 from ..machine import host
 from ..terms import DRAWS_VERSION
-from . import kernels
+from .late import kernels
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 
 _PATIENTS_A_CHUNK = 1e8  # about a tenth of a second of one core
-_KINDS = {(True, True): kernels.PEOPLE, (False, True): kernels.IN_SCOPE, (False, False): kernels.OUT_OF_SCOPE}
+_CERTAIN = 10.0, 20.0  # no count lies further above its mean than so many roots of it, and so much more
+_LEAST_OF_SETS = 1 << 17  # users below the cut of one parameter set whose sums are worth a table
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Plan:
     p_large: Array
     body: NDArray[np.uint64]
     body_unit: Array
+    sums_from: Counts
+    sums_line: Array
+    sums_terms: Array
     tail: Array
     thresholds: Array
     shocks: JointShocks
@@ -70,7 +74,9 @@ class Plan:
         return int(self.heads[:, 0].sum() if self.n_sampled else self.heads[:, self.kind == kernels.PEOPLE].sum())
 
 
-def make_plans(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int) -> tuple[Plan, ...]:
+def make_plans(
+    model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int, summed: bool = True
+) -> tuple[Plan, ...]:
     """Tables and counts for the kernel, one plan for each parameter set.
 
     Parameters
@@ -84,11 +90,14 @@ def make_plans(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
     cuts : ndarray, shape (stream,)
         Money per year before shocks; no body claim exceeds it.
     seed : int
+    summed : bool
+        Whether many body claims are drawn by their sum.
     """
     at = tuple(cuts.tolist())
     built = _tables_of_sets(model, at) if len(model.truths) > 1 else (_tables(model, at),)
+    least = 0 if not summed else sums.FEWEST if len(built) == 1 else _LEAST_OF_SETS
     return tuple(
-        _plan(truth, increments, thresholds, seed, own) for truth, own in zip(model.truths, built, strict=True)
+        _plan(truth, increments, thresholds, seed, own, least) for truth, own in zip(model.truths, built, strict=True)
     )
 
 
@@ -103,22 +112,39 @@ def _tables_of_sets(model: CostModel, cuts: tuple[float, ...]) -> tuple[tuple[ta
         return tuple(threads.map(lambda truth: _tables(truth, cuts), model.truths))
 
 
-def _plan(model: CostModel, increments: Counts, thresholds: Array, seed: int, built: Sequence[tables.Tables]) -> Plan:
+def _plan(
+    model: CostModel, increments: Counts, thresholds: Array, seed: int, built: Sequence[tables.Tables], least: int
+) -> Plan:
     streams = model.streams
+    heads, shares = _stream_heads(model, increments), _chained_shares(model)
+    rate = np.array([stream.rate for stream in streams])
+    kind = np.array([_kind_of(stream) for stream in streams])
+    expected = (heads * (shares if model.sampled else 1.0) * rate).max(axis=0)
+    at_most = np.minimum(
+        expected + _CERTAIN[0] * np.sqrt(expected) + _CERTAIN[1],
+        np.where(kind == kernels.PEOPLE, heads.max(axis=0), np.inf),
+    )
+    summed = [
+        sums.build(table.body, table.body_unit) if 0 < least <= reached else sums.NONE
+        for table, reached in zip(built, at_most, strict=True)
+    ]
     return Plan(
         seed=seed,
-        heads=_stream_heads(model, increments),
-        shares=_chained_shares(model),
-        kind=np.array([_KINDS[stream.is_segment, stream.in_scope] for stream in streams]),
-        rate=np.array([stream.rate for stream in streams]),
+        heads=heads,
+        shares=shares,
+        kind=kind,
+        rate=rate,
         p_large=np.array([table.p_large for table in built]),
         body=np.stack([table.body for table in built]),
         body_unit=np.array([table.body_unit for table in built]),
+        sums_from=np.array([max(own.least, least) if own.least else 0 for own in summed]),
+        sums_line=np.stack([own.line for own in summed]),
+        sums_terms=np.stack([own.terms for own in summed])[: len(summed) if any(own.least for own in summed) else 0],
         tail=np.stack([table.tail for table in built]),
         thresholds=np.ascontiguousarray(thresholds),
         shocks=model.joint_shocks,
         n_sampled=model.shares.size if model.sampled else 0,
-        tables_hash=tables.digest(list(built)),
+        tables_hash=tables.digest(list(built), summed),
     )
 
 
@@ -174,8 +200,8 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
             kernels.key_of(plan.seed), _own(replicates), _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
-            _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.tail), _own(plan.thresholds),
-            factor, *drawn.values(),
+            _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.sums_from), _own(plan.sums_line),
+            _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds), factor, *drawn.values(),
         )  # fmt: skip
     drawn["shock_factor"] = factors
     return drawn
@@ -200,13 +226,13 @@ def loops_hash() -> str:
 
     Not of Python, numpy and scipy, with other versions of which the same plan gives the same bits.
     """
-    return _loops_hash(numba.__version__)
+    return _loops_hash(version("numba"))
 
 
 @cache
-def _loops_hash(version: str) -> str:
-    digest = hashlib.sha256(f"{version} {DRAWS_VERSION}".encode())
-    for module in (kernels, tables, shocks):
+def _loops_hash(numba: str) -> str:
+    digest = hashlib.sha256(f"{numba} {DRAWS_VERSION}".encode())
+    for module in (kernels, tables, sums, shocks):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
@@ -285,6 +311,10 @@ def draw_all(
         with ThreadPoolExecutor(cores()) as threads:
             return _gather(plans, _Gathered(numbers, progress, kept), threads)
     return _gather(plans, _Gathered(numbers, progress, kept), executor)
+
+
+def _kind_of(stream: Stream) -> int:
+    return kernels.PEOPLE if stream.is_segment else kernels.IN_SCOPE if stream.in_scope else kernels.OUT_OF_SCOPE
 
 
 def cores() -> int:

@@ -104,10 +104,35 @@ class Octaves:
             found[here] = values[k]
         return found
 
-    def _on_octave(self, octave: int, frequency: Array, mantissa: Array, columns: Columns) -> Complex:
+    def across(self, frequency: Array, columns: NDArray[np.int64]) -> Complex:
+        """At frequencies of shape (f, m), each m in its own columns, shape (m, c); shape (f, m, c)."""
+        if len(columns) == 1:
+            return self(frequency[:, 0], columns[0])[:, None]
+        mantissa, octave = np.frexp(frequency)
+        found = np.empty((*frequency.shape, columns.shape[1]), complex)
+        for k in np.unique(octave).tolist():
+            on_octave = octave == k
+            terms = self._terms_of(k, int(on_octave.sum(axis=0).max()))
+            if terms is None:
+                for each in np.flatnonzero(on_octave.any(axis=0)):
+                    here = on_octave[:, each]
+                    found[here, each] = self._function(frequency[here, each], columns[each])
+                continue
+            row, m = np.nonzero(on_octave)
+            step = max(1, _CHUNK // terms.size)
+            for start in range(0, row.size, step):
+                at, own = row[start : start + step], m[start : start + step]
+                powers = chebyshev.chebvander(4 * mantissa[at, own] - 3, len(terms) - 1)
+                found[at, own] = np.einsum("pl,lpc->pc", powers, terms[:, columns[own]])
+        return found
+
+    def _terms_of(self, octave: int, wanted: int) -> Complex | None:
         if octave not in self._terms:
-            self._terms[octave] = self._fitted(octave, frequency.size)
-        terms = self._terms[octave]
+            self._terms[octave] = self._fitted(octave, wanted)
+        return self._terms[octave]
+
+    def _on_octave(self, octave: int, frequency: Array, mantissa: Array, columns: Columns) -> Complex:
+        terms = self._terms_of(octave, frequency.size)
         if terms is None:
             return self._function(frequency, columns)
         terms = terms[:, columns]
@@ -231,19 +256,32 @@ class _Partial:
         ends = self._ends[columns]
         kinks = np.unique(ends[np.isfinite(ends)])
         nodes = turning_nodes(self._severity, kinks, float(frequency.max()), min(most, float(ends.max())))
-        weights = nodes.weight[:, None] * (nodes.cost[:, None] <= ends)
-        averaged, here = nodes.averaged @ weights, nodes.averaged < 1
-        cost, weights = nodes.cost[here], (weights * (1 - nodes.averaged)[:, None])[here]
+        averaged = _up_to(nodes.cost, ends, nodes.averaged * nodes.weight)
+        here = nodes.averaged < 1
+        cost, weight = nodes.cost[here], (nodes.weight * (1 - nodes.averaged))[here]
         if frequency.size >= _EVEN and np.ptp(np.diff(frequency)) <= 1e-9 * np.diff(frequency).min():
+            weights = weight[:, None] * (cost[:, None] <= ends)
             return _evenly(frequency, cost, weights) - weights.sum(axis=0) - averaged
         found = np.empty((frequency.size, ends.size), complex)
         step = max(1, _CHUNK // max(cost.size, 1))
         for start in range(0, frequency.size, step):
             half = frequency[start : start + step, None] * (cost / 2)
             sine = np.sin(half)
+            weighed = 2 * weight * sine
             # cos − 1 and sin, of twice the angle, without cancellation
-            found[start : start + step] = -2 * sine**2 @ weights + 2j * (sine * np.cos(half) @ weights) - averaged
+            found.real[start : start + step] = -_up_to(cost, ends, weighed * sine) - averaged
+            found.imag[start : start + step] = _up_to(cost, ends, weighed * np.cos(half))
         return found
+
+
+def _up_to(cost: Array, ends: Array, values: Array) -> Array:
+    """Sums of values, shape (…, cost), over ascending costs up to each end; shape (…, end)."""
+    last = np.searchsorted(cost, ends, side="right")
+    starts = np.unique(np.append(0, last[last < cost.size]))
+    sums = np.zeros((*values.shape[:-1], starts.size + 1))
+    if cost.size:
+        np.cumsum(np.add.reduceat(values, starts, axis=-1), axis=-1, out=sums[..., 1:])
+    return np.asarray(sums[..., np.searchsorted(starts, last)])
 
 
 def _evenly(frequency: Array, cost: Array, weights: Array) -> Complex:
@@ -275,11 +313,10 @@ def _change(partial: _Partial, steps: Sequence[Step], factors: Array, frequency:
         low, high = partial.column(edges[piece]), partial.column(edges[piece + 1])
         turn = np.exp(1j * frequency * intercept)
         if slope:
-            for m, factor in enumerate(factors):
-                at = partial.up_to if piece < len(steps) else partial.whole
-                values = at(frequency * (factor * slope), np.array([high[m], *([low[m]] if piece else [])]))
-                below = values[:, 1] if piece else 0.0
-                found[:, m] += turn * (values[:, 0] - below)
+            at = partial.up_to if piece < len(steps) else partial.whole
+            columns = np.stack([high, low] if piece else [high], axis=1)
+            values = at.across(np.outer(frequency, factors * slope), columns)
+            found += turn[:, None] * (values[..., 0] - (values[..., 1] if piece else 0.0))
         if intercept:
             mass = partial.mass[high] - (partial.mass[low] if piece else 0.0)
             moved = -2 * np.sin(frequency * intercept / 2) ** 2 + 1j * np.sin(frequency * intercept)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from ..terms import Term
+from ..terms import Term, meanings
 
 _MOST_SHOWN = 8
 _LEFT = "style='padding:.25em .75em;text-align:left'"
@@ -14,10 +14,10 @@ _LEFT = "style='padding:.25em .75em;text-align:left'"
 
 def fields_of(term: Term) -> Iterator[tuple[str, Any, str]]:
     """Of a term's fields that say something: name, value and meaning."""
-    for name, field in type(term).model_fields.items():
+    for name in type(term).model_fields:
         value = getattr(term, name)
         if value is not None and value != ():
-            yield name, value, " ".join((field.description or "").split())
+            yield name, value, " ".join(meanings(type(term)).get(name, "").split())
 
 
 def term_html(term: Term) -> str:

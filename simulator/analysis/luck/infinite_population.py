@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
-from scipy.interpolate import BarycentricInterpolator
 
 from ... import effort, runs
 from ... import ledger as books
@@ -146,7 +146,7 @@ def _carried(nodes: Array, values: Array, points: Array) -> Array:
     """Values (…, node) carried to points of the factor's logarithm by a polynomial, shape (point, …)."""
     if nodes.size == 1:
         return np.repeat(np.asarray(values[..., 0])[None], points.size, axis=0)
-    carried = BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
+    carried = scipy.interpolate.BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
     return np.asarray(carried)
 
 

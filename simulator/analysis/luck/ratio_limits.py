@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from scipy import special
-from scipy.interpolate import CubicSpline
 
 from ... import runs
 from ...contracts.exclusion import Cap
@@ -134,5 +134,5 @@ def _read_once(law: Law) -> Callable[[Array], Array]:
     if law.tapered or law.lattice.chances.sum() > _STEPS_SEEN:
         return law.cdf
     at = np.linspace(law.low, law.high, _READINGS)
-    spline = CubicSpline(at, law.cdf(at))
+    spline = scipy.interpolate.CubicSpline(at, law.cdf(at))
     return lambda x: np.asarray(np.clip(spline(np.clip(x, law.low, law.high)), 0.0, 1.0))

@@ -16,8 +16,8 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy
 from pydantic import model_validator
-from scipy import optimize
 
 from ...errors import mistake
 from ...numerals import figures
@@ -120,7 +120,7 @@ def of_cv(cv: float, log_moment: Callable[[int, float], float], low: float, high
         return log_moment(2, figure) - 2 * log_moment(1, figure) - math.log1p(cv**2)
 
     try:
-        return math.exp(optimize.brentq(gap, math.log(low), math.log(high), xtol=1e-13, rtol=1e-13))
+        return math.exp(scipy.optimize.brentq(gap, math.log(low), math.log(high), xtol=1e-13, rtol=1e-13))
     except ValueError:
         raise mistake(f"has cv = {cv:g}, which this family cannot have", "choose another family") from None
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
-
-from ...ledger import variables
 from ..tables import Page
 from ..tidy import dataset_json
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Kind:
 
 def kind_of(answer: xr.Dataset) -> Kind | None:
     """The kind of an answer; None where it has no page of its own, and is shown as a long table."""
+    from ...ledger import variables
+
     name = variables.kind_of(answer) or ""
     home = f"{__name__}.{name}"
     found = import_module(home if name and find_spec(home) else f"{__name__}.calculated")

@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
 from ...contracts.exclusion import Cap, rule_of
 from ...thresholds import At
 from ..figure import Figure, chance, exact_percent, money_text, note, people, percent, rounded
 from ..tables import Page, Table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _FEW = 100
 
