@@ -25,6 +25,8 @@ TIME, BYTES = (0.4, 2.5), (0.8, 1.25)
 """Between which the measured may lie, over the estimated: processors differ, numbers of bytes do not."""
 SIZES = ((200_000, 2_000), (2_000_000, 200), (20_000_000, 20))
 """People and replicates: the same number of patient-years each."""
+SUMMED = 20_000
+"""People of a unit from which on most of their costs are drawn by sums."""
 COUNTRY = {"people": 57_000_000, "replicates": 100_000, "units": 42, "years": 8}
 THRESHOLDS, START_UP = 5, 15.0
 """Of the country's run; seconds until a new process draws, with its tables."""
@@ -65,7 +67,8 @@ def checks() -> Iterator[Check]:
         asked = scenario(people, replicates)
         (plan,) = runs._plans(asked)
         one, streams = asked.population.units, len(plan.rate)
-        work = effort.drawing(people, replicates, len(one), THRESHOLDS, streams, 1)
+        summed = people // len(one) >= SUMMED
+        work = effort.drawing(people, replicates, len(one), THRESHOLDS, streams, 1, summed)
         seconds, peak, ledger = _measured(asked, plan)
         yield Check(f"{people:,} people × {replicates:,} years, CPU seconds", work.seconds, seconds, TIME)
         yield Check("  most memory, MB", held(asked) / 1e6, peak / 1e6, (0.5, 1.25))
@@ -96,8 +99,8 @@ def travelled(asked: sim.Scenario) -> float:
 
 
 def plan_bytes(streams: int) -> float:
-    """Bytes of a plan: its tables, about 158 kB a stream."""
-    return 158_000.0 * streams
+    """Bytes of a plan: its tables, about 180 kB a stream."""
+    return 180_000.0 * streams
 
 
 def _measured(asked: sim.Scenario, plan: Plan) -> tuple[float, float, object]:
@@ -117,7 +120,7 @@ def country(cores: int) -> dict[str, float]:
     """What COUNTRY takes on so many cores, each with an equal part of the replicates of each year."""
     people, replicates, units, years = COUNTRY.values()
     share = replicates / cores
-    one = effort.drawing(people, int(share), units, THRESHOLDS, 3, 1)
+    one = effort.drawing(people, int(share), units, THRESHOLDS, 3, 1, people // units >= SUMMED)
     numbers = replicates * units * (2 + 3 * THRESHOLDS)
     return {
         "hours by the clock": (years * one.seconds + START_UP) / 3_600,
