@@ -263,10 +263,10 @@ def checkpoints() -> Iterator[Row]:
     """What it costs to keep finished draws, against drawing them; both on one core."""
     import simulator as sim
 
-    east_sussex = sim.load(EAST_SUSSEX).with_simulation(replicates=1_000)
+    east_sussex = sim.load(EAST_SUSSEX).with_simulation(replicates=6_000)
     for name, scenario, bound in (
         ("East Sussex", east_sussex, 0.03),
-        ("50,000 people, 6 sizes × 5 thresholds", book.scenario(sizes=book.SIZES[:6], replicates=5_000), 0.03),
+        ("50,000 people, 6 sizes × 5 thresholds", book.scenario(sizes=book.SIZES[:6], replicates=25_000), 0.03),
         ("1,000 people, 1 size × 5 thresholds", book.scenario(sizes=(1_000,), replicates=30_000), None),
     ):
         plan, numbers = book.plan_of(scenario), np.arange(scenario.simulation.replicates)
