@@ -99,6 +99,7 @@ def _killed(
     killed_at = time.time()
     os.kill(running, given)
     code = _ended(running)
+    written = (folder / out).exists()  # then the rerun rightly draws anew: nothing was lost
     before = _chunks(folder / f"{out}.log")
     (folder / f"{out}.log").unlink(missing_ok=True)
     if code not in (0, CODES[given], -given):  # Python itself dies of a signal that comes before it is ready
@@ -107,18 +108,13 @@ def _killed(
     if again != 0:
         return 0.0, f"the same command ended with {again}: {(folder / 'said').read_text()[-200:]}"
     drawn_again = {number for _, numbers in _chunks(folder / f"{out}.log") for number in numbers}
-    lost = [at for at, numbers in before if drawn_again & set(numbers) and not _wrote(code)]
+    lost = [at for at, numbers in before if drawn_again & set(numbers) and not written]
     seconds = killed_at - min(lost) if lost else 0.0
     verify(folder / out)
     left = sorted(one for one in os.listdir(folder) if out in one and one not in (out, f"{out}.log"))
     fault = "" if fingerprint(sim.open_ledger(folder / out)) == whole else "other bits"
     fault = fault or ("" if not left else f"left {left}")
     return seconds, fault or ("" if seconds <= MOST_LOST else "lost too much")
-
-
-def _wrote(code: int) -> bool:
-    """Whether the run had ended by itself before the signal came: then it is rightly drawn anew."""
-    return code == 0
 
 
 def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: float = 0.0) -> int:
