@@ -173,7 +173,7 @@ class Series:
         most = math.floor(law.fastest * math.sqrt(count) / step)
         terms = min(most, math.ceil(12.0 / step))
         while True:
-            self._frequency = step * np.arange(1, terms + 1)
+            self._frequency: Array = np.asarray(step * np.arange(1, terms + 1), np.float64)
             transform = law.transform(count, self._frequency)
             if terms == most or np.abs(transform[-terms // 8 :]).max() < 1e-16:
                 break
@@ -214,8 +214,8 @@ def to_terms(length: int) -> Array:
 def _places() -> tuple[Array, Array, Array]:
     """Scores of the knots, values of v, and what makes coefficients of v of values there."""
     knots = np.linspace(-SCORES, SCORES, PIECES + 1)
-    v = (1 - np.cos(np.pi * np.arange(1, DEGREE + 1) / DEGREE)) / 2
-    return knots, v, np.linalg.inv(polynomial.polyvander(v, DEGREE)[:, 1:])
+    v = np.asarray((1 - np.cos(np.pi * np.arange(1, DEGREE + 1) / DEGREE)) / 2, np.float64)
+    return knots, v, np.asarray(np.linalg.inv(polynomial.polyvander(v, DEGREE)[:, 1:]), np.float64)
 
 
 def _terms(law: Claim, least: int) -> Array:

@@ -363,7 +363,7 @@ def sum_of(z, count, line, terms, s):
     """Cost of `count` body claims together, in money, at the normal score z; see `costs.sums`."""
     place = math.floor((z + SCORES) * _PIECES_A_SCORE)
     piece = np.int64(min(max(place, -1.0), float(PIECES)))
-    t = z + SCORES - max(piece, 0) / _PIECES_A_SCORE
+    t = z + SCORES - (piece if piece > 0 else 0) / _PIECES_A_SCORE
     v = math.sqrt(line[s, 4] / count)
     h = 0.0
     for k in range(DEGREE - 1, -1, -1):
