@@ -79,8 +79,8 @@ def laws(asked: int, sizes: int, streams: int, sets: int, thresholds: int, sprea
     its shocks: `spreads` are their logarithms' half-ranges by stream.
     """
     points = [next((count for least, count in _POINTS if spread > least), 1) for spread in spreads] or [1] * streams
-    first = sum(8e-3 + 4e-4 * thresholds * count**2 for count in points)
-    again = sum(2e-3 + 2.5e-4 * count for count in points)
+    first = sum(8e-3 + 2e-4 * thresholds * count**2 for count in points)
+    again = sum(2e-3 + 1.5e-4 * count for count in points)
     return Work(asked * sets * (first + max(sizes - 1, 0) * again), 5e7 + 1e4 * thresholds * sum(points) * sets)
 
 

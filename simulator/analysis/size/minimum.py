@@ -172,9 +172,7 @@ def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> No
     work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
     work = work.also(effort.moments(len(scenario.cost_model.streams), 3 * columns, max(scenario.population.n_sets, 1)))
     if asked and not question.target.of.by_moments:
-        # each threshold's laws are sought with a scenario of their own, about a dozen sizes
-        one = laws_work(scenario.resized((int(sizes[-1]),)), 1, 1)
-        work = work.also(one, 12 * asked)
+        work = work.also(laws_work(scenario.resized((int(sizes[-1]),)), asked, _EXACT_SIZES))
     mend = "give fewer thresholds or replicates, or fewer segments"
     effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
 
