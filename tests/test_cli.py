@@ -288,7 +288,4 @@ def test_a_stop_keeps_what_was_finished_and_leaves_no_half_file(
     assert running.returncode == code, said
     assert "Traceback" not in said
     left = sorted(path.name for path in tmp_path.iterdir())
-    assert left in (["small.toml"], ["r.nc", "small.toml"])
-    if out.exists():
-        assert 0 < sim.open_ledger(out).sizes["replicate"] < 300_000
-        assert math.isfinite(float(sim.open_ledger(out)["gross_cost"].mean()))
+    assert left in (["small.toml"], ["r.nc.parts", "small.toml"])  # the same command goes on from there

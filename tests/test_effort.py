@@ -113,7 +113,7 @@ class BegunError(Exception):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"thresholds": THRESHOLDS}, r"exact distributions will take about \d+ hours"),
+        ({"thresholds": THRESHOLDS}, r"exact distributions will take about \d+ (minutes|hours)"),
         (
             {"population_sizes": sorted({*SIZES, *(size + 25 for size in SIZES)})},
             r"exact distributions will take about \d+ (seconds|minutes)",

@@ -18,10 +18,10 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev, polynomial
 from numpy.typing import NDArray
 from scipy import special
-from scipy.interpolate import CubicSpline
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -229,7 +229,7 @@ def _terms(law: Claim, least: int) -> Array:
             slope = slope + (slopes[-1] - slopes[-2]) * (v - places[k - 1]) / (places[k - 1] - places[k - 2])
         values = _inverse(Series(law, least / v**2), knots, knots + slope * v)
         found[k] = _standardised(values) - knots
-    spline = CubicSpline(knots, to_terms @ found, axis=1)
+    spline = scipy.interpolate.CubicSpline(knots, to_terms @ found, axis=1)
     inner = spline.c[::-1].transpose(1, 2, 0)  # piece, power of v, power of the score
     ends = [np.stack([spline(at), spline(at, 1), 0 * spline(at), 0 * spline(at)], axis=1) for at in knots[[0, -1]]]
     return np.ascontiguousarray(np.concatenate([ends[:1], inner, ends[1:]]))
@@ -264,7 +264,7 @@ def _over_scores() -> tuple[Array, Array]:
     half = np.diff(edges)[:, None] / 2
     nodes = (edges[:-1, None] + half * (1 + x)).ravel()
     weights = (half * w).ravel() * _normal(nodes)
-    spline, inside = CubicSpline(knots, np.eye(knots.size)), np.clip(nodes, -SCORES, SCORES)
+    spline, inside = scipy.interpolate.CubicSpline(knots, np.eye(knots.size)), np.clip(nodes, -SCORES, SCORES)
     return spline(inside) + spline(inside, 1) * (nodes - inside)[:, None], weights / weights.sum()
 
 
