@@ -141,6 +141,7 @@ FEATURES: dict[str, dict[str, Level]] = {
         "percentiles to 1": simulated(thresholds={"percentiles": [0.95, 0.99, 1.0]}),
         "percentiles by segment": simulated(thresholds={"percentiles": [0.95, 1.0], "by": "segment"}),
     },
+    "sums": {"body": None, "single": simulated(sums="single")},
     "parties": {"two": designed(parties=TWO), "three": designed(parties=THREE, split="equal")},
     "family": {
         "lognormal": None,
