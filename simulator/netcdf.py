@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import SimulatorError
@@ -51,13 +50,6 @@ def check_seal(path: str | os.PathLike[str], mend: str) -> str | None:
             f"take a copy, or {mend}",
         )
     return None
-
-
-def unsealed(path: str | os.PathLike[str]) -> bytes | None:
-    """What a small file held when it was sealed; None where it is damaged or bears no seal."""
-    found = Path(path).read_bytes()
-    whole, end = found[:-_SEAL], found[-_SEAL:]
-    return whole if end == _BEFORE + hashlib.sha256(whole).hexdigest().encode() + _AFTER else None
 
 
 def _digest(path: str | os.PathLike[str], behind: int = 0) -> tuple[str, bytes]:
