@@ -164,7 +164,7 @@ def sums_against_single() -> Iterator[Row]:
 
 def _drawn(scenario, how: str, replicates: int) -> None:  # type: ignore[no-untyped-def]
     sums._built.cache_clear()
-    draw_all((book.plan_of(scenario.with_simulation(sums=how)),), 0, replicates)
+    draw_all((book.plan_of(scenario.with_simulation(sums=how)),), np.arange(replicates))
 
 
 # ── what costs what ──────────────────────────────────────────────────────────────────────────────
