@@ -41,10 +41,10 @@ def parsed(name):
 @pytest.mark.heavy
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_files_are_current(script, whole):
-    """As `python configs/build_east_sussex.py --check` would say: of the two that need one model solved, or of all."""
+    """As `python configs/build_east_sussex.py --check` would say: of the one that needs one model solved, or of all."""
     central = {} if whole else {"": script.solve(script.lognormal)}
-    two = {f"east_sussex_{kind}.toml": kind.replace("shock", "one") for kind in ("shock", "systematic")}
-    files = script.files() if whole else {CONFIGS / name: script.text("", kind, central) for name, kind in two.items()}
+    one = CONFIGS / "east_sussex_systematic.toml"
+    files = script.files() if whole else {one: script.text("", "systematic", central)}
     for path, text in files.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run configs/build_east_sussex.py"
 

@@ -398,15 +398,15 @@ def test_the_shocks_together_are_described():
 PINNED = {
     "shocks": (
         "2422b1546983e12f17b2ff9f1d543f2e6f1aa4f385c7e425ac71d5498fce99c6",
-        "c43681724cbf3f5fce51a775c2293ef711f214f688d23fa9cfc5c8a2996a497f",
+        "ff02c8ec325a7c0888869a9130f5929470bfabd7ed117bbb4cb1cb5441edb0bf",
     ),
     "units sampled": (
         "83da79d34fa78d59baa57d42c83dcfd7bffc1fe86c89d2d7a5fccb0f67660bea",
-        "54d6d3f541a6d1cce93c348076a042d7dedbe8344cc1b754b1a9cb43eda87a39",
+        "f9909fa07776313178892c604da2604c07e5bb386cc0f26819845a4b163e18d6",
     ),
     "rare": (
         "6ec2c14b6e5c3b49b251a4f04aad9b55528b699be04a3d5fe89307966319bf0a",
-        "be5b9be6abbe40d3cd9d3d0dba4a9a35be5f17ebddb6ee4dfc317be0ada7750e",
+        "3b6aae98e01284bf4f2f8a3e20982086ce5044cb5b42c6c58006009d256eed0d",
     ),
 }
 
