@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -132,6 +133,8 @@ def _begun(folder: Path, scenario: Path, out: str, options: list[str], wait: flo
         command()
     except SystemExit as ended:
         code = int(ended.code or 0)
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(code)
 

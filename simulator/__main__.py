@@ -21,8 +21,9 @@ def main() -> None:
         heed_termination()
         # threads for matrices as small as ours wait for each other, and each burns a core while it does
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # xarray loads it wherever it is installed, though no verb uses it: half a second
-        sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
+        # xarray loads it wherever it is installed, though only a cluster needs it: half a second
+        if "xarray" not in sys.modules and not any(word.startswith("--cluster") for word in sys.argv):
+            sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
         from .deprecated import renewed_options
         from .present.cli.main import main as verbs
 

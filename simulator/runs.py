@@ -83,6 +83,7 @@ def simulate(
     """
     if first_replicate < 0:
         raise SimulatorError("first_replicate", first_replicate, "must be at least 0", "count replicates from 0")
+    check_memory(scenario)
     numbers = np.arange(first_replicate, first_replicate + scenario.simulation.replicates)
     return _drawn(scenario, numbers, executor, progress, checkpoint)
 
@@ -157,9 +158,7 @@ def extend(
     missing = np.setdiff1d(wanted, have_numbers)
     if sizes == have and not missing.size:
         return ledger
-    # which sums have tables depends on how many people there are
-    alike = scenario if sizes == have else scenario.with_simulation(population_sizes=have)
-    books.check_tables(ledger, tables_hash(_plans(alike)))
+    books.check_tables(ledger, tables_hash(_plans(scenario)))
     if sizes != have:
         try:
             whole = scenario.with_simulation(replicates=wanted.size)

@@ -220,6 +220,16 @@ def test_help_and_version_load_no_numerical_library() -> None:
     assert not any(f"'{name}'" in loaded for name in ("numba", "scipy", "xarray", "matplotlib", "pandas"))
 
 
+@pytest.mark.parametrize(("options", "free"), [(["--cluster", "local:1"], True), ([], False)])
+def test_the_door_keeps_dask_out_only_where_no_cluster_is_asked_for(options: list[str], free: bool) -> None:
+    probe = (
+        "import sys, atexit; from simulator.__main__ import main\n"
+        "atexit.register(lambda: print(sys.modules.get('dask', 'free') is not None)); main()"
+    )
+    command = [sys.executable, "-c", probe, "run", "no-such.toml", *options]
+    assert subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout.split() == [str(free)]
+
+
 _SMALL = "configs/east_sussex.toml"
 
 

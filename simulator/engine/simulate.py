@@ -144,7 +144,8 @@ def _plan(
         thresholds=np.ascontiguousarray(thresholds),
         shocks=model.joint_shocks,
         n_sampled=model.shares.size if model.sampled else 0,
-        tables_hash=tables.digest(list(built), summed),
+        # one table of sums stands for all: which there are depends on how many people are drawn
+        tables_hash=tables.digest(built, [sums.build(built[0].body, built[0].body_unit)] if least > 0 else []),
     )
 
 
