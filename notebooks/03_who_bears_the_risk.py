@@ -15,7 +15,7 @@
 #
 # **In short.** Under full risk the provider's result moves with the whole cost, and under Whittington's agreement by
 # **30%** as much. The Alternative Quality Contract gives it **£11.2m** a year on average, for quality. The Medicare
-# programme pays a provider that saved nothing in **15%** of years, and one that saved 2% in **50%**.
+# programme pays a provider that saved nothing in **14%** of years, and one that saved 2% in **50%**.
 #
 # Four well-known agreements say who pays what a fixed budget does not cover:
 #
@@ -139,7 +139,7 @@ gain = compared["expected_surplus"].isel(population_size=-1).sel(party="provider
 told.append(f"£{float(gain) / 1e6:.1f}m")
 paid = detected["p_paid"].isel(population_size=-1).sel(design="MSSP ENHANCED")
 told += [f"{float(paid.sel(saving=saving)):.0%}" for saving in (0.0, 0.02)]
-assert told == ["30%", "£11.2m", "15%", "50%"], told
+assert told == ["30%", "£11.2m", "14%", "50%"], told
 
 # %% [markdown]
 # ## What to conclude, and what not
