@@ -239,7 +239,7 @@ def test_a_run_of_few_people_is_taken_further_to_many():
     scenario = make(**BIG)
     few = drawn(scenario, population_sizes=[40])
     longer = scenario.with_simulation(population_sizes=[40, 3_000])
-    assert few.attrs["tables_hash"] != engine.tables_hash(runs._plans(longer))
+    assert few.attrs["tables_hash"] == engine.tables_hash(runs._plans(longer))  # whichever sums they need
     taken = runs.extend(few, longer, progress=False)
     assert np.array_equal(taken["gross_cost"].values[:, 0], few["gross_cost"].values[:, 0])
 
