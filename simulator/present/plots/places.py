@@ -52,7 +52,7 @@ def places(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     sizes = shown["members"].values
     told = [f"{cut(str(name))}, {people(n)}" for name, n in zip(shown["unit"].values, sizes, strict=True)]
     name_rows(axes, rows, told)
-    axes.set_ylim(order.size - 0.5 + 0.3, -1.1)
+    axes.set_ylim(order.size + 0.15, -1.1)  # room for the words of the line, and of the marks
     axes.set_xlim(0, 1.12 * max(float(shown["p_overspend"].max()), at_most))
     percent_axis(axes.xaxis)
     axes.set_xlabel(f"chance of overspending by more than {percentage(answer.attrs['margin'])} in a year")
