@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...errors import SimulatorError
 from ..answers.shared import rules
 from ..figure import DIGITS_NOTE, exact_percent, people
 from ..figure import chance as chance_figure
+from ..picture import EITHER, Picture, PlotRequest
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .style import finish, house_axes, made_by, percentage, words
 
@@ -177,3 +179,13 @@ def _note(drawn: bool, line: _Line | None) -> str:
     ends = np.concatenate([line.interval.ravel(), line.least])
     beyond = ((ends == 0) | np.isinf(ends)).any()
     return note + (" What reaches an edge goes on beyond it." if beyond else "")
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.size.grid import minimum_by_target
+
+    least = minimum_by_target(request.summary, (request.at_most,), margin=request.margin)
+    return request.summary.sel(margin=[request.margin]).assign(least)
+
+
+PICTURE = Picture(heat_map, EITHER, _made, attrgetter("statistics"), ("margin", "at_most"))

@@ -8,7 +8,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from inspect import cleandoc, signature
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
@@ -65,6 +67,32 @@ Options = ParamSpec("Options")
 Drawn = TypeVar("Drawn")
 Picture = Callable[Concatenate[xr.Dataset, Options], Drawn]
 
+_TOLD = {
+    "ax": "matplotlib.axes.Axes, optional",
+    "threshold": "float, optional\n    The last by default.",
+    "members": "int, optional\n    People; the largest population by default.",
+    "at_most": "float, optional\n    A target to be marked.",
+    "design": "str, optional\n    The first by default.",
+    "level": "float\n    Of the bad year: 0.05 is one in twenty.",
+    "title": "str, optional\n    The question by default.",
+    "year": '{"costliest 5%", "average"}',
+}
+"""What pictures take besides the Dataset."""
+
+
+def _described(draw: Callable[..., Any], maker: str) -> str:
+    """A picture's docstring with its parameters, between the sentence on what it shows and what it gives."""
+    written = cleandoc(draw.__doc__ or "")
+    if "Parameters\n" in written or "\n\n" not in written:
+        return written
+    first, gives = written.split("\n\n", 1)
+    shown, *others = signature(draw).parameters
+    takes = [f"{shown} : xarray.Dataset\n    What `{maker}` gave.", *(f"{name} : {_TOLD[name]}" for name in others)]
+    gives = indent(gives, "    ")
+    told = "\n".join(takes)
+    return f"{first}\n\nParameters\n----------\n{told}\n\nReturns\n-------\nmatplotlib.axes.Axes\n{gives}"
+
+
 _LISTED = "select with a list, such as .isel({}=[0])"
 
 
@@ -96,6 +124,7 @@ def made_by(
                 bound, mend = "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
                 raise SimulatorError(name, None, bound, mend) from error
 
+        drawn.__doc__ = _described(draw, maker)
         return drawn
 
     return checked

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from ..figure import amount, exact_amount, people, percentage
+from ..picture import DESIGNS, Picture, PlotRequest
 from .colours import GREY, SERIES
 from .style import at, beside_row, cut, finish, heading, house_axes, made_by, money_axis, name_rows, words_at
 
@@ -45,20 +46,7 @@ class _Row(NamedTuple):
 def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None = None, level: float = 0.05) -> Axes:
     """Each party's surplus under each design: expected, and in its own 1-in-20 year.
 
-    Parameters
-    ----------
-    compared : xarray.Dataset
-        What `compare` gave.
-    ax : matplotlib.axes.Axes, optional
-    members : int, optional
-        People; the largest population by default.
-    level : float
-        Of the bad year: 0.05 is one in twenty.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Rings are ordinary years, filled marks bad ones, each with its 95% interval.
+    Rings are ordinary years, filled marks bad ones, each with its 95% interval.
     """
     chosen = at(compared, "population_size", members)
     rows, currency = _rows(chosen, level), compared.attrs["currency"]
@@ -112,3 +100,25 @@ def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str
     reach = 1.96 * figure.se
     axes.plot([figure.value - reach, figure.value + reach], [y, y], color=colour, lw=2.2, ls="-")
     axes.plot([figure.value], [y], marker=mark, ms=5.5, mfc=fill, mec=colour, color=colour, ls="none")
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.designs.exact_comparison import with_exact
+    from ...contracts.design import with_reference
+    from ...settlement.compare import compare
+    from ...settlement.settle import settle
+
+    outcome = request.found if _is_settled(request) else settle(request.ledger, with_reference(request.designs))
+    if "threshold" in outcome["surplus"].dims:
+        outcome = outcome.isel(threshold=-1) if request.threshold is None else outcome.sel(threshold=request.threshold)
+    return with_exact(compare(outcome))
+
+
+def _is_settled(request: PlotRequest) -> bool:
+    return "payment" in request.found
+
+
+PICTURE = Picture(
+    who_bears, f"{DESIGNS}; settle --out", _made,
+    lambda request: _is_settled(request) or (request.ledger, request.designs), ("threshold",), ("members",),
+)  # fmt: skip

@@ -17,7 +17,7 @@ from ...analysis.size.grid import TARGETS, minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..answers.places import places_table
-from ..pictures import question_of
+from ..picture import question_of
 from ..tables import Table
 from . import sections
 from .gather import Contents
@@ -143,6 +143,6 @@ def pictures(contents: Contents) -> Iterator[Picture]:
 
 def picture_of(chart: Chart, contents: Contents, name: str) -> Picture:
     """A chart, drawn; `name` begins its ids."""
-    shown, question = chart.shown(contents), chart.asks or question_of(chart.draws)
+    shown, question = chart.shown(contents), chart.asks or question_of(getattr(plots, chart.draws))
     svg = inline_svg(lambda: getattr(plots, chart.draws)(shown), name, question, chart.told)
     return Picture(name, question, chart.told, svg, tuple(chart.tables(contents, shown)))

@@ -17,7 +17,7 @@ from ..shell import Rendered, Verb, check_output, emit, outputs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ...pictures import Picture
+    from ...picture import Picture
     from ...plot_request import PlotRequest
 
 
@@ -44,7 +44,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     """
     import xarray as xr
 
-    from ...pictures import PICTURES, drawable, picture_named
+    from ...pictures import PICTURES, check, drawable, picture_named
     from ...plot_request import PlotRequest, open_any
 
     if kind == "list":
@@ -60,14 +60,14 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
         check_output("--out", place if place != "-" else None, actuals)
     for name in wanted:
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in chosen.takes:
+        if given and name not in (*chosen.takes, *chosen.options):
             option = f"--{name.replace('_', '-')}"
             raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
     found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
     asked = PlotRequest(source, found, **wanted)
     asked.check("population_size", asked.members)
     asked.check("threshold", asked.threshold)
-    chosen.check(asked)
+    check(chosen, asked)
     rows = _write(chosen, asked, out, figures)
     told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
     emit(Rendered(None, lambda: told, lambda: rows), out, figures)
