@@ -1,7 +1,5 @@
 """Every picture by the name that the shell has for it, in the order of `plots`; each stands in its own file."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from importlib import import_module
 

@@ -1,7 +1,5 @@
 """What to plot from a saved file."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -154,9 +152,6 @@ class PlotRequest:
     def refusal(self, bound: str, mend: str) -> SimulatorError:
         """A sentence about the file."""
         return SimulatorError(self.path, None, bound, mend)
-
-
-# ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def open_any(path: str) -> xr.Dataset:

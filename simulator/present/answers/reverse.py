@@ -1,7 +1,5 @@
 """How far each input must move before a party reaches its limit of loss."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Which assumption matters: inputs by how far they move a statistic, with their Sobol indices."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ...analysis.statistics.statistic import STATISTICS

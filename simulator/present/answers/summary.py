@@ -1,7 +1,5 @@
 """A run: how large is large enough, then risk, chances and what each cap takes out."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -11,7 +9,8 @@ import xarray as xr
 from ...analysis.size.grid import minimum_on_grid
 from ..figure import UNKNOWN, Figure, money, people, percent, percentage
 from ..tables import Page, Rows, Table
-from ..tidy import cells, kept
+from ..tidy import cells as cells_of
+from ..tidy import kept
 from . import Kind, shared
 from .shared import NO_EXCLUSION, RuleName, each, ends, place_of, rule_names, rules
 
@@ -156,18 +155,14 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list
 def removed_table(summary: xr.Dataset) -> Table:
     """What each threshold takes out, at the largest population."""
     place = place_of(summary)
-    last = summary.isel({place: -1})
+    cells = list(zip(rules(summary), each(summary.isel({place: -1}), "threshold"), strict=True))
     rows: Rows = [
-        [said, *(_share(cell, key, rule) for rule, cell in zip(rules(summary), each(last, "threshold"), strict=True))]
+        [said, *("nothing" if rule == NO_EXCLUSION else shared.figure_of(cell, key) for rule, cell in cells)]
         for key, said in _REMOVED.items()
     ]
     where = shared.place_label(place, summary[place].values[-1])
     at = f"{where} people" if place == "population_size" else where
     return Table(["share of", *rules(summary)], rows, f"Effect of each cap, at {at}")
-
-
-def _share(cell: xr.Dataset, key: str, label: str) -> Figure | str:
-    return "nothing" if label == NO_EXCLUSION else percent(float(cell[key]), float(cell[f"{key}_se"]))
 
 
 def _origin(summary: xr.Dataset) -> str:
@@ -182,7 +177,7 @@ def _origin(summary: xr.Dataset) -> str:
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:
     """The summary as JSON has it: one row a population and threshold."""
-    return kept(summary, _KEPT) | {"cells": cells(summary, (place_of(summary), "threshold"))}
+    return kept(summary, _KEPT) | {"cells": cells_of(summary, (place_of(summary), "threshold"))}
 
 
 KIND = Kind(page, json=as_json)

@@ -1,7 +1,5 @@
 """Where a run is simulated: threads of this machine, or the workers of a Dask cluster."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator

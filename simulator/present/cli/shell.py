@@ -45,9 +45,6 @@ def load_with(path: str, replicates: int | None = None, seed: int | None = None)
     return load(path).with_simulation(**given) if given else load(path)
 
 
-# ── an answer and its forms ──────────────────────────────────────────────────────────────────────
-
-
 class Rendered(NamedTuple):
     """An answer as a page, as JSON and as long rows; only the form that is asked for is made."""
 
@@ -189,9 +186,6 @@ def note(text: str) -> None:
     """A note on standard error, where that is a terminal."""
     if sys.stderr.isatty():
         click.echo(text, err=True)
-
-
-# ── files and pictures ───────────────────────────────────────────────────────────────────────────
 
 
 def check_output(option: str, path: str | None, source: str | None = None) -> None:

@@ -106,9 +106,6 @@ def _currency(curves: xr.Dataset, given: str | None) -> str:
     return str(curves.attrs.get("currency", "GBP")) if given is None else given
 
 
-# ── what the footer says ─────────────────────────────────────────────────────────────────────────
-
-
 def _note(curves: xr.Dataset, told: str) -> str:
     errors = [curves[name].values for name in curves if str(name).startswith("observed") and str(name).endswith("_se")]
     known = any((error > 0).any() for error in errors)

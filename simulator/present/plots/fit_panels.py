@@ -90,9 +90,6 @@ def _written(name: str) -> str:
     return "\n".join(written)
 
 
-# ── the panels ───────────────────────────────────────────────────────────────────────────────────
-
-
 def quantiles(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     """Mean cost of slices of people, fitted against observed."""
     ends: Ends = []
@@ -189,9 +186,6 @@ def limited_means(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     axes.set_ylabel("mean cost, fitted / observed")
     _log_money_axis(axes.xaxis, currency)
     return _or_said(axes, ends)
-
-
-# ── small parts ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _upon(floor: float, end: float) -> float:

@@ -13,9 +13,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...errors import SimulatorError
-from ..answers.shared import rules
+from ..answers.shared import figure_of, rules
 from ..figure import DIGITS_NOTE, exact_percent, people
-from ..figure import chance as chance_figure
 from ..picture import EITHER, Picture, PlotRequest
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .style import finish, house_axes, made_by, percentage, words
@@ -124,14 +123,12 @@ def _line(summary: xr.Dataset, margin: float, at_most: float | None) -> _Line | 
 
 def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     """Each cell's chance with the digits that its error supports; where none or all of the years did, its 95% bound."""
-    p_over = cells["p_overspend"].transpose(*order).values
-    if "p_overspend_se" not in cells:
-        return np.vectorize(lambda value: str(exact_percent(float(value))), [object])(p_over)
-    told = np.empty(p_over.shape, object)
-    error = cells["p_overspend_se"].transpose(*order).values
-    bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
-    for at, value in np.ndenumerate(p_over):
-        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).brief
+    cells = cells.transpose(*order, ...)
+    told = np.empty(cells["p_overspend"].shape, object)
+    for at in np.ndindex(told.shape):
+        cell = cells.isel(dict(zip(order, at, strict=True)))
+        is_drawn = "p_overspend_se" in cells
+        told[at] = figure_of(cell, "p_overspend").brief if is_drawn else str(exact_percent(float(cell["p_overspend"])))
     return told
 
 

@@ -1,7 +1,5 @@
 """The answer first: one sentence, with its uncertainty."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ...contracts.exclusion import Cap

@@ -1,7 +1,5 @@
 """Everything that a report tells, asked of the analysis once: no figure of a report comes from anywhere else."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -102,6 +100,8 @@ class Contents(NamedTuple):
     """The reference first."""
     scenario: dict[str, Any]
     """As the ledger keeps it, observed costs withheld."""
+    whole: Scenario | None
+    """The scenario itself; None where observed costs were withheld."""
     described: dict[str, Any] | None
     """What `describe` gives; None where observed costs were withheld."""
     amounts: xr.DataArray
@@ -157,7 +157,8 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     drawn = draws_of(ledger)
     whole = scenario_of(drawn)
     scenario = json.loads(drawn.attrs["scenario"])
-    designs = _designs(scenario)
+    raw = scenario.get("designs")
+    designs = with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary = summarise(drawn, margins=margins)
     advance()
@@ -179,16 +180,12 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,
         scenario=scenario,
+        whole=whole,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
         stressed=None if whole is None else _stressed(whole),
     )
-
-
-def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
-    raw = scenario.get("designs")
-    return with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
 
 
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:

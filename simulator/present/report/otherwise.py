@@ -1,7 +1,5 @@
 """What if things do not go to plan? What the stresses do, in sentences, a picture and tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

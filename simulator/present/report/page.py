@@ -1,7 +1,5 @@
 """The report as one self-contained HTML file: styles, pictures, figures and script inside, and nothing is fetched."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -16,7 +14,7 @@ from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage
 from . import otherwise, sections
 from .answer import answer, carried, how_read
-from .assumptions import GLOSSARY, LIMITS, assumption_tables, provenance
+from .assumptions import WORDS, assumption_tables, provenance
 from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
@@ -55,8 +53,7 @@ def html_of(contents: Contents) -> str:
         sections=sections,
         assumptions=list(assumption_tables(contents)),
         provenance=provenance(contents),
-        limits=LIMITS,
-        glossary=GLOSSARY,
+        **WORDS,
         percentage=percentage,
         note=DIGITS_NOTE,
         style=_read("report.css"),

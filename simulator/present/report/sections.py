@@ -1,18 +1,17 @@
 """The tables of a report: what was found. The page and the workbook show the same ones."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import xarray as xr
 
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
-from ...thresholds import is_share
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, each, minimum_population
-from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
+from ..answers.shared import NO_EXCLUSION, each, minimum_population, spread_of
+from ..answers.shared import figure_of as figure
+from ..figure import Cell, Figure, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
 
@@ -50,19 +49,6 @@ _NOT_REACHED = (
 _RULE = "Cap on a patient’s cost"
 
 
-def figure(cell: xr.Dataset, name: str, currency: str) -> Figure:
-    """One figure of a summary, as a percentage or as money."""
-    value, error = float(cell[name]), float(cell[f"{name}_se"])
-    if name == "p_overspend":
-        return chance(value, error, cell["p_overspend_interval"].values)
-    if is_share(cell[name].attrs.get("units")):
-        return percent(value, error)
-    return amount(value, error, currency)
-
-
-# ── how large ────────────────────────────────────────────────────────────────────────────────────
-
-
 def minimum_told(contents: Contents, margin: float, position: int) -> Figure:
     """The smallest population and its interval, for one margin and threshold."""
     sizes = contents.summary["population_size"].values
@@ -90,9 +76,6 @@ def target_table(contents: Contents, answer: xr.Dataset) -> Table:
     ]
     title = f"Smallest population by the accepted chance of {contents.target.overspend}"
     return Table(["Chance of at most", *contents.thresholds], rows, title, note=_READ_OFF)
-
-
-# ── by population ────────────────────────────────────────────────────────────────────────────────
 
 
 def chance_table(contents: Contents, margin: float) -> Table:
@@ -136,17 +119,12 @@ def _place(place: Place, contents: Contents) -> list[Cell]:
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: exact where they are known, else simulated."""
     rows: Rows = [
-        [place.label, *(_luck(cell, contents.currency) for cell in each(place.summary, "threshold"))]
+        [place.label, *(spread_of(cell, exact_share) for cell in each(place.summary, "threshold"))]
         for place in contents.places[: contents.summary.sizes["population_size"]]
     ]
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     note = "Calculated without simulation where possible."
     return Table(["Population", *contents.thresholds], rows, title, note=note)
-
-
-def _luck(cell: xr.Dataset, currency: str) -> Figure:
-    known = float(cell["exact_sd"] / cell["exact_mean"])
-    return figure(cell, "cv", currency) if math.isnan(known) else exact_share(known)
 
 
 def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
@@ -188,9 +166,6 @@ def _by_place(contents: Contents, title: str, name: str, **at: float) -> Table:
     return Table(["Population", *contents.thresholds], rows, title)
 
 
-# ── designs ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def party_rows(settled: Settled) -> Rows:
     """A row for each party that takes part: its figures in the order of `PARTY_FIGURES`."""
     money, shares = ("sd_surplus", "worst_surplus"), ("p_loss", "risk_share")
@@ -207,7 +182,7 @@ def design_tables(contents: Contents) -> Iterator[Table]:
         yield Table(["Party", *PARTY_FIGURES], party_rows(settled), title)
 
 
-def at_threshold(compared: xr.Dataset, position: int) -> xr.Dataset:
+def at_threshold(compared: Any, position: int) -> xr.Dataset:
     """A comparison at one point of the grid, where it varies along the grid."""
     return compared.isel(threshold=position) if "threshold" in compared["expected_surplus"].dims else compared
 

@@ -1,7 +1,5 @@
 """The report as an Excel workbook: a summary, every figure in one long table, the scenario, and where it comes from."""
 
-from __future__ import annotations
-
 import math
 import os
 import textwrap
@@ -20,7 +18,7 @@ from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent
 from ..tables import Table
 from ..tidy import LAST, stacked, tidy
 from .answer import answer_text, how_read
-from .assumptions import GLOSSARY, LIMITS, assumption_tables, provenance
+from .assumptions import WORDS, assumption_tables, provenance
 from .gather import Contents
 from .otherwise import stress_tables
 from .sections import design_tables, minimum_table, place_table, removed_table
@@ -82,10 +80,10 @@ class _Workbook:
         self._summary()
         self._long()
         self._words("Scenario", list(assumption_tables(self.contents)))
-        limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(LIMITS, start=1)]
+        limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(WORDS["limits"], start=1)]
         told = Table(["No.", "Limitation"], limits, "Limitations", prose=True)
         self._words("Provenance", [provenance(self.contents), told])
-        words: list[list[Cell]] = [[term, meaning] for term, meaning in GLOSSARY.items()]
+        words: list[list[Cell]] = [[term, meaning] for term, meaning in WORDS["glossary"].items()]
         self._words("Glossary", [Table(["Word", "Meaning"], words, prose=True)])
         self.book.close()
 
