@@ -28,16 +28,12 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
 
     if "unit" in answer.dims:  # the column of that name holds what a figure counts
         answer = answer.rename(unit="place")
-    frames = [_long(answer, name) for name in map(str, answer.data_vars) if not _is_beside(answer, name)]
+    beside = {f"{name}{end}" for name in answer.data_vars for end in ("_se", "_interval")}
+    frames = [_long(answer, name) for name in map(str, answer.data_vars) if name not in beside]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     rows = rows.assign(**known)
     dims = [str(dim) for dim in answer.dims if dim != "bound" and dim in rows]
     return rows.reindex(columns=["figure", *known, *dims, *LAST])
-
-
-def _is_beside(answer: xr.Dataset, name: str) -> bool:
-    """Whether a variable is the error or interval of another."""
-    return any(name.endswith(end) and name.removesuffix(end) in answer for end in ("_se", "_interval"))
 
 
 def _long(answer: xr.Dataset, name: str) -> pd.DataFrame:

@@ -149,14 +149,10 @@ def _shocks(d: Mapping[str, Any]) -> Table:
     together: list[Cell] = ["together", share(d["shock_cv"])]
     if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
         head, together = [*head, "comes", "hits"], [*together, "", ""]
-        rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
+        for row, shock in zip(rows, d["shocks"], strict=True):
+            some = "probability" in shock and f"{share(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
+            row += [some or "every year", _whom(d, shock)]
     return Table(head, [*rows, together], "System-wide shocks, not in the figures above")
-
-
-def _when(shock: Mapping[str, Any]) -> str:
-    if "probability" not in shock:
-        return "every year"
-    return f"{share(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
 
 
 def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:

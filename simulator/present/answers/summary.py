@@ -42,9 +42,15 @@ def page(
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     found = _minima(summary, margin, at_most, exactly) if sized and seen else []
     answers = [answer_table(summary, margin, at_most, found)] if found else []
-    verdict = (
-        _needed(summary, margin, at_most, found) if found else _unseen(at_most) if sized else _chance(summary, margin)
-    )
+    if found:
+        verdict = _needed(summary, margin, at_most, found)
+    elif sized:
+        verdict = (
+            "How large the population must be cannot be estimated: too few years were simulated to see a chance of "
+            f"{percentage(at_most)}."
+        )
+    else:
+        verdict = _chance(summary, margin)
     parts: list[Table | str] = [*answers, *tables]
     made = shared.simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
@@ -97,13 +103,6 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float, found: list[_Lea
     return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
 
 
-def _unseen(at_most: float) -> str:
-    return (
-        f"How large the population must be cannot be estimated: too few years were simulated to see a chance of "
-        f"{percentage(at_most)}."
-    )
-
-
 def _minima(summary: xr.Dataset, margin: float, at_most: float, exactly: xr.Dataset | None) -> list[_Least]:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
@@ -131,14 +130,13 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
     cell = summary.sel(margin=margin).isel(threshold=-1)
     order = [int(at) for at in np.argsort(cell["p_overspend"].values)]
     both = dict.fromkeys((order[0], order[-1]))
-    values, errors = cell["p_overspend"].values, cell["p_overspend_se"].values
-    told = [f"{percent(float(values[k]), float(errors[k]))} {_in_place(place, cell[place].values[k])}" for k in both]
+    said = "in {}" if place == "unit" else "at {} people"
+    chances = [(cell.isel({place: k}), shared.place_label(place, cell[place].values[k])) for k in both]
+    told = [
+        f"{percent(float(one['p_overspend']), float(one['p_overspend_se']))} {said.format(at)}" for one, at in chances
+    ]
     asked = f"The chance of overspending by more than {percentage(margin)} of the budget"
     return f"{asked}, {rule_names(summary)[-1].sentence}: {', '.join(told)}."
-
-
-def _in_place(place: str, value: object) -> str:
-    return f"at {shared.place_label(place, value)} people" if place == "population_size" else f"in {value}"
 
 
 def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list[_Least]) -> Table:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
@@ -221,20 +222,21 @@ def check_picture(path: str, source: str | None = None, option: str = "--plot") 
         raise SimulatorError(f"{option} {path}", None, bound, "name it .png")
 
 
-def write_picture(ax: Axes, path: str) -> None:
-    """Write a picture, whole or not at all."""
+def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str]) -> None:
+    """Draw a picture with what `simulator.plots` has, without a screen, and write it, whole or not at all."""
+    without_display()
+    from .. import plots
     from ..plots.style import save_figure
 
-    save_figure(ax, path)
+    save_figure(draw(plots), path)
 
 
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
-    without_display()
-    from ..plots.variance_by_size import plotted, variance_by_size
-
     figures = Path(path).with_suffix(".csv")
-    write_picture(variance_by_size(summary), str(path))
+    write_picture(lambda plots: plots.variance_by_size(summary), path)
+    from ..plots.variance_by_size import plotted
+
     write_text(as_csv(plotted(summary)), figures)
     return figures
 

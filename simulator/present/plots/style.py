@@ -22,7 +22,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
@@ -156,10 +155,12 @@ def finish(ax: Axes, shown: xr.Dataset, question: str | None, note: str = "", ab
     """Put the question, its module's docstring, above the picture and the footer below it; the last thing to draw."""
     _lay_out(ax)
     points = 72 / ax.figure.dpi
-    drawn = _extent(ax)
+    drawn = ax.get_tightbbox() or ax.bbox
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
     _heading(ax, question or "", str(shown.attrs.get("title", "")) if about is None else about, left, width)
-    below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
+    ticks = ax.xaxis.get_tightbbox(ax.figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    is_below = ticks is not None and ax.xaxis.get_ticks_position() != "top"
+    below = (ax.bbox.y0 - ticks.y0) * points if ticks is not None and is_below else 0.0
     _beside(ax, _footer(shown, note, width), (0, 0), (-left, -below - 6), _SMALL, "top")
     return ax
 
@@ -201,16 +202,6 @@ def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, f
 def _wrapped(text: str, width: float, size: float) -> str:
     letters = max(int(width / (_LETTER * size)), 20)
     return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
-
-
-def _extent(ax: Axes) -> Bbox:
-    found = ax.get_tightbbox()
-    return ax.bbox if found is None else Bbox(found)
-
-
-def _axis_extent(ax: Axes) -> Bbox:
-    found = ax.xaxis.get_tightbbox(ax.figure.canvas.get_renderer())  # type: ignore[attr-defined]
-    return ax.bbox if found is None or ax.xaxis.get_ticks_position() == "top" else Bbox(found)
 
 
 # ── direct labels ────────────────────────────────────────────────────────────────────────────────

@@ -169,6 +169,10 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     if "unit" in drawn.dims:
         apart = by_unit(drawn)
         units = summarise(apart, margins=margins), compare(settle(apart, designs)) if designs else None
+    chosen = stressable(whole.designs) if whole is not None and whole.stresses else ()
+    stressed = None
+    if whole is not None and chosen:
+        stressed = stress(whole, designs=chosen, replicates=min(whole.simulation.replicates, MOST_REPLICATES))
     return Contents(
         target=Target(margin, at_most),
         ledger=drawn,
@@ -184,7 +188,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
-        stressed=None if whole is None else _stressed(whole),
+        stressed=stressed,
     )
 
 
@@ -221,13 +225,6 @@ def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
     if rule.excludes_nobody:
         return exact_moments(ledger, Cap()).gross_mean[:, None]
     return exact_moments(ledger, rule).mean
-
-
-def _stressed(scenario: Scenario) -> xr.Dataset | None:
-    """What every stress of a scenario does under each of its designs, at its largest population."""
-    chosen = stressable(scenario.designs)
-    replicates = min(scenario.simulation.replicates, MOST_REPLICATES)
-    return stress(scenario, designs=chosen, replicates=replicates) if scenario.stresses and chosen else None
 
 
 def stressable(designs: tuple[Design, ...]) -> tuple[Design, ...]:

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage
+from ..needed import needed
 from . import otherwise, sections
 from .answer import answer, carried, how_read
 from .assumptions import WORDS, assumption_tables, provenance
@@ -64,23 +64,16 @@ def html_of(contents: Contents) -> str:
 
 
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError:
-        raise SimulatorError(
-            "report", None, "needs jinja2, which is not installed", 'pip install "capitation-risk[report]"'
-        ) from None
+    jinja2 = needed("jinja2", "report")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["unbroken"] = _unbroken
+    # a sentence in which no figure is torn from its sign, or from its error
+    environment.filters["unbroken"] = lambda text: re.sub(
+        r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text
+    ).replace("−", "−\u2060")
     return environment
-
-
-def _unbroken(text: str) -> str:
-    """A sentence in which no figure is torn from its sign, or from its error."""
-    return re.sub(r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text).replace("−", "−\u2060")
 
 
 def _read(name: str) -> str:
