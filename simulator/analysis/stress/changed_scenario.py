@@ -135,7 +135,6 @@ class _Agreed(PerHead):
     _budget: Any = PrivateAttr(None)
 
     def evaluate(self, expected: Expectations) -> Array:
-        """The budget as it was agreed, money per year."""
         return np.asarray(self._budget)
 
 
