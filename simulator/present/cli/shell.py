@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import click
 
 from ...errors import SimulatorError
+from ...errors import about as about
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Verb as Verb
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
     from ...scenario import Scenario
     from ..tables import Page
-
-
-@contextmanager
-def about(name: str, source: str | None) -> Iterator[None]:
-    """Say what is wrong with an argument of a function by the name of the file that it was read from."""
-    try:
-        yield
-    except SimulatorError as error:
-        if source is None or error.path.partition(":")[0] != name:
-            raise
-        raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
 
 
 def load_with(path: str, replicates: int | None = None, seed: int | None = None) -> Scenario:

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ...errors import about
 from ..picture import Picture, PlotRequest
 from .colours import GREY, INK, SERIES
 from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, percentage, size_axis, words_at
@@ -112,7 +113,6 @@ def _who(answer: xr.Dataset, shared: bool) -> str:
 def _made(request: PlotRequest) -> xr.Dataset:
     from ...analysis.luck.funnel import funnel as limits
     from ...rows.read import whole_frame
-    from ..cli.shell import about
 
     if request.actuals is None:
         return limits(request.ledger, request.scenario, threshold=request.threshold)
