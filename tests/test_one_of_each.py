@@ -198,3 +198,12 @@ def test_the_files_are_those_that_contributing_names() -> None:
         for name in files:
             folder, file = name.removeprefix(f"{PACKAGE}/").rsplit("/", 1)
             assert file in section[1] or f"{folder}/`" in section[1], (kind, name)
+
+
+def test_contributing_shows_each_in_about_ten_lines() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for kind in ADDED:
+        block = re.search(rf"^### {kind}\n(?:(?!^##).)*?^```python\n(.*?)^```", text, flags=re.M | re.S)
+        assert block, kind
+        lines = [line for line in block[1].splitlines() if line.strip()]
+        assert 5 <= len(lines) <= 12, (kind, len(lines))
