@@ -34,10 +34,15 @@ class Picture:
     make: Callable[[PlotRequest], xr.Dataset]
     needs: Callable[[PlotRequest], object]
     """Reads what the file must have: each part refuses, in one sentence and at once, a file that lacks it."""
-    takes: tuple[str, ...] = ()
-    """Which of members, threshold, margin, at_most, design and actuals it heeds."""
+    heeds: tuple[str, ...] = ()
+    """Which of members, threshold, margin, at_most, design and actuals its Dataset is made with."""
     options: tuple[str, ...] = ()
     """Which of these the function is told besides the Dataset, where they were given."""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Which of these do anything."""
+        return (*self.heeds, *self.options)
 
     @property
     def name(self) -> str:

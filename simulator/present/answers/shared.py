@@ -95,17 +95,17 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
     rows = [
         [
             place_label(place, at_place[place].item()),
-            *(spread_of(cell) if name == "cv" else figure_of(cell, name) for cell in each(at_place, "threshold")),
+            *(_spread(cell) if name == "cv" else figure_of(cell, name) for cell in each(at_place, "threshold")),
         ]
         for at_place in each(cells, place)
     ]
     return Table(["people" if place == "population_size" else place, *rules(summary)], rows, title)
 
 
-def spread_of(cell: xr.Dataset, exactly: Callable[[float], Figure] = exact_percent) -> Figure:
+def _spread(cell: xr.Dataset) -> Figure:
     """The coefficient of variation: exact where that is known, else simulated."""
     known = float(cell["exact_sd"] / cell["exact_mean"]) if "exact_sd" in cell else math.nan
-    return exactly(known) if math.isfinite(known) else figure_of(cell, "cv")
+    return exact_percent(known) if math.isfinite(known) else figure_of(cell, "cv")
 
 
 def figure_of(cell: xr.Dataset, name: str, currency: str = "") -> Figure:

@@ -44,20 +44,18 @@ class Explorer(NamedTuple):
             next((control.at for control in self.controls if control.name == name), 0)
             for name in ("population", "threshold", "margin", "design")
         )
-        rules = self.grid["designs"][design] if self.grid["designs"] else None
-        at = threshold if rules and len(rules["rules"]) > 1 else 0
+        shown = None
+        if self.grid["designs"]:
+            shown = self.grid["designs"][design]
+            at = threshold if len(shown["rules"]) > 1 else 0
+            rule, rows, budget = shown["rules"][at], shown["rows"][place][at], shown["budgets"][place][at]
+            shown = shown | {"rule": rule, "rows": rows, "budget": budget}
         return {
             "chance": self.grid["chance"][place][threshold][margin],
             "curve": [row[threshold][margin] for row in self.grid["chance"]],
             "figures": self.grid["figures"][place][threshold],
             "minimum": self.grid["minimum"][threshold][margin] if self.grid["minimum"] else None,
-            "design": rules
-            and rules
-            | {
-                "rule": rules["rules"][at],
-                "rows": rules["rows"][place][at],
-                "budget": rules["budgets"][place][at],
-            },
+            "design": shown,
             "place": place,
         }
 

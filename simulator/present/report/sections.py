@@ -9,7 +9,7 @@ import xarray as xr
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, each, minimum_population, spread_of
+from ..answers.shared import NO_EXCLUSION, each, minimum_population
 from ..answers.shared import figure_of as figure
 from ..figure import Cell, Figure, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
@@ -118,10 +118,11 @@ def _place(place: Place, contents: Contents) -> list[Cell]:
 
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: exact where they are known, else simulated."""
-    rows: Rows = [
-        [place.label, *(spread_of(cell, exact_share) for cell in each(place.summary, "threshold"))]
-        for place in contents.places[: contents.summary.sizes["population_size"]]
-    ]
+    rows: Rows = []
+    for place in contents.places[: contents.summary.sizes["population_size"]]:
+        known = [(float(cell["exact_sd"] / cell["exact_mean"]), cell) for cell in each(place.summary, "threshold")]
+        told = (figure(cell, "cv") if math.isnan(exact) else exact_share(exact) for exact, cell in known)
+        rows.append([place.label, *told])
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     note = "Calculated without simulation where possible."
     return Table(["Population", *contents.thresholds], rows, title, note=note)

@@ -60,7 +60,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
         check_output("--out", place if place != "-" else None, actuals)
     for name in wanted:
         given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in (*chosen.takes, *chosen.options):
+        if given and name not in chosen.takes:
             option = f"--{name.replace('_', '-')}"
             raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
     found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
