@@ -64,7 +64,8 @@ def places_json(answer: xr.Dataset) -> list[dict[str, Any]]:
     figures = [one for one in ("p_overspend", "p_overspend_se", "p_overspend_interval") if one in answer]
     rows = []
     for place in each(answer, "unit"):
-        by_threshold = [record(cell, "threshold", *figures, "qualifies") for cell in each(place, "threshold")]
+        cells = each(place, "threshold")
+        by_threshold = [record(cell, "threshold", *figures) | {"qualifies": bool(cell["qualifies"])} for cell in cells]
         known = {"place": str(place["unit"].values), "members": int(place["members"])}
         rows.append(known | by_threshold[-1] | {"by_threshold": by_threshold})
     return rows
