@@ -23,7 +23,8 @@ _MARKS = ((SERIES[0], "o"), (SERIES[3], "D"))
 def places(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The chance of an overspend in each place alone, beside the one that is accepted; the largest on top.
 
-    Without exclusion and at the lowest threshold; lines are 95% intervals where the chances were simulated.
+    Of a scenario with units, without exclusion and at the lowest threshold; lines are 95% intervals where the chances
+    were simulated.
     """
     names, count = rule_names(answer), answer.sizes["unit"]
     order = np.argsort(-answer["p_overspend"].isel(threshold=-1).values, kind="stable")[:_MOST]

@@ -25,7 +25,8 @@ def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | N
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 
     Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones; of an exact
-    answer the broad lines are exact. At most four thresholds are drawn.
+    answer, which `exact` gave, the broad lines are exact. At most four thresholds are drawn. With what `exact_curve`
+    gave besides, the exact curve is smooth; without it the exact figures at the summary's sizes are joined.
     """
     order = ("population_size", "threshold")
     cv = summary["cv"].transpose(*order).values

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from ..answers.comparison import settled_at
-from ..answers.shared import each
+from ..answers.shared import each, figure_of
 from ..figure import amount, chance, exact_amount, money_text, percentage
 from .gather import Contents, Place, overspend
-from .sections import FIGURES, PARTY_FIGURES, at_threshold, figure, level_of, minimum_told, party_rows
+from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, minimum_told, party_rows
 
 WIDTH, HEIGHT = 400, 246
 """Of the explorer's picture, in its own units."""
@@ -138,7 +138,7 @@ def _year(cell: xr.Dataset, currency: str) -> list[str]:
     """Budget, and the figures of the retained cost."""
     given, is_known = float(cell["budget"]), math.isfinite(float(cell["exact_mean"]))
     budget = exact_amount(given, currency) if is_known else amount(given, float(cell["mean_cost_se"]), currency)
-    return [str(budget), *(str(figure(cell, name, currency)) for name, _ in FIGURES)]
+    return [str(budget), *(str(figure_of(cell, name, currency)) for name, _ in FIGURES)]
 
 
 def _minima(contents: Contents) -> list[list[list[str]]]:

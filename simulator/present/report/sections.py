@@ -9,8 +9,7 @@ import xarray as xr
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, each, minimum_population
-from ..answers.shared import figure_of as figure
+from ..answers.shared import NO_EXCLUSION, each, figure_of, minimum_population
 from ..figure import Cell, Figure, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
@@ -100,8 +99,8 @@ def place_table(contents: Contents) -> Table:
     rows: Rows = []
     for place in contents.places:
         for rule, cell in zip(contents.thresholds, each(level_of(place.summary), "threshold"), strict=True):
-            over = figure(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
-            others = (figure(cell, name, contents.currency) for name, _ in FIGURES)
+            over = figure_of(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
+            others = (figure_of(cell, name, contents.currency) for name, _ in FIGURES)
             rows.append([*_place(place, contents), rule, over, *others])
     units = ["Unit"] if contents.units is not None else []
     heads = [title if name == "cv" else f"{title} ({contents.currency})" for name, title in FIGURES]
@@ -121,7 +120,7 @@ def luck_table(contents: Contents) -> Table:
     rows: Rows = []
     for place in contents.places[: contents.summary.sizes["population_size"]]:
         known = [(float(cell["exact_sd"] / cell["exact_mean"]), cell) for cell in each(place.summary, "threshold")]
-        told = (figure(cell, "cv") if math.isnan(exact) else exact_share(exact) for exact, cell in known)
+        told = (figure_of(cell, "cv") if math.isnan(exact) else exact_share(exact) for exact, cell in known)
         rows.append([place.label, *told])
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     note = "Calculated without simulation where possible."
@@ -144,7 +143,7 @@ def removed_table(contents: Contents) -> Table:
     """What each threshold takes out, at the largest population."""
     place = contents.places[contents.summary.sizes["population_size"] - 1]
     rows: Rows = [
-        [name, *(figure(cell, key, contents.currency) for key, _ in REMOVED_FIGURES)]
+        [name, *(figure_of(cell, key, contents.currency) for key, _ in REMOVED_FIGURES)]
         for name, cell in zip(contents.thresholds, each(place.summary, "threshold"), strict=True)
         if name != NO_EXCLUSION
     ]
@@ -161,7 +160,7 @@ def level_of(summary: xr.Dataset) -> xr.Dataset:
 def _by_place(contents: Contents, title: str, name: str, **at: float) -> Table:
     """A figure by population (rows) and threshold (columns)."""
     rows: Rows = [
-        [place.label, *(figure(cell, name, contents.currency) for cell in each(place.summary.sel(at), "threshold"))]
+        [place.label, *(figure_of(cell, name, contents.currency) for cell in each(place.summary.sel(at), "threshold"))]
         for place in contents.places
     ]
     return Table(["Population", *contents.thresholds], rows, title)
