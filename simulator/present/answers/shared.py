@@ -93,19 +93,16 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
     place = place_of(summary)
     cells = summary.sel(at).transpose(place, "threshold", ...)
     rows = [
-        [
-            place_label(place, at_place[place].item()),
-            *(_spread(cell) if name == "cv" else figure_of(cell, name) for cell in each(at_place, "threshold")),
-        ]
+        [place_label(place, at_place[place].item()), *(figure_cell(cell, name) for cell in each(at_place, "threshold"))]
         for at_place in each(cells, place)
     ]
     return Table(["people" if place == "population_size" else place, *rules(summary)], rows, title)
 
 
-def _spread(cell: xr.Dataset) -> Figure:
-    """The coefficient of variation: exact where that is known, else simulated."""
-    known = float(cell["exact_sd"] / cell["exact_mean"]) if "exact_sd" in cell else math.nan
-    return exact_percent(known) if math.isfinite(known) else figure_of(cell, "cv")
+def figure_cell(cell: xr.Dataset, name: str) -> Figure:
+    """One figure of one cell; exact where that is known."""
+    known = float(cell["exact_sd"] / cell["exact_mean"]) if name == "cv" and "exact_sd" in cell else math.nan
+    return exact_percent(known) if math.isfinite(known) else figure_of(cell, name)
 
 
 def figure_of(cell: xr.Dataset, name: str, currency: str = "") -> Figure:
