@@ -86,14 +86,9 @@ def needs_draws(scenario: Scenario, design: Design) -> str:
         return "quality is drawn"
     if design.follows_patients is not None:
         return "activity is drawn"
-    name = "" if nobody_leaves else _watched_bearer(design)
+    watched = [] if nobody_leaves else [name for step in design.transfers for name in step.parties_watched()]
+    name = next((name for name in design.excess_bearers if name in watched), "")
     return f"a transfer follows the excess that {name!r} bears" if name else ""
-
-
-def _watched_bearer(design: Design) -> str:
-    """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
-    watched = [name for step in design.transfers for name in step.parties_watched()]
-    return next((name for name in design.excess_bearers if name in watched), "")
 
 
 def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:

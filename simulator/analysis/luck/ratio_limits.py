@@ -56,8 +56,7 @@ def limits_by_size(
     found = []
     for size in sizes:
         parts = [int(n) for n in (size, round(people) - size) if n > 0]
-        laws = [_law(scenario.resized((n,)), point, alike) for n in parts]
-        found.append(_limits(laws, levels))
+        found.append(_limits([_law(scenario.resized((n,)), point, alike) for n in parts], levels))
     return np.stack(found, axis=2)
 
 

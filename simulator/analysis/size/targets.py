@@ -124,13 +124,9 @@ class Question(NamedTuple):
         if not self.target.of.is_probability or not on_the_bound.any():
             return measure(excess, self.target).value[0]
         # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
-        either = [measure(self.excess(_with_luck(ledger, luck)), self.target).value[0] for luck in (-_LUCK, _LUCK)]
-        return np.asarray(np.mean(either, axis=0))
-
-
-def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
-    """The ledger with every cost a little off what it tends to."""
-    return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
+        costs = ledger[["gross_cost", "excess_cost", "above_cost"]]
+        off = [ledger.assign({name: one * (1 + luck) for name, one in costs.items()}) for luck in (-_LUCK, _LUCK)]
+        return np.asarray(np.mean([measure(self.excess(one), self.target).value[0] for one in off], axis=0))
 
 
 def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:

@@ -28,6 +28,7 @@ from ...terms import Array
 from ...thresholds import percentiles_of
 
 _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
+_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
 
 
 def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
@@ -44,9 +45,6 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
         bound = f"leaves {100 * left:.3g}% of the expected cost"
         raise SimulatorError("stress", None, bound, "let it leave 1% to 10,000% of it")
     return truth
-
-
-_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
 
 
 def _mean_cost(scenario: Scenario) -> float:
@@ -90,13 +88,8 @@ def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epi
     if not epidemics:
         return drawn
     replicates = drawn["replicate"].values
-    comes = np.stack(
-        [
-            kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1)[:, 0] < epidemic.probability
-            for k, epidemic in enumerate(epidemics)
-        ],
-        axis=1,
-    )
+    drawn_by = [kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1) for k in range(len(epidemics))]
+    comes = np.hstack(drawn_by) < [epidemic.probability for epidemic in epidemics]
     made = drawn.copy()
     for name in [name for name in drawn.data_vars if "replicate" in drawn[name].dims]:
         for hit, ledger in ledgers.items():
