@@ -44,9 +44,8 @@ class Block(SettlementTerm):
             return settlement
         room = self.tolerance * context.budget
         inside = np.clip(settlement, -room, room)
-        return np.asarray(
-            inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
-        )
+        beyond = apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
+        return np.asarray(inside + beyond)
 
 
 class CostAndVolume(SettlementTerm):
@@ -67,10 +66,8 @@ class CostAndVolume(SettlementTerm):
             yield (), mistake(bound, "put it at the threshold or above")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        activity = context.budget - settlement
-        paid_for = np.clip(
-            activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget
-        )
+        over = context.budget - settlement - self.threshold * context.budget
+        paid_for = np.clip(over, 0.0, (self.ceiling - self.threshold) * context.budget)
         return np.asarray(settlement + self.marginal_price * paid_for)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:

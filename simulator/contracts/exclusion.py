@@ -155,11 +155,8 @@ class Banded(_Rule):
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers; `threshold` is not used, since the bands fix their own."""
-        shares = [0.0, *(band.share for band in self.bands)]
-        return tuple(
-            Layer(band.at, after - before, 0.0)
-            for band, before, after in zip(self.bands, shares[:-1], shares[1:], strict=True)
-        )
+        steps = zip(self.bands, (0.0, *(band.share for band in self.bands[:-1])), strict=True)
+        return tuple(Layer(band.at, band.share - before, 0.0) for band, before in steps)
 
 
 ExclusionRule = Annotated[Cap | Coinsure | CarveOut | Banded, Field(discriminator="kind")]

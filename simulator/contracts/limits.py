@@ -129,9 +129,8 @@ class AggregateStopLoss(SettlementTerm, Mitigation):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        taken = (1.0 - self.share_above) * np.maximum(
-            -settlement - context.this_year(self.attachment) * context.budget, 0.0
-        )
+        beyond = np.maximum(-settlement - context.this_year(self.attachment) * context.budget, 0.0)
+        taken = (1.0 - self.share_above) * beyond
         if self.limit is not None:
             taken = np.minimum(taken, self.limit * context.budget)
         return np.asarray(settlement + taken)

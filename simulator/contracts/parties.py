@@ -86,11 +86,9 @@ def divide(
         parts[party.name] = part = _limited(claim, budget, party)
         if split == "waterfall":
             left = left - part
-    unlimited = all(party.gain_limit is None and party.loss_limit is None for party in parties)
-    if unlimited:
+    if all(party.gain_limit is None and party.loss_limit is None for party in parties):
         return parts, np.zeros(np.shape(settlement), dtype=bool)
-    cut = np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget)
-    return parts, np.asarray(cut)
+    return parts, np.asarray(np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget))
 
 
 def _limited(claim: Array, budget: Array, party: Party) -> Array:
@@ -125,9 +123,7 @@ class Protection(Term):
             accounts.pay(funders, self.premium_from, expected)
             accounts.pay({self.premium_from: 1.0}, self.payer, premium)
         accounts.bear(self.payer, excess)
-        from_itself = (
-            funders.get(self.payer, 0.0) if self.premium_from is None else float(self.premium_from == self.payer)
-        )
+        from_itself = funders.get(self.payer, 0.0) if self.premium_from is None else 0.0
         accounts.remember("protection_cost", (1.0 - from_itself) * self.loading * expected)
 
 

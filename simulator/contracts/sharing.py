@@ -123,16 +123,12 @@ class MinimumRate(SettlementTerm):
         if not share.any():
             return share
         holds = np.where(np.isnan(context.members), np.nan, context.members >= self.if_missed_from)
-        if self.if_missed_revenue_below is not None:
-            holds = np.where(holds == 0, 0.0, holds * self._is_low(context, self.if_missed_revenue_below))
+        if (below := self.if_missed_revenue_below) is not None:
+            revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
+            by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
+            holds = np.where(holds == 0, 0.0, holds * first_known(context.low_revenue, by_revenue))
         kept = np.where(np.isnan(first_known(context.final_share, np.nan)), share, 1.0)
         return np.where(holds == 0, 0.0, holds * kept)
-
-    @staticmethod
-    def _is_low(context: Context, below: float) -> Array:
-        revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
-        by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
-        return first_known(context.low_revenue, by_revenue)
 
     def minimum(self, context: Context) -> tuple[Array, Array]:
         """Minimum savings and loss rate: the row's own, else the elected one or that of the size."""
@@ -178,11 +174,8 @@ class Bands(SettlementTerm):
 
 
 def _sliced(size: Array, bands: tuple[Band, ...]) -> Array:
-    starts = (0.0, *(band.upto for band in bands[:-1]))
-    slices = [
-        band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in zip(bands, starts, strict=True)
-    ]
-    return np.asarray(sum(slices))
+    starts = zip(bands, (0.0, *(band.upto for band in bands[:-1])), strict=True)
+    return np.asarray(sum(band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in starts))
 
 
 class Haircut(SettlementTerm):

@@ -85,9 +85,8 @@ def figures_of(meaning: str, column: pd.Series) -> Array:
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
     low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
     if not (low | high | blank).all():
-        bound = "is no category of revenue"
-        mend = "write low or high, or 1 or 0"
-        raise SimulatorError(str(column.name), str(column[~(low | high | blank)].iloc[0]), bound, mend)
+        odd = str(column[~(low | high | blank)].iloc[0])
+        raise SimulatorError(str(column.name), odd, "is no category of revenue", "write low or high, or 1 or 0")
     return np.where(blank, np.nan, low.astype(float))
 
 
@@ -96,20 +95,23 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
     for needed in ("budget", "cost"):
         if not np.isfinite(figures[needed]).all():
             raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
-    if (figures["budget"] <= 0).any():
-        bound = "must be above 0"
-        raise SimulatorError("budget", float(figures["budget"].min()), bound, "give a positive budget in every row")
+    if (least := float(figures["budget"].min())) <= 0:
+        raise SimulatorError("budget", least, "must be above 0", "give a positive budget in every row")
     _check_ranges(figures)
     revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
     if "revenue_limited" in figures:
         revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
+    contract_year: Array | int = design.year
+    if year is not None:  # a calendar year, or none, leaves the design's own
+        counted = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
+        contract_year = np.where(counted, np.nan_to_num(year), design.year).astype(int)
     by_final_share = any(isinstance(term, QualityShare) for term in design.terms)
     as_they_are = ("quality", "met_alternative", "low_revenue", "minimum_rate", "adjustment", "relief")
     return Context(
         budget=figures["budget"],
         cost=figures["cost"],
         members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
-        year=design.year if year is None else _contract_years(year, design.year),
+        year=contract_year,
         rule_year=design.rule_year,
         revenue=revenue,
         met_standard=_standard(design, figures),
@@ -148,12 +150,6 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
     wrong = year[(year < 1) | (year != np.round(year))]
     if wrong.size:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
-
-
-def _contract_years(year: Array, own: int) -> Array:
-    """Years counted from 1; a calendar year, or none, leaves the design's own."""
-    known = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
-    return np.where(known, np.nan_to_num(year), own).astype(int)
 
 
 def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:

@@ -184,25 +184,18 @@ class _Table:
         by_party = {**self.moved, "funding": self.funding.values}
         variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
         variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
-        variables |= self._of_events() | self._of_references()
+        dims, shape = ("event", *rows[:2], *self.populations.others), (-1, *self.places, *self.shape[1:])
+        for name, of_events in (("triggered", self.counts), ("triggered_se", self.count_errors)):
+            kind = int if name == "triggered" else float
+            variables[name] = dims, np.array(list(of_events.values()), dtype=kind).reshape(shape)
+        variables |= self._of_references()
         outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
-        unit = self.ledger["threshold"].attrs.get("units", "")
-        outcome = declared(
-            outcome, "settlement", currency=self.ledger.attrs.get("currency", "money"), threshold_unit=unit
-        )
+        unit, currency = self.ledger["threshold"].attrs.get("units", ""), self.ledger.attrs.get("currency", "money")
+        outcome = declared(outcome, "settlement", currency=currency, threshold_unit=unit)
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
-
-    def _of_events(self) -> dict[str, Any]:
-        """How often each event occurred, and the standard error of that number."""
-        dims = ("event", "design", "threshold", *self.populations.others)
-        shape = (-1, *self.places, *self.shape[1:])
-        return {
-            "triggered": (dims, np.array(list(self.counts.values()), dtype=int).reshape(shape)),
-            "triggered_se": (dims, np.array(list(self.count_errors.values()), dtype=float).reshape(shape)),
-        }
 
     def _of_references(self) -> dict[str, Any]:
         """Costs of which every moment is exact, from which the error of a standard deviation is told."""
@@ -226,11 +219,9 @@ class _Table:
     def _coordinates(self) -> dict[str, Any]:
         names = [design.name for design in self.designs]
         own = [design.exclusion.fixed_thresholds()[-1:] or (math.nan,) for design in self.designs]
-        kept = {dim: self.ledger[dim] for dim in ("replicate", *self.populations.others) if dim in self.ledger.coords}
-        parameters = {"parameter_draw": self.ledger["parameter_draw"]} if "parameter_draw" in self.ledger.coords else {}
+        kept = ("replicate", *self.populations.others, "parameter_draw")
         return {
-            **kept,
-            **parameters,
+            **{name: self.ledger[name] for name in kept if name in self.ledger.coords},
             "design": names,
             "party": self.parties,
             "threshold": self.ledger["threshold"] if self.swept else self.grid,

@@ -64,9 +64,10 @@ def funnel(
     SimulatorError
         For a ledger without units, rows without the columns, or no scenario.
     """
-    drawn = isinstance(practices, xr.Dataset)
-    found = _drawn(practices, scenario, threshold, replicate) if drawn else _observed(practices, scenario)
-    names, members, ratio, truth = found
+    if drawn := isinstance(practices, xr.Dataset):
+        names, members, ratio, truth = _drawn(practices, scenario, threshold, replicate)
+    else:
+        names, members, ratio, truth = _observed(practices, scenario)
     point = truth.threshold_labels.tolist()[-1] if threshold is None else threshold
     model, calm = truth.cost_model, without_shocks(truth)
     alike = (np.allclose(model.unit_shares(unit), model.shares, atol=1e-12) for unit in model.population.units)
