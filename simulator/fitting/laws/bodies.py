@@ -51,11 +51,6 @@ def _gamma_start(mean_log: float, _: float, mean: float) -> Starts:
     return [[np.log(shape), np.log(mean / shape)]]
 
 
-def _weibull_start(mean_log: float, sd_log: float, _: float) -> Starts:
-    shape = np.pi / np.sqrt(6) / sd_log
-    return [[np.log(shape), mean_log + 0.5772 / shape]]
-
-
 def _burr_start(_: float, sd_log: float, __: float) -> Starts:
     c = np.log(np.pi / np.sqrt(3) / sd_log)
     return [[c, 0.0, 0.0], [c - 0.3, 1.0, 1.0]]
@@ -140,9 +135,9 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     best = min((_minimum(np.array(start), known, few) for start in starts), key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
     covariance = _sandwich(theta, known, costs, sample, at)
-    settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
-    settled = settled and bool(np.isfinite(covariance).all())
-    settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
+    shapes, loose = list(known.shapes), np.diag(covariance) > _LOOSEST**2
+    settled = bool(best.success and np.isfinite(covariance).all() and not loose[shapes].any())
+    settled = settled and bool(np.all(np.abs(theta[shapes]) < _BOUND))
     return Body(family, known.kind(**_figures(known, theta, median)), theta, covariance, median, settled)
 
 

@@ -58,11 +58,6 @@ class Tail:
         """Whether a shape of 1/2, at which the variance is infinite, lies within 1.645 standard errors."""
         return self.shape + _DOUBT * self.shape_se >= 0.5
 
-    @property
-    def surely_infinite_variance(self) -> bool:
-        """Whether the shape lies above 1/2, at which the variance is infinite, by more than 1.645 standard errors."""
-        return self.shape - _DOUBT * self.shape_se > 0.5
-
     def covariance(self) -> Array:
         """Of (ξ, log scale): the inverse of Fisher's information (Smith 1984)."""
         a = 1 + self.shape
@@ -85,8 +80,10 @@ def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | No
         log_scale, converged = _scale(excess / mean, share, shape), True
     scale = math.exp(log_scale) * mean
     error = (1 + shape) / math.sqrt(patients)
-    law = stats.genpareto(c=shape, scale=scale)
-    return Tail(at, shape, scale, error, patients, _cramer_von_mises(law.cdf(excess), share, patients), converged)
+    # W² of a weighted sample in ascending order (Cramér and von Mises)
+    gap = stats.genpareto(c=shape, scale=scale).cdf(excess) - (np.cumsum(share) - share / 2)
+    misfit = float(1 / (12 * patients) + patients * (share @ gap**2))
+    return Tail(at, shape, scale, error, patients, misfit, converged)
 
 
 def _objective(theta: Array, y: Array, share: Array) -> float:
@@ -111,18 +108,11 @@ def _both(y: Array, share: Array) -> optimize.OptimizeResult:
 def _scale(y: Array, share: Array, shape: float) -> float:
     low = math.log(max(-shape * float(y.max()), 1e-6) * (1 + 1e-9)) if shape < 0 else -8.0
 
-    def objective(log_scale: float) -> float:
-        return _objective(np.array([shape, log_scale]), y, share)
-
-    found = optimize.minimize_scalar(objective, bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9})
+    found = optimize.minimize_scalar(
+        lambda log_scale: _objective(np.array([shape, log_scale]), y, share),
+        bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9},
+    )  # fmt: skip
     return float(found.x)
-
-
-def _cramer_von_mises(cdf: Array, share: Array, patients: float) -> float:
-    """W² of a weighted sample in ascending order."""
-    after = np.cumsum(share)
-    middle = after - share / 2
-    return float(1 / (12 * patients) + patients * (share @ (cdf - middle) ** 2))
 
 
 def choose_tail(sample: Sample, smallest: int) -> Tail | None:
@@ -153,7 +143,7 @@ def _gap(sample: Sample, tail: Tail, higher: Sequence[Tail]) -> float:
         tail.misfit / _CRITICAL,
         max((_instability(tail, other) for other in higher), default=0.0) / _UNSTABLE,
         _capped_gap(sample, tail),
-        0.0 if tail.surely_infinite_variance else _square_gap(sample, tail) / _UNSEEN,
+        0.0 if tail.shape - _DOUBT * tail.shape_se > 0.5 else _square_gap(sample, tail) / _UNSEEN,
     )
 
 

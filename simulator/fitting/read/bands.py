@@ -90,8 +90,7 @@ def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: 
 
 def fit_bands_of(name: str, bands: Bands) -> SegmentFit:
     """The law of one segment."""
-    sample = bands.sample
-    tail = _tail(bands)
+    sample, tail = bands.sample, _tail(bands)
     body = _body(bands, tail.at if tail is not None else None)
     severity: Severity = body if tail is None else with_tail(body, tail.at, tail.severity)
     return SegmentFit(name, sample, severity, p_user_told(sample), "bands", None, tail)
