@@ -32,31 +32,24 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
     remove_left_behind(target)
     partial: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(
-            prefix=f"{_begun(target)}{os.getpid()}.", suffix=target.suffix, dir=target.parent
-        )
+        descriptor, name = tempfile.mkstemp(target.suffix, f"{_begun(target)}{os.getpid()}.", target.parent)
         os.close(descriptor)
         partial = Path(name)
         write(partial)
-        _on_disk(partial)
+        with partial.open(
+            "rb+"
+        ) as file:  # its name must not be on the disk before its bytes when the machine goes down
+            os.fsync(file.fileno())
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
         number = getattr(error, "errno", None)  # libraries add what no reader needs to its words
         reason = os.strerror(number) if number else "the disk may be full"
-        kind = DiskFullError if number in (None, *_FULL) else SimulatorError
-        raise kind(
-            str(path), None, f"could not be written ({reason})", "free some space or name another place"
-        ) from error
+        kind, bound = DiskFullError if number in (None, *_FULL) else SimulatorError, f"could not be written ({reason})"
+        raise kind(str(path), None, bound, "free some space or name another place") from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
-
-
-def _on_disk(path: Path) -> None:
-    """Wait until a file's bytes are on the disk: its name must not be there before them when the machine goes down."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object], size: int) -> None:
@@ -79,11 +72,9 @@ def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object
 
 def check_space(path: str | os.PathLike[str], size: int, mend: str) -> None:
     """Refuse, before any work is done, a file for which there is no room."""
-    free = free_space(Path(os.path.realpath(path)).parent)
-    if size > free:
-        raise DiskFullError(
-            str(path), None, f"would take about {bytes_told(size)}, and {bytes_told(free)} are free", mend
-        )
+    if size > (free := free_space(Path(os.path.realpath(path)).parent)):
+        bound = f"would take about {bytes_told(size)}, and {bytes_told(free)} are free"
+        raise DiskFullError(str(path), None, bound, mend)
 
 
 # ── what a process left behind ───────────────────────────────────────────────────────────────────

@@ -50,15 +50,11 @@ def _names(source: Any) -> Sequence[Any] | None:
 
 
 def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Table:
-    headers = Headers([_flat(name) for name in frame.columns], layout.columns)
+    levels = (name if isinstance(name, tuple) else (name,) for name in frame.columns)  # several as one
+    headers = Headers([" ".join(str(part) for part in name if str(part)) for name in levels], layout.columns)
     picks = choose(headers)
     columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
     return Table(headers, columns, picks, (_texts(frame, 1), _texts(frame, 2)), index=frame.index)
-
-
-def _flat(name: Any) -> str:
-    """A name of several levels as one."""
-    return " ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name)
 
 
 def _texts(frame: Any, from_end: int) -> dict[int, str]:

@@ -51,6 +51,11 @@ def _gamma_start(mean_log: float, _: float, mean: float) -> Starts:
     return [[np.log(shape), np.log(mean / shape)]]
 
 
+def _weibull_start(mean_log: float, sd_log: float, _: float) -> Starts:
+    shape = np.pi / np.sqrt(6) / sd_log
+    return [[np.log(shape), mean_log + 0.5772 / shape]]
+
+
 def _burr_start(_: float, sd_log: float, __: float) -> Starts:
     c = np.log(np.pi / np.sqrt(3) / sd_log)
     return [[c, 0.0, 0.0], [c - 0.3, 1.0, 1.0]]

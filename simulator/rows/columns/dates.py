@@ -95,5 +95,4 @@ def _refusal(name: str, what: str, mend: str) -> SimulatorError:
 
 def has_time(text: str) -> bool:
     """Whether a date says the time too."""
-    part = _parts(text)
-    return part is not None and bool(part.time)
+    return (part := _parts(text)) is not None and bool(part.time)
