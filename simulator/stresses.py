@@ -92,7 +92,6 @@ class Change(Term):
 
     @property
     def strength(self) -> float:
-        """The leading figure."""
         return float(getattr(self, self.figure))
 
     @property

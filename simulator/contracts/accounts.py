@@ -31,7 +31,6 @@ class Accounts:
         self.funding[party] = self.funding[party] + amount
 
     def bear(self, party: str, amount: Array | float) -> None:
-        """Cost that falls on a party."""
         self.cost_borne[party] += amount
 
     def bear_more(self, party: str, amount: Array | float) -> None:
@@ -48,7 +47,6 @@ class Accounts:
                 self.payment[receiver] += part
 
     def note(self, event: str, where: Array) -> None:
-        """Something was triggered."""
         self.events[event] = self.events.get(event, False) | np.broadcast_to(where, self.shape)
 
     def remember(self, name: str, amount: Array) -> None:

@@ -38,7 +38,6 @@ class Party(Term):
 
     @property
     def weight_by_budget(self) -> float:
-        """Its contract value, else what it delivers."""
         return self.delivers if self.contract_value is None else self.contract_value
 
     @property
@@ -153,6 +152,5 @@ _DIVIDED_BY: dict[str, SplitName] = {"gain_share": "fixed", "loss_share": "fixed
 
 
 def _of_total(name: str, shares: Sequence[float], what: str) -> Any:
-    """Shares that do not add to 1."""
     if abs(sum(shares) - 1.0) > 1e-6:
         yield mistake(f"have {name} that add to {sum(shares):g}, not to 1", f"divide {what} wholly among the parties")

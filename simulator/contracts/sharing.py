@@ -166,7 +166,6 @@ class Bands(SettlementTerm):
     """Bands of an overspend; without them the same as `gains`."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Sum over the bands of the slice inside times its rate."""
         losses = self.gains if self.losses is None else self.losses
         size = np.abs(settlement) / context.budget
         shared = np.where(settlement > 0, _sliced(size, self.gains), -_sliced(size, losses))

@@ -120,7 +120,6 @@ class VarianceParts(NamedTuple):
 
     @property
     def shares(self) -> tuple[float, float, float]:
-        """Fractions of the whole."""
         total = sum(self)
         return self.process / total, self.parameter / total, self.systematic / total
 

@@ -76,11 +76,9 @@ class Table:
 
     @property
     def size(self) -> int:
-        """Rows."""
         return next((column.size for column in self.columns.values()), 0)
 
     def rows(self, kept: NDArray[np.bool_]) -> None:
-        """Keep some rows."""
         self.columns = {name: column.rows(kept) for name, column in self.columns.items()}
         self.index = None if self.index is None else self.index[kept]
 

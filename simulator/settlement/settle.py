@@ -68,7 +68,6 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
 
 
 def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
-    """Say what settling takes, and refuse what takes too long or too much memory."""
     places = len(designs) * (ledger.sizes.get("threshold", 1) if _swept(designs) else 1)
     parties = len(_parties(designs))
     rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)

@@ -145,6 +145,5 @@ def weighed(law: Law, total: Array, values: Array) -> Array:
 
 
 def _is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
-    """Where a payoff is no longer taken for straight."""
     width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
     return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))

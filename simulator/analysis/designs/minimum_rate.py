@@ -47,7 +47,6 @@ class MinimumRateRule(Term):
     """Published figures, rounded as printed."""
 
     def z(self, people: ArrayLike) -> Array:
-        """The score at each size."""
         sizes, scores = zip(*((score.people, score.z) for score in self.scores), strict=True)
         return np.asarray(np.interp(np.asarray(people, float), sizes, scores))
 
@@ -58,7 +57,6 @@ class MinimumRateRule(Term):
         return np.asarray(np.where(n >= self.floor_from, self.floor, rate))
 
     def misses(self) -> Array:
-        """Rate less the printed one at each corner."""
         sizes = [corner.people for corner in self.corners]
         return np.asarray(self.rate(sizes) - np.array([corner.rate for corner in self.corners]))
 

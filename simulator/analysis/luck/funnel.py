@@ -125,7 +125,6 @@ def _observed(rows: pd.DataFrame, scenario: Scenario | None) -> tuple[list[str],
 
 
 def _column(rows: pd.DataFrame, name: str) -> Array:
-    """Figures of a column, all above 0."""
     if name not in rows:
         raise SimulatorError("practices", None, f"has no column {name}", "give members and cost a year")
     found = pd.to_numeric(rows[name], errors="coerce").to_numpy(float)

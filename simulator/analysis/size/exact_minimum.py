@@ -45,7 +45,6 @@ class Asked:
         return transforms_of(self._as_one)
 
     def resized(self, sizes: Array) -> Scenario:
-        """The scenario with so many people."""
         return self._as_one.resized(tuple(int(n) for n in sizes))
 
     def statistic(self, point: float, sizes: Array) -> Array:

@@ -165,7 +165,6 @@ def calculated(scenario: Scenario, margin: float, at_most: float, within: float)
 
 
 def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> None:
-    """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
     scenario, columns = question.scenario, question.scenario.threshold_labels.size
     passes = replicates * (1 + 1 / _COARSE_SHARE)
     work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)

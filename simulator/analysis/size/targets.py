@@ -40,11 +40,9 @@ class Target(NamedTuple):
 
     @property
     def of(self) -> Statistic:
-        """The statistic itself."""
         return STATISTICS[self.statistic]
 
     def sentence(self) -> str:
-        """What is asked, in words."""
         return f"{self.of.words(self.level, '{:.4g}'.format)} of at most {self.at_most:.4g}"
 
 

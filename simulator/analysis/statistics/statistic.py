@@ -78,12 +78,10 @@ class Statistic:
 
     @property
     def is_probability(self) -> bool:
-        """Whether it is the share of years beyond a level."""
         return self.scale is PROBABILITY
 
     @property
     def is_money(self) -> bool:
-        """Whether it is no fraction."""
         return self.unit == _MONEY
 
     @property
@@ -121,7 +119,6 @@ class Sample:
     levels: Levels
 
     def mean(self, values: Array) -> Estimate:
-        """Mean over replicates."""
         return Estimate(values.mean(axis=0), mean_error(values, self.strata))
 
     def estimated(self, found: tuple[Array, Array]) -> Estimate:
@@ -130,12 +127,10 @@ class Sample:
 
     @cached_property
     def left_out(self) -> LeftOut:
-        """Of the kept cost."""
         return _left_out(self.kept)
 
     @cached_property
     def sd(self) -> Array:
-        """Of the kept cost."""
         return _sd(self.kept)
 
     @cached_property
@@ -280,7 +275,6 @@ class Cell:
 
     @cached_property
     def law(self) -> Law:
-        """Of the kept cost."""
         return self.made_law()
 
     @cached_property

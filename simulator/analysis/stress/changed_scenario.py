@@ -48,7 +48,6 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
 
 
 def _mean_cost(scenario: Scenario) -> float:
-    """Expected cost of a person, money per year."""
     model = scenario.cost_model
     shares = [*model.shares, *(1.0 for _ in scenario.population.rare_services)]
     means = (stream.rate * stream.severity.moments.raw[1] for stream in model.streams)

@@ -123,7 +123,6 @@ def sensitivity(
 
 
 def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -> None:
-    """Say what so many exact answers take."""
     streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
     one = effort.reading(streams, thresholds)
     if not statistic.by_moments:

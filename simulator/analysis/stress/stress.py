@@ -95,7 +95,6 @@ def stress(
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
-    """Say what drawing under each stress takes; under epidemics years with and without are drawn apart."""
     draws = 1 + sum(2 ** sum(isinstance(change, Epidemic) for change in one.changes) for one in wanted)
     work = effort.Work(0.0).also(runs.work_of(assumed), draws)
     effort.expect("stress tests", work, "stresses", len(wanted), "ask for fewer stresses or replicates")

@@ -192,7 +192,6 @@ class _Users:
         return self.size - rounded_count(self.size - above)
 
     def squares(self, ends: Sequence[int]) -> Array:
-        """Sum of the squared weights of each group."""
         return np.diff(_sums(self._w**2)[ends])
 
     def spread(self, ends: Sequence[int]) -> Array:

@@ -45,7 +45,6 @@ class Tail:
 
     @property
     def severity(self) -> GeneralizedPareto:
-        """The law of the excess."""
         return GeneralizedPareto(shape=figures(self.shape), scale=figures(self.scale))
 
     @property

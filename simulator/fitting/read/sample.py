@@ -42,7 +42,6 @@ class Sample:
 
     @property
     def rows(self) -> float:
-        """All rows."""
         return self.users + self.zero_count
 
     @property

@@ -28,7 +28,6 @@ class SegmentRule(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it was given."""
         cuts = ",".join(f"{cut:g}" for cut in self.cuts)
         return (self.column or EVERYBODY) + (f":{cuts}" if cuts else "")
 

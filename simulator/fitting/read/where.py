@@ -111,7 +111,6 @@ class Condition(NamedTuple):
 
     @property
     def columns(self) -> frozenset[str]:
-        """Whatever it compares."""
         return frozenset(one.column for one in self.comparisons)
 
     @property
@@ -121,7 +120,6 @@ class Condition(NamedTuple):
 
     @property
     def numbers(self) -> frozenset[float]:
-        """The numbers with which it compares."""
         return frozenset(v for one in self.comparisons for v in one.values if not isinstance(v, str))
 
 
