@@ -3,8 +3,6 @@
 Near the ground of the package: imports `base` and `machine` only.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import tempfile

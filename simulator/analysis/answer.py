@@ -1,7 +1,5 @@
 """One question answered whole: how large, which places, what each cap costs, and who carries what."""
 
-from __future__ import annotations
-
 import math
 from contextlib import suppress
 from typing import Any

@@ -1,7 +1,5 @@
 """The accounts of the parties of one design: every payment has a payer and a receiver, so payments sum to zero."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

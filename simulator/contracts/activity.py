@@ -4,8 +4,6 @@ The ledger's cost is activity at price. Who is paid for its activity has a settl
 has budget − activity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -4,8 +4,6 @@ A budget is for the cost that the exclusion rule retains. An amount that is give
 expected cost that the rule removes, unless `basis = "retained"`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal

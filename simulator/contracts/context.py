@@ -1,7 +1,5 @@
 """What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal

@@ -8,8 +8,6 @@ so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_c
 says what it is called: `label` in tables and pictures, `sentence` in sentences.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self

@@ -1,7 +1,5 @@
 """Terms that limit a settlement: caps, collars, profit caps and aggregate stop-loss."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Who takes part: what each party brings, delivers and shares, and how a settlement is divided among them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

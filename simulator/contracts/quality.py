@@ -1,7 +1,5 @@
 """Quality and outcomes: measures, the score that they make, and the terms that it changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 

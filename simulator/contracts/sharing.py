@@ -3,8 +3,6 @@
 A settlement is signed money per year, positive when it goes to the provider. The first term receives budget − cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 

@@ -4,8 +4,6 @@ A family is taken that foretells rows it has not seen (`held_out`), the simplest
 none does, the quantile table is taken, with the tail.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

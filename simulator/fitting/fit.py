@@ -4,8 +4,6 @@ Rows are read, cleaned and reported (`fitting.rows`), each segment gets its law 
 shown of the fit is worked out once (`fitting.goodness`). The rows are let go before the object is made.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The result of a fit: one frozen object with parameters and figures, and no rows."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

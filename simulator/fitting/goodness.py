@@ -12,8 +12,6 @@ The rows are the made-up people of `groups`. Errors of 0 are nan: rows without s
 All are told to two figures, which is all that an error needs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple

@@ -11,8 +11,6 @@ Between families decides the held-out log score: the mean logarithm of the chanc
 user of the half left out falls, of fifty cells of equal number. A law that follows its own rows too closely loses it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Frames in memory: pandas, a mapping, Arrow's kin, or anything that has `columns` and gives one by its name."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any

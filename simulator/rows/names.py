@@ -1,7 +1,5 @@
 """What columns and tables are called: names as people read them, and the subject of a sentence."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 

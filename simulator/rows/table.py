@@ -3,8 +3,6 @@
 That is the columns that were chosen, what its last rows say, and what a person should know of it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Real year-end rows as the terms see them: what columns mean, in which unit, and what is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Real year-end figures settled by the terms that scenario files use: one row an organisation."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack

@@ -1,7 +1,5 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

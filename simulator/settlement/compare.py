@@ -1,7 +1,5 @@
 """Designs side by side: what each party expects and how far luck moves it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The payoff of a design: what each party has left when cost is a given share of the budget. No simulation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from importlib import metadata

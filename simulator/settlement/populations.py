@@ -1,7 +1,5 @@
 """The ledger as plain arrays: what settling needs to know about simulated populations, and their expected values."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import cached_property

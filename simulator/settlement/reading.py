@@ -1,7 +1,5 @@
 """Real year-end rows from a file or a frame: which column is which figure, whoever named it, and in which unit."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any, Unpack

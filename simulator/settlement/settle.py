@@ -1,7 +1,5 @@
 """From a ledger and designs to an outcome: what each party pays, receives and keeps in every replicate."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Files of designs: written out, or taken from another file under the rules of a calendar year."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """One contract year of one design, on simulated populations or expected ones."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..contracts.budget import BySegment, Expectations

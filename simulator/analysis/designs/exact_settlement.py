@@ -1,7 +1,5 @@
 """What each party may expect of a design, without draws: a payoff, weighed with the law of the retained cost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

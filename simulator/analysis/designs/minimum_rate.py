@@ -1,7 +1,5 @@
 """A minimum savings rate from luck: how large a saving must be to be distinguishable from noise, by population size."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

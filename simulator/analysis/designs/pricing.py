@@ -4,8 +4,6 @@ Every figure is exact. A pool that takes the excess of n people needs its expect
 price = (E + k · sd) / n. Rules can be compared only where they remove the same expected cost.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

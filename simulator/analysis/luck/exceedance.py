@@ -1,7 +1,5 @@
 """How large is the overspend of a 1-in-N year, and between which overspends do years lie, population by population?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which places differ by more than chance? Cost against expected, with limits that narrow with the people."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Given the shocks, the cost a head of an ever larger population tends to its mean
 replicate for each of many equally likely years, each with the exact mean.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

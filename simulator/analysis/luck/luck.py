@@ -1,7 +1,5 @@
 """Was last year luck? The percentile of an observed deviation among all possible years."""
 
-from __future__ import annotations
-
 import math
 
 import xarray as xr

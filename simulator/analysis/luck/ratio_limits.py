@@ -4,8 +4,6 @@ The unit's cost over the expected, divided by that of all together, depends on t
 its own and that of the others. The law of the quotient is that of the one, averaged over the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

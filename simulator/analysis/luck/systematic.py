@@ -9,8 +9,6 @@ Process variance grows with the number of people, the others with its square; so
 exact.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The exact engine's answer to how large a population must be: a root of an exact statistic in the number of people."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ replicates, looks closely there. All sizes of a pass share their draws. Where th
 the target, the interval of the answer ends.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor

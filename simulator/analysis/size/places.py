@@ -1,7 +1,5 @@
 """Which places are large enough by themselves? Each unit alone, with its own size and case mix."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ... import effort, runs

@@ -1,7 +1,5 @@
 """What is asked of a population: how large a statistic of its year may be, by threshold, by design or for a party."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple

@@ -3,8 +3,6 @@
 All answers are exact: they come from the law of the retained cost, without draws.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

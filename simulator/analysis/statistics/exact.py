@@ -1,7 +1,5 @@
 """The same question without draws: every statistic of `summarise`, from the exact engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache

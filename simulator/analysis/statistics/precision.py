@@ -1,7 +1,5 @@
 """How many populations are enough? Drawing on in blocks until a figure is as precise as asked."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """What is exactly to be expected of a sample that takes parameter sets in turn: of its mean and its variance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -3,8 +3,6 @@
 What each figure is, and how it is estimated, stands in `statistic`. Every probability has an exact 95% interval.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

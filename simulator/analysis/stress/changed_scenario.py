@@ -4,8 +4,6 @@ The ledger of a truth carries the assumed scenario, so that budgets, expected co
 agreed. The same seed draws both, so differences between them are paired.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor

@@ -4,8 +4,6 @@ The budget stays as agreed on the scenario's own figures; the inputs are what tu
 input space is exact, so that nothing but the inputs makes it vary, and no seeds are needed for the model itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Literal
 

@@ -3,8 +3,6 @@
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor

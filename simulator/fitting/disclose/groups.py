@@ -9,8 +9,6 @@ nothing that is told, and no combination of it, rests on a smaller group. A grou
 - its mean differs from those of its neighbours by a quarter or more, and from an amount at its edge by half as much.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ maximised by itself. Standard errors are White's (1982, Econometrica 50:1), whic
 where rows have weights. Where rows hardly tell two shapes apart (p and q of a gb2), a weak prior holds both near 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

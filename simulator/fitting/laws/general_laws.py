@@ -3,8 +3,6 @@
 Both have the two functions that a fit needs, `logpdf` and `logsf`, with the names that scipy's families give them.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -9,8 +9,6 @@ which rests on the costliest: such a segment has the shape of all, and a level w
 make half of the cost, a level that rests on the other half.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -5,8 +5,6 @@ kept to −0.5 < ξ < 1: below, maximum likelihood is irregular (Smith 1985, Bio
 finds is the largest bill itself, which must not leave the room; above, there is no mean.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -4,8 +4,6 @@ The body is a quantile function that passes through every edge and keeps every b
 Pareto law with the mean excess of the rows and the shape most likely for the numbers in the upper bands.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 

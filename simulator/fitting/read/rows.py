@@ -8,8 +8,6 @@ of a person who is covered all year: fewer months are less of an average, and mo
 Weights are importance weights: a row of weight 2 stands for two like it, and for no more than one observation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Segments from a column, from cuts of a number, or from nothing: everybody."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple

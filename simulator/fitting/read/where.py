@@ -5,8 +5,6 @@ Grammar: comparisons of a column with a number, a quoted text or a quoted date (
 total" > 500) or backticks. Nothing else exists here: no calls, attributes, indices or arithmetic.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import warnings

@@ -1,7 +1,5 @@
 """Texts that are dates: in which order their parts stand, and what is asked where that is not known."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple

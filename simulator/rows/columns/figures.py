@@ -1,7 +1,5 @@
 """Columns as figures, and one sentence for all of them where some hold anything else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Parquet files, and frames that speak Arrow: only the chosen columns, once rows and bytes are bounded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
