@@ -107,22 +107,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
         raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
     try:
-        _check_target(target)
-    except SimulatorError:
-        raise
+        exists, is_file, is_folder = target.exists(), target.is_file(), target.is_dir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SimulatorError(str(target), None, f"is no name of a file ({reason})", "name another file") from None
-
-
-def _check_target(target: Path) -> None:
-    if target.is_dir():
+    if is_folder:
         raise SimulatorError(str(target), None, "is a folder", "name a file in it")
-    if target.exists() and not target.is_file():
+    if exists and not is_file:
         raise SimulatorError(str(target), None, "is a device or a pipe", "name an ordinary file")
     if not os.path.isdir(target.parent):
         raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    if not os.access(target.parent, os.W_OK) or (exists and not os.access(target, os.W_OK)):
         raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
 
 

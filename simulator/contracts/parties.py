@@ -80,20 +80,16 @@ def divide(
         if split != "waterfall":
             gain, loss = gains.get(party.name, 0.0), losses.get(party.name, 0.0)
             claim = gain * settlement if gain == loss else np.where(settlement > 0, gain, loss) * settlement
-        parts[party.name] = part = _limited(claim, budget, party)
+        if party.gain_limit is not None:
+            claim = np.minimum(claim, party.gain_limit * budget)
+        if party.loss_limit is not None:
+            claim = np.maximum(claim, -party.loss_limit * budget)
+        parts[party.name] = claim
         if split == "waterfall":
-            left = left - part
+            left = left - claim
     if all(party.gain_limit is None and party.loss_limit is None for party in parties):
         return parts, np.zeros(np.shape(settlement), dtype=bool)
     return parts, np.asarray(np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget))
-
-
-def _limited(claim: Array, budget: Array, party: Party) -> Array:
-    if party.gain_limit is not None:
-        claim = np.minimum(claim, party.gain_limit * budget)
-    if party.loss_limit is not None:
-        claim = np.maximum(claim, -party.loss_limit * budget)
-    return claim
 
 
 class Protection(Term):

@@ -117,7 +117,12 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
 
 def followed(law: Law, curves: Curves) -> tuple[Array, Array]:
     """Totals, and the curves there, with points added where a curve bends or jumps: between them it is straight."""
-    return follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn)
+
+    def is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
+        width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
+        return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))
+
+    return follow(curves, np.linspace(law.low, law.high, _POINTS), is_turn)
 
 
 def _jumps(total: Array, values: Array) -> Array:
@@ -140,8 +145,3 @@ def weighed(law: Law, total: Array, values: Array) -> Array:
     way = np.clip(-np.diff(over) - width * above[1:], 0.0, width * chance) / width
     beyond = above[-1] * values[-1] + over[-1] * rise[-1] / width[-1]
     return np.asarray((1 - above[0]) * values[0] + chance @ values[:-1] + way @ rise + beyond)
-
-
-def _is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
-    width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
-    return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))

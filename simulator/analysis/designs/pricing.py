@@ -190,7 +190,11 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
         high += _STRIDE
     threshold = math.exp(float(optimize.brentq(surplus, low, high, xtol=1e-10)))
     if abs(surplus(math.log(threshold))) > _CLOSE * wanted:
-        threshold = _beside_jump(threshold, lambda at: abs(surplus(math.log(at))))
+        # a round amount, on the better side, beside a cost that many patients have alike, where what is removed jumps:
+        # round, so that it tells of no patient whose cost was observed
+        unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
+        beside = unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)
+        threshold = min(beside, key=lambda at: abs(surplus(math.log(at))))
     if abs(surplus(math.log(threshold))) > ALIKE * wanted:
         return [math.nan] * 5
     taken, retained = exact.total(pool, removed_layers(layers(threshold))), exact.total(heads, layers(threshold))
@@ -201,15 +205,6 @@ def _row(taken: TotalMoments, retained: TotalMoments, heads: Heads, pool: Heads,
     """Of what a pool takes and of what is retained: the expected part, both spreads and the price, money a head."""
     expected, sd = float(taken.mean[0]) / float(pool.sum()), float(taken.sd[0]) / float(pool.sum())
     return [expected, float(retained.sd[0]) / float(heads.sum()), sd, expected + k * sd]
-
-
-def _beside_jump(threshold: float, miss: Callable[[float], float]) -> float:
-    """A round amount beside a cost that many patients have alike, where what is removed jumps; on the better side.
-
-    It is round, so that it tells of no patient whose cost was observed.
-    """
-    unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
-    return min((unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)), key=miss)
 
 
 def _service_row(model: CostModel, name: str, heads: Heads, pool: Heads, k: float) -> list[float]:

@@ -56,7 +56,10 @@ def exceedance(
     chosen = _chosen(ledger, "population_size", sizes or ledger["population_size"].values.tolist())
     point = _chosen(ledger, "threshold", [ledger["threshold"].values[-1] if threshold is None else threshold])[0]
     levels = [float(level) for level in 1 - np.geomspace(0.5, 0.5 / ledger.sizes["replicate"], _POINTS)]
-    overspends = _overspends(summarise(ledger, rule, (0.0,), levels, scenario=scenario), chosen, point)
+    cells = summarise(ledger, rule, (0.0,), levels, scenario=scenario).sel(population_size=chosen, threshold=point)
+    # where each population's own curve lies: its quantiles from the median to the largest drawn
+    values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
+    overspends = [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
     summary = summarise(ledger, rule, overspends, (0.5,), scenario=scenario)
     shown = summary.sel(population_size=chosen, threshold=point)[["p_overspend", "p_overspend_interval"]]
     names = {"margin": "overspend", "p_overspend": "p_exceed", "p_overspend_interval": "p_exceed_interval"}
@@ -75,13 +78,6 @@ def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float
         if one not in ledger[dim].values:
             raise SimulatorError(dim, one, "is not in the ledger", "name one that was drawn")
     return list(wanted)
-
-
-def _overspends(summary: xr.Dataset, sizes: Sequence[float], point: float) -> list[float]:
-    """Where each population's own curve lies: its quantiles from the median to the largest drawn."""
-    cells = summary.sel(population_size=sizes, threshold=point)
-    values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
-    return [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
 
 
 def fan(

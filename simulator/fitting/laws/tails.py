@@ -71,7 +71,10 @@ def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | No
     patients = float(w.sum() ** 2 / sample.w2[inside].sum())
     mean = float(share @ excess)
     if shape is None:
-        found = _both(excess / mean, share)
+        starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
+        given: Any = {"method": "Nelder-Mead", "options": {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}}
+        tried = [optimize.minimize(_objective, start, (excess / mean, share), **given) for start in starts]
+        found = min(tried, key=lambda reached: float(reached.fun))
         shape, log_scale, converged = float(found.x[0]), float(found.x[1]), bool(found.success)
     else:
         log_scale, converged = _scale(excess / mean, share, shape), True
@@ -93,13 +96,6 @@ def _objective(theta: Array, y: Array, share: Array) -> float:
     if 1 + shape * float(over[-1]) <= 0:
         return 1e10
     return log_scale + (1 + 1 / shape) * float(share @ np.log1p(shape * over))
-
-
-def _both(y: Array, share: Array) -> optimize.OptimizeResult:
-    starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
-    closely: Any = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}
-    found = [optimize.minimize(_objective, at, (y, share), method="Nelder-Mead", options=closely) for at in starts]
-    return min(found, key=lambda reached: float(reached.fun))
 
 
 def _scale(y: Array, share: Array, shape: float) -> float:
