@@ -75,9 +75,6 @@ def check_space(path: str | os.PathLike[str], size: int, mend: str) -> None:
         raise DiskFullError(str(path), None, bound, mend)
 
 
-# ── what a process left behind ───────────────────────────────────────────────────────────────────
-
-
 def _begun(target: Path) -> str:
     """How the names of files begin that this machine fills for a target."""
     return f".{target.stem}.{host()}-"
@@ -95,8 +92,6 @@ def remove_left_behind(target: Path) -> None:
         if process.isdecimal() and not is_running(int(process)):
             (target.parent / name).unlink(missing_ok=True)
 
-
-# ── what cannot be written ───────────────────────────────────────────────────────────────────────
 
 _LONGEST_NAME = 200  # bytes; file systems take 255, and the file that is filled has some more
 

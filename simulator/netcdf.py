@@ -32,13 +32,7 @@ def seal(path: str | os.PathLike[str]) -> None:
 
 
 def check_seal(path: str | os.PathLike[str], mend: str) -> str | None:
-    """The SHA-256 of a file that is as it was written; None where it bears no seal.
-
-    Raises
-    ------
-    SimulatorError
-        Where the file differs from its seal in any byte.
-    """
+    """The SHA-256 of a file that is as it was written, None where it bears no seal; one that differs is refused."""
     digest, end = _digest(path, _SEAL)
     if end == _BEFORE + digest.encode() + _AFTER:
         return digest

@@ -65,9 +65,6 @@ def _figures(part: Any, name: str) -> Iterator[float]:
             yield from _figures(value, name)
 
 
-# ── budgets that leave nothing ───────────────────────────────────────────────────────────────────
-
-
 def mistakes_of_amounts(scenario: Scenario) -> Iterator[PydanticCustomError]:
     """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw."""
     exact = None

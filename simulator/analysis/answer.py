@@ -49,11 +49,6 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
         designs: ``expected_surplus``, money per year, and ``p_loss``, the chance of losing anything, at the
         scenario's largest population. Exact but for ``p_loss``, and for what the exact engine cannot answer.
 
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
-
     Examples
     --------
     A place whose chance of overspending by more than 2% is 8% qualifies where 10% is accepted.
@@ -81,9 +76,6 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
     return books.declared(
         made.assign_attrs(known | origin), "answer", asked=asked, margin=margin, currency=scenario.currency, **bases
     )
-
-
-# ── how large ────────────────────────────────────────────────────────────────────────────────────
 
 
 def tails_of(scenario: Scenario) -> list[str]:
@@ -122,9 +114,6 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
         return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
     known = exactly["minimum_population"].notnull()
     return exactly.where(known, drawn).assign(calculated=known.astype(float))
-
-
-# ── caps and contracts ───────────────────────────────────────────────────────────────────
 
 
 def _caps(scenario: Scenario, members: int) -> xr.Dataset:

@@ -98,8 +98,6 @@ def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))
 
 
-# ── steps: terms, which change a settlement, and transfers between parties ───────────────────────
-
 Basis = Literal["prospective", "retrospective"]
 
 

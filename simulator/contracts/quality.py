@@ -12,8 +12,6 @@ from .context import Array, ByAnyYear, Context, SettlementTerm, Switch, apply_by
 
 ROUNDING = 1e-12  # share of a target by which it may be missed and still count as met
 
-# ── measures and scores ──────────────────────────────────────────────────────────────────────────
-
 
 class Measure(Term):
     """One outcome measure: what is expected of it, and how far luck moves it."""
@@ -85,9 +83,6 @@ class Quality(Term):
         if self.score is not None:
             return np.full(deviates.shape[:-1], self.score >= 1.0)
         return np.asarray((self.points(deviates) >= 1.0 - ROUNDING).all(axis=-1))
-
-
-# ── terms ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _quality(context: Context) -> tuple[Array, Array]:

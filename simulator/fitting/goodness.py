@@ -232,9 +232,6 @@ def _splices_of(fit: SegmentFit, told: Sample, smallest: int) -> list[tuple[floa
     return found
 
 
-# ── standard errors of the observed curves ───────────────────────────────────────────────────────
-
-
 def p_above_error(sample: Sample, amount: float) -> float:
     """Of the share of people who cost more than an amount."""
     chance = float(sample.p_above(amount))

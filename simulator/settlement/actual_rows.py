@@ -61,25 +61,17 @@ def with_scores_as_fractions(frame: pd.DataFrame, columns: Mapping[str, str]) ->
     """
     if not {"quality", "final_share"} <= set(columns):
         return frame
-    score, shared = numbers(frame[columns["quality"]]), numbers(frame[columns["final_share"]]) >= 0
+    score = frame[columns["quality"]].to_numpy(dtype=float)
+    shared = frame[columns["final_share"]].to_numpy(dtype=float) >= 0
     if (shared & (score > 1.0) & (score <= 100.0)).any():
         score = np.where((score > 1.0) & (score <= 100.0), score / 100.0, score)
     return frame.assign(**{columns["quality"]: np.where(shared & ((score < 0.0) | (score > 1.0)), np.nan, score)})
 
 
-def numbers(column: pd.Series) -> Array:
-    """A column as numbers, NaN where it is blank."""
-    try:
-        return pd.to_numeric(column).to_numpy(dtype=float)
-    except (ValueError, TypeError):
-        bound = "is not a column of numbers"
-        raise SimulatorError(str(column.name), None, bound, "take out signs and separators") from None
-
-
 def figures_of(meaning: str, column: pd.Series) -> Array:
     """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high."""
     if meaning != "low_revenue" or column.dtype.kind in "fiub":
-        return numbers(column)
+        return np.asarray(column.to_numpy(dtype=float))
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
     low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
     if not (low | high | blank).all():

@@ -139,8 +139,6 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     return slope, error_of_mean((centred - slope * total) * total) / power.where(power > 0)
 
 
-# ── rows ───────────────────────────────────────────────────────────────────────────────────────
-
 FIGURES = (
     "expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus", "p_loss", "p_loss_over", "risk_share",
     "surplus_difference", "sd_difference",

@@ -97,9 +97,6 @@ def _check_names(designs: Sequence[Design]) -> None:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")
 
 
-# ── the outcome ──────────────────────────────────────────────────────────────────────────────────
-
-
 class _Growing:
     """An array over replicates that is kept once until two replicates differ: what is expected is the same in all."""
 

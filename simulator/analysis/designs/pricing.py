@@ -87,9 +87,6 @@ def _heads(model: CostModel, members: int, k: float) -> Heads:
     return np.asarray(head_counts(members, model.shares)[None, :])
 
 
-# ── rules side by side ───────────────────────────────────────────────────────────────────────────
-
-
 ALIKE = 0.01  # how far a rule may miss what it is asked to remove, as a share of it, and still be compared
 _CLOSE = 1e-6  # of what is asked: a larger miss is that of a jump
 _FIGURES = 3  # of a threshold beside a jump
@@ -142,11 +139,6 @@ def compare_rules(
         ``sd_retained_pmpy``, ``cv_retained``, ``variance_removed_share``, ``sd_excess_pmpy`` of the pool and
         ``price_pmpy``. A rule that cannot remove as much, to 1% of it, has NaN: a carve-out where costs were observed
         takes one of them whole or not at all.
-
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
     """
     model = scenario.cost_model.as_one
     heads, pool = _heads(model, members, k), _heads(model, pool_members or members, k)

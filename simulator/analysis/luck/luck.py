@@ -59,11 +59,6 @@ def luck(
         ``drawn_percentile_se``. Without shocks in the scenario there is only "luck".
         Where the scenario carries parameter sets, doubt about parameters is in both.
 
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
-
     Examples
     --------
     Where one year in forty is costlier than the observed one, the percentile is 0.975 and p_two_sided 0.05.

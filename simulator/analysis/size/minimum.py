@@ -173,9 +173,6 @@ def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> No
     effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
 
 
-# ── what is drawn ────────────────────────────────────────────────────────────────────────────────
-
-
 def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Sizes:
     low = smallest or min(1_000, scenario.population_sizes[0])
     high = largest or scenario.population_sizes[-1]

@@ -98,9 +98,6 @@ def measure(excess: Array, target: Target, confidence: float | None = None, stra
     return Measured(value, value - error, value + error)
 
 
-# ── of a ledger ──────────────────────────────────────────────────────────────────────────────────
-
-
 class Question(NamedTuple):
     """What is asked of a ledger: one column for each threshold or design."""
 

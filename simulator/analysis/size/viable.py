@@ -131,11 +131,6 @@ def viable_terms(
         ``reserve`` and ``reserve_pmpy``, the same in money per year, in all and a head, 0 where the margin is negative;
         ``provider_share``, the largest share of the overspend whose loss stays within `loss_over`, 0 to 1.
 
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
-
     Examples
     --------
     Where one year in twenty is 8% over, a provider who can lose 2% of a revenue as large as the budget can bear a

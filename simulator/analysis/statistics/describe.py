@@ -68,12 +68,7 @@ def describe(scenario: Scenario) -> dict[str, Any]:
 
 
 def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> dict[str, Any]:
-    """What a cost model implies about one person's annual cost, before shocks.
-
-    Notes
-    -----
-    A mean or variance that does not exist is told as "inf".
-    """
+    """What a cost model implies about one person's annual cost, before shocks; an infinite variance is "inf"."""
     people = _People(model)
     between = people.variance_of(people.raw[:, 1])
     described = {
@@ -225,9 +220,6 @@ def _rare_services(model: CostModel) -> dict[str, Any]:
         "rare_cost_in_scope": math.fsum(row["cost_a_head"] for row in rows if row["in_scope"]),
         "rare_cost_out_of_scope": math.fsum(row["cost_a_head"] for row in rows if not row["in_scope"]),
     }
-
-
-# ── calibrations side by side ────────────────────────────────────────────────────────────────────
 
 
 def describe_calibration(

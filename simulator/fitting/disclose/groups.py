@@ -55,12 +55,8 @@ class Groups:
     def table(self, at: float | None = None, above: float = 0.0) -> Empirical:
         """A quantile function, linear between levels, that has the mean of every group.
 
-        Parameters
-        ----------
-        at : float, optional
-            Money per year: users above are replaced by a stretch up to 2·at.
-        above : float
-            Share of users above `at`, where no groups meet there.
+        Users above `at`, money per year, are replaced by a stretch up to 2·at; `above` is their share where no groups
+        meet there.
         """
         level = _sums(self.n * self.w)
         level /= level[-1]
