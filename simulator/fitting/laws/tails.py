@@ -55,6 +55,11 @@ class Tail:
         """Whether a shape of 1/2, at which the variance is infinite, lies within 1.645 standard errors."""
         return self.shape + _DOUBT * self.shape_se >= 0.5
 
+    @property
+    def surely_infinite_variance(self) -> bool:
+        """Whether the shape lies above 1/2, at which the variance is infinite, by more than 1.645 standard errors."""
+        return self.shape - _DOUBT * self.shape_se > 0.5
+
     def covariance(self) -> Array:
         """Of (ξ, log scale): the inverse of Fisher's information (Smith 1984)."""
         a = 1 + self.shape
@@ -136,7 +141,7 @@ def _gap(sample: Sample, tail: Tail, higher: Sequence[Tail]) -> float:
         tail.misfit / _CRITICAL,
         max((_instability(tail, other) for other in higher), default=0.0) / _UNSTABLE,
         _capped_gap(sample, tail),
-        0.0 if tail.shape - _DOUBT * tail.shape_se > 0.5 else _square_gap(sample, tail) / _UNSEEN,
+        0.0 if tail.surely_infinite_variance else _square_gap(sample, tail) / _UNSEEN,
     )
 
 
