@@ -209,6 +209,12 @@ def data_folder():
 
 
 @pytest.fixture
+def unpictured(monkeypatch):
+    """Reports without their pictures, for tests of their words: drawing costs a second for each."""
+    monkeypatch.setattr("simulator.present.report.charts.inline_svg", lambda *_: "<svg></svg>")
+
+
+@pytest.fixture
 def rng():
     """A generator of the tests' own."""
     return np.random.default_rng(20260101)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,12 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
     }
 
 
+@pytest.fixture(scope="module")
+def untouched(shown: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """The same, before anything is drawn from it."""
+    return {name: dataset.copy(deep=True) for name, dataset in shown.items()}
+
+
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
@@ -152,6 +159,12 @@ KINDS = [
 def drawn(name: str, dataset: xr.Dataset, **how: Any) -> list[Axes]:
     found = getattr(sim.plots, name)(dataset, **how)
     return found if isinstance(found, list) else [found]
+
+
+@pytest.fixture(scope="module")
+def once(shown: dict[str, xr.Dataset], untouched: dict[str, xr.Dataset]) -> Callable[[str], list[Axes]]:
+    """A picture that is drawn once for all tests that only look at it."""
+    return cache(lambda name: drawn(name, shown[name]))
 
 
 @pytest.fixture(autouse=True)
@@ -174,8 +187,10 @@ def test_every_public_picture_is_tried_here() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
-    for axes in drawn(name, shown[name]):
+def test_axes_come_back_with_a_question_units_and_provenance(
+    name: str, shown: dict[str, xr.Dataset], once: Callable[[str], list[Axes]]
+) -> None:
+    for axes in once(name):
         assert isinstance(axes, Axes)
         assert axes.get_title(loc="left") and axes.get_xlabel()
         labels = f"{axes.get_xlabel()} {axes.get_ylabel()}"
@@ -193,8 +208,8 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_no_words_are_cut_off_or_overlap(name: str, shown: dict[str, xr.Dataset]) -> None:
-    axes = drawn(name, shown[name])[0]
+def test_no_words_are_cut_off_or_overlap(name: str, once: Callable[[str], list[Axes]]) -> None:
+    axes = once(name)[0]
     assert not overlaps(axes)
 
 
@@ -244,9 +259,11 @@ def test_the_check_of_overlaps_sees_one() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(name: str, shown: dict[str, xr.Dataset]) -> None:
-    before = shown[name].copy(deep=True)
-    first = drawn(name, shown[name])[0]
+def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(
+    name: str, untouched: dict[str, xr.Dataset], shown: dict[str, xr.Dataset], once: Callable[[str], list[Axes]]
+) -> None:
+    before = untouched[name]
+    first = once(name)[0]
     assert before.identical(shown[name])
     turned = before.transpose(*reversed([str(dim) for dim in before.dims]))
     assert _figures(drawn(name, turned)[0]) == _figures(first)
@@ -260,8 +277,8 @@ def _figures(axes: Axes) -> list[Any]:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
-    axes = drawn(name, shown[name])[0]
+def test_at_most_four_colours_tell_series_apart(name: str, once: Callable[[str], list[Axes]]) -> None:
+    axes = once(name)[0]
     neutral = {colours.INK, colours.GREY, colours.PALE}
     used = {to_hex(line.get_color()).upper() for line in axes.lines} - neutral
     used |= {to_hex(patch.get_facecolor()).upper() for patch in axes.patches}

@@ -200,12 +200,14 @@ def test_provenance_names_designs_and_stresses_by_what_they_say(contents: Conten
     ("designs", "why"),
     [([{"name": "swept", "exclusion": {"kind": "cap"}}], "no design has a threshold of its own"), ([], "no design is")],
 )
+@pytest.mark.usefixtures("unpictured")
 def test_stresses_that_cannot_be_drawn_are_not_dropped_silently(designs: list, why: str) -> None:
     page = html_of(gather(drawn(designs=designs)))
     assert f"stresses were not simulated: {why}" in page and 'id="hurt-box"' not in page
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("unpictured")
 def test_without_stresses_nothing_is_said_of_them() -> None:
     page = html_of(gather(drawn(stresses=[])))
     assert 'id="otherwise"' not in page and "Stresses" not in page
@@ -258,7 +260,8 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
 @pytest.mark.heavy
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
     thresholds = [2_000.0, 5_000.0, 10_000.0, 20_000.0, math.inf]
-    many = html_of(gather(drawn(designs=[], stresses=[], simulation={"thresholds": thresholds})))
+    few = {"thresholds": thresholds, "replicates": 60}
+    many = html_of(gather(drawn(designs=[], stresses=[], simulation=few)))
     assert many.count("Not shown: cap £10k.") == 2  # luck by size, and people by target
     assert "Not shown: cap" not in page
 

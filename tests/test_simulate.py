@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
 import oracles
 import pytest
-from conftest import FAMILIES, KINDS, RARE, SEGMENTS, SHOCKS, SPLICED, UNITS, alone, make, raw
+from conftest import FAMILIES, KINDS, RARE, SEGMENTS, SHOCKS, SPLICED, UNITS, alone, diagonal, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -52,30 +53,37 @@ def assert_same_draws(one, other):
         assert np.array_equal(values.values, other[name].values), name
 
 
+@cache
+def whole(kind):
+    """The fingerprint of a kind of scenario that is drawn as it comes."""
+    return fingerprint(sim.simulate(make(**KINDS[kind])))
+
+
 # ── the same bits ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_identity_threads(any_kind, threads):
+@pytest.mark.parametrize(("kind", "threads"), diagonal(sorted(KINDS), [1, 2, 5]))
+def test_identity_threads(kind, threads):
     with ThreadPoolExecutor(threads) as pool:
-        assert fingerprint(sim.simulate(any_kind, pool)) == fingerprint(sim.simulate(any_kind))
+        assert fingerprint(sim.simulate(make(**KINDS[kind]), pool)) == whole(kind)
 
 
 @pytest.mark.heavy
 @pytest.mark.jit_off
-@pytest.mark.parametrize("step", [1, 7, 1_000])
-def test_identity_chunks(any_kind, step, monkeypatch):
-    whole = fingerprint(sim.simulate(any_kind, Inline()))
+@pytest.mark.parametrize(("kind", "step"), diagonal(sorted(KINDS), [1, 7, 1_000]))
+def test_identity_chunks(kind, step, monkeypatch):
+    at_once = whole(kind)
     monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: step)
-    assert fingerprint(sim.simulate(any_kind, Inline())) == whole
+    assert fingerprint(sim.simulate(make(**KINDS[kind]), Inline())) == at_once
 
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-def test_identity_processes(any_kind, processes):
-    assert fingerprint(sim.simulate(any_kind, processes)) == fingerprint(sim.simulate(any_kind))
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_identity_processes(kind, processes):
+    assert fingerprint(sim.simulate(make(**KINDS[kind]), processes)) == whole(kind)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +128,7 @@ def test_identity_jit_off():
     )
     assert ran.returncode == 0, ran.stderr
     plain = json.loads(ran.stdout)
-    assert plain == {kind: fingerprint(sim.simulate(make(**changes))) for kind, changes in KINDS.items()}
+    assert plain == {kind: whole(kind) for kind in KINDS}
 
 
 @pytest.mark.heavy
@@ -538,7 +546,7 @@ OUR_RULES = {
     "carve_out": CarveOut(at=20_000.0),
     "banded": Banded(bands=[{"at": at, "share": share} for at, share in BANDS]),
 }
-REPLICATES = 2_500
+REPLICATES = 1_500
 
 
 def against_the_oracle(changes, rules=(), oracle_changes=None):
