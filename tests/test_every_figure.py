@@ -22,6 +22,7 @@ from conftest import KINDS, ROOT, make
 from printed import UNKNOWN, agrees
 
 import simulator as sim
+from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.viable import viable_terms
 from simulator.contracts.design import with_reference
 from simulator.present.answers import kind_of
@@ -194,7 +195,8 @@ def few(scenario: sim.Scenario, **simulation: object) -> sim.Scenario:
 
 def comparison(scenario: sim.Scenario, loss_over: float = 0.05) -> xr.Dataset:
     ledger = sim.simulate(scenario, progress=False)
-    return sim.compare(sim.settle(ledger, with_reference(scenario.designs)), loss_over=loss_over)
+    # what its page adds exactly is worked out once
+    return with_exact(sim.compare(sim.settle(ledger, with_reference(scenario.designs)), loss_over=loss_over))
 
 
 ALL = sorted(path.name[:2] for path in (ROOT / "configs" / "arrangements").glob("*.toml"))

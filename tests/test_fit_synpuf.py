@@ -12,6 +12,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator.costs.model_file import read_model
+from simulator.costs.parameter_draws import ParameterSets
 from simulator.fitting.fit import model_population
 from simulator.fitting.measures import People
 
@@ -22,10 +23,8 @@ MODEL = ROOT / "configs" / "synpuf_model.toml"
 
 def first_sets(scenario: sim.Scenario, count: int) -> sim.Scenario:
     """The scenario with the first of its parameter sets alone."""
-    kept = [
-        one.model_copy(update={name: values[:count] for name, values in one.figures.items()})
-        for one in scenario.population.parameter_sets
-    ]
+    given = scenario.population.parameter_sets
+    kept = [ParameterSets(segment=one.segment, **{k: v[:count] for k, v in one.figures.items()}) for one in given]
     return scenario.model_copy(
         update={"population": scenario.population.model_copy(update={"parameter_sets": tuple(kept)})}
     )

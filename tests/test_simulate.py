@@ -92,7 +92,7 @@ def processes():
         yield pool
 
 
-@pytest.mark.heavy
+@pytest.mark.slow  # one scenario on a cluster is in test_apart.py
 @pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")
 def test_identity_dask():

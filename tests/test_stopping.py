@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, make
+from conftest import ROOT, make, raw
+from features import toml_of
 
 import simulator as sim
 from simulator.__main__ import heed
@@ -24,7 +25,19 @@ from simulator.present.cli.errors import Verb
 from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend
 
-SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
+SCENARIO = ""
+"""A file with the small scenario."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("scenario") / "small.toml"
+    file.write_text(toml_of(raw(simulation={"population_sizes": [100, 250]})), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "SCENARIO", str(file))
+        yield
+
+
 NEVER = parse_target("p_overspend(0.05) ± 0.000001")
 
 
