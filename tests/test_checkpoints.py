@@ -80,6 +80,7 @@ def stopped(scenario, out, after=4, **more):
     return told.value.ledger
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scenario", [make(), SETS], ids=["plain", "parameter sets"])
 def test_the_next_run_draws_only_what_is_missing_gaps_too(scenario, tmp_path):
     out = tmp_path / "r.nc"

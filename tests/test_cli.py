@@ -49,6 +49,7 @@ def call(*arguments: object) -> tuple[int, str]:
     return found.exit_code, found.output
 
 
+@pytest.mark.heavy
 def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> None:
     code, text = call("run", scenario, "--at-most", 0.2)
     assert code == 0
@@ -58,6 +59,7 @@ def test_run_answers_in_words_with_errors_and_its_own_check(scenario: Path) -> N
     assert "200 simulated years · seed 4" in text
 
 
+@pytest.mark.heavy
 def test_run_and_size_give_one_answer_to_one_question(scenario: Path) -> None:
     asked = (scenario, "--margin", 0.1, "--at-most", 0.2)
     told = [" ".join(call(*verb, *asked, *more)[1].split()) for verb, more in (
@@ -82,6 +84,7 @@ def test_run_prints_json_that_is_json(scenario: Path) -> None:
     assert first["cv"] == pytest.approx(float(summary["cv"][0, 0]), rel=1e-12)
 
 
+@pytest.mark.heavy
 def test_out_holds_draws_and_summary_and_plot_a_picture(scenario: Path, tmp_path: Path) -> None:
     out, plot = tmp_path / "r.nc", tmp_path / "r.png"
     code, _ = call("run", scenario, "--out", out, "--plot", plot, "--threads", 1)
@@ -106,6 +109,7 @@ def test_resume_goes_on_from_what_was_drawn(scenario: Path, tmp_path: Path) -> N
     assert (code, "another scenario" in text) == (2, True)
 
 
+@pytest.mark.heavy
 def test_until_records_why_it_stopped(scenario: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.nc"
     code, _ = call("run", scenario, "--until", "p_overspend(0.03) +- 0.03", "--max-replicates", 5_000, "--out", out)
@@ -155,6 +159,7 @@ BAD = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", BAD)
 def test_bad_scenarios_get_a_sentence_and_exit_code_2(scenario: Path, tmp_path: Path, name: str) -> None:
     text, *words = BAD[name]
@@ -228,6 +233,7 @@ def test_the_door_keeps_dask_out_only_where_no_cluster_is_asked_for(options: lis
 _SMALL = "configs/east_sussex.toml"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("command", "never"),
     [

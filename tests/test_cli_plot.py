@@ -124,6 +124,7 @@ def test_answers_are_drawn_as_they_are(kind: str, file: str, files: dict[str, Pa
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.heavy
 def test_the_numbers_are_the_datasets(files: dict[str, Path], tmp_path: Path) -> None:
     assert call(files["run"], "--kind", "variance_by_size", "-o", tmp_path / "a.png")[0] == 0
     figures = pd.read_csv(tmp_path / "a.csv")

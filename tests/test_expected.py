@@ -78,6 +78,7 @@ def test_units_know_theirs() -> None:
     np.testing.assert_allclose(sim.summarise(apart)["budget"], sim.summarise(apart, scenario=units)["budget"])
 
 
+@pytest.mark.heavy
 def test_what_is_kept_survives_the_file_and_the_merging(tmp_path: Path) -> None:
     whole = observed()
     parts = [
@@ -101,6 +102,7 @@ def test_the_budget_is_the_exact_mean_and_not_that_of_the_run() -> None:
     assert 0.1 < abs(compared["expected_surplus"] / compared["expected_surplus_se"]) < 4, "luck has moved it"
 
 
+@pytest.mark.heavy
 def test_errors_of_a_share_are_as_large_as_the_errors() -> None:
     """A budget that is the mean of its own run moves with it, and so is off by less than is stated."""
     ledger = sim.simulate(observed(simulation={"replicates": 4_000, "population_sizes": [1_000]}), progress=False)
@@ -117,6 +119,7 @@ def test_errors_of_a_share_are_as_large_as_the_errors() -> None:
     assert stated / np.std(with_own_mean, ddof=1) > 1.8
 
 
+@pytest.mark.heavy
 def test_a_stress_leaves_the_budget_as_it_was_agreed() -> None:
     whole = observed(simulation={"replicates": 200})
     dearer = sim.stress(whole, [Stress(name="dearer", changes=(MeanCost(by=0.1),))], [FULL], members=1_000)

@@ -212,6 +212,7 @@ def test_the_smallest_count_goes_up_only() -> None:
     assert np.isnan(wider.goodness["observed"]).sum() > np.isnan(usual.goodness["observed"]).sum()
 
 
+@pytest.mark.heavy
 def test_a_handful_without_cost_is_not_to_be_counted() -> None:
     table = planted()
     table["total"] = np.maximum(table["total"], 10.0)
@@ -236,6 +237,7 @@ def test_a_condition_on_cost_or_id_is_told_without_its_values() -> None:
     assert "417" not in fit(numbered, person="number", where="number != 417", **how).provenance["where"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("n", [12, 40, 90])
 @pytest.mark.parametrize("family", ["empirical", "gamma", "auto"])
 def test_the_mean_of_a_law_does_not_tell_who_outweighs_all_others(n: int, family: str) -> None:

@@ -29,6 +29,7 @@ def _loaded() -> ModuleType:
 studies = _loaded()
 
 
+@pytest.mark.heavy
 def test_the_mean_excess_of_a_tail_is_as_sure_as_the_rows_tell_it() -> None:
     """Tails of 60 patients: drawn mean excesses spread like the fitted ones; drawn with the scale they would not."""
     law, random = stats.genpareto(c=0.35, scale=1_000.0), np.random.default_rng(6)
@@ -114,6 +115,7 @@ def test_a_patient_who_makes_half_of_the_cost_does_not_lift_the_level(monkeypatc
     assert worst() > 1.2
 
 
+@pytest.mark.heavy
 def test_a_shape_is_stretched_only_where_segments_differ() -> None:
     random = np.random.default_rng(3)
 

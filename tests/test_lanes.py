@@ -59,6 +59,7 @@ def test_the_fast_lane_has_most_functions_and_one_of_each_file(texts: dict[str, 
     assert faults(texts) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mark", "where", "fault"),
     [

@@ -88,6 +88,7 @@ def test_a_tail_that_cannot_have_the_concentration_is_left_out_and_the_file_says
     assert "# No heavy variant" in Path("mine.toml").read_text()
 
 
+@pytest.mark.heavy
 def test_a_copy_of_the_project_gets_the_line_for_editors(tmp_path):
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "scenario.schema.json").write_text("{}")
@@ -166,6 +167,7 @@ def test_a_sheet_gives_what_the_options_give(ending):
     assert 'currency = "USD"\n' in written and "members = 1_200_000\n" in written
 
 
+@pytest.mark.heavy
 def test_a_terminal_is_asked_for_what_is_missing_and_enter_assumes(monkeypatch):
     monkeypatch.setattr(new, "may_ask", lambda: True)
     said = "pcn\nA=30,000; B=many\nA=30,000; B=40k\n\n5%=52%\n\n"
@@ -176,6 +178,7 @@ def test_a_terminal_is_asked_for_what_is_missing_and_enter_assumes(monkeypatch):
     assert 'currency = "GBP"  # assumed' in written and 'template "pcn"' in written
 
 
+@pytest.mark.heavy
 def test_without_a_terminal_nothing_is_asked():
     code, text, _ = call("new", "mine.toml", "--template", "aco", said="")
     assert code == 0 and "Currency" not in text

@@ -469,6 +469,7 @@ def exact_of_sets(whole: sim.Scenario, threshold: float) -> tuple[Any, Any]:
     return mean, np.stack([one["sd_cost"].values for one in summaries]) ** 2
 
 
+@pytest.mark.heavy
 def test_the_exact_mean_and_sd_are_those_of_the_mixture(drawn: Any) -> None:
     ledger, summary = drawn
     for threshold in (5_000.0, 20_000.0):
@@ -494,6 +495,7 @@ def test_every_form_of_run_passes_its_own_check(doubtful: sim.Scenario) -> None:
         assert sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
 
 
+@pytest.mark.heavy
 def test_sets_drawn_unequally_often_are_weighted_so() -> None:
     whole = two_populations(replicates=5)
     summary = sim.summarise(sim.simulate(whole, progress=False))
@@ -588,6 +590,7 @@ def test_a_ledger_whose_sets_were_drawn_once_is_one_sample() -> None:
     assert summary["mean_cost_se"].equals(alone["mean_cost_se"])
 
 
+@pytest.mark.heavy
 def test_analysis_of_variance_agrees_with_the_exact_parts(drawn: Any) -> None:
     ledger, _ = drawn
     for scale, agrees in ((1.0, True), (1.3, False)):
@@ -645,6 +648,7 @@ def test_the_exact_law_is_the_mixture_of_the_laws(drawn: Any) -> None:
     assert float(abs(z).max()) > 5
 
 
+@pytest.mark.heavy
 def test_luck_takes_doubt_into_account(drawn: Any) -> None:
     whole = two_populations()
     doubtful, sure = (sim.luck(one, 3_000, 0.1) for one in (whole, truth(whole, 1)))

@@ -137,6 +137,7 @@ BENT = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("terms", BENT.values(), ids=BENT)
 def test_a_payoff_has_a_point_at_every_kink_and_jump(terms):
     design = Design(name="bent", terms=terms)

@@ -428,6 +428,7 @@ def test_whom_shocks_hit_and_how_they_correlate_is_in_the_id():
     assert len(ids) == 4
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

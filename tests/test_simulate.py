@@ -147,6 +147,7 @@ def test_identity_replicates_apart_then_merged(any_kind):
     assert fingerprint(sim.merge([parts[2], parts[0], parts[1]])) == fingerprint(whole)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["fixed", "sampled", "shocks", "rare"])
 def test_identity_extension_by_sizes(kind):
     changes = KINDS[kind]
@@ -432,6 +433,7 @@ def larger():
     return made
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", sorted(RULES))
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_mean_and_sd_lie_within_five_standard_errors(larger, kind, rule):
@@ -464,6 +466,7 @@ def test_services_out_of_scope_lie_within_five_standard_errors(larger):
     assert np.abs(z).max() < FIVE
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
@@ -546,7 +549,7 @@ OUR_RULES = {
     "carve_out": CarveOut(at=20_000.0),
     "banded": Banded(bands=[{"at": at, "share": share} for at, share in BANDS]),
 }
-REPLICATES = 1_500
+REPLICATES = 2_500
 
 
 def against_the_oracle(changes, rules=(), oracle_changes=None):
@@ -608,6 +611,7 @@ def test_whole_distributions_of_every_family_agree_with_the_slow_simulator(famil
     assert min(found.values()) > FIVE_SIGMA, min(found, key=found.get)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "wrong",
     [

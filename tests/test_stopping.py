@@ -131,6 +131,7 @@ def test_a_stop_that_python_would_forget_comes_once_more(monkeypatch: pytest.Mon
     assert reference() is None
 
 
+@pytest.mark.heavy
 def test_a_run_until_that_was_stopped_and_resumed_is_the_run_in_one_go() -> None:
     whole = simulate_until(make(), NEVER, max_replicates=2_500)
     begun = sim.simulate(make(simulation={"replicates": 300}), progress=False)
@@ -143,6 +144,7 @@ def test_a_run_until_that_was_stopped_and_resumed_is_the_run_in_one_go() -> None
     assert {**resumed.attrs, "created_at": ""} == {**whole.attrs, "created_at": ""}
 
 
+@pytest.mark.heavy
 def test_a_run_until_stops_resumed_where_it_would_have_stopped_in_one_go() -> None:
     target = parse_target("p_overspend(0.05) ± 0.02")
     whole = simulate_until(make(), target)

@@ -369,6 +369,7 @@ def test_stress_from_a_shell(tmp_path):
 # ── thresholds that are percentiles ──────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("by", ["population", "segment"])
 def test_percentile_thresholds_stay_at_the_money_that_was_agreed(by):
     thresholds = {"percentiles": [0.95, 1.0], "by": by}
