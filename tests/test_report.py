@@ -445,8 +445,8 @@ def test_money_is_in_the_scenarios_currency(currency: str, sign: str) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.usefixtures("unpictured")
-def test_a_run_that_failed_its_check_says_so_first(ledger: xr.Dataset, tmp_path: Path) -> None:
-    source = tmp_path / "r.nc"
+def test_a_run_that_failed_its_check_says_so_first(source: Path, tmp_path: Path) -> None:
+    ledger = sim.open_ledger(source)
     sim.save(ledger.assign(gross_cost=ledger["gross_cost"] * 1.5), source)
     found = CliRunner().invoke(main, ["report", str(source), "-o", str(tmp_path / "r.html")])
     assert found.exit_code == 3 and "FAILED ITS OWN CHECK" in found.output
