@@ -35,7 +35,7 @@ def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.heavy)])
+@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest) -> FittedModel:
     return fit(table(), cost="total", segment="band", family=request.param, sets=40)
 

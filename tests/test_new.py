@@ -33,7 +33,9 @@ def an_empty_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(
+    "template", [pytest.param(one, marks=() if one in ("aco", "pcn") else pytest.mark.slow) for one in TEMPLATES]
+)
 def test_what_each_template_writes_can_be_checked(template):
     code, text, notes = call("new", "mine.toml", "--template", template, "--yes")
     assert (code, notes) == (0, "") and "Written: mine.toml" in text

@@ -265,7 +265,7 @@ def observed(name, *values):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("by segment", sim.Cap()),
+        pytest.param("by segment", sim.Cap(), marks=pytest.mark.slow),
         ("by segment", sim.CarveOut()),
         ("rare and yearly correlated", sim.Cap()),
         pytest.param("against each other", sim.Cap(), marks=pytest.mark.slow),

@@ -747,9 +747,9 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
 @pytest.mark.no_cover
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
-    scenario = scenario.with_simulation(replicates=300)
+    scenario = scenario.with_simulation(replicates=150)
     ledger = sim.simulate(scenario, Inline())
     exact = Exact(scenario.cost_model).total(runs.heads(scenario), [])
-    z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(300))
+    z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(150))
     # the mean of few skew totals is itself skew: judged where it is nearly normal
     assert np.all(np.abs(z[exact.skewness < 2]) < FIVE)

@@ -355,7 +355,7 @@ def test_stress_from_a_shell(tmp_path):
     library.write_text(
         "[[stresses]]".join(["", *(part for part in parts if "up-coding" in part or "a bad year" in part)])
     )
-    asked = [scenario, "--stresses", str(library), "--replicates", "40", "--members", "4000"]
+    asked = [scenario, "--stresses", str(library), "--replicates", "20", "--members", "4000"]
     shown = CliRunner().invoke(stress_verb, [*asked, "--out", str(tmp_path / "stress.nc")])
     assert shown.exit_code == 0, shown.output
     assert "up-coding" in shown.output and (tmp_path / "stress.nc").exists()
