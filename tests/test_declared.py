@@ -161,7 +161,9 @@ def as_of_0_1(answer: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("asked", KEPT)
+@pytest.mark.parametrize(
+    "asked", [pytest.param(one, marks=pytest.mark.slow if k % 2 else ()) for k, one in enumerate(KEPT)]
+)
 def test_an_answer_is_read_back_and_so_is_one_of_version_0_1(
     answers: dict[str, xr.Dataset], asked: str, tmp_path: Path
 ) -> None:
