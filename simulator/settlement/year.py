@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from ..contracts.budget import BySegment, Expectations
@@ -44,10 +46,15 @@ class ContractYear:
             context,
             expected_cost=self.expected_cost,
             expected_excess=self.expected_excess,
-            excess=self.populations.excess(self.rule),
+            excess=self.excess,
             outcomes_met=outcomes_met,
             activity_change=self._activity_change(),
         )
+
+    @cached_property
+    def excess(self) -> Array:
+        """Cost that the rule removes, of every replicate."""
+        return self.populations.excess(self.rule)
 
     def budget(self) -> Array:
         """Budget of every replicate, money per year."""
