@@ -123,8 +123,9 @@ class Scenario(Term):
                 yield at, mistake("is a segment that does not exist", "use the names of the segments")
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
-        for at, error in self.search.contradictions_with(self.designs, self.threshold_labels) if self.search else ():
-            yield ("search", *at), error
+        if self.search is not None:
+            asked = self.search.contradictions_with(self.designs, levels_of(self.simulation.thresholds))
+            yield from ((("search", *at), error) for at, error in asked)
         of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
         if of_shocks:
             yield from of_shocks

@@ -8,10 +8,11 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ...contracts.design import Design
-from ...contracts.search import Search
+from ...contracts.search import Demand, Search
 from ...errors import SimulatorError
 from ...settlement.clearing import Cleared
 from ...settlement.populations import Populations
@@ -25,9 +26,9 @@ SAVED = 0.01
 """The saving, as a share of the retained cost, of which a provider keeps a part."""
 HARD = 2.0
 """A hard limit must hold even where the retained cost is so many times as high."""
-MOST_KEPT = 64  # budgets and exclusions that are worked out once
 UNFIT = -9.0
 """Distance from every limit of figures that a design cannot have."""
+_MOST_KEPT = 64  # budgets and exclusions that are worked out once
 
 
 class Estimate(NamedTuple):
@@ -42,62 +43,58 @@ class Bench:
 
     def __init__(self, populations: Populations, base: Design, search: Search) -> None:
         self.populations, self.base, self.search = populations, base, search
-        self.places, self.demands = search.places(base), search.demands()
-        self.n = len(populations.replicates)
+        self.places, self.demands, self.n = search.places(base), search.demands, len(populations.replicates)
         self.strata = strata_of(populations.ledger)
-        self.budgeted = [at for at, figure in enumerate(search.figures) if figure.path.startswith(("budget", "excl"))]
-        self.years: dict[tuple[float, ...], tuple[ContractYear, Array, Array]] = {}
-        self.today = self.settled(base)
+        self._budgeted = [at for at, figure in enumerate(search.figures) if figure.path.startswith(("budget", "excl"))]
+        self._years: dict[tuple[float, ...] | None, tuple[ContractYear, Array, Array]] = {}
+        self.today = self.settled(base, None)
 
     def figures(self, place: Sequence[float]) -> tuple[float, ...]:
         """Values of the figures at a place of the unit cube."""
-        return tuple(figure.at(min(max(float(p), 0.0), 1.0)) for figure, p in zip(self.search.figures, place, strict=True))
+        return tuple(figure.at(float(at)) for figure, at in zip(self.search.figures, place, strict=True))
 
-    def at(self, figures: Sequence[float]) -> Settled | None:
-        """The design with these figures, settled; None where it cannot have them."""
+    def at(self, place: Sequence[float]) -> Settled | None:
+        """The design at a place of the unit cube, settled; None where it cannot have these figures."""
+        figures = self.figures(place)
         try:
             design = self.search.moved(self.base, figures, self.places)
         except SimulatorError:
             return None
-        return self.settled(design, tuple(figures[at] for at in self.budgeted))
+        return self.settled(design, tuple(figures[at] for at in self._budgeted))
 
-    def settled(self, design: Design, key: tuple[float, ...] | None = None) -> Settled:
+    def settled(self, design: Design, key: tuple[float, ...] | None) -> Settled:
         """A design on these draws; those with one key have the same budget and exclusion."""
-        found = self.years.get(key) if key is not None else None
+        found = self._years.get(key)
         if found is None:
             year = ContractYear(self.populations, design, design.exclusion)
             found = year, year.budget(), self.populations.retained(design.exclusion)
-            if key is not None and len(self.years) < MOST_KEPT:
-                self.years[key] = found
+            if len(self._years) < _MOST_KEPT:
+                self._years[key] = found
         return Settled(self, design, *found)
 
     @cached_property
-    def controls(self) -> tuple[Array, Array]:
+    def _controls(self) -> tuple[Array, Array]:
         """An orthonormal basis of the costs drawn, and how far their means lie from what is expected exactly."""
-        year = ContractYear(self.populations, self.base, self.base.exclusion)
-        kept, excess = self.populations.retained(year.rule), year.excess
-        drawn = [kept - year.expected_cost] + ([excess - year.expected_excess] if np.ptp(excess) > 0 else [])
+        year = self._years[None][0]
+        drawn = [self.today.retained - year.expected_cost] + (
+            [year.excess - year.expected_excess] if np.ptp(year.excess) else []
+        )
         columns = np.column_stack([one.reshape(self.n) for one in drawn])
         off = columns.mean(axis=0)
         basis, triangle = np.linalg.qr(columns - off)
-        if np.abs(np.diag(triangle)).min() <= 1e-12 * np.abs(columns).max():
-            return np.zeros((self.n, 1)), np.zeros(1)
-        return basis, np.linalg.solve(triangle.T, off)
+        return basis, np.linalg.lstsq(triangle.T, off, rcond=1e-9)[0]
 
     @cached_property
     def weights(self) -> Array:
         """Of each replicate in a mean: with them the costs have exactly the means that are expected of them."""
-        basis, off = self.controls
+        basis, off = self._controls
         return np.asarray(1.0 / self.n - basis @ off)
 
-    def mean(self, values: Array, z: float = 0.0) -> float:
-        """Expected value, the luck of the costs drawn taken out, and z standard errors more."""
-        return float(self.weights @ values) + (z * self.error(values) if z else 0.0)
-
-    def error(self, values: Array) -> float:
-        """Standard error of that mean."""
-        centred, (basis, _) = values - values.mean(), self.controls
-        return float(mean_error(centred - basis @ (basis.T @ centred), self.strata))
+    def mean(self, values: Array) -> Estimate:
+        """Expected value, the luck of the costs drawn taken out."""
+        centred, basis = values - values.mean(), self._controls[0]
+        error = mean_error(centred - basis @ (basis.T @ centred), self.strata)
+        return Estimate(float(self.weights @ values), float(error))
 
 
 @lru_cache(maxsize=256)
@@ -111,102 +108,90 @@ def most_events(n: int, at_most: float, confidence: float) -> int:
 
 
 class Settled:
-    """One design on the draws of a bench."""
+    """One design on the draws of a bench; all arrays are (replicate,), money per year."""
 
     def __init__(self, bench: Bench, design: Design, year: ContractYear, budget: Array, cost: Array) -> None:
-        self.bench, self.design, self.year, self._budget, self._cost = bench, design, year, budget, cost
-        self.members = float(bench.populations.members.ravel()[0])
-        self.cleared = self._cleared(self._cost)
-        self.budget = float(np.mean(budget))
+        self.bench, self.design, self.retained, self._year, self._budget = bench, design, cost, year, budget
+        self.members, self.budget = float(bench.populations.members.ravel()[0]), float(np.mean(budget))
+        self.cleared = self._cleared(cost)
 
     def _cleared(self, cost: Array) -> Cleared:
-        self.year.design = self.design
-        return self.year.clear_at(cost, self._budget)
+        self._year.design = self.design
+        return self._year.clear_at(cost, self._budget)
 
     def otherwise(self, cost: Array) -> Settled:
         """The same contract and budget where the retained cost is another."""
-        return Settled(self.bench, self.design, self.year, self._budget, cost)
+        return Settled(self.bench, self.design, self._year, self._budget, cost)
 
-    @property
-    def retained(self) -> Array:
-        """The retained cost, and its mean, money per year."""
-        return self._cost
-
-    def surplus(self, party: str) -> Array:
-        """Of each replicate, money per year."""
-        return self.cleared.accounts.surplus(party).reshape(-1)
+    def surplus(self, *parties: str) -> Array:
+        """Of one or more parties together."""
+        return np.asarray(sum(self.cleared.accounts.surplus(name) for name in parties)).reshape(-1)
 
     def revenue(self, party: str) -> float:
         """A party's part of the budget, for the care that it delivers; of others what they are paid, else funded with.
 
         No settlement is in it, so that a limit does not widen with what a design pays.
         """
+        accounts = self.cleared.accounts
         delivers = next(one.delivers for one in self.design.parties if one.name == party)
-        paid = float(self.cleared.accounts.payment[party].mean())
-        funded = float(np.mean(self.cleared.accounts.funding[party]))
-        return delivers * self.budget or (paid if paid > 0 else funded)
+        paid = float(accounts.payment[party].mean())
+        return delivers * self.budget or (paid if paid > 0 else float(np.mean(accounts.funding[party])))
 
     @cached_property
     def burden(self) -> Array:
-        """What the funders lose in each replicate against a budget that is the expected cost, money per year."""
-        return -np.asarray(sum(self.surplus(name) for name in self.design.funders))
+        """What the funders lose against the expected cost of care."""
+        return -self.surplus(*self.design.funders)
 
     @cached_property
     def cost(self) -> float:
         """Expected cost of protection to the funders, as a share of the budget."""
         return float(self.bench.weights @ self.burden) / self.budget
 
-    def earned(self, cleared: Cleared) -> Array:
-        """Surplus of all who deliver care, money per year."""
-        names = [party.name for party in self.design.parties if party.delivers]
-        return np.asarray(sum(cleared.accounts.surplus(name) for name in names)).reshape(-1)
+    @cached_property
+    def earned(self) -> Array:
+        """Surplus of all who deliver care."""
+        return self.surplus(*(party.name for party in self.design.parties if party.delivers))
 
     @cached_property
-    def kept(self) -> tuple[Array, Array, Array]:
+    def _kept(self) -> tuple[Array, Array, NDArray[np.bool_]]:
         """What providers keep of a further saving, what is saved, and whether cost is within the budget."""
-        saved = SAVED * self._cost
-        more = self.earned(self._cleared(self._cost - saved)) - self.earned(self.cleared)
-        within = (self._cost <= self._budget).reshape(-1)
-        return more, np.broadcast_to(saved.reshape(-1), more.shape), within
+        saved = SAVED * self.retained
+        more = self.otherwise(self.retained - saved).earned - self.earned
+        return more, saved.reshape(-1), (self.retained <= self._budget).reshape(-1)
 
     def power(self, side: str = "") -> Estimate:
         """Part of each pound really saved that the providers keep: in all years, those of gain, or those of loss."""
-        more, saved, within = self.kept
+        more, saved, within = self._kept
         years = {"": np.ones_like(within), "gain": within, "loss": ~within}[side]
-        if not years.any():
+        whole = float(np.where(years, saved, 0.0).mean())
+        if not whole:
             return Estimate(math.nan, math.nan)
-        ratio = float(more[years].sum() / saved[years].sum())
-        error = mean_error(np.where(years, more - ratio * saved, 0.0), self.bench.strata)
-        return Estimate(ratio, float(error) / float(np.where(years, saved, 0.0).mean()))
+        ratio = float(np.where(years, more, 0.0).mean()) / whole
+        return Estimate(ratio, float(mean_error(np.where(years, more - ratio * saved, 0.0), self.bench.strata)) / whole)
 
     def slacks(self, confidence: float = 0.5) -> Array:
         """How far the design is within each demand, with this confidence; below 0 where it fails. Shares of revenue."""
-        z = float(ndtri(confidence))
-        return np.array([self._slack(demand, confidence, z) for demand in self.bench.demands])
+        return np.array([self._slack(demand, confidence) for demand in self.bench.demands])
 
-    def _slack(self, demand: tuple[str, str, float, float], confidence: float, z: float) -> float:
-        party, kind, bound, chance = demand
-        if kind == "unearned":
-            return bound - self.bench.mean(self.earned(self.cleared), z) / self.budget
-        if kind == "event":
-            happened = self.cleared.accounts.events.get(party_event(self.bench.search, party), np.zeros(1))
-            return (most_events(self.bench.n, chance, confidence) - int(np.sum(happened))) / self.bench.n
-        if kind == "hard":
-            lost = -self._cleared(HARD * self._cost).accounts.surplus(party)
-            return bound - max(float(lost.max()), float(-self.surplus(party).min())) / self.revenue(party)
-        if kind == "surplus":
-            return self.bench.mean(self.surplus(party), -z) / self.revenue(party) - bound
-        lost = -self.surplus(party) / self.revenue(party)
-        if kind == "worst":
-            found = worst_mean(lost)
-            return bound - found.value - z * found.error
-        may = most_events(self.bench.n, chance, confidence)
-        return UNFIT if may < 0 else bound - float(np.partition(lost, self.bench.n - may - 1)[self.bench.n - may - 1])
-
-
-def party_event(search: Search, party: str) -> str:
-    """The event that a limit of this party is about."""
-    return next(limit.event for limit in search.limits if limit.event and limit.party == party)
+    def _slack(self, asked: Demand, confidence: float) -> float:
+        n, z = self.bench.n, float(ndtri(confidence))
+        if asked.kind in ("unearned", "surplus"):
+            values = self.earned if asked.kind == "unearned" else -self.surplus(asked.party)
+            value = float(self.bench.weights @ values) + (z * self.bench.mean(values).error if z else 0.0)
+            whole = self.budget if asked.kind == "unearned" else self.revenue(asked.party)
+            return (asked.bound if asked.kind == "unearned" else -asked.bound) - value / whole
+        if asked.kind == "event":
+            happened = int(np.sum(self.cleared.accounts.events.get(asked.event, 0)))
+            return (most_events(n, asked.at_most, confidence) - happened) / n
+        lost = -self.surplus(asked.party) / self.revenue(asked.party)
+        if asked.kind == "hard":
+            worse = -self.otherwise(HARD * self.retained).surplus(asked.party) / self.revenue(asked.party)
+            return asked.bound - float(max(lost.max(), worse.max()))
+        if asked.kind == "worst":
+            tail = worst_mean(lost)
+            return asked.bound - tail.value - z * tail.error
+        rank = n - most_events(n, asked.at_most, confidence) - 1
+        return UNFIT if rank == n else asked.bound - float(np.partition(lost, rank)[rank])
 
 
 def worst_mean(lost: Array) -> Estimate:

@@ -17,11 +17,10 @@ from ...contracts.search import Search
 from ...errors import SimulatorError
 from ...scenario import Scenario, scenario_from
 from ...settlement.populations import Populations
-from ...strata import exact_interval
 from ...terms import Array
 from ..checks import check_members
 from .bench import Bench, Estimate, Settled, most_events, worst_mean
-from .hunt import Place, Tried, refine, scan
+from .hunt import Place, Tried, nearest, refine, scan, undominated
 
 TRIED_ON = 3_000
 """Simulated years on which designs are tried; the best are refined, and then judged, on more of them."""
@@ -29,14 +28,13 @@ CONFIDENCE = 0.95
 """With which a proposed design meets every limit, on simulated years that the search has not seen."""
 POINT = 0.01
 """By which a limit is relaxed to see what it costs, as a share of revenue."""
+REACH = {"mean cost": 1.5, "spread of costs": 4.0}
+"""Factors as far as which an assumption is moved to see where the first limit fails."""
 _MARGINS = (0.5, 0.8, 0.95, 0.99, 0.999)  # confidences of refining: what is picked out looks better than it is
 _STARTS = 3
 _MOST_SHOWN = 12  # designs of the frontier
 _FRESH = 1_000_003  # between the seeds of draws
-_REACH = {"mean cost": 0.5, "spread of costs": 3.0}  # how far an assumption is moved at most
-
-Draw = Callable[[int, int], Populations]
-"""Populations from a number of the draws (0, 1, 2: each fresh) and how many years."""
+_CLOSE = 1e-9
 
 
 def propose(
@@ -45,7 +43,7 @@ def propose(
     """Terms that meet limits on what each party may lose: the cheapest, and those with the strongest incentive.
 
     Many designs are tried on the same simulated years, the best refined on others, and the few that are shown are
-    judged on a third set, since what is picked out of many looks better than it is.
+    judged on a third set, since what is picked out of many owes a part of how good it looks to luck.
 
     Parameters
     ----------
@@ -60,25 +58,20 @@ def propose(
     Returns
     -------
     xarray.Dataset
-        By ``option``: "today", "cheapest" and "strongest", or "nearest" where nothing meets the limits.
-        ``protection_cost``, the expected cost to those who fund, beyond the expected cost of care, money per year, and
-        ``price_per_head``; ``power``, the part of each pound really saved that providers keep, with ``power_gain`` and
-        ``power_loss``; by party ``expected_surplus``, ``loss_1_in_20``, ``worst_mean`` (worst 1% of years) and
-        ``revenue``; by demand ``within``, how far the design is inside it with 95% confidence (below 0: it fails),
-        ``demanded``, ``chance_of_loss`` with its exact interval, ``relaxed_saving``, what the cheapest design would
-        cost less were that demand a point looser; ``figure_value`` by figure; ``breaks_at`` by assumption, the factor
-        at which the first demand fails; and over ``frontier`` the designs than which none is both cheaper and stronger,
-        and others that cannot be told from the cheapest (``equally_good``). The attribute ``designs`` holds the designs.
+        By ``option`` ("today", "cheapest" and "strongest", or "nearest" where nothing meets the limits):
+        ``protection_cost``, what the funders expect to pay beyond the expected cost of care, money per year, and
+        ``price_per_head``; ``power``, the part of each pound really saved that providers keep, in all years, in those
+        of gain (``power_gain``) and of loss; by party ``expected_surplus``, ``loss_1_in_20``, ``worst_mean`` (of the
+        worst 1% of years) and ``revenue``; ``within`` by demand, how far inside it with 95% confidence, as a share of
+        revenue, below 0 where it fails; ``figure_value``; ``breaks_at`` by assumption, the factor at which the demand
+        ``breaks_first`` fails (infinite: none does). By demand ``relaxed_saving``, what the cheapest design costs less
+        a year were it a point looser. By ``frontier``, designs that none is both cheaper and stronger than, and others
+        that the draws cannot tell from the cheapest (``equally_good``). The attribute ``designs`` holds the options.
 
     Raises
     ------
     SimulatorError
-        Where there is no search, or it does not fit the scenario; and where the years are too few for a limit.
-
-    Notes
-    -----
-    The winner's curse: of many designs tried on the same draws, the one that looks best owes a part to luck. So its
-    figures come from draws that had no part in choosing it.
+        Where there is no search, it does not fit the scenario, or the years are too few for a limit.
     """
     asked = scenario.search if search is None else search
     if asked is None:
@@ -87,267 +80,200 @@ def propose(
         scenario = scenario_from(scenario.model_dump() | {"search": search.model_dump()})
     base = asked.base(scenario.designs)
     assert base is not None  # the scenario refuses another
-    years = scenario.simulation.replicates if replicates is None else replicates
-    members = asked.members or scenario.population_sizes[-1]
+    years, members = replicates or scenario.simulation.replicates, asked.members or scenario.population_sizes[-1]
     check_members(members)
-    _refuse_few(asked, years)
-    alone = scenario.model_copy(update={"population": scenario.population.as_one})
+    alone = scenario.model_copy(update={"population": scenario.population.as_one}).resized([members])
 
     def draw(number: int, count: int) -> Populations:
         seed = (scenario.simulation.seed + number * _FRESH) % 2**63
-        return Populations(runs.simulate(alone.resized([members], replicates=count, seed=seed)))
+        return Populations(runs.simulate(alone.with_simulation(replicates=count, seed=seed)))
 
     answer = proposed(draw, base, asked, years, points or asked.points)
     known = runs.origin(scenario) | {"members": members, "replicates": years, "design": base.name}
     return books.declared(answer.assign_attrs(known), "propose", currency=scenario.currency)
 
 
-def _refuse_few(search: Search, years: int) -> None:
-    for _, kind, _, chance in search.demands():
-        if kind in ("loss_over", "event") and most_events(years, chance, CONFIDENCE) < 0:
-            needed = math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-chance))
-            bound = f"cannot show that a chance is at most {chance:g}, however rare"
+def proposed(
+    draw: Callable[[int, int], Populations], base: Design, search: Search, years: int, points: int
+) -> xr.Dataset:
+    """The same on populations of any source: from the number of the draws (each fresh) and how many years."""
+    for demand in search.demands:
+        if most_events(years, demand.at_most, CONFIDENCE) < 0:
+            needed = math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-demand.at_most))
+            bound = f"cannot show that a chance is at most {demand.at_most:g}, however rare"
             raise SimulatorError("replicates", years, bound, f"simulate {needed:,} years or more")
-
-
-def proposed(draw: Draw, base: Design, search: Search, years: int, points: int) -> xr.Dataset:
-    """The same on any source of populations."""
     with effort.task("proposing terms", 4.0) as advance:
         first = Bench(draw(0, min(years, TRIED_ON)), base, search)
-        _check_events(first)
+        events = first.today.cleared.accounts.events
+        for strange in (one.event for one in search.demands if one.event and one.event not in events):
+            mend = f"choose from: {', '.join(events) or 'there are none'}"
+            raise SimulatorError("search.limits", strange, "is not an event of the design", mend)
         tried = scan(first, points, seed=int(first.populations.ledger.attrs.get("seed", 1)))
+        frontier = undominated(tried)
         advance()
         fine = Bench(draw(1, years), base, search)
-        met = tried.feasible()
-        short = _refined(fine, tried, "cheapest") + (_refined(fine, tried, "strongest") if met else [])
+        starts = [one for one in tried if one.meets()][:_STARTS] or [nearest(tried)]
+        short = _refined(fine, starts, "cheapest")
+        short += _refined(fine, frontier[: -_STARTS - 1 : -1], "strongest") if frontier else []
         advance()
         fresh = Bench(draw(2, years), base, search)
-        shown = _Shown(fresh, short, [tried.places[at] for at in tried.undominated()])
-        saving = _relaxed(fine, shown.places["cheapest"]) if "cheapest" in shown.places else {}
-        advance()
-        answer = shown.answer(saving)
-        advance()
-    in_the_way = [] if "cheapest" in shown.places else _in_the_way(tried, fresh)
-    known = {"tried": points, "feasible": len(met), "aim": search.aim, "in_the_way": "; ".join(in_the_way)}
-    return answer.assign_attrs(known | {"guards": int(search.guards), "confidence": CONFIDENCE})
+        kept = {round(at) for at in np.linspace(0, len(frontier) - 1, _MOST_SHOWN)} if frontier else set()
+        shown = {
+            place: fresh.at(place) for place in dict.fromkeys([*short, *(frontier[at].place for at in sorted(kept))])
+        }
+        settled = {place: one for place, one in shown.items() if one is not None}
+        met = sorted((place for place in settled if _inside(settled[place])), key=lambda place: settled[place].cost)
+        options = {"today": fresh.today}
+        if met:
+            options["cheapest"] = settled[met[0]]
+            options["strongest"] = settled[max(met, key=lambda place: round(settled[place].power().value, 6))]
+        else:
+            options["nearest"] = max(settled.values(), key=lambda one: float(one.slacks(CONFIDENCE).min()))
+        made = _of_options(options) | _of_demands(fine, met) | _of_frontier(fresh, {at: settled[at] for at in met})
+        advance(2.0)
+    figures = [figure.path for figure in search.figures]
+    demands, parties = [str(demand) for demand in search.demands], [party.name for party in base.parties]
+    coords = {"option": list(options), "party": parties, "demand": demands, "figure": figures}
+    known: dict[str, Any] = {"tried": points, "feasible": sum(one.meets() for one in tried), "aim": search.aim}
+    known |= {"guards": int(search.guards), "in_the_way": "" if met else "; ".join(_in_the_way(tried, demands))}
+    names = {option: base.name if option == "today" else f"{base.name}, {option}" for option in options}
+    designs = [one.design.model_copy(update={"name": names[option]}) for option, one in options.items()]
+    kept_designs = json.dumps([design.model_dump(mode="json") for design in designs])
+    answer = xr.Dataset(made, coords | {"assumption": list(REACH)}, known | {"designs": kept_designs})
+    return answer.assign_attrs(confidence=CONFIDENCE)
 
 
-def _check_events(bench: Bench) -> None:
-    for at, limit in enumerate(bench.search.limits):
-        known = bench.today.cleared.accounts.events
-        if limit.event is not None and limit.event not in known:
-            bound = "is not an event of the design"
-            mend = f"choose from: {', '.join(known) or 'there are none'}"
-            raise SimulatorError(f"search.limits[{at}].event", limit.event, bound, mend)
+def _inside(one: Settled, confidence: float = CONFIDENCE) -> bool:
+    return float(one.slacks(confidence).min()) >= -_CLOSE
 
 
-def _refined(bench: Bench, tried: Tried, aim: str) -> list[Place]:
+def _refined(bench: Bench, starts: Sequence[Tried], aim: str) -> list[Place]:
     """The best of the designs that were tried, refined with rising confidence of meeting the limits."""
-    met = tried.feasible() if aim == "cheapest" else sorted(tried.undominated(), key=lambda at: -tried.power[at])
-    starts = [tried.places[at] for at in (met or [tried.nearest()])[:_STARTS]]
     found: list[Place] = []
+    places = [one.place for one in starts]
     for confidence in effort.each(_MARGINS, f"refining the {aim}"):
-        refined = [refine(bench, start, confidence, aim) for start in starts]
-        found += refined
-        starts = [_best(bench, refined, confidence, aim)]
+        found += [refine(bench, place, confidence, aim) for place in places]
+        places = found[-1:] if len(places) == 1 else [_better(bench, found[-len(places) :], confidence, aim)]
     return found
 
 
-def _best(bench: Bench, places: Sequence[Place], confidence: float, aim: str) -> Place:
+def _better(bench: Bench, places: Sequence[Place], confidence: float, aim: str) -> Place:
     """The best of a few refined designs."""
 
     def worth(place: Place) -> tuple[float, float]:
-        one = bench.at(bench.figures(place))
+        one = bench.at(place)
         if one is None:
             return math.inf, 0.0
-        value = one.cost if aim == "cheapest" else -one.power().value
-        return -min(float(one.slacks(confidence).min()), 0.0), value
+        missed = -min(float(one.slacks(confidence).min()) + _CLOSE, 0.0)
+        return missed, one.cost if aim == "cheapest" else -one.power().value
 
     return min(places, key=worth)
 
 
-def _relaxed(bench: Bench, place: Place) -> dict[int, Estimate]:
-    """What the cheapest design costs less, a year, where one demand is a point looser, the others kept."""
-    found = {}
-    for at in effort.each(range(len(bench.demands)), "what each limit costs"):
-        pair = []
-        for looser in (0.0, POINT):
-            more = np.eye(len(bench.demands))[at] * looser
-            pair.append(bench.at(bench.figures(refine(bench, place, CONFIDENCE, "cheapest", more))))
-        one, other = pair
-        if one is not None and other is not None:
-            saved = one.burden - other.burden
-            value = float(bench.weights @ saved)
-            found[at] = Estimate(value if value > 0 else 0.0, bench.error(saved))
-    return found
-
-
-def _in_the_way(tried: Tried, bench: Bench) -> list[str]:
+def _in_the_way(tried: Sequence[Tried], demands: Sequence[str]) -> list[str]:
     """The demands without which some design would meet the others; all that fail where none does so alone."""
-    alone = [at for at in range(len(bench.demands)) if tried.feasible(without=at)]
-    fails = [at for at, slack in enumerate(tried.slacks[tried.nearest()]) if slack < 0]
-    return [told(bench.demands[at]) for at in alone or fails]
+    alone = [demand for at, demand in enumerate(demands) if any(one.meets(without=at) for one in tried)]
+    return alone or [demand for demand, slack in zip(demands, nearest(tried).slacks, strict=True) if slack < 0]
 
 
-def told(demand: tuple[str, str, float, float]) -> str:
-    """A demand in words."""
-    party, kind, bound, chance = demand
-    return {
-        "loss_over": f"{party}: chance of losing over {bound:.4g} of revenue at most {chance:.4g}",
-        "worst": f"{party}: mean loss of the worst 1% of years at most {bound:.4g} of revenue",
-        "hard": f"{party}: never a loss over {bound:.4g} of revenue",
-        "surplus": f"{party}: expected surplus at least {bound:.4g} of revenue",
-        "event": f"{party}: chance of the event at most {chance:.4g}",
-        "unearned": f"providers: expected payment for no saving at most {bound:.4g} of the budget",
-    }[kind]
+# ── what is told ─────────────────────────────────────────────────────────────────────────────────
 
 
-# ── what is shown ────────────────────────────────────────────────────────────────────────────────
+def _of_demands(bench: Bench, met: Sequence[Place]) -> dict[str, Any]:
+    """What the cheapest design costs less, a year, where one demand is a point looser and the others are kept."""
+    saved = [Estimate(math.nan, math.nan)] * len(bench.demands)
+    one = bench.at(refine(bench, met[0], CONFIDENCE, "cheapest")) if met else None
+    for at in effort.each(range(len(saved) if met else 0), "what each limit costs"):
+        looser = np.where(np.arange(len(saved)) == at, POINT, 0.0)
+        other = bench.at(refine(bench, met[0], CONFIDENCE, "cheapest", looser))
+        if one is not None and other is not None:
+            saved[at] = bench.mean(one.burden - other.burden)
+    values = {"relaxed_saving": [max(one.value, 0.0) for one in saved], "relaxed_saving_se": [x.error for x in saved]}
+    return {name: ("demand", value) for name, value in values.items()}
 
 
-class _Shown:
-    """The designs that are shown, judged on draws that had no part in choosing them."""
-
-    def __init__(self, bench: Bench, short: Sequence[Place], frontier: Sequence[Place]) -> None:
-        self.bench = bench
-        kept = [frontier[at] for at in np.unique(np.linspace(0, max(len(frontier) - 1, 0), _MOST_SHOWN).astype(int))[: len(frontier)]]
-        every = {place: bench.at(bench.figures(place)) for place in dict.fromkeys([*short, *kept])}
-        self.settled = {place: one for place, one in every.items() if one is not None}
-        self.slacks = {place: one.slacks(CONFIDENCE) for place, one in self.settled.items()}
-        met = [place for place in self.settled if self.slacks[place].min() >= -1e-9]
-        self.places: dict[str, Place] = {}
-        if met:
-            self.places["cheapest"] = min(met, key=lambda place: self.settled[place].cost)
-            self.places["strongest"] = max(met, key=lambda place: (round(self.settled[place].power().value, 6), -self.settled[place].cost))
-        elif self.settled:
-            self.places["nearest"] = max(self.settled, key=lambda place: float(self.slacks[place].min()))
-        self.met = sorted(met, key=lambda place: self.settled[place].cost)
-        self.options = {"today": bench.today} | {name: self.settled[place] for name, place in self.places.items()}
-
-    def answer(self, saving: dict[int, Estimate]) -> xr.Dataset:
-        """Every figure of the options, of the demands and of the frontier."""
-        bench, options = self.bench, list(self.options.values())
-        parties = [party.name for party in bench.base.parties]
-        demands, figures = bench.demands, bench.search.figures
-        by_option = {name: [_figures(one, parties)[name] for one in options] for name in _figures(options[0], parties)}
-        made: dict[str, Any] = {
-            name: (("option", "party") if isinstance(values[0], list) else ("option",), values)
-            for name, values in by_option.items()
-        }
-        made["within"] = ("option", "demand"), [one.slacks(CONFIDENCE) for one in options]
-        chances = np.array([[_chance(one, demand) for demand in demands] for one in options])
-        made["chance_of_loss"], made["chance_of_loss_interval"] = (
-            (("option", "demand"), chances[..., 0]), (("option", "demand", "bound"), chances[..., 1:]),
-        )  # fmt: skip
-        made["demanded"] = "demand", [bound for _, _, bound, _ in demands]
-        made["relaxed_saving"] = "demand", [saving.get(at, Estimate(math.nan, math.nan)).value for at in range(len(demands))]
-        made["relaxed_saving_se"] = "demand", [saving.get(at, Estimate(math.nan, math.nan)).error for at in range(len(demands))]
-        values = [[_value(one.design, bench, at) for at in range(len(figures))] for one in options]
-        made["figure_value"] = ("option", "figure"), values
-        broken = [[_breaks(one, name, reach) for name, reach in _REACH.items()] for one in options]
-        made["breaks_at"] = ("option", "assumption"), [[at for at, _ in row] for row in broken]
-        made["breaks_first"] = ("option", "assumption"), [[first for _, first in row] for row in broken]
-        made |= self._frontier()
-        coords = {
-            "option": list(self.options), "party": parties, "demand": [told(demand) for demand in demands],
-            "figure": [figure.path for figure in figures], "assumption": list(_REACH), "bound": ["lower", "upper"],
-        }  # fmt: skip
-        designs = [one.design.model_copy(update={"name": self._name(name)}) for name, one in self.options.items()]
-        kept = json.dumps([design.model_dump(mode="json") for design in designs])
-        return xr.Dataset(made, coords=coords, attrs={"designs": kept})
-
-    def _name(self, option: str) -> str:
-        return self.bench.base.name if option == "today" else f"{self.bench.base.name}, {option}"
-
-    def _frontier(self) -> dict[str, Any]:
-        """The designs that no other beats, and those that cannot be told from the cheapest."""
-        best, power, shown = -math.inf, {place: self.settled[place].power() for place in self.met}, []
-        cheapest = self.settled[self.met[0]].burden if self.met else np.zeros(1)
-        for place in self.met:
-            more = self.settled[place].burden - cheapest
-            alike = float(self.bench.weights @ more) <= 2 * self.bench.error(more) if place != self.met[0] else True
-            if power[place].value > best + 1e-9 or (alike and len(shown) < _MOST_SHOWN):
-                shown.append((place, alike))
-                best = max(best, power[place].value)
-        ones = [self.settled[place] for place, _ in shown]
-        return {
-            "frontier_price": ("frontier", [float(self.bench.weights @ one.burden) / one.members for one in ones]),
-            "frontier_price_se": ("frontier", [self.bench.error(one.burden) / one.members for one in ones]),
-            "frontier_power": ("frontier", [power[place].value for place, _ in shown]),
-            "frontier_power_se": ("frontier", [power[place].error for place, _ in shown]),
-            "equally_good": ("frontier", [alike for _, alike in shown]),
-            "frontier_figure": (
-                ("frontier", "figure"),
-                np.array([self.bench.figures(place) for place, _ in shown]).reshape(len(shown), len(self.bench.search.figures)),
-            ),
-        }
+def _of_options(options: dict[str, Settled]) -> dict[str, Any]:
+    """Every figure of the options, by its name: dims and values."""
+    made: dict[str, Any] = {}
+    ones = list(options.values())
+    bench, parties = ones[0].bench, [party.name for party in ones[0].design.parties]
+    cost = [bench.mean(one.burden) for one in ones]
+    scalars = {"protection_cost": cost, "power": [one.power() for one in ones]}
+    scalars["price_per_head"] = [
+        Estimate(c.value / o.members, c.error / o.members) for c, o in zip(cost, ones, strict=True)
+    ]
+    scalars |= {f"power_{side}": [one.power(side) for one in ones] for side in ("gain", "loss")}
+    for name, row in scalars.items():
+        made |= {name: ("option", [at.value for at in row]), f"{name}_se": ("option", [at.error for at in row])}
+    by_party: dict[str, Callable[[Array], Estimate]] = {
+        "expected_surplus": bench.mean,
+        "loss_1_in_20": lambda surplus: _one_in_twenty(-surplus),
+        "worst_mean": lambda surplus: worst_mean(-surplus),
+    }
+    for name, told in by_party.items():
+        found = np.array([[told(one.surplus(party)) for party in parties] for one in ones])
+        made |= {name: (("option", "party"), found[..., 0]), f"{name}_se": (("option", "party"), found[..., 1])}
+    made["revenue"] = ("option", "party"), [[one.revenue(party) for party in parties] for one in ones]
+    made["within"] = ("option", "demand"), [one.slacks(CONFIDENCE) for one in ones]
+    made["figure_value"] = ("option", "figure"), [_values(one.design, bench) for one in ones]
+    broken = [[_breaks(one, name) for name in REACH] for one in ones]
+    for at, name in enumerate(("breaks_at", "breaks_first")):
+        made[name] = ("option", "assumption"), [[cell[at] for cell in row] for row in broken]
+    return made
 
 
-def _figures(one: Settled, parties: Sequence[str]) -> dict[str, Any]:
-    """Figures of one design, each with its standard error."""
-    bench, burden = one.bench, one.burden
-    cost, error = float(bench.weights @ burden), bench.error(burden)
-    found: dict[str, Any] = {"protection_cost": cost, "protection_cost_se": error}
-    found |= {"price_per_head": cost / one.members, "price_per_head_se": error / one.members}
-    for side in ("", "gain", "loss"):
-        power = one.power(side)
-        name = f"power_{side}".rstrip("_")
-        found |= {name: power.value, f"{name}_se": power.error}
-    surplus = {name: one.surplus(name) for name in parties}
-    tails = [worst_mean(-surplus[name]) for name in parties]
-    bad = [_one_in_twenty(-surplus[name]) for name in parties]
-    found |= {"expected_surplus": [bench.mean(surplus[name]) for name in parties]}
-    found |= {"expected_surplus_se": [bench.error(surplus[name]) for name in parties]}
-    found |= {"loss_1_in_20": [lost.value for lost in bad], "loss_1_in_20_se": [lost.error for lost in bad]}
-    found |= {"worst_mean": [tail.value for tail in tails], "worst_mean_se": [tail.error for tail in tails]}
-    return found | {"revenue": [one.revenue(name) for name in parties]}
+def _of_frontier(bench: Bench, met: dict[Place, Settled]) -> dict[str, Any]:
+    """Designs that no other beats, and those that cannot be told from the cheapest, with which `met` begins."""
+    best, shown = -math.inf, list[tuple[Place, bool, Estimate, Estimate]]()
+    for place, one in met.items():
+        more, power = bench.mean(one.burden - next(iter(met.values())).burden), one.power()
+        alike = more.value <= 2 * more.error or more.value == 0
+        if power.value > best + _CLOSE or (alike and len(shown) < _MOST_SHOWN):
+            shown.append((place, alike, bench.mean(one.burden / one.members), power))
+            best = max(best, power.value)
+    rows = np.array([[*price, *power, alike, *bench.figures(place)] for place, alike, price, power in shown])
+    rows = rows.reshape(len(shown), 5 + len(bench.search.figures))
+    names = ("frontier_price", "frontier_price_se", "frontier_power", "frontier_power_se", "equally_good")
+    return {name: ("frontier", rows[:, at]) for at, name in enumerate(names)} | {
+        "frontier_figure": (("frontier", "figure"), rows[:, 5:])
+    }
 
 
 def _one_in_twenty(lost: Array) -> Estimate:
     """Loss that one year in twenty reaches; its error from the order statistics one binomial error to either side."""
     half = math.sqrt(0.05 * 0.95 / lost.size)
-    low, middle, high = np.quantile(lost, [0.95 - half, 0.95, min(0.95 + half, 1.0)])
+    low, middle, high = np.quantile(lost, [max(0.95 - half, 0.0), 0.95, min(0.95 + half, 1.0)])
     return Estimate(float(middle), float(high - low) / 2)
 
 
-def _chance(one: Settled, demand: tuple[str, str, float, float]) -> tuple[float, float, float]:
-    """How often a loss is over the bound, and its exact 95% interval; NaN for demands on something else."""
-    party, kind, bound, _ = demand
-    if kind != "loss_over":
-        return math.nan, math.nan, math.nan
-    lost = -one.surplus(party) / one.revenue(party) > bound + 1e-12
-    low, high = exact_interval(np.array([int(lost.sum())]), lost.size)[0]
-    return float(lost.mean()), float(low), float(high)
+def _values(design: Design, bench: Bench) -> list[float]:
+    """Figures of a design; NaN for one that it has not, or has for each year."""
+    found = []
+    for steps in (steps for is_rest, steps in bench.places if not is_rest):
+        part: Any = design
+        for step in steps:
+            part = part[step] if isinstance(step, int) or isinstance(part, dict) else getattr(part, step)
+        found.append(float(part) if isinstance(part, int | float) else math.nan)
+    return found
 
 
-def _value(design: Design, bench: Bench, at: int) -> float:
-    """A figure of a design; NaN where it has none, or one for each year."""
-    places = [steps for kind, steps in bench.places if kind == "figure"]
-    part: Any = design
-    for step in places[at]:
-        part = part[step] if isinstance(step, int) or isinstance(part, dict) else getattr(part, step)
-    return float(part) if isinstance(part, int | float) else math.nan
-
-
-def _breaks(one: Settled, assumption: str, reach: float) -> tuple[float, str]:
-    """The factor on the mean, or on the spread, of the retained cost at which the first demand fails, and which.
+def _breaks(one: Settled, assumption: str) -> tuple[float, str]:
+    """The factor on the mean, or the spread, of the retained cost at which the first demand fails, and which it is.
 
     Budgets stay as agreed. Infinite where none fails as far as the assumption is moved; 1 where one fails already.
     """
-    demands, cost = one.bench.demands, one.retained
-    mean = float(cost.mean())
-    top = 1.0 + reach
+    mean, low, high = float(one.retained.mean()), 1.0, REACH[assumption]
 
     def slacks(factor: float) -> Array:
-        moved = cost * factor if assumption == "mean cost" else mean + factor * (cost - mean)
-        return one.otherwise(moved).slacks()
+        centre = mean * factor if assumption == "mean cost" else mean
+        spread = one.retained - mean
+        return one.otherwise(centre + factor * spread).slacks()
 
-    low, high = 1.0, top
-    if (at := slacks(low)).min() < -1e-9:
-        return 1.0, told(demands[int(at.argmin())])
-    if slacks(high).min() >= -1e-9:
-        return math.inf, ""
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (middle, high) if slacks(middle).min() >= -1e-9 else (low, middle)
-    return low, told(demands[int(slacks(high).argmin())])
+    if (failing := slacks(low)).min() >= -_CLOSE:
+        if slacks(high).min() >= -_CLOSE:
+            return math.inf, ""
+        for _ in range(12):
+            middle = (low + high) / 2
+            low, high = (middle, high) if slacks(middle).min() >= -_CLOSE else (low, middle)
+        failing = slacks(high)
+    return low, str(one.bench.demands[int(failing.argmin())])
