@@ -281,8 +281,10 @@ ARRANGED = {
         [{"party": "acute, Nottingham", "loss_over": 0.05, "at_most": 0.05}],
     ),
     "14-newham-msk": (
-        [{"path": "terms[0].tolerance", "between": [0.0, 0.1]}, {"path": "terms[0].price_beyond", "between": [0.0, 1.0]},
-         {"path": "transfers[1].opening", "between": [0.0, 0.05]}, {"path": "transfers[1].covers", "between": [0.0, 1.0]}],
+        [{"path": "terms[0].tolerance", "between": [0.0, 0.1]},
+         {"path": "terms[0].price_beyond", "between": [0.0, 1.0]},
+         {"path": "transfers[1].opening", "between": [0.0, 0.05]},
+         {"path": "transfers[1].covers", "between": [0.0, 1.0]}],
         [{"party": "hospital", "loss_over": 0.06, "at_most": 0.1},
          {"party": "risk pool", "event": "pool_exhausted", "at_most": 0.2}],
     ),
@@ -292,7 +294,8 @@ ARRANGED = {
     ),
     "21-alternative-quality-contract": (
         [{"path": "budget.amount", "between": [4_400.0, 4_900.0]},
-         *({"path": f"terms[0].levels[{at}].{side}", "between": [0.0, 1.0]} for at in (2, 3) for side in ("gain", "loss"))],
+         *({"path": f"terms[0].levels[{at}].{side}", "between": [0.0, 1.0]}
+           for at in (2, 3) for side in ("gain", "loss"))],
         [{"party": "provider", "loss_over": 0.03, "at_most": 0.05}, {"party": "provider", "surplus": 0.0}],
     ),
 }  # fmt: skip

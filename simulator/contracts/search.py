@@ -92,7 +92,7 @@ class Limit(Term):
         for kind in ("loss_over", "worst", "hard", "surplus"):
             if (bound := getattr(self, kind)) is not None:
                 chance = self.at_most if kind == "loss_over" else None
-                found.append(Demand(self.party, kind, bound, chance or math.nan))  # type: ignore[arg-type]
+                found.append(Demand(self.party, kind, bound, chance or math.nan))
         return found
 
     def _contradictions(self) -> Iterator[Contradiction]:

@@ -132,6 +132,7 @@ def _holding(figure: str, what: str, verb: str) -> Need:
 
 _needs_sizes, _needs_thresholds = _several("population_size"), _several("threshold")
 _needs_curves = _holding("observed_p_above", "curves of a fit", "fit --curves")
+_needs_frontier = _holding("frontier_price", "proposed terms", "propose --out")
 _needs_minimum = _holding("exact_minimum_population", "smallest population", "size --out")
 
 
@@ -298,6 +299,7 @@ PICTURES = {
              ("members", "threshold", "margin")),
         Picture("stress_heat_map", f"stress --out; {_SCENARIO}, with stresses and designs", _stress,
              (_needs_stresses,), ("members", "design")),
+        Picture("frontier", "propose --out", _as_it_is, (_needs_frontier,)),
         Picture("fit_diagnostics", "fit --curves", _as_it_is, (_needs_curves,), (), _currency),
     )
 }  # fmt: skip

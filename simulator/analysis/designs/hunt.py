@@ -103,7 +103,9 @@ def refine(bench: Bench, start: Place, confidence: float, aim: str, looser: Arra
         within = optimize.NonlinearConstraint(lambda x: _PER_CENT * at(x)[1].slacks, 0.0, np.inf)
         options: Any = {"rhobeg": step, "tol": _LAST, "maxiter": _STEPS_EACH * (best.size + 1)}
         bounds = optimize.Bounds(np.zeros(best.size), np.ones(best.size))
-        optimize.minimize(lambda x: at(x)[0], best, method="COBYLA", bounds=bounds, constraints=within, options=options)
+        optimize.minimize(  # type: ignore[call-overload]
+            lambda x: at(x)[0], best, method="COBYLA", bounds=bounds, constraints=within, options=options
+        )
         best = np.array(_best(list(seen.values())))[free]
     return _best(list(seen.values()))
 

@@ -30,7 +30,15 @@ POINT = 0.01
 """By which a limit is relaxed to see what it costs, as a share of revenue."""
 REACH = {"mean cost": 1.5, "spread of costs": 4.0}
 """Factors as far as which an assumption is moved to see where the first limit fails."""
-_MARGINS = (0.5, 0.8, 0.95, 0.99, 0.999)  # confidences of refining: what is picked out looks better than it is
+_MARGINS = (
+    0.05,
+    0.2,
+    0.5,
+    0.8,
+    0.95,
+    0.99,
+    0.999,
+)  # confidences of refining: what is picked out looks better than it is
 _STARTS = 3
 _MOST_SHOWN = 12  # designs of the frontier
 _FRESH = 1_000_003  # between the seeds of draws
@@ -133,7 +141,7 @@ def proposed(
         advance(2.0)
     figures = [figure.path for figure in search.figures]
     demands, parties = [str(demand) for demand in search.demands], [party.name for party in base.parties]
-    coords = {"option": list(options), "party": parties, "demand": demands, "figure": figures}
+    coords = {"option": list(options), "party": parties, "demand": demands, "moving": figures}
     known: dict[str, Any] = {"tried": points, "feasible": sum(one.meets() for one in tried), "aim": search.aim}
     known |= {"guards": int(search.guards), "in_the_way": "" if met else "; ".join(_in_the_way(tried, demands))}
     names = {option: base.name if option == "today" else f"{base.name}, {option}" for option in options}
@@ -215,7 +223,7 @@ def _of_options(options: dict[str, Settled]) -> dict[str, Any]:
         made |= {name: (("option", "party"), found[..., 0]), f"{name}_se": (("option", "party"), found[..., 1])}
     made["revenue"] = ("option", "party"), [[one.revenue(party) for party in parties] for one in ones]
     made["within"] = ("option", "demand"), [one.slacks(CONFIDENCE) for one in ones]
-    made["figure_value"] = ("option", "figure"), [_values(one.design, bench) for one in ones]
+    made["figure_value"] = ("option", "moving"), [_values(one.design, bench) for one in ones]
     broken = [[_breaks(one, name) for name in REACH] for one in ones]
     for at, name in enumerate(("breaks_at", "breaks_first")):
         made[name] = ("option", "assumption"), [[cell[at] for cell in row] for row in broken]
@@ -235,7 +243,7 @@ def _of_frontier(bench: Bench, met: dict[Place, Settled]) -> dict[str, Any]:
     rows = rows.reshape(len(shown), 5 + len(bench.search.figures))
     names = ("frontier_price", "frontier_price_se", "frontier_power", "frontier_power_se", "equally_good")
     return {name: ("frontier", rows[:, at]) for at, name in enumerate(names)} | {
-        "frontier_figure": (("frontier", "figure"), rows[:, 5:])
+        "frontier_figure": (("frontier", "moving"), rows[:, 5:])
     }
 
 

@@ -49,6 +49,12 @@ def page(answer: xr.Dataset) -> Page:
     return with_origin(made, known)
 
 
+def proposed_tables(answer: xr.Dataset) -> list[Table]:
+    """The options side by side, what limits them, and the frontier."""
+    tables = [_options(answer), _parties(answer), _demands(answer), _figures(answer), _breaks(answer)]
+    return [*tables, _frontier(answer)] if answer.sizes["frontier"] else tables
+
+
 def _price(cell: xr.Dataset, name: str = "price_per_head") -> Figure:
     return amount(float(cell[name]), float(cell[f"{name}_se"]), cell.attrs["currency"])
 
@@ -139,9 +145,9 @@ def _met(within: float) -> Figure:
 
 def _figures(answer: xr.Dataset) -> Table:
     rows: list[list[Cell]] = []
-    for cell in _each(answer, "figure"):
+    for cell in _each(answer, "moving"):
         values = [float(one["figure_value"]) for one in _each(cell, "option")]
-        rows.append([str(cell["figure"].values), *("as written" if math.isnan(v) else plain_number(v) for v in values)])
+        rows.append([str(cell["moving"].values), *("as written" if math.isnan(v) else plain_number(v) for v in values)])
     return Table(["figure", *_names(answer)], rows, "Terms")
 
 
@@ -167,7 +173,7 @@ def _frontier(answer: xr.Dataset) -> Table:
          "yes" if bool(cell["equally_good"]) else ""]
         for cell in _each(answer, "frontier")
     ]  # fmt: skip
-    head = ["price a head", "kept of a saving", *map(str, answer["figure"].values), "as cheap as the cheapest"]
+    head = ["price a head", "kept of a saving", *map(str, answer["moving"].values), "as cheap as the cheapest"]
     return Table(head, rows, "Price against incentive: no other design that was tried is both cheaper and stronger")
 
 

@@ -7,6 +7,7 @@ from .fit_diagnostics import fit_diagnostics as fit_diagnostics
 from .fit_diagnostics import fit_exceedance as fit_exceedance
 from .fit_diagnostics import fit_limited_means as fit_limited_means
 from .fit_diagnostics import fit_quantiles as fit_quantiles
+from .frontier import frontier as frontier
 from .funnel import funnel as funnel
 from .heat_map import heat_map as heat_map
 from .layer_waterfall import layer_waterfall as layer_waterfall

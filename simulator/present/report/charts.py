@@ -17,6 +17,7 @@ from ...analysis.size.grid import TARGETS, minimum_by_target
 from ...runs import scenario_of
 from .. import plots
 from ..answers.places import places_table
+from ..answers.propose import proposed_tables
 from ..pictures import question_of
 from ..tables import Table
 from . import sections
@@ -121,6 +122,13 @@ CHARTS = (
         attrgetter("summary"),
         lambda contents, _: [sections.removed_table(contents)],
         lambda contents: len(contents.thresholds) > 1,
+    ),
+    Chart(
+        "frontier",
+        "Proposed terms: the price a head of designs within the limits, by how much of a saving the providers keep.",
+        attrgetter("proposed"),
+        lambda _, shown: proposed_tables(shown),
+        lambda contents: contents.proposed is not None and contents.proposed.sizes["frontier"] > 0,
     ),
 )
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
+from ...analysis.designs.pricing import cap_prices
+from ...analysis.designs.propose import propose
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.size.places import places
 from ...analysis.statistics.describe import describe
@@ -108,6 +110,10 @@ class Contents(NamedTuple):
     """Each threshold in money by segment."""
     agreed: xr.Dataset | None
     """Each design's budget, and the exact mean of the cost that its rule keeps; None without designs."""
+    proposed: xr.Dataset | None
+    """What `propose` gave; None without [search]."""
+    prices: str
+    """What each cap costs a head, in a line; empty where it is not known."""
     stressed: xr.Dataset | None
     """What `stress` gave; None without stresses, or without a design that can be stressed."""
 
@@ -182,6 +188,8 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
+        proposed=None if whole is None or whole.search is None else propose(whole),
+        prices="" if whole is None else shared.price_line(cap_prices(whole)),
         stressed=None if whole is None else _stressed(whole),
     )
 

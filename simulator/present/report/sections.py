@@ -171,7 +171,8 @@ def removed_table(contents: Contents) -> Table:
     ]
     title = f"Effect of each cap: share that it takes out, at {place.label}"
     below = "Of the patients: those who cost more than the threshold."
-    return Table([_RULE, *(title for _, title in REMOVED_FIGURES)], rows, title, note=below)
+    note = f"{below} {contents.prices}".rstrip()
+    return Table([_RULE, *(title for _, title in REMOVED_FIGURES)], rows, title, note=note)
 
 
 def level_of(summary: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,45 @@
+"""What does a stronger incentive cost?"""
+
+from __future__ import annotations
+
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from ...strata import Z95
+from .colours import GREY
+from .style import finish, house_axes, made_by
+
+DRAWN = ("frontier_price", "frontier_power", "price_per_head", "power")
+_MARKS = {"today": "s", "cheapest": "D", "strongest": "^", "nearest": "v"}
+
+
+@made_by("propose", "frontier_price", "frontier")
+def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Price a head of designs within the limits by the part of a saving that providers keep.
+
+    Parameters
+    ----------
+    answer : xarray.Dataset
+        What `propose` gave.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Points with 95% intervals; today's contract and the alternatives are named.
+    """
+    axes = house_axes(ax)
+    order = answer.sortby("frontier_power")
+    axes.errorbar(
+        order["frontier_power"], order["frontier_price"], yerr=Z95 * order["frontier_price_se"], marker="o", ms=4,
+        lw=1.2, elinewidth=1,
+    )  # fmt: skip
+    for name in map(str, answer["option"].values):
+        one = answer.sel(option=name)
+        axes.plot(one["power"], one["price_per_head"], _MARKS[name], color=GREY, ms=8, mfc="none")
+        axes.annotate(name, (float(one["power"]), float(one["price_per_head"])), (8, -12), textcoords="offset points")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.margins(0.12)
+    axes.set(xlabel="part of a saving that providers keep", ylabel=f"price, {answer.attrs['currency']} a head and year")
+    return finish(axes, answer, __doc__, "Bars: 95% intervals. No design that was tried is both cheaper and stronger.")
