@@ -23,7 +23,7 @@ def propose(
 ) -> None:  # fmt: skip
     """Which terms protect each party at the least cost?
 
-    Example: simulator propose configs/search.toml --points 256 --replicates 2000
+    Example: simulator propose configs/search.toml --points 64 --replicates 1000
     """
     from ....analysis.designs.propose import propose as proposed
     from ....contracts.search import load_search
