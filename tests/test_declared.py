@@ -18,6 +18,7 @@ from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.places import places
 from simulator.analysis.size.viable import viable_terms
+from simulator.contracts.search import Search
 from simulator.fitting.fit import fit_bands
 from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
 from simulator.ledger.variables import KINDS, variables_of

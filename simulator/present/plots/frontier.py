@@ -1,12 +1,13 @@
 """What does a stronger incentive cost?"""
 
-from __future__ import annotations
+from operator import attrgetter
 
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from ...strata import Z95
+from ..picture import Picture
 from .colours import GREY
 from .style import finish, house_axes, made_by
 
@@ -16,19 +17,7 @@ _MARKS = {"today": "s", "cheapest": "D", "strongest": "^", "nearest": "v"}
 
 @made_by("propose", "frontier_price", "frontier")
 def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Price a head of designs within the limits by the part of a saving that providers keep.
-
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `propose` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Points with 95% intervals; today's contract and the alternatives are named.
-    """
+    """Price a head of designs within the limits by the part of a saving that providers keep, with 95% intervals."""
     axes = house_axes(ax)
     order = answer.sortby("frontier_power")
     axes.errorbar(
@@ -43,3 +32,9 @@ def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     axes.margins(0.12)
     axes.set(xlabel="part of a saving that providers keep", ylabel=f"price, {answer.attrs['currency']} a head and year")
     return finish(axes, answer, __doc__, "Bars: 95% intervals. No design that was tried is both cheaper and stronger.")
+
+
+PICTURE = Picture(
+    frontier, "propose --out", attrgetter("found"),
+    lambda request: request.holds("frontier_price", "proposed terms", "propose --out"),
+)  # fmt: skip

@@ -1,7 +1,5 @@
 """Everything that a report tells, asked of the analysis once: no figure of a report comes from anywhere else."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +10,6 @@ from numpy.typing import NDArray
 
 from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
-from ...analysis.designs.pricing import cap_prices
 from ...analysis.designs.propose import propose
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.size.places import places
@@ -104,6 +101,8 @@ class Contents(NamedTuple):
     """The reference first."""
     scenario: dict[str, Any]
     """As the ledger keeps it, observed costs withheld."""
+    whole: Scenario | None
+    """The scenario itself; None where observed costs were withheld."""
     described: dict[str, Any] | None
     """What `describe` gives; None where observed costs were withheld."""
     amounts: xr.DataArray
@@ -112,8 +111,6 @@ class Contents(NamedTuple):
     """Each design's budget, and the exact mean of the cost that its rule keeps; None without designs."""
     proposed: xr.Dataset | None
     """What `propose` gave; None without [search]."""
-    prices: str
-    """What each cap costs a head, in a line; empty where it is not known."""
     stressed: xr.Dataset | None
     """What `stress` gave; None without stresses, or without a design that can be stressed."""
 
@@ -163,7 +160,8 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     drawn = draws_of(ledger)
     whole = scenario_of(drawn)
     scenario = json.loads(drawn.attrs["scenario"])
-    designs = _designs(scenario)
+    raw = scenario.get("designs")
+    designs = with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary = summarise(drawn, margins=margins)
     advance()
@@ -174,6 +172,10 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     if "unit" in drawn.dims:
         apart = by_unit(drawn)
         units = summarise(apart, margins=margins), compare(settle(apart, designs)) if designs else None
+    chosen = stressable(whole.designs) if whole is not None and whole.stresses else ()
+    stressed = None
+    if whole is not None and chosen:
+        stressed = stress(whole, designs=chosen, replicates=min(whole.simulation.replicates, MOST_REPLICATES))
     return Contents(
         target=Target(margin, at_most),
         ledger=drawn,
@@ -185,18 +187,13 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,
         scenario=scenario,
+        whole=whole,
+        proposed=None if whole is None or whole.search is None else propose(whole),
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
-        proposed=None if whole is None or whole.search is None else propose(whole),
-        prices="" if whole is None else shared.price_line(cap_prices(whole)),
-        stressed=None if whole is None else _stressed(whole),
+        stressed=stressed,
     )
-
-
-def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
-    raw = scenario.get("designs")
-    return with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
 
 
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:
@@ -232,13 +229,6 @@ def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
     if rule.excludes_nobody:
         return exact_moments(ledger, Cap()).gross_mean[:, None]
     return exact_moments(ledger, rule).mean
-
-
-def _stressed(scenario: Scenario) -> xr.Dataset | None:
-    """What every stress of a scenario does under each of its designs, at its largest population."""
-    chosen = stressable(scenario.designs)
-    replicates = min(scenario.simulation.replicates, MOST_REPLICATES)
-    return stress(scenario, designs=chosen, replicates=replicates) if scenario.stresses and chosen else None
 
 
 def stressable(designs: tuple[Design, ...]) -> tuple[Design, ...]:
