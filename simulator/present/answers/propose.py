@@ -1,7 +1,5 @@
 """Terms that are proposed: today's contract, the cheapest within the limits, and the strongest incentive."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any
@@ -10,10 +8,10 @@ import xarray as xr
 
 from ...contracts.design import Design, designs_from
 from ..figure import Figure, amount, exact_percent, people, percent, percentage, plain_number
-from ..tables import Cell, Page, Table
+from ..tables import Cell, Page, Rows, Table
 from ..tidy import dataset_json
 from . import Kind
-from .shared import simulated, too_few, with_origin
+from .shared import each, simulated, too_few, with_origin
 
 _NAMES = {
     "today": "today's contract", "cheapest": "cheapest", "strongest": "strongest incentive", "nearest": "nearest",
@@ -35,106 +33,86 @@ GUARDS = (
 def page(answer: xr.Dataset) -> Page:
     """The verdict, then the options side by side, what limits them, and the frontier."""
     known = answer.attrs
-    tables: list[Table | str] = [
-        _options(answer),
-        _parties(answer),
-        _demands(answer),
-        _figures(answer),
-        _breaks(answer),
-    ]
-    tables += [_frontier(answer)] if answer.sizes["frontier"] else []
-    tables += [GUARDS] if known["guards"] else ["Guards are off: a catastrophe may be left uncovered."]
+    notes = [GUARDS if known["guards"] else "Guards are off: a catastrophe may be left uncovered.", WINNERS_CURSE]
     title = f"Terms for {known['design']}: {people(known['members'])} people"
-    made = simulated(Page(title, _verdict(answer), [*tables, WINNERS_CURSE], too_few(known["replicates"])))
-    return with_origin(made, known)
-
-
-def proposed_tables(answer: xr.Dataset) -> list[Table]:
-    """The options side by side, what limits them, and the frontier."""
-    tables = [_options(answer), _parties(answer), _demands(answer), _figures(answer), _breaks(answer)]
-    return [*tables, _frontier(answer)] if answer.sizes["frontier"] else tables
+    made = Page(title, _verdict(answer), [*proposed_tables(answer), *notes], too_few(known["replicates"]))
+    return with_origin(simulated(made), known)
 
 
 def _price(cell: xr.Dataset, name: str = "price_per_head") -> Figure:
     return amount(float(cell[name]), float(cell[f"{name}_se"]), cell.attrs["currency"])
 
 
-def _share(cell: xr.Dataset, name: str) -> Figure:
-    return percent(float(cell[name]), float(cell[f"{name}_se"]))
+def _share(cell: xr.Dataset, name: str, of: float = 1.0) -> Cell:
+    return percent(float(cell[name]) / of, float(cell[f"{name}_se"]) / of) if of else "none"
 
 
 def _verdict(answer: xr.Dataset) -> list[str]:
     known, today = answer.attrs, answer.sel(option="today")
-    tried = f"{known['tried']:,} designs were tried"
     if "nearest" in answer["option"].values:
         missed = percentage(round(-float(answer["within"].sel(option="nearest").min()), 4))
-        return [
-            f"No design meets every limit ({tried}). In the way: {known['in_the_way']}.",
-            f"The nearest misses by {missed} of revenue.",
-        ]
+        tried = f"No design meets every limit ({known['tried']:,} designs were tried)."
+        return [f"{tried} In the way: {known['in_the_way']}.", f"The nearest misses by {missed} of revenue."]
     said = []
     for name, opening in (("cheapest", "The cheapest terms"), ("strongest", "The strongest incentive")):
-        cell = answer.sel(option=name)
-        advised = " (recommended)" if known["aim"] == name else ""
-        said.append(
-            f"{opening} within the limits{advised}: {_price(cell)} a head, and the providers keep "
-            f"{_share(cell, 'power')} of what they really save."
-        )
+        cell, advised = answer.sel(option=name), " (recommended)" if known["aim"] == name else ""
+        kept = f"the providers keep {_share(cell, 'power')} of what they really save."
+        said.append(f"{opening} within the limits{advised}: {_price(cell)} a head, and {kept}")
     met = "meets" if float(today["within"].min()) >= 0 else "does not meet"
     said.append(f"Today's contract {met} the limits: {_price(today)} a head, and {_share(today, 'power')} is kept.")
-    return [*said, _binding(answer)]
+    saved = answer["relaxed_saving"].where(answer["relaxed_saving"] > 2 * answer["relaxed_saving_se"], -1.0)
+    cell = answer.isel(demand=int(saved.values.argmax()))
+    if float(saved.max()) <= 0:
+        return [*said, "No single limit decides the price: none saves money when it alone is a point looser."]
+    looser = f"a point looser would save {_price(cell, 'relaxed_saving')} a year"
+    return [*said, f"What binds for the cheapest: {cell['demand'].values}; {looser}."]
 
 
-def _binding(answer: xr.Dataset) -> str:
-    saved = answer["relaxed_saving"] > 2 * answer["relaxed_saving_se"]
-    if not bool(saved.any()):
-        return "No single limit decides the price: none saves money when it alone is a point looser."
-    cell = answer.isel(demand=int(answer["relaxed_saving"].where(saved, -1.0).values.argmax()))
-    return f"What binds: {cell['demand'].values}; a point looser would save {_price(cell, 'relaxed_saving')} a year."
-
-
-def _names(answer: xr.Dataset) -> list[str]:
-    return [_NAMES[str(name)] for name in answer["option"].values]
-
-
-def _each(answer: xr.Dataset, dim: str) -> list[xr.Dataset]:
-    return [answer.isel({dim: at}) for at in range(answer.sizes[dim])]
-
-
-def _options(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = [
-        [name, _price(cell), *(_share(cell, power) for power in ("power", "power_gain", "power_loss")),
-         "yes" if float(cell["within"].min()) >= -1e-9 else "no"]
-        for name, cell in zip(_names(answer), _each(answer, "option"), strict=True)
-    ]  # fmt: skip
+def proposed_tables(answer: xr.Dataset) -> list[Table]:
+    """The options side by side, what limits them, and the frontier."""
+    names = [_NAMES[str(name)] for name in answer["option"].values]
+    options = list(zip(names, each(answer, "option"), strict=True))
+    powers = ("power", "power_gain", "power_loss")
+    rows: Rows = [
+        [name, _price(one), *(_share(one, power) for power in powers), "yes" if one["within"].min() >= -1e-9 else "no"]
+        for name, one in options
+    ]
     head = ["terms", "price a head", "kept of a saving", "in years of gain", "in years of loss", "meets the limits"]
     note = "Price: what the funders expect to pay beyond the expected cost of care; below 0 they gain."
-    return Table(head, rows, "Options", note=note)
-
-
-def _parties(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = []
-    for name, option in zip(_names(answer), _each(answer, "option"), strict=True):
-        for cell in _each(option, "party"):
-            revenue = float(cell["revenue"])
-            row: list[Cell] = [name, str(cell["party"].values), _price(cell, "expected_surplus")]
-            for figure in ("loss_1_in_20", "worst_mean"):
-                value, error = float(cell[figure]), float(cell[f"{figure}_se"])
-                row += [_price(cell, figure), percent(value / revenue, error / revenue) if revenue else "none"]
-            rows.append(row)
+    tables = [Table(head, rows, "Options", note=note)]
+    rows = []
+    for name, cell in ((name, cell) for name, one in options for cell in each(one, "party")):
+        lost = [(_price(cell, x), _share(cell, x, float(cell["revenue"]))) for x in ("loss_1_in_20", "worst_mean")]
+        rows.append([name, str(cell["party"].values), _price(cell, "expected_surplus"), *lost[0], *lost[1]])
     head = ["terms", "party", "expected surplus", "1-in-20 loss", "of revenue", "mean of worst 1%", "of revenue"]
-    return Table(head, rows, "Who pays: each party in a year (a loss below 0 is a gain)", labels=2)
-
-
-def _demands(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = []
-    for cell in _each(answer, "demand"):
-        row: list[Cell] = [str(cell["demand"].values)]
-        row += [_met(float(one["within"])) for one in _each(cell, "option")]
-        saving = float(cell["relaxed_saving"])
-        rows.append([*row, "" if math.isnan(saving) else _price(cell, "relaxed_saving")])
+    tables.append(Table(head, rows, "Who pays: each party in a year (a loss below 0 is a gain)", labels=2))
+    rows = []
+    for cell in each(answer, "demand"):
+        saving = "" if cell["relaxed_saving"].isnull() else _price(cell, "relaxed_saving")
+        rows.append([str(cell["demand"].values), *(_met(float(slack)) for slack in cell["within"].values), saving])
     note = "With 95% confidence, by exact binomial bounds; room as a share of revenue."
-    return Table(["limit", *_names(answer), "a point looser saves"], rows, "Limits", note=note)
+    tables.append(Table(["limit", *names, "a point looser saves"], rows, "Limits", note=note))
+    rows = []
+    for cell in each(answer, "moving"):
+        values = map(float, cell["figure_value"].values)
+        rows.append([str(cell["moving"].values), *("as written" if math.isnan(v) else plain_number(v) for v in values)])
+    tables.append(Table(["figure", *names], rows, "Terms"))
+    rows = [
+        [name, str(cell["assumption"].values), _moved(float(cell["breaks_at"])), str(cell["breaks_first"].values)]
+        for name, one in options
+        for cell in each(one, "assumption")
+    ]
+    head = ["terms", "assumption", "may be higher by", "limit that fails first"]
+    title = "How far an assumption may move before a limit fails, budgets as agreed"
+    tables.append(Table(head, rows, title, labels=2))
+    rows = []
+    for cell in each(answer, "frontier"):
+        figures = [plain_number(float(value), ",.4g") for value in cell["frontier_figure"].values]
+        alike = "yes" if bool(cell["equally_good"]) else ""
+        rows.append([_price(cell, "frontier_price"), _share(cell, "frontier_power"), *figures, alike])
+    head = ["price a head", "kept of a saving", *map(str, answer["moving"].values), "as cheap as the cheapest"]
+    title = "Price against incentive: no other design that was tried is both cheaper and stronger"
+    return [*tables, Table(head, rows, title)] if rows else tables
 
 
 def _met(within: float) -> Figure:
@@ -143,38 +121,9 @@ def _met(within: float) -> Figure:
     return Figure(within, said, basis="drawn")
 
 
-def _figures(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = []
-    for cell in _each(answer, "moving"):
-        values = [float(one["figure_value"]) for one in _each(cell, "option")]
-        rows.append([str(cell["moving"].values), *("as written" if math.isnan(v) else plain_number(v) for v in values)])
-    return Table(["figure", *_names(answer)], rows, "Terms")
-
-
-def _breaks(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = [
-        [name, str(cell["assumption"].values), _moved(float(cell["breaks_at"])), str(cell["breaks_first"].values)]
-        for name, option in zip(_names(answer), _each(answer, "option"), strict=True)
-        for cell in _each(option, "assumption")
-    ]
-    title = "How far an assumption may move before a limit fails, budgets as agreed"
-    return Table(["terms", "assumption", "may be higher by", "limit that fails first"], rows, title, labels=2)
-
-
 def _moved(factor: float) -> Figure:
     said = "as far as tried" if math.isinf(factor) else "fails already" if factor == 1 else f"{100 * (factor - 1):.1f}%"
     return Figure(factor, said, basis="drawn")
-
-
-def _frontier(answer: xr.Dataset) -> Table:
-    rows: list[list[Cell]] = [
-        [_price(cell, "frontier_price"), _share(cell, "frontier_power"),
-         *(plain_number(float(value), ",.4g") for value in cell["frontier_figure"].values),
-         "yes" if bool(cell["equally_good"]) else ""]
-        for cell in _each(answer, "frontier")
-    ]  # fmt: skip
-    head = ["price a head", "kept of a saving", *map(str, answer["moving"].values), "as cheap as the cheapest"]
-    return Table(head, rows, "Price against incentive: no other design that was tried is both cheaper and stronger")
 
 
 # ── ready to use ─────────────────────────────────────────────────────────────────────────────────
