@@ -6,7 +6,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from ...strata import Z95
 from ..picture import Picture
 from .colours import GREY
 from .style import finish, house_axes, made_by
@@ -21,7 +20,7 @@ def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     axes = house_axes(ax)
     order = answer.sortby("frontier_power")
     axes.errorbar(
-        order["frontier_power"], order["frontier_price"], yerr=Z95 * order["frontier_price_se"], marker="o", ms=4,
+        order["frontier_power"], order["frontier_price"], yerr=1.96 * order["frontier_price_se"], marker="o", ms=4,
         lw=1.2, elinewidth=1,
     )  # fmt: skip
     for name in map(str, answer["option"].values):
@@ -29,7 +28,7 @@ def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.plot(one["power"], one["price_per_head"], _MARKS[name], color=GREY, ms=8, mfc="none")
         axes.annotate(name, (float(one["power"]), float(one["price_per_head"])), (8, -12), textcoords="offset points")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.margins(0.12)
+    axes.margins(0.18)
     axes.set(xlabel="part of a saving that providers keep", ylabel=f"price, {answer.attrs['currency']} a head and year")
     return finish(axes, answer, __doc__, "Bars: 95% intervals. No design that was tried is both cheaper and stronger.")
 
