@@ -67,6 +67,12 @@ high = 0.05
 change = { kind = "baseline_error", by = 0.0 }
 """
 
+SEARCH = """
+[search]
+figures = [{ path = "parties[provider].loss_limit", between = [0.01, 0.05] }]
+limits = [{ party = "provider", loss_over = 0.03, at_most = 0.1 }]
+"""
+
 VERBS = {
     "check": "check SMALL",
     "new": "new FRESH --template pcn --yes",
@@ -79,6 +85,7 @@ VERBS = {
     "settle": "settle SMALL",
     "settle --payoff": "settle SMALL --payoff",
     "settle --actuals": "settle SMALL --actuals ROWS",
+    "propose": "propose SMALL --search SEARCH --points 16 --replicates 100",
     "stress": "stress SMALL",
     "stress --reverse": "stress SMALL --reverse provider",
     "sensitivity": "sensitivity SMALL --points 8 --statistic cv",
@@ -102,6 +109,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
+    (made / "search.toml").write_text(SEARCH)
     small = sim.load(made / "small.toml")
     sim.save(sim.exact(small), made / "drawn.nc")
     for name, first in (("first", 0), ("second", 120)):
@@ -116,6 +124,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(verb: str, folder: Path) -> list[str]:
     known = {
         "SMALL": "small.toml",
+        "SEARCH": "search.toml",
         "ROWS": "rows.csv",
         "COSTS": "costs.csv",
         "FRESH": "fresh.toml",
