@@ -237,7 +237,7 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
 
     def classes(figures: Array) -> Classes:
         given = {"stay": asked.stay} | dict(zip(unknown, figures.tolist(), strict=True))
-        return gaussian(**given)  # type: ignore[arg-type]
+        return gaussian(**given)
 
     def missed(figures: Array) -> Array:
         flow = Flow(population, years, classes(figures))
@@ -259,4 +259,4 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
         best = min(best, fit.fun, key=lambda found: float(np.abs(found).max()))
     told, nearest = (", ".join(f"{value:.4g}" for value in found) for found in (wanted, best + wanted))
     bound = f"has figures ({told}) that no such classes have; the nearest are {nearest}"
-    raise SimulatorError("years.persistence", None, bound, "give figures closer to these")
+    raise SimulatorError("years.persistence", None, bound, "give figures closer to these, or moves that people make")
