@@ -346,9 +346,7 @@ def _times(part: Any, factor: float, path: str) -> Any:
     if isinstance(part, list | tuple):
         return [_times(value, factor, path) for value in part]
     if not isinstance(part, float):
-        raise SimulatorError(
-            f"stress: {path}", part, "is no figure that can be larger or smaller", "name one of [years]"
-        )
+        raise SimulatorError(f"stress: {path}", part, "is no figure that can grow", "name one of [years]")
     return part * factor
 
 

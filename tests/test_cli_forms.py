@@ -98,8 +98,8 @@ CHEAP = [verb for verb in VERBS if verb != "fit"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("forms")
     (made / "small.toml").write_text(SMALL)
-    several = 'cohort = { chosen = { top = 0.1 } }\n[years]\ncontract = 2\nbefore = 1\npersistence = "published"\nleavers = 0.1\n'
-    several += 'moves = { "mostly <i>well" = { complex = 0.03 }, complex = { "mostly <i>well" = 0.3 } }\n'
+    several = "cohort = { chosen = { top = 0.1 } }\n[years]\ncontract = 2\nbefore = 1\nleavers = 0.1\n"
+    several += "persistence = { correlation = { 1 = 0.3 }, stay = 0.9 }\n"
     (made / "years.toml").write_text(SMALL.replace("[population]\n", f"[population]\n{several}"))
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
