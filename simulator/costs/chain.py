@@ -130,10 +130,9 @@ def unbalanced(population: Population, years: Years) -> Contradiction | None:
         least = int(np.argmin(entrants))
         whose = f" in {population.units[place].name!r}" if len(_mixes(population)) > 1 else ""
         bound = f"let more people into {population.segments[least].name!r}{whose} than leave it"
-        if gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "make moves smaller, or leavers more", value=None)
-        if not gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "with no leavers, moves must balance", value=None)
+        mend = "make moves smaller, or leavers more" if gone else "with no leavers, moves must balance"
+        if entrants[least] < -_BALANCED:
+            return ("moves",), mistake(bound, mend, value=None)
     return None
 
 
