@@ -190,7 +190,7 @@ def increments(scenario: Scenario) -> NDArray[np.int64]:
     """People added from one population size to the next, or people of each unit; shape (increment, segment)."""
     model = scenario.cost_model
     if scenario.population.units:
-        return np.stack([head_counts(unit.members, model.unit_shares(unit)) for unit in scenario.population.units])
+        return model.unit_heads
     return np.diff(heads(scenario), axis=0, prepend=0)
 
 
@@ -251,7 +251,7 @@ def _ledger(
         arrays = {name: values[:, -1:] for name, values in arrays.items()}
         arrays |= {f"unit_{name}": used[name] for name in by_increment}
     if scenario.shocks:
-        arrays["shock_factor"] = used["shock_factor"]
+        arrays["shock_factor" if used["shock_factor"].ndim == 2 else "unit_shock_factor"] = used["shock_factor"]
     n_segments = len(scenario.population.segments)
     arrays["threshold_amount"] = scenario.threshold_amounts[:n_segments]
     arrays["cut"] = scenario.cuts[:n_segments]

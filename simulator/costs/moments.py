@@ -7,7 +7,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,13 +46,30 @@ class Exact:
         self._moments = [stream.severity.moments for stream in model.streams]
         self._rates = np.array([stream.rate for stream in model.streams])
         atoms = any(stream.severity.has_atoms for stream in model.streams)
+        self._own: Array | None = None
+        """Weights of the nodes of shocks that are each unit's own, which vary fastest; None where there are none."""
+        if nodes is None and model.has_own_shocks:
+            joint = model.joint_shocks
+            common, own = (joint_nodes(joint.only(part), steps=atoms) for part in (~joint.per_unit, joint.per_unit))
+            factors = (common.factors[:, None] * own.factors).reshape(-1, len(model.streams))
+            nodes, self._own = ShockNodes(factors, np.kron(common.weights, own.weights), False), own.weights
         self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
         """Moments of the cost that a rule keeps."""
         if self._truths:
             return mixture([truth.total(heads, layers, in_scope) for truth in self._truths])
-        return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)
+        return self._over_shocks(lambda rows: self.given_shocks(rows, layers, in_scope), heads)
+
+    def _over_shocks(self, given: Callable[[NDArray[np.int64]], Array], heads: NDArray[np.int64]) -> TotalMoments:
+        """Moments of a total from its cumulants given the shocks; of all units', over the shocks of each unit first."""
+        if self._own is None or len(heads) > 1 or not np.array_equal(heads[0], self.model.unit_heads.sum(axis=0)):
+            return _moments_of(_central_over(given(heads), self.weights))
+        cumulants = given(self.model.unit_heads)
+        by_unit = _central_over(cumulants.reshape(*cumulants.shape[:2], -1, self._own.size), self._own)
+        by_unit[3] -= 3 * by_unit[1] ** 2
+        weights = self.weights.reshape(-1, self._own.size).sum(axis=1)
+        return _moments_of(_central_over(by_unit.sum(axis=1, keepdims=True), weights))
 
     def given_shocks(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> Array:
         """First four cumulants of the cost that a rule keeps, given the shocks; shape (4, population, node)."""
@@ -76,16 +93,21 @@ class Exact:
 
         Each (population,); of a model without parameter sets.
         """
-        mean_given, variance_given, _, _ = self.given_shocks(heads, layers)
-        mean = mean_given @ self.weights
-        return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+        if self._own is None:
+            mean_given, variance_given, _, _ = self.given_shocks(heads, layers)
+            mean = mean_given @ self.weights
+            return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+        mean_alone = np.array([1.0, 0.0, 0.0, 0.0])[:, None, None]
+        whole = self.total(heads, layers)
+        apart = self._over_shocks(lambda rows: self.given_shocks(rows, layers) * mean_alone, heads).sd ** 2
+        return whole.mean, whole.sd**2 - apart, apart
 
     def count_above(self, heads: NDArray[np.int64], amounts: Array) -> TotalMoments:
         """Moments of the number of patients above the thresholds."""
         if self._truths:
             return mixture([truth.count_above(heads, amounts) for truth in self._truths])
         per_user = np.where(ORDERS == 0, 1.0, self._chances(amounts)[..., None])
-        return _over_shocks(self._cumulants(heads, per_user, True), self.weights)
+        return self._over_shocks(lambda rows: self._cumulants(rows, per_user, True), heads)
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (node, 5)."""
@@ -123,7 +145,7 @@ def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> Total
     # cumulants given the law, with the laws where shocks have their nodes
     with np.errstate(invalid="ignore"):
         given = np.stack([mean, sd**2, skewness * sd**3, kurtosis * sd**4])
-    return _over_shocks(np.moveaxis(given, 1, -1), weight)
+    return _moments_of(_central_over(np.moveaxis(given, 1, -1), weight))
 
 
 def removed_layers(layers: Sequence[Layer]) -> list[Layer]:
@@ -182,8 +204,8 @@ def _cumulants_of(raw: Array) -> Array:
     return np.stack([m1, *higher])
 
 
-def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
-    """Moments of the total from its cumulants given the shocks, shape (4, population, node)."""
+def _central_over(cumulants: Array, weights: Array) -> Array:
+    """Mean and central moments of the total, (4, population …), from cumulants given the shocks, (4, …, node)."""
     k1, k2, k3, k4 = cumulants
     mean = k1 @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -191,6 +213,12 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
         variance = np.maximum((k2 + apart**2) @ weights, 0.0)  # rounding may leave less than nothing
         third = (k3 + 3 * k2 * apart + apart**3) @ weights
         fourth = (k4 + 3 * k2**2 + 4 * k3 * apart + 6 * k2 * apart**2 + apart**4) @ weights
+    return np.stack([mean, variance, third, fourth])
+
+
+def _moments_of(central: Array) -> TotalMoments:
+    mean, variance, third, fourth = central
+    with np.errstate(invalid="ignore", divide="ignore"):
         skewness = np.where(np.isfinite(third), third / variance**1.5, np.inf)
         kurtosis = np.where(np.isfinite(fourth), fourth / variance**2 - 3, np.inf)
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)

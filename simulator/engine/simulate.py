@@ -56,6 +56,8 @@ class Plan:
     tail: Array
     thresholds: Array
     shocks: JointShocks
+    units: int
+    """Units that have shocks of their own; 0 where all shocks are everybody's."""
     n_sampled: int
     """Segments whose people are drawn; 0 where the case mix is fixed."""
     tables_hash: str
@@ -143,6 +145,7 @@ def _plan(
         tail=np.stack([table.tail for table in built]),
         thresholds=np.ascontiguousarray(thresholds),
         shocks=model.joint_shocks,
+        units=len(model.population.units) if model.has_own_shocks else 0,
         n_sampled=model.shares.size if model.sampled else 0,
         # one table of sums stands for all: which there are depends on how many people are drawn
         tables_hash=tables.digest(built, [sums.build(built[0].body, built[0].body_unit)] if least > 0 else []),
@@ -200,18 +203,32 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
     factor = plan.shocks.by_stream(factors)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
-            kernels.key_of(plan.seed), _own(replicates), _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
-            _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.sums_from), _own(plan.sums_line),
-            _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds), factor, *drawn.values(),
+            kernels.key_of(plan.seed), _own(replicates), kernels.last_word(0, 1), _own(plan.heads)[None], chances,
+            _own(plan.kind), _own(plan.rate), _own(plan.p_large), _own(plan.body), _own(plan.body_unit),
+            _own(plan.sums_from), _own(plan.sums_line), _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds),
+            factor, *drawn.values(),
         )  # fmt: skip
-    drawn["shock_factor"] = factors
+    drawn["shock_factor"] = factors if plan.units else factors[:, 0]
     return drawn
 
 
 def _shock_factors(plan: Plan, replicates: Counts) -> Array:
-    """What each shock multiplies costs by, shape (replicate, shock)."""
-    drawn = [kernels.uniforms(plan.seed, kernels.SHOCK, k, replicates, 1) for k in range(len(plan.shocks.shocks))]
-    return plan.shocks.factors(np.hstack([np.empty((replicates.size, 0)), *drawn]))
+    """What each shock multiplies costs by, shape (replicate, unit or 1, shock)."""
+    return plan.shocks.factors(_shock_uniforms(plan, replicates))
+
+
+def _shock_uniforms(plan: Plan, replicates: Counts, year: int = 1) -> Array:
+    """Independent uniforms of a year, those of a shock of everybody alike in all units; as the factors."""
+    own, units = plan.shocks.per_unit, max(plan.units, 1)
+    drawn = np.empty((replicates.size, units, own.size))
+    for k, u in np.ndindex(own.size, units):
+        known = u and not own[k]
+        drawn[:, u, k] = drawn[:, 0, k] if known else _uniforms_of(plan, k, replicates, u, year)
+    return drawn
+
+
+def _uniforms_of(plan: Plan, shock: int, replicates: Counts, unit: int, year: int) -> Array:
+    return kernels.uniforms(plan.seed, kernels.SHOCK, shock, replicates, 1, unit, year)[:, 0]
 
 
 def _own(values: NDArray[Any]) -> NDArray[Any]:
