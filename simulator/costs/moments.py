@@ -52,7 +52,7 @@ class Exact:
             joint = model.joint_shocks
             common, own = (joint_nodes(joint.only(part), steps=atoms) for part in (~joint.per_unit, joint.per_unit))
             factors = (common.factors[:, None] * own.factors).reshape(-1, len(model.streams))
-            nodes, self._own = ShockNodes(factors, np.kron(common.weights, own.weights), False), own.weights
+            nodes, self._own = ShockNodes(factors, np.outer(common.weights, own.weights).ravel(), False), own.weights
         self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:

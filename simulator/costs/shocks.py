@@ -220,7 +220,7 @@ def _pairs_mistake(
 def _changes_of(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation]) -> Array:
     """Eigenvalues of what one year adds to the scores, of which no variance may be below 0."""
     stays = _persistences(shocks)
-    return np.linalg.eigvalsh(_matrix(shocks, correlations) * (1 - np.outer(stays, stays)))
+    return np.asarray(np.linalg.eigvalsh(_matrix(shocks, correlations) * (1 - np.outer(stays, stays))))
 
 
 def _persistences(shocks: Sequence[Shock | RareShock]) -> Array:
@@ -239,6 +239,12 @@ def _matrix(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCor
         i, j = (places[name] for name in pair.between)
         matrix[i, j] = matrix[j, i] = pair.value
     return matrix
+
+
+def _root_of(covariance: Array) -> Array:
+    """The one symmetric root of a matrix without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 @dataclass(frozen=True)
@@ -279,6 +285,10 @@ class JointShocks:
         shocks = tuple(shock for shock, taken in zip(self.shocks, which, strict=True) if taken)
         return JointShocks(shocks, self.hits[which], self.correlation[np.ix_(which, which)])
 
+    def repeated(self, counts: Sequence[int]) -> JointShocks:
+        """The same shocks where each stream is so many, shape (stream,)."""
+        return JointShocks(self.shocks, np.repeat(self.hits, counts, axis=1), self.correlation)
+
     @property
     def correlated(self) -> NDArray[np.bool_]:
         """Which shocks are correlated with another, shape (shock,)."""
@@ -302,8 +312,41 @@ class JointShocks:
             here = np.flatnonzero(self.correlated)
             root = np.linalg.cholesky(self.correlation[np.ix_(here, here)])
             uniforms[..., here] = special.ndtr(special.ndtri(uniforms[..., here]) @ root.T)
+        return self._factors_at(uniforms)
+
+    def _factors_at(self, uniforms: Array) -> Array:
         factors = [shock.factor(uniforms[..., k]) for k, shock in enumerate(self.shocks)]
         return np.stack(factors, axis=-1) if factors else np.empty((*uniforms.shape[:-1], 0))
+
+    def over_years(self, uniforms: Mapping[int, Array]) -> dict[int, Array]:
+        """The shocks' factors by year, from each year's independent uniforms, shape (replicate …, shock).
+
+        Normal scores go on from year 1 either way, so that more years change none. A walk is 1 in year 0.
+        """
+        stays, walks = _persistences(self.shocks), np.array([s.persistence == "walk" for s in self.shocks], bool)
+        spread = self.correlation * stays
+        back = spread @ np.linalg.inv(self.correlation) if stays.size else spread
+        ahead = np.diag(stays), _root_of(self.correlation - spread.T * stays)
+        behind = back, _root_of(self.correlation - back @ self.correlation @ back.T)
+        scores = {year: special.ndtri(own) for year, own in uniforms.items()}
+        if 1 in scores:
+            scores[1] = scores[1] @ np.linalg.cholesky(self.correlation).T if stays.size else scores[1]
+        for year in (y for way in (range(2, 130), range(0, -127, -1)) for y in way if y in scores):
+            moved, new = ahead if year > 1 else behind
+            scores[year] = scores[year - 1 if year > 1 else year + 1] @ moved.T + scores[year] @ new.T
+        found: dict[int, Array] = {}
+        for year in sorted(scores, key=lambda y: abs(y - 1) if y > 0 else abs(y)):
+            own = self.factors(uniforms[1]) if year == 1 else self._factors_at(special.ndtr(scores[year]))
+            near = found[year - 1 if year > 0 else year + 1][..., walks] if year not in (0, 1) else 1.0
+            own[..., walks] = own[..., walks] * near if year else 1.0
+            found[year] = own
+        return found
+
+    def largest_in(self, year: int) -> Array:
+        """The largest product of factors that the laws allow in a year, shape (stream,)."""
+        steps = [abs(year) if shock.persistence == "walk" else 1 for shock in self.shocks]
+        largest = np.array([shock.largest**step for shock, step in zip(self.shocks, steps, strict=True)])
+        return np.array([math.prod(largest[column].tolist()) for column in self.hits.T])
 
     def by_stream(self, factors: Array) -> Array:
         """What multiplies each stream's cost, (replicate …, stream), from the shocks' factors (replicate …, shock)."""

@@ -6,7 +6,8 @@ cores cannot change it. A counter has four words:
     block, purpose · 2²⁴ + stream, replicate, increment
 
 where *stream* is the segment (or rare service, or shock) and *increment* the step from one population size to the next
-(or the unit). Of several years each has its own: the high byte of the fourth word is (year − 1) mod 256. No two draws can share a counter, and a longer list of sizes leaves the earlier draws as they are.
+(or the unit). Of several years each has its own: the high byte of the fourth word is (year − 1) mod 256.
+No two draws can share a counter, and a longer list of sizes leaves the earlier draws as they are.
 
 Everything jitted stands in this one file, since numba's cache on disk does not see changes in other files. With
 ``NUMBA_DISABLE_JIT=1`` the same bodies run as plain Python and give the same bits.
@@ -577,6 +578,55 @@ def draw_block(
                     excluded[r, i] += cost
                 else:
                     gross[r, i] += cost
+
+
+@compiled
+def deal(key, replicates, last, before, offsets, target, chance, after):
+    """Deal the people of each source out to states, and those of its pools: see `years.Program`.
+
+    `before` is int64 (1 or replicate, increment, source), `after` (replicate, increment, state), out, zeros at first.
+    """
+    k0, k1 = key[0], key[1]
+    sources, states = before.shape[2], after.shape[2]
+    waiting = np.zeros(offsets.shape[1] - 1, np.int64)
+    for r in range(after.shape[0]):
+        c2 = np.uint64(replicates[r])
+        for i in range(after.shape[1]):
+            u = i if offsets.shape[0] > 1 else 0
+            c3 = last + np.uint64(i)
+            for b in range(waiting.size):
+                waiting[b] = before[r if before.shape[0] > 1 else 0, i, b] if b < sources else 0
+            for b in range(waiting.size):
+                left = waiting[b]
+                for e in range(offsets[u, b], offsets[u, b + 1]):
+                    if left == 0:
+                        break
+                    c1 = (np.uint64(STATES) << _24) | np.uint64(e - offsets[u, 0])
+                    n = binomial(left, chance[e], c1, c2, c3, k0, k1)
+                    left -= n
+                    if target[e] < states:
+                        after[r, i, target[e]] += n
+                    else:
+                        waiting[sources + target[e] - states] += n
+
+
+@compiled
+def recur(key, replicates, last, before, stays, expected, first, after):
+    """Events that come again of those `before`, (replicate, increment, service), and new ones, into `after`.
+
+    `stays` and `expected` new ones are (increment, service); `first` is the number of the first service's stream.
+    """
+    k0, k1 = key[0], key[1]
+    for r in range(after.shape[0]):
+        c2 = np.uint64(replicates[r])
+        for i in range(after.shape[1]):
+            c3 = last + np.uint64(i)
+            for s in range(after.shape[2]):
+                stream = np.uint64(first + s)
+                again = (np.uint64(STATES) << _24) | (np.uint64(1 << 23) + stream)
+                n = binomial(before[r, i, s], stays[i, s], again, c2, c3, k0, k1)
+                c1 = (np.uint64(EVENTS) << _24) | stream
+                after[r, i, s] = n + poisson(expected[i, s], c1, c2, c3, k0, k1)
 
 
 def key_of(seed: int) -> np.ndarray:
