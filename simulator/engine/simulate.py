@@ -154,7 +154,8 @@ def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
     start = years.start[:, None] if model.sampled else _by_segment(years.start, segments)
     rates = np.array([stream.rate for stream in years.streams[years.start.shape[1] :]])
     chain = Chain(
-        years=years.years, people=np.ascontiguousarray(people), states=years.start.shape[1], start=program(start),
+        years=years.years, people=np.ascontiguousarray(people), states=years.start.shape[1],
+        sampled=segments if model.sampled else 0, start=program(start),
         forward=program(years.forward), backward=program(years.backward),
         events=years.growth[:, None, None] * everybody * rates, stays=years.rare_persistence,
     )  # fmt: skip
@@ -273,7 +274,9 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
     for year, own, trend in zip(years, plan.by_year, plan.trend, strict=True):
         found[year] = _draw_year(own, replicates, heads[year], plan.shocks.by_stream(by_shock[year]) * trend, year)
         found[year]["shock_factor"] = by_shock[year] if plan.units else by_shock[year][:, 0]
-        found[year]["members"] = heads[year]
+        if plan.chain.sampled:
+            states = heads[year][..., : plan.chain.states]
+            found[year]["members"] = states.reshape(*states.shape[:2], plan.chain.sampled, -1).sum(axis=-1)
     return {name: np.stack([one[name] for one in found.values()], axis=1) for name in found[1]}
 
 

@@ -99,6 +99,8 @@ class Chain:
     people: Counts
     """Whom year 1 deals out: shape (increment, segment), or (increment, 1) where the case mix is drawn."""
     states: int
+    sampled: int
+    """Segments whose people are drawn in year 1 too; 0 where the case mix is fixed then."""
     start: Program
     forward: Program
     backward: Program
