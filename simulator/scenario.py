@@ -18,12 +18,14 @@ from pydantic_core import PydanticCustomError
 
 from . import effort
 from .contracts.design import Design, mistakes_against, on_grid
+from .costs.chain import unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
 from .costs.model_file import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
+from .costs.years import Years
 from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, SimulatorWarning, also, mistake, mistakes_in
 from .paths import changed
@@ -84,6 +86,8 @@ class Scenario(Term):
     """What hits everybody, or some segments, in a replicate at once."""
     shock_correlations: Correlations = ()
     """Which shocks tend to come in the same years; all others are independent."""
+    years: Years | None = None
+    """Several years of partly the same people; one year where absent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
@@ -113,6 +117,7 @@ class Scenario(Term):
     def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
+        yield from self._of_years()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
             for stranger in sorted(set(given) - names):
@@ -142,6 +147,19 @@ class Scenario(Term):
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
             yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
 
+    def _of_years(self) -> Iterator[Contradiction]:
+        if self.years is None:
+            if self.population.membership == "held":
+                yield ("population", "membership"), mistake("needs [years]", 'give them, or "fixed" or "sampled"')
+            return
+        segments = [segment.name for segment in self.population.segments]
+        rare = [service.name for service in self.population.rare_services]
+        found = list(self.years.mistakes_of(segments, rare))
+        if not found and (moved := unbalanced(self.population, self.years)) is not None:
+            found = [moved]
+        for place, error in found:
+            yield ("years", *place), error
+
     def _of_variance(self, amounts: Array) -> Iterator[Contradiction]:
         segments = len(self.population.segments)
         lowest = np.min([[s.severity.tail_index for s in truth.streams] for truth in self.cost_model.truths], axis=0)
@@ -165,7 +183,8 @@ class Scenario(Term):
     @cached_property
     def cost_model(self) -> CostModel:
         """What the engine draws from; its `truths` are the models under each parameter set."""
-        return CostModel(population=self.population, shocks=self.shocks, shock_correlations=self.shock_correlations)
+        parts = {"shocks": self.shocks, "shock_correlations": self.shock_correlations, "years": self.years}
+        return CostModel(population=self.population, **parts)
 
     @cached_property
     def truths(self) -> tuple[Scenario, ...]:
@@ -252,8 +271,11 @@ class Scenario(Term):
 
         Not of replicates, sizes, thresholds or title: runs that differ in these alone share their draws.
         """
+        model: dict[str, Any] = self.cost_model.model_dump(mode="json", exclude_none=True)
+        for extended in ("contract", "before"):  # years at either end leave what was drawn
+            model.get("years", {}).pop(extended, None)
         drawn = {
-            "model": self.cost_model.model_dump(mode="json", exclude_none=True),
+            "model": model,
             "seed": self.simulation.seed,
             "cut": [cut.hex() for cut in self.cuts.tolist()],
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -75,6 +75,17 @@ class RareService(Term):
     def _has_a_mean(self) -> RareService:
         _refuse_infinite_mean(self.price)
         return self
+
+
+class Stream(NamedTuple):
+    """One thing the engine draws: the users of a segment, or the events of a rare service."""
+
+    name: str
+    is_segment: bool
+    in_scope: bool
+    rate: float
+    """Chance of any cost, or expected events a head."""
+    severity: Severity
 
 
 def _refuse_infinite_mean(severity: Severity) -> None:
