@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import UNITS, make, raw
+from conftest import RARE, SETS, UNITS, make, raw
 from test_exact import ALARM
 
 import simulator as sim
 from simulator import runs
 from simulator.analysis.statistics.self_check import cells_of
+from simulator.costs.model import head_counts
 from simulator.costs.moments import Exact
-from simulator.ledger import by_unit
+from simulator.engine import kernels
+from simulator.engine.years import program
+from simulator.ledger import by_unit, draws_of, fingerprint
 from simulator.scenario import scenario_from
 
 OWN = {"name": "own", "cv": 0.3, "per": "unit"}
@@ -115,3 +120,246 @@ def test_shocks_that_years_contradict_are_refused(shocks, value, told):
 def test_persistences_that_go_together_are_taken():
     shocks = [WINTER | {"persistence": 0.9}, PRICES | {"persistence": 0.9}]
     of_units(*shocks, shock_correlations=[{"between": ["winter", "prices"], "value": 0.6}])
+
+
+# ── years drawn ──────────────────────────────────────────────────────────────────────────────────
+
+YEARS = {"contract": 3, "before": 2, "persistence": {"correlation": {1: 0.3, 5: 0.2}}, "leavers": 0.1}
+MOVES = {"well": {"complex": 0.03}, "complex": {"well": 0.07}}
+AGAIN = [RARE[0] | {"persistence": 0.8}, RARE[1]]
+LASTING = [{"name": "prices", "cv": 0.05, "persistence": 0.5}, {"name": "wages", "cv": 0.02, "persistence": "walk"}]
+SHAPES = {
+    "fixed": {"years": YEARS | {"moves": MOVES, "trend": 0.02}, "population": {"rare_services": AGAIN}},
+    "sampled": {"years": YEARS, "population": {"membership": "sampled"}, "shocks": LASTING},
+    "held": {"years": YEARS | {"index_thresholds": 0.03}, "population": {"membership": "held"}},
+    "units": {"years": YEARS | {"leavers": {"complex": 0.2}}, "population": {"units": UNITS}, "shocks": [OWN]},
+    "sets": {"years": YEARS, "population": {"parameter_sets": SETS}},
+}
+
+
+def over_years(name, years=None, **simulation):
+    parts = copy.deepcopy(SHAPES[name])
+    parts["years"] |= years or {}
+    sizes = {} if "units" in parts.get("population", {}) else {"population_sizes": [40, 100]}
+    return make(**parts, simulation=sizes | {"replicates": 24, "thresholds": [5_000.0, np.inf]} | simulation)
+
+
+def drawn(*arguments, **simulation):
+    return sim.simulate(over_years(*arguments, **simulation), progress=False)
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return {name: drawn(name) for name in SHAPES}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SHAPES)
+def test_draws_of_years_do_not_depend_on_how_they_are_split(name, kept, monkeypatch):
+    whole = kept[name]
+    assert whole["year"].values.tolist() == [-1, 0, 1, 2, 3]
+    parts = [sim.simulate(over_years(name, replicates=12), progress=False, first_replicate=at) for at in (12, 0)]
+    assert fingerprint(sim.merge(parts)) == fingerprint(whole)
+    monkeypatch.setattr("simulator.engine.simulate._PATIENTS_A_CHUNK", 1.0)
+    with ThreadPoolExecutor(3) as threads:
+        assert fingerprint(sim.simulate(over_years(name), threads, progress=False)) == fingerprint(whole)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("years", [{"contract": 4}, {"before": 3}, {"contract": 2, "before": 0}], ids=str)
+def test_more_years_at_either_end_leave_what_was_drawn(name, years, kept):
+    other = drawn(name, years)
+    both = np.intersect1d(other["year"], kept[name]["year"])
+    assert other.attrs["scenario_id"] == kept[name].attrs["scenario_id"]
+    one, more = (draws_of(ledger).sel(year=both) for ledger in (other, kept[name]))
+    assert fingerprint(one) == fingerprint(more)
+
+
+@pytest.mark.heavy
+def test_more_sizes_and_thresholds_leave_what_was_drawn(kept):
+    more = drawn("fixed", population_sizes=[40, 100, 130], thresholds=[5_000.0, 9_000.0, np.inf])
+    for name in ("gross_cost", "excess_cost", "n_above"):
+        cut = {"threshold": [5_000.0, np.inf]} if "threshold" in more[name].dims else {}
+        assert more[name].sel(population_size=[40, 100], **cut).equals(kept["fixed"][name]), name
+
+
+@pytest.mark.jit_off
+def test_plain_python_draws_the_same_bits(kept_prints=None):
+    """The prints are those of the compiled loops; this test runs in both lanes."""
+    ledger = sim.simulate(over_years("fixed", replicates=3, population_sizes=[30]), progress=False)
+    assert float(ledger["gross_cost"].sum()) == pytest.approx(PRINT[0], rel=1e-13)
+    assert int(ledger["n_above"].sum()) == PRINT[1]
+
+
+PRINT = (0.0, 0)
+
+
+@pytest.mark.heavy
+def test_a_file_of_years_is_read_and_extended(tmp_path, kept):
+    sim.save(kept["sampled"], tmp_path / "a.nc")
+    again = sim.open_ledger(tmp_path / "a.nc")
+    assert fingerprint(again) == fingerprint(kept["sampled"])
+    longer = runs.extend(again, over_years("sampled", {"contract": 4}, replicates=30))
+    assert longer.sizes["year"] == 6 and longer.sizes["replicate"] == 30
+    assert fingerprint(longer.isel(replicate=slice(24), year=slice(5))) == fingerprint(kept["sampled"])
+
+
+# ── what years follow ────────────────────────────────────────────────────────────────────────────
+
+
+def moments_of(scenario, people):
+    """Mean by year and covariance of gross cost without shocks and rare services, person by person in closed form."""
+    model, shares = scenario.cost_model.by_year, scenario.cost_model.shares
+    mean, square = np.array([s.rate * s.severity.moments.raw[[1, 2]] for s in model.streams]).T
+    segments, classes = shares.size, model.n_classes
+    heads = head_counts(people, shares)
+    total, trend = np.zeros((len(model.years),) * 2), model.trend[:, 0]
+    means = np.zeros(len(model.years))
+    for h, n in enumerate(heads):
+        law = np.zeros((len(model.years), segments * classes))
+        law[model.years.index(1), h * classes : (h + 1) * classes] = model.class_shares
+        paths = chains(model, law)
+        for t, u in np.ndindex(total.shape):
+            joint = paths[t][u]
+            together = mean @ joint @ mean if t != u else np.diag(joint) @ square
+            total[t, u] += n * (together - (joint.sum(axis=1) @ mean) * (joint.sum(axis=0) @ mean))
+        means += n * np.array([paths[t][t].sum(axis=1) @ mean for t in range(len(means))])
+    return means * trend, total * np.outer(trend, trend)
+
+
+def chains(model, law):
+    """Joint law of the states in every two years, from that in year 1."""
+    first, last = model.years.index(1), len(model.years)
+    step = {t: model.forward[0] if t > first else model.backward[0] for t in range(last)}
+
+    def on(t):
+        matrix = np.eye(law.shape[1])
+        for year in range(first + 1, t + 1) if t >= first else range(first - 1, t - 1, -1):
+            matrix = matrix @ step[year]
+        return matrix
+
+    start, way = law[first], [on(t) for t in range(last)]
+    found = [[None] * last for _ in range(last)]
+    for t, u in np.ndindex(last, last):
+        if (t - first) * (u - first) <= 0:
+            found[t][u] = way[t].T @ np.diag(start) @ way[u]
+        else:
+            near, far = sorted((t, u), key=lambda k: abs(k - first))
+            between = np.linalg.matrix_power(step[far], abs(far - near))
+            joint = np.diag(start @ way[near]) @ between
+            found[t][u] = joint if near == t else joint.T
+    return found
+
+
+def z_scores(scenario, people=2_000):
+    """Of means and of covariances of years, from draws, against the closed form."""
+    cost = sim.simulate(scenario, progress=False)["gross_cost"].values[:, :, -1]
+    mean, covariance = moments_of(scenario, people)
+    n, sd = len(cost), np.sqrt(np.diag(covariance))
+    z_mean = (cost.mean(axis=0) - mean) / (sd / np.sqrt(n))
+    apart = cost - mean
+    products = apart[:, :, None] * apart[:, None, :]
+    z_covariance = (products.mean(axis=0) - covariance) / (products.std(axis=0) / np.sqrt(n))
+    return z_mean, z_covariance
+
+
+PLAIN = {"replicates": 6_000, "population_sizes": [2_000], "thresholds": [np.inf], "seed": 3}
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("membership", ["fixed", "held"])
+def test_means_and_covariances_of_years_are_the_exact_ones(membership):
+    given = YEARS | {"moves": MOVES if membership == "fixed" else {}, "trend": 0.02}
+    scenario = make(years=given, population={"membership": membership}, simulation=PLAIN)
+    z_mean, z_covariance = z_scores(scenario)
+    assert np.abs(z_mean).max() < ALARM and np.abs(z_covariance).max() < ALARM
+
+
+@pytest.mark.heavy
+def test_classes_by_rounded_heads_would_be_noticed(monkeypatch):
+    """The control: classes seated and not drawn lose variance."""
+
+    def seated(key, replicates, last, before, offsets, target, chance, after):
+        for b in range(before.shape[2]):
+            left = before[..., b].copy()
+            for e in range(offsets[0, b], offsets[0, b + 1]):
+                n = np.rint(left * chance[e]).astype(int)
+                after[..., target[e]] += n
+                left = left - n
+
+    scenario = make(years=YEARS | {"leavers": 0.0, "contract": 1, "before": 0}, simulation=PLAIN)
+    assert np.abs(z_scores(scenario)[1]).max() < ALARM
+    monkeypatch.setattr(kernels, "deal", seated)
+    assert np.abs(z_scores(scenario)[1]).max() > ALARM
+
+
+@pytest.mark.heavy
+def test_years_without_persistence_are_independent():
+    scenario = make(years={"contract": 4, "persistence": "none"}, simulation=PLAIN | {"replicates": 3_000})
+    cost = sim.simulate(scenario, progress=False)["gross_cost"].values[:, :, 0]
+    assert np.abs(np.corrcoef(cost.T) - np.eye(4)).max() < ALARM / np.sqrt(3_000)
+
+
+def test_shocks_that_last_keep_their_law_and_have_their_correlation():
+    scenario = make(
+        shocks=[
+            {"name": "a", "cv": 0.1, "persistence": 0.8, "segments": ["well"]},
+            {"name": "b", "probability": 0.3, "by": 0.5, "persistence": 0.6, "segments": ["complex"]},
+            {"name": "walk", "cv": 0.02, "persistence": "walk"},
+        ],
+        shock_correlations=[{"between": ["a", "b"], "value": 0.5}],
+    )
+    joint, rng, n = scenario.cost_model.joint_shocks, np.random.default_rng(1), 40_000
+    uniforms = {year: rng.random((n, 1, 3)) for year in range(-2, 5)}
+    found = joint.over_years(uniforms)
+    assert np.array_equal(found[1], joint.factors(uniforms[1]))
+    logs = {year: np.log(one[:, 0]) for year, one in found.items()}
+    for year, one in found.items():
+        mean = one[:, 0].mean(axis=0)
+        assert np.abs((mean - 1) / np.maximum(one[:, 0].std(axis=0), 1e-12) * np.sqrt(n)).max() < ALARM, year
+        steps = abs(year)
+        assert logs[year][:, 2].std() == pytest.approx(scenario.shocks[2].sigma * np.sqrt(steps), rel=0.03, abs=1e-12)
+    for year in range(-2, 4):
+        assert np.corrcoef(logs[year][:, 0], logs[year + 1][:, 0])[0, 1] == pytest.approx(0.8, abs=ALARM / np.sqrt(n))
+    assert np.corrcoef(logs[-2][:, 0], logs[4][:, 0])[0, 1] == pytest.approx(0.8**6, abs=ALARM / np.sqrt(n))
+    fewer = joint.over_years({year: uniforms[year] for year in (0, 1, 2)})
+    assert all(np.array_equal(fewer[year], found[year]) for year in fewer)
+
+
+@pytest.mark.heavy
+def test_a_rare_service_that_persists_keeps_its_law():
+    scenario = make(
+        years={"contract": 3, "persistence": "none"},
+        population={"rare_services": [AGAIN[0]]},
+        simulation=PLAIN | {"replicates": 4_000, "population_sizes": [500]},
+    )
+    (plan,) = runs._plans(scenario)
+    events = {y: h[:, 0, -1] for y, h in plan.chain.heads(kernels.key_of(3), np.arange(4_000)).items()}
+    expected = 500 * AGAIN[0]["rate_per_100k"] / 100_000
+    for count in events.values():
+        assert abs(count.mean() - expected) < ALARM * np.sqrt(expected / 4_000)
+        assert abs(count.var() / expected - 1) < ALARM * np.sqrt((2 + 1 / expected) / 4_000)
+    assert np.corrcoef(events[1], events[2])[0, 1] == pytest.approx(0.8, abs=ALARM / np.sqrt(4_000))
+    assert np.corrcoef(events[1], events[3])[0, 1] == pytest.approx(0.64, abs=ALARM / np.sqrt(4_000))
+
+
+@pytest.mark.parametrize("rows", [3, 8])
+def test_programs_deal_by_their_matrices(rows):
+    rng = np.random.default_rng(rows)
+    sparse = np.kron(np.eye(rows), rng.dirichlet(np.ones(4), 4))
+    matrix = 0.9 * sparse + np.outer(rng.uniform(0.05, 0.1, 4 * rows), rng.dirichlet(np.ones(4 * rows)))
+    matrix = np.stack([matrix / matrix.sum(axis=1, keepdims=True)] * 2)
+    made = program(matrix)
+    assert made.target.size < matrix.size / 2 or rows == 3
+    for unit in range(2):
+        states, sources = matrix.shape[2], matrix.shape[1]
+        reached = np.zeros((made.offsets.shape[1] - 1, states))
+        for b in range(made.offsets.shape[1] - 2, -1, -1):
+            left = 1.0
+            for e in range(made.offsets[unit, b], made.offsets[unit, b + 1]):
+                here = left * made.chance[e]
+                left -= here
+                to = made.target[e]
+                reached[b] += here * (np.eye(states)[to] if to < states else reached[sources + to - states])
+        assert np.abs(reached[:sources] - matrix[unit]).max() < 1e-13

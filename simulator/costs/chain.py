@@ -83,7 +83,7 @@ class YearlyModel:
             (1 - np.repeat(leavers, classes.shares.size))[:, None] * np.kron(moves, classes.chain),
             population.membership, np.repeat(trends, repeats, axis=1), years.factors(years.growth),
             years.factors(years.index_thresholds), (*_streams(population.segments, classes), *map(rare_stream, rare)),
-            np.array([getattr(service, "persistence", 0.0) for service in rare]),
+            np.array([service.persistence or 0.0 for service in rare], float),
         )  # fmt: skip
 
 
