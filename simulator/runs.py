@@ -366,7 +366,9 @@ def _withheld(part: Any) -> Any:
 
 
 def scenario_of(ledger: xr.Dataset) -> Scenario | None:
-    """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
+    """The scenario that a ledger was drawn from; None where observed costs were withheld from it, or years pooled."""
+    if "pooled" in ledger.attrs:
+        return None
     return _kept(ledger).whole
 
 

@@ -247,6 +247,13 @@ class Scenario(Term):
             raise SimulatorError("simulation.thresholds", None, bound, 'give amounts, or by = "segment"')
         return np.asarray(self.threshold_amounts * trend[:, :, None])
 
+    def amounts_in(self, year: int) -> dict[float, Array]:
+        """`amounts` in one of [years], of each of its states and rare services."""
+        model = self.cost_model.by_year
+        rows = np.repeat(self.amounts_by_year[model.years.index(year)], model.repeats, axis=0)
+        nobody = {math.inf: np.full(len(rows), math.inf)}
+        return nobody | dict(zip(self.threshold_labels.tolist(), rows.T, strict=True))
+
     @property
     def trend_by_year(self) -> Array:
         """Factor on cost in each of [years], shape (year, stream)."""
@@ -258,7 +265,7 @@ class Scenario(Term):
     def cuts_by_year(self) -> Array:
         """`cuts` of each year's states and rare services, before its trend and shocks; shape (year, stream)."""
         model, joint = self.cost_model.by_year, self.cost_model.joint_shocks
-        counts = [model.n_classes] * len(self.population.segments) + [1] * len(self.population.rare_services)
+        counts = model.repeats
         lowest = np.repeat(self.amounts_by_year.min(axis=2) / self.trend_by_year, counts, axis=1)
         largest = np.repeat([joint.largest_in(year) for year in model.years], counts, axis=1)
         if self.simulation.cut is not None:

@@ -13,7 +13,7 @@ from test_exact import ALARM
 
 import simulator as sim
 from simulator import runs
-from simulator.analysis.statistics.self_check import cells_of
+from simulator.analysis.statistics.self_check import cells_of, layers_at
 from simulator.costs.model import head_counts
 from simulator.costs.moments import Exact
 from simulator.engine import kernels
@@ -124,7 +124,8 @@ def test_persistences_that_go_together_are_taken():
 
 # ── years drawn ──────────────────────────────────────────────────────────────────────────────────
 
-YEARS = {"contract": 3, "before": 2, "persistence": {"correlation": {1: 0.3, 5: 0.2}}, "leavers": 0.1}
+LASTS = {"slabs": [0.05, 0.3, 1.0], "weights": [[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]], "stay": 0.85}
+YEARS = {"contract": 3, "before": 2, "persistence": LASTS, "leavers": 0.1}
 MOVES = {"well": {"complex": 0.03}, "complex": {"well": 0.07}}
 AGAIN = [RARE[0] | {"persistence": 0.8}, RARE[1]]
 LASTING = [{"name": "prices", "cv": 0.05, "persistence": 0.5}, {"name": "wages", "cv": 0.02, "persistence": "walk"}]
@@ -363,3 +364,67 @@ def test_programs_deal_by_their_matrices(rows):
                 to = made.target[e]
                 reached[b] += here * (np.eye(states)[to] if to < states else reached[sources + to - states])
         assert np.abs(reached[:sources] - matrix[unit]).max() < 1e-13
+
+
+# ── statistics of years ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_run_of_years_passes_its_own_check(name):
+    ledger = drawn(name, replicates=2_000)
+    summary = sim.summarise(ledger)
+    assert summary["mean_cost"].dims[0] == "year"
+    assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
+    if name == "units":
+        assert sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
+
+
+@pytest.mark.heavy
+def test_the_check_of_years_notices_another_trend():
+    ledger = drawn("fixed", replicates=2_000)
+    other = over_years("fixed", {"trend": 0.08})
+    assert sim.summarise(ledger, scenario=other).attrs["check"] == "failed"
+
+
+@pytest.mark.heavy
+def test_pooled_years_are_their_sum_and_have_its_budget(kept):
+    ledger = kept["fixed"]
+    pooled = sim.pool_years(ledger, {1: 1, 2: 1, 3: 1})
+    assert "year" not in pooled.coords and pooled.attrs["scenario_id"] != ledger.attrs["scenario_id"]
+    np.testing.assert_allclose(pooled["gross_cost"], ledger["gross_cost"].sel(year=[1, 2, 3]).sum("year"), rtol=1e-14)
+    one = sim.pool_years(ledger, {2: 1})
+    assert np.array_equal(one["excess_cost"], ledger["excess_cost"].sel(year=2))
+    whole, year = sim.summarise(pooled), sim.summarise(ledger).sel(year=[1, 2, 3])
+    np.testing.assert_allclose(whole["budget"], year["budget"].sum("year"), rtol=1e-9)
+    assert sim.settle(one, [sim.Design(name="all", exclusion=sim.Cap(at=5_000.0))])["surplus"].size
+
+
+@pytest.mark.heavy
+def test_this_year_less_a_benchmark_is_relative_to_a_year(kept):
+    weights = {1: 1, 0: -0.5, -1: -0.5}
+    with pytest.raises(sim.SimulatorError, match="near 0"):
+        sim.pool_years(kept["held"], weights)
+    pooled = sim.pool_years(kept["held"], weights, relative_to=1)
+    np.testing.assert_allclose(pooled["expected_gross_cost"], sim.summarise(kept["held"])["exact_mean"].sel(
+        year=1, threshold=np.inf).values[None], rtol=1e-9)  # fmt: skip
+    assert abs(float(pooled["gross_cost"].mean() / pooled["expected_gross_cost"].mean()) - 1) < 0.5
+    with pytest.raises(sim.SimulatorError, match="is no year of the ledger"):
+        sim.pool_years(kept["held"], {7: 1})
+
+
+def test_answers_of_one_year_refuse_several_in_one_sentence(kept):
+    with pytest.raises(sim.SimulatorError, match="holds several years"):
+        sim.settle(kept["held"], [sim.Design(name="all", exclusion=sim.Cap(at=5_000.0))])
+
+
+@pytest.mark.parametrize("name", ["fixed", "held", "sampled"])
+def test_year_1_has_the_moments_of_the_single_year_scenario(name):
+    scenario = over_years(name)
+    one = scenario.cost_model.model_copy(update={"years": None})
+    rows, rule = runs.heads(scenario), sim.Cap()
+    for at in (5_000.0, np.inf):
+        years = Exact(scenario.cost_model, year=1).total(rows, layers_at(scenario, rule, at, 1))
+        alone = Exact(one).total(rows, layers_at(scenario, rule, at))
+        for ours, theirs in zip(years, alone, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9)

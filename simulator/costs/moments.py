@@ -40,20 +40,25 @@ class Exact:
     others than those of the model's shocks are asked for.
     """
 
-    def __init__(self, model: CostModel, nodes: ShockNodes | None = None) -> None:
-        self.model = model
-        self._truths = [Exact(truth, nodes) for truth in model.truths] if model.population.parameter_sets else []
-        self._moments = [stream.severity.moments for stream in model.streams]
-        self._rates = np.array([stream.rate for stream in model.streams])
-        atoms = any(stream.severity.has_atoms for stream in model.streams)
+    def __init__(self, model: CostModel, nodes: ShockNodes | None = None, year: int | None = None) -> None:
+        self.model, joint, trend = model, model.joint_shocks, 1.0
+        self._truths = [Exact(truth, nodes, year) for truth in model.truths] if model.population.parameter_sets else []
+        self._streams, self._laws = model.streams, np.eye(model.shares.size)[None]
+        if year is not None:  # people of a segment in year 1 are then in states
+            years = model.by_year
+            self._streams, self._laws, trend = years.streams, years.laws_in(year), years.trend[years.years.index(year)]
+            joint = joint.in_year(year).repeated(years.repeats)
+        self._moments = [stream.severity.moments for stream in self._streams]
+        self._rates = np.array([stream.rate for stream in self._streams])
+        atoms = any(stream.severity.has_atoms for stream in self._streams)
         self._own: Array | None = None
         """Weights of the nodes of shocks that are each unit's own, which vary fastest; None where there are none."""
         if nodes is None and model.has_own_shocks:
-            joint = model.joint_shocks
             common, own = (joint_nodes(joint.only(part), steps=atoms) for part in (~joint.per_unit, joint.per_unit))
-            factors = (common.factors[:, None] * own.factors).reshape(-1, len(model.streams))
+            factors = (common.factors[:, None] * own.factors).reshape(-1, len(self._streams))
             nodes, self._own = ShockNodes(factors, np.outer(common.weights, own.weights).ravel(), False), own.weights
-        self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
+        factors, self.weights, _ = nodes or joint_nodes(joint, steps=atoms)
+        self.factors = factors if year is None else factors * trend
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
         """Moments of the cost that a rule keeps."""
@@ -116,10 +121,14 @@ class Exact:
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
         """Cumulants of the total given the shocks, shape (4, population, node)."""
-        streams, segments = self.model.streams, heads.shape[1]
+        if len(self._laws) > 1 and len(heads) == 1:  # all units', each of which has its own laws
+            return self._cumulants(self.model.unit_heads, per_user, in_scope).sum(axis=1, keepdims=True)
+        streams, segments = self._streams, heads.shape[1]
         people = heads.sum(axis=1).astype(float)
         per_head = self._rates[:, None, None] * per_user[:, :, 1:]
         total = np.zeros((4, heads.shape[0], self.weights.size))
+        if streams is not self.model.streams:
+            return self._of_states(heads, per_head, in_scope)
         if in_scope and self.model.sampled:
             for place, row in enumerate(heads):
                 for shares, drawn in self.model.case_mixes(row):
@@ -132,6 +141,22 @@ class Exact:
         for s in range(segments, len(streams)):
             if streams[s].in_scope == in_scope:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
+        return total
+
+    def _of_states(self, heads: NDArray[np.int64], per_head: Array, in_scope: bool) -> Array:
+        """The same where each person of a segment is in one of several states, by its law."""
+        total = np.zeros((4, heads.shape[0], self.weights.size))
+        segments, states = self._laws.shape[1:]
+        for place, row in enumerate(heads):
+            of_people = np.tensordot(self._laws[place if len(self._laws) > 1 else 0], per_head[:states], axes=1)
+            mixes = self.model.case_mixes(row) if self.model.sampled else []
+            for shares, drawn in mixes if in_scope else ():
+                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, of_people, axes=1))
+            for h in range(segments if in_scope and not mixes else 0):
+                total[:, place] += row[h] * _cumulants_of(of_people[h]) if row[h] else 0.0
+            for s in range(states, len(self._streams)):
+                if self._streams[s].in_scope == in_scope:
+                    total[:, place] += row.sum() * per_head[s].T
         return total
 
 
@@ -224,9 +249,11 @@ def _moments_of(central: Array) -> TotalMoments:
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)
 
 
-def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
+def expected_draws(
+    model: CostModel, heads: NDArray[np.int64], amounts: Array, year: int | None = None
+) -> Mapping[str, Array]:
     """Exact means of a ledger's variables under each parameter set, for ledgers whose costs do not tell them."""
-    sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
+    sets = [_of_one(Exact(truth, year=year), heads, amounts) for truth in model.truths]
     return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
 
 

@@ -342,6 +342,16 @@ class JointShocks:
             found[year] = own
         return found
 
+    def in_year(self, year: int) -> JointShocks:
+        """The shocks by their laws in a year: a walk has gone as many steps as it lies from year 0."""
+
+        def gone(shock: Shock | RareShock) -> Shock | RareShock:
+            walked = isinstance(shock, Shock) and shock.persistence == "walk"
+            return shock.model_copy(update={"cv": math.sqrt((1 + shock.cv**2) ** abs(year) - 1)}) if walked else shock
+
+        still = np.array([shock.persistence == "walk" and year == 0 for shock in self.shocks], bool)
+        return JointShocks(tuple(map(gone, self.shocks)), self.hits, self.correlation).only(~still)
+
     def largest_in(self, year: int) -> Array:
         """The largest product of factors that the laws allow in a year, shape (stream,)."""
         steps = [abs(year) if shock.persistence == "walk" else 1 for shock in self.shocks]

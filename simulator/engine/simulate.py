@@ -165,7 +165,7 @@ def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
         for _ in range(len(years.years)):
             expected = np.maximum(expected, np.einsum("is,ist->it", expected, np.broadcast_to(matrix, (len(expected), *matrix.shape[1:]))))
     heads = np.hstack([np.ceil(expected).astype(np.int64), np.repeat(everybody, rare, axis=1)])
-    joint = model.joint_shocks.repeated([years.n_classes] * segments + [1] * rare)
+    joint = model.joint_shocks.repeated(years.repeats)
     drawn = Drawn(years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0)
     kept: dict[tuple[float, ...], Plan] = {}
     plans = []

@@ -99,7 +99,7 @@ def variables_of(kind: str) -> Mapping[str, Variable]:
     basis = {"summary": "drawn", "exact": "exact"}[kind]
     statistics = {
         one.name: Variable(
-            ("population_size|unit", "threshold?", *([f"{one.level}?"] if one.level else [])),
+            ("year?", "population_size|unit", "threshold?", *([f"{one.level}?"] if one.level else [])),
             one.unit, one.sentence, basis,
         )
         for one in ESTIMATED

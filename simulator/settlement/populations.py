@@ -37,6 +37,9 @@ class Populations:
 
     def __init__(self, ledger: xr.Dataset) -> None:
         check_draws(ledger)
+        if "year" in ledger.coords:
+            bound = "holds several years, and this is an answer of one"
+            raise SimulatorError("ledger", None, bound, "pool them: sim.pool_years(ledger, {1: 1}) is year 1")
         self.ledger = ledger
         self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
         self.place = "population_size" if "population_size" in ledger.dims else "unit"
