@@ -145,7 +145,7 @@ def _tables_of_sets(model: CostModel, cuts: tuple[float, ...]) -> tuple[tuple[ta
 def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int, summed: bool) -> Plan:
     """The same of several years, of a model without parameter sets: `model.by_year` says who goes where.
 
-    `increments` as above; `thresholds` (year, stream, threshold) and `cuts` (year, stream) are of the years' streams.
+    `increments` as above; `thresholds` are (year, stream, threshold), `cuts` (year, stream) of the years' streams.
     """
     years, units = model.by_year, model.population.units
     segments, rare = model.shares.size, len(years.rare_persistence)
@@ -169,7 +169,7 @@ def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
     drawn = Drawn(years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0)
     kept: dict[tuple[float, ...], Plan] = {}
     plans = []
-    for at, cut in zip(thresholds, cuts, strict=True):
+    for at, cut in zip(np.repeat(thresholds, years.repeats, axis=1), cuts, strict=True):
         same = tuple(cut.tolist())
         if same not in kept:
             built = [tables.build(stream.severity, one) for stream, one in zip(years.streams, same, strict=True)]
@@ -275,8 +275,8 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
         found[year] = _draw_year(own, replicates, heads[year], plan.shocks.by_stream(by_shock[year]) * trend, year)
         found[year]["shock_factor"] = by_shock[year] if plan.units else by_shock[year][:, 0]
         if plan.chain.sampled:
-            states = heads[year][..., : plan.chain.states]
-            found[year]["members"] = states.reshape(*states.shape[:2], plan.chain.sampled, -1).sum(axis=-1)
+            states, segments = heads[year][..., : plan.chain.states], plan.chain.sampled
+            found[year]["members"] = np.add.reduceat(states, np.arange(0, states.shape[2], states.shape[2] // segments), axis=2)
     return {name: np.stack([one[name] for one in found.values()], axis=1) for name in found[1]}
 
 

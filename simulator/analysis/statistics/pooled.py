@@ -34,7 +34,8 @@ def pool_years(
     ledger : xarray.Dataset
         Of a scenario with [years], or `by_unit` of it.
     weights : mapping of int to float
-        By year. {1: 1, 2: 1, 3: 1} is the cost of three years together, {2: 1} that of year 2.
+        By year. {1: 1, 2: 1, 3: 1} is the cost of three years together, {2: 1} that of year 2, and {1: 1} that of
+        year 1, which is a ledger of one year like any other.
     relative_to : int, optional
         A year whose expected cost is added: what is over is then a share of that. Needed where the weights leave an
         expected total near 0, as {1: 1, 0: -0.6, -1: -0.3, -2: -0.1}.
@@ -60,6 +61,8 @@ def pool_years(
             had = ", ".join(map(str, ledger["year"].values))
             raise SimulatorError("weights", year, "is no year of the ledger", f"choose among {had}")
     scenario = scenario or runs.scenario_of(ledger)
+    if dict(weights) == {1: 1} and relative_to is None:
+        return _first(ledger)
     if scenario is None:
         raise SimulatorError("ledger", None, "withholds the observed costs of its scenario", "give the scenario")
     whole = sum(weight * ledger["gross_cost"].sel(year=year, drop=True).mean() for year, weight in weights.items())
@@ -88,6 +91,17 @@ def pool_years(
     return declared(
         pooled.assign_attrs(ledger.attrs, pooled=said, scenario_id=own), "ledger", currency=ledger.attrs["currency"]
     )
+
+
+def _first(ledger: xr.Dataset) -> xr.Dataset:
+    """Year 1, whose laws are those of the scenario without [years]."""
+    raw = json.loads(ledger.attrs["scenario"])
+    raw.pop("years")
+    if raw["population"].get("membership") == "held":
+        raw["population"]["membership"] = "fixed"
+    own = hashlib.sha256(f"{ledger.attrs['scenario_id']} year 1".encode()).hexdigest()  # not the bits of that scenario
+    told = {"scenario": json.dumps(raw, sort_keys=True, ensure_ascii=False), "scenario_id": own}
+    return ledger.sel(year=1, drop=True).assign_attrs(told)
 
 
 def _expected(ledger: xr.Dataset, scenario: Scenario, year: int) -> dict[str, xr.DataArray]:
