@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from . import effort
 from .contracts.design import Design, mistakes_against, on_grid
-from .costs.chain import unbalanced
+from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
@@ -148,10 +148,16 @@ class Scenario(Term):
             yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
 
     def _of_years(self) -> Iterator[Contradiction]:
+        cohort = self.population.cohort
         if self.years is None:
             if self.population.membership == "held":
                 yield ("population", "membership"), mistake("needs [years]", 'give them, or "fixed" or "sampled"')
+            if cohort is not None:
+                yield ("population", "cohort"), mistake("needs [years]", "give them, or take it out", value=None)
             return
+        if cohort is not None and cohort.chosen.in_year not in self.years.years:
+            at = ("population", "cohort", "chosen", "in_year")
+            yield at, mistake("is none of the years", f"choose from {self.years.years[0]} to {self.years.contract}")
         segments = [segment.name for segment in self.population.segments]
         rare = [service.name for service in self.population.rare_services]
         found = list(self.years.mistakes_of(segments, rare))
@@ -159,6 +165,11 @@ class Scenario(Term):
             found = [moved]
         for place, error in found:
             yield ("years", *place), error
+        if not found:
+            try:
+                classes_of(self.population, self.years)
+            except SimulatorError as error:
+                yield ("years", "persistence"), mistake(error.bound, error.mend, value=None)
 
     def _of_variance(self, amounts: Array) -> Iterator[Contradiction]:
         segments = len(self.population.segments)

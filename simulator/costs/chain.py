@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import optimize
 
 from ..errors import Contradiction, SimulatorError, mistake
 from .families.slabs import Slabs
-from .persistence import ONE, PUBLISHED, Classes, gaussian, slab_means
+from .persistence import MOST, ONE, PUBLISHED, Classes, gaussian, slab_moments
 from .quadrature import Array
 from .segment import RareService, Segment, Stream
 from .years import Persistence, Years
@@ -193,20 +193,25 @@ class Flow:
         return float((later * top).sum() / later.sum())
 
     def correlation(self, mean: Array, square: Array, lag: int) -> float:
-        """Of a person's cost with his own `lag` years on; mean (segment, class), square (segment,)."""
+        """Of a person's cost with the same person's `lag` years on; both moments (segment, class)."""
         here, later = self.on(self.law, lag), self.on(self.law * mean, lag)
         stayed = here.sum()
         first, second = later.sum() / stayed, (here * mean).sum() / stayed
-        left = self.on(self.law * square[:, None], lag).sum() / stayed - first**2
-        right = (here * square[:, None]).sum() / stayed - second**2
+        left = self.on(self.law * square, lag).sum() / stayed - first**2
+        right = (here * square).sum() / stayed - second**2
         return float(((later * mean).sum() / stayed - first * second) / np.sqrt(left * right))
+
+
+def cut(population: Population, top: float) -> float:
+    """Cost that this share of all people exceed, money a year."""
+    from .model import CostModel
+
+    return CostModel(population=population.as_one).person_isf(top)
 
 
 def ranks(population: Population, top: float) -> Array:
     """Share of each segment's people among the costliest of all; shape (segment,)."""
-    from .model import CostModel
-
-    cost = CostModel(population=population.as_one).person_isf(top)
+    cost = cut(population, top)
     return np.array([s.p_user * float(s.users_severity.sf(cost)) for s in population.segments])
 
 
@@ -219,49 +224,45 @@ def classes_of(population: Population, years: Years) -> Classes:
         weights = np.array(asked.weights)
         stay = np.broadcast_to(np.asarray(asked.stay, float), weights.shape[1])
         return Classes(np.append(0.0, asked.slabs), weights, stay)
-    return _calibrated(population, years, asked)
+    # what else [years] holds does not bear on who stays
+    leaving = years.model_copy(update={"contract": 1, "before": 0, "trend": 0.0, "growth": 0.0, "index_thresholds": 0.0})
+    people = population.as_one.model_copy(update={"rare_services": (), "parameter_sets": None, "membership": "fixed"})
+    return _calibrated(people, leaving, asked)
 
 
+@lru_cache(maxsize=64)
 def _calibrated(population: Population, years: Years, asked: Persistence) -> Classes:
-    """Classes by a copula that meets figures: its strength, chance to keep a class, and permanent share."""
+    """Classes by a copula that meets figures: its strength, the chance to keep a class, and the permanent share."""
     tops = {top: ranks(population, top) for top in asked.again_in_top}
-    slabs = gaussian(0.0, 0.0).slabs
-    segments = population.segments
-    means = np.stack([slab_means(s, slabs, np.array([np.inf]))[:, 0] for s in segments]) if asked.correlation else None
-    squares = np.array([s.p_user * s.users_severity.moments.raw[2] for s in segments])
-    if asked.correlation and not np.isfinite(squares).all():
-        bound = "has a correlation to be met, and costs have an infinite variance"
-        raise SimulatorError("years.persistence", None, bound, "give again_in_top, or a lighter tail")
-    wanted = [value for by_lag in asked.again_in_top.values() for value in by_lag.values()]
-    wanted += asked.correlation.values()
+    slabs, moments = gaussian(0.0, 0.0).slabs, np.empty((3, 0, 0))
+    if asked.correlation:
+        if any(s.users_severity.tail_index <= 2 for s in population.segments):
+            bound = "has a correlation to be met, and costs with an infinite variance have none"
+            raise SimulatorError("years.persistence", None, bound, "give again_in_top, or lighter tails")
+        moments = np.stack([slab_moments(s, slabs) for s in population.segments], axis=1)
+    wanted = np.array([*(v for by_lag in asked.again_in_top.values() for v in by_lag.values()), *asked.correlation.values()])
+    unknown = ["strength", *(["stay"] if asked.stay is None else []), "permanent"][: wanted.size]
 
     def classes(figures: Array) -> Classes:
-        stay = asked.stay if isinstance(asked.stay, float) else float(figures[1])
-        return gaussian(float(figures[0]), stay, float(figures[-1]) if len(figures) + (asked.stay is not None) > 2 else 0)
+        given = {"stay": asked.stay} | dict(zip(unknown, figures.tolist(), strict=True))
+        return gaussian(**given)  # type: ignore[arg-type]
 
-    def implied(figures: Array) -> Array:
+    def missed(figures: Array) -> Array:
         flow = Flow(population, years, classes(figures))
         own = {top: flow.classes.below(share) for top, share in tops.items()}
         found = [flow.again(own[top], lag) for top, by_lag in asked.again_in_top.items() for lag in by_lag]
-        if means is not None:
-            mean = means @ flow.classes.own
-            found += [flow.correlation(mean, squares, lag) for lag in asked.correlation]
-        return np.array(found)
+        if asked.correlation:
+            _, mean, square = moments @ flow.classes.own
+            found += [flow.correlation(mean, square, lag) for lag in asked.correlation]
+        return np.array(found) - wanted
 
-    free = min(len(wanted), 3) - (asked.stay is not None and len(wanted) > 2)
-    starts = ([0.7, 0.95, 0.3], [0.9, 0.8, 0.6], [0.5, 0.99, 0.1])
-    lower, upper = np.zeros(free), np.array([0.9999, 1.0, 1.0])[:free]
-    fits = (
-        optimize.least_squares(lambda x: implied(x) - wanted, s[:free], bounds=(lower, upper), xtol=1e-15, ftol=1e-15,
-                               gtol=1e-15)
-        for s in starts
-    )  # fmt: skip
-    nearest = implied(lower)
-    for fit in fits:
-        if np.abs(fit.fun).max() < np.abs(nearest - wanted).max():
-            nearest = fit.fun + wanted
+    ends = np.zeros(len(unknown)), np.array([MOST, *[1.0] * (len(unknown) - 1)])
+    best = missed(ends[0])
+    for start in ([0.7, 0.95, 0.3], [0.9, 0.8, 0.6], [0.5, 0.99, 0.1], [0.99, 0.99, 0.01]):
+        fit = optimize.least_squares(missed, start[: len(unknown)], bounds=ends, xtol=1e-15, ftol=1e-15, gtol=1e-15)
         if np.abs(fit.fun).max() < _MET:
             return classes(fit.x)
-    told = ", ".join(f"{value:.3g}" for value in nearest)
-    bound = f"has figures that no such classes have: the nearest to {', '.join(f'{v:.3g}' for v in wanted)} are {told}"
-    raise SimulatorError("years.persistence", None, bound, "give other figures")
+        best = min(best, fit.fun, key=lambda found: float(np.abs(found).max()))
+    told, nearest = (", ".join(f"{value:.3g}" for value in found) for found in (wanted, best + wanted))
+    bound = f"has figures ({told}) that no such classes have; the nearest are {nearest}"
+    raise SimulatorError("years.persistence", None, bound, "give figures closer to these")

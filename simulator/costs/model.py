@@ -23,7 +23,7 @@ from .quadrature import Array
 from .segment import RareService, Segment
 from .segment import Stream as Stream
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
-from .years import Years
+from .years import Cohort, Years
 
 _ALMOST_ONE = 1 - 1e-12
 _NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has
@@ -61,6 +61,9 @@ class Population(Term):
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
     parameter_sets: Annotated[tuple[ParameterSets, ...], Field(min_length=1)] | None = None
     """What the segments' parameters may be, by segment; replicate r is drawn under set r mod the number of sets."""
+
+    cohort: Cohort | None = None
+    """People who are chosen by the cost of one of the [years], and followed."""
 
     calibrate: PopulationCalibration | None = None
     """One concentration of all cost, met on reading by the cv of all severities that give a family and a mean alone."""

@@ -23,7 +23,7 @@ _CLASSES = np.array([0.50, 0.30, 0.12, 0.06, 0.02])
 _SLABS = np.array(
     [1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0]
 )
-_MOST = 0.9999  # strength of the copula: at 1 classes would be slabs
+MOST = 0.9999  # strength of the copula: at 1 classes would be slabs
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,25 @@ def gaussian(strength: float, stay: float, permanent: float = 0.0) -> Classes:
     return Classes(slabs, copies, np.repeat([stay, 1.0], _CLASSES.size))
 
 
-def slab_means(segment: Segment, slabs: Array, caps: Array) -> Array:
-    """Mean cost up to each cap of a person in each slab of a segment; shape (slab, cap)."""
+def slab_moments(segment: Segment, slabs: Array, cap: float = np.inf, least: float = -1.0) -> Array:
+    """E[min(X, cap)ᵏ; X > least], k = 0 … 2, of a person's cost X in each slab of a segment; shape (3, slab)."""
     law, p = segment.users_severity, segment.p_user
     ends = np.unique(np.minimum(slabs / p, 1.0))
-    found = np.zeros((slabs.size - 1, caps.size))
-    for k, cap in enumerate(caps):
-        above = float(law.sf(cap)) if np.isfinite(cap) else 0.0
-        edges = np.unique(np.append(ends, above))[::-1]
-        panels, starts, _ = cell_moments(law, edges)
-        cells = np.add.reduceat(panels, starts, axis=1)[:2]
-        total = np.where(edges[:-1] <= above, cells[0] * cap if above else 0.0, cells[1])
-        if not above:  # what the mesh leaves out beyond its end
-            total[-1] = law.moments.raw[1] - total[:-1].sum()
-        place = np.clip(np.searchsorted(ends, edges[1:], side="right") - 1, 0, ends.size - 2)
-        np.add.at(found[:, k], place, total * p)
-    return found / np.diff(slabs)[:, None]
+    at_cap = float(law.sf(cap)) if np.isfinite(cap) else 0.0
+    counted = float(law.sf(least)) if least >= 0 else 1.0
+    edges = np.unique(np.concatenate([ends, [at_cap, counted]]))[::-1]
+    panels, starts, _ = cell_moments(law, edges)
+    cells = np.add.reduceat(panels, starts, axis=1)[:3]
+    if at_cap:
+        high = edges[:-1] <= at_cap
+        cells[1:, high] = cells[0, high] * np.array([[cap], [cap**2]])
+    else:  # with what lies beyond the mesh
+        cells[:, -1] = law.moments.raw[:3] - cells[:, :-1].sum(axis=1)
+    cells = np.where(edges[:-1] <= counted, cells, 0.0) * p
+    found = np.zeros((3, slabs.size - 1))
+    place = np.clip(np.searchsorted(ends, edges[1:], side="right") - 1, 0, ends.size - 2)
+    for own, total in zip(found, cells, strict=True):
+        np.add.at(own, place, total)
+    if least < 0:
+        found[0] = np.diff(slabs)
+    return np.asarray(found / np.diff(slabs))

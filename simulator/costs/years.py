@@ -51,10 +51,18 @@ class Persistence(Term):
 
     def _of_classes(self) -> Iterator[Contradiction]:
         slabs, widths = self.slabs, {len(row) for row in self.weights}
-        if list(slabs) != sorted(set(slabs)) or slabs[-1:] != (1.0,) or slabs[0] <= 0 or len(slabs) != len(self.weights):
+        if (
+            list(slabs) != sorted(set(slabs))
+            or slabs[-1:] != (1.0,)
+            or slabs[0] <= 0
+            or len(slabs) != len(self.weights)
+        ):
             yield ("slabs",), mistake("do not ascend to 1, one for each row of weights", "correct them", value=None)
         if len(widths) > 1 or any(abs(math.fsum(row) - 1) > 1e-9 for row in self.weights):
-            yield ("weights",), mistake("have rows that do not add up to 1, or differ in length", "correct them", value=None)
+            yield (
+                ("weights",),
+                mistake("have rows that do not add up to 1, or differ in length", "correct them", value=None),
+            )
         if isinstance(self.stay, tuple) and {len(self.stay)} != widths:
             yield ("stay",), mistake("has not one figure for each class", "correct it", value=None)
 
@@ -70,7 +78,24 @@ def _moves_add_up(raw: Any) -> Iterator[Any]:
         if name in given:
             yield mistake(f"has people of {name!r} who move to it", "leave out who stays", value=None)
         if total > 1 + 1e-12:
-            yield mistake(f"moves {total:.6g} of the people of {name!r}, more than all", "make them smaller", value=None)
+            yield mistake(
+                f"moves {total:.6g} of the people of {name!r}, more than all", "make them smaller", value=None
+            )
+
+
+class Chosen(Term):
+    """The costliest people of a year."""
+
+    top: Share
+    """Share of people, by cost before shocks."""
+    in_year: Annotated[int, Field(strict=True, ge=-MOST_YEARS, le=MOST_YEARS)] = 0
+    """The year by whose costs they are chosen."""
+
+
+class Cohort(Term):
+    """People who are chosen once and followed: whoever leaves is not replaced."""
+
+    chosen: Chosen
 
 
 class Years(Term):
@@ -114,7 +139,10 @@ class Years(Term):
         for key, given in named.items():
             known = segments + rare if key == "trend" else segments
             for stranger in sorted(set(given) - set(known)) if isinstance(given, dict) else []:
-                yield (key,), mistake(f"has {stranger!r}, which is no segment", "use the names of the segments", value=None)
+                yield (
+                    (key,),
+                    mistake(f"has {stranger!r}, which is no segment", "use the names of the segments", value=None),
+                )
 
     def factors(self, rates: Rates) -> Array:
         """What a rise a year makes of each year, with year 1 at 1; shape (year,)."""
