@@ -137,7 +137,9 @@ class Chain:
         came = np.zeros((replicates.size, *expected.shape), np.int64)
         before = near if near is not None else came
         with np.errstate(over="ignore"):
-            kernels.recur(key, replicates, kernels.last_word(0, year), before.copy(), stays, expected, self.states, came)
+            kernels.recur(
+                key, replicates, kernels.last_word(0, year), before.copy(), stays, expected, self.states, came
+            )
         return came
 
 
