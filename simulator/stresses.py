@@ -20,8 +20,7 @@ from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, mistake, validated
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
-Raw = dict[str, Any]
-"""A scenario as `model_dump` gives it, every severity by its own figures."""
+Raw = dict[str, Any]  # a scenario as `model_dump` gives it, every severity by its own figures
 
 Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
 
@@ -113,7 +112,6 @@ class MeanCost(Change):
     """Everybody where absent."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale the costs."""
         _scale_costs(raw, 1 + self.by, self.segment)
 
 
@@ -125,7 +123,6 @@ class Inflation(Change):
     """Beyond what the budget contains, a fraction."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.by, None)
 
 
@@ -137,7 +134,6 @@ class BaselineError(Change):
     """True cost / cost in the baseline − 1."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.by, None)
 
 
@@ -152,7 +148,6 @@ class FailedSavings(Change):
     """Share of the plan that fails."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs back."""
         _scale_costs(raw, (1 - self.planned * (1 - self.failed)) / (1 - self.planned), None)
 
 
@@ -167,7 +162,6 @@ class TailIndex(Change):
     """Every segment that has a tail index, where absent."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale every tail index that is given."""
         segments = _of_segments(raw, self.segment)
         for drawn in _of_sets(raw, self.segment):
             (own,) = (part["severity"] for part in segments if part["name"] == drawn["segment"])
@@ -215,7 +209,6 @@ class Prevalence(Change):
     """Change of the segment's share as a fraction."""
 
     def apply(self, raw: Raw) -> None:
-        """Move people into the segment."""
         _of_segments(raw, self.segment)
         segments, units = raw["population"]["segments"], raw["population"]["units"]
         shares = self._moved({segment["name"]: segment["share"] for segment in segments}, "")
@@ -262,7 +255,6 @@ class NewTreatment(Change):
     """Treatments a year for 100,000 people."""
 
     def apply(self, raw: Raw) -> None:
-        """Add a rare service of one price."""
         if not self.per_100k:
             return
         price = {"family": "empirical", "values": [self.price]}
@@ -290,7 +282,6 @@ class UpCoding(Change):
         _of_segments(raw, self.source), _of_segments(raw, self.recorded_as)
 
     def recorded(self, members: dict[str, float]) -> dict[str, float]:
-        """People as they are counted."""
         moved = self.share * members[self.source]
         changed = {self.source: members[self.source] - moved, self.recorded_as: members[self.recorded_as] + moved}
         return members | changed
@@ -306,12 +297,10 @@ class CostShift(Change):
     """Share of all cost."""
 
     def apply(self, raw: Raw) -> None:
-        """Take the share off all costs."""
         _scale_costs(raw, 1 - self.share, None)
 
     @property
     def shifted(self) -> float:
-        """Share of all cost that falls on those who fund."""
         return self.share
 
 
@@ -328,7 +317,6 @@ class Leakage(Change):
     """Share of the holder's own cost of that care that stays in the year; the default is assumed."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.share * (self.price - 1 + self.stranded), None)
 
 

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from .scenario import Scenario
 
 LARGEST_CV = 1_000.0
-BUDGET = (0.1, 10.0)
-"""Budget over expected cost."""
-CHANGE = (-0.9, 9.0)
-"""Change of costs that a stress makes, as a fraction."""
+BUDGET = (0.1, 10.0)  # budget over expected cost
+CHANGE = (-0.9, 9.0)  # change of costs that a stress makes, as a fraction
 _PEOPLE = 1_000_000  # who share the rounding of the case mix
 
 

@@ -21,10 +21,8 @@ from .luck.luck import RISKS, by_risk
 from .size.minimum import minimum_population
 from .size.places import places
 
-_LEAST = 1_000
-"""People from whom on a smallest population is sought, as `minimum_population` does."""
-_ROUNDING = 1e-12
-"""Share of the cost below which a surplus is a rounding error."""
+_LEAST = 1_000  # people from whom on a smallest population is sought, as `minimum_population` does
+_ROUNDING = 1e-12  # share of the cost below which a surplus is a rounding error
 
 
 def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -> xr.Dataset:

@@ -24,7 +24,6 @@ class TariffAndBlock(SettlementTerm):
     """Share of the budget that is paid as a block; the rest is paid as it is done."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The provider keeps and bears the deviation of the block part only."""
         return np.asarray(self.block_share * settlement)
 
 
@@ -41,7 +40,6 @@ class Block(SettlementTerm):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement, and beyond the tolerance only what the payer does not meet or take back."""
         if self.tolerance is None:
             return settlement
         room = self.tolerance * context.budget
@@ -69,7 +67,6 @@ class CostAndVolume(SettlementTerm):
             yield (), mistake(bound, "put it at the threshold or above")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The block's settlement plus what is paid for the activity between threshold and ceiling."""
         activity = context.budget - settlement
         paid_for = np.clip(
             activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget
@@ -77,7 +74,6 @@ class CostAndVolume(SettlementTerm):
         return np.asarray(settlement + self.marginal_price * paid_for)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
-        """Where the activity went above the ceiling."""
         return np.asarray(context.budget - before > self.ceiling * context.budget)
 
 
@@ -91,7 +87,6 @@ class MarginalRate(SettlementTerm):
     """Share of the price paid back for activity below plan."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """What the marginal payment leaves of the deviation with the provider."""
         return apply_by_sign(settlement, 1.0 - self.below, 1.0 - self.above)
 
 

@@ -26,24 +26,15 @@ class Expectations:
     it too; of other budgets it is that over all sets.
     """
 
-    members: Array
-    """People, for one year."""
-    gross: Array
-    """Expected gross cost."""
-    removed: Array
-    """The part of it that the exclusion rule removes."""
-    sd: Array = field(default_factory=lambda: np.zeros(()))
-    """Of the retained cost of the whole population by luck alone, neither by common shocks nor by doubt."""
-    luck: Array = field(default_factory=lambda: np.zeros(()))
-    """The replicate's retained cost less its mean given shocks and parameters, in standard deviations."""
-    baseline: Array = field(default_factory=lambda: np.zeros(()))
-    """Standard normal deviates, one a replicate, for the error of a baseline."""
-    segment_members: Mapping[str, Array] = field(default_factory=dict)
-    """People by segment, of this replicate."""
-    usual_members: Mapping[str, Array] = field(default_factory=dict)
-    """People by segment as expected."""
-    year: int = 1
-    """Contract year, 1 for the first."""
+    members: Array  # people, for one year
+    gross: Array  # expected gross cost
+    removed: Array  # the part of it that the exclusion rule removes
+    sd: Array = field(default_factory=lambda: np.zeros(()))  # of the whole retained cost, by luck alone
+    luck: Array = field(default_factory=lambda: np.zeros(()))  # retained cost less its mean given shocks, over its sd
+    baseline: Array = field(default_factory=lambda: np.zeros(()))  # normal deviates for the error of a baseline
+    segment_members: Mapping[str, Array] = field(default_factory=dict)  # people by segment, of this replicate
+    usual_members: Mapping[str, Array] = field(default_factory=dict)  # people by segment as expected
+    year: int = 1  # contract year, 1 for the first
 
     @property
     def retained(self) -> Array:

@@ -30,17 +30,14 @@ class Layer(NamedTuple):
     whole_share: float
 
 
-Told = Callable[[float], str]
-"""How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""
+Told = Callable[[float], str]  # how a threshold is told: £25k, percentile 99, or `NO_EXCLUSION`
 
 
 class _Rule(Mitigation):
     """A rule that says where it holds, and what it is called there."""
 
-    label_form: ClassVar[str]
-    """How it is called as the head of a column, of `rule` and of where exclusion starts, `at`."""
-    sentence_form: ClassVar[str]
-    """The same as part of a sentence."""
+    label_form: ClassVar[str]  # as the head of a column, of `rule` and of where exclusion starts, `at`
+    sentence_form: ClassVar[str]  # the same as part of a sentence
 
     def fixed_thresholds(self) -> tuple[float, ...]:
         """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
@@ -115,7 +112,6 @@ class Coinsure(_Swept):
         return 100 * self.share
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
-        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, self.share, 0.0),)
 
 
@@ -152,11 +148,9 @@ class Banded(_Rule):
     sentence_form = "with bands of each patient's cost above {at} taken out"
 
     def fixed_thresholds(self) -> tuple[float, ...]:
-        """The thresholds that the rule fixes itself."""
         return tuple(band.at for band in self.bands)
 
     def starts(self, threshold: float) -> float:
-        """Where the first band starts."""
         return self.bands[0].at
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:

@@ -12,8 +12,7 @@ from ..errors import Contradiction, also, mistake
 from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, ascend, figures_in, names_differ
 from .context import Array, ByAnyYear, Context, SettlementTerm, Switch, apply_by_sign, first_known
 
-ROUNDING = 1e-12
-"""Share of a target by which it may be missed and still count as met."""
+ROUNDING = 1e-12  # share of a target by which it may be missed and still count as met
 
 # ── measures and scores ──────────────────────────────────────────────────────────────────────────
 
@@ -113,7 +112,6 @@ class QualityGate(SettlementTerm):
     needs_quality: ClassVar[bool] = True
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Zero for a gain without the standard."""
         return apply_by_sign(settlement, _quality(context)[1], 1.0)
 
 
@@ -124,7 +122,6 @@ class QualityMultiplier(SettlementTerm):
     needs_quality: ClassVar[bool] = True
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Gain times score."""
         return apply_by_sign(settlement, _quality(context)[0], 1.0)
 
 
@@ -158,7 +155,6 @@ class QualityShare(SettlementTerm):
             yield (), mistake(bound, "swap them")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Gain and loss, each times its share of this row."""
         score, met = _quality(context)
         by_score = context.this_year(self.gain) * score
         full = np.where(np.isnan(met), np.nan, context.this_year(self.gain))
@@ -210,7 +206,6 @@ class LevelTable(SettlementTerm):
     needs_quality: ClassVar[bool] = True
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement at the level's shares, plus the level's premium."""
         score = _quality(context)[0]
         level = self.level(score)
         premium, gain, loss = (
@@ -236,7 +231,6 @@ class Withhold(SettlementTerm):
     event: ClassVar[str] = "withhold_kept"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement less what is not earned back."""
         score, met = _quality(context)
         earned = score if self.earned_by == "score" else met
         return np.asarray(settlement - context.this_year(self.share) * context.budget * (1.0 - earned))

@@ -18,8 +18,7 @@ from .context import Array, ByAnyYear, Context, SettlementTerm, apply_by_sign, f
 from .limits import LimitTerm
 from .quality import QualityTerm
 
-ROUNDING = 1e-12
-"""A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""
+ROUNDING = 1e-12  # a rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions
 
 
 class FullRisk(SettlementTerm):
@@ -28,7 +27,6 @@ class FullRisk(SettlementTerm):
     kind: Literal["full_risk"] = "full_risk"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement as it is."""
         return settlement
 
 
@@ -38,7 +36,6 @@ class NoRisk(SettlementTerm):
     kind: Literal["no_risk"] = "no_risk"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Nothing, whatever happened."""
         return np.zeros_like(settlement)
 
 
@@ -52,7 +49,6 @@ class Share(SettlementTerm):
     """Share of an overspend that the provider bears, 0 to 1, or one for each contract year."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Each sign times its share."""
         return apply_by_sign(settlement, context.this_year(self.gain), context.this_year(self.loss))
 
 
@@ -145,7 +141,6 @@ class MinimumRate(SettlementTerm):
         return rate, rate if self.loss_rate is None else np.asarray(self.loss_rate)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
-        """Where a result did not pass."""
         minimum_gain, minimum_loss = self.minimum(context)
         missed_gain = (before > 0) & (context.savings_rate < minimum_gain - ROUNDING) & (self.sides != "losses")
         missed_loss = (before < 0) & (context.savings_rate > ROUNDING - minimum_loss) & (self.sides != "gains")
@@ -200,7 +195,6 @@ class Haircut(SettlementTerm):
     """Whether losses are reduced as well."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The gain times `keep`."""
         keep = context.this_year(self.keep)
         return apply_by_sign(settlement, keep, keep if self.losses_too else 1.0)
 
@@ -215,7 +209,6 @@ class Adjustment(SettlementTerm):
     """The same as a share of the budget; both are added."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement plus the sum."""
         return np.asarray(settlement + first_known(context.adjustment, self.amount + self.of_budget * context.budget))
 
 
@@ -227,7 +220,6 @@ class LossRelief(SettlementTerm):
     """Money per year by which a loss is reduced."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """A loss moved towards zero; a gain stays as it is."""
         relief = np.abs(first_known(context.relief, self.amount))
         return np.asarray(np.where(settlement < 0, np.minimum(settlement + relief, 0.0), settlement))
 

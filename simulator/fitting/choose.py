@@ -32,8 +32,7 @@ class Options:
     """How segments are fitted: what was asked of `fit`."""
 
     family: str = "auto"
-    tail_above: float | None = None
-    """Money per year; infinity for no tail."""
+    tail_above: float | None = None  # money per year; infinity for no tail
     thresholds: tuple[float, ...] = ()
     smallest: int = SMALLEST_COUNT
     seed: int = 1
@@ -50,10 +49,8 @@ class SegmentFit:
     family: str
     body: Body | None
     tail: Tail | None
-    credibility: float = 1.0
-    """Weight of the segment's own shape beside that of all segments."""
-    level_error: float = 0.0
-    """Standard error of the log of its level, where its shape is not wholly its own."""
+    credibility: float = 1.0  # weight of the segment's own shape beside that of all segments
+    level_error: float = 0.0  # standard error of the log of its level, where its shape is not wholly its own
     candidates: tuple[Candidate, ...] = ()
 
     @property

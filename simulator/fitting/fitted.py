@@ -21,8 +21,7 @@ from ..terms import SCHEMA_VERSION
 from . import parameter_sets
 from .parameter_sets import VarianceParts
 
-SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
-"""Population sizes of a scenario that names none."""
+SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # population sizes of a scenario that names none
 
 _HEAD = "# Fitted by `simulator fit`. Parameters only: no patient's cost, and no count of fewer than ten patients."
 

@@ -38,29 +38,21 @@ LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
 )  # fmt: skip
 """Shares of people, the costliest, at which concentration is told."""
-_FIGURES = 2
-"""Significant figures of an error."""
+_FIGURES = 2  # significant figures of an error
 _NO_SPREAD = 1e-10
-_MOSTLY = 0.9
-"""Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
+_MOSTLY = 0.9  # everybody is told at an amount where the groups meet of segments with so many of the patients above
 
 
 class Told(NamedTuple):
     """What may be told of the rows, by segment; everybody, if there are several, stands last."""
 
     names: list[str]
-    people: list[People]
-    """What the model implies."""
-    samples: list[Sample]
-    """Made-up people, or bands."""
-    amounts: Array
-    """Money per year."""
-    at: NDArray[np.bool_]
-    """Where those above an amount are told, shape (sample, amount)."""
-    whole: list[bool]
-    """Whether the mean is the rows': not where one patient outweighs all others."""
-    rows_known: bool
-    """False where only bands are known."""
+    people: list[People]  # what the model implies
+    samples: list[Sample]  # made-up people, or bands
+    amounts: Array  # money per year
+    at: NDArray[np.bool_]  # where those above an amount are told, shape (sample, amount)
+    whole: list[bool]  # whether the mean is the rows': not where one patient outweighs all others
+    rows_known: bool  # False where only bands are known
 
 
 def amounts_for(samples: Sequence[Sample]) -> Array:
@@ -122,8 +114,7 @@ def table(told: Told, how: Options) -> xr.Dataset:
     return declared(goodness, "goodness")
 
 
-_OF_ROWS = ("sd", "cv", "share of cost")
-"""Figures that bands do not tell."""
+_OF_ROWS = ("sd", "cv", "share of cost")  # figures that bands do not tell
 
 
 def _six(rows: Iterable[Array]) -> Array:

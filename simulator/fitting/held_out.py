@@ -34,15 +34,12 @@ known family two in a hundred had it miss more."""
 WORST_OWN_MISS = 0.75
 """The most that it may miss in any figure of the rows that it was fitted to, in standard errors of the difference
 between random halves: 1.5 standard errors of the rows together."""
-SIMPLER = 1.0
-"""Standard errors of the difference of log scores within which the simpler family is taken (Breiman et al. 1984)."""
+SIMPLER = 1.0  # standard errors of the difference of log scores within which the simpler wins (Breiman et al. 1984)
 
 _CELL, _MOST_CELLS = 10, 50
-_LEAST = 1e-9
-"""Chance of a cell that a law holds to be empty."""
+_LEAST = 1e-9  # chance of a cell that a law holds to be empty
 
-_OF_THE_TAIL = ("sd", "cv")
-"""Figures that may be infinite: an affair of the tail, not of the body."""
+_OF_THE_TAIL = ("sd", "cv")  # figures that may be infinite: an affair of the tail, not of the body
 
 
 @dataclass(frozen=True)
@@ -51,17 +48,12 @@ class Candidate:
 
     family: str
     converged: bool
-    log_score: float
-    """Mean held-out log chance of a user's cell; higher is better."""
-    worst: float
-    """Largest held-out miss of any figure, as a multiple of what the rows of the one half miss in the other."""
+    log_score: float  # mean held-out log chance of a user's cell; higher is better
+    worst: float  # largest held-out miss of any figure, as a multiple of what the rows of one half miss in the other
     worst_figure: str
-    miss: float
-    """Root mean square of the held-out misses of all figures, likewise."""
-    own_worst: float
-    """Largest miss of any figure of its own rows, in standard errors of the difference between random halves."""
-    behind: float = math.nan
-    """How far its log score lies behind the best of the families that hold; below 0 where it is ahead."""
+    miss: float  # root mean square of the held-out misses of all figures, likewise
+    own_worst: float  # largest miss of any figure of its own rows, in standard errors of the difference between halves
+    behind: float = math.nan  # how far its log score lies behind the best that holds; below 0 where it is ahead
     behind_se: float = math.nan
 
     @property
@@ -77,16 +69,14 @@ class Half(NamedTuple):
     tail: Tail | None
 
 
-Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]
-"""What is fitted to a sample with its tail."""
+Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]  # what is fitted to a sample with its tail
 
 
 class Judged(NamedTuple):
     """A law's trial."""
 
     candidate: Candidate
-    scores: list[Array]
-    """Log chance of the cell of each distinct cost left out, one array a way."""
+    scores: list[Array]  # log chance of the cell of each distinct cost left out, one array a way
 
 
 def candidates(

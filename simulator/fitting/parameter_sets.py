@@ -114,12 +114,9 @@ def count(sets: Mapping[str, Drawn]) -> int:
 class VarianceParts(NamedTuple):
     """Variance of a population's cost in money squared, by its cause, and its share of the whole."""
 
-    process: float
-    """Luck, given the parameters."""
-    parameter: float
-    """Doubt about the parameters."""
-    systematic: float
-    """What hits everybody at once."""
+    process: float  # luck, given the parameters
+    parameter: float  # doubt about the parameters
+    systematic: float  # what hits everybody at once
 
     @property
     def shares(self) -> tuple[float, float, float]:

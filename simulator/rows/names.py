@@ -27,10 +27,8 @@ class Said:
 
     file: str
     rows: str
-    many: bool = False
-    """Whether `rows` is a plural."""
-    private: bool = True
-    """Whether cells may be a patient's."""
+    many: bool = False  # whether `rows` is a plural
+    private: bool = True  # whether cells may be a patient's
 
     @property
     def has(self) -> str:

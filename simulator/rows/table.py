@@ -47,19 +47,14 @@ class Headers:
 class Pick(NamedTuple):
     """A column that is wanted."""
 
-    name: str
-    """As it is wanted."""
+    name: str  # as it is wanted
     position: int
-    number: bool = False
-    """Whether nothing but numbers is wanted of it."""
-    adds_up: bool = False
-    """Whether a row of totals holds its sum."""
-    may_be_zero: bool = False
-    """Whether a blank may stand for 0."""
+    number: bool = False  # whether nothing but numbers is wanted of it
+    adds_up: bool = False  # whether a row of totals holds its sum
+    may_be_zero: bool = False  # whether a blank may stand for 0
 
 
-Choose = Callable[[Headers], list[Pick]]
-"""The columns that are wanted of a table with these headers; raises where one lacks."""
+Choose = Callable[[Headers], list[Pick]]  # the columns that are wanted of a table; raises where one lacks
 
 
 def texts_of(row: Iterable[Any]) -> dict[int, str]:
@@ -76,10 +71,8 @@ class Table:
     picks: list[Pick]
     last: tuple[dict[int, str], dict[int, str]] = field(default_factory=lambda: ({}, {}))
     """Texts of the last row and of the one before it, by position."""
-    notes: list[str] = field(default_factory=list)
-    """What was done that a person should know; nothing of a cell."""
-    index: Any = None
-    """The index of a frame."""
+    notes: list[str] = field(default_factory=list)  # what was done that a person should know; nothing of a cell
+    index: Any = None  # the index of a frame
 
     @property
     def size(self) -> int:
@@ -103,8 +96,7 @@ _ID = re.compile(
     rf"({_WHO})[ _.\-]*({_WHAT})|id|pid|enrolid|pseudonym|"
     "person|patient|member|beneficiary|subject|individual|participant"
 )
-_FAR = 1.5
-"""Rows a person from which the warning is given."""
+_FAR = 1.5  # rows a person from which the warning is given
 
 
 def person_like(headers: Headers) -> int | None:

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from ..terms import Array
 
-Curves = Callable[[Array], Any]
-"""Several curves, (point, curve), at each point, (point,)."""
+Curves = Callable[[Array], Any]  # several curves, (point, curve), at each point, (point,)
 
 _CLOSE = 1e-9  # of the range: how closely kinks and jumps are surrounded
 _FINER = 17  # points into which an interval with a kink or a jump is cut, again and again

@@ -16,11 +16,9 @@ from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error,
 from ..terms import Array
 from .sd_errors import spread_of
 
-ROUNDING = 1e-9
-"""Share of the budget below which a loss is a rounding error."""
+ROUNDING = 1e-9  # share of the budget below which a loss is a rounding error
 
-_NOTHING = 1e-12
-"""Below this, a fraction or a share of the budget is what floating point left of nothing."""
+_NOTHING = 1e-12  # below this, a fraction or a share of the budget is what floating point left of nothing
 
 _FRACTIONS = ("p_loss", "p_loss_over", "risk_share", "p_triggered")
 
@@ -151,8 +149,7 @@ FIGURES = (
 )  # fmt: skip
 """What a row tells, each with `_se`; besides them `worst_…` for each quantile level."""
 
-EXACT_FIGURES = ("exact_surplus", "exact_difference")
-"""What a row tells besides, without `_se`, where it was added."""
+EXACT_FIGURES = ("exact_surplus", "exact_difference")  # what a row tells besides, without `_se`, where it was added
 
 
 def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:

@@ -43,8 +43,7 @@ _TEXTS = {"design", "low_revenue"}
 _ADD_UP = {"budget", "cost", "members"}
 _MAY_BE_ZERO = {"cost", "adjustment", "relief"}
 _NOT_NEGATIVE = {"cost", "members"}
-_LARGEST = 1e15
-"""Money beyond this is taken for a mistake."""
+_LARGEST = 1e15  # money beyond this is taken for a mistake
 
 
 def year_end_rows(source: Any, **rows: Unpack[LayoutOptions]) -> pd.DataFrame:

@@ -21,14 +21,12 @@ from ...terms import Array
 from ...thresholds import At
 
 YEARS = ("average", "costliest 5%")
-WORST = 0.05
-"""Share of the years, the costliest, of which the second year is the mean."""
+WORST = 0.05  # share of the years, the costliest, of which the second year is the mean
 
 
 class _Step(NamedTuple):
     name: str
-    kind: str
-    """total: stands by itself; part: is taken off what is left; surplus: is taken off last, and ends at nothing."""
+    kind: str  # total: stands by itself; part: is taken off what is left; surplus: is taken off last, to nothing
     amount: Array
 
 

@@ -27,10 +27,8 @@ from ..statistics.self_check import layers_at
 
 Heads = NDArray[np.int64]
 
-COINSURED_SHARE = 0.8
-"""Share of the excess that the pool pays in the coinsured rule that is compared."""
-BAND_WIDTH = 4.0
-"""The banded rule that is compared removes half from its first step on, and all from so many times as much on."""
+COINSURED_SHARE = 0.8  # share of the excess that the pool pays in the coinsured rule that is compared
+BAND_WIDTH = 4.0  # the banded rule removes half from its first step on, and all from so many times as much on
 
 
 def fair_price(
@@ -99,15 +97,13 @@ def _refuse_infinite(points: Sequence[float], sd: Array) -> None:
 # ── rules side by side ───────────────────────────────────────────────────────────────────────────
 
 
-ALIKE = 0.01
-"""How far a rule may miss what it is asked to remove, as a share of it, and still be compared."""
+ALIKE = 0.01  # how far a rule may miss what it is asked to remove, as a share of it, and still be compared
 _CLOSE = 1e-6  # of what is asked: a larger miss is that of a jump
 _FIGURES = 3  # of a threshold beside a jump
 _STRIDE = 2.0  # by which the logarithm of the highest threshold grows until it removes too little
 
 
-_Form = Callable[[float], list[tuple[float, float, float]]]
-"""The layers of a rule with one free amount."""
+_Form = Callable[[float], list[tuple[float, float, float]]]  # the layers of a rule with one free amount
 
 _FORMS: dict[str, _Form] = {
     "cap": lambda d: [(d, 1.0, 0.0)],

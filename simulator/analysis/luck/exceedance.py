@@ -16,8 +16,7 @@ from ...strata import unseen_bound
 from ..statistics.summary import summarise
 from .exact_tail import exact_exceedance
 
-LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-"""Of the years between which a fan is drawn."""
+LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # of the years between which a fan is drawn
 _POINTS = 40  # of each population's own curve
 
 

@@ -20,8 +20,7 @@ from .ratio_limits import between_sizes, limits_by_size, limits_of_units
 
 LEVELS = (0.95, 0.998)
 _SIZES = 12
-_MOST_OWN = 24
-"""Sizes of practices up to which each has limits computed for it; where there are more, those between are carried."""
+_MOST_OWN = 24  # sizes of practices up to which each has limits computed for it; of more, those between are carried
 
 
 def funnel(

@@ -26,8 +26,7 @@ from ...scenario import Scenario
 from ...terms import Array
 from ..statistics.summary import kept_and_paid
 
-ENDLESS = 1_000_000_000
-"""People of the population that stands for one without end: luck moves it by a millionth of its cost."""
+ENDLESS = 1_000_000_000  # people of the population that stands for one without end: luck moves its cost by a millionth
 _POINTS = 20_000
 _POINTS_OF_SETS = 1 << 16  # quasi-random points of all parameter sets together
 _FEWEST_OF_A_SET = 1 << 11

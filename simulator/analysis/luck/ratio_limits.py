@@ -27,8 +27,7 @@ _SCORES = np.linspace(-6.0, 6.0, 97)
 """Normal scores at which the law of the others is taken: a trapezoid rule over them errs by less than that law."""
 _WEIGHTS = np.exp(-(_SCORES**2) / 2) / np.exp(-(_SCORES**2) / 2).sum()
 _HALVINGS = 48
-_READINGS = 1_025
-"""Totals at which a distribution function is read once; a spline between them errs by some 1e-8."""
+_READINGS = 1_025  # totals at which a distribution function is read once; a spline between them errs by some 1e-8
 _STEPS_SEEN = 1e-9
 
 

@@ -29,8 +29,7 @@ from ..statistics.exact import points_of
 from ..statistics.self_check import cells_of, layers_at
 
 SOURCES = ("process", "systematic", "parameter")
-POINTS = 40
-"""Sizes that a smooth curve needs."""
+POINTS = 40  # sizes that a smooth curve needs
 
 
 def variance_by_source(

@@ -34,8 +34,7 @@ from .targets import Measured, Question, is_exact, measure, question_of, target_
 
 Sizes = NDArray[np.int64]
 
-GRID = 30
-"""Sizes of the coarse pass."""
+GRID = 30  # sizes of the coarse pass
 _CLOSE = 9  # sizes of the second pass for each column
 _SURE = 0.999  # confidence with which the coarse pass places the second
 _EXACT_SIZES = 12  # of which the exact laws are asked for each threshold, about

@@ -12,8 +12,7 @@ from ...scenario import Scenario
 from ..statistics.exact import exact
 from ..statistics.summary import summarise
 
-_MOST_MIXES = 20
-"""Case mixes up to which each place's chance is calculated where its draws are at hand."""
+_MOST_MIXES = 20  # case mixes up to which each place's chance is calculated where its draws are at hand
 
 
 def places(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset:

@@ -112,10 +112,8 @@ class Question(NamedTuple):
     target: Target
     dim: Literal["threshold", "design"]
     labels: Sequence[float] | Sequence[str]
-    excess: Callable[[xr.Dataset], Array]
-    """Overspend, or loss over revenue, of a ledger: shape (replicate, population_size, column)."""
-    draws: bool = False
-    """Whether a design draws something of its own in every year: quality, or where patients go."""
+    excess: Callable[[xr.Dataset], Array]  # overspend, or loss over revenue; (replicate, population_size, column)
+    draws: bool = False  # whether a design draws something of its own in every year: quality, or where patients go
 
     @property
     def limit(self) -> Array:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from ...scenario import Scenario
 
 
-TOP = (0.01, 0.05, 0.10)
-"""Shares of people whose share of cost is told."""
+TOP = (0.01, 0.05, 0.10)  # shares of people whose share of cost is told
 
 PUBLISHED_R_SQUARED = {"age and sex": 0.037, "diagnoses": 0.12}
 """Share of the variance of one person's cost that capitation formulas explain (Dixon et al., BMJ 2011;343:d6608)."""

@@ -29,8 +29,7 @@ from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
 
 Shared = Callable[[], tuple[Transforms, ...]]
 
-_USELESS = 0.01
-"""Error of a probability from which on a law with observed costs is refused."""
+_USELESS = 0.01  # error of a probability from which on a law with observed costs is refused
 
 
 @old_keywords(budget=PerHead)

@@ -15,16 +15,11 @@ class SampleMoments(NamedTuple):
     """What is exactly to be expected of a sample whose strata have these moments; each of the shape of one cell."""
 
     mean: Array
-    sd: Array
-    """Of the mixture of the strata."""
-    mean_variance: Array
-    """Variance of the sample mean."""
-    expected_variance: Array
-    """Expectation of the sample variance, with n − 1 in its denominator."""
-    variance_variance: Array
-    """Variance of the sample variance."""
-    excess_kurtosis: Array
-    """Of one replicate within its stratum."""
+    sd: Array  # of the mixture of the strata
+    mean_variance: Array  # variance of the sample mean
+    expected_variance: Array  # expectation of the sample variance, with n − 1 in its denominator
+    variance_variance: Array  # variance of the sample variance
+    excess_kurtosis: Array  # of one replicate within its stratum
 
 
 def _by_stratum(parts: Sequence[TotalMoments], counts: Array) -> tuple[Callable[[Array], Array], list[Array]]:
@@ -69,8 +64,7 @@ class Leading(NamedTuple):
 
     skewness: Array
     excess_kurtosis: Array
-    within: Array
-    """Share of the variance that lies within strata."""
+    within: Array  # share of the variance that lies within strata
 
 
 def leading(parts: Sequence[TotalMoments], counts: Array) -> Leading:

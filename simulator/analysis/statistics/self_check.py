@@ -20,16 +20,12 @@ from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
 
-FALSE_ALARM = 0.001
-"""Chance, over all cells of a run, of an alarm where nothing is wrong."""
-LARGEST_KURTOSIS = 1.0
-"""Excess kurtosis of the total from which on a sample sd is not judged: its error is far from normal."""
-FEWEST_EVENTS = 400
-"""Patients expected above a threshold, over all replicates, below which their number is not judged."""
+FALSE_ALARM = 0.001  # chance, over all cells of a run, of an alarm where nothing is wrong
+LARGEST_KURTOSIS = 1.0  # excess kurtosis of the total from which on a sample sd is not judged: its error is not normal
+FEWEST_EVENTS = 400  # patients expected above a threshold, over all replicates, below which their number is not judged
 
 
-TRUSTED = 0.001
-"""Error of a probability above which the exact engine's figure gives way to the simulated one."""
+TRUSTED = 0.001  # error of a probability above which the exact engine's figure gives way to the simulated one
 
 
 def doubt(error: float) -> str:
@@ -62,8 +58,7 @@ class ExactCells(NamedTuple):
     excess_kurtosis: Array
     n_above: Array
     n_above_sd: Array
-    by_set: tuple[ExactCells, ...] = ()
-    """The same under each parameter set."""
+    by_set: tuple[ExactCells, ...] = ()  # the same under each parameter set
 
 
 class CellsBySet(NamedTuple):

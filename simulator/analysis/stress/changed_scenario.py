@@ -22,6 +22,7 @@ from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
 from ...engine import kernels
 from ...errors import SimulatorError
+from ...ledger.parts import Checkpoint
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
 from ...terms import Array
@@ -69,14 +70,16 @@ def _by_figures(scenario: Scenario) -> dict[str, Any]:
     return raw
 
 
-def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None) -> xr.Dataset:
+def draw_truth(
+    assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None, kept: Checkpoint | None = None
+) -> xr.Dataset:
     """Draw what turns out, in a ledger from which budgets follow as they were agreed."""
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {}
     for hit in itertools.product((False, True), repeat=len(epidemics)):
         dearer = [Inflation(by=change.by) for change, comes in zip(epidemics, hit, strict=True) if comes]
-        ledgers[hit] = runs.simulate(truth_of(assumed, [*others, *dearer]), executor)
+        ledgers[hit] = runs.simulate(truth_of(assumed, [*others, *dearer]), executor, checkpoint=kept)
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)
     drawn = _recorded(drawn, truth_of(assumed, others), others)
     if "parameter_set" in drawn.dims:  # the exact means that it keeps are of what was assumed
@@ -132,7 +135,6 @@ class _Agreed(PerHead):
     _budget: Any = PrivateAttr(None)
 
     def evaluate(self, expected: Expectations) -> Array:
-        """The budget as it was agreed, money per year."""
         return np.asarray(self._budget)
 
 

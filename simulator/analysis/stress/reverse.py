@@ -21,8 +21,7 @@ from ..checks import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 
-_Judged = tuple[float, float]
-"""What is judged, and its standard error."""
+_Judged = tuple[float, float]  # what is judged, and its standard error
 
 _HALVINGS = 10
 _USUAL_STEPS = 12  # runs until a root is found

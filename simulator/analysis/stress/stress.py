@@ -6,6 +6,7 @@ Budgets stay as agreed. Every stress shares its draws with the base case, so dif
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
@@ -16,6 +17,7 @@ from ... import effort, runs
 from ... import ledger as books
 from ...contracts.design import Design
 from ...errors import SimulatorError
+from ...ledger.parts import Checkpoint, kept_for
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
@@ -38,6 +40,7 @@ def stress(
     loss_over: float = 0.02,
     together: bool = True,
     executor: Executor | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """What every stress does to every party under every design.
 
@@ -58,6 +61,8 @@ def stress(
         Loss, as a share of the party's revenue as agreed, of which the chance is told.
     together : bool
         Whether all stresses come at once in a last row; what a combination shares with another stress comes once.
+    checkpoint : path, optional
+        The file that will be written: finished draws are kept beside it meanwhile, as `simulate` does.
 
     Returns
     -------
@@ -73,16 +78,16 @@ def stress(
     """
     chosen, wanted = scenario.select_designs(designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
-    with effort.task("stress tests", len(wanted) + 1) as advance:
+    with kept_for(checkpoint, several=True) as kept, effort.task("stress tests", len(wanted) + 1) as advance:
         _expect(assumed, wanted)
-        base = settle_truth(assumed, (), chosen, executor)
+        base = settle_truth(assumed, (), chosen, executor, kept)
         advance()
         revenue = revenue_of(base).isel(population_size=0, drop=True)
         agreed = surplus_of(base)
         rows = [_row(agreed, agreed, revenue, loss_over)]
-        kept = with_agreed_budgets(chosen, base)
+        settled = with_agreed_budgets(chosen, base)
         for one in wanted:
-            outcome = settle_truth(assumed, one.changes, kept, executor)
+            outcome = settle_truth(assumed, one.changes, settled, executor, kept)
             rows.append(_row(surplus_of(outcome), agreed, revenue, loss_over))
             advance()
     names = [BASE, *(one.name for one in wanted)]
@@ -120,14 +125,18 @@ def assumed_for(scenario: Scenario, members: int | None, replicates: int | None)
 
 
 def settle_truth(
-    assumed: Scenario, changes: Sequence[Change], designs: Sequence[Design], executor: Executor | None
+    assumed: Scenario,
+    changes: Sequence[Change],
+    designs: Sequence[Design],
+    executor: Executor | None,
+    kept: Checkpoint | None = None,
 ) -> xr.Dataset:
     """The outcome of what turns out; cost that left the scope falls on those who fund."""
-    outcome = settle(draw_truth(assumed, changes, executor), designs)
-    kept = math.prod(1 - change.shifted for change in changes)
-    if kept == 1:
+    outcome = settle(draw_truth(assumed, changes, executor, kept), designs)
+    left = math.prod(1 - change.shifted for change in changes)
+    if left == 1:
         return outcome
-    shifted = outcome["system_cost"] * (1 / kept - 1)
+    shifted = outcome["system_cost"] * (1 / left - 1)
     funds = xr.DataArray(
         [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs],
         dims=("design", "party"),

@@ -28,33 +28,23 @@ from .disclosure import COUNTED_BY, LEAST_STEP, by_person, dominated, rounded_co
 
 MOST_CELLS = 100
 _JUMP = 1e-9
-_NARROW = 0.05
-"""Of a group whose coefficient of variation is smaller only that is told: its members are taken to lie so near."""
-_TOP_STEP = 1.25
-"""Ratio of the sizes of the costliest parts at which a cut is tried."""
-_POINTS = 20
-"""The most made-up people by which a group stands in the sample."""
+_NARROW = 0.05  # of a group whose cv is smaller only that is told: its members are taken to lie so near
+_TOP_STEP = 1.25  # ratio of the sizes of the costliest parts at which a cut is tried
+_POINTS = 20  # the most made-up people by which a group stands in the sample
 
 
 @dataclass(frozen=True, repr=False)
 class Groups:
     """Groups of users by ascending cost, shape (group,)."""
 
-    n: NDArray[np.int64]
-    """Rows; multiples of five."""
-    w: Array
-    """Member-years a row."""
-    w2: Array
-    """Their square, on average of the rows."""
-    mean: Array
-    """Money per year."""
-    low: Array
-    """Money per year: where a group is taken to begin, by the means of its neighbours or at an amount of `cuts`."""
+    n: NDArray[np.int64]  # rows; multiples of five
+    w: Array  # member-years a row
+    w2: Array  # their square, on average of the rows
+    mean: Array  # money per year
+    low: Array  # money per year: where a group is taken to begin, by its neighbours' means or at one of `cuts`
     high: Array
-    cuts: tuple[float, ...]
-    """Amounts asked for at which two groups meet."""
-    zero: tuple[float, float, float]
-    """Weight, squared weight and rows of people without cost."""
+    cuts: tuple[float, ...]  # amounts asked for at which two groups meet
+    zero: tuple[float, float, float]  # weight, squared weight and rows of people without cost
 
     @cached_property
     def sample(self) -> Sample:

@@ -13,8 +13,7 @@ from scipy import special
 
 Array = NDArray[np.float64]
 
-_NEAR = 0.05
-"""So near to q = 0 series are taken, where differences would be rounding."""
+_NEAR = 0.05  # so near to q = 0 series are taken, where differences would be rounding
 _LOGNORMAL = 1e-5
 
 

@@ -22,36 +22,26 @@ from ..disclose.disclosure import SMALLEST_COUNT, round_amount
 from ..read.sample import Array, Sample
 
 LOWEST_SHAPE, HIGHEST_SHAPE = -0.45, 0.95
-FEWEST = 30
-"""Patients above the splice without whom no tail is fitted."""
+FEWEST = 30  # patients above the splice without whom no tail is fitted
 _STEPS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6)
-_CRITICAL = 0.124
-"""Cramér-von Mises statistic that one fitted tail in ten exceeds near ξ = 0 (Choulakian and Stephens 2001)."""
-_UNSTABLE = 2.0
-"""Standard errors by which the shape may differ from that of a higher splice."""
-_UNSEEN = 2.0
-"""Standard errors by which the mean square may lie above the rows'."""
-_DOUBT = 1.645
-"""Standard errors of a shape on either side, 5% beyond each."""
+_CRITICAL = 0.124  # Cramér-von Mises statistic that one tail in ten exceeds near ξ = 0 (Choulakian, Stephens 2001)
+_UNSTABLE = 2.0  # standard errors by which the shape may differ from that of a higher splice
+_UNSEEN = 2.0  # standard errors by which the mean square may lie above the rows'
+_DOUBT = 1.645  # standard errors of a shape on either side, 5% beyond each
 
 
 @dataclass(frozen=True, repr=False)
 class Tail:
     """A fitted tail."""
 
-    at: float
-    """The splice, money per year, a round number."""
+    at: float  # the splice, money per year, a round number
     shape: float
-    scale: float
-    """Money per year."""
+    scale: float  # money per year
     shape_se: float
-    patients: float
-    """Rows above the splice, in the sense of Kish where they have weights."""
-    misfit: float
-    """Cramér-von Mises statistic of the excesses."""
+    patients: float  # rows above the splice, in the sense of Kish where they have weights
+    misfit: float  # Cramér-von Mises statistic of the excesses
     converged: bool
-    credibility: float = 1.0
-    """Weight of the segment's own shape."""
+    credibility: float = 1.0  # weight of the segment's own shape
 
     @property
     def severity(self) -> GeneralizedPareto:
@@ -242,10 +232,8 @@ class Common(NamedTuple):
     """What the figures of several segments have in common."""
 
     value: float
-    between: float
-    """Variance of the true figures between segments."""
-    doubt: float
-    """Variance of `value`."""
+    between: float  # variance of the true figures between segments
+    doubt: float  # variance of `value`
 
     def weight(self, error: float) -> float:
         """How much a segment's own figure weighs, by its standard error."""

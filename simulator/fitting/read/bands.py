@@ -29,22 +29,17 @@ from .segments import assign, parse_rule
 
 SAID = Said("the file of costs", "the bands", many=True)
 COLUMNS = ("band_low", "band_high", "n", "total")
-_TAIL_BANDS = 3
-"""The tail starts at the highest edge above which there are so many bands."""
-_TAIL_SHARE = 0.25
-"""But never where more than this share of users lies above."""
+_TAIL_BANDS = 3  # the tail starts at the highest edge above which there are so many bands
+_TAIL_SHARE = 0.25  # but never where more than this share of users lies above
 
 
 class Bands(NamedTuple):
     """One segment's bands of users, ascending, and the number of people without cost."""
 
-    low: Array
-    """Money per year."""
-    high: Array
-    """Money per year; the last may be infinite."""
+    low: Array  # money per year
+    high: Array  # money per year; the last may be infinite
     n: Array
-    total: Array
-    """Money."""
+    total: Array  # money
     zero: float
 
     @property

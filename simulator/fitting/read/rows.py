@@ -42,10 +42,8 @@ Array = NDArray[np.float64]
 NegativePolicy = Literal["refuse", "zero", "net"]
 
 _MOST_ROUNDING = 1e-9
-_LARGEST = 1e15
-"""Amounts beyond this are taken for mistakes: their squares would leave a computer's numbers."""
-_LEAST_EXPOSURE = 1e-4
-"""Fraction of a year, less than an hour: no cost is brought to a year from less."""
+_LARGEST = 1e15  # amounts beyond this are taken for mistakes: their squares would leave a computer's numbers
+_LEAST_EXPOSURE = 1e-4  # fraction of a year, less than an hour: no cost is brought to a year from less
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ class Reading:
 
     cost: tuple[str, ...]
     segment: SegmentRule
-    exclude_service: tuple[str, ...] = ()
-    """Off the list of `cost`, or off its sum."""
+    exclude_service: tuple[str, ...] = ()  # off the list of `cost`, or off its sum
     weight: str | None = None
     exposure: str | None = None
     exposure_unit: Literal["years", "months"] = "years"
@@ -134,18 +131,13 @@ def _listed(given: str | Sequence[str], option: str) -> tuple[str, ...]:
 class Rows:
     """Clean rows. They stay in the memory of the fit and go nowhere else."""
 
-    cost: Array
-    """Shape (row,): money per year of cover, 0 or more."""
-    weight: Array
-    """Shape (row,): member-years, times the weight where there is one."""
+    cost: Array  # shape (row,): money per year of cover, 0 or more
+    weight: Array  # shape (row,): member-years, times the weight where there is one
     segment: NDArray[np.int64]
     names: tuple[str, ...]
-    fold: NDArray[np.int8]
-    """Shape (row,): 0 or 1, a person's rows together."""
-    person: NDArray[np.int64] | None = None
-    """Shape (row,): whose row it is, as a number; None where each row is a person."""
-    report: dict[str, Any] = field(default_factory=dict)
-    """What was read, dropped and changed, by count and share of cost; small counts are None."""
+    fold: NDArray[np.int8]  # shape (row,): 0 or 1, a person's rows together
+    person: NDArray[np.int64] | None = None  # shape (row,): whose row it is; None where each row is a person
+    report: dict[str, Any] = field(default_factory=dict)  # what was read, dropped and changed; small counts are None
 
 
 class _Tally:
@@ -260,8 +252,7 @@ def _not_filtered(
     return np.where(code >= 0, place[code], -1), [name for name, is_left in zip(names, left, strict=True) if is_left]
 
 
-_UNASKED = "\0person"
-"""Key of a column that looks like a person's id, though none was named."""
+_UNASKED = "\0person"  # key of a column that looks like a person's id, though none was named
 
 
 def _choose(how: Reading) -> Choose:

@@ -24,8 +24,7 @@ class SegmentRule(NamedTuple):
     """How rows are told apart."""
 
     column: str | None
-    cuts: tuple[float, ...] = ()
-    """Lower ends, ascending; the last segment is open."""
+    cuts: tuple[float, ...] = ()  # lower ends, ascending; the last segment is open
 
     @property
     def text(self) -> str:

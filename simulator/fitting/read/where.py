@@ -45,8 +45,7 @@ class Comparison(NamedTuple):
 
     column: str
     sign: str
-    compare: Any
-    """Of an array and one value."""
+    compare: Any  # of an array and one value
     values: tuple[float | str, ...]
     dates: DayOrder | None
 
@@ -106,11 +105,9 @@ class Comparison(NamedTuple):
 class Condition(NamedTuple):
     """One condition that a row must meet."""
 
-    text: str
-    """As it may be told."""
+    text: str  # as it may be told
     comparisons: tuple[Comparison, ...]
-    holds: Callable[[Columns], Mask]
-    """Where it is met."""
+    holds: Callable[[Columns], Mask]  # where it is met
 
     @property
     def columns(self) -> frozenset[str]:

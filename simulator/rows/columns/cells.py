@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from .column import Column
 
-_MOST_EXACT = 2**53
-"""Whole numbers beyond this are not all different as floating numbers."""
+_MOST_EXACT = 2**53  # whole numbers beyond this are not all different as floating numbers
 _NESTED = (list, tuple, set, dict, np.ndarray, bytes)
 
 

@@ -22,12 +22,9 @@ Mask = NDArray[np.bool_]
 class Column:
     """A column of a table."""
 
-    values: NDArray[Any]
-    """Numbers, true or false, or moments, shape (row,); or the distinct texts, where `codes` are given."""
-    codes: NDArray[np.int64] | None = None
-    """Position of each row's text among `values`; −1 where it has none."""
-    typed: bool = True
-    """Whether the table said that it is text; in a CSV file it may as well be a number."""
+    values: NDArray[Any]  # numbers, truths or moments, shape (row,); or the distinct texts, where `codes` are given
+    codes: NDArray[np.int64] | None = None  # position of each row's text among `values`; −1 where it has none
+    typed: bool = True  # whether the table said that it is text; in a CSV file it may as well be a number
 
     @property
     def size(self) -> int:

@@ -31,8 +31,7 @@ class Date(NamedTuple):
     first: int
     second: int
     time: str
-    asked: bool = False
-    """Whether `first` may be the day; it is the month otherwise."""
+    asked: bool = False  # whether `first` may be the day; it is the month otherwise
 
 
 def looks_like_date(text: str) -> bool:

@@ -16,11 +16,9 @@ from ..names import Said
 from ..table import Choose, Headers, Pick, Table
 from .source import MOST_COLUMNS, check_rows
 
-_MOST_BYTES = 1 << 33
-"""Unpacked bytes of the chosen columns."""
+_MOST_BYTES = 1 << 33  # unpacked bytes of the chosen columns
 _MANY = 5_000_000
-_FEWEST_BITS = 1
-"""Packed bits a row: a table of many rows that has fewer repeats one row without end."""
+_FEWEST_BITS = 1  # packed bits a row: a table of many rows that has fewer repeats one row without end
 
 
 def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Table:
@@ -42,8 +40,7 @@ def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Tabl
     return columns_of_arrow(table, headers, picks, said, last)
 
 
-_FEW = 200_000
-"""Up to so many rows, all columns of text are looked at for the label of a total."""
+_FEW = 200_000  # up to so many rows, all columns of text are looked at for the label of a total
 
 
 def _last_group(file: Any) -> Any:
