@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .scenario import load as load
     from .scenario import Scenario as Scenario
     from .analysis.statistics.describe import describe as describe
+    from .analysis.years import persistence as persistence
     from .errors import SimulatorError as SimulatorError
 
     """draw"""

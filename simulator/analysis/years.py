@@ -79,7 +79,7 @@ def persistence(scenario: Scenario) -> xr.Dataset:
     answer["pooled_worth"] = ("threshold", "years_pooled"), worth
     answer = answer.assign_coords(years_pooled=pools)
     if population.cohort is not None:
-        answer = answer.merge(_cohort(scenario, model, flow))
+        answer = answer.merge(_cohort(scenario, model, flow)).assign_attrs(cohort_top=population.cohort.chosen.top)
     told = {"title": scenario.title, "currency": scenario.currency, "method": "exact", "membership": population.membership,
             "scenario_id": scenario.scenario_id}  # fmt: skip
     describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
@@ -175,5 +175,4 @@ def _cohort(scenario: Scenario, model: YearlyModel, flow: Flow) -> xr.Dataset:
             "cohort_change_sd": (("year", "population_size"), spread[:, None] / np.sqrt(sizes)),
         },
         {"year": list(years), "population_size": list(scenario.population_sizes)},
-        {"cohort_top": chosen.top},
     )  # fmt: skip

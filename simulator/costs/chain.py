@@ -225,7 +225,9 @@ def classes_of(population: Population, years: Years) -> Classes:
         stay = np.broadcast_to(np.asarray(asked.stay, float), weights.shape[1])
         return Classes(np.append(0.0, asked.slabs), weights, stay)
     # what else [years] holds does not bear on who stays
-    leaving = years.model_copy(update={"contract": 1, "before": 0, "trend": 0.0, "growth": 0.0, "index_thresholds": 0.0})
+    leaving = years.model_copy(
+        update={"contract": 1, "before": 0, "trend": 0.0, "growth": 0.0, "index_thresholds": 0.0}
+    )
     people = population.as_one.model_copy(update={"rare_services": (), "parameter_sets": None, "membership": "fixed"})
     return _calibrated(people, leaving, asked)
 
@@ -240,7 +242,9 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
             bound = "has a correlation to be met, and costs with an infinite variance have none"
             raise SimulatorError("years.persistence", None, bound, "give again_in_top, or lighter tails")
         moments = np.stack([slab_moments(s, slabs) for s in population.segments], axis=1)
-    wanted = np.array([*(v for by_lag in asked.again_in_top.values() for v in by_lag.values()), *asked.correlation.values()])
+    wanted = np.array(
+        [*(v for by_lag in asked.again_in_top.values() for v in by_lag.values()), *asked.correlation.values()]
+    )
     unknown = ["strength", *(["stay"] if asked.stay is None else []), "permanent"][: wanted.size]
 
     def classes(figures: Array) -> Classes:

@@ -17,7 +17,6 @@ from ..thresholds import Thresholds, levels_of, percentiles_of
 from .calibrate import PopulationCalibration
 from .chain import YearlyModel
 from .concentration import solved
-from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .quadrature import Array
 from .segment import RareService, Segment
