@@ -76,18 +76,21 @@ def _in_common(matrix: Array, rows: Counts, columns: Counts) -> tuple[Array, Arr
     if rows.size < 2 or columns.size < 3:
         return None
     part = matrix[np.ix_(rows, columns)]
-    law = part.min(axis=0)
-    if law.sum() < _NOTHING:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(3):
-            weight = np.where(law > 0, part / law, np.inf).min(axis=1)
-            law = np.where(weight[:, None] > 0, part / weight[:, None], np.inf).min(axis=0)
-    left = part - np.outer(weight, law)
-    if (left <= _NOTHING).sum() - (part == 0).sum() <= rows.size + columns.size:
+    saved, best = float(rows.size + columns.size), None
+    for law in (part.min(axis=0), np.median(part, axis=0)):
+        if law.sum() < _NOTHING:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for _ in range(3):
+                weight = np.where(law > 0, part / law, np.inf).min(axis=1)
+                law = np.where(weight[:, None] > 0, part / weight[:, None], np.inf).min(axis=0)
+        fewer = float(((part - np.outer(weight, law) <= _NOTHING) & (part > 0)).sum())
+        if fewer > saved:
+            saved, best = fewer, (weight * law.sum(), law / law.sum())
+    if best is None:
         return None
     whole, over = np.zeros(matrix.shape[0]), np.zeros(matrix.shape[1])
-    whole[rows], over[columns] = weight * law.sum(), law / law.sum()
+    whole[rows], over[columns] = best
     return whole, over
 
 
