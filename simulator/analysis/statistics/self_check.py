@@ -104,11 +104,11 @@ def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario |
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     people = people_of(ledger, place)
     points = sweep(ledger, rule)
-    scenario = scenario or runs.scenario_of(ledger)
+    scenario = None if "pooled" in ledger.attrs else scenario or runs.scenario_of(ledger)
     if scenario is None:
         return _means_alone(ledger, rule, points, people)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
-    found = cells_by_set(scenario, rule, points, heads)
+    found = cells_by_set(scenario, rule, points, heads, int(ledger["year"]) if "year" in ledger.coords else None)
     return found._replace(counts=_counts(ledger, len(found.gross)))
 
 
@@ -138,9 +138,9 @@ def _mean_alone(mean: Array) -> TotalMoments:
     return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
 
 
-def layers_at(scenario: Scenario, rule: ExclusionRule, point: float) -> list[Layer]:
+def layers_at(scenario: Scenario, rule: ExclusionRule, point: float, year: int | None = None) -> list[Layer]:
     """What a rule removes at a point of the threshold grid, each layer with the money of each stream."""
-    amounts = scenario.amounts
+    amounts = scenario.amounts if year is None else scenario.amounts_in(year)
     return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
 
 
@@ -155,16 +155,19 @@ def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads
     return cells_by_set(scenario, rule, points, heads).mixed()
 
 
-def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> CellsBySet:
-    """The same under each parameter set, as if each were drawn once."""
+def cells_by_set(
+    scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64], year: int | None = None
+) -> CellsBySet:
+    """The same under each parameter set, as if each were drawn once; of one of several years where it is named."""
+    amounts = scenario.amounts if year is None else scenario.amounts_in(year)
     gross, retained, above = [], [], []
     for truth in scenario.cost_model.truths:
-        exact = Exact(truth)
+        exact = Exact(truth, year=year)
         each = effort.each(points, "exact moments")
-        totals = [exact.total(heads, layers_at(scenario, rule, point)) for point in each]
+        totals = [exact.total(heads, layers_at(scenario, rule, point, year)) for point in each]
         gross.append(exact.total(heads, []))
         retained.append(_columns(totals))
-        above.append(_columns([exact.count_above(heads, scenario.amounts[point]) for point in points]))
+        above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))
     return CellsBySet(gross, retained, above, np.ones(len(gross)), heads.sum(axis=1).astype(float))
 
 
@@ -199,7 +202,8 @@ def impossible(ledger: xr.Dataset) -> str:
     for name, values in ledger.data_vars.items():
         if not {"replicate", "parameter_set"} & set(values.dims):
             continue
-        wrong = ~(np.isfinite(values.values) & (values.values >= 0))
+        least = -np.inf if "pooled" in ledger.attrs else 0.0  # a difference of years may be below 0
+        wrong = ~(np.isfinite(values.values) & (values.values >= least))
         if wrong.any():
             return f"{name} holds {int(wrong.sum()):,} of {wrong.size:,} figures that are below 0 or no number"
     return ""

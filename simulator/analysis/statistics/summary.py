@@ -61,7 +61,7 @@ def summarise(
     Returns
     -------
     xarray.Dataset
-        Dims ``population_size`` (or ``unit``) and ``threshold``, with ``quantile_level``, ``margin`` and ``bound``
+        Dims ``population_size`` (or ``unit``) and ``threshold``, ``year`` before them where there are several, with ``quantile_level``, ``margin`` and ``bound``
         where they apply. Every estimate has a sibling with ``_se``. Costs in money per year; `overspend` figures are
         fractions of the budget, positive where the budget is exceeded.
 
@@ -75,7 +75,14 @@ def summarise(
     _expect(ledger, rule)
     wrong = exactness.impossible(ledger)
     with np.errstate(invalid="ignore" if wrong else None):
-        summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
+        if "year" in ledger.dims:
+            years = [ledger.sel(year=year) for year in ledger["year"].values]
+            parts = [_summary(one, rule, margins, quantiles, budget, scenario) for one in years]
+            summary = xr.concat([part[0] for part in parts], "year", coords="minimal", compat="override", join="override")
+            skewness = np.stack([part[1].skewness for part in parts])
+            exact, counts = parts[0][1]._replace(skewness=skewness), parts[0][2]
+        else:
+            summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
     return summary
 
