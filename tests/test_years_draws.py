@@ -381,6 +381,17 @@ def test_a_run_of_years_passes_its_own_check(name):
 
 
 @pytest.mark.heavy
+def test_the_check_notices_years_of_other_people(kept):
+    ledger = drawn("sampled", replicates=2_000, population_sizes=[1_000])
+    summary = sim.summarise(ledger)
+    assert summary.attrs["check"] == "passed" and np.isfinite(summary["z_covariance"]).any()
+    strange = ledger.copy(deep=True)
+    for name in ("gross_cost", "excess_cost", "above_cost", "n_above"):
+        strange[name].loc[{"year": 2}] = np.roll(ledger[name].sel(year=2), 1, axis=0)
+    assert sim.summarise(strange).attrs["check"] == "failed"
+
+
+@pytest.mark.heavy
 def test_the_check_of_years_notices_another_trend():
     ledger = drawn("fixed", replicates=2_000)
     other = over_years("fixed", {"trend": 0.08})

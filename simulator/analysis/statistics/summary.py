@@ -83,6 +83,11 @@ def summarise(
             )
             skewness = np.stack([part[1].skewness for part in parts])
             exact, counts = parts[0][1]._replace(skewness=skewness), parts[0][2]
+            scores = exactness.covariance_scores(ledger, rule, scenario, [part[1] for part in parts])
+            if scores is not None:
+                summary["year_other"] = summary["year"].values
+                summary["z_covariance"] = (("year", "year_other", "threshold"), scores)
+                summary = books.declared(summary, "summary", currency=ledger.attrs["currency"])
         else:
             summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
