@@ -176,7 +176,7 @@ REFUSED = {
     "moves that do not balance": (
         {"leavers": 0.0}, "let more people into 'complex' than leave it; with no leavers, moves must balance"),
     "negative entrants": (
-        {"leavers": 0.01, "moves": {"well": {"complex": 0.3}}}, "let more people into 'complex' than leave it; make moves"),
+        {"leavers": 0.01, "moves": {"well": {"complex": 0.3}}}, "into 'complex' than leave it; make moves"),
     "a stranger leaves": ({"leavers": {"ill": 0.1}}, "has 'ill', which is no segment"),
     "a stranger moves": ({"moves": {"well": {"ill": 0.1}}}, "has 'ill', which is no segment"),
     "to itself": ({"moves": {"well": {"well": 0.1}}}, "people of 'well' who move to it"),
@@ -191,7 +191,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("years, sentence", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("years", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_is_refused_in_one_sentence(years: dict[str, Any], sentence: str) -> None:
     with pytest.raises(sim.SimulatorError) as found:
         several(years)
@@ -201,7 +201,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(years: dict[str, Any], senten
 def test_an_infinite_variance_has_no_correlation_to_meet() -> None:
     raw = copy.deepcopy(SMALL) | {"years": {"contract": 2, "persistence": {"correlation": {"1": 0.3, "3": 0.2}}}}
     raw["simulation"]["thresholds"] = [10_000.0]
-    raw["population"]["segments"][1]["severity"] = {"family": "pareto", "mean": 6_000.0, "alpha": 1.8}
+    raw["population"]["segments"][1]["severity"] = {"family": "pareto", "scale": 2_000.0, "alpha": 1.8}
     with pytest.raises(sim.SimulatorError, match="infinite variance have none; give again_in_top"):
         scenario_from(raw)
     raw["years"]["persistence"] = "published"
@@ -237,7 +237,7 @@ def test_published_figures_are_met_and_others_agree(path: Path) -> None:
 
 TARGETS = {
     "correlations": {"correlation": {"1": 0.3, "4": 0.2}},
-    "three figures": {"again_in_top": {"0.1": {"1": 0.45, "2": 0.42, "5": 0.39}}},
+    "three figures": {"again_in_top": {"0.1": {"1": 0.45, "2": 0.41, "5": 0.36}}},
     "stay given": {"correlation": {"1": 0.25}, "stay": 0.8},
 }
 

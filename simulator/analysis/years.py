@@ -1,4 +1,4 @@
-"""What several years of partly the same people imply: who is costly again, what pooling is worth, what a cohort costs."""
+"""What several years imply: who is costly again, what pooling is worth, what a cohort costs."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def persistence(scenario: Scenario) -> xr.Dataset:
     answer = answer.assign_coords(years_pooled=pools)
     if population.cohort is not None:
         answer = answer.merge(_cohort(scenario, model, flow)).assign_attrs(cohort_top=population.cohort.chosen.top)
-    told = {"title": scenario.title, "currency": scenario.currency, "method": "exact", "membership": population.membership,
-            "scenario_id": scenario.scenario_id}  # fmt: skip
+    told = {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
+    told |= {"method": "exact", "membership": population.membership}
     describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
     return declared(answer.assign_attrs(told), "years", currency=scenario.currency)
 
@@ -127,7 +127,8 @@ def _covariances(scenario: Scenario, model: YearlyModel, moments: Array, years: 
     """Of the total's cost a head, between years from year 1 on, luck only; shape (year, year)."""
     _, mean, square = moments.reshape(3, -1)
     total = np.zeros((years, years))
-    for weight, law, chain in _chains(scenario, model):
+    for weight, start, chain in _chains(scenario, model):
+        law = start
         for first in range(years):
             paths, expected = law * mean, float(law @ mean)
             total[first, first] += weight * (float(law @ square) - expected**2)

@@ -263,10 +263,12 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
     ends = np.zeros(len(unknown)), np.array([MOST, *[1.0] * (len(unknown) - 1)])
     best = missed(ends[0])
     for start in ([0.7, 0.95, 0.3], [0.9, 0.8, 0.6], [0.5, 0.99, 0.1], [0.99, 0.99, 0.01]):
-        fit = optimize.least_squares(missed, start[: len(unknown)], bounds=ends, xtol=1e-15, ftol=1e-15, gtol=1e-15)
+        fit = optimize.least_squares(
+            missed, start[: len(unknown)], bounds=ends, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=100
+        )
         if np.abs(fit.fun).max() < _MET:
             return classes(fit.x)
         best = min(best, fit.fun, key=lambda found: float(np.abs(found).max()))
-    told, nearest = (", ".join(f"{value:.3g}" for value in found) for found in (wanted, best + wanted))
+    told, nearest = (", ".join(f"{value:.4g}" for value in found) for found in (wanted, best + wanted))
     bound = f"has figures ({told}) that no such classes have; the nearest are {nearest}"
     raise SimulatorError("years.persistence", None, bound, "give figures closer to these")

@@ -1,4 +1,4 @@
-"""`[years]` of a scenario: how many, how persistent costs are, who comes and goes, and what changes from year to year."""
+"""`[years]` of a scenario: how many, how persistent costs are, who comes and goes, and what changes."""
 
 from __future__ import annotations
 
