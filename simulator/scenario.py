@@ -31,7 +31,7 @@ from .errors import Contradiction, SimulatorError, SimulatorWarning, also, mista
 from .paths import changed
 from .stresses import Range, Stress
 from .terms import DRAWS_VERSION, SCHEMA_VERSION, Array, Currency, Name, People, Positive, Term, names_differ, read_toml
-from .thresholds import GivenThresholds, levels_of
+from .thresholds import GivenThresholds, levels_of, percentiles_of
 from .unusual import mistakes_of_amounts, unusual
 
 
@@ -242,6 +242,55 @@ class Scenario(Term):
             return np.full(len(streams), self.simulation.cut)
         common = np.array([_common_cost(stream.severity) for stream in streams])
         return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
+
+    @property
+    def first_year(self) -> Scenario:
+        """Contract year 1 alone: its costs have the laws that all of [years] leave them; itself where it has none."""
+        if self.years is None:
+            return self
+        membership = "fixed" if self.population.membership == "held" else self.population.membership
+        population = self.population.model_copy(update={"membership": membership, "cohort": None})
+        return self.model_copy(update={"population": population, "years": None})
+
+    @cached_property
+    def amounts_by_year(self) -> Array:
+        """Money at which exclusion starts in each of [years], shape (year, stream, threshold).
+
+        Amounts are those of year 1, indexed; percentiles are of each year's own costs.
+        """
+        model, trend = self.cost_model.by_year, self.trend_by_year
+        percentiles = percentiles_of(self.simulation.thresholds)
+        if percentiles is None or percentiles.amounts is not None:
+            return np.asarray(self.threshold_amounts * model.index[:, None, None])
+        if percentiles.by == "population" and np.ptp(trend, axis=1).max() > 0:
+            bound = "are percentiles of everybody beside a trend that differs between segments"
+            raise SimulatorError("simulation.thresholds", None, bound, 'give amounts, or by = "segment"')
+        return np.asarray(self.threshold_amounts * trend[:, :, None])
+
+    def amounts_in(self, year: int) -> dict[float, Array]:
+        """`amounts` in one of [years], of each of its states and rare services."""
+        model = self.cost_model.by_year
+        rows = np.repeat(self.amounts_by_year[model.years.index(year)], model.repeats, axis=0)
+        nobody = {math.inf: np.full(len(rows), math.inf)}
+        return nobody | dict(zip(self.threshold_labels.tolist(), rows.T, strict=True))
+
+    @property
+    def trend_by_year(self) -> Array:
+        """Factor on cost in each of [years], shape (year, stream)."""
+        trend, classes = self.cost_model.by_year.trend, self.cost_model.by_year.n_classes
+        states = classes * len(self.population.segments)
+        return np.hstack([trend[:, :states:classes], trend[:, states:]])
+
+    @cached_property
+    def cuts_by_year(self) -> Array:
+        """`cuts` of each year's states and rare services, before its trend and shocks; shape (year, stream)."""
+        model, joint = self.cost_model.by_year, self.cost_model.joint_shocks
+        counts = model.repeats
+        lowest = np.repeat(self.amounts_by_year.min(axis=2) / self.trend_by_year, counts, axis=1)
+        largest = np.repeat([joint.largest_in(year) for year in model.years], counts, axis=1)
+        if self.simulation.cut is not None:
+            return np.minimum(self.simulation.cut, lowest / largest)
+        return np.minimum(lowest, [_common_cost(stream.severity) for stream in model.streams]) / largest
 
     @cached_property
     def scenario_id(self) -> str:

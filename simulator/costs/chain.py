@@ -65,6 +65,18 @@ class YearlyModel:
         """People of each class; shape (class,)."""
         return self.classes.shares
 
+    @property
+    def repeats(self) -> list[int]:
+        """How many streams stand for each segment and rare service of one year."""
+        segments, rare = self.start.shape[1] // self.n_classes, self.rare_persistence.size
+        return [self.n_classes] * segments + [1] * rare
+
+    def laws_in(self, year: int) -> Array:
+        """Law of the state in a year of who is in each segment in year 1, shape (unit or 1, segment, state)."""
+        law = np.kron(np.eye(self.start.shape[1] // self.n_classes), self.class_shares)
+        chain = self.forward if year > 1 else self.backward
+        return np.stack([law @ np.linalg.matrix_power(one, abs(year - 1)) for one in chain])
+
     @classmethod
     def of(cls, population: Population, years: Years) -> YearlyModel:
         """From the terms of a model; figures to be met are calibrated here."""
@@ -83,7 +95,7 @@ class YearlyModel:
             (1 - np.repeat(leavers, classes.shares.size))[:, None] * np.kron(moves, classes.chain),
             population.membership, np.repeat(trends, repeats, axis=1), years.factors(years.growth),
             years.factors(years.index_thresholds), (*_streams(population.segments, classes), *map(rare_stream, rare)),
-            np.array([getattr(service, "persistence", 0.0) for service in rare]),
+            np.array([service.persistence or 0.0 for service in rare], float),
         )  # fmt: skip
 
 

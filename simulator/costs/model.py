@@ -220,6 +220,16 @@ class CostModel(Term):
         """Shares of the segments in one unit."""
         return self.population.shares_of(unit)
 
+    @property
+    def unit_heads(self) -> NDArray[np.int64]:
+        """People of each unit by segment, shape (unit, segment)."""
+        return np.stack([head_counts(unit.members, self.unit_shares(unit)) for unit in self.population.units])
+
+    @property
+    def has_own_shocks(self) -> bool:
+        """Whether units have shocks of their own, so that those of two units differ."""
+        return len(self.population.units) > 1 and bool(self.joint_shocks.per_unit.any())
+
     def case_mixes(self, heads: NDArray[np.int64]) -> list[tuple[Array, float]]:
         """Where the case mix is drawn: shares of the segments, and how many people are drawn by them."""
         units = self.population.units

@@ -66,6 +66,10 @@ class RareService(Term):
     """Cost of one event. Thresholds and shocks meet each event as they meet a patient's annual cost."""
     in_scope: bool = True
     """Whether the budget pays for it; if not, its cost is kept as `excluded_service_cost`."""
+    persistence: Annotated[
+        float | None, Field(strict=True, ge=0, le=1, allow_inf_nan=False, exclude_if=lambda given: given is None)
+    ] = None
+    """Chance that an event comes again the next year, to the same patient; the others are new ones."""
 
     @model_validator(mode="after")
     def _has_a_mean(self) -> RareService:

@@ -139,8 +139,9 @@ class Years(Term):
     def factors(self, rates: Rates) -> Array:
         """What a rise a year makes of each year, with year 1 at 1; shape (year,)."""
         steps = np.broadcast_to(np.asarray(rates, float), len(self.years) - 1)
-        level = np.append(1.0, np.cumprod(1 + steps))
-        return np.asarray(level / level[self.before])
+        # outward from year 1, so that more years leave the others to the last digit
+        behind, ahead = 1 / np.cumprod(1 + steps[: self.before][::-1]), np.cumprod(1 + steps[self.before :])
+        return np.concatenate([behind[::-1], [1.0], ahead])
 
     def by_segment(self, names: list[str]) -> tuple[Array, Array]:
         """Leavers of each segment, (segment,), and where its people are a year on if they stay, (segment, segment)."""
