@@ -18,7 +18,7 @@ from ..errors import Contradiction, SimulatorError, mistake
 from .families.slabs import Slabs
 from .persistence import MOST, ONE, PUBLISHED, Classes, gaussian, slab_moments
 from .quadrature import Array
-from .segment import RareService, Segment, Stream
+from .segment import RareService, Segment, Stream, person_isf
 from .years import Persistence, Years
 
 if TYPE_CHECKING:
@@ -203,9 +203,7 @@ class Flow:
 
 def cut(population: Population, top: float) -> float:
     """Cost that this share of all people exceed, money a year."""
-    from .model import CostModel
-
-    return CostModel(population=population.as_one).person_isf(top)
+    return person_isf(population.segments, population.shares, top)
 
 
 def ranks(population: Population, top: float) -> Array:
