@@ -62,8 +62,9 @@ def summarise(
     -------
     xarray.Dataset
         Dims ``population_size`` (or ``unit``) and ``threshold``, ``year`` before them where there are several, with
-        ``quantile_level``, ``margin`` and ``bound`` where they apply. Every estimate has a sibling with ``_se``. Costs in money per year; `overspend` figures are
-        fractions of the budget, positive where the budget is exceeded.
+        ``quantile_level``, ``margin`` and ``bound`` where they apply. Every estimate has a sibling with
+        ``_se``. Costs in money per year; `overspend` figures are fractions of the budget, positive where the budget is
+        exceeded. ``z_covariance`` judges every two years at the largest population.
 
     Raises
     ------
