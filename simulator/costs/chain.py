@@ -142,10 +142,9 @@ def unbalanced(population: Population, years: Years) -> Contradiction | None:
         least = int(np.argmin(entrants))
         whose = f" in {population.units[place].name!r}" if len(_mixes(population)) > 1 else ""
         bound = f"let more people into {population.segments[least].name!r}{whose} than leave it"
-        if gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "make moves smaller, or leavers more", value=None)
-        if not gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "with no leavers, moves must balance", value=None)
+        mend = "make moves smaller, or leavers more" if gone else "with no leavers, moves must balance"
+        if entrants[least] < -_BALANCED:
+            return ("moves",), mistake(bound, mend, value=None)
     return None
 
 
@@ -249,7 +248,7 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
 
     def classes(figures: Array) -> Classes:
         given = {"stay": asked.stay} | dict(zip(unknown, figures.tolist(), strict=True))
-        return gaussian(**given)  # type: ignore[arg-type]
+        return gaussian(**given)
 
     def missed(figures: Array) -> Array:
         flow = Flow(population, years, classes(figures))
@@ -271,4 +270,4 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
         best = min(best, fit.fun, key=lambda found: float(np.abs(found).max()))
     told, nearest = (", ".join(f"{value:.4g}" for value in found) for found in (wanted, best + wanted))
     bound = f"has figures ({told}) that no such classes have; the nearest are {nearest}"
-    raise SimulatorError("years.persistence", None, bound, "give figures closer to these")
+    raise SimulatorError("years.persistence", None, bound, "give figures closer to these, or moves that people make")

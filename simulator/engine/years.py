@@ -77,7 +77,8 @@ def _in_common(matrix: Array, rows: Counts, columns: Counts) -> tuple[Array, Arr
         return None
     part = matrix[np.ix_(rows, columns)]
     saved, best = float(rows.size + columns.size), None
-    for law in (part.min(axis=0), np.median(part, axis=0)):
+    for first in (part.min(axis=0), np.median(part, axis=0)):
+        law = first
         if law.sum() < _NOTHING:
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
