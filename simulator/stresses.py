@@ -5,8 +5,6 @@ one leading figure, a fraction (or a rate) that is 0 where nothing changes, so t
 reaches its limit.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,7 +91,6 @@ class Change(Term):
 
     @property
     def strength(self) -> float:
-        """The leading figure."""
         return float(getattr(self, self.figure))
 
     @property
