@@ -75,6 +75,7 @@ limits = [{ party = "provider", loss_over = 0.03, at_most = 0.1 }]
 
 VERBS = {
     "check": "check SMALL",
+    "years": "years YEARS",
     "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
@@ -106,6 +107,9 @@ FIRST = {"check", "run --exact", "size --members", "luck", "settle --payoff", "s
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("forms")
     (made / "small.toml").write_text(SMALL)
+    several = "cohort = { chosen = { top = 0.1 } }\n[years]\ncontract = 2\nbefore = 1\nleavers = 0.1\n"
+    several += "persistence = { correlation = { 1 = 0.3 }, stay = 0.9 }\n"
+    (made / "years.toml").write_text(SMALL.replace("[population]\n", f"[population]\n{several}"))
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
@@ -125,6 +129,7 @@ def arguments(verb: str, folder: Path) -> list[str]:
     known = {
         "SMALL": "small.toml",
         "SEARCH": "search.toml",
+        "YEARS": "years.toml",
         "ROWS": "rows.csv",
         "COSTS": "costs.csv",
         "FRESH": "fresh.toml",
