@@ -80,7 +80,9 @@ def check_weights(scenario: Scenario, weights: Mapping[int, float]) -> dict[int,
 class Pooled:
     """The law of a weighted sum of years at every size and point of the grid, each worked out when it is asked for."""
 
-    def __init__(self, scenario: Scenario, rule: ExclusionRule, points: Sequence[float], weights: dict[int, float]) -> None:
+    def __init__(
+        self, scenario: Scenario, rule: ExclusionRule, points: Sequence[float], weights: dict[int, float]
+    ) -> None:
         if isinstance(rule, CarveOut) and not rule.keep_capitation:
             bound = "takes the capitation of patients along, whose number has no exact law over years"
             raise SimulatorError("rule", None, bound, "keep the capitation, or draw instead")
@@ -166,4 +168,6 @@ def _alike(scenario: Scenario, year: int) -> bool:
     same = np.array_equal(scenario.amounts_by_year[at(year)], scenario.amounts_by_year[at(1)])
     walks = any(getattr(shock, "persistence", None) == "walk" for shock in scenario.shocks)
     still = np.allclose(model.laws_in(year), model.laws_in(1), rtol=0, atol=1e-14) or model.membership == "sampled"
-    return bool(year == 1 or (same and still and not walks and np.array_equal(model.trend[at(year)], model.trend[at(1)])))
+    return bool(
+        year == 1 or (same and still and not walks and np.array_equal(model.trend[at(year)], model.trend[at(1)]))
+    )
