@@ -25,7 +25,17 @@ from .contracts.design import Design, designs_from
 from .costs.model import Population, head_counts
 from .costs.moments import expected_draws
 from .deprecated import function_left
-from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, loops_hash, make_plans, plan_years, tables_hash
+from .engine.simulate import (
+    Interrupted,
+    Plan,
+    cores,
+    draw_all,
+    is_compiled,
+    loops_hash,
+    make_plans,
+    plan_years,
+    tables_hash,
+)
 from .errors import SimulatorError
 from .ledger.parts import Checkpoint, kept_for
 from .scenario import Scenario, scenario_from
@@ -181,6 +191,10 @@ def _plans(scenario: Scenario) -> tuple[Plan, ...]:
     wanted, amounts = scenario.simulation, scenario.threshold_amounts
     summed = wanted.sums == "body"
     if scenario.years is not None:
+        if scenario.population.cohort is not None:
+            raise SimulatorError(
+                "population.cohort", None, "cannot be drawn yet", "use `simulator years`, or leave it out"
+            )
         if np.ptp(scenario.cost_model.by_year.growth):
             raise SimulatorError("years.growth", None, "cannot be drawn yet", "leave it out")
         by_year = scenario.amounts_by_year, scenario.cuts_by_year

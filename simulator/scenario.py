@@ -243,6 +243,15 @@ class Scenario(Term):
         common = np.array([_common_cost(stream.severity) for stream in streams])
         return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
 
+    @property
+    def first_year(self) -> Scenario:
+        """Contract year 1 alone: its costs have the laws that all of [years] leave them; itself where it has none."""
+        if self.years is None:
+            return self
+        membership = "fixed" if self.population.membership == "held" else self.population.membership
+        population = self.population.model_copy(update={"membership": membership, "cohort": None})
+        return self.model_copy(update={"population": population, "years": None})
+
     @cached_property
     def amounts_by_year(self) -> Array:
         """Money at which exclusion starts in each of [years], shape (year, stream, threshold).

@@ -5,8 +5,6 @@ one leading figure, a fraction (or a rate) that is 0 where nothing changes, so t
 reaches its limit.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,10 +16,10 @@ from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, mistake, validated
+from .paths import steps_of
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
-Raw = dict[str, Any]
-"""A scenario as `model_dump` gives it, every severity by its own figures."""
+Raw = dict[str, Any]  # a scenario as `model_dump` gives it, every severity by its own figures
 
 Change01 = Annotated[float, Field(strict=True, gt=-1, allow_inf_nan=False)]
 
@@ -93,7 +91,6 @@ class Change(Term):
 
     @property
     def strength(self) -> float:
-        """The leading figure."""
         return float(getattr(self, self.figure))
 
     @property
@@ -113,7 +110,6 @@ class MeanCost(Change):
     """Everybody where absent."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale the costs."""
         _scale_costs(raw, 1 + self.by, self.segment)
 
 
@@ -125,7 +121,6 @@ class Inflation(Change):
     """Beyond what the budget contains, a fraction."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.by, None)
 
 
@@ -137,7 +132,6 @@ class BaselineError(Change):
     """True cost / cost in the baseline − 1."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.by, None)
 
 
@@ -152,7 +146,6 @@ class FailedSavings(Change):
     """Share of the plan that fails."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs back."""
         _scale_costs(raw, (1 - self.planned * (1 - self.failed)) / (1 - self.planned), None)
 
 
@@ -167,7 +160,6 @@ class TailIndex(Change):
     """Every segment that has a tail index, where absent."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale every tail index that is given."""
         segments = _of_segments(raw, self.segment)
         for drawn in _of_sets(raw, self.segment):
             (own,) = (part["severity"] for part in segments if part["name"] == drawn["segment"])
@@ -215,7 +207,6 @@ class Prevalence(Change):
     """Change of the segment's share as a fraction."""
 
     def apply(self, raw: Raw) -> None:
-        """Move people into the segment."""
         _of_segments(raw, self.segment)
         segments, units = raw["population"]["segments"], raw["population"]["units"]
         shares = self._moved({segment["name"]: segment["share"] for segment in segments}, "")
@@ -262,7 +253,6 @@ class NewTreatment(Change):
     """Treatments a year for 100,000 people."""
 
     def apply(self, raw: Raw) -> None:
-        """Add a rare service of one price."""
         if not self.per_100k:
             return
         price = {"family": "empirical", "values": [self.price]}
@@ -290,7 +280,6 @@ class UpCoding(Change):
         _of_segments(raw, self.source), _of_segments(raw, self.recorded_as)
 
     def recorded(self, members: dict[str, float]) -> dict[str, float]:
-        """People as they are counted."""
         moved = self.share * members[self.source]
         changed = {self.source: members[self.source] - moved, self.recorded_as: members[self.recorded_as] + moved}
         return members | changed
@@ -306,12 +295,10 @@ class CostShift(Change):
     """Share of all cost."""
 
     def apply(self, raw: Raw) -> None:
-        """Take the share off all costs."""
         _scale_costs(raw, 1 - self.share, None)
 
     @property
     def shifted(self) -> float:
-        """Share of all cost that falls on those who fund."""
         return self.share
 
 
@@ -328,12 +315,40 @@ class Leakage(Change):
     """Share of the holder's own cost of that care that stays in the year; the default is assumed."""
 
     def apply(self, raw: Raw) -> None:
-        """Scale all costs."""
         _scale_costs(raw, 1 + self.share * (self.price - 1 + self.stranded), None)
 
 
+class OfYears(Change):
+    """Persistence, leavers, moves, trend or growth over [years] turn out otherwise."""
+
+    kind: Literal["years"] = "years"
+    of: Name
+    """What it is by its path below `years`: "leavers", "moves[complex]", "persistence.again_in_top"."""
+    by: Change01
+    """Change of all figures there, as a fraction."""
+
+    def apply(self, raw: Raw) -> None:
+        """Multiply the figures."""
+        *outer, last = steps_of({"years": raw.get("years") or {}}, f"years.{self.of}")
+        place: Any = raw
+        for step in outer:
+            place = place[step]
+        place[last] = _times(place[last], 1 + self.by, f"years.{self.of}")
+
+
+def _times(part: Any, factor: float, path: str) -> Any:
+    """Every figure in a part multiplied by a factor."""
+    if isinstance(part, dict):
+        return {key: _times(value, factor, path) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_times(value, factor, path) for value in part]
+    if not isinstance(part, float):
+        raise SimulatorError(f"stress: {path}", part, "is no figure that can grow", "name one of [years]")
+    return part * factor
+
+
 _OfCosts = MeanCost | Inflation | BaselineError | FailedSavings | TailIndex
-_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage
+_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage | OfYears
 AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces, Field(discriminator="kind")]
 """Every change that a stress may be made of; a new one is a class above and its name in one of these unions."""
 

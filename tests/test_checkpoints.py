@@ -11,6 +11,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 from conftest import KINDS, ROOT, make
 
@@ -22,6 +23,7 @@ from simulator.ledger import fingerprint, parts
 from simulator.ledger.parts import Checkpoint
 from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend
+from simulator.stresses import Inflation, Stress
 
 SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
 SETS = make(**KINDS["parameter sets"])
@@ -328,3 +330,27 @@ def test_a_worker_that_refuses_is_not_asked_again(tmp_path):
     with pytest.raises(RunInterrupted, match="worker b: has other loops") as told:
         sim.simulate(make(), refusing, checkpoint=tmp_path / "r.nc")
     assert refusing.tried[8] == 1 and told.value.ledger.sizes["replicate"] >= 8
+
+
+def test_a_stress_test_that_is_stopped_goes_on_from_what_it_has_drawn(tmp_path, monkeypatch):
+    agreed = sim.load(ROOT / "configs" / "arrangements" / "01-east-sussex.toml").with_simulation(replicates=12)
+    out, drawn = tmp_path / "stress.nc", []
+    harder = [Stress(name=f"{by:.0%}", changes=(Inflation(by=by),)) for by in (0.02, 0.04)]
+
+    class Counting(Some):
+        def submit(self, task, plan, numbers):
+            drawn.extend(numbers.tolist())
+            if len(drawn) > self.most:
+                raise KeyboardInterrupt
+            return super().submit(task, plan, numbers)
+
+    executor = Counting()
+    executor.most = 20  # the base case and a part of the first stress
+    with pytest.raises(KeyboardInterrupt):
+        sim.stress(agreed, harder, members=2_000, executor=executor, checkpoint=out)
+    assert os.listdir(tmp_path) == ["stress.nc.parts"]
+    drawn.clear()
+    executor.most = 1_000
+    answer = sim.stress(agreed, harder, members=2_000, executor=executor, checkpoint=out)
+    assert os.listdir(tmp_path) == [] and len(drawn) <= 4 * 12 - 12
+    xr.testing.assert_identical(answer, sim.stress(agreed, harder, members=2_000, executor=Some()))

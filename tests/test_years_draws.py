@@ -63,7 +63,7 @@ def test_units_together_vary_less_than_under_a_shock_of_all():
 
 def test_variance_by_source_holds_for_units_with_shocks_of_their_own():
     model, rows = of_units(OWN, COMMON).cost_model, runs.heads(of_units(OWN, COMMON))
-    mean, luck, shocks = Exact(model).sources(rows, [])
+    _, luck, shocks = Exact(model).sources(rows, [])
     together = Exact(model).total(rows, [])
     by_unit = np.array([Exact(model).total(row[None], []).mean[0] for row in model.unit_heads])
     expected = (1 + COMMON["cv"] ** 2) * ((OWN["cv"] ** 2 * by_unit**2).sum()) + COMMON["cv"] ** 2 * by_unit.sum() ** 2
@@ -186,14 +186,14 @@ def test_more_sizes_and_thresholds_leave_what_was_drawn(kept):
 
 
 @pytest.mark.jit_off
-def test_plain_python_draws_the_same_bits(kept_prints=None):
+def test_plain_python_draws_the_same_bits():
     """The prints are those of the compiled loops; this test runs in both lanes."""
     ledger = sim.simulate(over_years("fixed", replicates=3, population_sizes=[30]), progress=False)
     assert float(ledger["gross_cost"].sum()) == pytest.approx(PRINT[0], rel=1e-13)
     assert int(ledger["n_above"].sum()) == PRINT[1]
 
 
-PRINT = (0.0, 0)
+PRINT = (818190.5414675548, 33)
 
 
 @pytest.mark.heavy
@@ -378,6 +378,17 @@ def test_a_run_of_years_passes_its_own_check(name):
     assert summary.attrs["check"] == "passed", summary.attrs["check_sentence"]
     if name == "units":
         assert sim.summarise(by_unit(ledger)).attrs["check"] == "passed"
+
+
+@pytest.mark.heavy
+def test_the_check_notices_years_of_other_people(kept):
+    ledger = drawn("sampled", replicates=2_000, population_sizes=[1_000])
+    summary = sim.summarise(ledger)
+    assert summary.attrs["check"] == "passed" and np.isfinite(summary["z_covariance"]).any()
+    strange = ledger.copy(deep=True)
+    for name in ("gross_cost", "excess_cost", "above_cost", "n_above"):
+        strange[name].loc[{"year": 2}] = np.roll(ledger[name].sel(year=2), 1, axis=0)
+    assert sim.summarise(strange).attrs["check"] == "failed"
 
 
 @pytest.mark.heavy

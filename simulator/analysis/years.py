@@ -1,4 +1,4 @@
-"""What several years of partly the same people imply: who is costly again, what pooling is worth, what a cohort costs."""
+"""What several years imply: who is costly again, what pooling is worth, what a cohort costs."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def persistence(scenario: Scenario) -> xr.Dataset:
     answer = answer.assign_coords(years_pooled=pools)
     if population.cohort is not None:
         answer = answer.merge(_cohort(scenario, model, flow)).assign_attrs(cohort_top=population.cohort.chosen.top)
-    told = {"title": scenario.title, "currency": scenario.currency, "method": "exact", "membership": population.membership,
-            "scenario_id": scenario.scenario_id}  # fmt: skip
+    told = {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
+    told |= {"method": "exact", "membership": population.membership}
     describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
     return declared(answer.assign_attrs(told), "years", currency=scenario.currency)
 
@@ -111,23 +111,19 @@ def _chains(scenario: Scenario, model: YearlyModel) -> Iterator[tuple[float, Arr
     """People who are alike in year 1: their share of all, the law of their state, and their chain."""
     units = scenario.population.units
     members = np.array([unit.members for unit in units] if len(model.start) > 1 else [1.0], float)
+    segment = np.arange(model.start.shape[1]) // model.n_classes
     for weight, law, chain in zip(members / members.sum(), model.start, model.forward, strict=True):
-        if model.membership == "sampled":
-            yield weight, law, chain
-            continue
-        for own in law.reshape(-1, model.n_classes):
-            share = own.sum()
-            place = np.flatnonzero((law.reshape(-1, model.n_classes) == own).all(axis=1))[0]
-            mine = np.zeros_like(law).reshape(-1, model.n_classes)
-            mine[place] = own / (share or 1.0)
-            yield weight * share, mine.ravel(), chain
+        for own in [segment >= 0] if model.membership == "sampled" else [segment == h for h in np.unique(segment)]:
+            share = float(law[own].sum())
+            yield weight * share, np.where(own, law, 0.0) / (share or 1.0), chain
 
 
 def _covariances(scenario: Scenario, model: YearlyModel, moments: Array, years: int) -> Array:
     """Of the total's cost a head, between years from year 1 on, luck only; shape (year, year)."""
     _, mean, square = moments.reshape(3, -1)
     total = np.zeros((years, years))
-    for weight, law, chain in _chains(scenario, model):
+    for weight, start, chain in _chains(scenario, model):
+        law = start
         for first in range(years):
             paths, expected = law * mean, float(law @ mean)
             total[first, first] += weight * (float(law @ square) - expected**2)

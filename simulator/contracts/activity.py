@@ -4,8 +4,6 @@ The ledger's cost is activity at price. Who is paid for its activity has a settl
 has budget − activity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -24,7 +22,6 @@ class TariffAndBlock(SettlementTerm):
     """Share of the budget that is paid as a block; the rest is paid as it is done."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The provider keeps and bears the deviation of the block part only."""
         return np.asarray(self.block_share * settlement)
 
 
@@ -41,14 +38,12 @@ class Block(SettlementTerm):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement, and beyond the tolerance only what the payer does not meet or take back."""
         if self.tolerance is None:
             return settlement
         room = self.tolerance * context.budget
         inside = np.clip(settlement, -room, room)
-        return np.asarray(
-            inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
-        )
+        beyond = apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
+        return np.asarray(inside + beyond)
 
 
 class CostAndVolume(SettlementTerm):
@@ -69,15 +64,11 @@ class CostAndVolume(SettlementTerm):
             yield (), mistake(bound, "put it at the threshold or above")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The block's settlement plus what is paid for the activity between threshold and ceiling."""
-        activity = context.budget - settlement
-        paid_for = np.clip(
-            activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget
-        )
+        over = context.budget - settlement - self.threshold * context.budget
+        paid_for = np.clip(over, 0.0, (self.ceiling - self.threshold) * context.budget)
         return np.asarray(settlement + self.marginal_price * paid_for)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
-        """Where the activity went above the ceiling."""
         return np.asarray(context.budget - before > self.ceiling * context.budget)
 
 
@@ -91,7 +82,6 @@ class MarginalRate(SettlementTerm):
     """Share of the price paid back for activity below plan."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """What the marginal payment leaves of the deviation with the provider."""
         return apply_by_sign(settlement, 1.0 - self.below, 1.0 - self.above)
 
 

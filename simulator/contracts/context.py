@@ -1,7 +1,5 @@
 """What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -30,8 +28,7 @@ _Years = Annotated[tuple[Fraction, ...], Field(min_length=1)]
 ByYear = Annotated[Fraction | _Years, number_or(Fraction, _Years)]
 """A fraction, or one for each contract year; the last holds for all later years."""
 
-FIRST_CALENDAR_YEAR = 1900
-"""Years below it are contract years."""
+FIRST_CALENDAR_YEAR = 1900  # years below it are contract years
 
 CalendarYear = Annotated[int, Field(ge=FIRST_CALENDAR_YEAR, le=9_999)]
 _FractionsFrom = Annotated[dict[CalendarYear, Fraction], Field(min_length=1)]
@@ -55,26 +52,16 @@ def calendar_years(values: Any) -> tuple[int, ...]:
 class Context:
     """The fixed surroundings of a settlement; every array broadcasts against `budget`, NaN where it is not known."""
 
-    budget: Array
-    """For the retained cost, money per year."""
-    cost: Array
-    """The retained cost, money per year."""
-    members: Array
-    """People in the population, for one year."""
-    year: Array | int = 1
-    """Contract year, 1 for the first."""
-    rule_year: int | None = None
-    """Calendar year of the rules; needed by figures by calendar year."""
-    revenue: Array | None = None
-    """The provider's own revenue, money per year; infinite where it limits nothing."""
-    quality: Array | None = None
-    """Quality score, 0 to 1."""
-    met_standard: Array | None = None
-    """Whether the quality standard is met, 1 or 0."""
-    met_alternative: Array | None = None
-    """Whether the alternative standard is met, 1 or 0; not known counts as not met."""
-    low_revenue: Array | None = None
-    """Whether the provider counts as one of low revenue, 1 or 0."""
+    budget: Array  # for the retained cost, money per year
+    cost: Array  # the retained cost, money per year
+    members: Array  # people in the population, for one year
+    year: Array | int = 1  # contract year, 1 for the first
+    rule_year: int | None = None  # calendar year of the rules; needed by figures by calendar year
+    revenue: Array | None = None  # the provider's own revenue, money per year; infinite where it limits nothing
+    quality: Array | None = None  # quality score, 0 to 1
+    met_standard: Array | None = None  # whether the quality standard is met, 1 or 0
+    met_alternative: Array | None = None  # whether the alternative standard is met, 1 or 0; not known counts as not met
+    low_revenue: Array | None = None  # whether the provider counts as one of low revenue, 1 or 0
     # what real rows say themselves; each goes before the figure of the term
     minimum_rate: Array | None = None
     final_share: Array | None = None
@@ -110,8 +97,6 @@ def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     shared = np.where(settlement > 0, gain, loss) * settlement
     return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))
 
-
-# ── steps: terms, which change a settlement, and transfers between parties ───────────────────────
 
 Basis = Literal["prospective", "retrospective"]
 

@@ -8,8 +8,6 @@ so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_c
 says what it is called: `label` in tables and pictures, `sentence` in sentences.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
@@ -30,17 +28,14 @@ class Layer(NamedTuple):
     whole_share: float
 
 
-Told = Callable[[float], str]
-"""How a threshold is told: £25k, percentile 99, or `NO_EXCLUSION` where it excludes nobody."""
+Told = Callable[[float], str]  # how a threshold is told: £25k, percentile 99, or `NO_EXCLUSION`
 
 
 class _Rule(Mitigation):
     """A rule that says where it holds, and what it is called there."""
 
-    label_form: ClassVar[str]
-    """How it is called as the head of a column, of `rule` and of where exclusion starts, `at`."""
-    sentence_form: ClassVar[str]
-    """The same as part of a sentence."""
+    label_form: ClassVar[str]  # as the head of a column, of `rule` and of where exclusion starts, `at`
+    sentence_form: ClassVar[str]  # the same as part of a sentence
 
     def fixed_thresholds(self) -> tuple[float, ...]:
         """The thresholds that the rule fixes itself; empty where it is swept over the grid."""
@@ -115,7 +110,6 @@ class Coinsure(_Swept):
         return 100 * self.share
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
-        """The rule's layers, where `threshold` is the point of the grid it is applied at."""
         return (Layer(threshold, self.share, 0.0),)
 
 
@@ -152,20 +146,15 @@ class Banded(_Rule):
     sentence_form = "with bands of each patient's cost above {at} taken out"
 
     def fixed_thresholds(self) -> tuple[float, ...]:
-        """The thresholds that the rule fixes itself."""
         return tuple(band.at for band in self.bands)
 
     def starts(self, threshold: float) -> float:
-        """Where the first band starts."""
         return self.bands[0].at
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers; `threshold` is not used, since the bands fix their own."""
-        shares = [0.0, *(band.share for band in self.bands)]
-        return tuple(
-            Layer(band.at, after - before, 0.0)
-            for band, before, after in zip(self.bands, shares[:-1], shares[1:], strict=True)
-        )
+        steps = zip(self.bands, (0.0, *(band.share for band in self.bands[:-1])), strict=True)
+        return tuple(Layer(band.at, band.share - before, 0.0) for band, before in steps)
 
 
 ExclusionRule = Annotated[Cap | Coinsure | CarveOut | Banded, Field(discriminator="kind")]

@@ -1,7 +1,5 @@
 """Terms that limit a settlement: caps, collars, profit caps and aggregate stop-loss."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -52,7 +50,6 @@ class GainCap(_Ceiling):
     event: ClassVar[str] = "cap_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """min(settlement, cap)."""
         return np.where(settlement > 0, np.minimum(settlement, self.ceiling(context)), settlement)
 
 
@@ -63,7 +60,6 @@ class LossLimit(_Ceiling):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """max(settlement, −limit)."""
         return np.where(settlement < 0, np.maximum(settlement, -self.ceiling(context)), settlement)
 
 
@@ -84,7 +80,6 @@ class ProfitCap(SettlementTerm, Mitigation):
         return self.turnover == "revenue"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement less what is returned of the excess profit."""
         revenue = np.nan if context.revenue is None else context.revenue
         turnover = context.budget if self.turnover == "budget" else revenue
         excess = np.where(settlement > 0, np.maximum(settlement - self.rate * turnover, 0.0), 0.0)
@@ -114,7 +109,6 @@ class CapAndCollar(SettlementTerm, Mitigation):
             yield (), mistake(bound, "write the collar as a negative share")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The part inside, and the part beyond at its marginal rate."""
         inside = np.clip(settlement, self.collar * context.budget, self.cap * context.budget)
         beyond = settlement - inside
         return np.asarray(inside + np.where(beyond > 0, self.rate_above_cap, self.rate_below_collar) * beyond)
@@ -133,10 +127,8 @@ class AggregateStopLoss(SettlementTerm, Mitigation):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The loss less what the payer takes over of it."""
-        taken = (1.0 - self.share_above) * np.maximum(
-            -settlement - context.this_year(self.attachment) * context.budget, 0.0
-        )
+        beyond = np.maximum(-settlement - context.this_year(self.attachment) * context.budget, 0.0)
+        taken = (1.0 - self.share_above) * beyond
         if self.limit is not None:
             taken = np.minimum(taken, self.limit * context.budget)
         return np.asarray(settlement + taken)

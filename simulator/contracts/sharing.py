@@ -3,8 +3,6 @@
 A settlement is signed money per year, positive when it goes to the provider. The first term receives budget − cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -18,8 +16,7 @@ from .context import Array, ByAnyYear, Context, SettlementTerm, apply_by_sign, f
 from .limits import LimitTerm
 from .quality import QualityTerm
 
-ROUNDING = 1e-12
-"""A rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions."""
+ROUNDING = 1e-12  # a rate this close to a minimum has reached it: amounts in pennies are no exact binary fractions
 
 
 class FullRisk(SettlementTerm):
@@ -28,7 +25,6 @@ class FullRisk(SettlementTerm):
     kind: Literal["full_risk"] = "full_risk"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement as it is."""
         return settlement
 
 
@@ -38,7 +34,6 @@ class NoRisk(SettlementTerm):
     kind: Literal["no_risk"] = "no_risk"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Nothing, whatever happened."""
         return np.zeros_like(settlement)
 
 
@@ -52,7 +47,6 @@ class Share(SettlementTerm):
     """Share of an overspend that the provider bears, 0 to 1, or one for each contract year."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Each sign times its share."""
         return apply_by_sign(settlement, context.this_year(self.gain), context.this_year(self.loss))
 
 
@@ -127,16 +121,12 @@ class MinimumRate(SettlementTerm):
         if not share.any():
             return share
         holds = np.where(np.isnan(context.members), np.nan, context.members >= self.if_missed_from)
-        if self.if_missed_revenue_below is not None:
-            holds = np.where(holds == 0, 0.0, holds * self._is_low(context, self.if_missed_revenue_below))
+        if (below := self.if_missed_revenue_below) is not None:
+            revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
+            by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
+            holds = np.where(holds == 0, 0.0, holds * first_known(context.low_revenue, by_revenue))
         kept = np.where(np.isnan(first_known(context.final_share, np.nan)), share, 1.0)
         return np.where(holds == 0, 0.0, holds * kept)
-
-    @staticmethod
-    def _is_low(context: Context, below: float) -> Array:
-        revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
-        by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
-        return first_known(context.low_revenue, by_revenue)
 
     def minimum(self, context: Context) -> tuple[Array, Array]:
         """Minimum savings and loss rate: the row's own, else the elected one or that of the size."""
@@ -145,7 +135,6 @@ class MinimumRate(SettlementTerm):
         return rate, rate if self.loss_rate is None else np.asarray(self.loss_rate)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
-        """Where a result did not pass."""
         minimum_gain, minimum_loss = self.minimum(context)
         missed_gain = (before > 0) & (context.savings_rate < minimum_gain - ROUNDING) & (self.sides != "losses")
         missed_loss = (before < 0) & (context.savings_rate > ROUNDING - minimum_loss) & (self.sides != "gains")
@@ -175,7 +164,6 @@ class Bands(SettlementTerm):
     """Bands of an overspend; without them the same as `gains`."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Sum over the bands of the slice inside times its rate."""
         losses = self.gains if self.losses is None else self.losses
         size = np.abs(settlement) / context.budget
         shared = np.where(settlement > 0, _sliced(size, self.gains), -_sliced(size, losses))
@@ -183,11 +171,8 @@ class Bands(SettlementTerm):
 
 
 def _sliced(size: Array, bands: tuple[Band, ...]) -> Array:
-    starts = (0.0, *(band.upto for band in bands[:-1]))
-    slices = [
-        band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in zip(bands, starts, strict=True)
-    ]
-    return np.asarray(sum(slices))
+    starts = zip(bands, (0.0, *(band.upto for band in bands[:-1])), strict=True)
+    return np.asarray(sum(band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in starts))
 
 
 class Haircut(SettlementTerm):
@@ -200,7 +185,6 @@ class Haircut(SettlementTerm):
     """Whether losses are reduced as well."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The gain times `keep`."""
         keep = context.this_year(self.keep)
         return apply_by_sign(settlement, keep, keep if self.losses_too else 1.0)
 
@@ -215,7 +199,6 @@ class Adjustment(SettlementTerm):
     """The same as a share of the budget; both are added."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """The settlement plus the sum."""
         return np.asarray(settlement + first_known(context.adjustment, self.amount + self.of_budget * context.budget))
 
 
@@ -227,7 +210,6 @@ class LossRelief(SettlementTerm):
     """Money per year by which a loss is reduced."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """A loss moved towards zero; a gain stays as it is."""
         relief = np.abs(first_known(context.relief, self.amount))
         return np.asarray(np.where(settlement < 0, np.minimum(settlement + relief, 0.0), settlement))
 

@@ -3,8 +3,6 @@
 Each transfer moves money by `Accounts.pay`, so no transfer can create or lose any.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
@@ -27,12 +25,9 @@ class Scene:
 
     context: Context
     parties: Mapping[str, Party]
-    funders: dict[str, float]
-    """Shares of those who fund."""
-    expected_cost: Array
-    """Expected retained cost, money per year."""
-    outcomes_met: Array | None = None
-    """Whether every quality measure of every partner is met."""
+    funders: dict[str, float]  # shares of those who fund
+    expected_cost: Array  # expected retained cost, money per year
+    outcomes_met: Array | None = None  # whether every quality measure of every partner is met
     activity_change: Mapping[str, Array] = field(default_factory=dict)
     """Change of each provider's part of the activity against plan, as a fraction of the whole; sums to 0."""
 
@@ -50,7 +45,6 @@ class TransferStep(Step):
         raise NotImplementedError
 
     def parties_needed(self) -> tuple[str, ...]:
-        """Names that must be among the parties."""
         return self._names(self.named)
 
     def parties_watched(self) -> tuple[str, ...]:
@@ -131,7 +125,6 @@ class FollowPatients(TransferStep):
         return dict(zip(self.providers, np.moveaxis(scaled, -1, 0), strict=True))
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
-        """Those who gained activity are paid by those who lost it."""
         changes = {name: scene.activity_change[name] for name in self.providers if name in scene.activity_change}
         if not changes:
             return
@@ -195,7 +188,6 @@ class Subcontract(TransferStep):
     event: ClassVar[str] = "over_delivery_capped"
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
-        """The fee, and the charge, in place of the activity that was paid for."""
         delivers = scene.parties[self.subcontractor].delivers
         activity = delivers * scene.context.cost
         fee = self.fee * delivers * scene.expected_cost
@@ -252,7 +244,6 @@ class ProfitReturn(TransferStep):
     event: ClassVar[str] = "cap_bound"
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
-        """The excess profit, back in the proportions of funding."""
         excess = np.maximum(accounts.surplus(self.party) - self.rate * scene.context.budget, 0.0)
         accounts.pay(scene.funders, self.party, -self.returned * excess)
         accounts.note(self.event, excess > 0)
@@ -275,7 +266,6 @@ class FixedTransfer(TransferStep):
             yield (), mistake(f"pays {self.payer!r} from its own money", "name another receiver")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
-        """One payment."""
         accounts.pay({self.payer: 1.0}, self.receiver, self.of_budget * scene.context.budget + self.cash)
 
 

@@ -18,7 +18,7 @@ from .segment import Segment
 from .years import Persistence
 
 PUBLISHED = Persistence(again_in_top={0.10: {1: 0.434, 5: 0.344}})
-"""US insured under 65: of the costliest tenth, 43.4% again after a year, 34.4% after five (Hirth 2015, PMID 25701579)."""
+"""US insured under 65, of the costliest tenth: 43.4% again after a year, 34.4% after five (Hirth 2015)."""
 
 _CLASSES = np.array([0.50, 0.30, 0.12, 0.06, 0.02])
 _SLABS = np.array(
@@ -44,7 +44,7 @@ class Classes:
     @cached_property
     def own(self) -> Array:
         """Chance of each slab for a person of each class; shape (slab, class)."""
-        return np.asarray(np.diff(self.slabs)[:, None] * self.weights / self.shares)
+        return np.asarray(np.diff(self.slabs)[:, None] * self.weights / np.maximum(self.shares, 1e-300))
 
     @cached_property
     def chain(self) -> Array:

@@ -163,10 +163,14 @@ def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
     expected = everybody * years.start
     for matrix in (years.forward, years.backward):
         for _ in range(len(years.years)):
-            expected = np.maximum(expected, np.einsum("is,ist->it", expected, np.broadcast_to(matrix, (len(expected), *matrix.shape[1:]))))
+            expected = np.maximum(
+                expected, np.einsum("is,ist->it", expected, np.broadcast_to(matrix, (len(expected), *matrix.shape[1:])))
+            )
     heads = np.hstack([np.ceil(expected).astype(np.int64), np.repeat(everybody, rare, axis=1)])
     joint = model.joint_shocks.repeated(years.repeats)
-    drawn = Drawn(years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0)
+    drawn = Drawn(
+        years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0
+    )
     kept: dict[tuple[float, ...], Plan] = {}
     plans = []
     for at, cut in zip(np.repeat(thresholds, years.repeats, axis=1), cuts, strict=True):
@@ -276,7 +280,9 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
         found[year]["shock_factor"] = by_shock[year] if plan.units else by_shock[year][:, 0]
         if plan.chain.sampled:
             states, segments = heads[year][..., : plan.chain.states], plan.chain.sampled
-            found[year]["members"] = np.add.reduceat(states, np.arange(0, states.shape[2], states.shape[2] // segments), axis=2)
+            found[year]["members"] = np.add.reduceat(
+                states, np.arange(0, states.shape[2], states.shape[2] // segments), axis=2
+            )
     return {name: np.stack([one[name] for one in found.values()], axis=1) for name in found[1]}
 
 

@@ -12,8 +12,6 @@ The rows are the made-up people of `groups`. Errors of 0 are nan: rows without s
 All are told to two figures, which is all that an error needs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -38,29 +36,21 @@ LEVELS = (
     0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001, 0.00005,
 )  # fmt: skip
 """Shares of people, the costliest, at which concentration is told."""
-_FIGURES = 2
-"""Significant figures of an error."""
+_FIGURES = 2  # significant figures of an error
 _NO_SPREAD = 1e-10
-_MOSTLY = 0.9
-"""Everybody is told at an amount at which the segments' groups meet that hold so many of the patients above."""
+_MOSTLY = 0.9  # everybody is told at an amount where the groups meet of segments with so many of the patients above
 
 
 class Told(NamedTuple):
     """What may be told of the rows, by segment; everybody, if there are several, stands last."""
 
     names: list[str]
-    people: list[People]
-    """What the model implies."""
-    samples: list[Sample]
-    """Made-up people, or bands."""
-    amounts: Array
-    """Money per year."""
-    at: NDArray[np.bool_]
-    """Where those above an amount are told, shape (sample, amount)."""
-    whole: list[bool]
-    """Whether the mean is the rows': not where one patient outweighs all others."""
-    rows_known: bool
-    """False where only bands are known."""
+    people: list[People]  # what the model implies
+    samples: list[Sample]  # made-up people, or bands
+    amounts: Array  # money per year
+    at: NDArray[np.bool_]  # where those above an amount are told, shape (sample, amount)
+    whole: list[bool]  # whether the mean is the rows': not where one patient outweighs all others
+    rows_known: bool  # False where only bands are known
 
 
 def amounts_for(samples: Sequence[Sample]) -> Array:
@@ -122,8 +112,7 @@ def table(told: Told, how: Options) -> xr.Dataset:
     return declared(goodness, "goodness")
 
 
-_OF_ROWS = ("sd", "cv", "share of cost")
-"""Figures that bands do not tell."""
+_OF_ROWS = ("sd", "cv", "share of cost")  # figures that bands do not tell
 
 
 def _six(rows: Iterable[Array]) -> Array:
@@ -176,9 +165,7 @@ def _curves_of(
         "observed_p_above_se": errors(known & told.rows_known, lambda k: p_above_error(sample, amounts[k])),
         "observed_limited_mean_se": errors(known & told.rows_known, lambda k: limited_mean_error(sample, amounts[k])),
         "observed_top_share_se": errors(np.isfinite(seen), lambda k: top_share_error(sample, LEVELS[k])),
-        "observed_cell_mean_se": errors(
-            np.isfinite(cells), lambda k: cell_mean_error(sample, LEVELS[k], float(lower[k]))
-        ),
+        "observed_cell_mean_se": errors(np.isfinite(cells), lambda k: cell_mean_error(sample, LEVELS[k], lower[k])),
     }
 
 
@@ -206,11 +193,7 @@ def _next_levels(top: Array) -> Array:
 
 def patients_above(fit: SegmentFit) -> float:
     """Rows above a segment's splice, to the nearest five; nan without one."""
-    return np.nan if fit.tail is None else _rows_above(fit, fit.tail.at)
-
-
-def _rows_above(fit: SegmentFit, at: float) -> float:
-    return float(rounded_count(float(fit.sample.n_above(at))))
+    return np.nan if fit.tail is None else float(rounded_count(float(fit.sample.n_above(fit.tail.at))))
 
 
 _OF_SPLICES = ("at", "patients", "xi", "xi_se", "modified_scale", "mean_excess", "misfit")
@@ -222,8 +205,7 @@ def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> x
     most = max(map(len, rows), default=0)
     values = np.full((len(fits), most, len(_OF_SPLICES)), np.nan)
     for segment, row in enumerate(rows):
-        for place, splice in enumerate(row):
-            values[segment, place] = splice
+        values[segment, : len(row)] = np.reshape(row, (-1, len(_OF_SPLICES)))
     found = xr.Dataset(
         {name: (("segment", "splice"), values[..., place]) for place, name in enumerate(_OF_SPLICES)},
         coords={"segment": [fit.name for fit in fits], "splice": np.arange(most)},
@@ -239,22 +221,15 @@ def _splices_of(fit: SegmentFit, told: Sample, smallest: int) -> list[tuple[floa
     """The tails above round amounts, which share their patients: counts to the nearest five, others to two figures."""
     if fit.tail is None or fit.family == "bands":
         return []
-    tried = [tail for at in splices(fit.sample, smallest) if (tail := fit_tail(fit.sample, at)) is not None]
-    return [
-        (
-            one.at, _rows_above(fit, one.at), figures(one.shape, 2), figures(one.shape_se, 2),
-            figures(one.scale - one.shape * one.at, 2), _mean_excess(told, one.at), figures(one.misfit, 2),
-        )
-        for one in tried
-    ]  # fmt: skip
-
-
-def _mean_excess(sample: Sample, at: float) -> float:
-    above = float(sample.p_above(at))
-    return figures(float(sample.excess(at)) / above, 3) if above > 0 else np.nan
-
-
-# ── standard errors of the observed curves ───────────────────────────────────────────────────────
+    found: list[tuple[float, ...]] = []
+    for at in splices(fit.sample, smallest):
+        if (tail := fit_tail(fit.sample, at)) is not None:
+            rows, above = float(rounded_count(float(fit.sample.n_above(at)))), float(told.p_above(at))
+            mean_excess = figures(float(told.excess(at)) / above, 3) if above > 0 else np.nan
+            shape, error = figures(tail.shape, 2), figures(tail.shape_se, 2)
+            scale = figures(tail.scale - tail.shape * at, 2)
+            found.append((at, rows, shape, error, scale, mean_excess, figures(tail.misfit, 2)))
+    return found
 
 
 def p_above_error(sample: Sample, amount: float) -> float:

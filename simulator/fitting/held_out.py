@@ -11,8 +11,6 @@ Between families decides the held-out log score: the mean logarithm of the chanc
 user of the half left out falls, of fifty cells of equal number. A law that follows its own rows too closely loses it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,15 +32,12 @@ known family two in a hundred had it miss more."""
 WORST_OWN_MISS = 0.75
 """The most that it may miss in any figure of the rows that it was fitted to, in standard errors of the difference
 between random halves: 1.5 standard errors of the rows together."""
-SIMPLER = 1.0
-"""Standard errors of the difference of log scores within which the simpler family is taken (Breiman et al. 1984)."""
+SIMPLER = 1.0  # standard errors of the difference of log scores within which the simpler wins (Breiman et al. 1984)
 
 _CELL, _MOST_CELLS = 10, 50
-_LEAST = 1e-9
-"""Chance of a cell that a law holds to be empty."""
+_LEAST = 1e-9  # chance of a cell that a law holds to be empty
 
-_OF_THE_TAIL = ("sd", "cv")
-"""Figures that may be infinite: an affair of the tail, not of the body."""
+_OF_THE_TAIL = ("sd", "cv")  # figures that may be infinite: an affair of the tail, not of the body
 
 
 @dataclass(frozen=True)
@@ -51,17 +46,12 @@ class Candidate:
 
     family: str
     converged: bool
-    log_score: float
-    """Mean held-out log chance of a user's cell; higher is better."""
-    worst: float
-    """Largest held-out miss of any figure, as a multiple of what the rows of the one half miss in the other."""
+    log_score: float  # mean held-out log chance of a user's cell; higher is better
+    worst: float  # largest held-out miss of any figure, as a multiple of what the rows of one half miss in the other
     worst_figure: str
-    miss: float
-    """Root mean square of the held-out misses of all figures, likewise."""
-    own_worst: float
-    """Largest miss of any figure of its own rows, in standard errors of the difference between random halves."""
-    behind: float = math.nan
-    """How far its log score lies behind the best of the families that hold; below 0 where it is ahead."""
+    miss: float  # root mean square of the held-out misses of all figures, likewise
+    own_worst: float  # largest miss of any figure of its own rows, in standard errors of the difference between halves
+    behind: float = math.nan  # how far its log score lies behind the best that holds; below 0 where it is ahead
     behind_se: float = math.nan
 
     @property
@@ -77,16 +67,14 @@ class Half(NamedTuple):
     tail: Tail | None
 
 
-Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]
-"""What is fitted to a sample with its tail."""
+Law = Callable[[Sample, Tail | None], tuple[Body | None, Severity]]  # what is fitted to a sample with its tail
 
 
 class Judged(NamedTuple):
     """A law's trial."""
 
     candidate: Candidate
-    scores: list[Array]
-    """Log chance of the cell of each distinct cost left out, one array a way."""
+    scores: list[Array]  # log chance of the cell of each distinct cost left out, one array a way
 
 
 def candidates(
@@ -121,16 +109,16 @@ def judged(name: str, law: Law, halves: tuple[Half, Half], thresholds: Sequence[
             implied = measures.one_segment(severity, fitted_on.sample.p_user).implied(thresholds)
             misses.append(implied - measures.observed(judged_on.sample, thresholds))
         converged &= body is None or body.converged
-        scores.append(_log_chances(severity, edges)[np.searchsorted(edges, judged_on.sample.x, side="left")])
+        chances = -np.diff(np.concatenate([[1.0], severity.sf(edges), [0.0]]))
+        cells = np.searchsorted(edges, judged_on.sample.x, side="left")
+        scores.append(np.log(np.maximum(chances, _LEAST))[cells])
     labels = measures.names(thresholds)
     held_out = _judged_only(_root(misses), np.maximum(rows_miss(halves, thresholds), error), labels)
     own = _judged_only(np.abs(np.mean(misses, axis=0)), error, labels)
     worst = int(np.argmax(held_out))
     score = float(np.mean([_mean(one, half.sample) for one, half in zip(scores, halves[::-1], strict=True)]))
-    candidate = Candidate(
-        name, converged, score, float(held_out[worst]), labels[worst], float(_root(held_out)), float(own.max())
-    )
-    return Judged(candidate, scores)
+    found = (float(held_out[worst]), labels[worst], float(_root(held_out)), float(own.max()))
+    return Judged(Candidate(name, converged, score, *found), scores)
 
 
 def cell_edges(halves: tuple[Half, Half]) -> Array:
@@ -138,11 +126,6 @@ def cell_edges(halves: tuple[Half, Half]) -> Array:
     everybody = together([half.sample for half in halves])
     cells = int(np.clip(everybody.users // _CELL, 2, _MOST_CELLS))
     return np.unique(everybody.isf(np.arange(1, cells) / cells * everybody.p_user))
-
-
-def _log_chances(severity: Severity, edges: Array) -> Array:
-    survival = np.concatenate([[1.0], severity.sf(edges), [0.0]])
-    return np.log(np.maximum(-np.diff(survival), _LEAST))
 
 
 def _root(values: Any) -> Any:

@@ -1,7 +1,5 @@
 """The figures by which a fit is judged: the same list, observed in rows and implied by a model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -22,8 +20,7 @@ _OF_ALL = {
     **{f"share of cost of the costliest {q:.0%}": "share" for q in TOP},
 }  # fmt: skip
 """Figures of the whole, and what each is: money a year, a ratio or a share."""
-_OF_ONE = {"P above": "share", "excess above": "money", "mean up to": "money", "sd up to": "money"}
-"""The same of each threshold."""
+_OF_ONE = {"P above": "share", "excess above": "money", "mean up to": "money", "sd up to": "money"}  # of a threshold
 
 
 def names(thresholds: Sequence[float]) -> list[str]:

@@ -5,8 +5,6 @@ Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by
 of a blend of laws the level. Case mix is taken as known.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -114,16 +112,12 @@ def count(sets: Mapping[str, Drawn]) -> int:
 class VarianceParts(NamedTuple):
     """Variance of a population's cost in money squared, by its cause, and its share of the whole."""
 
-    process: float
-    """Luck, given the parameters."""
-    parameter: float
-    """Doubt about the parameters."""
-    systematic: float
-    """What hits everybody at once."""
+    process: float  # luck, given the parameters
+    parameter: float  # doubt about the parameters
+    systematic: float  # what hits everybody at once
 
     @property
     def shares(self) -> tuple[float, float, float]:
-        """Fractions of the whole."""
         total = sum(self)
         return self.process / total, self.parameter / total, self.systematic / total
 

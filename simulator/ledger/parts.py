@@ -50,12 +50,14 @@ class Checkpoint:
         The file that will be written in the end.
     fresh : bool
         Whether parts that are there are discarded.
+    several : bool
+        Whether it keeps several runs, one after another, as a stress test has them; parts of others are left alone.
     """
 
-    def __init__(self, target: str | os.PathLike[str], fresh: bool = False) -> None:
+    def __init__(self, target: str | os.PathLike[str], fresh: bool = False, several: bool = False) -> None:
         self.target = Path(os.path.realpath(target))
         self.folder = self.target.with_name(f"{self.target.name}.parts")
-        self._fresh, self._lock = fresh, -1
+        self._fresh, self._several, self._lock = fresh, several, -1
         self._origin: Mapping[str, str] | None = None
         self._kept: list[tuple[Path, Counts]] = []
         self._waiting: list[tuple[Counts, Draws]] = []
@@ -110,6 +112,7 @@ class Checkpoint:
         """
         if self._origin == origin:
             return
+        self.write()
         self._origin, self._kept = dict(origin), []
         for path in sorted(self.folder.glob(f"*{_END}")):
             found = _read(path)
@@ -119,6 +122,8 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
                 continue
             other = [name for name in origin if found[0].get(name) != origin[name]]
+            if other and self._several:
+                continue
             if other:
                 raise SimulatorError(
                     str(self.folder), None, f"holds finished years of another {other[0]}",
@@ -169,12 +174,14 @@ class Checkpoint:
 
 
 @contextmanager
-def kept_for(checkpoint: Checkpoint | str | os.PathLike[str] | None) -> Iterator[Checkpoint | None]:
+def kept_for(
+    checkpoint: Checkpoint | str | os.PathLike[str] | None, several: bool = False
+) -> Iterator[Checkpoint | None]:
     """A checkpoint that is held already, or that of a file for as long as it takes, and gone when all went well."""
     if checkpoint is None or isinstance(checkpoint, Checkpoint):
         yield checkpoint
         return
-    with Checkpoint(checkpoint) as kept:
+    with Checkpoint(checkpoint, several=several) as kept:
         yield kept
         kept.discard()
 

@@ -374,5 +374,7 @@ def check_tables(ledger: xr.Dataset, tables_hash: Any, source: str = "ledger") -
 
 def _same_amounts(first: xr.Dataset, second: xr.Dataset) -> bool:
     """Whether equal labels stand for equal money: percentiles may be of each segment or of the whole population."""
-    ours, theirs = (ledger["threshold_amount"].transpose("segment", "threshold", ...).values for ledger in (first, second))
+    ours, theirs = (
+        ledger["threshold_amount"].transpose("segment", "threshold", ...).values for ledger in (first, second)
+    )
     return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=1e-9, atol=0.0)

@@ -1,7 +1,5 @@
 """How a table is laid out: what is missing, where its header is, what its columns are also called."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +16,12 @@ _MOST_HEADER_ROW = 1_000
 class LayoutOptions(TypedDict, total=False):
     """What every function that takes rows understands of their layout."""
 
-    missing: str | Sequence[str]
-    """Texts that stand for a missing value, besides the empty cell."""
-    sheet: str | int | None
-    """Sheet of a workbook, by name or number from 1; the first by default."""
-    header_row: int | None
-    """Row that names the columns, from 1; the first that is not blank by default."""
-    columns: str | Mapping[str, str] | None
-    """Other names for columns: "benchmark=ABtotBnchmk, expenditure=ABtotExp"."""
-    blank_as_zero: bool
-    """Whether a blank amount of money is 0."""
-    dates: DayOrder | None
-    """Whether 01/02/2019 is the first of February ("day-first") or the second of January ("month-first")."""
+    missing: str | Sequence[str]  # texts that stand for a missing value, besides the empty cell
+    sheet: str | int | None  # sheet of a workbook, by name or number from 1; the first by default
+    header_row: int | None  # row that names the columns, from 1; the first that is not blank by default
+    columns: str | Mapping[str, str] | None  # other names for columns: "benchmark=ABtotBnchmk, expenditure=ABtotExp"
+    blank_as_zero: bool  # whether a blank amount of money is 0
+    dates: DayOrder | None  # whether 01/02/2019 is the first of February ("day-first") or the second of January
 
 
 @dataclass(frozen=True)
@@ -39,8 +31,7 @@ class Layout:
     missing: tuple[str, ...] = ()
     sheet: str | int | None = None
     header_row: int | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """The header of each other name."""
+    columns: Mapping[str, str] = field(default_factory=dict)  # the header of each other name
     blank_as_zero: bool = False
     dates: DayOrder | None = None
 

@@ -1,7 +1,5 @@
 """What columns and tables are called: names as people read them, and the subject of a sentence."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 
@@ -27,27 +25,21 @@ class Said:
 
     file: str
     rows: str
-    many: bool = False
-    """Whether `rows` is a plural."""
-    private: bool = True
-    """Whether cells may be a patient's."""
+    many: bool = False  # whether `rows` is a plural
+    private: bool = True  # whether cells may be a patient's
 
     @property
     def has(self) -> str:
-        """The verb."""
         return "have" if self.many else "has"
 
     @property
     def holds(self) -> str:
-        """The verb."""
         return "hold" if self.many else "holds"
 
     def of_file(self, bound: str, mend: str) -> SimulatorError:
-        """An error about the file."""
         return SimulatorError(self.file, None, bound, mend)
 
     def of_rows(self, bound: str, mend: str) -> SimulatorError:
-        """An error about the rows."""
         return SimulatorError(self.rows, None, bound, mend)
 
     def nested(self, name: object) -> SimulatorError:

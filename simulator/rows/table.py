@@ -3,8 +3,6 @@
 That is the columns that were chosen, what its last rows say, and what a person should know of it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,19 +45,14 @@ class Headers:
 class Pick(NamedTuple):
     """A column that is wanted."""
 
-    name: str
-    """As it is wanted."""
+    name: str  # as it is wanted
     position: int
-    number: bool = False
-    """Whether nothing but numbers is wanted of it."""
-    adds_up: bool = False
-    """Whether a row of totals holds its sum."""
-    may_be_zero: bool = False
-    """Whether a blank may stand for 0."""
+    number: bool = False  # whether nothing but numbers is wanted of it
+    adds_up: bool = False  # whether a row of totals holds its sum
+    may_be_zero: bool = False  # whether a blank may stand for 0
 
 
-Choose = Callable[[Headers], list[Pick]]
-"""The columns that are wanted of a table with these headers; raises where one lacks."""
+Choose = Callable[[Headers], list[Pick]]  # the columns that are wanted of a table; raises where one lacks
 
 
 def texts_of(row: Iterable[Any]) -> dict[int, str]:
@@ -76,18 +69,14 @@ class Table:
     picks: list[Pick]
     last: tuple[dict[int, str], dict[int, str]] = field(default_factory=lambda: ({}, {}))
     """Texts of the last row and of the one before it, by position."""
-    notes: list[str] = field(default_factory=list)
-    """What was done that a person should know; nothing of a cell."""
-    index: Any = None
-    """The index of a frame."""
+    notes: list[str] = field(default_factory=list)  # what was done that a person should know; nothing of a cell
+    index: Any = None  # the index of a frame
 
     @property
     def size(self) -> int:
-        """Rows."""
         return next((column.size for column in self.columns.values()), 0)
 
     def rows(self, kept: NDArray[np.bool_]) -> None:
-        """Keep some rows."""
         self.columns = {name: column.rows(kept) for name, column in self.columns.items()}
         self.index = None if self.index is None else self.index[kept]
 
@@ -103,8 +92,7 @@ _ID = re.compile(
     rf"({_WHO})[ _.\-]*({_WHAT})|id|pid|enrolid|pseudonym|"
     "person|patient|member|beneficiary|subject|individual|participant"
 )
-_FAR = 1.5
-"""Rows a person from which the warning is given."""
+_FAR = 1.5  # rows a person from which the warning is given
 
 
 def person_like(headers: Headers) -> int | None:

@@ -1,7 +1,5 @@
 """Curves that are straight but for kinks and jumps: where these lie."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +8,7 @@ import numpy.typing as npt
 
 from ..terms import Array
 
-Curves = Callable[[Array], Any]
-"""Several curves, (point, curve), at each point, (point,)."""
+Curves = Callable[[Array], Any]  # several curves, (point, curve), at each point, (point,)
 
 _CLOSE = 1e-9  # of the range: how closely kinks and jumps are surrounded
 _FINER = 17  # points into which an interval with a kink or a jump is cut, again and again

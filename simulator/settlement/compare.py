@@ -1,7 +1,5 @@
 """Designs side by side: what each party expects and how far luck moves it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -16,11 +14,9 @@ from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error,
 from ..terms import Array
 from .sd_errors import spread_of
 
-ROUNDING = 1e-9
-"""Share of the budget below which a loss is a rounding error."""
+ROUNDING = 1e-9  # share of the budget below which a loss is a rounding error
 
-_NOTHING = 1e-12
-"""Below this, a fraction or a share of the budget is what floating point left of nothing."""
+_NOTHING = 1e-12  # below this, a fraction or a share of the budget is what floating point left of nothing
 
 _FRACTIONS = ("p_loss", "p_loss_over", "risk_share", "p_triggered")
 
@@ -143,16 +139,13 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     return slope, error_of_mean((centred - slope * total) * total) / power.where(power > 0)
 
 
-# ── rows ───────────────────────────────────────────────────────────────────────────────────────
-
 FIGURES = (
     "expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus", "p_loss", "p_loss_over", "risk_share",
     "surplus_difference", "sd_difference",
 )  # fmt: skip
 """What a row tells, each with `_se`; besides them `worst_…` for each quantile level."""
 
-EXACT_FIGURES = ("exact_surplus", "exact_difference")
-"""What a row tells besides, without `_se`, where it was added."""
+EXACT_FIGURES = ("exact_surplus", "exact_difference")  # what a row tells besides, without `_se`, where it was added
 
 
 def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:

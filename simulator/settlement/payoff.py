@@ -1,7 +1,5 @@
 """The payoff of a design: what each party has left when cost is a given share of the budget. No simulation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from importlib import metadata
@@ -23,8 +21,7 @@ from .clearing import Cleared
 from .populations import Populations
 from .year import ContractYear
 
-BETWEEN = (0.90, 1.10)
-"""Cost as a share of the budget, from and to, where nothing else is asked: most years of most contracts."""
+BETWEEN = (0.90, 1.10)  # cost as a share of the budget, where nothing else is asked: most years of most contracts
 
 _STEP = 0.01
 
@@ -163,9 +160,6 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
     return dataset
 
 
-# ── populations as expected ──────────────────────────────────────────────────────────────────────
-
-
 class _Typical(Populations):
     """One population of so many members, with what is expected in the place of what is drawn.
 
@@ -183,7 +177,6 @@ class _Typical(Populations):
 
     @property
     def expected_gross(self) -> Array:
-        """Expected gross cost."""
         return self._cost if self.scenario is None else self._over_sets(self.means_by_set(None))
 
     def expected_retained(self, rule: ExclusionRule) -> Array:
@@ -204,27 +197,21 @@ class _Typical(Populations):
     # what was drawn elsewhere
 
     def retained(self, rule: ExclusionRule) -> Array:
-        """Cost that the rule keeps, as expected."""
         return self.expected_retained(rule)
 
     def excess(self, rule: ExclusionRule) -> Array:
-        """Cost that the rule removes, as expected."""
         return self.expected_gross - self.expected_retained(rule)
 
     def luck(self, rule: ExclusionRule) -> Array:
-        """None."""
         return np.zeros(1)
 
     def above(self, threshold: float) -> Array:
-        """Patients above a threshold, as expected."""
         return self.expected_above(threshold)
 
     def segment_members(self) -> dict[str, Array]:
-        """People by segment, as expected."""
         return self.usual_members()
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
-        """None."""
         return np.zeros(1)
 
     def deviates(self, purpose: int, count: int) -> Array:
@@ -242,16 +229,11 @@ def _members_of(scenario: Scenario | None, asked: int | None) -> int:
     return largest if asked is None else asked
 
 
-# ── without a scenario ───────────────────────────────────────────────────────────────────────────
-
-
 class _Nominal(NamedTuple):
     """Money per member per year."""
 
-    estimate: float
-    """What the budget is made from, before discount, trend and loading."""
-    cost: float
-    """What is expected to be spent."""
+    estimate: float  # what the budget is made from, before discount, trend and loading
+    cost: float  # what is expected to be spent
 
 
 def _nominal(design: Design, capitation: float) -> _Nominal:

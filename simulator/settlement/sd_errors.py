@@ -24,8 +24,7 @@ from ..costs.moments import TotalMoments, mixture
 from ..strata import Strata, jackknife, mean_error, strata_of
 from ..terms import Array
 
-MOMENTS = ("mean", "sd", "skewness", "excess_kurtosis")
-"""Exact moments of each reference cost of an outcome, along its dim ``moment``."""
+MOMENTS = ("mean", "sd", "skewness", "excess_kurtosis")  # of each reference cost, along its dim `moment`
 _TAIL = 0.01  # share of the replicates, the costliest, that tell what lies beyond them
 _FEWEST = 20  # replicates that such a tail has
 _FOLLOWED = 0.5  # share of the tail's variation that a line must explain
@@ -121,10 +120,8 @@ def _references(outcome: xr.Dataset, place: str | None, at: int) -> list[_Refere
 class _Line(NamedTuple):
     """What values less their mean follow in the costliest years."""
 
-    parabola: Array
-    """Of their squares: coefficients of g and g², (2, place, …); 0 where they follow no line."""
-    share: Array
-    """Of their variation that the line explains, (place, …); 0 where it is no line."""
+    parabola: Array  # of their squares: coefficients of g and g², (2, place, …); 0 where they follow no line
+    share: Array  # of their variation that the line explains, (place, …); 0 where it is no line
 
 
 class _Reference:

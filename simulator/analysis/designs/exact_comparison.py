@@ -1,7 +1,5 @@
 """A comparison of designs with the exact expected surplus in front of the simulated one, where it is known."""
 
-from __future__ import annotations
-
 import json
 import math
 
@@ -15,11 +13,9 @@ from ...runs import scenario_of
 from ...scenario import Scenario
 from .exact_settlement import exact_settlement
 
-MOST_UNSURE = 0.001
-"""Error of the exact engine's probabilities above which the simulated figure leads."""
+MOST_UNSURE = 0.001  # error of the exact engine's probabilities above which the simulated figure leads
 
-_NOTHING = 1e-9
-"""Share of what is paid below which an exact surplus is what floating point left of nothing."""
+_NOTHING = 1e-9  # share of what is paid below which an exact surplus is what floating point left of nothing
 
 
 def with_exact(compared: xr.Dataset) -> xr.Dataset:

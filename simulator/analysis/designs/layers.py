@@ -1,7 +1,5 @@
 """Where does each pound of the capitation go? A design's year in layers: excess, care, what parties are left with."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -21,14 +19,12 @@ from ...terms import Array
 from ...thresholds import At
 
 YEARS = ("average", "costliest 5%")
-WORST = 0.05
-"""Share of the years, the costliest, of which the second year is the mean."""
+WORST = 0.05  # share of the years, the costliest, of which the second year is the mean
 
 
 class _Step(NamedTuple):
     name: str
-    kind: str
-    """total: stands by itself; part: is taken off what is left; surplus: is taken off last, and ends at nothing."""
+    kind: str  # total: stands by itself; part: is taken off what is left; surplus: is taken off last, to nothing
     amount: Array
 
 

@@ -4,8 +4,6 @@ The unit's cost over the expected, divided by that of all together, depends on t
 its own and that of the others. The law of the quotient is that of the one, averaged over the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,8 +25,7 @@ _SCORES = np.linspace(-6.0, 6.0, 97)
 """Normal scores at which the law of the others is taken: a trapezoid rule over them errs by less than that law."""
 _WEIGHTS = np.exp(-(_SCORES**2) / 2) / np.exp(-(_SCORES**2) / 2).sum()
 _HALVINGS = 48
-_READINGS = 1_025
-"""Totals at which a distribution function is read once; a spline between them errs by some 1e-8."""
+_READINGS = 1_025  # totals at which a distribution function is read once; a spline between them errs by some 1e-8
 _STEPS_SEEN = 1e-9
 
 
@@ -57,8 +54,7 @@ def limits_by_size(
     found = []
     for size in sizes:
         parts = [int(n) for n in (size, round(people) - size) if n > 0]
-        laws = [_law(scenario.resized((n,)), point, alike) for n in parts]
-        found.append(_limits(laws, levels))
+        found.append(_limits([_law(scenario.resized((n,)), point, alike) for n in parts], levels))
     return np.stack(found, axis=2)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ... import runs
 from ...costs.moments import expected_draws
 from ...errors import SimulatorError
 from ...ledger import EXPECTED, VARIABLES, check_draws, declared
 from ...scenario import Scenario
-from ...terms import Array
 
 _NEAR = 0.01
 """Share of the weights' whole cost below which their total is near 0, so that nothing can be a share of it."""
@@ -65,8 +66,8 @@ def pool_years(
         return _first(ledger)
     if scenario is None:
         raise SimulatorError("ledger", None, "withholds the observed costs of its scenario", "give the scenario")
-    whole = sum(weight * ledger["gross_cost"].sel(year=year, drop=True).mean() for year, weight in weights.items())
-    size = sum(abs(weight) * ledger["gross_cost"].sel(year=year, drop=True).mean() for year, weight in weights.items())
+    usual = {year: float(ledger["gross_cost"].sel(year=year).mean()) for year in weights}
+    whole, size = (math.fsum(part(w) * usual[year] for year, w in weights.items()) for part in (float, abs))
     if relative_to is None and not abs(whole) > _NEAR * size:
         bound = "leave an expected total near 0, of which nothing is a share"
         raise SimulatorError("weights", None, bound, "name the year that it is compared with: relative_to")
@@ -79,7 +80,7 @@ def pool_years(
     for name in sorted((by_year.keys() - dated) & VARIABLES.keys()):
         pooled[name] = sum(weight * ledger[name].sel(year=year, drop=True) for year, weight in weights.items())
     for name in next(iter(expected.values())):
-        mean = sum(weight * expected[year][name] for year, weight in weights.items())
+        mean: xr.DataArray = sum((w * expected[year][name] for year, w in weights.items()), xr.DataArray(0.0))
         if relative_to is not None:
             drawn = name.replace("expected_", "")
             pooled[drawn] = pooled[drawn] + expected[relative_to][name].mean("parameter_set")
@@ -118,7 +119,7 @@ def _expected(ledger: xr.Dataset, scenario: Scenario, year: int) -> dict[str, xr
     return found
 
 
-def _heads(ledger: xr.Dataset, scenario: Scenario) -> dict[str, Array]:
+def _heads(ledger: xr.Dataset, scenario: Scenario) -> dict[str, NDArray[np.int64]]:
     found = {}
     if "population_size" in ledger.dims:
         found["population_size"] = runs.heads(scenario)[: ledger.sizes["population_size"]]

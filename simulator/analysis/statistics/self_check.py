@@ -12,24 +12,21 @@ from scipy import special
 
 from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
+from ...costs.covariance import between_years
 from ...costs.moments import Exact, Layer, TotalMoments, mixture
-from ...ledger import expected_means, retained_cost, sweep
+from ...ledger import expected_means, reaching, retained_cost, sweep
 from ...scenario import Scenario
 from ...terms import Array
 from .sample_moments import sample_moments
 
 logger = logging.getLogger(__name__)
 
-FALSE_ALARM = 0.001
-"""Chance, over all cells of a run, of an alarm where nothing is wrong."""
-LARGEST_KURTOSIS = 1.0
-"""Excess kurtosis of the total from which on a sample sd is not judged: its error is far from normal."""
-FEWEST_EVENTS = 400
-"""Patients expected above a threshold, over all replicates, below which their number is not judged."""
+FALSE_ALARM = 0.001  # chance, over all cells of a run, of an alarm where nothing is wrong
+LARGEST_KURTOSIS = 1.0  # excess kurtosis of the total from which on a sample sd is not judged: its error is not normal
+FEWEST_EVENTS = 400  # patients expected above a threshold, over all replicates, below which their number is not judged
 
 
-TRUSTED = 0.001
-"""Error of a probability above which the exact engine's figure gives way to the simulated one."""
+TRUSTED = 0.001  # error of a probability above which the exact engine's figure gives way to the simulated one
 
 
 def doubt(error: float) -> str:
@@ -44,11 +41,11 @@ def counted(years: int) -> str:
     return f"{_STEPS} They are counted among {years:,} simulated years."
 
 
+_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 _STEPS = (
     "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too narrow "
     "to resolve."
 )
-_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 
 
 class ExactCells(NamedTuple):
@@ -62,8 +59,7 @@ class ExactCells(NamedTuple):
     excess_kurtosis: Array
     n_above: Array
     n_above_sd: Array
-    by_set: tuple[ExactCells, ...] = ()
-    """The same under each parameter set."""
+    by_set: tuple[ExactCells, ...] = ()  # the same under each parameter set
 
 
 class CellsBySet(NamedTuple):
@@ -197,6 +193,35 @@ def compare(
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
+def covariance_scores(
+    ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None, moments: list[ExactCells]
+) -> Array | None:
+    """(covariance − exact) / its standard error of every two years at the largest population; None if that is unknown.
+
+    Shape (year, year, threshold). Of totals near the normal law; what is left of their fourth moment is taken to be
+    shared as far as they are correlated.
+    """
+    scenario = scenario or runs.scenario_of(ledger)
+    known = scenario is not None and not scenario.population.n_sets and not scenario.cost_model.has_own_shocks
+    if not known or scenario is None or "population_size" not in ledger.dims or ledger.sizes["replicate"] < 2:
+        return None
+    ledger, years = reaching(ledger, rule).isel(population_size=[-1]), ledger["year"].values.tolist()
+    kept = retained_cost(ledger, rule).isel(population_size=0).transpose("threshold", "replicate", "year").values
+    place = int(np.flatnonzero(np.array(scenario.population_sizes) == ledger["population_size"].item())[0])
+    heads, found = runs.heads(scenario)[place : place + 1], []
+    for column, point in enumerate(sweep(ledger, rule)):
+        layers = {year: layers_at(scenario, rule, point, year) for year in years}
+        exact = between_years(scenario.cost_model, layers, heads).covariance[0]
+        with np.errstate(invalid="ignore"):
+            tail = np.array([one.excess_kurtosis[-1, column] for one in moments])
+            both = 1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0))
+            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * both
+            z = (np.cov(kept[column].T) - exact) / np.sqrt(both / (kept.shape[1] - 1))
+        judged = (np.maximum.outer(tail, tail) < LARGEST_KURTOSIS) & ~np.eye(tail.size, dtype=bool)
+        found.append(np.where(judged, z, np.nan))
+    return np.stack(found, axis=-1)
+
+
 def impossible(ledger: xr.Dataset) -> str:
     """What no draw can have come to: costs, counts or factors below 0 or without an end; empty where there are none."""
     for name, values in ledger.data_vars.items():
@@ -218,6 +243,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
     z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
+    if "z_covariance" in summary:  # each once
+        z_others.append(summary["z_covariance"].values[np.triu_indices(summary.sizes["year"], 1)].ravel())
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
     judged = scores[np.isfinite(scores)]
     if not judged.size:
@@ -227,9 +254,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     largest = float(judged.max())
     passed = largest <= alarm
     left_out = int(np.isnan(summary["z_sd"].values).sum()), int(np.isnan(z_mean).sum())
-    sentence = (
-        f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}, alarm above {alarm:.1f}"
-    )
+    sentence = f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}"
+    sentence += f", alarm above {alarm:.1f}"
     if any(left_out):
         sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
         sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
@@ -240,10 +266,5 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     if not passed:
         sentence = f"{_FAILED}: {sentence}"
         logger.error(sentence)
-    return {
-        "check": "passed" if passed else "failed",
-        "check_sentence": sentence,
-        "check_cells": judged.size,
-        "check_largest_z": largest,
-        "check_alarm": alarm,
-    }
+    told: dict[str, str | int | float] = {"check": "passed" if passed else "failed", "check_sentence": sentence}
+    return told | {"check_cells": judged.size, "check_largest_z": largest, "check_alarm": alarm}

@@ -32,8 +32,7 @@ from ...strata import ONE_SIGMA, Strata, jackknife, mean_error, probability_erro
 from ...terms import Array
 from .sample_moments import Leading
 
-Levels = Mapping[str, Sequence[float]]
-"""What a statistic may have to be told, by its dim: ``margin`` and ``quantile_level``."""
+Levels = Mapping[str, Sequence[float]]  # what a statistic may have to be told: `margin` and `quantile_level`
 
 _MONEY = "{currency} per year"
 
@@ -64,37 +63,25 @@ class Statistic:
     name: str
     sentence: str = ""
     unit: str = "1"
-    asked: str = ""
-    """What is asked of a population, in words, with {level} or the {rest} to 1; empty where it cannot be a target."""
-    short: str = ""
-    """The same as a column's head."""
-    level: str | None = None
-    """What it must be told: a dim of the variable, and the argument that gives it."""
-    fixed_level: float | None = None
-    """The quantile level that it rests on without being told."""
-    moments: int | None = None
-    """Moments of the cost that a finite error needs; None where there is no error to aim at."""
-    by_moments: bool = False
-    """Whether its exact value needs no law of the total."""
-    scale: Scale = SPREAD
-    """On which a smallest population is read off."""
-    estimate: Callable[[Sample], Estimate] | None = None
-    """From a sample, the levels last; None where `summarise` has it not."""
-    exact: Callable[[Cell], Array | float] | None = None
-    """Of one cell: a figure, or one for each level."""
+    asked: str = ""  # what is asked of a population, with {level} or the {rest} to 1; empty where it is no target
+    short: str = ""  # the same as a column's head
+    level: str | None = None  # what it must be told: a dim of the variable, and the argument that gives it
+    fixed_level: float | None = None  # the quantile level that it rests on without being told
+    moments: int | None = None  # moments of the cost that a finite error needs; None where there is no error to aim at
+    by_moments: bool = False  # whether its exact value needs no law of the total
+    scale: Scale = SPREAD  # on which a smallest population is read off
+    estimate: Callable[[Sample], Estimate] | None = None  # the levels last; None where `summarise` has it not
+    exact: Callable[[Cell], Array | float] | None = None  # of one cell: a figure, or one for each level
     of_excess: Callable[[Array, float], tuple[Array, Array]] | None = None
     """Of overspends, or losses over revenue (replicate, …), at a level; with what each replicate adds to its error."""
-    exact_target: Callable[[Cell], Array | float] | None = None
-    """The exact value as a target, where that is another than `exact`."""
+    exact_target: Callable[[Cell], Array | float] | None = None  # the exact value as a target, where another
 
     @property
     def is_probability(self) -> bool:
-        """Whether it is the share of years beyond a level."""
         return self.scale is PROBABILITY
 
     @property
     def is_money(self) -> bool:
-        """Whether it is no fraction."""
         return self.unit == _MONEY
 
     @property
@@ -121,23 +108,17 @@ class Statistic:
 class Sample:
     """What was drawn, arrays with the replicates first: (replicate, place, threshold)."""
 
-    kept: Array
-    """Cost that the rule keeps, money per year."""
+    kept: Array  # cost that the rule keeps, money per year
     gross: Array
-    overspend: Array
-    """Kept cost / budget − 1."""
-    above_share: Array
-    """Patients above the threshold, as a share of the people."""
-    people: Array
-    """Of each place, (place, 1)."""
-    reachable: NDArray[np.bool_]
-    """Whether anybody can cost more, (threshold)."""
+    overspend: Array  # kept cost / budget − 1
+    above_share: Array  # patients above the threshold, as a share of the people
+    people: Array  # of each place, (place, 1)
+    reachable: NDArray[np.bool_]  # whether anybody can cost more, (threshold)
     leading: Leading
     strata: Strata | None
     levels: Levels
 
     def mean(self, values: Array) -> Estimate:
-        """Mean over replicates."""
         return Estimate(values.mean(axis=0), mean_error(values, self.strata))
 
     def estimated(self, found: tuple[Array, Array]) -> Estimate:
@@ -146,12 +127,10 @@ class Sample:
 
     @cached_property
     def left_out(self) -> LeftOut:
-        """Of the kept cost."""
         return _left_out(self.kept)
 
     @cached_property
     def sd(self) -> Array:
-        """Of the kept cost."""
         return _sd(self.kept)
 
     @cached_property
@@ -289,17 +268,13 @@ class Cell:
     sd: float
     skewness: float
     budget: float
-    budget_moves: bool
-    """Whether capitation leaves with the patients."""
+    budget_moves: bool  # whether capitation leaves with the patients
     levels: Levels
-    made_law: Callable[[], Law]
-    """Gives the law of the kept cost, when it is first asked for."""
-    chance_over: Callable[[float], tuple[float, float]]
-    """P(kept > (1 + margin) × budget) and a bound on its error, of a margin."""
+    made_law: Callable[[], Law]  # gives the law of the kept cost, when it is first asked for
+    chance_over: Callable[[float], tuple[float, float]]  # P(kept > (1 + margin) × budget), and its error, of a margin
 
     @cached_property
     def law(self) -> Law:
-        """Of the kept cost."""
         return self.made_law()
 
     @cached_property
@@ -326,17 +301,7 @@ class Cell:
         return np.asarray(np.nan if self.budget_moves else cost / self.budget - 1)
 
 
-def _expected_overspend(cell: Cell) -> Array:
-    # a ratio of random sums has no series
-    return np.asarray(np.nan if cell.budget_moves else cell.law.stop_loss(cell.budget) / cell.budget)
-
-
 # ── of overspends, or of losses over revenue ─────────────────────────────────────────────────────
-
-
-def _positive_part(excess: Array, _: float) -> tuple[Array, Array]:
-    above = np.maximum(excess, 0.0)
-    return above.mean(axis=0), above
 
 
 def _worst(excess: Array, level: float) -> tuple[Array, Array]:
@@ -390,8 +355,9 @@ _ALL = (
     Statistic(
         name="expected_overspend", sentence="E[max(overspend, 0)], unconditional, as a fraction of the budget",
         asked="expected overspend", short="expected overspend", moments=2,
-        estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)), exact=_expected_overspend,
-        of_excess=_positive_part,
+        estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)),
+        exact=lambda cell: np.nan if cell.budget_moves else cell.law.stop_loss(cell.budget) / cell.budget,  # no series
+        of_excess=lambda excess, _: (np.maximum(excess, 0.0).mean(axis=0), np.maximum(excess, 0.0)),
     ),
     Statistic(
         name="cv", sentence="coefficient of variation of the retained cost", asked="coefficient of variation",
@@ -421,18 +387,12 @@ _ALL = (
     ),
 )  # fmt: skip
 
-STATISTICS: Mapping[str, Statistic] = {one.name: one for one in _ALL}
-"""Every statistic by its name."""
-ESTIMATED = tuple(one for one in _ALL if one.estimate)
-"""Those of `summarise`."""
-EXACT = tuple(one for one in ESTIMATED if one.exact)
-"""Those of `exact`."""
-TARGETS = tuple(one for one in _ALL if one.of_excess or one.is_probability)
-"""Those of which a largest value can be asked of a population."""
-ON_GRID = tuple(one for one in TARGETS if one.estimate and not one.is_money)
-"""Those of a summary from which a smallest population is read off."""
-AIMED_AT = tuple(one for one in ESTIMATED if one.moments is not None)
-"""Those that can be drawn for until they are precise."""
+STATISTICS: Mapping[str, Statistic] = {one.name: one for one in _ALL}  # every statistic by its name
+ESTIMATED = tuple(one for one in _ALL if one.estimate)  # those of `summarise`
+EXACT = tuple(one for one in ESTIMATED if one.exact)  # those of `exact`
+TARGETS = tuple(one for one in _ALL if one.of_excess or one.is_probability)  # of which a largest value can be asked
+ON_GRID = tuple(one for one in TARGETS if one.estimate and not one.is_money)  # those that a summary is read for
+AIMED_AT = tuple(one for one in ESTIMATED if one.moments is not None)  # that can be drawn for until they are precise
 EXPLAINED = tuple(one for one in _ALL if one.exact and one.asked and one.level in (None, "margin"))
 """Those whose dependence on uncertain inputs is told."""
 

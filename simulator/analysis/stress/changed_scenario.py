@@ -4,8 +4,6 @@ The ledger of a truth carries the assumed scenario, so that budgets, expected co
 agreed. The same seed draws both, so differences between them are paired.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
@@ -22,12 +20,14 @@ from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
 from ...engine import kernels
 from ...errors import SimulatorError
+from ...ledger.parts import Checkpoint
 from ...scenario import Scenario, scenario_from
 from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
 from ...terms import Array
 from ...thresholds import percentiles_of
 
 _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
+_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
 
 
 def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
@@ -46,11 +46,7 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     return truth
 
 
-_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
-
-
 def _mean_cost(scenario: Scenario) -> float:
-    """Expected cost of a person, money per year."""
     model = scenario.cost_model
     shares = [*model.shares, *(1.0 for _ in scenario.population.rare_services)]
     means = (stream.rate * stream.severity.moments.raw[1] for stream in model.streams)
@@ -69,14 +65,16 @@ def _by_figures(scenario: Scenario) -> dict[str, Any]:
     return raw
 
 
-def draw_truth(assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None) -> xr.Dataset:
+def draw_truth(
+    assumed: Scenario, changes: Sequence[Change], executor: Executor | None = None, kept: Checkpoint | None = None
+) -> xr.Dataset:
     """Draw what turns out, in a ledger from which budgets follow as they were agreed."""
     epidemics = [change for change in changes if isinstance(change, Epidemic)]
     others = [change for change in changes if not isinstance(change, Epidemic)]
     ledgers = {}
     for hit in itertools.product((False, True), repeat=len(epidemics)):
         dearer = [Inflation(by=change.by) for change, comes in zip(epidemics, hit, strict=True) if comes]
-        ledgers[hit] = runs.simulate(truth_of(assumed, [*others, *dearer]), executor)
+        ledgers[hit] = runs.simulate(truth_of(assumed, [*others, *dearer]), executor, checkpoint=kept)
     drawn = _chosen(ledgers, epidemics, assumed.simulation.seed)
     drawn = _recorded(drawn, truth_of(assumed, others), others)
     if "parameter_set" in drawn.dims:  # the exact means that it keeps are of what was assumed
@@ -90,13 +88,8 @@ def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epi
     if not epidemics:
         return drawn
     replicates = drawn["replicate"].values
-    comes = np.stack(
-        [
-            kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1)[:, 0] < epidemic.probability
-            for k, epidemic in enumerate(epidemics)
-        ],
-        axis=1,
-    )
+    drawn_by = [kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1) for k in range(len(epidemics))]
+    comes = np.hstack(drawn_by) < [epidemic.probability for epidemic in epidemics]
     made = drawn.copy()
     for name in [name for name in drawn.data_vars if "replicate" in drawn[name].dims]:
         for hit, ledger in ledgers.items():
@@ -132,7 +125,6 @@ class _Agreed(PerHead):
     _budget: Any = PrivateAttr(None)
 
     def evaluate(self, expected: Expectations) -> Array:
-        """The budget as it was agreed, money per year."""
         return np.asarray(self._budget)
 
 

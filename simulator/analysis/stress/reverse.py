@@ -1,7 +1,5 @@
 """Reverse stress: how far must an input move before a party reaches its limit?"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -21,8 +19,7 @@ from ..checks import check_party
 from .changed_scenario import truth_of, with_agreed_budgets
 from .stress import assumed_for, settle_truth, surplus_of
 
-_Judged = tuple[float, float]
-"""What is judged, and its standard error."""
+_Judged = tuple[float, float]  # what is judged, and its standard error
 
 _HALVINGS = 10
 _USUAL_STEPS = 12  # runs until a root is found

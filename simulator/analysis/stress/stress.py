@@ -3,9 +3,8 @@
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """
 
-from __future__ import annotations
-
 import math
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
@@ -16,6 +15,7 @@ from ... import effort, runs
 from ... import ledger as books
 from ...contracts.design import Design
 from ...errors import SimulatorError
+from ...ledger.parts import Checkpoint, kept_for
 from ...scenario import Scenario
 from ...settlement.compare import revenue_of
 from ...settlement.settle import settle
@@ -38,6 +38,7 @@ def stress(
     loss_over: float = 0.02,
     together: bool = True,
     executor: Executor | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> xr.Dataset:
     """What every stress does to every party under every design.
 
@@ -58,6 +59,8 @@ def stress(
         Loss, as a share of the party's revenue as agreed, of which the chance is told.
     together : bool
         Whether all stresses come at once in a last row; what a combination shares with another stress comes once.
+    checkpoint : path, optional
+        The file that will be written: finished draws are kept beside it meanwhile, as `simulate` does.
 
     Returns
     -------
@@ -73,16 +76,16 @@ def stress(
     """
     chosen, wanted = scenario.select_designs(designs), stresses_of(scenario, stresses, together)
     assumed = assumed_for(scenario, members, replicates)
-    with effort.task("stress tests", len(wanted) + 1) as advance:
+    with kept_for(checkpoint, several=True) as kept, effort.task("stress tests", len(wanted) + 1) as advance:
         _expect(assumed, wanted)
-        base = settle_truth(assumed, (), chosen, executor)
+        base = settle_truth(assumed, (), chosen, executor, kept)
         advance()
         revenue = revenue_of(base).isel(population_size=0, drop=True)
         agreed = surplus_of(base)
         rows = [_row(agreed, agreed, revenue, loss_over)]
-        kept = with_agreed_budgets(chosen, base)
+        settled = with_agreed_budgets(chosen, base)
         for one in wanted:
-            outcome = settle_truth(assumed, one.changes, kept, executor)
+            outcome = settle_truth(assumed, one.changes, settled, executor, kept)
             rows.append(_row(surplus_of(outcome), agreed, revenue, loss_over))
             advance()
     names = [BASE, *(one.name for one in wanted)]
@@ -95,7 +98,6 @@ def stress(
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
-    """Say what drawing under each stress takes; under epidemics years with and without are drawn apart."""
     draws = 1 + sum(2 ** sum(isinstance(change, Epidemic) for change in one.changes) for one in wanted)
     work = effort.Work(0.0).also(runs.work_of(assumed), draws)
     effort.expect("stress tests", work, "stresses", len(wanted), "ask for fewer stresses or replicates")
@@ -120,21 +122,20 @@ def assumed_for(scenario: Scenario, members: int | None, replicates: int | None)
 
 
 def settle_truth(
-    assumed: Scenario, changes: Sequence[Change], designs: Sequence[Design], executor: Executor | None
+    assumed: Scenario,
+    changes: Sequence[Change],
+    designs: Sequence[Design],
+    executor: Executor | None,
+    kept: Checkpoint | None = None,
 ) -> xr.Dataset:
     """The outcome of what turns out; cost that left the scope falls on those who fund."""
-    outcome = settle(draw_truth(assumed, changes, executor), designs)
-    kept = math.prod(1 - change.shifted for change in changes)
-    if kept == 1:
+    outcome = settle(draw_truth(assumed, changes, executor, kept), designs)
+    left = math.prod(1 - change.shifted for change in changes)
+    if left == 1:
         return outcome
-    shifted = outcome["system_cost"] * (1 / kept - 1)
-    funds = xr.DataArray(
-        [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs],
-        dims=("design", "party"),
-    )
-    return outcome.assign(
-        surplus=outcome["surplus"] - shifted * funds, cost_borne=outcome["cost_borne"] + shifted * funds
-    )
+    shares = [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs]
+    shifted = outcome["system_cost"] * (1 / left - 1) * xr.DataArray(shares, dims=("design", "party"))
+    return outcome.assign(surplus=outcome["surplus"] - shifted, cost_borne=outcome["cost_borne"] + shifted)
 
 
 def surplus_of(outcome: xr.Dataset) -> xr.DataArray:
@@ -143,13 +144,11 @@ def surplus_of(outcome: xr.Dataset) -> xr.DataArray:
 
 
 def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, loss_over: float) -> xr.Dataset:
-    row = with_errors(
-        {
-            "expected_surplus": mean_and_error(surplus),
-            "surplus_difference": mean_and_error(surplus - agreed),
-            "p_loss_over": share_and_error(surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)),
-        }
-    )
+    lost = surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)
+    row = with_errors({
+        "expected_surplus": mean_and_error(surplus), "surplus_difference": mean_and_error(surplus - agreed),
+        "p_loss_over": share_and_error(lost),
+    })  # fmt: skip
     for name in ("", "_se"):
         row[f"surplus_difference_share{name}"] = row[f"surplus_difference{name}"] / revenue.where(revenue > 0)
     return row

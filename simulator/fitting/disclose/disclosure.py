@@ -1,7 +1,5 @@
 """Statistical disclosure control: no small count, no single value, no name that is somebody's number."""
 
-from __future__ import annotations
-
 import math
 import re
 
@@ -12,17 +10,13 @@ from ...errors import SimulatorError
 from ...numerals import figures
 from ...rows.columns.column import Column
 
-SMALLEST_COUNT = 10
-"""Fewer patients than this are never told apart; it may be raised, never lowered."""
+SMALLEST_COUNT = 10  # fewer patients than this are never told apart; it may be raised, never lowered
 
-COUNTED_BY = 5
-"""Counts are told to the nearest five, so that sums and differences of them tell no small group exactly."""
+COUNTED_BY = 5  # counts are told to the nearest five, so that sums and differences of them tell no small group exactly
 
-MOST_OF_ONE = 0.5
-"""No patient makes more than this of a sum of costs that is told."""
+MOST_OF_ONE = 0.5  # no patient makes more than this of a sum of costs that is told
 
-NEAREST_GUESS = 0.10
-"""The p% rule: whoever knows the second largest cost of a sum cannot tell the largest to within this of itself."""
+NEAREST_GUESS = 0.10  # p% rule: who knows a sum's second largest cost cannot tell the largest to within this share
 
 LEAST_STEP = 1.25
 """Means of neighbouring groups differ by this ratio or more, and a mean and an amount where groups meet by its root: no
@@ -33,10 +27,8 @@ ROUND = (1, 1.1, 1.25, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3.2, 3.6, 4, 4.5, 5, 5.6
 
 MOST_SEGMENTS = 60
 
-MOST_LABELS = 24
-"""So few different values are bands, months or hours, however few the rows."""
-_SAME = 3
-"""With fewer rows than this to a value, as dates of birth have, a column tells single patients apart."""
+MOST_LABELS = 24  # so few different values are bands, months or hours, however few the rows
+_SAME = 3  # with fewer rows than this to a value, as dates of birth have, a column tells single patients apart
 _WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+|[0-9]+")
 _IDS = frozenset([
     "id", "ids", "nhsno", "mrn", "ssn", "hic", "hicno", "mbi", "enrolid", "desynpuf", "dob", "birthdate", "surname",

@@ -9,8 +9,6 @@ nothing that is told, and no combination of it, rests on a smaller group. A grou
 - its mean differs from those of its neighbours by a quarter or more, and from an amount at its edge by half as much.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Mapping, Sequence
@@ -28,33 +26,23 @@ from .disclosure import COUNTED_BY, LEAST_STEP, by_person, dominated, rounded_co
 
 MOST_CELLS = 100
 _JUMP = 1e-9
-_NARROW = 0.05
-"""Of a group whose coefficient of variation is smaller only that is told: its members are taken to lie so near."""
-_TOP_STEP = 1.25
-"""Ratio of the sizes of the costliest parts at which a cut is tried."""
-_POINTS = 20
-"""The most made-up people by which a group stands in the sample."""
+_NARROW = 0.05  # of a group whose cv is smaller only that is told: its members are taken to lie so near
+_TOP_STEP = 1.25  # ratio of the sizes of the costliest parts at which a cut is tried
+_POINTS = 20  # the most made-up people by which a group stands in the sample
 
 
 @dataclass(frozen=True, repr=False)
 class Groups:
     """Groups of users by ascending cost, shape (group,)."""
 
-    n: NDArray[np.int64]
-    """Rows; multiples of five."""
-    w: Array
-    """Member-years a row."""
-    w2: Array
-    """Their square, on average of the rows."""
-    mean: Array
-    """Money per year."""
-    low: Array
-    """Money per year: where a group is taken to begin, by the means of its neighbours or at an amount of `cuts`."""
+    n: NDArray[np.int64]  # rows; multiples of five
+    w: Array  # member-years a row
+    w2: Array  # their square, on average of the rows
+    mean: Array  # money per year
+    low: Array  # money per year: where a group is taken to begin, by its neighbours' means or at one of `cuts`
     high: Array
-    cuts: tuple[float, ...]
-    """Amounts asked for at which two groups meet."""
-    zero: tuple[float, float, float]
-    """Weight, squared weight and rows of people without cost."""
+    cuts: tuple[float, ...]  # amounts asked for at which two groups meet
+    zero: tuple[float, float, float]  # weight, squared weight and rows of people without cost
 
     @cached_property
     def sample(self) -> Sample:
@@ -67,12 +55,8 @@ class Groups:
     def table(self, at: float | None = None, above: float = 0.0) -> Empirical:
         """A quantile function, linear between levels, that has the mean of every group.
 
-        Parameters
-        ----------
-        at : float, optional
-            Money per year: users above are replaced by a stretch up to 2·at.
-        above : float
-            Share of users above `at`, where no groups meet there.
+        Users above `at`, money per year, are replaced by a stretch up to 2·at; `above` is their share where no groups
+        meet there.
         """
         level = _sums(self.n * self.w)
         level /= level[-1]
@@ -202,7 +186,6 @@ class _Users:
         return self.size - rounded_count(self.size - above)
 
     def squares(self, ends: Sequence[int]) -> Array:
-        """Sum of the squared weights of each group."""
         return np.diff(_sums(self._w**2)[ends])
 
     def spread(self, ends: Sequence[int]) -> Array:

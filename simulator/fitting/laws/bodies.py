@@ -6,8 +6,6 @@ maximised by itself. Standard errors are White's (1982, Econometrica 50:1), whic
 where rows have weights. Where rows hardly tell two shapes apart (p and q of a gb2), a weak prior holds both near 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +21,10 @@ from ...numerals import figures
 from ..read.sample import Array, Sample
 from .general_laws import BetaPrimePower, PrenticeGamma
 
-_BOUND = 7.0
-"""Shapes, or their logarithms, beyond this are a family's limit and not a member of it."""
-_LOOSEST = 0.5
-"""Shapes with a larger standard error lie on a ridge, along which the normal law of the estimates does not hold."""
-_BINS = 2_000
-"""Bins of log cost, by which estimates move by less than a thousandth of their standard error."""
-_PRIOR = 0.7
-"""Standard deviation of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half."""
+_BOUND = 7.0  # shapes, or their logarithms, beyond this are a family's limit and not a member of it
+_LOOSEST = 0.5  # shapes with a larger standard error lie on a ridge, along which no estimate is normal
+_BINS = 2_000  # bins of log cost, by which estimates move by less than a thousandth of their standard error
+_PRIOR = 0.7  # sd of the prior about 0 of logarithms that are held: along a ridge the estimate's is at most half
 
 
 Starts = Sequence[Sequence[float]]
@@ -39,21 +33,14 @@ Starts = Sequence[Sequence[float]]
 class Family(NamedTuple):
     """How a family is fitted; θ are its parameters, unbounded, of costs brought to a median of 1."""
 
-    law: Any
-    """The scipy family, or another that has its `logpdf` and `logsf`."""
-    arguments: Callable[[Array], dict[str, float]]
-    """Its arguments from θ; `loc` is 0."""
-    start: Callable[[float, float, float], Starts]
-    """Starting points from the mean and standard deviation of the logarithm of cost, and the mean cost."""
-    severity: Callable[[Array, float], dict[str, float]]
-    """Figures of our severity from θ and the median, unrounded."""
+    law: Any  # the scipy family, or another that has its `logpdf` and `logsf`
+    arguments: Callable[[Array], dict[str, float]]  # its arguments from θ; `loc` is 0
+    start: Callable[[float, float, float], Starts]  # from mean and sd of the log cost, and the mean cost
+    severity: Callable[[Array, float], dict[str, float]]  # figures of our severity from θ and the median, unrounded
     kind: type[Severity]
-    shapes: tuple[int, ...]
-    """Which of θ are shapes, or logarithms of them."""
-    parameters: int
-    """How many θ has."""
-    held: tuple[int, ...] = ()
-    """Which of θ the prior holds: rows hardly tell them apart."""
+    shapes: tuple[int, ...]  # which of θ are shapes, or logarithms of them
+    parameters: int  # how many θ has
+    held: tuple[int, ...] = ()  # which of θ the prior holds: rows hardly tell them apart
 
 
 def _gamma_start(mean_log: float, _: float, mean: float) -> Starts:
@@ -119,10 +106,8 @@ class Body:
     family: str
     severity: Severity
     theta: Array
-    covariance: Array
-    """Of `theta`."""
-    median: float
-    """Money per year to which costs were scaled."""
+    covariance: Array  # of `theta`
+    median: float  # money per year to which costs were scaled
     converged: bool
 
     def figures_at(self, theta: Array) -> dict[str, float]:
@@ -153,9 +138,9 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     best = min((_minimum(np.array(start), known, few) for start in starts), key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
     covariance = _sandwich(theta, known, costs, sample, at)
-    settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
-    settled = settled and bool(np.isfinite(covariance).all())
-    settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
+    shapes, loose = list(known.shapes), np.diag(covariance) > _LOOSEST**2
+    settled = bool(best.success and np.isfinite(covariance).all() and not loose[shapes].any())
+    settled = settled and bool(np.all(np.abs(theta[shapes]) < _BOUND))
     return Body(family, known.kind(**_figures(known, theta, median)), theta, covariance, median, settled)
 
 
@@ -171,16 +156,11 @@ def with_errors_of(body: Body, people: Sample, at: float = np.inf) -> Body:
 class Scaled(NamedTuple):
     """Users' costs as the likelihood takes them, each over the median."""
 
-    x: Array
-    """Up to the splice."""
-    w: Array
-    """Their shares of users."""
-    above: float
-    """Share of users above the splice."""
-    limit: float
-    """The splice."""
-    hold: float
-    """What the prior weighs beside the mean log density of a user."""
+    x: Array  # up to the splice
+    w: Array  # their shares of users
+    above: float  # share of users above the splice
+    limit: float  # the splice
+    hold: float  # what the prior weighs beside the mean log density of a user
 
 
 def _scaled(sample: Sample, at: float, median: float) -> Scaled:

@@ -9,8 +9,6 @@ which rests on the costliest: such a segment has the shape of all, and a level w
 make half of the cost, a level that rests on the other half.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,10 +32,8 @@ POWER = 3
 """Fewer users, n, weigh (n / 135)³: with a lower power, limited means were further from the truth than the rows' own at
 40 users (benchmarks/fit_validation.py), as a table of so few has wide cells."""
 
-_NO_TAIL_CREDIBILITY = 0.9
-"""The most that a segment without a tail of its own weighs."""
-_ABOVE = 0.1
-"""Share of users above the amount up to which a small segment's limited mean is its own."""
+_NO_TAIL_CREDIBILITY = 0.9  # the most that a segment without a tail of its own weighs
+_ABOVE = 0.1  # share of users above the amount up to which a small segment's limited mean is its own
 _LEAST_NOISE = 0.1
 _WIDE = 0.5  # standard deviation of log cost from which on users of one segment make more than one group
 _MOST_ERROR = 10.0  # of a logarithm: more tells nothing
@@ -48,20 +44,16 @@ class Shape(NamedTuple):
     """A law of all segments, stretched to the spread of one of them."""
 
     severity: Severity
-    upper: float
-    """What one user in ten exceeds."""
-    limited_mean: float
-    """E[min(X, upper)]."""
+    upper: float  # what one user in ten exceeds
+    limited_mean: float  # E[min(X, upper)]
 
 
 class Borrowed(NamedTuple):
     """What a small segment takes from all segments, and its level."""
 
     shape: Shape
-    level: float
-    """Money per year."""
-    level_error: float
-    """Standard error of its logarithm."""
+    level: float  # money per year
+    level_error: float  # standard error of its logarithm
 
 
 def credibility(sample: Sample, lacks_tail: bool) -> float:
@@ -89,10 +81,8 @@ class Everybody:
         self._tail = choose_tail(self._sample, smallest)
         shapes = [self.shape(sample) for sample in samples]
         own = [log_level(*one) for one in zip(samples, shapes, strict=True)]
-        errors = [
-            _level_error(sample, math.exp(level) * shape.upper)
-            for sample, shape, level in zip(samples, shapes, own, strict=True)
-        ]
+        each_own = zip(samples, shapes, own, strict=True)
+        errors = [_level_error(sample, math.exp(level) * shape.upper) for sample, shape, level in each_own]
         # of a few costs the error is told badly, and with the level: all segments tell what one user's is
         noise = math.sqrt(float(np.average(users * np.square(errors), weights=users)))
         told = iter(zip(shapes, own, (noise / np.sqrt(users)).tolist(), strict=True))

@@ -4,8 +4,6 @@ The body is a quantile function that passes through every edge and keeps every b
 Pareto law with the mean excess of the rows and the shape most likely for the numbers in the upper bands.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 
@@ -29,22 +27,17 @@ from .segments import assign, parse_rule
 
 SAID = Said("the file of costs", "the bands", many=True)
 COLUMNS = ("band_low", "band_high", "n", "total")
-_TAIL_BANDS = 3
-"""The tail starts at the highest edge above which there are so many bands."""
-_TAIL_SHARE = 0.25
-"""But never where more than this share of users lies above."""
+_TAIL_BANDS = 3  # the tail starts at the highest edge above which there are so many bands
+_TAIL_SHARE = 0.25  # but never where more than this share of users lies above
 
 
 class Bands(NamedTuple):
     """One segment's bands of users, ascending, and the number of people without cost."""
 
-    low: Array
-    """Money per year."""
-    high: Array
-    """Money per year; the last may be infinite."""
+    low: Array  # money per year
+    high: Array  # money per year; the last may be infinite
     n: Array
-    total: Array
-    """Money."""
+    total: Array  # money
     zero: float
 
     @property
@@ -95,8 +88,7 @@ def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: 
 
 def fit_bands_of(name: str, bands: Bands) -> SegmentFit:
     """The law of one segment."""
-    sample = bands.sample
-    tail = _tail(bands)
+    sample, tail = bands.sample, _tail(bands)
     body = _body(bands, tail.at if tail is not None else None)
     severity: Severity = body if tail is None else with_tail(body, tail.at, tail.severity)
     return SegmentFit(name, sample, severity, p_user_told(sample), "bands", None, tail)

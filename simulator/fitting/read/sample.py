@@ -14,8 +14,7 @@ from ..disclose.disclosure import COUNTED_BY, NEAREST_GUESS, by_person, dominate
 
 Array = NDArray[np.float64]
 
-MOST_ROWS = 100_000
-"""Above this many users their costs are binned."""
+MOST_ROWS = 100_000  # above this many users their costs are binned
 BINS = 10_000
 _SLACK = 1e-9
 
@@ -24,24 +23,17 @@ _SLACK = 1e-9
 class Sample:
     """Costs of the people of one segment; `x`, `w`, `w2`, `count` have the shape (cost,) and hold users only."""
 
-    x: Array
-    """Distinct costs above 0, ascending, money per year; mean costs of bins where binned."""
-    w: Array
-    """Sum of weights, member-years."""
-    w2: Array
-    """Sum of squared weights."""
-    count: Array
-    """Rows."""
+    x: Array  # distinct costs above 0, ascending, money per year; mean costs of bins where binned
+    w: Array  # sum of weights, member-years
+    w2: Array  # sum of squared weights
+    count: Array  # rows
     zero_w: float
     zero_w2: float
     zero_count: float
     binned: bool = False
-    person: NDArray[np.int64] | None = None
-    """Whose each user's row is, shape (row,), ascending by cost; None where every row is a person."""
-    cuts: tuple[float, ...] = ()
-    """Amounts, money per year, at which what is told of the rows should be told, the more important first."""
-    counted: int = 0
-    """Users as they are told; 0 where they are but rounded."""
+    person: NDArray[np.int64] | None = None  # whose each user's row is, by ascending cost; None: each its own
+    cuts: tuple[float, ...] = ()  # amounts at which the rows should be told, the more important first; money per year
+    counted: int = 0  # users as they are told; 0 where they are but rounded
 
     @property
     def users(self) -> float:
@@ -50,7 +42,6 @@ class Sample:
 
     @property
     def rows(self) -> float:
-        """All rows."""
         return self.users + self.zero_count
 
     @property
@@ -232,8 +223,7 @@ def sample_of(
     if binned:
         low, high = np.log(x.min()), np.log(x.max())
         width = (high - low) / BINS or 1.0
-        key = ((np.log(x) - low) / width).astype(np.int64)
-        key = np.unique(key, return_inverse=True)[1]
+        key = np.unique(((np.log(x) - low) / width).astype(np.int64), return_inverse=True)[1]
         mean = _summed(key, w * x) / _summed(key, w)
     else:
         mean, key = np.unique(x, return_inverse=True)

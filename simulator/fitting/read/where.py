@@ -5,8 +5,6 @@ Grammar: comparisons of a column with a number, a quoted text or a quoted date (
 total" > 500) or backticks. Nothing else exists here: no calls, attributes, indices or arithmetic.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import warnings
@@ -45,8 +43,7 @@ class Comparison(NamedTuple):
 
     column: str
     sign: str
-    compare: Any
-    """Of an array and one value."""
+    compare: Any  # of an array and one value
     values: tuple[float | str, ...]
     dates: DayOrder | None
 
@@ -106,15 +103,12 @@ class Comparison(NamedTuple):
 class Condition(NamedTuple):
     """One condition that a row must meet."""
 
-    text: str
-    """As it may be told."""
+    text: str  # as it may be told
     comparisons: tuple[Comparison, ...]
-    holds: Callable[[Columns], Mask]
-    """Where it is met."""
+    holds: Callable[[Columns], Mask]  # where it is met
 
     @property
     def columns(self) -> frozenset[str]:
-        """Whatever it compares."""
         return frozenset(one.column for one in self.comparisons)
 
     @property
@@ -124,7 +118,6 @@ class Condition(NamedTuple):
 
     @property
     def numbers(self) -> frozenset[float]:
-        """The numbers with which it compares."""
         return frozenset(v for one in self.comparisons for v in one.values if not isinstance(v, str))
 
 

@@ -1,7 +1,5 @@
 """From cells of any type to a column: what a Series, an array or a list holds."""
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -11,8 +9,7 @@ from numpy.typing import NDArray
 
 from .column import Column
 
-_MOST_EXACT = 2**53
-"""Whole numbers beyond this are not all different as floating numbers."""
+_MOST_EXACT = 2**53  # whole numbers beyond this are not all different as floating numbers
 _NESTED = (list, tuple, set, dict, np.ndarray, bytes)
 
 

@@ -22,31 +22,24 @@ Mask = NDArray[np.bool_]
 class Column:
     """A column of a table."""
 
-    values: NDArray[Any]
-    """Numbers, true or false, or moments, shape (row,); or the distinct texts, where `codes` are given."""
-    codes: NDArray[np.int64] | None = None
-    """Position of each row's text among `values`; −1 where it has none."""
-    typed: bool = True
-    """Whether the table said that it is text; in a CSV file it may as well be a number."""
+    values: NDArray[Any]  # numbers, truths or moments, shape (row,); or the distinct texts, where `codes` are given
+    codes: NDArray[np.int64] | None = None  # position of each row's text among `values`; −1 where it has none
+    typed: bool = True  # whether the table said that it is text; in a CSV file it may as well be a number
 
     @property
     def size(self) -> int:
-        """Rows."""
         return int(self.values.size if self.codes is None else self.codes.size)
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds text."""
         return self.codes is not None
 
     @property
     def is_dates(self) -> bool:
-        """Whether it holds moments."""
         return self.values.dtype.kind == "M"
 
     @cached_property
     def missing(self) -> Mask:
-        """Where nothing is."""
         if self.codes is not None:
             return np.asarray(self.codes < 0)
         if self.is_dates:
@@ -105,7 +98,6 @@ class Column:
         return replace(self, values=np.array([value], object), codes=np.array([0]))
 
     def rows(self, kept: Any) -> Column:
-        """Some of the rows, by mask or slice."""
         if self.codes is None:
             return replace(self, values=self.values[kept])
         return replace(self, codes=self.codes[kept])

@@ -1,7 +1,5 @@
 """Texts that are dates: in which order their parts stand, and what is asked where that is not known."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,8 +29,7 @@ class Date(NamedTuple):
     first: int
     second: int
     time: str
-    asked: bool = False
-    """Whether `first` may be the day; it is the month otherwise."""
+    asked: bool = False  # whether `first` may be the day; it is the month otherwise
 
 
 def looks_like_date(text: str) -> bool:
@@ -96,5 +93,4 @@ def _refusal(name: str, what: str, mend: str) -> SimulatorError:
 
 def has_time(text: str) -> bool:
     """Whether a date says the time too."""
-    part = _parts(text)
-    return part is not None and bool(part.time)
+    return (part := _parts(text)) is not None and bool(part.time)

@@ -1,7 +1,5 @@
 """Workbooks: one sheet, read by another process that memory and time bound."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import subprocess
@@ -18,12 +16,9 @@ from ..names import Said, needs
 from ..table import Choose, Headers, Table, texts_of
 from . import sheet_worker
 
-LARGEST_SHEET = 1 << 30
-"""A workbook that unpacks to more bytes than this is refused."""
-LARGEST_RATIO = 200
-"""As is one that unpacks to more than this many times its size."""
-_PATIENCE = 120
-"""Seconds."""
+LARGEST_SHEET = 1 << 30  # a workbook that unpacks to more bytes than this is refused
+LARGEST_RATIO = 200  # as is one that unpacks to more than this many times its size
+_PATIENCE = 120  # seconds
 _OUT_OF_MEMORY = (-6, -9, 134, 137)
 
 

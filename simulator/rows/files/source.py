@@ -1,7 +1,5 @@
 """Which files hold rows: ordinary ones, of a known kind and a bounded size. Nothing is read of any other."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat
@@ -12,8 +10,7 @@ from ..names import Said
 
 Kind = Literal["text", "parquet", "sheet"]
 
-MOST_ROWS = 20_000_000
-"""A table of more rows is refused: it would fill some 4 GB, and a sample of it tells as much."""
+MOST_ROWS = 20_000_000  # a table of more rows is refused: it would fill some 4 GB, and a sample of it tells as much
 MOST_COLUMNS = 16_384
 
 KINDS = "CSV (.csv, .tsv, .txt, each also .gz), Parquet (.parquet) or Excel (.xlsx)"

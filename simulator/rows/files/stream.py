@@ -1,7 +1,5 @@
 """A file of text as a stream: its encoding, and bounds that hold whatever a library makes of it."""
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import io
@@ -13,13 +11,10 @@ from typing import Any, NamedTuple
 from ..names import Said
 from .source import check_text
 
-LARGEST_RATIO = 200
-"""A gzip file that unpacks to more than this many times its size is refused."""
-_SMALL = 1 << 26
-"""But never one that unpacks to less than so many bytes."""
+LARGEST_RATIO = 200  # a gzip file that unpacks to more than this many times its size is refused
+_SMALL = 1 << 26  # but never one that unpacks to less than so many bytes
 _LONGEST_LINE = 1 << 24
-_MOST_WAITING = 1 << 29
-"""Bytes, which rows must be made of."""
+_MOST_WAITING = 1 << 29  # bytes, which rows must be made of
 _BLOCK = 1 << 18
 
 

@@ -27,8 +27,7 @@ from .stream import SAVE, RefusedError, TextFile, encoding_of, opened
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_CELLS = 2_000_000
-"""Cells that are read at a time."""
+_MOST_CELLS = 2_000_000  # cells that are read at a time
 _UNSOUND = "is not a sound CSV file"
 _OPEN_QUOTE = re.compile(r"EOF inside string starting at row (\d+)")
 

@@ -43,7 +43,7 @@ def stress(scenario: str, out: str | None, stresses: tuple[str, ...], reverse: s
     agreed = load_with(scenario, asked.pop("replicates"), asked.pop("seed"))
     chosen = tuple(one for file in stresses for one in load_stresses(file)) or agreed.stresses
     if reverse is None:
-        emit_kept(stressed_by(agreed, chosen, **asked), out)
+        emit_kept(stressed_by(agreed, chosen, checkpoint=out, **asked), out)
     else:
         emit(_reverse(agreed, chosen, party=reverse, **asked))
 
