@@ -1,7 +1,7 @@
-"""How the totals of several years move together: exact given the shocks, which are averaged over paths of their years.
+"""How the totals of several years move together: exact given the shocks, averaged over paths of their years.
 
-With α the law of a place's state and m the expected cost in each, Cov(Sₜ, Sᵤ) = Σₕ nₕ {(αₜ∘mₜ)′ P̃ᵘ⁻ᵗ mᵤ − (αₜ·mₜ)(αᵤ·mᵤ)}, and
-what shocks move together comes on top of it.
+With α the law of a place's state and m the expected cost in each,
+Cov(Sₜ, Sᵤ) = Σₕ nₕ {(αₜ∘mₜ)′ P̃ᵘ⁻ᵗ mᵤ − (αₜ·mₜ)(αᵤ·mᵤ)}; what shocks move together comes on top of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .moments import Exact, Layer
 from .quadrature import Array
 from .shock_nodes import ShockNodes
 
-_PAIRED, _KNOTS = 12, 48  # binary logarithm of the paths of covariances; points in a factor
+_PAIRED, _KNOTS = 14, 48  # binary logarithm of the paths of covariances; points in a factor
 
 
 class Between(NamedTuple):
