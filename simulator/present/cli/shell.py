@@ -93,8 +93,8 @@ def of_run(
     """What is told of simulated years; without a scenario, whose costs were withheld, nothing exact beside it."""
     from ...analysis.designs.pricing import cap_prices
     from ...analysis.size.minimum import calculated
-    from ..answers.shared import price_line
     from ...analysis.statistics.pooled import pool_years
+    from ..answers.shared import price_line
 
     if scenario is None:
         return Rendered.of(summary, margin=margin, at_most=at_most)
