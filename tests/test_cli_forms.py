@@ -249,7 +249,8 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
     assert kept.drop_attrs(deep=False).identical(model.curves.drop_attrs(deep=False))
     assert set(kept.attrs) - set(model.curves.attrs) <= {"currency", "simulator_version"}
     assert call("plot", str(curves), "--kind", "fit-diagnostics", "-o", str(tmp_path / "fit.svg"))[0] == 0
-    assert PICTURES["fit-diagnostics"].options(PlotRequest("curves.nc", kept)) == {"currency": "USD"}
+    drawn = PICTURES["fit-diagnostics"].draw(kept, PlotRequest("curves.nc", kept))
+    assert "USD a year" in drawn.get_ylabel()
     code, _, said = call(*asked, str(folder / "costs.csv"))
     assert code == 2 and "--curves: names the file that is read" in said
 
