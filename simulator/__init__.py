@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .scenario import load as load
     from .scenario import Scenario as Scenario
     from .analysis.statistics.describe import describe as describe
+    from .analysis.years import persistence as persistence
     from .errors import SimulatorError as SimulatorError
 
     """draw"""
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from .ledger import open_ledger as open_ledger
     from .ledger import retained_cost as retained_cost
     from .analysis.statistics.summary import summarise as summarise
+    from .analysis.statistics.exact_years import year_covariance as year_covariance
+    from .analysis.statistics.pooled import pool_years as pool_years
     from .analysis.statistics.exact import exact as exact
 
     """size"""
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from .analysis.designs.minimum_rate import load_minimum_rate as load_minimum_rate
     from .analysis.designs.detection import detection as detection
     from .analysis.designs.layers import layers as layers
+    from .analysis.designs.propose import propose as propose
 
     """stress"""
     from .analysis.stress.stress import stress as stress

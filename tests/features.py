@@ -177,6 +177,7 @@ FEATURES: dict[str, dict[str, Level]] = {
         "common": whole(shocks=[{"name": "prices", "cv": 0.03}]),
         "of a segment": whole(shocks=[{"name": "winter", "cv": 0.05, "segments": ["complex"]}]),
         "rare": whole(shocks=[{"name": "epidemic", "probability": 0.1, "by": 0.1}]),
+        "of each unit": whole(shocks=[{"name": "prices", "cv": 0.03, "per": "unit"}]),
         "correlated": whole(
             shocks=[
                 {"name": "winter", "cv": 0.03, "segments": ["complex"]},
@@ -249,6 +250,13 @@ FEATURES: dict[str, dict[str, Level]] = {
         "none": None,
         "prospective": designed(protection={"payer": "commissioner"}),
         "loaded": designed(protection={"payer": "commissioner", "premium_from": "provider", "loading": 0.2}),
+    },
+    "search": {
+        "none": None,
+        "loss limit": whole(search={
+            "points": 16, "figures": [{"path": "parties[provider].loss_limit", "between": [0.0, 0.1]}],
+            "limits": [{"party": "provider", "worst": 0.05}],
+        }),
     },
     "stresses": {
         "mean, inflation": stressed(

@@ -67,8 +67,15 @@ high = 0.05
 change = { kind = "baseline_error", by = 0.0 }
 """
 
+SEARCH = """
+[search]
+figures = [{ path = "parties[provider].loss_limit", between = [0.01, 0.05] }]
+limits = [{ party = "provider", loss_over = 0.03, at_most = 0.1 }]
+"""
+
 VERBS = {
     "check": "check SMALL",
+    "years": "years YEARS",
     "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
@@ -79,6 +86,7 @@ VERBS = {
     "settle": "settle SMALL",
     "settle --payoff": "settle SMALL --payoff",
     "settle --actuals": "settle SMALL --actuals ROWS",
+    "propose": "propose SMALL --search SEARCH --points 16 --replicates 100",
     "stress": "stress SMALL",
     "stress --reverse": "stress SMALL --reverse provider",
     "sensitivity": "sensitivity SMALL --points 8 --statistic cv",
@@ -99,9 +107,13 @@ FIRST = {"check", "run --exact", "size --members", "luck", "settle --payoff", "s
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("forms")
     (made / "small.toml").write_text(SMALL)
+    several = "cohort = { chosen = { top = 0.1 } }\n[years]\ncontract = 2\nbefore = 1\nleavers = 0.1\n"
+    several += "persistence = { correlation = { 1 = 0.3 }, stay = 0.9 }\n"
+    (made / "years.toml").write_text(SMALL.replace("[population]\n", f"[population]\n{several}"))
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
+    (made / "search.toml").write_text(SEARCH)
     small = sim.load(made / "small.toml")
     sim.save(sim.exact(small), made / "drawn.nc")
     for name, first in (("first", 0), ("second", 120)):
@@ -116,6 +128,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(verb: str, folder: Path) -> list[str]:
     known = {
         "SMALL": "small.toml",
+        "SEARCH": "search.toml",
+        "YEARS": "years.toml",
         "ROWS": "rows.csv",
         "COSTS": "costs.csv",
         "FRESH": "fresh.toml",

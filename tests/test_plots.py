@@ -25,6 +25,7 @@ from printed import number
 
 import simulator as sim
 from simulator.analysis.size.places import places
+from simulator.contracts.search import Search
 from simulator.errors import SimulatorWarning
 from simulator.present.figure import percent
 from simulator.present.pictures import picture_named
@@ -53,6 +54,12 @@ STRESSES = [
     {"name": "prices", "expresses": "dearer", "changes": [{"kind": "inflation", "by": 0.02}]},
     {"name": "wrong baseline", "expresses": "dearer", "changes": [{"kind": "baseline_error", "by": 0.03}]},
 ]
+SEARCH = Search.model_validate(
+    {
+        "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
+        "limits": [{"party": "provider", "worst": 0.9}],
+    }
+)
 RANGES = [
     {"name": "prices", "change": {"kind": "inflation", "by": 0.0}, "low": -0.01, "high": 0.03},
     {"name": "sick", "change": {"kind": "mean_cost", "segment": "complex", "by": 0.0}, "low": -0.1, "high": 0.1},
@@ -140,6 +147,7 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "tornado": sim.sensitivity(calm, points=4),
         "stress_heat_map": sim.stress(scenario, replicates=60),
         "fit_diagnostics": fitted(),
+        "frontier": sim.propose(calm, SEARCH, replicates=100, points=16),
     }
 
 
@@ -152,7 +160,7 @@ def untouched(shown: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
-    "stress_heat_map", "fit_diagnostics",
+    "stress_heat_map", "fit_diagnostics", "frontier",
 ]  # fmt: skip
 
 
