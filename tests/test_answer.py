@@ -40,6 +40,7 @@ def whole() -> xr.Dataset:
     return answer(WHOLE, margin=MARGIN, at_most=AT_MOST)
 
 
+@pytest.mark.heavy
 def test_how_large_is_what_minimum_population_says(whole: xr.Dataset) -> None:
     assert tails_of(WHOLE) == list(whole["tail"].values) == ["light", "central", "heavy"]
     for tail, risk in (("central", "luck and shocks"), ("heavy", "luck")):
@@ -55,6 +56,7 @@ def test_how_large_is_what_minimum_population_says(whole: xr.Dataset) -> None:
     assert (luck < both).all()
 
 
+@pytest.mark.heavy
 def test_places_are_judged_alone_with_their_own_case_mix(whole: xr.Dataset) -> None:
     south = {"name": "well", "share": 0.2}, {"name": "complex", "share": 0.8}
     segments = [segment.model_dump() | own for segment, own in zip(WHOLE.population.segments, south, strict=True)]
@@ -74,6 +76,7 @@ def test_places_are_judged_alone_with_their_own_case_mix(whole: xr.Dataset) -> N
     assert float(abs(z).max()) < 5
 
 
+@pytest.mark.heavy
 def test_caps_and_contracts_are_what_their_own_functions_say(whole: xr.Dataset) -> None:
     price = sim.fair_price(WHOLE, 2_100)
     assert whole["price_per_head"].values == pytest.approx(price["expected_excess_pmpy"].values)
@@ -86,6 +89,7 @@ def test_caps_and_contracts_are_what_their_own_functions_say(whole: xr.Dataset) 
     assert whole["p_loss"].values == pytest.approx(drawn.transpose(*whole["p_loss"].dims).values)
 
 
+@pytest.mark.heavy
 def test_json_has_the_figures_of_the_page(whole: xr.Dataset) -> None:
     assert check(whole) == []
     told = as_json(whole)

@@ -204,6 +204,7 @@ STRESSES = ROOT / "configs" / "stresses" / "arrangements.toml"
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "number", [pytest.param(one, marks=pytest.mark.slow if int(one) % 12 != 6 else ()) for one in ALL]
 )
@@ -212,12 +213,14 @@ def test_settlements(number: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_runs() -> None:
     for kind in ("fixed", "units", "rare", "percentiles by segment", "parameter sets"):
         assert check(sim.summarise(sim.simulate(make(**KINDS[kind]), progress=False))) == []
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_answers() -> None:
     scenario = few(sim.load(ROOT / "configs" / "uncertain.toml"))
     east = arrangement("01")
@@ -247,6 +250,7 @@ def test_answers() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_pages_name_no_option_of_the_shell() -> None:
     pages = [sim.table(comparison(few_drawn(arrangement("01")))), sim.table(sim.summarise(sim.simulate(make())))]
     assert all("Only" in str(page) and "Simulate 1,000 or more" in " ".join(str(page).split()) for page in pages)
@@ -287,6 +291,7 @@ def tables_of(contents: Contents) -> Sequence[Table]:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "kind", [pytest.param(one, marks=() if one in ("units", "contract") else pytest.mark.slow) for one in REPORTS]
 )

@@ -258,6 +258,7 @@ def page_of_errors(contents: Contents) -> str:
         return html_of(contents)
 
 
+@pytest.mark.heavy
 def test_every_cell_of_every_table_is_the_datasets(
     page: str, page_of_errors: str, asked: dict[str, list[list[xr.Dataset]]]
 ) -> None:
@@ -281,6 +282,7 @@ def test_a_changed_digit_is_found_wherever_it_is(page_of_errors: str, asked: dic
         assert len(wrong_cells(changed, asked)) == 1, place[0]
 
 
+@pytest.mark.heavy
 def test_the_explorer_shows_the_cells_of_its_grid(page: str) -> None:
     grid = grid_of(page)
     at = {a["data-control"]: int(a["value"]) for tag, a in _Elements(page).found if "data-control" in a}
@@ -295,6 +297,7 @@ def test_the_explorer_shows_the_cells_of_its_grid(page: str) -> None:
     assert parties.rows == rules[threshold if len(rules) > 1 else 0]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("caption", ["Smallest population with a chance", "Smallest population by the accepted"])
 def test_minimum_populations_are_the_datasets(ledger: xr.Dataset, page: str, caption: str) -> None:
     table = next(table for table in read_report(page)[0] if table.caption.startswith(caption))
@@ -351,6 +354,7 @@ class _Elements(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.heavy
 def test_hostile_names_stay_text(page: str) -> None:
     elements = _Elements(page)
     assert [tag for tag, _ in elements.found].count("script") == 2
@@ -360,6 +364,7 @@ def test_hostile_names_stay_text(page: str) -> None:
     assert grid_of(page)["options"]["design"][1] == DESIGNS[0]["name"]
 
 
+@pytest.mark.heavy
 def test_nothing_is_fetched_and_the_policy_allows_this_script_alone(page: str) -> None:
     addresses = set(re.findall(r"(?:https?:)?//[\w.-]+\.[a-z]+[^\s\"'<>]*", page))
     assert addresses <= {"http://www.w3.org/2000/svg"}
@@ -369,6 +374,7 @@ def test_nothing_is_fetched_and_the_policy_allows_this_script_alone(page: str) -
     assert len(page) < 3_000_000
 
 
+@pytest.mark.heavy
 def test_ids_are_given_once_and_references_lead_somewhere(page: str) -> None:
     found = [attrs for _, attrs in _Elements(page).found]
     ids = [attrs["id"] for attrs in found if "id" in attrs]
