@@ -78,6 +78,9 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "places": lambda: places(make(population={"units": UNITS}), 0.5, 0.2),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
+        "persistence": lambda: sim.persistence(
+            make(years={"contract": 2, "before": 1, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}},
+                 population={"cohort": {"chosen": {"top": 0.1}}})),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
         "variance_by_source": lambda: sim.variance_by_source(SCENARIO),
         "settle": lambda: outcome,
@@ -169,7 +172,9 @@ def as_of_0_1(answer: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("asked", KEPT)
+@pytest.mark.parametrize(
+    "asked", [pytest.param(one, marks=pytest.mark.slow if k % 2 else ()) for k, one in enumerate(KEPT)]
+)
 def test_an_answer_is_read_back_and_so_is_one_of_version_0_1(
     answers: dict[str, xr.Dataset], asked: str, tmp_path: Path
 ) -> None:

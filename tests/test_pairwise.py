@@ -32,6 +32,7 @@ NEEDED = {
     "parameter_sets: are doubt of another kind": "ranges and sets are two ways to say the same doubt",
     "follows past years while patients leave with their capitation": "its agreed budget is not known by replicate",
     "withholds the observed costs": "the file holds no patient's cost, and the verb needs the law",
+    "the total of all units has no exact law": "units with shocks of their own are joined by drawing",
     "lies among observed costs, which shocks lift": "steps that shocks move one by one have no series",
     "was withheld from the ledger": "the file holds no patient's cost, and the verb needs the law",
 }
@@ -212,7 +213,7 @@ def cases():
     """Rows and what each is asked; all but a few in the slow lane."""
     for place, row in enumerate(row for row in ALL if not row.items() >= REFUSED):
         questions = list(QUESTIONS) if os.environ.get("EVERY_QUESTION") else [row["question"]]
-        marks = [] if place % 14 == 3 else [pytest.mark.slow]
+        marks = [] if place % 28 == 3 else [pytest.mark.slow]
         yield from (pytest.param(row, question, marks=marks, id=f"{place}-{question}") for question in questions)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -15,6 +15,7 @@ from ..terms import Name, Positive, Term
 from .calibrate import Calibrated
 from .families.base import Severity
 from .families.union import AnySeverity
+from .quadrature import Array
 
 
 def _severity_kind(raw: Any) -> str:
@@ -56,6 +57,31 @@ class Segment(Term):
         return self.model_copy(update=changed)
 
 
+def person_sf(segments: Sequence[Segment], shares: Array, cost: float) -> float:
+    """Chance that a person of a mix of segments costs more."""
+    return float(sum(w * s.p_user * float(s.users_severity.sf(cost)) for w, s in zip(shares, segments, strict=True)))
+
+
+def person_isf(segments: Sequence[Segment], shares: Array, survival: float) -> float:
+    """The smallest annual cost that a person of a mix of segments exceeds with at most this chance."""
+    if survival >= person_sf(segments, shares, 0.0):
+        return 0.0
+    if survival <= 0:
+        return math.inf
+    reached = [float(s.users_severity.isf(min(survival / s.p_user, 1.0))) for s in segments]
+    low, high = min(reached) * (1 - 1e-12), max(reached)
+    if person_sf(segments, shares, high) > survival:
+        high = math.nextafter(high, math.inf) * (1 + 1e-12)
+    if person_sf(segments, shares, low) <= survival:
+        return low
+    while high - low > 1e-14 * high:
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if person_sf(segments, shares, middle) > survival else (low, middle)
+    return high
+
+
 class RareService(Term):
     """A rare costly service, counted by event and not by patient: transplants, secure mental health, a new therapy."""
 
@@ -66,11 +92,26 @@ class RareService(Term):
     """Cost of one event. Thresholds and shocks meet each event as they meet a patient's annual cost."""
     in_scope: bool = True
     """Whether the budget pays for it; if not, its cost is kept as `excluded_service_cost`."""
+    persistence: Annotated[
+        float | None, Field(strict=True, ge=0, le=1, allow_inf_nan=False, exclude_if=lambda given: given is None)
+    ] = None
+    """Chance that an event comes again the next year, to the same patient; the others are new ones."""
 
     @model_validator(mode="after")
     def _has_a_mean(self) -> RareService:
         _refuse_infinite_mean(self.price)
         return self
+
+
+class Stream(NamedTuple):
+    """One thing the engine draws: the users of a segment, or the events of a rare service."""
+
+    name: str
+    is_segment: bool
+    in_scope: bool
+    rate: float
+    """Chance of any cost, or expected events a head."""
+    severity: Severity
 
 
 def _refuse_infinite_mean(severity: Severity) -> None:
