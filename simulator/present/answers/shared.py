@@ -161,7 +161,7 @@ def price_line(price: xr.Dataset | None) -> str:
     rows = zip(rules(price), price["expected_excess_pmpy"].values, price["price_pmpy"].values, strict=True)
     told = [f"{n} {pence(e, currency)} ({pence(p, currency)})" for n, e, p in rows if n != NO_EXCLUSION]
     loaded = f"with {price.attrs['k']:g} standard deviation for a pool of {pool} people"
-    return f"Price of each cap, expected excess a head and year ({loaded}): {'; '.join(told)}."
+    return f"Price of each cap, expected excess per head and year ({loaded}): {'; '.join(told)}."
 
 
 # ── where figures come from ──────────────────────────────────────────────────────────────────────
