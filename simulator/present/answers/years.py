@@ -11,8 +11,6 @@ from ..tables import Cell, Page, Rows, Table
 from . import Kind
 from .shared import each, rule_names, rules, with_origin
 
-_TOP = "costliest"
-
 
 def page(answer: xr.Dataset) -> Page:
     """The answer in a verdict and tables, published figures beside what the scenario implies."""
@@ -32,32 +30,24 @@ def page(answer: xr.Dataset) -> Page:
         [str(lag), *(cell for top in tops for cell in _again(answer.sel(lag=lag, top=top)))]
         for lag in answer["lag"].values
     ]
-    head = ["years on", *(word for top in tops for word in (f"{_TOP} {percentage(top)}", "published"))]
+    head = ["years on", *(word for top in tops for word in (f"costliest {percentage(top)}", "published"))]
     parts: list[Table | str] = [Table(head, again, "Among the costliest again, of people who are still there")]
     means: Rows = [
-        [f"{_TOP} {percentage(float(cell['top']))}", *(_number(float(cell[name])) for name in _MEANS)]
+        [f"costliest {percentage(float(cell['top']))}", *(_number(float(cell[name])) for name in _MEANS)]
         for cell in each(answer, "top")
     ]
-    heads = ["people", "their year", "the next year"]
-    parts.append(Table(heads, means, "Mean cost of the costliest people, as a multiple of that of all"))
+    title = "Mean cost of the costliest people, as a multiple of that of all"
+    parts.append(Table(["people", "their year", "the next year"], means, title))
     bands: Rows = [
         [str(band), *(exact_percent(float(v), 1) for v in answer["band_moves"].sel(band=band).values)]
         for band in answer["band"].values
     ]
     title = "Where people are in the next year: bands of people by cost, the costliest first"
     parts.append(Table(["this year", *map(str, answer["band_next"].values)], bands, title))
-    for variable, said in _CORRELATIONS.items():
-        rows: Rows = [
-            [str(lag), *(_number(float(v)) for v in answer[variable].sel(lag=lag).transpose("threshold").values)]
-            for lag in answer["lag"].values
-        ]
-        parts.append(Table(["years on", *rules(answer)], rows, said))
-    title = f"What pooled years are worth in independent ones; membership: {answer.attrs['membership']}"
-    rows = [
-        [str(k), *(_number(float(v)) for v in answer["pooled_worth"].sel(years_pooled=k).transpose("threshold").values)]
-        for k in answer["years_pooled"].values
-    ]
-    parts.append(Table(["years pooled", *rules(answer)], rows, title))
+    for variable, (label, title) in _BY_THRESHOLD.items():
+        values = answer[variable].transpose(..., "threshold")
+        rows: Rows = [[str(int(row[values.dims[0]])), *map(_number, row.values.tolist())] for row in values]
+        parts.append(Table([label, *rules(answer)], rows, title.format(**answer.attrs)))
     if "cohort_change" in answer:
         parts.append(_cohort(answer))
     parts.append("Calculated without simulation; before shocks and rare services.")
@@ -65,9 +55,10 @@ def page(answer: xr.Dataset) -> Page:
 
 
 _MEANS = ("first_year_mean", "next_year_mean")
-_CORRELATIONS = {
-    "correlation": "Correlation of a person's cost with the same person's, of people who are still there",
-    "total_correlation": "Correlation of the whole population's cost with its own, by luck alone",
+_BY_THRESHOLD = {
+    "correlation": ("years on", "Correlation of a person's cost with the same person's, of people who are still there"),
+    "total_correlation": ("years on", "Correlation of the whole population's cost with its own, by luck alone"),
+    "pooled_worth": ("years pooled", "What pooled years are worth in independent ones; membership: {membership}"),
 }
 
 
