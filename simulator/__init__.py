@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .ledger import open_ledger as open_ledger
     from .ledger import retained_cost as retained_cost
     from .analysis.statistics.summary import summarise as summarise
+    from .analysis.statistics.exact_years import year_covariance as year_covariance
     from .analysis.statistics.pooled import pool_years as pool_years
     from .analysis.statistics.exact import exact as exact
 

@@ -21,7 +21,7 @@ from .moments import Exact, Layer
 from .quadrature import Array
 from .shock_nodes import ShockNodes
 
-_PAIRED, _KNOTS = 12, 48  # binary logarithm of the paths of covariances; points in a factor
+_PAIRED, _KNOTS = 14, 48  # binary logarithm of the paths of covariances; points in a factor
 
 
 class Between(NamedTuple):

@@ -127,7 +127,7 @@ class _Total:
         """Expected patients of whom the rule keeps more than this."""
         chance, largest = 0.0, self._model.largest_factors
         for s, stream in enumerate(self._model.streams):
-            if self._expected[s] and _largest_kept(self._rule[s]) > excess:
+            if self._expected[s] and largest_kept(self._rule[s]) > excess:
                 chance += self._expected[s] * float(stream.severity.sf(excess / largest[s]))
         return chance
 
@@ -286,7 +286,7 @@ def _extremes(nodes: ShockNodes, gross: Array) -> tuple[float, float, float]:
     return float(nodes.weights @ means**2), float(least), float(most)
 
 
-def _largest_kept(steps: tuple[Step, ...]) -> float:
+def largest_kept(steps: tuple[Step, ...]) -> float:
     """The most that the rule keeps of one patient whose cost knows no bound."""
     left = 1.0 - sum(step.excess_share + step.whole_share for step in steps)
     return math.inf if left > 1e-12 else sum(step.excess_share * step.at + step.charge for step in steps)

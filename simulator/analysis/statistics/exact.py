@@ -1,6 +1,6 @@
 """The same question without draws: every statistic of `summarise`, from the exact engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -21,6 +21,7 @@ from ...errors import SimulatorError
 from ...ledger import declared
 from ...scenario import Scenario
 from ...terms import Array
+from . import exact_years as over_years
 from . import self_check as exactness
 from .statistic import EXACT, Cell, Levels, Statistic
 from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
@@ -38,6 +39,7 @@ def exact(
     quantiles: Sequence[float] = QUANTILE_LEVELS,
     *,
     budget: PerHead = PerHead(),  # noqa: B008 - frozen
+    pool_years: Mapping[int, float] | None = None,
 ) -> xr.Dataset:
     """Statistics of the cost that an exclusion rule keeps, exactly and at once.
 
@@ -48,11 +50,14 @@ def exact(
     ----------
     scenario, rule, margins, quantiles, budget
         As in `summarise`.
+    pool_years : mapping of int to float, optional
+        Of a scenario with [years]: weights by year of a sum whose distribution is asked for, {1: 1, 2: 1, 3: 1}, in
+        place of that of every year. Its budget is its expected cost.
 
     Returns
     -------
     xarray.Dataset
-        Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
+        ``year`` where the scenario has [years] that are not pooled. Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
         ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
         narrow to be resolved, as where a few patients all cost nearly the same. Where it is above 0.001, or that of a
         quantile is, the attribute ``doubt`` says so.
@@ -66,7 +71,47 @@ def exact(
     >>> bool(answer["cv"].sel(population_size=1_000, threshold=25_000) > 0.05)
     True
     """
-    return exact_answer(scenario, rule, margins, quantiles, budget)
+    if scenario.years is None and pool_years is None:
+        return exact_answer(scenario, rule, margins, quantiles, budget)
+
+    def answer_of(weights: Mapping[int, float] | None) -> xr.Dataset:
+        if weights == {1: 1.0} and pool_years is None:
+            return exact_answer(scenario, rule, margins, quantiles, budget)
+        return _of_years(scenario, rule, {"margin": margins, "quantile_level": quantiles}, weights or {}, budget)
+
+    return over_years.by_year(scenario, answer_of) if pool_years is None else answer_of(pool_years)
+
+
+def _of_years(
+    scenario: Scenario, rule: ExclusionRule, levels: Levels, weights: Mapping[int, float], budget: PerHead
+) -> xr.Dataset:
+    """Statistics of a weighted sum of years."""
+    check_arguments(levels["margin"], levels["quantile_level"])
+    if budget != PerHead(basis=budget.basis):
+        raise SimulatorError("budget", None, "is not the expected cost, which alone holds over years", "leave it out")
+    points = points_of(scenario, rule)
+    pooled = over_years.Pooled(scenario, rule, points, over_years.check_weights(scenario, weights))
+    if pooled.is_near_0:
+        bound = "leaves an expected total near 0, of which nothing is a share"
+        raise SimulatorError("pool_years", None, bound, "give other weights, or draw and pool_years(relative_to=...)")
+    shape = pooled.mean.shape
+    figures = {one.name: np.empty((*shape, *([len(levels[one.level])] if one.level else []))) for one in EXACT}
+    figures |= {"budget": pooled.mean, "probability_error": np.empty(shape)}
+    for at in effort.each(list(np.ndindex(shape)), "exact distributions"):
+        found, paid, sd = pooled.law(at), float(pooled.mean[at]), float(pooled.sd[at])
+
+        def chance_over(margin: float, found: Law = found, paid: float = paid) -> tuple[float, float]:
+            return float(1 - found.cdf((1 + margin) * paid)), float(found.error((1 + margin) * paid))
+
+        skewness = found.expect(lambda x, paid=paid, sd=sd: ((x - paid) / sd) ** 3)  # type: ignore[misc]
+        cell = Cell(paid, sd, skewness, paid, False, levels, lambda found=found: found, chance_over)  # type: ignore[misc]
+        for one in EXACT:
+            assert one.exact is not None
+            figures[one.name][at] = one.exact(cell)
+        figures["probability_error"][at] = found.beyond
+    said = exactness.doubt(float(figures["probability_error"].max()))
+    known = as_attribute(rule) | ({"doubt": said} if said else {})
+    return _dataset(scenario, points, figures, levels).assign_attrs(known)
 
 
 def exact_answer(
