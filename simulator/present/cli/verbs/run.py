@@ -61,7 +61,7 @@ def run(
         if plot is not None:
             shell.check_picture(plot, scenario)
         if exact:
-            _run_exact(load_with(scenario, replicates, seed, all_years=True), margin, at_most, out)
+            _run_exact(load_with(scenario, replicates, seed), margin, at_most, out)
             return
         from ....analysis.statistics.precision import parse_target
         from ....analysis.statistics.summary import MARGINS, summarise
