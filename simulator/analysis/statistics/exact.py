@@ -57,7 +57,8 @@ def exact(
     Returns
     -------
     xarray.Dataset
-        ``year`` where the scenario has [years] that are not pooled. Names and dims of `summarise` without standard errors, so that the two can be subtracted; and
+        ``year`` where the scenario has [years] that are not pooled. Names and dims of `summarise`
+        without standard errors, so that the two can be subtracted; and
         ``probability_error``, a bound on the error of every `p_overspend`: small but where the total has steps too
         narrow to be resolved, as where a few patients all cost nearly the same. Where it is above 0.001, or that of a
         quantile is, the attribute ``doubt`` says so.
