@@ -78,6 +78,9 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "places": lambda: places(make(population={"units": UNITS}), 0.5, 0.2),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
+        "year_covariance": lambda: sim.year_covariance(
+            make(years={"contract": 2, "before": 0, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}})
+        ),
         "persistence": lambda: sim.persistence(
             make(years={"contract": 2, "before": 1, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}},
                  population={"cohort": {"chosen": {"top": 0.1}}})),

@@ -156,9 +156,9 @@ def _rules(scenario: Scenario, rule: ExclusionRule, point: float, years: Sequenc
 
 def by_year(scenario: Scenario, answer_of: Callable[[Mapping[int, float] | None], xr.Dataset]) -> xr.Dataset:
     """Answers of all years; year 1's for those whose laws are the same."""
-    first, found = answer_of({1: 1.0}), []
-    for year in effort.each(_years(scenario), "exact distributions by year"):
-        found.append(first if _alike(scenario, year) else answer_of({year: 1.0}))
+    first = answer_of({1: 1.0})
+    years = effort.each(_years(scenario), "exact distributions by year")
+    found = [first if _alike(scenario, year) else answer_of({year: 1.0}) for year in years]
     return xr.concat(found, xr.DataArray(_years(scenario), dims="year", name="year")).assign_attrs(first.attrs)
 
 
