@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .scenario import load as load
     from .scenario import Scenario as Scenario
     from .analysis.statistics.describe import describe as describe
+    from .analysis.years import persistence as persistence
     from .errors import SimulatorError as SimulatorError
 
     """draw"""
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .ledger import open_ledger as open_ledger
     from .ledger import retained_cost as retained_cost
     from .analysis.statistics.summary import summarise as summarise
+    from .analysis.statistics.pooled import pool_years as pool_years
     from .analysis.statistics.exact import exact as exact
 
     """size"""

@@ -25,7 +25,17 @@ from .contracts.design import Design, designs_from
 from .costs.model import Population, head_counts
 from .costs.moments import expected_draws
 from .deprecated import function_left
-from .engine.simulate import Interrupted, Plan, cores, draw_all, is_compiled, loops_hash, make_plans, tables_hash
+from .engine.simulate import (
+    Interrupted,
+    Plan,
+    cores,
+    draw_all,
+    is_compiled,
+    loops_hash,
+    make_plans,
+    plan_years,
+    tables_hash,
+)
 from .errors import SimulatorError
 from .ledger.parts import Checkpoint, kept_for
 from .scenario import Scenario, scenario_from
@@ -116,7 +126,8 @@ def _drawn_from(scenario: Scenario, plans: Sequence[Plan]) -> dict[str, str]:
         hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in values)).hexdigest()
         for values in ((plan.heads, plan.shares), (plan.thresholds,))
     )
-    return {
+    years = {"list of years": str(plan.chain.years)} if plan.chain else {}
+    return years | {
         "version of the program (its draws differ)": str(DRAWS_VERSION),
         "seed": str(scenario.simulation.seed),
         "scenario": scenario.scenario_id,
@@ -151,15 +162,17 @@ def extend(
     if not np.array_equal(ledger["threshold"].values, scenario.threshold_labels):
         raise SimulatorError("ledger: threshold", None, "differs from the scenario's", "name another file")
     sizes, have = list(scenario.population_sizes), ledger["population_size"].values.tolist()
+    years = list(scenario.years.years if scenario.years else ())
+    fewer_years = years != (ledger["year"].values.tolist() if "year" in ledger.dims else [])
     if sizes[: len(have)] != have:
         raise SimulatorError("ledger: population_size", None, "does not begin the scenario's list", "name another file")
     have_numbers = ledger["replicate"].values
     wanted = np.arange(max(scenario.simulation.replicates, int(have_numbers.max()) + 1))
     missing = np.setdiff1d(wanted, have_numbers)
-    if sizes == have and not missing.size:
+    if sizes == have and not missing.size and not fewer_years:
         return ledger
     books.check_tables(ledger, tables_hash(_plans(scenario)))
-    if sizes != have:
+    if sizes != have or fewer_years:
         try:
             whole = scenario.with_simulation(replicates=wanted.size)
             return simulate(whole, executor, progress, checkpoint=checkpoint)
@@ -177,6 +190,16 @@ def extend(
 def _plans(scenario: Scenario) -> tuple[Plan, ...]:
     wanted, amounts = scenario.simulation, scenario.threshold_amounts
     summed = wanted.sums == "body"
+    if scenario.years is not None:
+        if scenario.population.cohort is not None:
+            raise SimulatorError(
+                "population.cohort", None, "cannot be drawn yet", "use `simulator years`, or leave it out"
+            )
+        if np.ptp(scenario.cost_model.by_year.growth):
+            raise SimulatorError("years.growth", None, "cannot be drawn yet", "leave it out")
+        by_year = scenario.amounts_by_year, scenario.cuts_by_year
+        models = scenario.cost_model.truths
+        return tuple(plan_years(one, increments(scenario), *by_year, wanted.seed, summed) for one in models)
     return make_plans(scenario.cost_model, increments(scenario), amounts, scenario.cuts, wanted.seed, summed)
 
 
@@ -190,7 +213,7 @@ def increments(scenario: Scenario) -> NDArray[np.int64]:
     """People added from one population size to the next, or people of each unit; shape (increment, segment)."""
     model = scenario.cost_model
     if scenario.population.units:
-        return np.stack([head_counts(unit.members, model.unit_shares(unit)) for unit in scenario.population.units])
+        return model.unit_heads
     return np.diff(heads(scenario), axis=0, prepend=0)
 
 
@@ -208,9 +231,10 @@ def check_memory(scenario: Scenario) -> None:
 
 def work_of(scenario: Scenario, replicates: int | None = None) -> effort.Work:
     """What drawing a scenario takes, about, by the clock of this machine."""
-    rows = len(scenario.population.units) or len(scenario.population_sizes)
+    rows = _rows(scenario)
     count = replicates or scenario.simulation.replicates
-    streams, sets = len(scenario.cost_model.streams), max(scenario.population.n_sets, 1)
+    drawn = scenario.cost_model.by_year if scenario.years else scenario.cost_model
+    streams, sets = len(drawn.streams), max(scenario.population.n_sets, 1)
     people = scenario.population_sizes[-1]
     summed = scenario.simulation.sums == "body" and sets == 1
     one = effort.drawing(people, count, rows, scenario.threshold_labels.size, streams, sets, summed)
@@ -227,8 +251,14 @@ def _longest(scenario: Scenario) -> tuple[str, int, str]:
 
 def expected_size(scenario: Scenario) -> int:
     """Bytes that a file of the scenario's draws takes, about."""
-    rows = len(scenario.population.units) or len(scenario.population_sizes)
+    rows = _rows(scenario)
     return int(8 * scenario.simulation.replicates * rows * _columns(scenario)) + 200_000
+
+
+def _rows(scenario: Scenario) -> int:
+    """Populations, or units, of one replicate in all its years."""
+    populations = len(scenario.population.units) or len(scenario.population_sizes)
+    return populations * (len(scenario.years.years) if scenario.years else 1)
 
 
 def _columns(scenario: Scenario) -> int:
@@ -246,28 +276,33 @@ def _ledger(
     units = scenario.population.units
     used = {name: values for name, values in drawn.items() if _is_used(name, scenario)}
     by_increment = [name for name in used if name != "shock_factor"]
-    arrays = {name: np.cumsum(used[name], axis=1) for name in by_increment}
+    axis, n_segments = 2 if scenario.years else 1, len(scenario.population.segments)
+    arrays = {name: np.cumsum(used[name], axis=axis) for name in by_increment}
     if units:
-        arrays = {name: values[:, -1:] for name, values in arrays.items()}
+        arrays = {name: np.take(values, [-1], axis=axis) for name, values in arrays.items()}
         arrays |= {f"unit_{name}": used[name] for name in by_increment}
     if scenario.shocks:
-        arrays["shock_factor"] = used["shock_factor"]
-    n_segments = len(scenario.population.segments)
-    arrays["threshold_amount"] = scenario.threshold_amounts[:n_segments]
-    arrays["cut"] = scenario.cuts[:n_segments]
+        arrays["shock_factor" if used["shock_factor"].ndim == axis + 1 else "unit_shock_factor"] = used["shock_factor"]
+    if scenario.years is not None:
+        arrays["threshold_amount"] = scenario.amounts_by_year[:, :n_segments]
+    else:
+        arrays["threshold_amount"] = scenario.threshold_amounts[:n_segments]
+        arrays["cut"] = scenario.cuts[:n_segments]
     coordinates: dict[str, Any] = {
         "replicate": numbers,
         "population_size": np.array(scenario.population_sizes),
         "threshold": scenario.threshold_labels,
         "segment": [segment.name for segment in scenario.population.segments],
     }
+    if scenario.years is not None:
+        coordinates["year"] = list(scenario.years.years)
     if scenario.population.n_sets:
         coordinates["parameter_draw"] = coordinates["replicate"] % scenario.population.n_sets
     if units:
         coordinates |= {"unit": [unit.name for unit in units], "unit_size": [unit.members for unit in units]}
     if scenario.shocks:
         coordinates["shock"] = [shock.name for shock in scenario.shocks]
-    if _has_withheld(json.loads(kept_json(scenario))):
+    if scenario.years is None and _has_withheld(json.loads(kept_json(scenario))):
         means = expected_means(scenario)
         arrays |= means
         coordinates["parameter_set"] = np.arange(len(means["expected_gross_cost"]))
@@ -345,7 +380,9 @@ def _withheld(part: Any) -> Any:
 
 
 def scenario_of(ledger: xr.Dataset) -> Scenario | None:
-    """The scenario that a ledger was drawn from; None where observed costs were withheld from it."""
+    """The scenario that a ledger was drawn from; None where observed costs were withheld from it, or years pooled."""
+    if "pooled" in ledger.attrs:
+        return None
     return _kept(ledger).whole
 
 

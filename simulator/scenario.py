@@ -18,18 +18,20 @@ from pydantic_core import PydanticCustomError
 
 from . import effort
 from .contracts.design import Design, mistakes_against, on_grid
+from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
 from .costs.model_file import ModelPopulation, from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
+from .costs.years import Years
 from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, SimulatorWarning, also, mistake, mistakes_in
 from .paths import changed
 from .stresses import Range, Stress
 from .terms import DRAWS_VERSION, SCHEMA_VERSION, Array, Currency, Name, People, Positive, Term, names_differ, read_toml
-from .thresholds import GivenThresholds, levels_of
+from .thresholds import GivenThresholds, levels_of, percentiles_of
 from .unusual import mistakes_of_amounts, unusual
 
 
@@ -84,6 +86,8 @@ class Scenario(Term):
     """What hits everybody, or some segments, in a replicate at once."""
     shock_correlations: Correlations = ()
     """Which shocks tend to come in the same years; all others are independent."""
+    years: Years | None = None
+    """Several years of partly the same people; one year where absent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
@@ -113,6 +117,7 @@ class Scenario(Term):
     def _contradictions(self) -> Iterator[Contradiction]:
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
+        yield from self._of_years()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
             for stranger in sorted(set(given) - names):
@@ -142,6 +147,30 @@ class Scenario(Term):
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
             yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
 
+    def _of_years(self) -> Iterator[Contradiction]:
+        cohort = self.population.cohort
+        if self.years is None:
+            if self.population.membership == "held":
+                yield ("population", "membership"), mistake("needs [years]", 'give them, or "fixed" or "sampled"')
+            if cohort is not None:
+                yield ("population", "cohort"), mistake("needs [years]", "give them, or take it out", value=None)
+            return
+        if cohort is not None and cohort.chosen.in_year not in self.years.years:
+            at = ("population", "cohort", "chosen", "in_year")
+            yield at, mistake("is none of the years", f"choose from {self.years.years[0]} to {self.years.contract}")
+        segments = [segment.name for segment in self.population.segments]
+        rare = [service.name for service in self.population.rare_services]
+        found = list(self.years.mistakes_of(segments, rare))
+        if not found and (moved := unbalanced(self.population, self.years)) is not None:
+            found = [moved]
+        for place, error in found:
+            yield ("years", *place), error
+        if not found:
+            try:
+                classes_of(self.population, self.years)
+            except SimulatorError as error:
+                yield ("years", "persistence"), mistake(error.bound, error.mend, value=None)
+
     def _of_variance(self, amounts: Array) -> Iterator[Contradiction]:
         segments = len(self.population.segments)
         lowest = np.min([[s.severity.tail_index for s in truth.streams] for truth in self.cost_model.truths], axis=0)
@@ -165,7 +194,8 @@ class Scenario(Term):
     @cached_property
     def cost_model(self) -> CostModel:
         """What the engine draws from; its `truths` are the models under each parameter set."""
-        return CostModel(population=self.population, shocks=self.shocks, shock_correlations=self.shock_correlations)
+        parts = {"shocks": self.shocks, "shock_correlations": self.shock_correlations, "years": self.years}
+        return CostModel(population=self.population, **parts)
 
     @cached_property
     def truths(self) -> tuple[Scenario, ...]:
@@ -213,14 +243,66 @@ class Scenario(Term):
         common = np.array([_common_cost(stream.severity) for stream in streams])
         return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
 
+    @property
+    def first_year(self) -> Scenario:
+        """Contract year 1 alone: its costs have the laws that all of [years] leave them; itself where it has none."""
+        if self.years is None:
+            return self
+        membership = "fixed" if self.population.membership == "held" else self.population.membership
+        population = self.population.model_copy(update={"membership": membership, "cohort": None})
+        return self.model_copy(update={"population": population, "years": None})
+
+    @cached_property
+    def amounts_by_year(self) -> Array:
+        """Money at which exclusion starts in each of [years], shape (year, stream, threshold).
+
+        Amounts are those of year 1, indexed; percentiles are of each year's own costs.
+        """
+        model, trend = self.cost_model.by_year, self.trend_by_year
+        percentiles = percentiles_of(self.simulation.thresholds)
+        if percentiles is None or percentiles.amounts is not None:
+            return np.asarray(self.threshold_amounts * model.index[:, None, None])
+        if percentiles.by == "population" and np.ptp(trend, axis=1).max() > 0:
+            bound = "are percentiles of everybody beside a trend that differs between segments"
+            raise SimulatorError("simulation.thresholds", None, bound, 'give amounts, or by = "segment"')
+        return np.asarray(self.threshold_amounts * trend[:, :, None])
+
+    def amounts_in(self, year: int) -> dict[float, Array]:
+        """`amounts` in one of [years], of each of its states and rare services."""
+        model = self.cost_model.by_year
+        rows = np.repeat(self.amounts_by_year[model.years.index(year)], model.repeats, axis=0)
+        nobody = {math.inf: np.full(len(rows), math.inf)}
+        return nobody | dict(zip(self.threshold_labels.tolist(), rows.T, strict=True))
+
+    @property
+    def trend_by_year(self) -> Array:
+        """Factor on cost in each of [years], shape (year, stream)."""
+        trend, classes = self.cost_model.by_year.trend, self.cost_model.by_year.n_classes
+        states = classes * len(self.population.segments)
+        return np.hstack([trend[:, :states:classes], trend[:, states:]])
+
+    @cached_property
+    def cuts_by_year(self) -> Array:
+        """`cuts` of each year's states and rare services, before its trend and shocks; shape (year, stream)."""
+        model, joint = self.cost_model.by_year, self.cost_model.joint_shocks
+        counts = model.repeats
+        lowest = np.repeat(self.amounts_by_year.min(axis=2) / self.trend_by_year, counts, axis=1)
+        largest = np.repeat([joint.largest_in(year) for year in model.years], counts, axis=1)
+        if self.simulation.cut is not None:
+            return np.minimum(self.simulation.cut, lowest / largest)
+        return np.minimum(lowest, [_common_cost(stream.severity) for stream in model.streams]) / largest
+
     @cached_property
     def scenario_id(self) -> str:
         """SHA-256 of all that affects the draws: cost model, shocks, seed, cut, sums and version of the draws.
 
         Not of replicates, sizes, thresholds or title: runs that differ in these alone share their draws.
         """
+        model: dict[str, Any] = self.cost_model.model_dump(mode="json", exclude_none=True)
+        for extended in ("contract", "before"):  # years at either end leave what was drawn
+            model.get("years", {}).pop(extended, None)
         drawn = {
-            "model": self.cost_model.model_dump(mode="json", exclude_none=True),
+            "model": model,
             "seed": self.simulation.seed,
             "cut": [cut.hex() for cut in self.cuts.tolist()],
         }

@@ -33,6 +33,10 @@ def unusual(scenario: Scenario) -> Iterator[str]:
         cv = max(_figures(segment.severity.model_dump(), "cv"), default=0.0)
         if cv > LARGEST_CV:
             yield f"segment {segment.name!r}: a cv of {cv:g} is above {LARGEST_CV:,.0f}; is it a percentage?"
+    if getattr(scenario, "years", None) is None:
+        for one in (*scenario.shocks, *scenario.population.rare_services):
+            if one.persistence is not None:
+                yield f"{one.name!r} has a persistence, which says nothing of one year: add [years]"
     yield from _of_budgets(scenario)
     for stress in scenario.stresses:
         for change in stress.changes:

@@ -177,6 +177,7 @@ FEATURES: dict[str, dict[str, Level]] = {
         "common": whole(shocks=[{"name": "prices", "cv": 0.03}]),
         "of a segment": whole(shocks=[{"name": "winter", "cv": 0.05, "segments": ["complex"]}]),
         "rare": whole(shocks=[{"name": "epidemic", "probability": 0.1, "by": 0.1}]),
+        "of each unit": whole(shocks=[{"name": "prices", "cv": 0.03, "per": "unit"}]),
         "correlated": whole(
             shocks=[
                 {"name": "winter", "cv": 0.03, "segments": ["complex"]},

@@ -7,6 +7,7 @@ thresholds and exclusion rules to each patient. It knows nothing of tables, coun
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 
 import numpy as np
@@ -420,3 +421,78 @@ def benchmark_error_variance(weights, correlation):
     signs = [1.0, *(-weight for weight in reversed(weights))]
     rho = lambda lag: 1.0 if lag == 0 else correlation[min(lag, len(correlation)) - 1]  # noqa: E731
     return sum(a * b * rho(abs(i - j)) for i, a in enumerate(signs) for j, b in enumerate(signs))
+
+
+# ── years of partly the same people ──────────────────────────────────────────────────────────────
+
+
+def covariance_of_years(start, chain, means, squares, groups, years):
+    """Cov(S_t, S_u) a head over years of one place, by listing every path of states; a group's share is fixed."""
+    states = range(len(start))
+    found = [[0.0] * years for _ in range(years)]
+    for group in groups:
+        share = sum(start[z] for z in group)
+        expected, product = [0.0] * years, [[0.0] * years for _ in range(years)]
+        for path in itertools.product(states, repeat=years):
+            chance = start[path[0]] / share if path[0] in group else 0.0
+            for here, there in itertools.pairwise(path):
+                chance *= chain[here][there]
+            for t in range(years):
+                expected[t] += chance * means[path[t]]
+                for u in range(years):
+                    product[t][u] += chance * (squares[path[t]] if t == u else means[path[t]] * means[path[u]])
+        for t in range(years):
+            for u in range(years):
+                found[t][u] += share * (product[t][u] - expected[t] * expected[u])
+    return found
+
+
+def persons_over_years(segments, moves, leavers, slabs, weights, stay, people, seed):
+    """Two years of persons: a class that belongs to each, a rank in a slab that the class makes likely, and its cost.
+
+    `segments` are (share, chance of a cost, mean, cv) of lognormal costs. Of those in the costliest share of the first
+    year who are still there: how many, the share that is among the costliest again, and its standard error.
+    """
+    rng = np.random.default_rng(seed)
+    weights, width = np.array(weights), np.diff(slabs)
+    shares = width @ weights
+
+    def costs(need, kind):
+        cost = np.zeros(people)
+        slab = np.zeros(people, int)
+        for k in range(shares.size):
+            mine = kind == k
+            slab[mine] = rng.choice(width.size, p=width * weights[:, k] / shares[k], size=mine.sum())
+        rank = np.array(slabs)[slab] + width[slab] * rng.random(people)  # 0 is the costliest of the segment
+        for h, (_, p, mean, cv) in enumerate(segments):
+            sigma = math.sqrt(math.log1p(cv**2))
+            here = (need == h) & (rank < p)
+            normal = stats.norm.isf(np.maximum(rank[here] / p, 1e-300))
+            cost[here] = mean * np.exp(sigma * normal - sigma**2 / 2)
+        return cost
+
+    need = rng.choice(len(segments), p=np.array([s[0] for s in segments]) / sum(s[0] for s in segments), size=people)
+    kind = rng.choice(shares.size, p=shares / shares.sum(), size=people)
+    first = costs(need, kind)
+    later, luck = need.copy(), rng.random(people)
+    for (here, there), chance in moves.items():
+        later[(need == here) & (luck < chance)] = there
+    afresh = rng.random(people) >= stay
+    kind = np.where(afresh, rng.choice(shares.size, p=shares / shares.sum(), size=people), kind)
+    second, there = costs(later, kind), rng.random(people) >= leavers
+    out = {}
+    for top in (0.01, 0.1):
+        # the amount that the share exceeds, on either year's law: the mix of segments is kept by whoever enters
+        cut = optimize.brentq(lambda x, top=top: _exceed(segments, x) - top, 1.0, 1e8)
+        chosen = (first > cut) & there
+        again = float((second[chosen] > cut).mean())
+        out["again", top] = float((first > cut).mean()), again, math.sqrt(again * (1 - again) / chosen.sum())
+    return out
+
+
+def _exceed(segments, x):
+    total = 0.0
+    for share, p, mean, cv in segments:
+        sigma = math.sqrt(math.log1p(cv**2))
+        total += share * p * stats.norm.sf((math.log(x / mean) + sigma**2 / 2) / sigma)
+    return total / sum(s[0] for s in segments)

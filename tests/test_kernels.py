@@ -390,11 +390,11 @@ def draw_one_stream(
         "members": np.zeros((0, 1, 0), np.int64),
     }
     kernels.draw_block(
-        kernels.key_of(9), np.arange(replicates), np.array([[n]]), np.ones((1, 1)),
+        kernels.key_of(9), np.arange(replicates), np.uint64(0), np.array([[[n]]]), np.ones((1, 1)),
         np.array([kind]), np.array([rate]), np.array([p_large]),
         np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64),
         NONE.line[None], NONE.terms[None], tail[None], np.array([thresholds], float).reshape(1, d),
-        np.full((replicates, 1), factor), *out.values(),
+        np.full((replicates, 1, 1), factor), *out.values(),
     )  # fmt: skip
     return out
 
@@ -547,7 +547,7 @@ def test_every_scenario_needs_the_same_compiled_loops(monkeypatch):
 
     def watch(name, loop):
         def watched(*arguments):
-            typed[name].add(tuple(map(str, map(numba.typeof, arguments[:4]))))
+            typed[name].add(tuple(map(str, map(numba.typeof, arguments[:5]))))
             return loop(*arguments)
 
         monkeypatch.setattr(kernels, name, watched)

@@ -32,6 +32,7 @@ NEEDED = {
     "parameter_sets: are doubt of another kind": "ranges and sets are two ways to say the same doubt",
     "follows past years while patients leave with their capitation": "its agreed budget is not known by replicate",
     "withholds the observed costs": "the file holds no patient's cost, and the verb needs the law",
+    "the total of all units has no exact law": "units with shocks of their own are joined by drawing",
     "lies among observed costs, which shocks lift": "steps that shocks move one by one have no series",
     "was withheld from the ledger": "the file holds no patient's cost, and the verb needs the law",
 }

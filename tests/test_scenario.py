@@ -246,7 +246,7 @@ BAD = {
     "unknown membership": (
         {"population": {"membership": "drawn"}},
         "population.membership",
-        "'drawn' must be 'fixed' or 'sampled'",
+        "'drawn' must be 'fixed', 'sampled' or 'held'",
         "choose",
     ),
     "unsorted sizes": (

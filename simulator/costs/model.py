@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from ..errors import also, mistake, mistakes_in
+from ..errors import SimulatorError, also, mistake, mistakes_in
 from ..terms import Name, People, Term, names_differ
 from ..thresholds import Thresholds, levels_of, percentiles_of
 from .calibrate import PopulationCalibration
+from .chain import YearlyModel
 from .concentration import solved
-from .families.base import Severity
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .quadrature import Array
 from .segment import RareService, Segment
+from .segment import Stream as Stream
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
+from .years import Cohort, Years
 
 _ALMOST_ONE = 1 - 1e-12
 _NOBODY = 1e-15  # a share that seats nobody: of a segment that no unit has
@@ -49,14 +51,18 @@ def _shares_add_up(raw: Any) -> Iterator[Any]:
 class Population(Term):
     """Who is covered."""
 
-    membership: Literal["fixed", "sampled"] = "fixed"
-    """"fixed": every population has the same case mix; "sampled": the case mix is drawn too."""
+    membership: Literal["fixed", "sampled", "held"] = "fixed"
+    """"fixed": every population has the same case mix; "sampled": the case mix is drawn too; "held": over [years],
+    whoever leaves a segment is replaced by another of it."""
     segments: Annotated[tuple[Segment, ...], Field(min_length=1), also(_shares_add_up)]
     units: Annotated[tuple[Unit, ...], also(names_differ)] = ()
     """Disjoint populations drawn together, in place of a list of sizes."""
     rare_services: Annotated[tuple[RareService, ...], also(names_differ)] = ()
     parameter_sets: Annotated[tuple[ParameterSets, ...], Field(min_length=1)] | None = None
     """What the segments' parameters may be, by segment; replicate r is drawn under set r mod the number of sets."""
+
+    cohort: Cohort | None = None
+    """People who are chosen by the cost of one of the [years], and followed."""
 
     calibrate: PopulationCalibration | None = None
     """One concentration of all cost, met on reading by the cv of all severities that give a family and a mean alone."""
@@ -149,23 +155,13 @@ class Population(Term):
         return tuple(self.model_copy(update={"segments": one, "parameter_sets": None}) for one in drawn)
 
 
-class Stream(NamedTuple):
-    """One thing the engine draws: the users of a segment, or the events of a rare service."""
-
-    name: str
-    is_segment: bool
-    in_scope: bool
-    rate: float
-    """Chance of any cost, or expected events a head."""
-    severity: Severity
-
-
 class CostModel(Term):
     """Everything that affects what patients cost: what the engine draws from."""
 
     population: Population
     shocks: Annotated[tuple[AnyShock, ...], also(names_differ)] = ()
     shock_correlations: Correlations = ()
+    years: Years | None = None
 
     @model_validator(mode="after")
     def _shocks_fit(self) -> CostModel:
@@ -204,6 +200,13 @@ class CostModel(Term):
         return (*people, *rare)
 
     @cached_property
+    def by_year(self) -> YearlyModel:
+        """The classes of people, and how a place on the list goes on from year to year."""
+        if self.years is None:
+            raise SimulatorError("years", None, "are not given", "add [years] to the scenario")
+        return YearlyModel.of(self.population, self.years)
+
+    @cached_property
     def joint_shocks(self) -> JointShocks:
         """The shocks, and which stream each hits."""
         return JointShocks.of(self.shocks, self.shock_correlations, self.population.names)
@@ -216,6 +219,16 @@ class CostModel(Term):
     def unit_shares(self, unit: Unit) -> Array:
         """Shares of the segments in one unit."""
         return self.population.shares_of(unit)
+
+    @property
+    def unit_heads(self) -> NDArray[np.int64]:
+        """People of each unit by segment, shape (unit, segment)."""
+        return np.stack([head_counts(unit.members, self.unit_shares(unit)) for unit in self.population.units])
+
+    @property
+    def has_own_shocks(self) -> bool:
+        """Whether units have shocks of their own, so that those of two units differ."""
+        return len(self.population.units) > 1 and bool(self.joint_shocks.per_unit.any())
 
     def case_mixes(self, heads: NDArray[np.int64]) -> list[tuple[Array, float]]:
         """Where the case mix is drawn: shares of the segments, and how many people are drawn by them."""

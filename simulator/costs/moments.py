@@ -7,7 +7,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,19 +40,41 @@ class Exact:
     others than those of the model's shocks are asked for.
     """
 
-    def __init__(self, model: CostModel, nodes: ShockNodes | None = None) -> None:
-        self.model = model
-        self._truths = [Exact(truth, nodes) for truth in model.truths] if model.population.parameter_sets else []
-        self._moments = [stream.severity.moments for stream in model.streams]
-        self._rates = np.array([stream.rate for stream in model.streams])
-        atoms = any(stream.severity.has_atoms for stream in model.streams)
-        self.factors, self.weights, _ = nodes or joint_nodes(model.joint_shocks, steps=atoms)
+    def __init__(self, model: CostModel, nodes: ShockNodes | None = None, year: int | None = None) -> None:
+        self.model, joint, trend = model, model.joint_shocks, 1.0
+        self._truths = [Exact(truth, nodes, year) for truth in model.truths] if model.population.parameter_sets else []
+        self._streams, self._laws = model.streams, np.eye(model.shares.size)[None]
+        if year is not None:  # people of a segment in year 1 are then in states
+            years = model.by_year
+            self._streams, self._laws, trend = years.streams, years.laws_in(year), years.trend[years.years.index(year)]
+            joint = joint.in_year(year).repeated(years.repeats)
+        self._moments = [stream.severity.moments for stream in self._streams]
+        self._rates = np.array([stream.rate for stream in self._streams])
+        atoms = any(stream.severity.has_atoms for stream in self._streams)
+        self._own: Array | None = None
+        """Weights of the nodes of shocks that are each unit's own, which vary fastest; None where there are none."""
+        if nodes is None and model.has_own_shocks:
+            common, own = (joint_nodes(joint.only(part), steps=atoms) for part in (~joint.per_unit, joint.per_unit))
+            factors = (common.factors[:, None] * own.factors).reshape(-1, len(self._streams))
+            nodes, self._own = ShockNodes(factors, np.outer(common.weights, own.weights).ravel(), False), own.weights
+        factors, self.weights, _ = nodes or joint_nodes(joint, steps=atoms)
+        self.factors = factors if year is None else factors * trend
 
     def total(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> TotalMoments:
         """Moments of the cost that a rule keeps."""
         if self._truths:
             return mixture([truth.total(heads, layers, in_scope) for truth in self._truths])
-        return _over_shocks(self.given_shocks(heads, layers, in_scope), self.weights)
+        return self._over_shocks(lambda rows: self.given_shocks(rows, layers, in_scope), heads)
+
+    def _over_shocks(self, given: Callable[[NDArray[np.int64]], Array], heads: NDArray[np.int64]) -> TotalMoments:
+        """Moments of a total from its cumulants given the shocks; of all units', over the shocks of each unit first."""
+        if self._own is None or len(heads) > 1 or not np.array_equal(heads[0], self.model.unit_heads.sum(axis=0)):
+            return _moments_of(_central_over(given(heads), self.weights))
+        cumulants = given(self.model.unit_heads)
+        by_unit = _central_over(cumulants.reshape(*cumulants.shape[:2], -1, self._own.size), self._own)
+        by_unit[3] -= 3 * by_unit[1] ** 2
+        weights = self.weights.reshape(-1, self._own.size).sum(axis=1)
+        return _moments_of(_central_over(by_unit.sum(axis=1, keepdims=True), weights))
 
     def given_shocks(self, heads: NDArray[np.int64], layers: Sequence[Layer], in_scope: bool = True) -> Array:
         """First four cumulants of the cost that a rule keeps, given the shocks; shape (4, population, node)."""
@@ -76,16 +98,21 @@ class Exact:
 
         Each (population,); of a model without parameter sets.
         """
-        mean_given, variance_given, _, _ = self.given_shocks(heads, layers)
-        mean = mean_given @ self.weights
-        return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+        if self._own is None:
+            mean_given, variance_given, _, _ = self.given_shocks(heads, layers)
+            mean = mean_given @ self.weights
+            return mean, variance_given @ self.weights, (mean_given - mean[:, None]) ** 2 @ self.weights
+        mean_alone = np.array([1.0, 0.0, 0.0, 0.0])[:, None, None]
+        whole = self.total(heads, layers)
+        apart = self._over_shocks(lambda rows: self.given_shocks(rows, layers) * mean_alone, heads).sd ** 2
+        return whole.mean, whole.sd**2 - apart, apart
 
     def count_above(self, heads: NDArray[np.int64], amounts: Array) -> TotalMoments:
         """Moments of the number of patients above the thresholds."""
         if self._truths:
             return mixture([truth.count_above(heads, amounts) for truth in self._truths])
         per_user = np.where(ORDERS == 0, 1.0, self._chances(amounts)[..., None])
-        return _over_shocks(self._cumulants(heads, per_user, True), self.weights)
+        return self._over_shocks(lambda rows: self._cumulants(rows, per_user, True), heads)
 
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (node, 5)."""
@@ -94,10 +121,14 @@ class Exact:
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
         """Cumulants of the total given the shocks, shape (4, population, node)."""
-        streams, segments = self.model.streams, heads.shape[1]
+        if len(self._laws) > 1 and len(heads) == 1:  # all units', each of which has its own laws
+            return self._cumulants(self.model.unit_heads, per_user, in_scope).sum(axis=1, keepdims=True)
+        streams, segments = self._streams, heads.shape[1]
         people = heads.sum(axis=1).astype(float)
         per_head = self._rates[:, None, None] * per_user[:, :, 1:]
         total = np.zeros((4, heads.shape[0], self.weights.size))
+        if streams is not self.model.streams:
+            return self._of_states(heads, per_head, in_scope)
         if in_scope and self.model.sampled:
             for place, row in enumerate(heads):
                 for shares, drawn in self.model.case_mixes(row):
@@ -112,6 +143,22 @@ class Exact:
                 total += people[None, :, None] * per_head[s].T[:, None, :]
         return total
 
+    def _of_states(self, heads: NDArray[np.int64], per_head: Array, in_scope: bool) -> Array:
+        """The same where each person of a segment is in one of several states, by its law."""
+        total = np.zeros((4, heads.shape[0], self.weights.size))
+        segments, states = self._laws.shape[1:]
+        for place, row in enumerate(heads):
+            of_people = np.tensordot(self._laws[place if len(self._laws) > 1 else 0], per_head[:states], axes=1)
+            mixes = self.model.case_mixes(row) if self.model.sampled else []
+            for shares, drawn in mixes if in_scope else ():
+                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, of_people, axes=1))
+            for h in range(segments if in_scope and not mixes else 0):
+                total[:, place] += row[h] * _cumulants_of(of_people[h]) if row[h] else 0.0
+            for s in range(states, len(self._streams)):
+                if self._streams[s].in_scope == in_scope:
+                    total[:, place] += row.sum() * per_head[s].T
+        return total
+
 
 def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> TotalMoments:
     """Moments of a mixture of laws, equally likely or in proportion to `counts`."""
@@ -123,7 +170,7 @@ def mixture(parts: Sequence[TotalMoments], counts: Array | None = None) -> Total
     # cumulants given the law, with the laws where shocks have their nodes
     with np.errstate(invalid="ignore"):
         given = np.stack([mean, sd**2, skewness * sd**3, kurtosis * sd**4])
-    return _over_shocks(np.moveaxis(given, 1, -1), weight)
+    return _moments_of(_central_over(np.moveaxis(given, 1, -1), weight))
 
 
 def removed_layers(layers: Sequence[Layer]) -> list[Layer]:
@@ -182,8 +229,8 @@ def _cumulants_of(raw: Array) -> Array:
     return np.stack([m1, *higher])
 
 
-def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
-    """Moments of the total from its cumulants given the shocks, shape (4, population, node)."""
+def _central_over(cumulants: Array, weights: Array) -> Array:
+    """Mean and central moments of the total, (4, population …), from cumulants given the shocks, (4, …, node)."""
     k1, k2, k3, k4 = cumulants
     mean = k1 @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -191,14 +238,22 @@ def _over_shocks(cumulants: Array, weights: Array) -> TotalMoments:
         variance = np.maximum((k2 + apart**2) @ weights, 0.0)  # rounding may leave less than nothing
         third = (k3 + 3 * k2 * apart + apart**3) @ weights
         fourth = (k4 + 3 * k2**2 + 4 * k3 * apart + 6 * k2 * apart**2 + apart**4) @ weights
+    return np.stack([mean, variance, third, fourth])
+
+
+def _moments_of(central: Array) -> TotalMoments:
+    mean, variance, third, fourth = central
+    with np.errstate(invalid="ignore", divide="ignore"):
         skewness = np.where(np.isfinite(third), third / variance**1.5, np.inf)
         kurtosis = np.where(np.isfinite(fourth), fourth / variance**2 - 3, np.inf)
     return TotalMoments(mean, np.sqrt(variance), skewness, kurtosis)
 
 
-def expected_draws(model: CostModel, heads: NDArray[np.int64], amounts: Array) -> Mapping[str, Array]:
+def expected_draws(
+    model: CostModel, heads: NDArray[np.int64], amounts: Array, year: int | None = None
+) -> Mapping[str, Array]:
     """Exact means of a ledger's variables under each parameter set, for ledgers whose costs do not tell them."""
-    sets = [_of_one(Exact(truth), heads, amounts) for truth in model.truths]
+    sets = [_of_one(Exact(truth, year=year), heads, amounts) for truth in model.truths]
     return {name: np.stack([one[name] for one in sets]) for name in sets[0]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -66,11 +66,26 @@ class RareService(Term):
     """Cost of one event. Thresholds and shocks meet each event as they meet a patient's annual cost."""
     in_scope: bool = True
     """Whether the budget pays for it; if not, its cost is kept as `excluded_service_cost`."""
+    persistence: Annotated[
+        float | None, Field(strict=True, ge=0, le=1, allow_inf_nan=False, exclude_if=lambda given: given is None)
+    ] = None
+    """Chance that an event comes again the next year, to the same patient; the others are new ones."""
 
     @model_validator(mode="after")
     def _has_a_mean(self) -> RareService:
         _refuse_infinite_mean(self.price)
         return self
+
+
+class Stream(NamedTuple):
+    """One thing the engine draws: the users of a segment, or the events of a rare service."""
+
+    name: str
+    is_segment: bool
+    in_scope: bool
+    rate: float
+    """Chance of any cost, or expected events a head."""
+    severity: Severity
 
 
 def _refuse_infinite_mean(severity: Severity) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,12 @@ Segments = Annotated[
 """Names of the segments and rare services that a shock hits; everybody where there are none."""
 
 
+PerUnit = Annotated[Literal["unit"] | None, Field(exclude_if=lambda per: per is None)]
+"""Whether each unit has a shock of its own, of the same law; without units it is one of the whole population."""
+Persistence = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+"""Correlation of normal scores from one year to the next; a share of what is counted that comes again."""
+
+
 class Shock(Term):
     """What multiplies the cost of many people in a replicate at once: prices, a hard winter. Its mean is exactly 1."""
 
@@ -55,6 +61,9 @@ class Shock(Term):
     """Coefficient of variation of the lognormal factor."""
     segments: Segments = ()
     """Segments and rare services that it hits; everybody where there are none."""
+    per: PerUnit = None
+    persistence: Annotated[Persistence | Literal["walk"] | None, Field(exclude_if=lambda given: given is None)] = None
+    """Correlation with the next year's, 0 to 1; "walk": every year away from year 0 multiplies one more such factor."""
 
     @cached_property
     def sigma(self) -> float:
@@ -99,6 +108,9 @@ class RareShock(Term):
     """Additional cost in such a year, as a fraction; below 0 where it makes care cheaper."""
     segments: Segments = ()
     """Segments and rare services that it hits; everybody where there are none."""
+    per: PerUnit = None
+    persistence: Annotated[Persistence | None, Field(exclude_if=lambda given: given is None)] = None
+    """Correlation of its normal score with the next year's, 0 to 1."""
 
     @property
     def cv(self) -> float:
@@ -176,6 +188,9 @@ def mistakes_of(
     if sound and correlations and np.linalg.eigvalsh(_matrix(shocks, correlations)).min() <= 1e-10:
         bound = "are not those of any joint law: the matrix is not positive definite"
         yield ("shock_correlations",), _wrong(bound, "make some smaller")
+    elif sound and correlations and _changes_of(shocks, correlations).min() < -1e-10:
+        bound = "cannot hold in every year: the shocks' persistences differ too much for them"
+        yield ("shock_correlations",), _wrong(bound, "make the persistences more alike, or the correlations smaller")
 
 
 def _pairs_mistake(
@@ -194,7 +209,23 @@ def _pairs_mistake(
         why = "which hit the same people, so that their product would not have mean 1"
         mend = "merge them into one shock, or let them hit different segments"
         return _wrong(f"correlates {one!r} and {other!r}, {why}", mend)
+    if named[one].per != named[other].per:
+        why = "of which one is each unit's own and the other is everybody's"
+        return _wrong(f"correlates {one!r} and {other!r}, {why}", 'give both per = "unit", or neither')
+    if "walk" in (named[one].persistence, named[other].persistence):
+        return _wrong(f"correlates {one!r} and {other!r}, of which one is a walk", "correlate shocks that return")
     return None
+
+
+def _changes_of(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCorrelation]) -> Array:
+    """Eigenvalues of what one year adds to the scores, of which no variance may be below 0."""
+    stays = _persistences(shocks)
+    return np.asarray(np.linalg.eigvalsh(_matrix(shocks, correlations) * (1 - np.outer(stays, stays))))
+
+
+def _persistences(shocks: Sequence[Shock | RareShock]) -> Array:
+    """Correlation of each normal score with the next year's; 0 of a walk, which is made of new ones."""
+    return np.array([0.0 if s.persistence in (None, "walk") else float(s.persistence) for s in shocks])
 
 
 def _overlap(one: Shock | RareShock, other: Shock | RareShock) -> bool:
@@ -208,6 +239,12 @@ def _matrix(shocks: Sequence[Shock | RareShock], correlations: Sequence[ShockCor
         i, j = (places[name] for name in pair.between)
         matrix[i, j] = matrix[j, i] = pair.value
     return matrix
+
+
+def _root_of(covariance: Array) -> Array:
+    """The one symmetric root of a matrix without negative eigenvalues."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 @dataclass(frozen=True)
@@ -243,6 +280,15 @@ class JointShocks:
         """The group of each stream, shape (stream,)."""
         return self._alike[1]
 
+    def only(self, which: NDArray[np.bool_]) -> JointShocks:
+        """Some of the shocks, of a mask of shape (shock,)."""
+        shocks = tuple(shock for shock, taken in zip(self.shocks, which, strict=True) if taken)
+        return JointShocks(shocks, self.hits[which], self.correlation[np.ix_(which, which)])
+
+    def repeated(self, counts: Sequence[int]) -> JointShocks:
+        """The same shocks where each stream is so many, shape (stream,)."""
+        return JointShocks(self.shocks, np.repeat(self.hits, counts, axis=1), self.correlation)
+
     @property
     def correlated(self) -> NDArray[np.bool_]:
         """Which shocks are correlated with another, shape (shock,)."""
@@ -254,19 +300,67 @@ class JointShocks:
         largest = np.array([shock.largest for shock in self.shocks])
         return np.array([math.prod(largest[column].tolist()) for column in self.hits.T])
 
+    @cached_property
+    def per_unit(self) -> NDArray[np.bool_]:
+        """Which shocks are each unit's own, shape (shock,)."""
+        return np.array([shock.per == "unit" for shock in self.shocks], bool)
+
     def factors(self, uniforms: Array) -> Array:
-        """The shocks' factors from independent uniforms in (0, 1), both of shape (replicate, shock)."""
+        """The shocks' factors from independent uniforms in (0, 1), both of shape (replicate …, shock)."""
         if self.correlated.any():
             uniforms = uniforms.copy()
             here = np.flatnonzero(self.correlated)
             root = np.linalg.cholesky(self.correlation[np.ix_(here, here)])
-            uniforms[:, here] = special.ndtr(special.ndtri(uniforms[:, here]) @ root.T)
-        factors = [shock.factor(uniforms[:, k]) for k, shock in enumerate(self.shocks)]
-        return np.stack(factors, axis=1) if factors else np.empty((uniforms.shape[0], 0))
+            uniforms[..., here] = special.ndtr(special.ndtri(uniforms[..., here]) @ root.T)
+        return self._factors_at(uniforms)
+
+    def _factors_at(self, uniforms: Array) -> Array:
+        factors = [shock.factor(uniforms[..., k]) for k, shock in enumerate(self.shocks)]
+        return np.stack(factors, axis=-1) if factors else np.empty((*uniforms.shape[:-1], 0))
+
+    def over_years(self, uniforms: Mapping[int, Array]) -> dict[int, Array]:
+        """The shocks' factors by year, from each year's independent uniforms, shape (replicate …, shock).
+
+        Normal scores go on from year 1 either way, so that more years change none. A walk is 1 in year 0.
+        """
+        stays, walks = _persistences(self.shocks), np.array([s.persistence == "walk" for s in self.shocks], bool)
+        spread = self.correlation * stays
+        back = spread @ np.linalg.inv(self.correlation) if stays.size else spread
+        ahead = np.diag(stays), _root_of(self.correlation - spread.T * stays)
+        behind = back, _root_of(self.correlation - back @ self.correlation @ back.T)
+        scores = {year: special.ndtri(own) for year, own in uniforms.items()}
+        if 1 in scores:
+            scores[1] = scores[1] @ np.linalg.cholesky(self.correlation).T if stays.size else scores[1]
+        for year in (y for way in (range(2, 130), range(0, -127, -1)) for y in way if y in scores):
+            moved, new = ahead if year > 1 else behind
+            scores[year] = scores[year - 1 if year > 1 else year + 1] @ moved.T + scores[year] @ new.T
+        found: dict[int, Array] = {}
+        for year in sorted(scores, key=lambda y: abs(y - 1) if y > 0 else abs(y)):
+            own = self.factors(uniforms[1]) if year == 1 else self._factors_at(special.ndtr(scores[year]))
+            near = found[year - 1 if year > 0 else year + 1][..., walks] if year not in (0, 1) else 1.0
+            own[..., walks] = own[..., walks] * near if year else 1.0
+            found[year] = own
+        return found
+
+    def in_year(self, year: int) -> JointShocks:
+        """The shocks by their laws in a year: a walk has gone as many steps as it lies from year 0."""
+
+        def gone(shock: Shock | RareShock) -> Shock | RareShock:
+            walked = isinstance(shock, Shock) and shock.persistence == "walk"
+            return shock.model_copy(update={"cv": math.sqrt((1 + shock.cv**2) ** abs(year) - 1)}) if walked else shock
+
+        still = np.array([shock.persistence == "walk" and year == 0 for shock in self.shocks], bool)
+        return JointShocks(tuple(map(gone, self.shocks)), self.hits, self.correlation).only(~still)
+
+    def largest_in(self, year: int) -> Array:
+        """The largest product of factors that the laws allow in a year, shape (stream,)."""
+        steps = [abs(year) if shock.persistence == "walk" else 1 for shock in self.shocks]
+        largest = np.array([shock.largest**step for shock, step in zip(self.shocks, steps, strict=True)])
+        return np.array([math.prod(largest[column].tolist()) for column in self.hits.T])
 
     def by_stream(self, factors: Array) -> Array:
-        """What multiplies each stream's cost, (replicate, stream), from the shocks' factors (replicate, shock)."""
-        product = np.ones((factors.shape[0], self.hits.shape[1]))
+        """What multiplies each stream's cost, (replicate …, stream), from the shocks' factors (replicate …, shock)."""
+        product = np.ones((*factors.shape[:-1], self.hits.shape[1]))
         for k, hit in enumerate(self.hits):
-            product[:, hit] *= factors[:, k, None]
+            product[..., hit] *= factors[..., k, None]
         return product

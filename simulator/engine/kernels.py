@@ -6,7 +6,8 @@ cores cannot change it. A counter has four words:
     block, purpose · 2²⁴ + stream, replicate, increment
 
 where *stream* is the segment (or rare service, or shock) and *increment* the step from one population size to the next
-(or the unit). No two draws can share a counter, and a longer list of sizes leaves the earlier draws as they are.
+(or the unit). Of several years each has its own: the high byte of the fourth word is (year − 1) mod 256.
+No two draws can share a counter, and a longer list of sizes leaves the earlier draws as they are.
 
 Everything jitted stands in this one file, since numba's cache on disk does not see changes in other files. With
 ``NUMBA_DISABLE_JIT=1`` the same bodies run as plain Python and give the same bits.
@@ -42,6 +43,7 @@ QUALITY = 8  # quality and outcome scores, drawn when a ledger is settled
 ACTIVITY = 9  # activity shares between providers, drawn when a ledger is settled
 BASELINE = 10  # error of a budget's baseline, drawn when a ledger is settled
 SUMS = 11  # cost of many users below the cut together
+STATES = 12  # who goes on into which state of the next year, or comes from which of the last
 
 BODY_CELLS_LOG2 = BODY_CELLS.bit_length() - 1
 CELLS_PER_OCTAVE_LOG2 = CELLS_PER_OCTAVE.bit_length() - 1
@@ -131,13 +133,13 @@ def _pair(block, c1, c2, c3, k0, k1):
 
 
 @compiled
-def uniforms_into(out, purpose, stream, replicates, k0, k1):
+def uniforms_into(out, purpose, stream, replicates, last, k0, k1):
     """Fill `out` (replicate, position) with the uniforms of one stream."""
     words = np.empty(4, np.uint64)
     c1 = (np.uint64(purpose) << _24) | np.uint64(stream)
     for r in range(out.shape[0]):
         for j in range(out.shape[1]):
-            out[r, j] = _uniform(words, j, c1, np.uint64(replicates[r]), np.uint64(0), k0, k1)
+            out[r, j] = _uniform(words, j, c1, np.uint64(replicates[r]), last, k0, k1)
 
 
 @compiled
@@ -434,6 +436,7 @@ def _know(odds, log_rest, s, k, p):
 def draw_block(
     key,
     replicates,
+    first,
     heads,
     shares,
     kind,
@@ -461,14 +464,16 @@ def draw_block(
     key : uint64 (2,)
     replicates : int64 (replicate,)
         Their numbers.
-    heads : int64 (increment, stream)
+    first : uint64
+        The fourth word of the first increment's counters.
+    heads : int64 (1 or replicate, increment, stream)
         People in the increment and segment; for a rare service all people of the increment. With `members` drawn, the
         people of the whole increment stand in each column.
     shares : float64 (increment, stream)
         Chance of the segment among those not placed in an earlier one, where the case mix is drawn.
     kind : int64 (stream,)
     rate : float64 (stream,)
-        Chance of any cost, or events a head.
+        Chance of any cost, or events a head; below 0 where `heads` are the events themselves.
     p_large : float64 (stream,)
         Chance that a user is a large claim.
     body : uint64 (stream, 1024); body_unit : float64 (stream,)
@@ -478,7 +483,7 @@ def draw_block(
         See `costs.sums.Sums`.
     tail : float64 (stream, TAIL_CELLS, 5)
     thresholds : float64 (stream, threshold), ascending
-    factor : float64 (replicate, stream)
+    factor : float64 (replicate, 1 or increment, stream)
         Common shock.
     gross, excluded : float64 (replicate, increment), out
     excess, above : float64 (replicate, increment, threshold), out
@@ -490,7 +495,9 @@ def draw_block(
     bits = chance.view(np.uint64)
     k0, k1 = key[0], key[1]
     sampled = members.shape[0] > 0
-    below = np.empty((heads.shape[0], 112))
+    increments = heads.shape[1]
+    alike = heads.shape[0] == 1  # in all replicates
+    below = np.empty((increments, 112))
     odds = np.empty((rate.size, 2))
     log_rest = np.empty((rate.size, 2))
     for s in range(rate.size):
@@ -498,19 +505,19 @@ def draw_block(
         _know(odds, log_rest, s, 1, p_large[s])
     unplaced = np.empty(members.shape[:2], np.int64)
     for r in range(members.shape[0]):
-        unplaced[r] = heads[:, 0]
-    for s in range(heads.shape[1]):  # outermost, so that one stream's tables stay near
+        unplaced[r] = heads[0, :, 0]
+    for s in range(heads.shape[2]):  # outermost, so that one stream's tables stay near
         stream = np.uint64(s)
         unbroken = tail[s, :, 2].min() > 1.0  # no cell in two parts
-        tabled = kind[s] == PEOPLE and not sampled
-        for i in range(heads.shape[0]):
-            if tabled and _is_few(heads[i, s], rate[s]):
-                _fill_below(below, i, heads[i, s], rate[s])
+        tabled = kind[s] == PEOPLE and not sampled and alike
+        for i in range(increments):
+            if tabled and _is_few(heads[0, i, s], rate[s]):
+                _fill_below(below, i, heads[0, i, s], rate[s])
         for r in range(gross.shape[0]):
             c2 = np.uint64(replicates[r])
-            for i in range(heads.shape[0]):
-                c3 = np.uint64(i)
-                n = heads[i, s]
+            for i in range(increments):
+                c3 = first + np.uint64(i)
+                n = heads[0 if alike else r, i, s]
                 if kind[s] == PEOPLE:
                     if sampled:
                         c1 = (np.uint64(MEMBERSHIP) << _24) | stream
@@ -529,12 +536,12 @@ def draw_block(
                 else:
                     c1 = (np.uint64(EVENTS) << _24) | stream
                     known, other = False, 0.0
-                    users = poisson(n * rate[s], c1, c2, c3, k0, k1)
+                    users = poisson(n * rate[s], c1, c2, c3, k0, k1) if rate[s] >= 0.0 else n
                 c1 = (np.uint64(LARGE) << _24) | stream
                 if not known and _is_few(users, p_large[s]):
                     other = _pair(0, c1, c2, c3, k0, k1)[0]
                 large = _binomial(other, users, p_large[s], odds[s, 1], log_rest[s, 1], c1, c2, c3, k0, k1)
-                scale = factor[r, s]
+                scale = factor[r, i if factor.shape[1] > 1 else 0, s]
                 count = users - large
                 if count >= sums_from[s] > 0:
                     u = _pair(0, (np.uint64(SUMS) << _24) | stream, c2, c3, k0, k1)[0]
@@ -573,12 +580,63 @@ def draw_block(
                     gross[r, i] += cost
 
 
+@compiled
+def deal(key, replicates, last, before, offsets, target, chance, after):
+    """Deal the people of each source out to states, and those of its pools: see `years.Program`.
+
+    `before` is int64 (1 or replicate, increment, source), `after` (replicate, increment, state), out, zeros at first.
+    """
+    k0, k1 = key[0], key[1]
+    sources, states = before.shape[2], after.shape[2]
+    waiting = np.zeros(offsets.shape[1] - 1, np.int64)
+    for r in range(after.shape[0]):
+        c2 = np.uint64(replicates[r])
+        for i in range(after.shape[1]):
+            u = i if offsets.shape[0] > 1 else 0
+            c3 = last + np.uint64(i)
+            for b in range(waiting.size):
+                waiting[b] = before[r if before.shape[0] > 1 else 0, i, b] if b < sources else 0
+            for b in range(waiting.size):
+                left = waiting[b]
+                for e in range(offsets[u, b], offsets[u, b + 1]):
+                    if left == 0:
+                        break
+                    c1 = (np.uint64(STATES) << _24) | np.uint64(e - offsets[u, 0])
+                    n = binomial(left, chance[e], c1, c2, c3, k0, k1)
+                    left -= n
+                    if target[e] < states:
+                        after[r, i, target[e]] += n
+                    else:
+                        waiting[sources + target[e] - states] += n
+
+
+@compiled
+def recur(key, replicates, last, before, stays, expected, first, after):
+    """Events that come again of those `before`, (replicate, increment, service), and new ones, into `after`.
+
+    `stays` and `expected` new ones are (increment, service); `first` is the number of the first service's stream.
+    """
+    k0, k1 = key[0], key[1]
+    for r in range(after.shape[0]):
+        c2 = np.uint64(replicates[r])
+        for i in range(after.shape[1]):
+            c3 = last + np.uint64(i)
+            for s in range(after.shape[2]):
+                stream = np.uint64(first + s)
+                again = (np.uint64(STATES) << _24) | (np.uint64(1 << 23) + stream)
+                n = binomial(before[r, i, s], stays[i, s], again, c2, c3, k0, k1)
+                c1 = (np.uint64(EVENTS) << _24) | stream
+                after[r, i, s] = n + poisson(expected[i, s], c1, c2, c3, k0, k1)
+
+
 def key_of(seed: int) -> np.ndarray:
     """The Philox key (two words of 32 bits) of a seed below 2⁶⁴."""
     return np.array([seed & 0xFFFFFFFF, seed >> 32], np.uint64)
 
 
-def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count: int) -> np.ndarray:
+def uniforms(
+    seed: int, purpose: int, stream: int, replicates: np.ndarray, count: int, increment: int = 0, year: int = 1
+) -> np.ndarray:
     """Uniforms in (0, 1) of one stream, for draws that are made on the host.
 
     Parameters
@@ -592,6 +650,8 @@ def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count
     replicates : array of int, shape (replicate,)
     count : int
         How many for each replicate.
+    increment, year : int
+        Of a draw that each unit, or each year, has for itself.
 
     Returns
     -------
@@ -600,8 +660,13 @@ def uniforms(seed: int, purpose: int, stream: int, replicates: np.ndarray, count
     drawn = np.empty((len(replicates), count))
     key = key_of(seed)
     with np.errstate(over="ignore"):
-        uniforms_into(drawn, purpose, stream, np.array(replicates, np.int64), key[0], key[1])
+        uniforms_into(drawn, purpose, stream, np.array(replicates, np.int64), last_word(increment, year), *key)
     return drawn
+
+
+def last_word(increment: int, year: int) -> np.uint64:
+    """The fourth word of a counter: below 2²⁴ increments, and years from −126 to 129."""
+    return np.uint64((year - 1) % 256 << 24 | increment)
 
 
 drop_damaged_cache(draw_block, "kernels")

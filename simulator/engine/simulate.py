@@ -11,11 +11,11 @@ import os
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from ..ledger.parts import Checkpoint, Draws
 from ..machine import host
 from ..terms import DRAWS_VERSION
 from .late import kernels
+from .years import Chain, program
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -56,9 +57,17 @@ class Plan:
     tail: Array
     thresholds: Array
     shocks: JointShocks
+    units: int
+    """Units that have shocks of their own; 0 where all shocks are everybody's."""
     n_sampled: int
     """Segments whose people are drawn; 0 where the case mix is fixed."""
     tables_hash: str
+    chain: Chain | None = None
+    """How people go from year to year; None in a scenario of one year."""
+    by_year: tuple[Plan, ...] = ()
+    """The plan of each of the chain's years."""
+    trend: Array = field(default_factory=lambda: np.ones((1, 1)))
+    """What multiplies costs in each of them, shape (year, stream)."""
     made_with: str = field(init=False)
     """SHA-256 of the compiled loops, numba's version and the bits of the tables."""
     made_at: tuple[str, int] = field(init=False)
@@ -70,7 +79,9 @@ class Plan:
 
     @property
     def people(self) -> int:
-        """People in one replicate."""
+        """People in one replicate, in all its years."""
+        if self.chain is not None:
+            return int(self.chain.people.sum()) * len(self.chain.years)
         return int(self.heads[:, 0].sum() if self.n_sampled else self.heads[:, self.kind == kernels.PEOPLE].sum())
 
 
@@ -97,8 +108,27 @@ def make_plans(
     built = _tables_of_sets(model, at) if len(model.truths) > 1 else (_tables(model, at),)
     least = 0 if not summed else sums.FEWEST if len(built) == 1 else _LEAST_OF_SETS
     return tuple(
-        _plan(truth, increments, thresholds, seed, own, least) for truth, own in zip(model.truths, built, strict=True)
+        _plan(_drawn_of(truth, increments), thresholds, seed, own, least)
+        for truth, own in zip(model.truths, built, strict=True)
     )
+
+
+class Drawn(NamedTuple):
+    """What a plan draws: streams, their people, and the shocks that hit them; as in `Plan`."""
+
+    streams: tuple[Stream, ...]
+    heads: Counts
+    shares: Array
+    shocks: JointShocks
+    units: int
+    n_sampled: int
+
+
+def _drawn_of(model: CostModel, increments: Counts) -> Drawn:
+    return Drawn(
+        model.streams, _stream_heads(model, increments), _chained_shares(model), model.joint_shocks,
+        len(model.population.units) if model.has_own_shocks else 0, model.shares.size if model.sampled else 0,
+    )  # fmt: skip
 
 
 def _tables(model: CostModel, cuts: tuple[float, ...]) -> tuple[tables.Tables, ...]:
@@ -112,14 +142,64 @@ def _tables_of_sets(model: CostModel, cuts: tuple[float, ...]) -> tuple[tuple[ta
         return tuple(threads.map(lambda truth: _tables(truth, cuts), model.truths))
 
 
-def _plan(
-    model: CostModel, increments: Counts, thresholds: Array, seed: int, built: Sequence[tables.Tables], least: int
-) -> Plan:
-    streams = model.streams
-    heads, shares = _stream_heads(model, increments), _chained_shares(model)
+def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Array, seed: int, summed: bool) -> Plan:
+    """The same of several years, of a model without parameter sets: `model.by_year` says who goes where.
+
+    `increments` as above; `thresholds` are (year, stream, threshold), `cuts` (year, stream) of the years' streams.
+    """
+    years, units = model.by_year, model.population.units
+    segments, rare = model.shares.size, len(years.rare_persistence)
+    everybody = increments.sum(axis=1, keepdims=True)
+    people = everybody if model.sampled else increments
+    start = years.start[:, None] if model.sampled else _by_segment(years.start, segments)
+    rates = np.array([stream.rate for stream in years.streams[years.start.shape[1] :]])
+    chain = Chain(
+        years=years.years, people=np.ascontiguousarray(people), states=years.start.shape[1],
+        sampled=segments if model.sampled else 0, start=program(start),
+        forward=program(years.forward), backward=program(years.backward),
+        events=years.growth[:, None, None] * everybody * rates, stays=years.rare_persistence,
+    )  # fmt: skip
+    # a state may hold whom its segment holds, and more where people move into it
+    expected = everybody * years.start
+    for matrix in (years.forward, years.backward):
+        for _ in range(len(years.years)):
+            expected = np.maximum(
+                expected, np.einsum("is,ist->it", expected, np.broadcast_to(matrix, (len(expected), *matrix.shape[1:])))
+            )
+    heads = np.hstack([np.ceil(expected).astype(np.int64), np.repeat(everybody, rare, axis=1)])
+    joint = model.joint_shocks.repeated(years.repeats)
+    drawn = Drawn(
+        years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0
+    )
+    kept: dict[tuple[float, ...], Plan] = {}
+    plans = []
+    for at, cut in zip(np.repeat(thresholds, years.repeats, axis=1), cuts, strict=True):
+        same = tuple(cut.tolist())
+        if same not in kept:
+            built = [tables.build(stream.severity, one) for stream, one in zip(years.streams, same, strict=True)]
+            own = _plan(drawn, at, seed, built, sums.FEWEST if summed else 0)
+            kept[same] = replace(own, rate=np.where(own.kind == kernels.PEOPLE, own.rate, -1.0))
+        plans.append(replace(kept[same], thresholds=np.ascontiguousarray(at)))
+    return replace(plans[years.years.index(1)], chain=chain, by_year=tuple(plans), trend=years.trend)
+
+
+def _by_segment(start: Array, segments: int) -> Array:
+    """Chances of each state for a person of each segment, shape (unit or 1, segment, state); of nobody the first."""
+    classes = start.shape[1] // segments
+    given = start.reshape(len(start), segments, classes)
+    whole = given.sum(axis=2, keepdims=True)
+    given = np.where(whole > 0, given / np.where(whole > 0, whole, 1.0), 1.0 / classes)
+    laws = np.zeros((len(start), segments, segments, classes))
+    places = np.arange(segments)
+    laws[:, places, places] = given
+    return laws.reshape(len(start), segments, -1)
+
+
+def _plan(drawn: Drawn, thresholds: Array, seed: int, built: Sequence[tables.Tables], least: int) -> Plan:
+    streams, heads, shares = drawn.streams, drawn.heads, drawn.shares
     rate = np.array([stream.rate for stream in streams])
     kind = np.array([_kind_of(stream) for stream in streams])
-    expected = (heads * (shares if model.sampled else 1.0) * rate).max(axis=0)
+    expected = (heads * (shares if drawn.n_sampled else 1.0) * rate).max(axis=0)
     at_most = np.minimum(
         expected + _CERTAIN[0] * np.sqrt(expected) + _CERTAIN[1],
         np.where(kind == kernels.PEOPLE, heads.max(axis=0), np.inf),
@@ -142,8 +222,9 @@ def _plan(
         sums_terms=np.stack([own.terms for own in summed])[: len(summed) if any(own.least for own in summed) else 0],
         tail=np.stack([table.tail for table in built]),
         thresholds=np.ascontiguousarray(thresholds),
-        shocks=model.joint_shocks,
-        n_sampled=model.shares.size if model.sampled else 0,
+        shocks=drawn.shocks,
+        units=drawn.units,
+        n_sampled=drawn.n_sampled,
         # one table of sums stands for all: which there are depends on how many people are drawn
         tables_hash=tables.digest(built, [sums.build(built[0].body, built[0].body_unit)] if least > 0 else []),
     )
@@ -185,9 +266,29 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
     dict of ndarray
         By increment, not accumulated: see `kernels.draw_block`.
     """
-    increments, n_thresholds = plan.heads.shape[0], plan.thresholds.shape[1]
+    if plan.chain is None:
+        factors = plan.shocks.factors(_shock_uniforms(plan, replicates))
+        drawn = _draw_year(plan, replicates, plan.heads[None], plan.shocks.by_stream(factors))
+        drawn["shock_factor"] = factors if plan.units else factors[:, 0]
+        return drawn
+    years = plan.chain.years
+    heads = plan.chain.heads(kernels.key_of(plan.seed), replicates)
+    by_shock = plan.shocks.over_years({year: _shock_uniforms(plan, replicates, year) for year in years})
+    found: dict[int, dict[str, NDArray[Any]]] = {}
+    for year, own, trend in zip(years, plan.by_year, plan.trend, strict=True):
+        found[year] = _draw_year(own, replicates, heads[year], plan.shocks.by_stream(by_shock[year]) * trend, year)
+        found[year]["shock_factor"] = by_shock[year] if plan.units else by_shock[year][:, 0]
+        if plan.chain.sampled:
+            states, segments = heads[year][..., : plan.chain.states], plan.chain.sampled
+            found[year]["members"] = np.add.reduceat(
+                states, np.arange(0, states.shape[2], states.shape[2] // segments), axis=2
+            )
+    return {name: np.stack([one[name] for one in found.values()], axis=1) for name in found[1]}
+
+
+def _draw_year(plan: Plan, replicates: Counts, heads: Counts, factor: Array, year: int = 1) -> dict[str, NDArray[Any]]:
+    increments, n_thresholds = heads.shape[1], plan.thresholds.shape[1]
     count = replicates.size
-    factors = _shock_factors(plan, replicates)
     drawn: dict[str, NDArray[Any]] = {
         "gross_cost": np.zeros((count, increments)),
         "excess_cost": np.zeros((count, increments, n_thresholds)),
@@ -197,21 +298,28 @@ def draw(plan: Plan, replicates: Counts) -> dict[str, NDArray[Any]]:
         "members": np.zeros((count if plan.n_sampled else 0, increments, plan.n_sampled), np.int64),
     }
     chances = np.broadcast_to(plan.shares, plan.heads.shape).copy()
-    factor = plan.shocks.by_stream(factors)
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
-            kernels.key_of(plan.seed), _own(replicates), _own(plan.heads), chances, _own(plan.kind), _own(plan.rate),
-            _own(plan.p_large), _own(plan.body), _own(plan.body_unit), _own(plan.sums_from), _own(plan.sums_line),
-            _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds), factor, *drawn.values(),
+            kernels.key_of(plan.seed), _own(replicates), kernels.last_word(0, year), _own(heads), chances,
+            _own(plan.kind), _own(plan.rate), _own(plan.p_large), _own(plan.body), _own(plan.body_unit),
+            _own(plan.sums_from), _own(plan.sums_line), _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds),
+            factor, *drawn.values(),
         )  # fmt: skip
-    drawn["shock_factor"] = factors
     return drawn
 
 
-def _shock_factors(plan: Plan, replicates: Counts) -> Array:
-    """What each shock multiplies costs by, shape (replicate, shock)."""
-    drawn = [kernels.uniforms(plan.seed, kernels.SHOCK, k, replicates, 1) for k in range(len(plan.shocks.shocks))]
-    return plan.shocks.factors(np.hstack([np.empty((replicates.size, 0)), *drawn]))
+def _shock_uniforms(plan: Plan, replicates: Counts, year: int = 1) -> Array:
+    """Independent uniforms of a year, shape (replicate, unit or 1, shock); alike in all units of a common shock."""
+    own, units = plan.shocks.per_unit, max(plan.units, 1)
+    drawn = np.empty((replicates.size, units, own.size))
+    for k, u in np.ndindex(own.size, units):
+        known = u and not own[k]
+        drawn[:, u, k] = drawn[:, 0, k] if known else _uniforms_of(plan, k, replicates, u, year)
+    return drawn
+
+
+def _uniforms_of(plan: Plan, shock: int, replicates: Counts, unit: int, year: int) -> Array:
+    return kernels.uniforms(plan.seed, kernels.SHOCK, shock, replicates, 1, unit, year)[:, 0]
 
 
 def _own(values: NDArray[Any]) -> NDArray[Any]:
@@ -240,10 +348,18 @@ def _loops_hash(numba: str) -> str:
 
 def _made_with(plan: Plan) -> str:
     digest = hashlib.sha256(loops_hash().encode())
-    for values in (getattr(plan, one.name) for one in fields(plan) if one.init):
-        if isinstance(values, np.ndarray):
-            digest.update(np.ascontiguousarray(values).tobytes())
+    for values in _arrays_in(plan):
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
+
+
+def _arrays_in(plan: Any) -> Iterator[NDArray[Any]]:
+    """Every array of a plan, and of what it holds."""
+    for values in [getattr(plan, one.name) for one in fields(plan) if one.init] if is_dataclass(plan) else plan:
+        if isinstance(values, np.ndarray):
+            yield values
+        elif isinstance(values, tuple) or is_dataclass(values):
+            yield from _arrays_in(values)
 
 
 class UnlikeError(SimulatorError):

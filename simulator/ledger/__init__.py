@@ -29,6 +29,7 @@ from .store import verify as verify
 from .store import with_summary as with_summary
 from .variables import COORDINATES as COORDINATES
 from .variables import DERIVED as DERIVED
+from .variables import EXPECTED as EXPECTED
 from .variables import VARIABLES as VARIABLES
 from .variables import declared as declared
 from .variables import describe as describe

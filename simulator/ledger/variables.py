@@ -8,7 +8,7 @@ variable, and refuses one that is not declared. `check_declared` asks the same o
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +45,10 @@ class Variable(NamedTuple):
                 return False
             left -= found
         return not left or "..." in self.dims
+
+    def dims_with(self, coordinates: Collection[str]) -> tuple[str, ...]:
+        """The dims of an array, of which those that need not be there are so where there is such a coordinate."""
+        return tuple(t.rstrip("?") for t in self.dims if not t.endswith("?") or t.rstrip("?") in coordinates)
 
     @property
     def needed(self) -> set[str]:
@@ -95,7 +99,7 @@ def variables_of(kind: str) -> Mapping[str, Variable]:
     basis = {"summary": "drawn", "exact": "exact"}[kind]
     statistics = {
         one.name: Variable(
-            ("population_size|unit", "threshold?", *([f"{one.level}?"] if one.level else [])),
+            ("year?", "population_size|unit", "threshold?", *([f"{one.level}?"] if one.level else [])),
             one.unit, one.sentence, basis,
         )
         for one in ESTIMATED

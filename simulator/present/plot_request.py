@@ -8,6 +8,7 @@ from functools import cached_property
 
 import xarray as xr
 
+from ..analysis.statistics.pooled import pool_years
 from ..analysis.statistics.summary import MARGINS, summarise
 from ..contracts.design import Design, on_grid
 from ..errors import SimulatorError
@@ -113,6 +114,15 @@ class PlotRequest:
     def refusal(self, bound: str, mend: str) -> SimulatorError:
         """A sentence about the file."""
         return SimulatorError(self.path, None, bound, mend)
+
+
+def of_year(found: xr.Dataset, year: int | None, source: str) -> xr.Dataset:
+    """What a file says of one of its years, year 1 unless another is named; the file itself where it has one alone."""
+    if "year" not in found.dims or "gross_cost" not in found:
+        if year is not None:
+            raise SimulatorError("--year", year, f"cannot be chosen of {source}, which holds one", "omit it")
+        return found
+    return pool_years(draws_of(found), {1 if year is None else year: 1})
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────

@@ -37,6 +37,9 @@ class Populations:
 
     def __init__(self, ledger: xr.Dataset) -> None:
         check_draws(ledger)
+        if "year" in ledger.coords:
+            bound = "holds several years, and this is an answer of one"
+            raise SimulatorError("ledger", None, bound, "pool them: sim.pool_years(ledger, {1: 1}) is year 1")
         self.ledger = ledger
         self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
         self.place = "population_size" if "population_size" in ledger.dims else "unit"
@@ -77,19 +80,31 @@ class Populations:
 
     def mean_given_shocks(self, rule: ExclusionRule) -> Array:
         """Mean of the cost that the rule keeps, given the common shocks and the parameter set of each replicate."""
-        if "shock_factor" not in self.ledger:
+        if not {"shock_factor", "unit_shock_factor"} & set(self.ledger):
             return self.retained_of_truth(rule)
         if self.scenario is None:
             return self._fitted_to_shocks(self.retained(rule), self.retained_of_truth(rule))
-        model = self.scenario.cost_model
-        factors = model.joint_shocks.by_stream(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        model, heads = self.scenario.cost_model, self._heads
+        drawn = self._factors
+        if drawn.shape[1] > 1 and self.place != "unit":  # all units' total, each under its own
+            heads = runs.increments(self.scenario)
         layers = self._layers(rule)
-        means = np.empty((self.replicates.size, len(self._heads)))
+        means = np.empty((self.replicates.size, len(heads)))
         drawn_under = self._set_of_replicate(len(model.truths))
         for number, truth in enumerate(model.truths):
-            if (here := np.flatnonzero(drawn_under == number)).size:
-                means[here] = kept_means(truth, self._heads, layers, factors[here])
+            here = np.flatnonzero(drawn_under == number)
+            for u in range(drawn.shape[1] if here.size else 0):
+                rows = slice(u, u + 1) if drawn.shape[1] > 1 else slice(None)
+                means[here, rows] = kept_means(truth, heads[rows], layers, model.joint_shocks.by_stream(drawn[here, u]))
+        means = means if len(heads) == len(self._heads) else means.sum(axis=1, keepdims=True)
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
+
+    @property
+    def _factors(self) -> Array:
+        """What shocks came to, shape (replicate, 1 or unit, shock)."""
+        found = self.ledger["unit_shock_factor" if "unit_shock_factor" in self.ledger else "shock_factor"]
+        found = found if "unit" in found.dims else found.expand_dims("unit")
+        return np.asarray(found.transpose("replicate", "unit", "shock").values)
 
     def _set_of_replicate(self, sets: int) -> NDArray[np.int64]:
         if "parameter_draw" in self.ledger.coords:
@@ -98,7 +113,7 @@ class Populations:
 
     def _fitted_to_shocks(self, cost: Array, mean: Array) -> Array:
         """Cost over its mean fitted by a parabola in the logarithm of every shock, where there is no exact mean."""
-        logs = np.log(self.ledger["shock_factor"].transpose("replicate", "shock").values)
+        logs = np.log(self._factors.reshape(len(self.replicates), -1))
         columns = np.column_stack([np.ones(len(logs)), logs, logs**2])
         ratio = (cost / mean).reshape(len(logs), -1)
         return np.asarray(columns @ np.linalg.lstsq(columns, ratio, rcond=None)[0]).reshape(cost.shape) * mean

@@ -211,6 +211,9 @@ def law_of(
     transforms: Sequence[Transforms] = (),
 ) -> Law:
     """The law of one population's retained cost, plus `extra` for each patient above the threshold."""
+    if scenario.cost_model.has_own_shocks:
+        bound = 'are each unit\'s own (per = "unit"): the total of all units has no exact law here'
+        raise SimulatorError("shocks", None, bound, "draw instead, or ask about one unit")
     transforms = transforms or transforms_of(scenario)
     if scenario.population.n_sets:
         with ThreadPoolExecutor(cores()) as threads:

@@ -12,8 +12,9 @@ from scipy import special
 
 from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
+from ...costs.covariance import between_years
 from ...costs.moments import Exact, Layer, TotalMoments, mixture
-from ...ledger import expected_means, retained_cost, sweep
+from ...ledger import expected_means, reaching, retained_cost, sweep
 from ...scenario import Scenario
 from ...terms import Array
 from .sample_moments import sample_moments
@@ -99,11 +100,11 @@ def moments_by_set(ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario |
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     people = people_of(ledger, place)
     points = sweep(ledger, rule)
-    scenario = scenario or runs.scenario_of(ledger)
+    scenario = None if "pooled" in ledger.attrs else scenario or runs.scenario_of(ledger)
     if scenario is None:
         return _means_alone(ledger, rule, points, people)
     heads = runs.increments(scenario) if place == "unit" else runs.heads(scenario)[: people.size]
-    found = cells_by_set(scenario, rule, points, heads)
+    found = cells_by_set(scenario, rule, points, heads, int(ledger["year"]) if "year" in ledger.coords else None)
     return found._replace(counts=_counts(ledger, len(found.gross)))
 
 
@@ -133,9 +134,9 @@ def _mean_alone(mean: Array) -> TotalMoments:
     return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
 
 
-def layers_at(scenario: Scenario, rule: ExclusionRule, point: float) -> list[Layer]:
+def layers_at(scenario: Scenario, rule: ExclusionRule, point: float, year: int | None = None) -> list[Layer]:
     """What a rule removes at a point of the threshold grid, each layer with the money of each stream."""
-    amounts = scenario.amounts
+    amounts = scenario.amounts if year is None else scenario.amounts_in(year)
     return [(amounts[layer.threshold], layer.excess_share, layer.whole_share) for layer in rule.layers(point)]
 
 
@@ -150,16 +151,19 @@ def cells_of(scenario: Scenario, rule: ExclusionRule, points: list[float], heads
     return cells_by_set(scenario, rule, points, heads).mixed()
 
 
-def cells_by_set(scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64]) -> CellsBySet:
-    """The same under each parameter set, as if each were drawn once."""
+def cells_by_set(
+    scenario: Scenario, rule: ExclusionRule, points: list[float], heads: NDArray[np.int64], year: int | None = None
+) -> CellsBySet:
+    """The same under each parameter set, as if each were drawn once; of one of several years where it is named."""
+    amounts = scenario.amounts if year is None else scenario.amounts_in(year)
     gross, retained, above = [], [], []
     for truth in scenario.cost_model.truths:
-        exact = Exact(truth)
+        exact = Exact(truth, year=year)
         each = effort.each(points, "exact moments")
-        totals = [exact.total(heads, layers_at(scenario, rule, point)) for point in each]
+        totals = [exact.total(heads, layers_at(scenario, rule, point, year)) for point in each]
         gross.append(exact.total(heads, []))
         retained.append(_columns(totals))
-        above.append(_columns([exact.count_above(heads, scenario.amounts[point]) for point in points]))
+        above.append(_columns([exact.count_above(heads, amounts[point]) for point in points]))
     return CellsBySet(gross, retained, above, np.ones(len(gross)), heads.sum(axis=1).astype(float))
 
 
@@ -189,12 +193,41 @@ def compare(
     return {name: ((place, "threshold"), values) for name, values in found.items()}
 
 
+def covariance_scores(
+    ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None, moments: list[ExactCells]
+) -> Array | None:
+    """(covariance − exact) / its standard error of every two years at the largest population; None if that is unknown.
+
+    Shape (year, year, threshold). Of totals near the normal law; what is left of their fourth moment is taken to be
+    shared as far as they are correlated.
+    """
+    scenario = scenario or runs.scenario_of(ledger)
+    known = scenario is not None and not scenario.population.n_sets and not scenario.cost_model.has_own_shocks
+    if not known or scenario is None or "population_size" not in ledger.dims or ledger.sizes["replicate"] < 2:
+        return None
+    ledger, years = reaching(ledger, rule).isel(population_size=[-1]), ledger["year"].values.tolist()
+    kept = retained_cost(ledger, rule).isel(population_size=0).transpose("threshold", "replicate", "year").values
+    place = int(np.flatnonzero(np.array(scenario.population_sizes) == ledger["population_size"].item())[0])
+    heads, found = runs.heads(scenario)[place : place + 1], []
+    for column, point in enumerate(sweep(ledger, rule)):
+        layers = {year: layers_at(scenario, rule, point, year) for year in years}
+        exact = between_years(scenario.cost_model, layers, heads).covariance[0]
+        with np.errstate(invalid="ignore"):
+            tail = np.array([one.excess_kurtosis[-1, column] for one in moments])
+            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * (1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0)))
+            z = (np.cov(kept[column].T) - exact) / np.sqrt(both / (kept.shape[1] - 1))
+        judged = (np.maximum.outer(tail, tail) < LARGEST_KURTOSIS) & ~np.eye(tail.size, dtype=bool)
+        found.append(np.where(judged, z, np.nan))
+    return np.stack(found, axis=-1)
+
+
 def impossible(ledger: xr.Dataset) -> str:
     """What no draw can have come to: costs, counts or factors below 0 or without an end; empty where there are none."""
     for name, values in ledger.data_vars.items():
         if not {"replicate", "parameter_set"} & set(values.dims):
             continue
-        wrong = ~(np.isfinite(values.values) & (values.values >= 0))
+        least = -np.inf if "pooled" in ledger.attrs else 0.0  # a difference of years may be below 0
+        wrong = ~(np.isfinite(values.values) & (values.values >= least))
         if wrong.any():
             return f"{name} holds {int(wrong.sum()):,} of {wrong.size:,} figures that are below 0 or no number"
     return ""
@@ -209,6 +242,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
     z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
+    if "z_covariance" in summary:  # each once
+        z_others.append(summary["z_covariance"].values[np.triu_indices(summary.sizes["year"], 1)].ravel())
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))
     judged = scores[np.isfinite(scores)]
     if not judged.size:

@@ -61,8 +61,8 @@ def summarise(
     Returns
     -------
     xarray.Dataset
-        Dims ``population_size`` (or ``unit``) and ``threshold``, with ``quantile_level``, ``margin`` and ``bound``
-        where they apply. Every estimate has a sibling with ``_se``. Costs in money per year; `overspend` figures are
+        Dims ``population_size`` (or ``unit``) and ``threshold``, ``year`` before them where there are several, with
+        ``quantile_level``, ``margin`` and ``bound`` where they apply. Every estimate has a sibling with ``_se``. Costs in money per year; `overspend` figures are
         fractions of the budget, positive where the budget is exceeded.
 
     Raises
@@ -75,7 +75,21 @@ def summarise(
     _expect(ledger, rule)
     wrong = exactness.impossible(ledger)
     with np.errstate(invalid="ignore" if wrong else None):
-        summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
+        if "year" in ledger.dims:
+            years = [ledger.sel(year=year) for year in ledger["year"].values]
+            parts = [_summary(one, rule, margins, quantiles, budget, scenario) for one in years]
+            summary = xr.concat(
+                [part[0] for part in parts], "year", coords="minimal", compat="override", join="override"
+            )
+            skewness = np.stack([part[1].skewness for part in parts])
+            exact, counts = parts[0][1]._replace(skewness=skewness), parts[0][2]
+            scores = exactness.covariance_scores(ledger, rule, scenario, [part[1] for part in parts])
+            if scores is not None:
+                summary["year_other"] = summary["year"].values
+                summary["z_covariance"] = (("year", "year_other", "threshold"), scores)
+                summary = books.declared(summary, "summary", currency=ledger.attrs["currency"])
+        else:
+            summary, exact, counts = _summary(ledger, rule, margins, quantiles, budget, scenario)
     summary.attrs |= exactness.verdict(summary, exact, counts, wrong)
     return summary
 
@@ -137,6 +151,9 @@ def kept_and_paid(
     ledger: xr.Dataset, rule: ExclusionRule, budget: PerHead, scenario: Scenario | None
 ) -> tuple[xr.Dataset, xr.DataArray, exactness.CellsBySet, Array]:
     """The ledger at the rule's thresholds, the cost that is kept, exact moments, and the budget of each replicate."""
+    if "year" in ledger.dims:
+        bound = "holds several years, and this is an answer of one"
+        raise SimulatorError("ledger", None, bound, "pool them: sim.pool_years(ledger, {1: 1}) is year 1")
     ledger = books.reaching(ledger, rule)
     place = "unit" if "population_size" not in ledger.dims else "population_size"
     retained = books.retained_cost(ledger, rule).transpose("replicate", place, "threshold")

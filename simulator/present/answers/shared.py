@@ -93,13 +93,14 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
     place = place_of(summary)
     cells = summary.sel(at).transpose(place, "threshold", ...)
     rows = [
-        [place_label(place, cells[place].values[p]), *(_cell(cell, name) for cell in each(at_place, "threshold"))]
+        [place_label(place, cells[place].values[p]), *(figure_cell(cell, name) for cell in each(at_place, "threshold"))]
         for p, at_place in enumerate(each(cells, place))
     ]
     return Table(["people" if place == "population_size" else place, *rules(summary)], rows, title)
 
 
-def _cell(cell: xr.Dataset, name: str) -> Figure:
+def figure_cell(cell: xr.Dataset, name: str) -> Figure:
+    """One figure of one cell; exact where that is known."""
     if name == "cv" and "exact_sd" in cell and math.isfinite(float(cell["exact_sd"])):
         return exact_percent(float(cell["exact_sd"] / cell["exact_mean"]))
     value, error = float(cell[name]), float(cell[f"{name}_se"])

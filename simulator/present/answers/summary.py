@@ -33,6 +33,8 @@ def page(
 ) -> Page:
     """The answer of one run, its tables and its check; `exactly`: the smallest populations, where they are known."""
     margin = chosen_margin(summary, margin)
+    if "year" in summary.dims:
+        return _of_years(summary, margin, at_most, exactly)
     overspend = f"Chance of overspending by more than {percentage(margin)} of the budget"
     spread = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     tables = [
@@ -49,6 +51,20 @@ def page(
     parts: list[Table | str] = [*answers, *tables]
     made = shared.simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
+
+
+def _of_years(summary: xr.Dataset, margin: float, at_most: float, exactly: xr.Dataset | None) -> Page:
+    """The page of year 1, and the risk of each year alone."""
+    first = page(summary.sel(year=1, drop=True), margin, at_most, exactly)
+    last = summary.isel({place_of(summary): -1})
+    title = "Each year alone, at the largest population: standard deviation of retained cost, as a share of its mean"
+    rows: Rows = [
+        [f"year {year}", *(shared.figure_cell(cell, "cv") for cell in each(last.sel(year=year), "threshold"))]
+        for year in last["year"].values
+    ]
+    table = Table(["", *rules(summary)], rows, title)
+    told = f"{last.sizes['year']} years were simulated; all else here is of year 1."
+    return Page(first.title, [*first.verdict, told], [*first.parts, table], first.warnings)
 
 
 def chosen_margin(summary: xr.Dataset, margin: float | None) -> float:
@@ -182,7 +198,9 @@ def _origin(summary: xr.Dataset) -> str:
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:
     """The summary as JSON has it: one row a population and threshold."""
-    return kept(summary, _KEPT) | {"cells": cells(summary, (place_of(summary), "threshold"))}
+    return kept(summary, _KEPT) | {
+        "cells": cells(summary, (*(["year"] if "year" in summary.dims else []), place_of(summary), "threshold"))
+    }
 
 
 KIND = Kind(page, json=as_json)

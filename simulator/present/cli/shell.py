@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
 
-from ...errors import SimulatorError
+from ...errors import SimulatorError, SimulatorWarning
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Verb as Verb
@@ -37,10 +38,13 @@ def about(name: str, source: str | None) -> Iterator[None]:
         raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
 
 
-def load_with(path: str, replicates: int | None = None, seed: int | None = None) -> Scenario:
-    """A scenario file with some of its figures replaced by options."""
+def load_with(path: str, replicates: int | None = None, seed: int | None = None, all_years: bool = False) -> Scenario:
+    """A scenario file with some of its figures replaced by options; of several years the first alone, which is said."""
     from ...scenario import load
 
+    if not all_years and load(path).years is not None:
+        warnings.warn(f"{path}: has several years; what follows is of year 1 alone", SimulatorWarning, stacklevel=2)
+        return load_with(path, replicates, seed, all_years=True).first_year
     given = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
     return load(path).with_simulation(**given) if given else load(path)
 
@@ -94,9 +98,12 @@ def of_run(
 ) -> Rendered:
     """What is told of simulated years; without a scenario, whose costs were withheld, nothing exact beside it."""
     from ...analysis.size.minimum import calculated
+    from ...analysis.statistics.pooled import pool_years
 
     if scenario is None:
         return Rendered.of(summary, margin=margin, at_most=at_most)
+    if "year" in ledger.dims:  # what stands beside the years is of the first
+        ledger, scenario = pool_years(ledger, {1: 1}), scenario.first_year
     several = summary.sizes["population_size"] > 1
     least = calculated(scenario, margin, at_most, within=_SOON) if several else None
     told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least)

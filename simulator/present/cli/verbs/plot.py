@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to a .csv next to it."
 )
 @click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
+@click.option("--year", type=int, help="Year shown, of a file that holds several; year 1 by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @overspend_options("Overspend margin.")
 @click.option("--design", help="Design shown; the first by default.")
@@ -45,7 +46,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     import xarray as xr
 
     from ...pictures import PICTURES, drawable, picture_named
-    from ...plot_request import PlotRequest, open_any
+    from ...plot_request import PlotRequest, of_year, open_any
 
     if kind == "list":
         click.echo(_listed(drawable(PlotRequest(source, open_any(source))) if source else list(PICTURES)))
@@ -54,7 +55,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     if source is None or out is None:
         raise SimulatorError("plot", None, "needs a file to read and -o for the picture", "add them")
     shell.check_forms(source)
-    csv, actuals = shell.forms().csv, wanted["actuals"]
+    csv, actuals, year = shell.forms().csv, wanted["actuals"], wanted.pop("year")
     figures = _check_places(out, source, csv)
     for place in (out, str(figures), csv):
         check_output("--out", place if place != "-" else None, actuals)
@@ -64,7 +65,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
             option = f"--{name.replace('_', '-')}"
             raise SimulatorError(option, None, f"does nothing for {chosen.name}", "omit it")
     found = xr.Dataset() if actuals and source.endswith(".toml") else open_any(source)
-    asked = PlotRequest(source, found, **wanted)
+    asked = PlotRequest(source, of_year(found, year, source), **wanted)
     asked.check("population_size", asked.members)
     asked.check("threshold", asked.threshold)
     chosen.check(asked)

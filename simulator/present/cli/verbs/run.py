@@ -87,7 +87,7 @@ def run(
         if plot is not None:
             check_picture(plot, scenario)
         if exact:
-            _run_exact(load_with(scenario, replicates, seed), margin, at_most, out)
+            _run_exact(load_with(scenario, replicates, seed, all_years=True), margin, at_most, out)
             return
         from ....analysis.statistics.precision import parse_target
         from ....analysis.statistics.summary import MARGINS, summarise
@@ -95,7 +95,7 @@ def run(
         from ....ledger import save, with_summary
         from ....runs import check_memory, expected_size, simulate
 
-        asked = load_with(scenario, replicates, seed)
+        asked = load_with(scenario, replicates, seed, all_years=True)
         target = parse_target(until) if until else None
         _check_options(out, resume, fresh)
         for given, other in ((until, "--until"), (resume, "--resume")):
