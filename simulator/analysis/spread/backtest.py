@@ -108,7 +108,11 @@ def backtest(
     else:
         spreads = {name: sd for name, (_, sd) in models.items()}
     made = _answer(parts, spreads, (y, n, who), person, sizes)
-    known = {"after": "all rows" if after is None else float(after), "notes": " ".join(notes), "rows_judged": int(y.size)}
+    known = {
+        "after": "all rows" if after is None else float(after),
+        "notes": " ".join(notes),
+        "rows_judged": int(y.size),
+    }
     return declared(made.assign_attrs(known), "backtest")
 
 
@@ -133,8 +137,13 @@ def _exact_law(scenario: Scenario, people: Array) -> tuple[_CDF, Array]:
     table = np.array(shapes)
 
     def cdf(y: Array, sd: Array) -> Array:
-        below, above = ([np.interp(z, _SCORES, table[k]) for z, k in zip(y / sd, np.minimum(place + up, len(table) - 1), strict=True)]
-                        for up in (0, 1))
+        below, above = (
+            [
+                np.interp(z, _SCORES, table[k])
+                for z, k in zip(y / sd, np.minimum(place + up, len(table) - 1), strict=True)
+            ]
+            for up in (0, 1)
+        )
         return np.asarray((1 - share) * np.array(below) + share * np.array(above))
 
     return cdf, np.exp(np.interp(at, known, np.log(spreads)))
@@ -161,7 +170,9 @@ def _given_past(panel: Panel, past: Array, person: float) -> tuple[Array, Array]
     """The mean and sd of each organisation-year given the organisation's own past, (organisation, year)."""
     fitted = components(panel.subset(past), person**2)
     variance = {name: fitted.variance.get(name, 0.0) for name in EFFECTS} | {"luck": person**2}
-    centred = Panel(panel.organisations, panel.years, panel.deviation - np.nanmean(panel.deviation, axis=0), panel.people)
+    centred = Panel(
+        panel.organisations, panel.years, panel.deviation - np.nanmean(panel.deviation, axis=0), panel.people
+    )
     kernels = centred.kernels()
     covariance = sum(variance[name] * kernels[name] for name in EFFECTS)
     mean, sd = np.zeros(past.shape), np.zeros(past.shape)
@@ -189,12 +200,17 @@ def _answer(
     bands = [(n >= low) & (n < high) for low, high in zip(edges, edges[1:], strict=False)]
     coverage = [[[_mean(abs(u[band] - 0.5) < level / 2, who[band]) for level in LEVELS] for band in bands]
                 for u, _ in parts.values()]  # fmt: skip
-    bins = [[_mean(np.minimum((u * _BINS).astype(int), _BINS - 1) == k, who) for k in range(_BINS)] for u, _ in parts.values()]
+    bins = [
+        [_mean(np.minimum((u * _BINS).astype(int), _BINS - 1) == k, who) for k in range(_BINS)]
+        for u, _ in parts.values()
+    ]
     scores = [_mean(score, who) for _, score in parts.values()]
     square = [_mean(y[band] ** 2, who[band]) for band in bands]
     seen = np.sqrt([one for one, _ in square])
     luck = np.array([person**2 * float(np.mean(1 / n[band])) if band.any() else math.nan for band in bands])
-    expected = [[math.sqrt(np.mean(sd[band] ** 2)) if band.any() else math.nan for band in bands] for sd in spreads.values()]
+    expected = [
+        [math.sqrt(np.mean(sd[band] ** 2)) if band.any() else math.nan for band in bands] for sd in spreads.values()
+    ]
     cover, bars, score = np.array(coverage), np.array(bins), np.array(scores)
     return xr.Dataset(
         {

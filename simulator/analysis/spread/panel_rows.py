@@ -23,10 +23,14 @@ def panel_of(
 ) -> tuple[Panel, list[str]]:  # fmt: skip
     """A panel, and what was done to the rows; `names` of the columns organisation, year, people, and of the deviation."""
     by_path = isinstance(source, str | os.PathLike)
-    said = Said(os.fspath(source), os.fspath(source), private=False) if by_path else Said("frame", "frame", private=False)
+    said = (
+        Said(os.fspath(source), os.fspath(source), private=False) if by_path else Said("frame", "frame", private=False)
+    )
     wanted = {meaning: name for meaning, name in names.items() if name}
     if "deviation" not in wanted and not {"cost", "budget"} <= set(wanted):
-        raise said.of_rows("need a deviation, or a cost and a budget", "name the column: deviation=, or cost= and budget=")
+        raise said.of_rows(
+            "need a deviation, or a cost and a budget", "name the column: deviation=, or cost= and budget="
+        )
 
     def choose(headers: Headers) -> list[Pick]:
         return [Pick(meaning, headers.only(name, said)) for meaning, name in wanted.items()]

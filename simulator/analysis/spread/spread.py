@@ -95,7 +95,9 @@ def spread(
     again = components(kept, None if fixed is None else fixed**2) if outlying.any() else fitted
     without = [math.sqrt(again.variance[name]) if name in again.variance else np.nan for name in EFFECTS]
     person = fixed if fixed is not None else float(answer["luck_sd"][1])
-    made = xr.Dataset(answer | _by_size(panel, person, sizes) | _by_lag(panel) | {"sd_without_outliers": ("effect", without)})
+    made = xr.Dataset(
+        answer | _by_size(panel, person, sizes) | _by_lag(panel) | {"sd_without_outliers": ("effect", without)}
+    )
     bands = [0.0, *sizes]
     made = made.assign_coords(bound=["lower", "upper"], effect=list(EFFECTS), people_from=bands)
     attrs = {
@@ -116,7 +118,9 @@ def luck_of(luck: Scenario | float | None, panel: Panel) -> float | None:
         cell = exact(without_shocks(luck).resized((size,))).isel(population_size=0, threshold=-1)
         return float(cell["cv"]) * math.sqrt(size)
     if not 0 <= luck < math.inf:
-        raise SimulatorError("luck", luck, "must be at least 0", "give the sd of one person's cost over its mean, such as 2.1")
+        raise SimulatorError(
+            "luck", luck, "must be at least 0", "give the sd of one person's cost over its mean, such as 2.1"
+        )
     return float(luck)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...analysis.spread.implied import implied_shocks
-from ..figure import percent, people, plain_number
+from ..figure import exact_percent, people, plain_number
 from ..tables import Cell, Code, Page, Table
 from . import Kind
 
@@ -26,12 +26,13 @@ def page(answer: xr.Dataset) -> Page:
     by_size: list[list[Cell]] = []
     for at, start in enumerate(answer["people_from"].values):
         one = answer.isel(people_from=at)
-        observed = _percent(float(one["observed_sd"]), float(one["observed_sd_se"]))
-        luck_here = _percent(float(one["luck_sd_at_size"]), 0.0)
+        observed = _percent(float(one["observed_sd"]))
+        luck_here = _percent(float(one["luck_sd_at_size"]))
         by_size.append([people(float(start)), observed, luck_here, *_cells(one, "lasting_sd_by_size")])
     head = f"{answer.attrs['rows_read']:,} results of {answer.attrs['organisations']:,} organisations"
     low, high = (f"{100 * one:.1f}%" for one in answer["lasting_sd_interval"].values)
-    verdict = f"Organisations differ by a lasting {100 * float(answer['lasting_sd']):.1f}% (sd; 95% interval {low} to {high})."
+    lasting = f"{100 * float(answer['lasting_sd']):.1f}%"
+    verdict = f"Organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
     parts = [
         Table(["effect", "sd", "95% interval"], rows, head),
         Table(["people from", "observed sd", "luck", "lasting sd", "95% interval"], by_size, "By size"),
@@ -43,18 +44,20 @@ def page(answer: xr.Dataset) -> Page:
             if name != "luck" and np.isfinite(value)
         )
         parts.append(f"Outliers: {answer.attrs['outliers']}. Without them: {without}.")
-    doubts = [f"{text[:1].upper()}{text[1:]}." for text in (answer.attrs["cannot_tell"], ) if text]
+    doubts = [f"{text[:1].upper()}{text[1:]}." for text in (answer.attrs["cannot_tell"],) if text]
     notes = [answer.attrs["notes"]] if answer.attrs["notes"] else []
-    return Page("How far do organisations lie apart?", [verdict], [*parts, *doubts, *notes, Code(implied_shocks(answer))])
+    return Page(
+        "How far do organisations lie apart?", [verdict], [*parts, *doubts, *notes, Code(implied_shocks(answer))]
+    )
 
 
 def _cells(answer: xr.Dataset, name: str) -> list[Cell]:
     low, high = (f"{100 * one:.2f}%" for one in answer[f"{name}_interval"].values)
-    return [_percent(float(answer[name]), float(answer[f"{name}_se"])), f"{low} to {high}"]
+    return [_percent(float(answer[name])), f"{low} to {high}"]
 
 
-def _percent(value: float, error: float) -> Cell:
-    return percent(value, error) if np.isfinite(value) else "cannot be told"
+def _percent(value: float) -> Cell:
+    return exact_percent(value) if np.isfinite(value) else "cannot be told"
 
 
 KIND = Kind(page, over=("people_from",))

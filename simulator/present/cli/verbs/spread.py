@@ -26,10 +26,22 @@ def panel_options(verb: Any) -> Any:
     return verb
 
 
+def known_luck(said: str) -> Any:
+    """A number, or the scenario of a file."""
+    from ....scenario import load
+
+    try:
+        return float(said)
+    except ValueError:
+        return load(said)
+
+
 @click.command(cls=Verb)
 @click.argument("rows")
 @panel_options
-@click.option("--luck", help="Scenario file, or sd of one person's cost over its mean, such as 2.1; estimated without it.")
+@click.option(
+    "--luck", help="Scenario file, or sd of one person's cost over its mean, such as 2.1; estimated without it."
+)
 @click.option("--into", type=click.Path(), help="Scenario file to copy with the shocks that the estimate implies.")
 @click.option("--copy", type=click.Path(), help="With --into: the copy; <scenario>_spread.toml by default.")
 @row_options
@@ -40,20 +52,15 @@ def spread(rows: str, luck: str | None, into: str | None, copy: str | None, out:
 
     Example: simulator spread savings.csv --organisation aco --people person_years --deviation savings_rate --luck 2.135
     """
-    from ....analysis.spread.implied import implied_shocks, into_scenario
+    from ....analysis.spread.implied import into_scenario
     from ....analysis.spread.spread import spread as estimate
-    from ....scenario import load
 
     check_written(rows, out)
     table = layout_of(options)
-    try:
-        known: Any = None if luck is None else float(luck)
-    except ValueError:
-        known = load(str(luck))
-    answer = estimate(rows, luck=known, **options, **table)
+    answer = estimate(rows, luck=None if luck is None else known_luck(luck), **options, **table)
     if into is not None:
         made = Path(copy or f"{Path(into).with_suffix('')}_spread.toml")
         if made.exists():
             raise SimulatorError("--copy", str(made), "is there already", "name a new file with --copy")
-        into_scenario(into, implied_shocks(answer, Path(rows).name), made)
+        into_scenario(into, answer, Path(rows).name, made)
     emit_kept(answer, out)
