@@ -153,3 +153,25 @@ def test_renamed_organisations_are_one():
     frame = rows(organisation=[f"x{k}" for k in np.repeat(np.arange(30), 4)])
     frame.loc[2:3, "organisation"] = "new"
     assert sim.spread(frame, deviation="result", luck=1.0, renamed={"x0": "new"}).attrs["organisations"] == 30
+
+
+def test_an_evaluation_of_the_whole_system_demonstrator_would_seldom_see_its_saving():
+    from simulator.analysis.designs.evaluation import evaluation
+
+    found = evaluation(0.08, 1.86, 3_000, 3_000)
+    assert float(found["standard_error"]) == pytest.approx(0.048, abs=5e-4)
+    assert float(found["power"]) == pytest.approx(0.38, abs=5e-3)
+    assert float(evaluation(0.0, 1.86, 3_000, 3_000)["power"]) == pytest.approx(0.05)
+    by_practice = evaluation(0.08, 1.86, 3_000, 3_000, practice_people=300, practice_sd=0.05)
+    assert by_practice["power"] < found["power"] < evaluation(0.08, 1.86, 3_000, 3_000, correlation=0.6)["power"]
+
+
+def test_the_shocks_implied_make_a_scenario(tmp_path):
+    from simulator.analysis.spread.implied import into_scenario
+
+    answer = sim.spread(rows(), deviation="result", luck=LUCK)
+    into_scenario("configs/east_sussex.toml", answer, "some rows", tmp_path / "copy.toml")
+    made = sim.load(tmp_path / "copy.toml")
+    assert {shock.per for shock in made.shocks} <= {"unit", None} and made.shocks
+    with pytest.raises(sim.SimulatorError, match="already has shocks"):
+        into_scenario(tmp_path / "copy.toml", answer, "some rows", tmp_path / "again.toml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Unpack
 
 import numpy as np
@@ -73,7 +74,8 @@ def backtest(
     -------
     xarray.Dataset
         ``coverage`` (model, people_from, level), ``pit_share`` (model, bin), ``log_score`` (model; higher is better),
-        ``observed_sd`` (people_from), each with ``_se`` clustered by organisation; ``predicted_sd`` (model, people_from);
+        ``observed_sd`` (people_from), each with ``_se`` clustered by organisation;
+        ``predicted_sd`` (model, people_from);
         ``luck_share`` (people_from), of the observed variance; ``judged`` (model, people_from), rows.
 
     Raises
@@ -197,7 +199,7 @@ def _answer(
 ) -> xr.Dataset:  # fmt: skip
     y, n, who = rows
     edges = [0.0, *sizes, math.inf]
-    bands = [(n >= low) & (n < high) for low, high in zip(edges, edges[1:], strict=False)]
+    bands = [(n >= low) & (n < high) for low, high in pairwise(edges)]
     coverage = [[[_mean(abs(u[band] - 0.5) < level / 2, who[band]) for level in LEVELS] for band in bands]
                 for u, _ in parts.values()]  # fmt: skip
     bins = [
@@ -227,7 +229,9 @@ def _answer(
             "judged": ("people_from", [int(band.sum()) for band in bands]),
             "people_usual": ("people_from", [float(np.median(n[band])) if band.any() else math.nan for band in bands]),
         },
-        coords={"model": list(parts), "people_from": edges[:-1], "level": list(LEVELS), "bin": np.arange(_BINS) / _BINS},
+        coords={
+            "model": list(parts), "people_from": edges[:-1], "level": list(LEVELS), "bin": np.arange(_BINS) / _BINS,
+        },
     )  # fmt: skip
 
 

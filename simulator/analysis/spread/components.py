@@ -1,7 +1,7 @@
 """Variance components of a panel: y = m_t + a_it + b_it + e_it, by restricted likelihood, clustered by organisation.
 
-Fisher scoring of the Gaussian restricted likelihood needs no normal law to be unbiased; errors are sandwiches over
-organisations (HC3), and intervals are those of a scaled χ² (Wilson & Hilferty 1931) whose degrees of freedom meet the error.
+Fisher scoring of the Gaussian restricted likelihood needs no normal law to be unbiased. Errors are sandwiches over
+organisations (HC3). Intervals are those of a scaled χ² (Wilson & Hilferty 1931) of the same error.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def implied_shocks(answer: xr.Dataset, source: str = "rows of organisations", ye
     Under a budget that follows an organisation's own past, lasting differences are in the budget: leave them out there.
     """
     told = [
-        f"# Estimated on {source}: {answer.attrs['rows_read']:,} rows of {answer.attrs['organisations']:,} organisations."
+        f"# Estimated on {source}: {answer.attrs['rows_read']:,} rows, {answer.attrs['organisations']:,} organisations."
     ]
     for effect, (name, *keys) in _SHOCKS.items():
         sd = float(answer[f"{effect}_sd"])

@@ -21,7 +21,7 @@ def panel_of(
     source: Any, names: Mapping[str, str | None], renamed: Mapping[str, str] | None = None,
     **table: Unpack[LayoutOptions],
 ) -> tuple[Panel, list[str]]:  # fmt: skip
-    """A panel, and what was done to the rows; `names` of the columns organisation, year, people, and of the deviation."""
+    """A panel, and what was done to the rows; `names` are the columns of each meaning."""
     by_path = isinstance(source, str | os.PathLike)
     said = (
         Said(os.fspath(source), os.fspath(source), private=False) if by_path else Said("frame", "frame", private=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Unpack
 
 import numpy as np
@@ -19,7 +20,6 @@ from ..statistics.exact import exact
 from .components import EFFECTS, Components, Panel, components, scaled_chi2
 from .panel_rows import panel_of
 
-_NAMES = {"lasting": "lasting", "drift": "drift", "yearly": "yearly", "luck": "luck"}
 _OUTLYING = 4.5
 _ALIKE = 0.7
 _FEWEST = 30
@@ -68,7 +68,8 @@ def spread(
         fractions, and ``luck_sd`` (of one person), each with ``_se`` and ``_interval`` (bound; 95%); NaN where the rows
         cannot tell it. ``lasting_sd_by_size``, ``observed_sd`` and ``luck_sd_at_size`` by band of people;
         ``sd_without_outliers`` (effect); ``change_luck_sd`` and ``change_spread_sd`` by lag: the variance of a change
-        over so many years is change_spread_sd² + change_luck_sd² · 2 / people. Attributes: ``cannot_tell``, ``outliers``.
+        over so many years is change_spread_sd² + change_luck_sd² · 2 / people.
+        Attributes: ``cannot_tell``, ``outliers``.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def spread(
     panel, notes = panel_of(frame, {**names, **chosen}, renamed, **table)
     fixed = luck_of(luck, panel)
     fitted = components(panel, None if fixed is None else fixed**2)
-    answer = _sds(fitted, fixed, len(panel.organisations)) | _common_year(fitted)
+    answer = _sds(fitted, fixed) | _common_year(fitted)
     outlying = _outlying(panel, fitted, fixed)
     kept = panel.subset(~outlying & (panel.known > 0)) if outlying.any() else panel
     again = components(kept, None if fixed is None else fixed**2) if outlying.any() else fitted
@@ -103,7 +104,7 @@ def spread(
     attrs = {
         "organisations": len(panel.organisations), "rows_read": int(panel.known.sum()), "years": panel.years.size,
         "people_mean": float(panel.people[panel.known > 0].mean()), "luck_given": "no" if fixed is None else "yes",
-        "outliers": _named(panel, outlying), "cannot_tell": _cannot_tell(fitted, fixed, panel),
+        "outliers": _named(panel, outlying), "cannot_tell": _cannot_tell(fitted, fixed),
         "notes": " ".join(notes),
     }  # fmt: skip
     return declared(made.assign_attrs(attrs), "spread")
@@ -124,7 +125,7 @@ def luck_of(luck: Scenario | float | None, panel: Panel) -> float | None:
     return float(luck)
 
 
-def _sds(fitted: Components, fixed: float | None, count: int) -> dict[str, Any]:
+def _sds(fitted: Components, fixed: float | None) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name in EFFECTS:
         if name in fitted.variance:
@@ -170,7 +171,7 @@ def _named(panel: Panel, outlying: Array) -> str:
     return ", ".join(found)
 
 
-def _cannot_tell(fitted: Components, fixed: float | None, panel: Panel) -> str:
+def _cannot_tell(fitted: Components, fixed: float | None) -> str:
     said = {"lasting": "lasting differences", "drift": "drift", "yearly": "yearly differences", "luck": "luck"}
     parts = [
         f"{said[name]} cannot be told from the other effects in these rows and are part of them"
@@ -192,7 +193,7 @@ def _by_size(panel: Panel, person: float, sizes: Sequence[float]) -> dict[str, A
     mean = np.where(panel.known > 0, panel.people, np.nan)
     usual = np.nanmean(mean, axis=1)[:, None] * np.ones(panel.years.size)
     found: dict[str, list[Any]] = {name: [] for name in _BY_SIZE}
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = (usual >= low) & (usual < high) & (panel.known > 0)
         part = panel.subset(inside) if inside.any() else None
         values: list[Any] = [math.nan, math.nan, [math.nan, math.nan], math.nan, math.nan, math.nan]
