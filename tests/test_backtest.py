@@ -46,7 +46,7 @@ def test_luck_explains_a_fifth_of_the_spread_at_9_000_people(judged):
 
 
 def test_a_scenario_predicts_what_is_drawn_from_it_and_not_what_is_wider():
-    scenario = sim.load("configs/east_sussex_light.toml").resized((5_000,), replicates=600)
+    scenario = sim.load("configs/uncertain.toml").resized((5_000,), replicates=600)
     drawn = sim.simulate(scenario, progress=False)["gross_cost"].isel(population_size=0).values
     result = drawn / drawn.mean() - 1
     rows = pd.DataFrame({"organisation": np.arange(600), "year": 1, "people": 5_000.0, "result": result})

@@ -214,9 +214,7 @@ def covariance_scores(
         exact = between_years(scenario.cost_model, layers, heads).covariance[0]
         with np.errstate(invalid="ignore"):
             tail = np.array([one.excess_kurtosis[-1, column] for one in moments])
-            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * (
-                1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0))
-            )
+            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * (1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0)))
             z = (np.cov(kept[column].T) - exact) / np.sqrt(both / (kept.shape[1] - 1))
         judged = (np.maximum.outer(tail, tail) < LARGEST_KURTOSIS) & ~np.eye(tail.size, dtype=bool)
         found.append(np.where(judged, z, np.nan))
