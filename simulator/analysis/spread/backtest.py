@@ -130,7 +130,7 @@ def _exact_law(scenario: Scenario, people: Array) -> tuple[_CDF, Array]:
         one = scenario.resized((size,))
         point = one.threshold_labels.tolist()[-1]
         cells = cells_of(one, Cap(at=point), [point], runs.heads(one))
-        law, sd = law_of(one, Cap(at=point), point, 0, cells), float(np.sqrt(cells.variance[0, 0]))
+        law, sd = law_of(one, Cap(at=point), point, 0, cells), float(np.squeeze(cells.sd))
         shapes.append(law.cdf(law.mean + _SCORES * sd))
         spreads.append(sd / law.mean)
     at, known = np.log(people), np.log(sizes)
