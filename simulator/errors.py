@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError, WrapValidator
@@ -284,3 +285,14 @@ def _called(item: object) -> str:
     """The name that an item of a list has, by which its path says which it is."""
     name = item.get("name") if isinstance(item, dict) else None
     return _shorten(name, 40).strip("'\"") if isinstance(name, str) and name.isprintable() else ""
+
+
+@contextmanager
+def about(name: str, source: str | None) -> Iterator[None]:
+    """Say what is wrong with an argument of a function by the name of the file that it was read from."""
+    try:
+        yield
+    except SimulatorError as error:
+        if source is None or error.path.partition(":")[0] != name:
+            raise
+        raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None

@@ -3,8 +3,6 @@
 Near the ground of the package: imports `base` and `machine` only.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import tempfile
@@ -32,31 +30,24 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object]) -
     remove_left_behind(target)
     partial: Path | None = None
     try:
-        descriptor, name = tempfile.mkstemp(
-            prefix=f"{_begun(target)}{os.getpid()}.", suffix=target.suffix, dir=target.parent
-        )
+        descriptor, name = tempfile.mkstemp(target.suffix, f"{_begun(target)}{os.getpid()}.", target.parent)
         os.close(descriptor)
         partial = Path(name)
         write(partial)
-        _on_disk(partial)
+        with partial.open(
+            "rb+"
+        ) as file:  # its name must not be on the disk before its bytes when the machine goes down
+            os.fsync(file.fileno())
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, target)
     except (OSError, RuntimeError) as error:
         number = getattr(error, "errno", None)  # libraries add what no reader needs to its words
         reason = os.strerror(number) if number else "the disk may be full"
-        kind = DiskFullError if number in (None, *_FULL) else SimulatorError
-        raise kind(
-            str(path), None, f"could not be written ({reason})", "free some space or name another place"
-        ) from error
+        kind, bound = DiskFullError if number in (None, *_FULL) else SimulatorError, f"could not be written ({reason})"
+        raise kind(str(path), None, bound, "free some space or name another place") from error
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
-
-
-def _on_disk(path: Path) -> None:
-    """Wait until a file's bytes are on the disk: its name must not be there before them when the machine goes down."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object], size: int) -> None:
@@ -79,14 +70,9 @@ def write_somewhere(path: str | os.PathLike[str], write: Callable[[Path], object
 
 def check_space(path: str | os.PathLike[str], size: int, mend: str) -> None:
     """Refuse, before any work is done, a file for which there is no room."""
-    free = free_space(Path(os.path.realpath(path)).parent)
-    if size > free:
-        raise DiskFullError(
-            str(path), None, f"would take about {bytes_told(size)}, and {bytes_told(free)} are free", mend
-        )
-
-
-# ── what a process left behind ───────────────────────────────────────────────────────────────────
+    if size > (free := free_space(Path(os.path.realpath(path)).parent)):
+        bound = f"would take about {bytes_told(size)}, and {bytes_told(free)} are free"
+        raise DiskFullError(str(path), None, bound, mend)
 
 
 def _begun(target: Path) -> str:
@@ -107,8 +93,6 @@ def remove_left_behind(target: Path) -> None:
             (target.parent / name).unlink(missing_ok=True)
 
 
-# ── what cannot be written ───────────────────────────────────────────────────────────────────────
-
 _LONGEST_NAME = 200  # bytes; file systems take 255, and the file that is filled has some more
 
 
@@ -118,22 +102,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
         raise SimulatorError(str(target), None, "has a name that is too long", "shorten it")
     try:
-        _check_target(target)
-    except SimulatorError:
-        raise
+        exists, is_file, is_folder = target.exists(), target.is_file(), target.is_dir()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SimulatorError(str(target), None, f"is no name of a file ({reason})", "name another file") from None
-
-
-def _check_target(target: Path) -> None:
-    if target.is_dir():
+    if is_folder:
         raise SimulatorError(str(target), None, "is a folder", "name a file in it")
-    if target.exists() and not target.is_file():
+    if exists and not is_file:
         raise SimulatorError(str(target), None, "is a device or a pipe", "name an ordinary file")
     if not os.path.isdir(target.parent):
         raise SimulatorError(str(target), None, "lies in a folder that does not exist", f"make {target.parent} first")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    if not os.access(target.parent, os.W_OK) or (exists and not os.access(target, os.W_OK)):
         raise SimulatorError(str(target), None, "may not be written", "name a place where you may write")
 
 

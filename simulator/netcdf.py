@@ -32,23 +32,13 @@ def seal(path: str | os.PathLike[str]) -> None:
 
 
 def check_seal(path: str | os.PathLike[str], mend: str) -> str | None:
-    """The SHA-256 of a file that is as it was written; None where it bears no seal.
-
-    Raises
-    ------
-    SimulatorError
-        Where the file differs from its seal in any byte.
-    """
+    """The SHA-256 of a file that is as it was written, None where it bears no seal; one that differs is refused."""
     digest, end = _digest(path, _SEAL)
     if end == _BEFORE + digest.encode() + _AFTER:
         return digest
     if _BEFORE in end or _AFTER in end:
-        raise SimulatorError(
-            str(path),
-            None,
-            "is damaged: it differs from the SHA-256 that was written into it",
-            f"take a copy, or {mend}",
-        )
+        bound = "is damaged: it differs from the SHA-256 that was written into it"
+        raise SimulatorError(str(path), None, bound, f"take a copy, or {mend}")
     return None
 
 
@@ -75,11 +65,9 @@ def check_contents(path: str | os.PathLike[str], mend: str) -> bool:
                 raise SimulatorError(source, None, f"refers to other files ({name}), which are not read", mend)
             if isinstance(found, h5py.Dataset):
                 needed += found.size * found.dtype.itemsize if found.shape is not None else 0
-    free = free_memory()
-    if 2 * needed > free:
-        raise SimulatorError(
-            source, None, f"holds {bytes_told(needed)}, and {bytes_told(free)} of memory are free", mend
-        )
+    if 2 * needed > (free := free_memory()):
+        bound = f"holds {bytes_told(needed)}, and {bytes_told(free)} of memory are free"
+        raise SimulatorError(source, None, bound, mend)
     return is_sealed
 
 

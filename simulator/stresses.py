@@ -5,8 +5,6 @@ one leading figure, a fraction (or a rate) that is 0 where nothing changes, so t
 reaches its limit.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
 from .errors import Contradiction, SimulatorError, mistake, validated
+from .paths import steps_of
 from .terms import Fraction, Name, NonNegative, Positive, Term, read_toml
 
 Raw = dict[str, Any]  # a scenario as `model_dump` gives it, every severity by its own figures
@@ -92,7 +91,6 @@ class Change(Term):
 
     @property
     def strength(self) -> float:
-        """The leading figure."""
         return float(getattr(self, self.figure))
 
     @property
@@ -320,8 +318,37 @@ class Leakage(Change):
         _scale_costs(raw, 1 + self.share * (self.price - 1 + self.stranded), None)
 
 
+class OfYears(Change):
+    """Persistence, leavers, moves, trend or growth over [years] turn out otherwise."""
+
+    kind: Literal["years"] = "years"
+    of: Name
+    """What it is by its path below `years`: "leavers", "moves[complex]", "persistence.again_in_top"."""
+    by: Change01
+    """Change of all figures there, as a fraction."""
+
+    def apply(self, raw: Raw) -> None:
+        """Multiply the figures."""
+        *outer, last = steps_of({"years": raw.get("years") or {}}, f"years.{self.of}")
+        place: Any = raw
+        for step in outer:
+            place = place[step]
+        place[last] = _times(place[last], 1 + self.by, f"years.{self.of}")
+
+
+def _times(part: Any, factor: float, path: str) -> Any:
+    """Every figure in a part multiplied by a factor."""
+    if isinstance(part, dict):
+        return {key: _times(value, factor, path) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_times(value, factor, path) for value in part]
+    if not isinstance(part, float):
+        raise SimulatorError(f"stress: {path}", part, "is no figure that can grow", "name one of [years]")
+    return part * factor
+
+
 _OfCosts = MeanCost | Inflation | BaselineError | FailedSavings | TailIndex
-_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage
+_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage | OfYears
 AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces, Field(discriminator="kind")]
 """Every change that a stress may be made of; a new one is a class above and its name in one of these unions."""
 

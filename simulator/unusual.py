@@ -69,36 +69,24 @@ def _figures(part: Any, name: str) -> Iterator[float]:
             yield from _figures(value, name)
 
 
-# ── budgets that leave nothing ───────────────────────────────────────────────────────────────────
-
-
 def mistakes_of_amounts(scenario: Scenario) -> Iterator[PydanticCustomError]:
     """Sentences for budgets that are 0 or less once the expected excess is out of them, to be told before any draw."""
     exact = None
+    segments = {segment.name for segment in scenario.population.segments}
     for design in scenario.designs:
-        layers = _lowest(design, scenario)
-        if not layers or not _may_run_out(design, scenario):
+        rule, budget = design.exclusion, design.budget
+        if isinstance(budget, PastYears) or budget.basis == "retained":
             continue
+        known = rule.layers((rule.fixed_thresholds() or scenario.threshold_labels.tolist())[0])  # that removes most
+        known = tuple(one for one in known if one.threshold in scenario.amounts and math.isfinite(one.threshold))
+        if not known or (isinstance(budget, BySegment) and set(budget.amounts) != segments):
+            continue
+        layers = [(scenario.amounts[at], excess, whole) for at, excess, whole in known]
         exact = exact or Exact(scenario.cost_model.as_one)
         left, _ = budget_a_head(design, exact, layers)
         if left <= 0:
             bound = f"design {design.name!r} leaves {left:,.0f} a head of its budget: its rule removes all of it"
             yield mistake(bound, "give a larger amount, or basis = 'retained'")
-
-
-def _lowest(design: Design, scenario: Scenario) -> list[Layer]:
-    """The layers of the rule where it removes most; none where it removes nothing."""
-    layers = design.exclusion.layers((design.exclusion.fixed_thresholds() or scenario.threshold_labels.tolist())[0])
-    known = [layer for layer in layers if layer.threshold in scenario.amounts and math.isfinite(layer.threshold)]
-    return [(scenario.amounts[at], excess, whole) for at, excess, whole in known]
-
-
-def _may_run_out(design: Design, scenario: Scenario) -> bool:
-    """Whether the budget is gross, and names what the scenario knows."""
-    if isinstance(design.budget, PastYears) or design.budget.basis == "retained":
-        return False
-    names = {segment.name for segment in scenario.population.segments}
-    return not isinstance(design.budget, BySegment) or set(design.budget.amounts) == names
 
 
 def budget_a_head(design: Design, exact: Exact, layers: list[Layer]) -> tuple[float, float]:

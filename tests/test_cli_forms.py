@@ -68,6 +68,7 @@ change = { kind = "baseline_error", by = 0.0 }
 
 VERBS = {
     "check": "check SMALL",
+    "years": "years YEARS",
     "new": "new FRESH --template pcn --yes",
     "run": "run SMALL",
     "run --exact": "run SMALL --exact",
@@ -99,6 +100,9 @@ CHEAP = [verb for verb in VERBS if verb != "fit"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("forms")
     (made / "small.toml").write_text(SMALL)
+    several = "cohort = { chosen = { top = 0.1 } }\n[years]\ncontract = 2\nbefore = 1\nleavers = 0.1\n"
+    several += "persistence = { correlation = { 1 = 0.3 }, stay = 0.9 }\n"
+    (made / "years.toml").write_text(SMALL.replace("[population]\n", f"[population]\n{several}"))
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
@@ -119,6 +123,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(verb: str, folder: Path) -> list[str]:
     known = {
         "SMALL": "small.toml",
+        "YEARS": "years.toml",
         "ROWS": "rows.csv",
         "PANEL": "panel.csv",
         "COSTS": "costs.csv",

@@ -16,6 +16,7 @@ from conftest import UNITS, diagonal, make
 from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
 
 import simulator as sim
+from simulator.analysis.answer import answer
 from simulator.present.cli.main import main
 from simulator.present.cli.shell import _PICTURES
 from simulator.present.figure import NO_ERROR, SAME_EVERY_YEAR, errors_shown
@@ -72,6 +73,14 @@ def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     figures = pd.read_csv(out.with_suffix(".csv"))
     assert {"figure", "value", "error", "unit", "basis"} <= set(figures) and len(figures) > 3
     assert sorted(tmp_path.iterdir()) == sorted([out, out.with_suffix(".csv")])
+
+
+@pytest.mark.heavy
+def test_the_places_of_an_answer_are_drawn_from_its_file(tmp_path: Path) -> None:
+    few = make(population={"units": UNITS}, simulation={"replicates": 40})
+    sim.save(answer(few, margin=0.1, at_most=0.2), tmp_path / "answer.nc")
+    code, said = call(tmp_path / "answer.nc", "--kind", "places", "-o", tmp_path / "a.png")
+    assert (code, said) == (0, "") and (tmp_path / "a.png").exists()
 
 
 FROM_EXACT = {"variance-by-size", "heat-map", "minimum-by-target", "payoff-diagram", "risk-split", "tornado"}

@@ -71,6 +71,9 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "places": lambda: places(make(population={"units": UNITS}), 0.5, 0.2),
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
+        "persistence": lambda: sim.persistence(
+            make(years={"contract": 2, "before": 1, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}},
+                 population={"cohort": {"chosen": {"top": 0.1}}})),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
         "variance_by_source": lambda: sim.variance_by_source(SCENARIO),
         "settle": lambda: outcome,

@@ -62,10 +62,28 @@ def test_the_ground_knows_nothing_of_the_house():
 
 
 def test_plots_compute_nothing():
-    """A picture takes a Dataset: it asks nobody for a figure."""
-    for importer, imported in imports_of(ROOT):
+    """A picture takes a Dataset and asks nobody for a figure; what the shell gives it, its `Picture` asks for apart."""
+    for importer, imported in imports_of(ROOT, everywhere=False):
         if importer.startswith("present.plots."):
             assert room_of(imported) in (*GROUND, "files", "ledger", "present"), f"{importer} imports {imported}"
+
+
+def test_what_is_computed_for_a_picture_is_asked_for_by_a_function_of_the_request():
+    for path in (ROOT / "present" / "plots").glob("*.py"):
+        for function in asking_functions(path.read_text(encoding="utf-8")):
+            assert [ast.unparse(one.annotation or ast.Constant("")) for one in _arguments(function)] == ["PlotRequest"]
+    assert asking_functions("def draw(ax: Axes): from ...analysis.luck import fan")  # a control
+
+
+def asking_functions(source: str) -> list[ast.FunctionDef]:
+    """Functions that import from a room that computes."""
+    rooms = ("analysis", "settlement", "engine", "runs")
+    return [
+        function
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        and any(isinstance(one, ast.ImportFrom) and (one.module or "").startswith(rooms) for one in ast.walk(function))
+    ]
 
 
 def test_no_two_files_import_each_other():

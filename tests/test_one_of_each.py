@@ -16,7 +16,7 @@ PACKAGE = "simulator"
 TERM, FAMILY = f"{PACKAGE}/contracts/sharing.py", f"{PACKAGE}/costs/families/two_figures.py"
 UNION, STATISTIC = f"{PACKAGE}/costs/families/union.py", f"{PACKAGE}/analysis/statistics/statistic.py"
 PICTURE, VERB = f"{PACKAGE}/present/plots/chance_by_size.py", f"{PACKAGE}/present/cli/verbs/heads.py"
-PICTURES, PLOTS = f"{PACKAGE}/present/pictures.py", f"{PACKAGE}/present/plots/__init__.py"
+PLOTS = f"{PACKAGE}/present/plots/__init__.py"
 
 # what is written: a new file, or a text that goes before another in a file that is there
 ADDED = {
@@ -74,8 +74,11 @@ ADDED = {
     "Adding a plot": {
         PICTURE: '''"""How likely is an overspend?"""
 
+from operator import attrgetter
+
 import xarray as xr
 
+from ..picture import EITHER, Picture
 from .style import finish, house_axes, made_by
 
 DRAWN = ("p_overspend",)
@@ -87,12 +90,11 @@ def chance_by_size(summary: xr.Dataset, ax=None):
     axes = house_axes(ax)
     axes.plot(summary["population_size"], summary["p_overspend"].isel(threshold=-1, margin=0))
     return finish(axes, summary, __doc__)
+
+
+PICTURE = Picture(chance_by_size, EITHER, attrgetter("summary"), attrgetter("statistics"))
 ''',
-        PLOTS: [("from .exceedance_curve", "from .chance_by_size import chance_by_size\n")],
-        PICTURES: [(
-            '        Picture("heat_map"',
-            '        Picture("chance_by_size", _EITHER, _summary, (_needs_statistics,)),\n',
-        )],
+        PLOTS: [("from .exceedance_curve", "from .chance_by_size import chance_by_size as chance_by_size\n")],
     },
     "Adding a verb": {
         VERB: '''"""`simulator heads`: how many people."""
@@ -196,3 +198,12 @@ def test_the_files_are_those_that_contributing_names() -> None:
         for name in files:
             folder, file = name.removeprefix(f"{PACKAGE}/").rsplit("/", 1)
             assert file in section[1] or f"{folder}/`" in section[1], (kind, name)
+
+
+def test_contributing_shows_each_in_about_ten_lines() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for kind in ADDED:
+        block = re.search(rf"^### {kind}\n(?:(?!^##).)*?^```python\n(.*?)^```", text, flags=re.M | re.S)
+        assert block, kind
+        lines = [line for line in block[1].splitlines() if line.strip()]
+        assert 5 <= len(lines) <= 12, (kind, len(lines))

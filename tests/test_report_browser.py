@@ -19,8 +19,8 @@ import simulator as sim
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.contracts.design import with_reference
 from simulator.present.answers.comparison import Party
+from simulator.present.answers.shared import figure_of as figure
 from simulator.present.report import gather, write_html
-from simulator.present.report.sections import figure
 
 matplotlib.use("Agg")
 

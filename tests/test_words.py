@@ -70,6 +70,7 @@ def written() -> Iterator[Path]:
     yield from (path for path in sorted((ROOT / "docs").rglob("*.md")) if "generated" not in path.parts)
     yield from sorted((ROOT / "notebooks").glob("*.py"))
     yield from sorted((ROOT / "configs").rglob("*.toml"))
+    yield from sorted((ROOT / "simulator").rglob("*.toml"))
 
 
 def sentences(source: str) -> Iterator[str]:

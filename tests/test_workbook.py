@@ -14,10 +14,10 @@ import xarray as xr
 from conftest import make
 
 import simulator as sim
+from simulator.present.answers.shared import figure_of
 from simulator.present.figure import Figure, amount, exact_share, full_money, percent
 from simulator.present.report import gather, write_workbook
 from simulator.present.report.gather import Contents
-from simulator.present.report.sections import figure as figure_of
 from simulator.present.report.sections import minimum_told
 from simulator.present.report.workbook import _code, _summary_tables, long_table
 from simulator.present.tables import STANDARD_ERROR, Table

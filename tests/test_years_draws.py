@@ -63,7 +63,7 @@ def test_units_together_vary_less_than_under_a_shock_of_all():
 
 def test_variance_by_source_holds_for_units_with_shocks_of_their_own():
     model, rows = of_units(OWN, COMMON).cost_model, runs.heads(of_units(OWN, COMMON))
-    mean, luck, shocks = Exact(model).sources(rows, [])
+    _, luck, shocks = Exact(model).sources(rows, [])
     together = Exact(model).total(rows, [])
     by_unit = np.array([Exact(model).total(row[None], []).mean[0] for row in model.unit_heads])
     expected = (1 + COMMON["cv"] ** 2) * ((OWN["cv"] ** 2 * by_unit**2).sum()) + COMMON["cv"] ** 2 * by_unit.sum() ** 2

@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 import simulator as sim
+from simulator.analysis.stress.changed_scenario import truth_of
 from simulator.costs.chain import Flow, ranks
 from simulator.costs.families.composite import Empirical
 from simulator.costs.families.heavy_tails import GeneralizedPareto
@@ -22,6 +23,7 @@ from simulator.costs.persistence import gaussian, slab_moments
 from simulator.costs.tables import build
 from simulator.engine.transforms import Transforms
 from simulator.scenario import Scenario, scenario_from
+from simulator.stresses import OfYears
 
 ARRANGEMENT = ROOT / "configs" / "arrangements" / "01-east-sussex.toml"
 YEARS = {"contract": 5, "before": 3, "persistence": "published"}
@@ -324,7 +326,7 @@ def test_person_by_person_it_comes_to_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "top, year_0, year_1", [(0.2, (0.810, 0.814), (0.58, 0.60)), (0.02, (0.335, 0.345), (0.155, 0.165))]
+    ("top", "year_0", "year_1"), [(0.2, (0.810, 0.814), (0.58, 0.60)), (0.02, (0.335, 0.345), (0.155, 0.165))]
 )
 def test_a_cohort_of_the_costliest(top: float, year_0: tuple[float, float], year_1: tuple[float, float]) -> None:
     scenario = arrangement().with_("population.cohort", {"chosen": {"top": top, "in_year": 0}})
@@ -378,3 +380,25 @@ def test_the_error_of_a_cohort_change_is_that_of_drawn_cohorts() -> None:
 def test_ranks_add_up_to_the_share_asked() -> None:
     scenario = arrangement()
     assert float(scenario.population.shares @ ranks(scenario.population, 0.05)) == pytest.approx(0.05, rel=1e-9)
+
+
+# ── ranges ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("of", "found"), [("leavers", 0.06), ("moves[well]", {"complex": 0.024})])
+def test_a_range_reaches_the_years(of: str, found: Any) -> None:
+    raw = copy.deepcopy(SMALL) | {"years": YEARS | {"leavers": 0.05, "moves": MOVES}}
+    raw["ranges"] = [{"name": "who goes", "low": -0.2, "high": 0.2, "change": {"kind": "years", "of": of, "by": 0.0}}]
+    scenario = scenario_from(raw)
+    years = truth_of(scenario, [scenario.ranges[0].change.at(0.2)]).years
+    assert years is not None
+    reached = years.leavers if of == "leavers" else years.moves["well"]
+    assert reached == pytest.approx(found)
+
+
+def test_a_range_of_what_is_no_figure_is_refused() -> None:
+    change = OfYears(of="persistence", by=0.1)
+    with pytest.raises(sim.SimulatorError, match="is no figure that can grow"):
+        truth_of(several(), [change])
+    with pytest.raises(sim.SimulatorError, match="has no 'lost' in years"):
+        truth_of(several(), [OfYears(of="lost", by=0.1)])

@@ -1,8 +1,7 @@
 """One question answered whole: how large, which places, what each cap costs, and who carries what."""
 
-from __future__ import annotations
-
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -50,11 +49,6 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
         designs: ``expected_surplus``, money per year, and ``p_loss``, the chance of losing anything, at the
         scenario's largest population. Exact but for ``p_loss``, and for what the exact engine cannot answer.
 
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
-
     Examples
     --------
     A place whose chance of overspending by more than 2% is 8% qualifies where 10% is accepted.
@@ -69,11 +63,12 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
     made = xr.merge(parts, join="outer", combine_attrs="drop")
     books.describe_threshold(made, scenario.simulation.thresholds, scenario.currency)
     known = {"margin": margin, "at_most": at_most, "pool_members": members, "smallest": _smallest(scenario)}
-    bases = {
-        "basis": _basis(bool(made["calculated"].all())),
-        "of_places": _basis("p_overspend_se" not in made),
-        "of_contracts": _basis("expected_surplus_se" not in made or not made["expected_surplus_se"].any()),
+    is_exact = {
+        "basis": bool(made["calculated"].all()),
+        "of_places": "p_overspend_se" not in made,
+        "of_contracts": "expected_surplus_se" not in made or not made["expected_surplus_se"].any(),
     }
+    bases = {of: "exact" if exactly else "drawn" for of, exactly in is_exact.items()}
     origin = runs.exact_origin(scenario)
     if "p_loss" in made or "drawn" in bases.values():
         origin = runs.origin(scenario) | {"replicates": scenario.simulation.replicates}
@@ -81,13 +76,6 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
     return books.declared(
         made.assign_attrs(known | origin), "answer", asked=asked, margin=margin, currency=scenario.currency, **bases
     )
-
-
-def _basis(is_exact: bool) -> str:
-    return "exact" if is_exact else "drawn"
-
-
-# ── how large ────────────────────────────────────────────────────────────────────────────────────
 
 
 def tails_of(scenario: Scenario) -> list[str]:
@@ -117,22 +105,15 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
     asked["largest"] = max(scenario.population_sizes[-1], 10 * smallest)
     exactly = None
     if not scenario.population.n_sets:
-        try:
-            found = minimum_population(scenario, method="exact", **asked)
-            exactly = found[names]
-        except SimulatorError:  # no exact law: what is wrong with the question itself is told below
-            exactly = None
+        with suppress(SimulatorError):  # no exact law: what is wrong with the question itself is told below
+            exactly = minimum_population(scenario, method="exact", **asked)[names]
     if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
         return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
-    found = minimum_population(scenario, method="simulated", cross_check=False, **asked)
-    drawn = found[names]
+    drawn = minimum_population(scenario, method="simulated", cross_check=False, **asked)[names]
     if exactly is None:
         return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
     known = exactly["minimum_population"].notnull()
     return exactly.where(known, drawn).assign(calculated=known.astype(float))
-
-
-# ── caps and contracts ───────────────────────────────────────────────────────────────────
 
 
 def _caps(scenario: Scenario, members: int) -> xr.Dataset:

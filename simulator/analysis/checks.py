@@ -1,7 +1,5 @@
 """What several questions ask of their arguments, refused in the same words, and what they leave out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

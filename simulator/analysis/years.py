@@ -111,16 +111,11 @@ def _chains(scenario: Scenario, model: YearlyModel) -> Iterator[tuple[float, Arr
     """People who are alike in year 1: their share of all, the law of their state, and their chain."""
     units = scenario.population.units
     members = np.array([unit.members for unit in units] if len(model.start) > 1 else [1.0], float)
+    segment = np.arange(model.start.shape[1]) // model.n_classes
     for weight, law, chain in zip(members / members.sum(), model.start, model.forward, strict=True):
-        if model.membership == "sampled":
-            yield weight, law, chain
-            continue
-        for own in law.reshape(-1, model.n_classes):
-            share = own.sum()
-            place = np.flatnonzero((law.reshape(-1, model.n_classes) == own).all(axis=1))[0]
-            mine = np.zeros_like(law).reshape(-1, model.n_classes)
-            mine[place] = own / (share or 1.0)
-            yield weight * share, mine.ravel(), chain
+        for own in [segment >= 0] if model.membership == "sampled" else [segment == h for h in np.unique(segment)]:
+            share = float(law[own].sum())
+            yield weight * share, np.where(own, law, 0.0) / (share or 1.0), chain
 
 
 def _covariances(scenario: Scenario, model: YearlyModel, moments: Array, years: int) -> Array:

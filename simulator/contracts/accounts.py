@@ -1,7 +1,5 @@
 """The accounts of the parties of one design: every payment has a payer and a receiver, so payments sum to zero."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -31,7 +29,6 @@ class Accounts:
         self.funding[party] = self.funding[party] + amount
 
     def bear(self, party: str, amount: Array | float) -> None:
-        """Cost that falls on a party."""
         self.cost_borne[party] += amount
 
     def bear_more(self, party: str, amount: Array | float) -> None:
@@ -48,7 +45,6 @@ class Accounts:
                 self.payment[receiver] += part
 
     def note(self, event: str, where: Array) -> None:
-        """Something was triggered."""
         self.events[event] = self.events.get(event, False) | np.broadcast_to(where, self.shape)
 
     def remember(self, name: str, amount: Array) -> None:

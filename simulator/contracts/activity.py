@@ -4,8 +4,6 @@ The ledger's cost is activity at price. Who is paid for its activity has a settl
 has budget − activity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -44,9 +42,8 @@ class Block(SettlementTerm):
             return settlement
         room = self.tolerance * context.budget
         inside = np.clip(settlement, -room, room)
-        return np.asarray(
-            inside + apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
-        )
+        beyond = apply_by_sign(settlement - inside, 1.0 - self.refund_beyond, 1.0 - self.price_beyond)
+        return np.asarray(inside + beyond)
 
 
 class CostAndVolume(SettlementTerm):
@@ -67,10 +64,8 @@ class CostAndVolume(SettlementTerm):
             yield (), mistake(bound, "put it at the threshold or above")
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        activity = context.budget - settlement
-        paid_for = np.clip(
-            activity - self.threshold * context.budget, 0.0, (self.ceiling - self.threshold) * context.budget
-        )
+        over = context.budget - settlement - self.threshold * context.budget
+        paid_for = np.clip(over, 0.0, (self.ceiling - self.threshold) * context.budget)
         return np.asarray(settlement + self.marginal_price * paid_for)
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:

@@ -4,8 +4,6 @@ A budget is for the cost that the exclusion rule retains. An amount that is give
 expected cost that the rule removes, unless `basis = "retained"`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -89,10 +87,8 @@ class StandardErrors(Term):
 
     def per_head(self, person_sd: Array) -> Array:
         """Money per member per year. Example: σ = 3,000, a baseline of 10,000 people, one year, k = 2 → 60."""
-        weights = np.full(self.years, 1.0 / self.years)
-        return np.asarray(
-            self.k * person_sd * np.sqrt(_baseline_variance(weights, self.correlation or (0.0,)) / self.members)
-        )
+        variance = _baseline_variance(np.full(self.years, 1.0 / self.years), self.correlation or (0.0,))
+        return np.asarray(self.k * person_sd * np.sqrt(variance / self.members))
 
 
 def _baseline_variance(weights: Array, correlation: tuple[float, ...]) -> float:
@@ -144,10 +140,8 @@ class PerHead(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year."""
         removed = expected.removed if self.basis == "gross" else np.zeros_like(expected.removed)
-        if self.amount is None:
-            estimate = expected.gross if self.basis == "gross" else expected.retained
-        else:
-            estimate = self.amount * expected.members
+        mean = expected.gross if self.basis == "gross" else expected.retained
+        estimate = mean if self.amount is None else self.amount * expected.members
         return np.asarray(self.adjust(estimate, expected) - removed)
 
 
@@ -176,16 +170,14 @@ class BySegment(_Adjusted):
             bound = f"must name every segment ({known})"
             raise SimulatorError("budget.amounts", ", ".join(self.amounts), bound, "add them")
         estimate = self._total(expected.segment_members)
-        if self.case_mix_cap is not None or self.case_mix_tolerance:
+        if not self.follows_case_mix:
             usual = self._total(expected.usual_members)
-            estimate = usual * (1.0 + self._counted(estimate / usual - 1.0))
+            change = estimate / usual - 1.0
+            beyond = np.sign(change) * np.maximum(np.abs(change) - self.case_mix_tolerance, 0.0)
+            limit = np.inf if self.case_mix_cap is None else self.case_mix_cap
+            estimate = usual * (1.0 + np.clip(beyond, -limit, limit))
         removed = expected.removed if self.basis == "gross" else 0.0
         return np.asarray(self.adjust(estimate, expected) - removed)
-
-    def _counted(self, change: Array) -> Array:
-        """The part of a change of case mix that moves the budget: what lies beyond the tolerance, up to the cap."""
-        beyond = np.sign(change) * np.maximum(np.abs(change) - self.case_mix_tolerance, 0.0)
-        return beyond if self.case_mix_cap is None else np.clip(beyond, -self.case_mix_cap, self.case_mix_cap)
 
     def _total(self, members: Mapping[str, Array]) -> Array:
         return np.asarray(sum(amount * members[segment] for segment, amount in self.amounts.items()))
@@ -262,9 +254,8 @@ class Waterfall(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""
         removed = expected.removed if self.basis == "gross" else 0.0
-        return np.asarray(
-            self.adjust((self.payment + self.transition) / self.members * expected.members, expected) - removed
-        )
+        paid = (self.payment + self.transition) / self.members * expected.members
+        return np.asarray(self.adjust(paid, expected) - removed)
 
 
 Budget = Annotated[PerHead | BySegment | PastYears | Waterfall, Field(discriminator="kind")]

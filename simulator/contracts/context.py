@@ -1,7 +1,5 @@
 """What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -99,8 +97,6 @@ def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     shared = np.where(settlement > 0, gain, loss) * settlement
     return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))
 
-
-# ── steps: terms, which change a settlement, and transfers between parties ───────────────────────
 
 Basis = Literal["prospective", "retrospective"]
 

@@ -65,9 +65,8 @@ class Design(Term):
     @property
     def split_by(self) -> SplitName:
         """How the settlement is divided."""
-        if self.split is not None:
-            return self.split
-        return "fixed" if any(party.gain_share is not None for party in self.parties) else "by_budget"
+        fixed = any(party.gain_share is not None for party in self.parties)
+        return self.split or ("fixed" if fixed else "by_budget")
 
     @property
     def funders(self) -> dict[str, float]:
@@ -186,8 +185,8 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
     wanted = reference or STATUS_QUO
     first = next((design for design in designs if design.name == wanted), None)
     if first is None and reference is not None:
-        bound = "is not a design"
-        raise SimulatorError("reference", reference, bound, f"choose from {', '.join(d.name for d in designs)}")
+        names = ", ".join(design.name for design in designs)
+        raise SimulatorError("reference", reference, "is not a design", f"choose from {names}")
     if first is None:
         first = status_quo(designs[0].parties if designs else TWO_PARTIES)
     return (first, *(design for design in designs if design.name != wanted))

@@ -8,8 +8,6 @@ so a rule is a linear function of what the ledger keeps (`excess_cost`, `above_c
 says what it is called: `label` in tables and pictures, `sentence` in sentences.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
@@ -155,11 +153,8 @@ class Banded(_Rule):
 
     def layers(self, threshold: float) -> tuple[Layer, ...]:
         """The rule's layers; `threshold` is not used, since the bands fix their own."""
-        shares = [0.0, *(band.share for band in self.bands)]
-        return tuple(
-            Layer(band.at, after - before, 0.0)
-            for band, before, after in zip(self.bands, shares[:-1], shares[1:], strict=True)
-        )
+        steps = zip(self.bands, (0.0, *(band.share for band in self.bands[:-1])), strict=True)
+        return tuple(Layer(band.at, band.share - before, 0.0) for band, before in steps)
 
 
 ExclusionRule = Annotated[Cap | Coinsure | CarveOut | Banded, Field(discriminator="kind")]

@@ -1,7 +1,5 @@
 """Terms that limit a settlement: caps, collars, profit caps and aggregate stop-loss."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 
@@ -129,9 +127,8 @@ class AggregateStopLoss(SettlementTerm, Mitigation):
     event: ClassVar[str] = "limit_bound"
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        taken = (1.0 - self.share_above) * np.maximum(
-            -settlement - context.this_year(self.attachment) * context.budget, 0.0
-        )
+        beyond = np.maximum(-settlement - context.this_year(self.attachment) * context.budget, 0.0)
+        taken = (1.0 - self.share_above) * beyond
         if self.limit is not None:
             taken = np.minimum(taken, self.limit * context.budget)
         return np.asarray(settlement + taken)

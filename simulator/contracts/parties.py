@@ -1,7 +1,5 @@
 """Who takes part: what each party brings, delivers and shares, and how a settlement is divided among them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -38,7 +36,6 @@ class Party(Term):
 
     @property
     def weight_by_budget(self) -> float:
-        """Its contract value, else what it delivers."""
         return self.delivers if self.contract_value is None else self.contract_value
 
     @property
@@ -83,22 +80,16 @@ def divide(
         if split != "waterfall":
             gain, loss = gains.get(party.name, 0.0), losses.get(party.name, 0.0)
             claim = gain * settlement if gain == loss else np.where(settlement > 0, gain, loss) * settlement
-        parts[party.name] = part = _limited(claim, budget, party)
+        if party.gain_limit is not None:
+            claim = np.minimum(claim, party.gain_limit * budget)
+        if party.loss_limit is not None:
+            claim = np.maximum(claim, -party.loss_limit * budget)
+        parts[party.name] = claim
         if split == "waterfall":
-            left = left - part
-    unlimited = all(party.gain_limit is None and party.loss_limit is None for party in parties)
-    if unlimited:
+            left = left - claim
+    if all(party.gain_limit is None and party.loss_limit is None for party in parties):
         return parts, np.zeros(np.shape(settlement), dtype=bool)
-    cut = np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget)
-    return parts, np.asarray(cut)
-
-
-def _limited(claim: Array, budget: Array, party: Party) -> Array:
-    if party.gain_limit is not None:
-        claim = np.minimum(claim, party.gain_limit * budget)
-    if party.loss_limit is not None:
-        claim = np.maximum(claim, -party.loss_limit * budget)
-    return claim
+    return parts, np.asarray(np.abs(settlement - sum(parts.values())) > 1e-9 * np.abs(budget))
 
 
 class Protection(Term):
@@ -125,9 +116,7 @@ class Protection(Term):
             accounts.pay(funders, self.premium_from, expected)
             accounts.pay({self.premium_from: 1.0}, self.payer, premium)
         accounts.bear(self.payer, excess)
-        from_itself = (
-            funders.get(self.payer, 0.0) if self.premium_from is None else float(self.premium_from == self.payer)
-        )
+        from_itself = funders.get(self.payer, 0.0) if self.premium_from is None else 0.0
         accounts.remember("protection_cost", (1.0 - from_itself) * self.loading * expected)
 
 
@@ -157,6 +146,5 @@ _DIVIDED_BY: dict[str, SplitName] = {"gain_share": "fixed", "loss_share": "fixed
 
 
 def _of_total(name: str, shares: Sequence[float], what: str) -> Any:
-    """Shares that do not add to 1."""
     if abs(sum(shares) - 1.0) > 1e-6:
         yield mistake(f"have {name} that add to {sum(shares):g}, not to 1", f"divide {what} wholly among the parties")

@@ -1,7 +1,5 @@
 """Quality and outcomes: measures, the score that they make, and the terms that it changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,8 +11,6 @@ from ..terms import Fraction, Name, NonNegative, Number, Positive, Term, ascend,
 from .context import Array, ByAnyYear, Context, SettlementTerm, Switch, apply_by_sign, first_known
 
 ROUNDING = 1e-12  # share of a target by which it may be missed and still count as met
-
-# ── measures and scores ──────────────────────────────────────────────────────────────────────────
 
 
 class Measure(Term):
@@ -89,9 +85,6 @@ class Quality(Term):
         return np.asarray((self.points(deviates) >= 1.0 - ROUNDING).all(axis=-1))
 
 
-# ── terms ────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _quality(context: Context) -> tuple[Array, Array]:
     """Score, and 1 where the standard is met, 0 where it is failed; NaN where either is not known.
 
@@ -158,14 +151,12 @@ class QualityShare(SettlementTerm):
         score, met = _quality(context)
         by_score = context.this_year(self.gain) * score
         full = np.where(np.isnan(met), np.nan, context.this_year(self.gain))
-        made_good = (met == 0) & self._made_good(context)
+        alternative = (first_known(context.met_alternative, 0.0) > 0) & (context.this_year(self.alternative) > 0)
+        made_good = (met == 0) & alternative
         earned = np.where(context.this_year(self.gain_follows_score) + made_good > 0, by_score, full)
         failed = (met == 0) & ~made_good
         gain = first_known(context.final_share, np.where(failed, 0.0, earned))
         return apply_by_sign(settlement, gain, self._loss_share(context, by_score, failed))
-
-    def _made_good(self, context: Context) -> Array:
-        return (first_known(context.met_alternative, 0.0) > 0) & (context.this_year(self.alternative) > 0)
 
     def _loss_share(self, context: Context, by_score: Array, failed: Array) -> Array:
         if self.loss is not None:
@@ -207,10 +198,8 @@ class LevelTable(SettlementTerm):
 
     def apply(self, settlement: Array, context: Context) -> Array:
         score = _quality(context)[0]
-        level = self.level(score)
-        premium, gain, loss = (
-            np.array([getattr(each, name) for each in self.levels])[level] for name in ("premium", "gain", "loss")
-        )
+        table = np.array([[each.premium, each.gain, each.loss] for each in self.levels])
+        premium, gain, loss = np.moveaxis(table[self.level(score)], -1, 0)
         settled = apply_by_sign(settlement, gain, loss) + premium * context.budget
         return np.where(np.isnan(score), np.nan, settled)
 

@@ -3,8 +3,6 @@
 A settlement is signed money per year, positive when it goes to the provider. The first term receives budget − cost.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -123,16 +121,12 @@ class MinimumRate(SettlementTerm):
         if not share.any():
             return share
         holds = np.where(np.isnan(context.members), np.nan, context.members >= self.if_missed_from)
-        if self.if_missed_revenue_below is not None:
-            holds = np.where(holds == 0, 0.0, holds * self._is_low(context, self.if_missed_revenue_below))
+        if (below := self.if_missed_revenue_below) is not None:
+            revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
+            by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
+            holds = np.where(holds == 0, 0.0, holds * first_known(context.low_revenue, by_revenue))
         kept = np.where(np.isnan(first_known(context.final_share, np.nan)), share, 1.0)
         return np.where(holds == 0, 0.0, holds * kept)
-
-    @staticmethod
-    def _is_low(context: Context, below: float) -> Array:
-        revenue = np.asarray(np.nan if context.revenue is None else context.revenue, dtype=float)
-        by_revenue = np.where(np.isfinite(revenue), revenue < below * context.budget, np.nan)
-        return first_known(context.low_revenue, by_revenue)
 
     def minimum(self, context: Context) -> tuple[Array, Array]:
         """Minimum savings and loss rate: the row's own, else the elected one or that of the size."""
@@ -170,7 +164,6 @@ class Bands(SettlementTerm):
     """Bands of an overspend; without them the same as `gains`."""
 
     def apply(self, settlement: Array, context: Context) -> Array:
-        """Sum over the bands of the slice inside times its rate."""
         losses = self.gains if self.losses is None else self.losses
         size = np.abs(settlement) / context.budget
         shared = np.where(settlement > 0, _sliced(size, self.gains), -_sliced(size, losses))
@@ -178,11 +171,8 @@ class Bands(SettlementTerm):
 
 
 def _sliced(size: Array, bands: tuple[Band, ...]) -> Array:
-    starts = (0.0, *(band.upto for band in bands[:-1]))
-    slices = [
-        band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in zip(bands, starts, strict=True)
-    ]
-    return np.asarray(sum(slices))
+    starts = zip(bands, (0.0, *(band.upto for band in bands[:-1])), strict=True)
+    return np.asarray(sum(band.rate * np.clip(size - start, 0.0, band.upto - start) for band, start in starts))
 
 
 class Haircut(SettlementTerm):

@@ -3,8 +3,6 @@
 Each transfer moves money by `Accounts.pay`, so no transfer can create or lose any.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal

@@ -18,7 +18,7 @@ from ..errors import Contradiction, SimulatorError, mistake
 from .families.slabs import Slabs
 from .persistence import MOST, ONE, PUBLISHED, Classes, gaussian, slab_moments
 from .quadrature import Array
-from .segment import RareService, Segment, Stream
+from .segment import RareService, Segment, Stream, person_isf
 from .years import Persistence, Years
 
 if TYPE_CHECKING:
@@ -142,10 +142,9 @@ def unbalanced(population: Population, years: Years) -> Contradiction | None:
         least = int(np.argmin(entrants))
         whose = f" in {population.units[place].name!r}" if len(_mixes(population)) > 1 else ""
         bound = f"let more people into {population.segments[least].name!r}{whose} than leave it"
-        if gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "make moves smaller, or leavers more", value=None)
-        if not gone and entrants[least] < -_BALANCED:
-            return ("moves",), mistake(bound, "with no leavers, moves must balance", value=None)
+        mend = "make moves smaller, or leavers more" if gone else "with no leavers, moves must balance"
+        if entrants[least] < -_BALANCED:
+            return ("moves",), mistake(bound, mend, value=None)
     return None
 
 
@@ -204,9 +203,7 @@ class Flow:
 
 def cut(population: Population, top: float) -> float:
     """Cost that this share of all people exceed, money a year."""
-    from .model import CostModel
-
-    return CostModel(population=population.as_one).person_isf(top)
+    return person_isf(population.segments, population.shares, top)
 
 
 def ranks(population: Population, top: float) -> Array:
@@ -249,7 +246,7 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
 
     def classes(figures: Array) -> Classes:
         given = {"stay": asked.stay} | dict(zip(unknown, figures.tolist(), strict=True))
-        return gaussian(**given)  # type: ignore[arg-type]
+        return gaussian(**given)
 
     def missed(figures: Array) -> Array:
         flow = Flow(population, years, classes(figures))
@@ -271,4 +268,4 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
         best = min(best, fit.fun, key=lambda found: float(np.abs(found).max()))
     told, nearest = (", ".join(f"{value:.4g}" for value in found) for found in (wanted, best + wanted))
     bound = f"has figures ({told}) that no such classes have; the nearest are {nearest}"
-    raise SimulatorError("years.persistence", None, bound, "give figures closer to these")
+    raise SimulatorError("years.persistence", None, bound, "give figures closer to these, or moves that people make")

@@ -19,7 +19,7 @@ from .chain import YearlyModel
 from .concentration import solved
 from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .quadrature import Array
-from .segment import RareService, Segment
+from .segment import RareService, Segment, person_isf, person_sf
 from .segment import Stream as Stream
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 from .years import Cohort, Years
@@ -262,28 +262,11 @@ class CostModel(Term):
 
     def person_sf(self, cost: float) -> float:
         """Chance that a person of the whole population costs more, before shocks and rare services."""
-        people = self.streams[: self.shares.size]
-        return float(sum(w * s.rate * float(s.severity.sf(cost)) for w, s in zip(self.shares, people, strict=True)))
+        return person_sf(self.population.segments, self.shares, cost)
 
     def person_isf(self, survival: float) -> float:
         """The smallest annual cost that a person exceeds with at most this chance."""
-        people = self.streams[: self.shares.size]
-        if survival >= self.person_sf(0.0):
-            return 0.0
-        if survival <= 0:
-            return math.inf
-        reached = [float(s.severity.isf(min(survival / s.rate, 1.0))) for s in people]
-        low, high = min(reached) * (1 - 1e-12), max(reached)
-        if self.person_sf(high) > survival:
-            high = math.nextafter(high, math.inf) * (1 + 1e-12)
-        if self.person_sf(low) <= survival:
-            return low
-        while high - low > 1e-14 * high:
-            middle = (low + high) / 2
-            if not low < middle < high:
-                break
-            low, high = (middle, high) if self.person_sf(middle) > survival else (low, middle)
-        return high
+        return person_isf(self.population.segments, self.shares, survival)
 
     def top_share(self, q: float) -> float:
         """Share of cost of the costliest q of people, before shocks and rare services."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from ..terms import Name, Positive, Term
 from .calibrate import Calibrated
 from .families.base import Severity
 from .families.union import AnySeverity
+from .quadrature import Array
 
 
 def _severity_kind(raw: Any) -> str:
@@ -54,6 +55,31 @@ class Segment(Term):
         own = {name: value for name, value in given.items() if name != "p_user"}
         changed = {"p_user": given.get("p_user", self.p_user), "severity": self.users_severity.with_figures(own)}
         return self.model_copy(update=changed)
+
+
+def person_sf(segments: Sequence[Segment], shares: Array, cost: float) -> float:
+    """Chance that a person of a mix of segments costs more."""
+    return float(sum(w * s.p_user * float(s.users_severity.sf(cost)) for w, s in zip(shares, segments, strict=True)))
+
+
+def person_isf(segments: Sequence[Segment], shares: Array, survival: float) -> float:
+    """The smallest annual cost that a person of a mix of segments exceeds with at most this chance."""
+    if survival >= person_sf(segments, shares, 0.0):
+        return 0.0
+    if survival <= 0:
+        return math.inf
+    reached = [float(s.users_severity.isf(min(survival / s.p_user, 1.0))) for s in segments]
+    low, high = min(reached) * (1 - 1e-12), max(reached)
+    if person_sf(segments, shares, high) > survival:
+        high = math.nextafter(high, math.inf) * (1 + 1e-12)
+    if person_sf(segments, shares, low) <= survival:
+        return low
+    while high - low > 1e-14 * high:
+        middle = (low + high) / 2
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if person_sf(segments, shares, middle) > survival else (low, middle)
+    return high
 
 
 class RareService(Term):

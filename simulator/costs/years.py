@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
+from pydantic_core import PydanticCustomError
 
 from ..errors import Contradiction, also, mistake
 from ..terms import Array, Fraction, Name, OpenFraction, Term
@@ -20,6 +21,10 @@ Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 MOST_YEARS = 100
 """Contract years, and years before: the draws tell 256 years apart."""
+
+
+def _wrong(bound: str, mend: str) -> PydanticCustomError:
+    return mistake(bound, mend, value=None)
 
 
 class Persistence(Term):
@@ -39,32 +44,24 @@ class Persistence(Term):
     def _contradictions(self) -> Iterator[Contradiction]:
         figures = len(self.correlation) + sum(len(by_lag) for by_lag in self.again_in_top.values())
         if self.weights and (figures or self.stay is None):
-            yield ("weights",), mistake("need `stay`, and no figures to be met", "give classes or figures", value=None)
+            yield (), _wrong("needs `stay` with weights, and no figures to be met", "give classes or figures")
         if self.weights:
             yield from self._of_classes()
         elif not figures:
-            yield (), mistake("has neither figures nor classes", "give again_in_top or correlation", value=None)
+            yield (), _wrong("has neither figures nor classes", "give again_in_top or correlation")
         elif isinstance(self.stay, tuple):
-            yield ("stay",), mistake("is by class beside figures to be met", "give one figure", value=None)
+            yield ("stay",), _wrong("is by class beside figures to be met", "give one figure")
         elif figures + (self.stay is not None) < 2:
-            yield (), mistake("has one figure, which does not tell how it fades", "give a second, or stay", value=None)
+            yield (), _wrong("has one figure, which does not tell how it fades", "give a second, or stay")
 
     def _of_classes(self) -> Iterator[Contradiction]:
         slabs, widths = self.slabs, {len(row) for row in self.weights}
-        if (
-            list(slabs) != sorted(set(slabs))
-            or slabs[-1:] != (1.0,)
-            or slabs[0] <= 0
-            or len(slabs) != len(self.weights)
-        ):
-            yield ("slabs",), mistake("do not ascend to 1, one for each row of weights", "correct them", value=None)
+        if [0.0, *slabs] != sorted({0.0, *slabs, 1.0}) or len(slabs) != len(self.weights):
+            yield ("slabs",), _wrong("do not ascend to 1, one for each row of weights", "correct them")
         if len(widths) > 1 or any(abs(math.fsum(row) - 1) > 1e-9 for row in self.weights):
-            yield (
-                ("weights",),
-                mistake("have rows that do not add up to 1, or differ in length", "correct them", value=None),
-            )
+            yield ("weights",), _wrong("have rows that do not add up to 1, or differ in length", "correct them")
         if isinstance(self.stay, tuple) and {len(self.stay)} != widths:
-            yield ("stay",), mistake("has not one figure for each class", "correct it", value=None)
+            yield ("stay",), _wrong("has not one figure for each class", "correct it")
 
 
 def _moves_add_up(raw: Any) -> Iterator[Any]:
@@ -76,11 +73,9 @@ def _moves_add_up(raw: Any) -> Iterator[Any]:
         except (AttributeError, TypeError, ValueError):
             continue
         if name in given:
-            yield mistake(f"has people of {name!r} who move to it", "leave out who stays", value=None)
+            yield _wrong(f"has people of {name!r} who move to it", "leave out who stays")
         if total > 1 + 1e-12:
-            yield mistake(
-                f"moves {total:.6g} of the people of {name!r}, more than all", "make them smaller", value=None
-            )
+            yield _wrong(f"moves {total:.6g} of the people of {name!r}, more than all", "make them smaller")
 
 
 class Chosen(Term):
@@ -130,7 +125,7 @@ class Years(Term):
         for name, rates in given.items():
             if isinstance(rates, tuple) and len(rates) != steps:
                 bound = f"has {len(rates)} figures for {name!r}, and {steps} steps from a year to the next"
-                yield (), mistake(bound, "give one for each step, or one for all", value=None)
+                yield (), _wrong(bound, "give one for each step, or one for all")
 
     def mistakes_of(self, segments: list[str], rare: list[str]) -> Iterator[Contradiction]:
         """Names that nobody has."""
@@ -139,10 +134,7 @@ class Years(Term):
         for key, given in named.items():
             known = segments + rare if key == "trend" else segments
             for stranger in sorted(set(given) - set(known)) if isinstance(given, dict) else []:
-                yield (
-                    (key,),
-                    mistake(f"has {stranger!r}, which is no segment", "use the names of the segments", value=None),
-                )
+                yield (key,), _wrong(f"has {stranger!r}, which is no segment", "use the names of the segments")
 
     def factors(self, rates: Rates) -> Array:
         """What a rise a year makes of each year, with year 1 at 1; shape (year,)."""

@@ -1,13 +1,13 @@
-"""Several years of partly the same people: who is in which state in which year, as whole numbers drawn on keyed streams.
+"""Several years of partly the same people: how many are in which state in which year, drawn on keyed streams.
 
 The people of an increment are dealt out to states in year 1; each state's people are dealt out anew for the year after,
-and for the year before, so that years may be added at either end. Counts are multinomial, of one binomial after another.
+and for the year before, so that years may be added at either end. Counts are multinomial, binomial after binomial.
 What many rows of a matrix have in common, as where leavers are replaced, is dealt out of one pool for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,11 +40,11 @@ def program(matrices: Array) -> Program:
     most, offsets, target, chance = max(len(pools) for pools, _ in parts), [], list[int](), list[float]()
     for pools, rest in parts:
         starts = [len(target)]
-        given = [np.append(row, [weight[s] for weight, _ in pools]) for s, row in enumerate(rest)]
-        for law in (*given, *(law for _, law in pools), *[np.zeros(0)] * (most - len(pools))):
-            here = np.flatnonzero(law > _NOTHING)
-            left = np.cumsum(law[here][::-1])[::-1]
-            chance += [*np.minimum(law[here] / left, 1.0)[:-1].tolist(), *[1.0] * bool(here.size)]
+        given = [np.append(own, [weight[s] for weight, _ in pools]) for s, own in enumerate(rest)]
+        for row in (*given, *(law for _, law in pools), *[np.zeros(0)] * (most - len(pools))):
+            here = np.flatnonzero(row > _NOTHING)
+            left = np.cumsum(row[here][::-1])[::-1]
+            chance += [*np.minimum(row[here] / left, 1.0)[:-1].tolist(), *[1.0] * bool(here.size)]
             target += here.tolist()
             starts.append(len(target))
         offsets.append(starts)
@@ -77,7 +77,8 @@ def _in_common(matrix: Array, rows: Counts, columns: Counts) -> tuple[Array, Arr
         return None
     part = matrix[np.ix_(rows, columns)]
     saved, best = float(rows.size + columns.size), None
-    for law in (part.min(axis=0), np.median(part, axis=0)):
+    for first in (part.min(axis=0), np.median(part, axis=0)):
+        law = first
         if law.sum() < _NOTHING:
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -147,11 +148,5 @@ class Chain:
 
 
 def outward(years: Sequence[int]) -> list[int]:
-    """Years but for year 1, from it outward: 2, 3, …, then 0, −1, …"""
+    """Years but for year 1, from it outward: 2, 3 and so on, then 0, −1 and so on."""
     return [*(year for year in sorted(years) if year > 1), *(year for year in sorted(years)[::-1] if year < 1)]
-
-
-def by_year(drawn: Mapping[int, Mapping[str, NDArray[np.generic]]]) -> dict[str, NDArray[np.generic]]:
-    """Draws of each year as arrays (replicate, year, …)."""
-    first = next(iter(drawn.values()))
-    return {name: np.stack([one[name] for one in drawn.values()], axis=1) for name in first}

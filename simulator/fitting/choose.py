@@ -4,8 +4,6 @@ A family is taken that foretells rows it has not seen (`held_out`), the simplest
 none does, the quantile table is taken, with the tail.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -72,15 +70,12 @@ def fit_segments(
     if how.family == "resample":
         return [SegmentFit(name, one, resampled(one), p_user_told(one), "resample", None, None) for name, one in each]
     fits = _fit_tempered(names, [sample.tempered() for sample in samples], halves, how)
-    return [replace(_told(fit, how), sample=sample) for fit, sample in zip(fits, samples, strict=True)]
-
-
-def _told(fit: SegmentFit, how: Options) -> SegmentFit:
-    """The fit with errors of its body that rest on groups of patients."""
-    if fit.body is None:
-        return fit
-    people, at = groups_of(fit.sample, how.smallest).sample, math.inf if fit.tail is None else fit.tail.at
-    return replace(fit, body=with_errors_of(fit.body, people, at))
+    for place, (fit, sample) in enumerate(zip(fits, samples, strict=True)):
+        body, at = fit.body, math.inf if fit.tail is None else fit.tail.at
+        if body is not None:  # with errors that rest on groups of patients
+            body = with_errors_of(body, groups_of(fit.sample, how.smallest).sample, at)
+        fits[place] = replace(fit, body=body, sample=sample)
+    return fits
 
 
 def _fit_tempered(
@@ -115,13 +110,13 @@ def _fit_tempered(
 
 
 def _tails(samples: Sequence[Sample], how: Options) -> list[Tail | None]:
-    return shrink([_own_tail(sample, how) for sample in effort.each(samples, "tails")], samples)
+    def own(sample: Sample) -> Tail | None:
+        at = how.tail_above
+        if at is None:
+            return choose_tail(sample, how.smallest)
+        return None if at == math.inf else fit_tail(sample, figures(at, 3))
 
-
-def _own_tail(sample: Sample, how: Options) -> Tail | None:
-    if how.tail_above == math.inf:
-        return None
-    return choose_tail(sample, how.smallest) if how.tail_above is None else fit_tail(sample, figures(how.tail_above, 3))
+    return shrink([own(sample) for sample in effort.each(samples, "tails")], samples)
 
 
 def _tried(

@@ -4,8 +4,6 @@ Rows are read, cleaned and reported (`fitting.rows`), each segment gets its law 
 shown of the fit is worked out once (`fitting.goodness`). The rows are let go before the object is made.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -211,15 +209,10 @@ def fit_bands(
     options = Options("bands", None, tuple(edges.tolist()), smallest_count, seed)
     people = int(sum(fit.sample.rows for fit in fits))
     report = {
-        "rows_read": people,
-        "rows_kept": people,
-        "dropped": [],
-        "notes": notes,
-        "smallest_count": smallest_count,
-        "binned_segments": [],
-        "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0},
+        "rows_read": people, "rows_kept": people, "dropped": [], "notes": notes, "smallest_count": smallest_count,
+        "binned_segments": [], "negative": {"policy": "refuse", "rows": 0, "change_of_cost": 0.0},
         "excluded_service_share_of_cost": None,
-    }
+    }  # fmt: skip
     how = Reading(cost=("total",), segment=SegmentRule(segment), smallest_count=smallest_count)
     return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets, edges)
 
@@ -236,25 +229,17 @@ def assemble(
     """The object that is kept: parameters and what may be told of the fit; `edges` where only bands are known."""
     population = Population(membership=membership, segments=_segments(fits))
     told = shown.told_of(fits, population, options, edges)
-    currency = provenance["currency"]
-    return FittedModel(
-        population=population,
-        goodness=shown.table(told, options),
-        curves=shown.curves(told, options, currency).assign_attrs(_told_of_the_fit(provenance)),
-        diagnostics=shown.tail_diagnostics(fits, told, options.smallest),
-        segments=tuple(_segment_row(fit, options) for fit in fits),
-        report=report,
-        provenance=provenance,
-        sets=parameter_sets.draw(fits, sets, options.seed, options.smallest),
-    )
-
-
-def _told_of_the_fit(provenance: dict[str, Any]) -> dict[str, Any]:
-    """What the footer of a picture tells; rows as they are told elsewhere, rounded where few were dropped."""
     counted = "banded_people" if provenance["family"] == "bands" else "rows"
     kept = {counted: provenance["rows_kept"]} if provenance["rows_kept"] is not None else {}
-    told = {name: provenance[name] for name in ("smallest_count", "seed", "simulator_version")}
-    return {"schema_version": SCHEMA_VERSION, "currency": provenance["currency"], **kept, **told}
+    footer = {"schema_version": SCHEMA_VERSION, "currency": provenance["currency"]} | kept
+    footer |= {name: provenance[name] for name in ("smallest_count", "seed", "simulator_version")}
+    return FittedModel(
+        population=population, goodness=shown.table(told, options),
+        curves=shown.curves(told, options, provenance["currency"]).assign_attrs(footer),
+        diagnostics=shown.tail_diagnostics(fits, told, options.smallest),
+        segments=tuple(_segment_row(fit, options) for fit in fits), report=report, provenance=provenance,
+        sets=parameter_sets.draw(fits, sets, options.seed, options.smallest),
+    )  # fmt: skip
 
 
 def _check(family: str, tail_above: float | None, thresholds: Sequence[float] | None, sets: int, currency: str) -> None:
@@ -283,18 +268,15 @@ def _samples(rows: Rows, smallest: int) -> tuple[list[str], list[Sample], list[t
             continue
         names.append(name)
         samples.append(sample_of(cost, weight, person=person).rounded(smallest))
-        halves.append(_halves(cost, weight, fold, samples[-1]))
+        first, second = (sample_of(cost[fold == half], weight[fold == half], MOST_ROWS) for half in (0, 1))
+        # where a few people fall into one half, rows are split without regard to persons
+        few = min(first.users, second.users) < 3
+        halves.append(samples[-1].thinned(np.random.default_rng(1)) if few else (first, second))
     if small:
         many = "a segment" if small == 1 else f"{small} segments"
         bound = f"leaves {many} with fewer than {smallest} patients who cost anything, or none"
         raise SimulatorError("segment", None, bound, "merge segments, or use wider cuts")
     return names, samples, halves
-
-
-def _halves(cost: Any, weight: Any, fold: Any, whole: Sample) -> tuple[Sample, Sample]:
-    first, second = (sample_of(cost[fold == half], weight[fold == half], MOST_ROWS) for half in (0, 1))
-    # where a few people fall into one half, rows are split without regard to persons
-    return (first, second) if min(first.users, second.users) >= 3 else whole.thinned(np.random.default_rng(1))
 
 
 def _round(amounts: Sequence[float]) -> tuple[float, ...]:

@@ -1,7 +1,5 @@
 """The result of a fit: one frozen object with parameters and figures, and no rows."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence
@@ -127,7 +125,9 @@ class FittedModel:
             Whether the scenario takes the parameter sets, whose variances must then be finite too.
         """
         if thresholds is None:
-            finite = self._finite_in_sets() if parameter_uncertainty else not self.infinite_variance
+            sets = range(self.n_sets if parameter_uncertainty else 0)
+            everyone = [self.population, *(self.population_of_set(b) for b in sets)]
+            finite = all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
             thresholds = (*self.thresholds, math.inf) if finite else self.thresholds
         return {
             "schema_version": SCHEMA_VERSION,
@@ -148,10 +148,6 @@ class FittedModel:
             population = self.population.model_dump(exclude_none=True) | {"parameter_sets": sets}
         table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
         return scenario_from({**table, "population": population}, "scenario")
-
-    def _finite_in_sets(self) -> bool:
-        everyone = [self.population, *(self.population_of_set(b) for b in range(self.n_sets))]
-        return all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
 
     def _check_sets(self, asked: str = "parameter_uncertainty", bound: str = "finds no parameter sets") -> None:
         if not self.n_sets:

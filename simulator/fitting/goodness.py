@@ -12,8 +12,6 @@ The rows are the made-up people of `groups`. Errors of 0 are nan: rows without s
 All are told to two figures, which is all that an error needs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -167,9 +165,7 @@ def _curves_of(
         "observed_p_above_se": errors(known & told.rows_known, lambda k: p_above_error(sample, amounts[k])),
         "observed_limited_mean_se": errors(known & told.rows_known, lambda k: limited_mean_error(sample, amounts[k])),
         "observed_top_share_se": errors(np.isfinite(seen), lambda k: top_share_error(sample, LEVELS[k])),
-        "observed_cell_mean_se": errors(
-            np.isfinite(cells), lambda k: cell_mean_error(sample, LEVELS[k], float(lower[k]))
-        ),
+        "observed_cell_mean_se": errors(np.isfinite(cells), lambda k: cell_mean_error(sample, LEVELS[k], lower[k])),
     }
 
 
@@ -197,11 +193,7 @@ def _next_levels(top: Array) -> Array:
 
 def patients_above(fit: SegmentFit) -> float:
     """Rows above a segment's splice, to the nearest five; nan without one."""
-    return np.nan if fit.tail is None else _rows_above(fit, fit.tail.at)
-
-
-def _rows_above(fit: SegmentFit, at: float) -> float:
-    return float(rounded_count(float(fit.sample.n_above(at))))
+    return np.nan if fit.tail is None else float(rounded_count(float(fit.sample.n_above(fit.tail.at))))
 
 
 _OF_SPLICES = ("at", "patients", "xi", "xi_se", "modified_scale", "mean_excess", "misfit")
@@ -213,8 +205,7 @@ def tail_diagnostics(fits: Sequence[SegmentFit], told: Told, smallest: int) -> x
     most = max(map(len, rows), default=0)
     values = np.full((len(fits), most, len(_OF_SPLICES)), np.nan)
     for segment, row in enumerate(rows):
-        for place, splice in enumerate(row):
-            values[segment, place] = splice
+        values[segment, : len(row)] = np.reshape(row, (-1, len(_OF_SPLICES)))
     found = xr.Dataset(
         {name: (("segment", "splice"), values[..., place]) for place, name in enumerate(_OF_SPLICES)},
         coords={"segment": [fit.name for fit in fits], "splice": np.arange(most)},
@@ -230,22 +221,15 @@ def _splices_of(fit: SegmentFit, told: Sample, smallest: int) -> list[tuple[floa
     """The tails above round amounts, which share their patients: counts to the nearest five, others to two figures."""
     if fit.tail is None or fit.family == "bands":
         return []
-    tried = [tail for at in splices(fit.sample, smallest) if (tail := fit_tail(fit.sample, at)) is not None]
-    return [
-        (
-            one.at, _rows_above(fit, one.at), figures(one.shape, 2), figures(one.shape_se, 2),
-            figures(one.scale - one.shape * one.at, 2), _mean_excess(told, one.at), figures(one.misfit, 2),
-        )
-        for one in tried
-    ]  # fmt: skip
-
-
-def _mean_excess(sample: Sample, at: float) -> float:
-    above = float(sample.p_above(at))
-    return figures(float(sample.excess(at)) / above, 3) if above > 0 else np.nan
-
-
-# ── standard errors of the observed curves ───────────────────────────────────────────────────────
+    found: list[tuple[float, ...]] = []
+    for at in splices(fit.sample, smallest):
+        if (tail := fit_tail(fit.sample, at)) is not None:
+            rows, above = float(rounded_count(float(fit.sample.n_above(at)))), float(told.p_above(at))
+            mean_excess = figures(float(told.excess(at)) / above, 3) if above > 0 else np.nan
+            shape, error = figures(tail.shape, 2), figures(tail.shape_se, 2)
+            scale = figures(tail.scale - tail.shape * at, 2)
+            found.append((at, rows, shape, error, scale, mean_excess, figures(tail.misfit, 2)))
+    return found
 
 
 def p_above_error(sample: Sample, amount: float) -> float:

@@ -11,8 +11,6 @@ Between families decides the held-out log score: the mean logarithm of the chanc
 user of the half left out falls, of fifty cells of equal number. A law that follows its own rows too closely loses it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -111,16 +109,16 @@ def judged(name: str, law: Law, halves: tuple[Half, Half], thresholds: Sequence[
             implied = measures.one_segment(severity, fitted_on.sample.p_user).implied(thresholds)
             misses.append(implied - measures.observed(judged_on.sample, thresholds))
         converged &= body is None or body.converged
-        scores.append(_log_chances(severity, edges)[np.searchsorted(edges, judged_on.sample.x, side="left")])
+        chances = -np.diff(np.concatenate([[1.0], severity.sf(edges), [0.0]]))
+        cells = np.searchsorted(edges, judged_on.sample.x, side="left")
+        scores.append(np.log(np.maximum(chances, _LEAST))[cells])
     labels = measures.names(thresholds)
     held_out = _judged_only(_root(misses), np.maximum(rows_miss(halves, thresholds), error), labels)
     own = _judged_only(np.abs(np.mean(misses, axis=0)), error, labels)
     worst = int(np.argmax(held_out))
     score = float(np.mean([_mean(one, half.sample) for one, half in zip(scores, halves[::-1], strict=True)]))
-    candidate = Candidate(
-        name, converged, score, float(held_out[worst]), labels[worst], float(_root(held_out)), float(own.max())
-    )
-    return Judged(candidate, scores)
+    found = (float(held_out[worst]), labels[worst], float(_root(held_out)), float(own.max()))
+    return Judged(Candidate(name, converged, score, *found), scores)
 
 
 def cell_edges(halves: tuple[Half, Half]) -> Array:
@@ -128,11 +126,6 @@ def cell_edges(halves: tuple[Half, Half]) -> Array:
     everybody = together([half.sample for half in halves])
     cells = int(np.clip(everybody.users // _CELL, 2, _MOST_CELLS))
     return np.unique(everybody.isf(np.arange(1, cells) / cells * everybody.p_user))
-
-
-def _log_chances(severity: Severity, edges: Array) -> Array:
-    survival = np.concatenate([[1.0], severity.sf(edges), [0.0]])
-    return np.log(np.maximum(-np.diff(survival), _LEAST))
 
 
 def _root(values: Any) -> Any:

@@ -1,7 +1,5 @@
 """The figures by which a fit is judged: the same list, observed in rows and implied by a model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

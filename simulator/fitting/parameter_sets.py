@@ -5,8 +5,6 @@ Jeffreys' prior. Of a quantile table the level (what all costs are multiplied by
 of a blend of laws the level. Case mix is taken as known.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -120,7 +118,6 @@ class VarianceParts(NamedTuple):
 
     @property
     def shares(self) -> tuple[float, float, float]:
-        """Fractions of the whole."""
         total = sum(self)
         return self.process / total, self.parameter / total, self.systematic / total
 

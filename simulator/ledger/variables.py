@@ -181,7 +181,8 @@ def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> Non
         unit = _unit_of(known, answer)
         if unit is not None and found.attrs.get("units", unit) not in (unit, *(("1",) if name == "threshold" else ())):
             raise SimulatorError(source, None, f"holds {name} in {found.attrs['units']}, not in {unit}", mend)
-        found.attrs.setdefault("basis", known.basis.format(basis=basis))
+        if "basis" not in found.attrs:
+            found.attrs["basis"] = known.basis.format(basis=basis)
 
 
 def _unit_of(variable: Variable, answer: xr.Dataset) -> str | None:

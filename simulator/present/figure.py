@@ -5,8 +5,6 @@ Where its 95% interval is wider than a tenth of it, the interval is shown too. W
 figure has ± one standard error in the place of both.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -334,11 +332,6 @@ def _error_places(error: float) -> int:
     return min((0 if error / 10**exponent >= 3.5 else 1) - exponent, 9)
 
 
-def supported_decimals(error: float) -> int:
-    """Decimals of which the last has a unit no smaller than the error; below 0 where that is tens or more."""
-    return min(math.floor(-math.log10(error) + 1e-9), 9)
-
-
 def is_alike(error: float, value: float = 0.0) -> bool:
     """Whether an error is that of draws that do not differ, give or take rounding: of a fraction, or beside money."""
     return error <= 1e-9 * max(abs(value), 1.0)
@@ -352,8 +345,8 @@ def _with_error(made: Figure, scale: float, told: Callable[[float, int], str], l
         last = 10.0**-decimals
         beside = f"{error:,.{decimals}f}" if error >= 0.5 * last else f"< {last:.{decimals}f}"
         return replace(made, text=told(value, decimals), beside=f"± {beside}{letter}")
-    supported = supported_decimals(error)
-    # where these digits would leave nothing of the figure, those of its error
+    # the last digit has a unit no smaller than the error; where that leaves nothing of the figure, those of its error
+    supported = min(math.floor(-math.log10(error) + 1e-9), 9)
     places = min(supported if abs(value) >= scale * 10.0**-supported else _error_places(error), most)
     short = told(scale * round(value / scale, places), max(places, 0))
     if 2 * NORMAL * made.error <= WIDE * abs(value):

@@ -1,7 +1,5 @@
 """What to plot from a saved file."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,6 +91,47 @@ class PlotRequest:
             raise SimulatorError("--design", self.design, "has no threshold of its own", mend)
         return own
 
+    @property
+    def statistics(self) -> xr.Dataset:
+        """What a run's statistics are computed from, or those of `run --exact`."""
+        return self.found if self.is_exact else self.ledger
+
+    @property
+    def units(self) -> xr.Dataset:
+        """The draws of a run with units."""
+        self.has_units("unit" in self.ledger.dims)
+        return self.ledger
+
+    def has_units(self, known: object) -> object:
+        """What is known of units; refuses a file without any."""
+        if not known:
+            raise self.refusal("has no units", "add [[population.units]] to the scenario and run it again")
+        return known
+
+    def several(self, dim: str) -> int:
+        """How many places a dim has; refuses one alone, of which there is no curve."""
+        if self.found.sizes.get(dim, 0) < 2:
+            raise self.refusal(f"holds one {dim.replace('_', ' ')} alone", "run the scenario with two or more")
+        return self.found.sizes[dim]
+
+    def holds(self, figure: str, what: str, verb: str) -> xr.DataArray:
+        """What one verb alone writes; refuses a file without it."""
+        if figure not in self.found:
+            raise self.refusal(f"holds no {what}", f"name a file that `simulator {verb}` wrote")
+        return self.found[figure]
+
+    def answers(self, figure: str) -> bool:
+        """Whether a verb has found this already, of which nothing else can be chosen."""
+        if figure in self.found:
+            self.fixed()
+        return figure in self.found
+
+    def asks(self, part: str, verb: str) -> None:
+        """Refuse a scenario without what a verb would ask about."""
+        if not getattr(self.scenario, part):
+            mend = f"add [[{part}]] to the scenario, or name what `{verb} --out` wrote"
+            raise self.refusal(f"has no {part}", mend)
+
     def _carries_scenario(self) -> None:
         if "scenario" not in self.found.attrs:
             raise self.refusal("holds no draws and no scenario", "name a file that `simulator run --out` wrote")
@@ -123,9 +162,6 @@ def of_year(found: xr.Dataset, year: int | None, source: str) -> xr.Dataset:
             raise SimulatorError("--year", year, f"cannot be chosen of {source}, which holds one", "omit it")
         return found
     return pool_years(draws_of(found), {1 if year is None else year: 1})
-
-
-# ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def open_any(path: str) -> xr.Dataset:

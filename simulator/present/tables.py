@@ -28,11 +28,6 @@ def clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
-def terminal_width() -> int:
-    """Columns of the terminal, 120 at most; 120 where there is none."""
-    return max(_NARROWEST, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
-
-
 class Code(str):
     """Lines to be copied as they are."""
 
@@ -126,8 +121,9 @@ class Page:
     warnings: Sequence[str] = ()
 
     def text(self, width: int | None = None) -> str:
-        """The page for a terminal of so many columns."""
-        width = terminal_width() if width is None else width
+        """The page for a terminal of so many columns: its own, or 120 where there is none."""
+        if width is None:
+            width = max(_NARROWEST, min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST))
         return "\n\n".join("\n".join(block) for block in self._blocks(width) if block)
 
     def beside(self, other: Page) -> Page:
@@ -175,9 +171,6 @@ def _lines_html(text: str) -> str:
 
 def _side(column: int, labels: int) -> str:
     return f"padding:.25em .75em;text-align:{'left' if column < labels else 'right'}"
-
-
-# ── alignment ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _widths(head: Sequence[str], rows: Sequence[Sequence[str]], labels: int, width: int) -> list[int]:

@@ -1,7 +1,5 @@
 """A term in a notebook: its fields and what each means; all text escaped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any

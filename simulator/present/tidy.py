@@ -28,16 +28,12 @@ def tidy(answer: xr.Dataset, **known: str) -> pd.DataFrame:
 
     if "unit" in answer.dims:  # the column of that name holds what a figure counts
         answer = answer.rename(unit="place")
-    frames = [_long(answer, str(name)) for name in answer.data_vars if not _belongs(answer, str(name))]
+    beside = {f"{name}{end}" for name in answer.data_vars for end in ("_se", "_interval")}
+    frames = [_long(answer, name) for name in map(str, answer.data_vars) if name not in beside]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     rows = rows.assign(**known)
     dims = [str(dim) for dim in answer.dims if dim != "bound" and dim in rows]
     return rows.reindex(columns=["figure", *known, *dims, *LAST])
-
-
-def _belongs(answer: xr.Dataset, name: str) -> bool:
-    """Whether a variable is the error or interval of another."""
-    return any(name.endswith(end) and name.removesuffix(end) in answer for end in ("_se", "_interval"))
 
 
 def _long(answer: xr.Dataset, name: str) -> pd.DataFrame:
@@ -123,9 +119,6 @@ def _as_text(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def as_json(value: Any) -> str:
     """JSON as the verbs print it."""
     return json.dumps(_harmless(plain(value)), ensure_ascii=False, indent=2, allow_nan=False)
@@ -157,6 +150,11 @@ def dataset_json(answer: xr.Dataset, over: Sequence[str] = ()) -> dict[str, Any]
 def kept(answer: xr.Dataset, keys: Sequence[str]) -> dict[str, Any]:
     """Attributes of an answer that its JSON has."""
     return {key: answer.attrs[key] for key in keys if key in answer.attrs}
+
+
+def record(cell: xr.Dataset, *names: str) -> dict[str, Any]:
+    """Figures and labels of one place as JSON has them."""
+    return {name: plain(cell[name].values.tolist()) for name in names}
 
 
 def cells(answer: xr.Dataset, over: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """Frames in memory: pandas, a mapping, Arrow's kin, or anything that has `columns` and gives one by its name."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +17,11 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
     """The chosen columns of a frame."""
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(source, pandas.DataFrame):
-        return _read_pandas(source, layout, choose, said)
+        levels = (name if isinstance(name, tuple) else (name,) for name in source.columns)  # several as one
+        headers = Headers([" ".join(str(part) for part in name if str(part)) for name in levels], layout.columns)
+        picks, names = choose(headers), headers.names
+        columns = {pick.name: _column(source.iloc[:, pick.position], names[pick.position], said) for pick in picks}
+        return Table(headers, columns, picks, (_texts(source, 1), _texts(source, 2)), index=source.index)
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):
         raise said.of_rows(f"{'are' if said.many else 'is'} a lazy frame", "collect it first: frame.collect()")
     if hasattr(source, "__arrow_c_stream__"):
@@ -28,12 +30,12 @@ def read_memory(source: Any, layout: Layout, choose: Choose, said: Said) -> Tabl
         except ImportError:
             raise needs("pyarrow", "frames other than pandas'") from None
         return read_frame(source, layout, choose, said)
-    names = _names(source)
-    if names is None:
+    found = _names(source)
+    if found is None:
         raise said.of_rows(f"{'are' if said.many else 'is'} neither a file nor a table", "give a path or a DataFrame")
-    headers = Headers(names, layout.columns)
+    headers = Headers(found, layout.columns)
     picks = choose(headers)
-    columns = {pick.name: _column(source[names[pick.position]], names[pick.position], said) for pick in picks}
+    columns = {pick.name: _column(source[found[pick.position]], found[pick.position], said) for pick in picks}
     if len({column.size for column in columns.values()}) > 1:
         raise said.of_rows(f"{said.has} columns of different lengths", "give columns of one length")
     return Table(headers, columns, picks)
@@ -47,18 +49,6 @@ def _names(source: Any) -> Sequence[Any] | None:
         if found is not None and not callable(found):
             return list(found)
     return None
-
-
-def _read_pandas(frame: Any, layout: Layout, choose: Choose, said: Said) -> Table:
-    headers = Headers([_flat(name) for name in frame.columns], layout.columns)
-    picks = choose(headers)
-    columns = {pick.name: _column(frame.iloc[:, pick.position], headers.names[pick.position], said) for pick in picks}
-    return Table(headers, columns, picks, (_texts(frame, 1), _texts(frame, 2)), index=frame.index)
-
-
-def _flat(name: Any) -> str:
-    """A name of several levels as one."""
-    return " ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name)
 
 
 def _texts(frame: Any, from_end: int) -> dict[int, str]:

@@ -1,7 +1,5 @@
 """How a table is laid out: what is missing, where its header is, what its columns are also called."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

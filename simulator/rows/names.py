@@ -1,7 +1,5 @@
 """What columns and tables are called: names as people read them, and the subject of a sentence."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 
@@ -32,20 +30,16 @@ class Said:
 
     @property
     def has(self) -> str:
-        """The verb."""
         return "have" if self.many else "has"
 
     @property
     def holds(self) -> str:
-        """The verb."""
         return "hold" if self.many else "holds"
 
     def of_file(self, bound: str, mend: str) -> SimulatorError:
-        """An error about the file."""
         return SimulatorError(self.file, None, bound, mend)
 
     def of_rows(self, bound: str, mend: str) -> SimulatorError:
-        """An error about the rows."""
         return SimulatorError(self.rows, None, bound, mend)
 
     def nested(self, name: object) -> SimulatorError:

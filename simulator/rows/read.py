@@ -89,7 +89,10 @@ def _without_total(table: Table, said: Said) -> None:
     """Leave out a last row that is labelled as a total and is one; ask about one that is only labelled so."""
     if table.size < 2 or not _labelled(table):
         return
-    sums = [_is_sum(table.columns[pick.name].numbers[0]) for pick in table.picks if pick.adds_up]
+    sums = []
+    for values in (table.columns[pick.name].numbers[0] for pick in table.picks if pick.adds_up):
+        above = float(np.nansum(values[:-1]))
+        sums.append(np.isfinite(above) and abs(float(values[-1]) - above) <= _TOLERANCE * abs(above))
     if not sums or not all(sums):
         bound = f"{said.has} a last row that is called a total and is not the sum of the rows above"
         raise said.of_rows(bound, "take it out if it is a total, or give it another name")
@@ -111,8 +114,3 @@ def _labelled(table: Table) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().strip(" :.").split())
-
-
-def _is_sum(values: NDArray[np.float64]) -> bool:
-    above, said = float(np.nansum(values[:-1])), float(values[-1])
-    return bool(np.isfinite(above) and abs(said - above) <= _TOLERANCE * abs(above))

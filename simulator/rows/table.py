@@ -3,8 +3,6 @@
 That is the columns that were chosen, what its last rows say, and what a person should know of it.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,11 +74,9 @@ class Table:
 
     @property
     def size(self) -> int:
-        """Rows."""
         return next((column.size for column in self.columns.values()), 0)
 
     def rows(self, kept: NDArray[np.bool_]) -> None:
-        """Keep some rows."""
         self.columns = {name: column.rows(kept) for name, column in self.columns.items()}
         self.index = None if self.index is None else self.index[kept]
 

@@ -1,7 +1,5 @@
 """Real year-end rows as the terms see them: what columns mean, in which unit, and what is refused."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -63,31 +61,22 @@ def with_scores_as_fractions(frame: pd.DataFrame, columns: Mapping[str, str]) ->
     """
     if not {"quality", "final_share"} <= set(columns):
         return frame
-    score, shared = numbers(frame[columns["quality"]]), numbers(frame[columns["final_share"]]) >= 0
+    score = frame[columns["quality"]].to_numpy(dtype=float)
+    shared = frame[columns["final_share"]].to_numpy(dtype=float) >= 0
     if (shared & (score > 1.0) & (score <= 100.0)).any():
         score = np.where((score > 1.0) & (score <= 100.0), score / 100.0, score)
     return frame.assign(**{columns["quality"]: np.where(shared & ((score < 0.0) | (score > 1.0)), np.nan, score)})
 
 
-def numbers(column: pd.Series) -> Array:
-    """A column as numbers, NaN where it is blank."""
-    try:
-        return pd.to_numeric(column).to_numpy(dtype=float)
-    except (ValueError, TypeError):
-        bound = "is not a column of numbers"
-        raise SimulatorError(str(column.name), None, bound, "take out signs and separators") from None
-
-
 def figures_of(meaning: str, column: pd.Series) -> Array:
     """A column as numbers, NaN where it is blank; categories of revenue as 1 for low and 0 for high."""
     if meaning != "low_revenue" or column.dtype.kind in "fiub":
-        return numbers(column)
+        return np.asarray(column.to_numpy(dtype=float))
     said = column.where(column.notna(), "").astype(str).str.strip().str.casefold()
     low, high, blank = said.str.startswith("low"), said.str.startswith("high"), said == ""
     if not (low | high | blank).all():
-        bound = "is no category of revenue"
-        mend = "write low or high, or 1 or 0"
-        raise SimulatorError(str(column.name), str(column[~(low | high | blank)].iloc[0]), bound, mend)
+        odd = str(column[~(low | high | blank)].iloc[0])
+        raise SimulatorError(str(column.name), odd, "is no category of revenue", "write low or high, or 1 or 0")
     return np.where(blank, np.nan, low.astype(float))
 
 
@@ -96,20 +85,23 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
     for needed in ("budget", "cost"):
         if not np.isfinite(figures[needed]).all():
             raise SimulatorError(needed, None, "is missing in a row", "give it in every row")
-    if (figures["budget"] <= 0).any():
-        bound = "must be above 0"
-        raise SimulatorError("budget", float(figures["budget"].min()), bound, "give a positive budget in every row")
+    if (least := float(figures["budget"].min())) <= 0:
+        raise SimulatorError("budget", least, "must be above 0", "give a positive budget in every row")
     _check_ranges(figures)
     revenue, year = figures.get("revenue", np.full(figures["budget"].shape, np.nan)), figures.get("year")
     if "revenue_limited" in figures:
         revenue = np.where(figures["revenue_limited"] == 0, np.inf, revenue)
+    contract_year: Array | int = design.year
+    if year is not None:  # a calendar year, or none, leaves the design's own
+        counted = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
+        contract_year = np.where(counted, np.nan_to_num(year), design.year).astype(int)
     by_final_share = any(isinstance(term, QualityShare) for term in design.terms)
     as_they_are = ("quality", "met_alternative", "low_revenue", "minimum_rate", "adjustment", "relief")
     return Context(
         budget=figures["budget"],
         cost=figures["cost"],
         members=figures.get("members", np.full(figures["budget"].shape, np.nan)),
-        year=design.year if year is None else _contract_years(year, design.year),
+        year=contract_year,
         rule_year=design.rule_year,
         revenue=revenue,
         met_standard=_standard(design, figures),
@@ -148,12 +140,6 @@ def _check_ranges(figures: Mapping[str, Array]) -> None:
     wrong = year[(year < 1) | (year != np.round(year))]
     if wrong.size:
         raise SimulatorError("year", float(wrong[0]), "must be a contract year", "count years from 1")
-
-
-def _contract_years(year: Array, own: int) -> Array:
-    """Years counted from 1; a calendar year, or none, leaves the design's own."""
-    known = (year >= 1) & (year < FIRST_CALENDAR_YEAR)
-    return np.where(known, np.nan_to_num(year), own).astype(int)
 
 
 def _standard(design: Design, figures: Mapping[str, Array]) -> Array | None:

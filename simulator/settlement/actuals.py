@@ -1,7 +1,5 @@
 """Real year-end figures settled by the terms that scenario files use: one row an organisation."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
@@ -111,16 +109,14 @@ def _design_of_row(designs: Sequence[Design], frame: pd.DataFrame, columns: Mapp
     if said.isna().any():
         raise SimulatorError(columns["design"], None, "is missing in a row", "say which design holds in every row")
     if found.isna().any():
-        bound = "is not a design that is given"
-        mend = f"choose from {', '.join(d.name for d in designs)}"
-        raise SimulatorError(columns["design"], said[found.isna()].iloc[0], bound, mend)
+        odd, mend = said[found.isna()].iloc[0], f"choose from {', '.join(d.name for d in designs)}"
+        raise SimulatorError(columns["design"], odd, "is not a design that is given", mend)
     return found.to_numpy(dtype=int)
 
 
 def _settle_rows(design: Design, frame: pd.DataFrame, columns: Mapping[str, str], rows: Array) -> pd.DataFrame:
-    figures = {
-        meaning: figures_of(meaning, frame[name][rows]) for meaning, name in columns.items() if meaning != "design"
-    }
+    named = {meaning: name for meaning, name in columns.items() if meaning != "design"}
+    figures = {meaning: figures_of(meaning, frame[name][rows]) for meaning, name in named.items()}
     context = context_of(design, figures)
     cleared = clear(design, context, expected_cost=context.budget)
     unknown = np.isnan(cleared.settlement + sum(cleared.accounts.payment.values()))

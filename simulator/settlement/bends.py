@@ -1,7 +1,5 @@
 """Curves that are straight but for kinks and jumps: where these lie."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

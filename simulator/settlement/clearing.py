@@ -1,7 +1,5 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -36,14 +34,8 @@ def clear(
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
     settlement = apply_terms(design, context, accounts)
-    scene = Scene(
-        context=context,
-        parties={party.name: party for party in design.parties},
-        funders=design.funders,
-        expected_cost=np.asarray(expected_cost),
-        outcomes_met=outcomes_met,
-        activity_change=activity_change or {},
-    )
+    parties = {party.name: party for party in design.parties}
+    scene = Scene(context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {})
     _pay_providers(design, scene, accounts, settlement)
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money

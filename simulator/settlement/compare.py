@@ -1,7 +1,5 @@
 """Designs side by side: what each party expects and how far luck moves it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -140,8 +138,6 @@ def _risk_share(surplus: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     slope = (centred * total).mean("replicate") / power.where(power > 0)
     return slope, error_of_mean((centred - slope * total) * total) / power.where(power > 0)
 
-
-# ── rows ───────────────────────────────────────────────────────────────────────────────────────
 
 FIGURES = (
     "expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus", "p_loss", "p_loss_over", "risk_share",

@@ -1,7 +1,5 @@
 """The payoff of a design: what each party has left when cost is a given share of the budget. No simulation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from importlib import metadata
@@ -162,9 +160,6 @@ def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr
     return dataset
 
 
-# ── populations as expected ──────────────────────────────────────────────────────────────────────
-
-
 class _Typical(Populations):
     """One population of so many members, with what is expected in the place of what is drawn.
 
@@ -232,9 +227,6 @@ def _members_of(scenario: Scenario | None, asked: int | None) -> int:
     if scenario.population.units and asked not in (None, largest):
         raise SimulatorError("members", asked, f"must be {largest}, the people of all units", "omit it")
     return largest if asked is None else asked
-
-
-# ── without a scenario ───────────────────────────────────────────────────────────────────────────
 
 
 class _Nominal(NamedTuple):

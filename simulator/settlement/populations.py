@@ -1,7 +1,5 @@
 """The ledger as plain arrays: what settling needs to know about simulated populations, and their expected values."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -81,9 +79,9 @@ class Populations:
     def mean_given_shocks(self, rule: ExclusionRule) -> Array:
         """Mean of the cost that the rule keeps, given the common shocks and the parameter set of each replicate."""
         if not {"shock_factor", "unit_shock_factor"} & set(self.ledger):
-            return self.retained_of_truth(rule)
+            return self.expected_of_truth(rule)
         if self.scenario is None:
-            return self._fitted_to_shocks(self.retained(rule), self.retained_of_truth(rule))
+            return self._fitted_to_shocks(self.retained(rule), self.expected_of_truth(rule))
         model, heads = self.scenario.cost_model, self._heads
         drawn = self._factors
         if drawn.shape[1] > 1 and self.place != "unit":  # all units' total, each under its own
@@ -190,9 +188,8 @@ class Populations:
 
     def _mean_of_each(self, rule: ExclusionRule | None) -> Array:
         if self.scenario is not None:
-            return self._by_set(
-                [exact.total(self._heads, self._layers(rule)).mean for exact in self._exact_with_shocks]
-            )
+            layers = self._layers(rule)
+            return self._by_set([exact.total(self._heads, layers).mean for exact in self._exact_with_shocks])
         if self._kept is not None:
             mean = self._kept["gross_cost"] if rule is None else retained_cost(self._kept, rule).squeeze("threshold")
             return self._plain_by_set(mean)
@@ -212,7 +209,7 @@ class Populations:
 
     def _above_by_set(self, threshold: float) -> Array:
         if self.scenario is not None:
-            amounts = self._amounts(threshold)
+            amounts = self.scenario.amounts[threshold]
             return self._by_set([exact.count_above(self._heads, amounts).mean for exact in self._exact_with_shocks])
         if self._kept is not None:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
@@ -220,12 +217,8 @@ class Populations:
 
     # what is known of the truth
 
-    def gross_of_truth(self) -> Array:
-        """Expected gross cost under each replicate's own parameter set."""
-        return self._of_truth(self.means_by_set(None))
-
-    def retained_of_truth(self, rule: ExclusionRule) -> Array:
-        """Expected cost that the rule keeps under each replicate's own parameter set."""
+    def expected_of_truth(self, rule: ExclusionRule | None) -> Array:
+        """Expected cost that the rule keeps, or gross, under each replicate's own parameter set."""
         return self._of_truth(self.means_by_set(rule))
 
     def luck_sd_of_truth(self, rule: ExclusionRule) -> Array:
@@ -257,7 +250,8 @@ class Populations:
     def usual_members(self) -> dict[str, Array]:
         """People by segment as expected."""
         names = [str(name) for name in self.ledger["segment"].values]
-        return {name: self._placed(self._heads[:, k].astype(float)) for k, name in enumerate(names)}
+        heads = xr.DataArray(self._heads.astype(float), dims=(self.place, "segment"))
+        return {name: self.plain(heads.isel(segment=k)) for k, name in enumerate(names)}
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
         """Expected excess of the people who were drawn, beyond that of the usual case mix."""
@@ -302,12 +296,5 @@ class Populations:
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
         fixed = () if rule is None or rule.excludes_nobody else rule.layers(rule.fixed_thresholds()[-1])
-        return [(self._amounts(at), excess, whole) for at, excess, whole in fixed]
-
-    def _amounts(self, label: float) -> Array:
-        """The money of each stream at a point of the grid."""
         assert self.scenario is not None
-        return self.scenario.amounts[label]
-
-    def _placed(self, values: Array) -> Array:
-        return self.plain(xr.DataArray(values, dims=self.place))
+        return [(self.scenario.amounts[at], excess, whole) for at, excess, whole in fixed]

@@ -1,7 +1,5 @@
 """Real year-end rows from a file or a frame: which column is which figure, whoever named it, and in which unit."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any, Unpack
@@ -48,23 +46,20 @@ _LARGEST = 1e15  # money beyond this is taken for a mistake
 
 def year_end_rows(source: Any, **rows: Unpack[LayoutOptions]) -> pd.DataFrame:
     """Rows with figures as numbers, under the names of `rows.COLUMNS`; `attrs["notes"]` says what was done to them."""
-    said = Said(os.fspath(source), os.fspath(source), private=False) if _is_path(source) else _FRAME
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    said = _FRAME if path is None else Said(path, path, private=False)
     laid_out = layout(**rows)
     names: dict[int, str] = {}
 
     def choose(headers: Headers) -> list[Pick]:
         names.update(_names(headers, laid_out))
-        return [_pick(at, name) for at, name in names.items()]
+        known = {at: _meaning(name) for at, name in names.items()}
+        return [Pick(str(at), at, False, known[at] in _ADD_UP, known[at] in _MAY_BE_ZERO) for at in names]
 
-    table = read(source, choose, laid_out, said)
-    return _frame(table, names, said)
+    return _frame(read(source, choose, laid_out, said), names, said)
 
 
 _FRAME = Said("frame", "frame", private=False)
-
-
-def _is_path(source: Any) -> bool:
-    return isinstance(source, str | os.PathLike)
 
 
 def _meaning(name: str) -> str | None:
@@ -90,11 +85,6 @@ def _names(headers: Headers, laid_out: Layout) -> dict[int, str]:
     return dict(sorted((kept | public | given).items()))
 
 
-def _pick(at: int, name: str) -> Pick:
-    meaning = _meaning(name) or ""
-    return Pick(str(at), at, adds_up=meaning in _ADD_UP, may_be_zero=meaning in _MAY_BE_ZERO)
-
-
 def _frame(table: Table, names: Mapping[int, str], said: Said) -> pd.DataFrame:
     meanings = {str(at): _meaning(name) for at, name in names.items()}
     wanted = [key for key, meaning in meanings.items() if meaning is not None and meaning not in _TEXTS]
@@ -118,9 +108,8 @@ def _check(values: np.ndarray[Any, Any], name: str, meaning: str) -> None:
         raise SimulatorError(name, None, f"is beyond {_LARGEST:.0e} in row {large[0] + 1}", "correct it, or its unit")
     below = np.flatnonzero(values < 0) if meaning in _NOT_NEGATIVE else np.empty(0, int)
     if below.size:
-        raise SimulatorError(
-            name, float(values[below[0]]), f"must be at least 0 (row {below[0] + 1} of the table)", "correct that row"
-        )
+        bound = f"must be at least 0 (row {below[0] + 1} of the table)"
+        raise SimulatorError(name, float(values[below[0]]), bound, "correct that row")
 
 
 def _as_fractions(values: np.ndarray[Any, Any], table: Table, at: int) -> np.ndarray[Any, Any]:

@@ -1,7 +1,5 @@
 """From a ledger and designs to an outcome: what each party pays, receives and keeps in every replicate."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -68,7 +66,6 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
 
 
 def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
-    """Say what settling takes, and refuse what takes too long or too much memory."""
     places = len(designs) * (ledger.sizes.get("threshold", 1) if _swept(designs) else 1)
     parties = len(_parties(designs))
     rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
@@ -98,9 +95,6 @@ def _check_names(designs: Sequence[Design]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise SimulatorError("designs", name, "is the name of two designs", "give each its own name")
-
-
-# ── the outcome ──────────────────────────────────────────────────────────────────────────────────
 
 
 class _Growing:
@@ -184,25 +178,18 @@ class _Table:
         by_party = {**self.moved, "funding": self.funding.values}
         variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
         variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
-        variables |= self._of_events() | self._of_references()
+        dims, shape = ("event", *rows[:2], *self.populations.others), (-1, *self.places, *self.shape[1:])
+        for name, of_events in (("triggered", self.counts), ("triggered_se", self.count_errors)):
+            kind = int if name == "triggered" else float
+            variables[name] = dims, np.array(list(of_events.values()), dtype=kind).reshape(shape)
+        variables |= self._of_references()
         outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
-        unit = self.ledger["threshold"].attrs.get("units", "")
-        outcome = declared(
-            outcome, "settlement", currency=self.ledger.attrs.get("currency", "money"), threshold_unit=unit
-        )
+        unit, currency = self.ledger["threshold"].attrs.get("units", ""), self.ledger.attrs.get("currency", "money")
+        outcome = declared(outcome, "settlement", currency=currency, threshold_unit=unit)
         return outcome.transpose("replicate", *self.populations.others, ..., "design", "party")
-
-    def _of_events(self) -> dict[str, Any]:
-        """How often each event occurred, and the standard error of that number."""
-        dims = ("event", "design", "threshold", *self.populations.others)
-        shape = (-1, *self.places, *self.shape[1:])
-        return {
-            "triggered": (dims, np.array(list(self.counts.values()), dtype=int).reshape(shape)),
-            "triggered_se": (dims, np.array(list(self.count_errors.values()), dtype=float).reshape(shape)),
-        }
 
     def _of_references(self) -> dict[str, Any]:
         """Costs of which every moment is exact, from which the error of a standard deviation is told."""
@@ -226,11 +213,9 @@ class _Table:
     def _coordinates(self) -> dict[str, Any]:
         names = [design.name for design in self.designs]
         own = [design.exclusion.fixed_thresholds()[-1:] or (math.nan,) for design in self.designs]
-        kept = {dim: self.ledger[dim] for dim in ("replicate", *self.populations.others) if dim in self.ledger.coords}
-        parameters = {"parameter_draw": self.ledger["parameter_draw"]} if "parameter_draw" in self.ledger.coords else {}
+        kept = ("replicate", *self.populations.others, "parameter_draw")
         return {
-            **kept,
-            **parameters,
+            **{name: self.ledger[name] for name in kept if name in self.ledger.coords},
             "design": names,
             "party": self.parties,
             "threshold": self.ledger["threshold"] if self.swept else self.grid,

@@ -1,7 +1,5 @@
 """Files of designs: written out, or taken from another file under the rules of a calendar year."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,25 +52,17 @@ def load_designs(path: str | os.PathLike[str]) -> tuple[Design, ...]:
         tables = read_toml(source).get("designs", ())
     names = None if head.designs is None else head.designs.names
     designs = designs_from(_under_rules(tables, head.rule_year, names), str(source))
-    return designs if names is None else _named(designs, names, path)
+    by_name = {design.name: design for design in designs}
+    for name in names or ():
+        if name not in by_name:
+            bound = "is not a design of that file"
+            raise SimulatorError(f"{path}: designs.names", name, bound, f"choose from {', '.join(by_name)}")
+    return designs if names is None else tuple(by_name[name] for name in names)
 
 
 def _under_rules(tables: Any, rule_year: int | None, names: tuple[str, ...] | None) -> Any:
     """The tables that are taken, each with the rule year; the others as they are, so that their places stay."""
     if rule_year is None or not isinstance(tables, list):
         return tables
-    return [
-        table | {"rule_year": rule_year}
-        if isinstance(table, dict) and (names is None or table.get("name") in names)
-        else table
-        for table in tables
-    ]
-
-
-def _named(designs: tuple[Design, ...], names: tuple[str, ...], path: str | os.PathLike[str]) -> tuple[Design, ...]:
-    by_name = {design.name: design for design in designs}
-    for name in names:
-        if name not in by_name:
-            bound = "is not a design of that file"
-            raise SimulatorError(f"{path}: designs.names", name, bound, f"choose from {', '.join(by_name)}")
-    return tuple(by_name[name] for name in names)
+    taken = [isinstance(table, dict) and (names is None or table.get("name") in names) for table in tables]
+    return [table | {"rule_year": rule_year} if own else table for table, own in zip(tables, taken, strict=True)]

@@ -1,7 +1,5 @@
 """One contract year of one design, on simulated populations or expected ones."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..contracts.budget import BySegment, Expectations
@@ -29,25 +27,16 @@ class ContractYear:
         """The same at a retained cost, a budget, and a quality score where one is given."""
         score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
+        revenue = None if self.design.revenue is None else self.design.revenue * budget
         context = Context(
-            budget=budget,
-            cost=cost,
-            members=self.populations.members,
-            year=self.design.year,
-            rule_year=self.design.rule_year,
-            revenue=None if self.design.revenue is None else self.design.revenue * budget,
-            quality=score,
-            met_standard=met,
-        )
+            budget=budget, cost=cost, members=self.populations.members, year=self.design.year,
+            rule_year=self.design.rule_year, revenue=revenue, quality=score, met_standard=met,
+        )  # fmt: skip
         return clear(
-            self.design,
-            context,
-            expected_cost=self.expected_cost,
-            expected_excess=self.expected_excess,
-            excess=self.populations.excess(self.rule),
-            outcomes_met=outcomes_met,
+            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
+            excess=self.populations.excess(self.rule), outcomes_met=outcomes_met,
             activity_change=self._activity_change(),
-        )
+        )  # fmt: skip
 
     def budget(self) -> Array:
         """Budget of every replicate, money per year."""
@@ -78,30 +67,25 @@ class ContractYear:
 
     def _of_all_sets(self) -> dict[str, Array]:
         """What is expected of a year of which nobody knows the parameter set."""
-        loaded = not isinstance(self.design.budget.loading, int | float)
+        budget, populations = self.design.budget, self.populations
+        follows = isinstance(budget, BySegment) and budget.follows_case_mix
         return {
             "gross": self.expected_cost + self.expected_excess,
-            "removed": self.expected_excess + self._excess_of_case_mix(),
-            "sd": self.populations.luck_sd(self.rule) if loaded else np.zeros(1),
+            "removed": self.expected_excess + (populations.excess_of_case_mix(self.rule) if follows else np.zeros(1)),
+            "sd": np.zeros(1) if isinstance(budget.loading, int | float) else populations.luck_sd(self.rule),
         }
 
     def _of_past_years(self) -> dict[str, Array]:
         """What past years tell of this one, as they were drawn under the same parameter set."""
         populations, rule = self.populations, self.rule
-        gross, sd = populations.gross_of_truth(), populations.luck_sd_of_truth(rule)
+        gross, sd = populations.expected_of_truth(None), populations.luck_sd_of_truth(rule)
         return {
             "gross": gross,
-            "removed": gross - populations.retained_of_truth(rule),
+            "removed": gross - populations.expected_of_truth(rule),
             "sd": sd,
             "luck": populations.luck(rule) / np.where(sd > 0, sd, 1.0),
             "baseline": populations.by_replicate(populations.deviates(kernels.BASELINE, 1)[:, 0]),
         }
-
-    def _excess_of_case_mix(self) -> Array:
-        budget = self.design.budget
-        if not isinstance(budget, BySegment) or not budget.follows_case_mix:
-            return np.zeros(1)
-        return self.populations.excess_of_case_mix(self.rule)
 
     def _quality(self, given: float | None) -> tuple[Array | None, Array | None]:
         """The score, and whether every measure is met; nothing of a design without quality."""

@@ -1,7 +1,5 @@
 """Does a design detect real savings? The power table of a gain share, design by design."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Executor
 

@@ -1,7 +1,5 @@
 """A comparison of designs with the exact expected surplus in front of the simulated one, where it is known."""
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,7 +1,5 @@
 """What each party may expect of a design, without draws: a payoff, weighed with the law of the retained cost."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,14 +84,9 @@ def needs_draws(scenario: Scenario, design: Design) -> str:
         return "quality is drawn"
     if design.follows_patients is not None:
         return "activity is drawn"
-    name = "" if nobody_leaves else _watched_bearer(design)
+    watched = [] if nobody_leaves else [name for step in design.transfers for name in step.parties_watched()]
+    name = next((name for name in design.excess_bearers if name in watched), "")
     return f"a transfer follows the excess that {name!r} bears" if name else ""
-
-
-def _watched_bearer(design: Design) -> str:
-    """A party that bears the excess and whose surplus a transfer looks at; empty where there is none."""
-    watched = [name for step in design.transfers for name in step.parties_watched()]
-    return next((name for name in design.excess_bearers if name in watched), "")
 
 
 def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
@@ -124,7 +117,12 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
 
 def followed(law: Law, curves: Curves) -> tuple[Array, Array]:
     """Totals, and the curves there, with points added where a curve bends or jumps: between them it is straight."""
-    return follow(curves, np.linspace(law.low, law.high, _POINTS), _is_turn)
+
+    def is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
+        width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
+        return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))
+
+    return follow(curves, np.linspace(law.low, law.high, _POINTS), is_turn)
 
 
 def _jumps(total: Array, values: Array) -> Array:
@@ -147,9 +145,3 @@ def weighed(law: Law, total: Array, values: Array) -> Array:
     way = np.clip(-np.diff(over) - width * above[1:], 0.0, width * chance) / width
     beyond = above[-1] * values[-1] + over[-1] * rise[-1] / width[-1]
     return np.asarray((1 - above[0]) * values[0] + chance @ values[:-1] + way @ rise + beyond)
-
-
-def _is_turn(total: Array, values: Array) -> NDArray[np.bool_]:
-    """Where a payoff is no longer taken for straight."""
-    width = np.minimum(np.diff(total)[:-1], np.diff(total)[1:])
-    return np.asarray(turns_of(total, values) * width > _BENT * max(float(np.abs(values).max()), 1.0))

@@ -1,7 +1,5 @@
 """Where does each pound of the capitation go? A design's year in layers: excess, care, what parties are left with."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A minimum savings rate from luck: how large a saving must be to be distinguishable from noise, by population size."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated
@@ -47,7 +45,6 @@ class MinimumRateRule(Term):
     """Published figures, rounded as printed."""
 
     def z(self, people: ArrayLike) -> Array:
-        """The score at each size."""
         sizes, scores = zip(*((score.people, score.z) for score in self.scores), strict=True)
         return np.asarray(np.interp(np.asarray(people, float), sizes, scores))
 
@@ -58,7 +55,6 @@ class MinimumRateRule(Term):
         return np.asarray(np.where(n >= self.floor_from, self.floor, rate))
 
     def misses(self) -> Array:
-        """Rate less the printed one at each corner."""
         sizes = [corner.people for corner in self.corners]
         return np.asarray(self.rate(sizes) - np.array([corner.rate for corner in self.corners]))
 

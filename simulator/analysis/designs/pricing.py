@@ -4,10 +4,8 @@ Every figure is exact. A pool that takes the excess of n people needs its expect
 price = (E + k · sd) / n. Rules can be compared only where they remove the same expected cost.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -20,7 +18,6 @@ from ...costs.model import CostModel, head_counts
 from ...costs.moments import Exact, Layer, TotalMoments, removed_layers
 from ...errors import SimulatorError
 from ...scenario import Scenario
-from ...terms import Array
 from ..checks import check_members
 from ..statistics.exact import points_of
 from ..statistics.self_check import layers_at
@@ -69,7 +66,10 @@ def fair_price(
     totals = [exact.total(heads, removed_layers(layers_at(scenario, rule, point))) for point in points]
     expected = np.array([float(total.mean[0]) for total in totals]) / pool_members
     sd = np.array([float(total.sd[0]) for total in totals]) / pool_members
-    _refuse_infinite(points, sd)
+    if not np.isfinite(sd).all():
+        bound = "removes a cost of infinite variance, which no price covers"
+        point = points[int(np.argmin(np.isfinite(sd)))]
+        raise SimulatorError("threshold", point, bound, "make every tail index larger than 2")
     price = expected + k * sd
     loading = np.divide(price, expected, out=np.full(price.shape, np.nan), where=expected > 0) - 1
     figures = {"expected_excess_pmpy": expected, "sd_excess_pmpy": sd, "price_pmpy": price, "loading": loading}
@@ -85,16 +85,6 @@ def _heads(model: CostModel, members: int, k: float) -> Heads:
     if not 0 <= k < math.inf:
         raise SimulatorError("k", k, "must be at least 0", "give a number of standard deviations, such as 1.0")
     return np.asarray(head_counts(members, model.shares)[None, :])
-
-
-def _refuse_infinite(points: Sequence[float], sd: Array) -> None:
-    for point, found in zip(points, sd, strict=True):
-        if not math.isfinite(found):
-            bound = "removes a cost of infinite variance, which no price covers"
-            raise SimulatorError("threshold", point, bound, "make every tail index larger than 2")
-
-
-# ── rules side by side ───────────────────────────────────────────────────────────────────────────
 
 
 ALIKE = 0.01  # how far a rule may miss what it is asked to remove, as a share of it, and still be compared
@@ -149,11 +139,6 @@ def compare_rules(
         ``sd_retained_pmpy``, ``cv_retained``, ``variance_removed_share``, ``sd_excess_pmpy`` of the pool and
         ``price_pmpy``. A rule that cannot remove as much, to 1% of it, has NaN: a carve-out where costs were observed
         takes one of them whole or not at all.
-
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
     """
     model = scenario.cost_model.as_one
     heads, pool = _heads(model, members, k), _heads(model, pool_members or members, k)
@@ -187,7 +172,8 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
         return [(np.full(streams, at), excess, whole) for at, excess, whole in form(threshold)]
 
     def surplus(log_threshold: float) -> float:
-        return _removed(exact, heads, layers(math.exp(log_threshold))) - wanted
+        removed = exact.total(heads, removed_layers(layers(math.exp(log_threshold)))).mean[0]
+        return float(removed) / float(heads.sum()) - wanted
 
     low, high = math.log(1e-6), math.log(exact.model.person_isf(1e-6))
     if surplus(low) < 0:
@@ -196,7 +182,11 @@ def _form_row(exact: Exact, form: _Form, heads: Heads, pool: Heads, k: float, wa
         high += _STRIDE
     threshold = math.exp(float(optimize.brentq(surplus, low, high, xtol=1e-10)))
     if abs(surplus(math.log(threshold))) > _CLOSE * wanted:
-        threshold = _beside_jump(threshold, lambda at: abs(surplus(math.log(at))))
+        # a round amount, on the better side, beside a cost that many patients have alike, where what is removed jumps:
+        # round, so that it tells of no patient whose cost was observed
+        unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
+        beside = unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)
+        threshold = min(beside, key=lambda at: abs(surplus(math.log(at))))
     if abs(surplus(math.log(threshold))) > ALIKE * wanted:
         return [math.nan] * 5
     taken, retained = exact.total(pool, removed_layers(layers(threshold))), exact.total(heads, layers(threshold))
@@ -207,19 +197,6 @@ def _row(taken: TotalMoments, retained: TotalMoments, heads: Heads, pool: Heads,
     """Of what a pool takes and of what is retained: the expected part, both spreads and the price, money a head."""
     expected, sd = float(taken.mean[0]) / float(pool.sum()), float(taken.sd[0]) / float(pool.sum())
     return [expected, float(retained.sd[0]) / float(heads.sum()), sd, expected + k * sd]
-
-
-def _beside_jump(threshold: float, miss: Callable[[float], float]) -> float:
-    """A round amount beside a cost that many patients have alike, where what is removed jumps; on the better side.
-
-    It is round, so that it tells of no patient whose cost was observed.
-    """
-    unit = 10.0 ** (math.floor(math.log10(threshold)) - _FIGURES + 1)
-    return min((unit * math.floor(threshold / unit), unit * math.ceil(threshold / unit)), key=miss)
-
-
-def _removed(exact: Exact, heads: Heads, layers: list[Layer]) -> float:
-    return float(exact.total(heads, removed_layers(layers)).mean[0]) / float(heads.sum())
 
 
 def _service_row(model: CostModel, name: str, heads: Heads, pool: Heads, k: float) -> list[float]:

@@ -1,7 +1,5 @@
 """The exact chance of each of many overspends: one law a population, or a smooth curve through a few."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How large is the overspend of a 1-in-N year, and between which overspends do years lie, population by population?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,12 +55,15 @@ def exceedance(
     """
     chosen = _chosen(ledger, "population_size", sizes or ledger["population_size"].values.tolist())
     point = _chosen(ledger, "threshold", [ledger["threshold"].values[-1] if threshold is None else threshold])[0]
-    overspends = _overspends(summarise(ledger, rule, (0.0,), _levels(ledger), scenario=scenario), chosen, point)
+    levels = [float(level) for level in 1 - np.geomspace(0.5, 0.5 / ledger.sizes["replicate"], _POINTS)]
+    cells = summarise(ledger, rule, (0.0,), levels, scenario=scenario).sel(population_size=chosen, threshold=point)
+    # where each population's own curve lies: its quantiles from the median to the largest drawn
+    values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
+    overspends = [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
     summary = summarise(ledger, rule, overspends, (0.5,), scenario=scenario)
     shown = summary.sel(population_size=chosen, threshold=point)[["p_overspend", "p_overspend_interval"]]
-    answer = shown.rename(
-        margin="overspend", p_overspend="p_exceed", p_overspend_interval="p_exceed_interval"
-    ).assign_attrs(summary.attrs)
+    names = {"margin": "overspend", "p_overspend": "p_exceed", "p_overspend_interval": "p_exceed_interval"}
+    answer = shown.rename(names).assign_attrs(summary.attrs)
     exact = np.full(answer["p_exceed"].shape, np.nan)
     if known := scenario or scenario_of(ledger):
         asked = known.resized(tuple(int(size) for size in chosen))
@@ -77,18 +78,6 @@ def _chosen(ledger: xr.Dataset, dim: str, wanted: Sequence[float]) -> list[float
         if one not in ledger[dim].values:
             raise SimulatorError(dim, one, "is not in the ledger", "name one that was drawn")
     return list(wanted)
-
-
-def _levels(ledger: xr.Dataset) -> list[float]:
-    rarest = 0.5 / ledger.sizes["replicate"]
-    return [float(level) for level in 1 - np.geomspace(0.5, rarest, _POINTS)]
-
-
-def _overspends(summary: xr.Dataset, sizes: Sequence[float], point: float) -> list[float]:
-    """Where each population's own curve lies: its quantiles from the median to the largest drawn."""
-    cells = summary.sel(population_size=sizes, threshold=point)
-    values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
-    return [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
 
 
 def fan(
@@ -117,11 +106,5 @@ def fan(
         quantile_level), fractions; the error is NaN where the draws do not reach one sigma beyond the level.
     """
     summary = summarise(ledger, rule, (0.0,), sorted(levels), scenario=scenario)
-    answer = xr.Dataset(
-        {
-            "overspend": summary["quantile_cost"] / summary["budget"] - 1,
-            "overspend_se": summary["quantile_cost_se"] / summary["budget"],
-        },
-        attrs=summary.attrs,
-    )
-    return declared(answer, "fan")
+    overspend, error = summary["quantile_cost"] / summary["budget"] - 1, summary["quantile_cost_se"] / summary["budget"]
+    return declared(xr.Dataset({"overspend": overspend, "overspend_se": error}, attrs=summary.attrs), "fan")

@@ -1,7 +1,5 @@
 """Which places differ by more than chance? Cost against expected, with limits that narrow with the people."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,13 +62,11 @@ def funnel(
     SimulatorError
         For a ledger without units, rows without the columns, or no scenario.
     """
-    names, members, ratio, truth = (
-        _drawn(practices, scenario, threshold, replicate)
-        if isinstance(practices, xr.Dataset)
-        else _observed(practices, scenario)
-    )
+    if drawn := isinstance(practices, xr.Dataset):
+        names, members, ratio, truth = _drawn(practices, scenario, threshold, replicate)
+    else:
+        names, members, ratio, truth = _observed(practices, scenario)
     point = truth.threshold_labels.tolist()[-1] if threshold is None else threshold
-    drawn = isinstance(practices, xr.Dataset)
     model, calm = truth.cost_model, without_shocks(truth)
     alike = (np.allclose(model.unit_shares(unit), model.shares, atol=1e-12) for unit in model.population.units)
     shared = not drawn or all(alike)
@@ -127,7 +123,6 @@ def _observed(rows: pd.DataFrame, scenario: Scenario | None) -> tuple[list[str],
 
 
 def _column(rows: pd.DataFrame, name: str) -> Array:
-    """Figures of a column, all above 0."""
     if name not in rows:
         raise SimulatorError("practices", None, f"has no column {name}", "give members and cost a year")
     found = pd.to_numeric(rows[name], errors="coerce").to_numpy(float)

@@ -4,14 +4,11 @@ Given the shocks, the cost a head of an ever larger population tends to its mean
 replicate for each of many equally likely years, each with the exact mean.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import scipy
 import xarray as xr
-from numpy.typing import NDArray
 from scipy import special
 
 from ... import effort, runs
@@ -46,23 +43,14 @@ def equally_likely(joint: JointShocks, part: int = 0, parts: int = 1) -> tuple[A
         factor = np.exp(sigma * score)
         factor /= factor.mean()
         by_shock = np.stack([factor, *[np.ones(_POINTS)] * (len(yearly) - 1)], axis=1)
-        here = slice(_turns(parts)[part], None, parts)
+        # where each part begins among ascending years: which years a set gets must not go with its number
+        here = slice(np.argsort(np.arange(parts) * _GOLDEN % 1)[part], None, parts)
         return np.where(joint.hits[0], factor[here, None], 1.0), by_shock[here]
-    by_shock = joint.factors(quasi_random_uniforms(len(joint.shocks), _points_of_each(parts), part))
+    points = max(_FEWEST_OF_A_SET, 1 << round(math.log2(_POINTS_OF_SETS / parts)))  # a power of 2
+    points = QUASI_RANDOM_POINTS if parts == 1 else points
+    by_shock = joint.factors(quasi_random_uniforms(len(joint.shocks), points, part))
     by_stream = joint.by_stream(by_shock)
     return by_stream / by_stream.mean(axis=0), by_shock
-
-
-def _turns(parts: int) -> NDArray[np.intp]:
-    """Where each part begins among ascending years: which years a set gets must not go with its number."""
-    return np.argsort(np.arange(parts) * _GOLDEN % 1)
-
-
-def _points_of_each(parts: int) -> int:
-    """Quasi-random points of each of several parts, a power of 2."""
-    if parts == 1:
-        return QUASI_RANDOM_POINTS
-    return max(_FEWEST_OF_A_SET, 1 << round(math.log2(_POINTS_OF_SETS / parts)))
 
 
 def limit_ledger(scenario: Scenario, fewest: int = 1) -> xr.Dataset:
@@ -145,8 +133,7 @@ def _carried(nodes: Array, values: Array, points: Array) -> Array:
     """Values (…, node) carried to points of the factor's logarithm by a polynomial, shape (point, …)."""
     if nodes.size == 1:
         return np.repeat(np.asarray(values[..., 0])[None], points.size, axis=0)
-    carried = scipy.interpolate.BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points)
-    return np.asarray(carried)
+    return np.asarray(scipy.interpolate.BarycentricInterpolator(nodes, np.moveaxis(values, -1, 0))(points))
 
 
 def overspend_of(

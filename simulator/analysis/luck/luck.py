@@ -1,7 +1,5 @@
 """Was last year luck? The percentile of an observed deviation among all possible years."""
 
-from __future__ import annotations
-
 import math
 
 import xarray as xr
@@ -61,11 +59,6 @@ def luck(
         ``drawn_percentile_se``. Without shocks in the scenario there is only "luck".
         Where the scenario carries parameter sets, doubt about parameters is in both.
 
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
-
     Examples
     --------
     Where one year in forty is costlier than the observed one, the percentile is 0.975 and p_two_sided 0.05.
@@ -88,11 +81,13 @@ def luck(
     doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
     for place, one in enumerate(effort.each(asked if replicates or doubts else (), "simulating years")):
-        drawn = overspend_of(runs.simulate(one), rule, one, budget)
-        drawn = drawn.isel(population_size=0, drop=True)
+        drawn = overspend_of(runs.simulate(one), rule, one, budget).isel(population_size=0, drop=True)
         parts[place] = parts[place].assign(with_errors({"drawn_percentile": share_and_error(drawn <= overspend)}))
-        if doubts:
-            parts[place] = parts[place].assign(_of_draws(drawn, overspend, levels))
+        if doubts:  # the exact engine cannot tell the figures of `_part`
+            below, ends = (drawn <= overspend).mean("replicate"), drawn.quantile(list(levels), "replicate")
+            ends = ends.rename(quantile="bound").assign_coords(bound=["lower", "upper"])
+            told = {"percentile": below, "p_two_sided": _two_sided(below), "expected_range": ends}
+            parts[place] = parts[place].assign(told)
     answer = xr.concat(parts, dim=xr.DataArray(list(risks), dims="risk", name="risk"))
     method, basis, origin = "exact", "exact", runs.exact_origin(scenario)
     if doubts:
@@ -100,13 +95,6 @@ def luck(
     known = {"members": members, "overspend": overspend, "confidence": confidence}
     answer = answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
     return books.declared(answer, "luck", overspend=overspend, confidence=confidence, method=method, basis=basis)
-
-
-def _of_draws(drawn: xr.DataArray, overspend: float, levels: tuple[float, float]) -> dict[str, xr.DataArray]:
-    """The figures of `_part` from simulated years, where the exact engine cannot tell them."""
-    below = (drawn <= overspend).mean("replicate")
-    ends = drawn.quantile(list(levels), "replicate").rename(quantile="bound").assign_coords(bound=["lower", "upper"])
-    return {"percentile": below, "p_two_sided": _two_sided(below), "expected_range": ends}
 
 
 def _two_sided(percentile: xr.DataArray) -> xr.DataArray:

@@ -4,8 +4,6 @@ The unit's cost over the expected, divided by that of all together, depends on t
 its own and that of the others. The law of the quotient is that of the one, averaged over the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -56,8 +54,7 @@ def limits_by_size(
     found = []
     for size in sizes:
         parts = [int(n) for n in (size, round(people) - size) if n > 0]
-        laws = [_law(scenario.resized((n,)), point, alike) for n in parts]
-        found.append(_limits(laws, levels))
+        found.append(_limits([_law(scenario.resized((n,)), point, alike) for n in parts], levels))
     return np.stack(found, axis=2)
 
 

@@ -9,8 +9,6 @@ Process variance grows with the number of people, the others with its square; so
 exact.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -141,8 +139,8 @@ def exact_curve(
     --------
     Without shocks four times the people halve it: a person's cv of 3 is 3 / √10,000 = 3% at 10,000 people.
     """
-    ends = scenario.population_sizes
-    asked = scenario.resized(tuple(sizes) or tuple(_between(ends[0], ends[-1])))
+    between = np.round(np.geomspace(scenario.population_sizes[0], scenario.population_sizes[-1], POINTS))
+    asked = scenario.resized(tuple(sizes) or tuple(np.unique(between.astype(np.int64)).tolist()))
     points = points_of(scenario, rule)
     cells = cells_of(asked, rule, points, runs.heads(asked))
     curve = xr.Dataset(
@@ -152,7 +150,3 @@ def exact_curve(
     )
     books.describe_threshold(curve, scenario.simulation.thresholds, scenario.currency)
     return books.declared(curve, "exact_curve")
-
-
-def _between(low: int, high: int) -> list[int]:
-    return [int(n) for n in np.unique(np.round(np.geomspace(low, high, POINTS)).astype(np.int64))]

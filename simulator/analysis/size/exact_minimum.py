@@ -1,7 +1,5 @@
 """The exact engine's answer to how large a population must be: a root of an exact statistic in the number of people."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +43,6 @@ class Asked:
         return transforms_of(self._as_one)
 
     def resized(self, sizes: Array) -> Scenario:
-        """The scenario with so many people."""
         return self._as_one.resized(tuple(int(n) for n in sizes))
 
     def statistic(self, point: float, sizes: Array) -> Array:

@@ -4,8 +4,6 @@
 several targets; `minimum_population` draws one for the question, and reads it with the same `crossing`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ replicates, looks closely there. All sizes of a pass share their draws. Where th
 the target, the interval of the answer ends.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -165,7 +163,6 @@ def calculated(scenario: Scenario, margin: float, at_most: float, within: float)
 
 
 def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> None:
-    """Say what two passes of draws and the exact answers take, and refuse what takes too long."""
     scenario, columns = question.scenario, question.scenario.threshold_labels.size
     passes = replicates * (1 + 1 / _COARSE_SHARE)
     work = runs.work_of(scenario.resized(tuple(sizes.tolist())), int(passes)) if replicates else effort.Work(0.0)
@@ -174,9 +171,6 @@ def _expect(question: Question, sizes: Sizes, replicates: int, asked: int) -> No
         work = work.also(laws_work(scenario.resized((int(sizes[-1]),)), asked, _EXACT_SIZES))
     mend = "give fewer thresholds or replicates, or fewer segments"
     effort.expect("smallest population", work, "simulation.thresholds", columns, mend)
-
-
-# ── what is drawn ────────────────────────────────────────────────────────────────────────────────
 
 
 def _sizes(scenario: Scenario, smallest: int | None, largest: int | None) -> Sizes:

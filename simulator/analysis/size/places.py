@@ -1,7 +1,5 @@
 """Which places are large enough by themselves? Each unit alone, with its own size and case mix."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ... import effort, runs
@@ -16,24 +14,10 @@ _MOST_MIXES = 20  # case mixes up to which each place's chance is calculated whe
 
 
 def places(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset:
-    """By unit and threshold: the chance of an overspend in each unit alone, and whether it is accepted.
+    """By unit and threshold: the chance that a unit alone overspends by more than `margin`, and whether it qualifies.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        With units.
-    margin : float
-        Overspend of the expected cost that can be borne, a fraction.
-    at_most : float
-        Largest accepted chance of a larger one.
-    ledger : xarray.Dataset, optional
-        Draws of the scenario, for what has no exact law; simulated without it.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``members`` in people, ``p_overspend`` (exact, or drawn with its standard error and 95% interval), and
-        ``qualifies``, 1 where that is at most `at_most`.
+    Gives ``members`` in people, ``p_overspend`` (exact, or drawn with its standard error and 95% interval), and
+    ``qualifies``, 1 where that is at most `at_most`. What has no exact law is read off `ledger`, or drawn.
     """
     units = scenario.population.units
     if not units:

@@ -12,8 +12,6 @@ Bachmann, Bevan (1996), Determining the size of a total purchasing site to manag
 Jones (2009): as cited in the East Sussex accountable-care paper (2015).
 """
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ... import ledger as books

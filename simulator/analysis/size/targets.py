@@ -1,7 +1,5 @@
 """What is asked of a population: how large a statistic of its year may be, by threshold, by design or for a party."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
@@ -40,11 +38,9 @@ class Target(NamedTuple):
 
     @property
     def of(self) -> Statistic:
-        """The statistic itself."""
         return STATISTICS[self.statistic]
 
     def sentence(self) -> str:
-        """What is asked, in words."""
         return f"{self.of.words(self.level, '{:.4g}'.format)} of at most {self.at_most:.4g}"
 
 
@@ -102,9 +98,6 @@ def measure(excess: Array, target: Target, confidence: float | None = None, stra
     return Measured(value, value - error, value + error)
 
 
-# ── of a ledger ──────────────────────────────────────────────────────────────────────────────────
-
-
 class Question(NamedTuple):
     """What is asked of a ledger: one column for each threshold or design."""
 
@@ -124,13 +117,9 @@ class Question(NamedTuple):
         if not self.target.of.is_probability or not on_the_bound.any():
             return measure(excess, self.target).value[0]
         # a cost that tends to the very bound is beyond it half of the time, unless luck moves nothing there
-        either = [measure(self.excess(_with_luck(ledger, luck)), self.target).value[0] for luck in (-_LUCK, _LUCK)]
-        return np.asarray(np.mean(either, axis=0))
-
-
-def _with_luck(ledger: xr.Dataset, luck: float) -> xr.Dataset:
-    """The ledger with every cost a little off what it tends to."""
-    return ledger.assign({name: ledger[name] * (1 + luck) for name in ("gross_cost", "excess_cost", "above_cost")})
+        costs = ledger[["gross_cost", "excess_cost", "above_cost"]]
+        off = [ledger.assign({name: one * (1 + luck) for name, one in costs.items()}) for luck in (-_LUCK, _LUCK)]
+        return np.asarray(np.mean([measure(self.excess(one), self.target).value[0] for one in off], axis=0))
 
 
 def loss_of(ledger: xr.Dataset, designs: Sequence[Design], party: str) -> Array:

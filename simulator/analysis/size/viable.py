@@ -3,10 +3,7 @@
 All answers are exact: they come from the law of the retained cost, without draws.
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -82,8 +79,13 @@ def viable_threshold(
     low = 0.0
     for high in _thresholds(scenario).tolist():
         if not meets(high):
-            return _bisected(meets, low, high) if low else 0.0
+            break
         low = high
+    else:
+        return low
+    for _ in range(_STEPS if low else 0):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if meets(middle) else (low, middle)
     return low
 
 
@@ -93,13 +95,6 @@ def _thresholds(scenario: Scenario) -> Array:
     low = model.person_isf(min(0.1, 0.9 * model.person_sf(0.0)))
     high = max(model.person_isf(_HIGHEST), low * 1.01)
     return np.geomspace(low, high, _SCAN)
-
-
-def _bisected(meets: Callable[[float], bool], low: float, high: float) -> float:
-    for _ in range(_STEPS):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if meets(middle) else (low, middle)
-    return low
 
 
 @old_keywords(budget=PerHead)
@@ -135,11 +130,6 @@ def viable_terms(
         By ``threshold``, exact: ``margin``, the smallest m with P(retained > (1 + m) × budget) ≤ `at_most`, a fraction;
         ``reserve`` and ``reserve_pmpy``, the same in money per year, in all and a head, 0 where the margin is negative;
         ``provider_share``, the largest share of the overspend whose loss stays within `loss_over`, 0 to 1.
-
-    Raises
-    ------
-    SimulatorError
-        For arguments out of range.
 
     Examples
     --------

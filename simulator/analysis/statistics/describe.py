@@ -61,35 +61,27 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     work = effort.moments(streams, columns, 1)
     effort.expect("what the scenario implies", work, "simulation.thresholds", columns, "give fewer, or fewer segments")
     found = describe_model(scenario.cost_model, scenario.simulation.thresholds)
-    return {"title": scenario.title, "currency": scenario.currency, **found, **_doubt(scenario.cost_model)}
-
-
-def _doubt(model: CostModel) -> dict[str, Any]:
-    if not model.population.n_sets:
-        return {}
-    means = np.array([_People(truth).mean for truth in model.truths])
-    return {"parameter_sets": {"number": means.size, "mean": float(means.mean()), "mean_sd": float(means.std())}}
+    if scenario.population.n_sets:
+        means = np.array([_People(truth).mean for truth in scenario.cost_model.truths])
+        found["parameter_sets"] = {"number": means.size, "mean": float(means.mean()), "mean_sd": float(means.std())}
+    return {"title": scenario.title, "currency": scenario.currency, **found}
 
 
 def describe_model(model: CostModel, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> dict[str, Any]:
-    """What a cost model implies about one person's annual cost, before shocks.
-
-    Notes
-    -----
-    A mean or variance that does not exist is told as "inf".
-    """
+    """What a cost model implies about one person's annual cost, before shocks; an infinite variance is "inf"."""
     people = _People(model)
+    between = people.variance_of(people.raw[:, 1])
     described = {
         "membership": model.population.membership,
         "mean": people.mean,
-        "zero_share": people.zero_share,
+        "zero_share": 1 - model.person_sf(0.0),
         "sd": people.sd,
         "cv": people.sd / people.mean,
         "tail_index": min(s.severity.tail_index for s in model.streams),
         "top_share": {f"{q:g}": model.top_share(q) for q in TOP},
         "bottom_half_share": 1 - model.top_share(0.5),
-        "r_squared": _part(people.between, people.sd**2),
-        "variance_between_segments": people.between,
+        "r_squared": _part(between, people.sd**2),
+        "variance_between_segments": between,
         "published_r_squared": dict(PUBLISHED_R_SQUARED),
         "thresholds": _threshold_rows(people, thresholds),
         "segments": _segment_rows(people),
@@ -139,22 +131,13 @@ class _People:
         # what is left of a difference of equal squares may be less than nothing
         return math.sqrt(max(float(self.shares @ self.raw[:, 2]) - self.mean**2, 0.0))
 
-    @property
-    def zero_share(self) -> float:
-        return 1 - self.model.person_sf(0.0)
-
-    @property
-    def between(self) -> float:
-        return self.variance_of(self.raw[:, 1])
-
     def variance_of(self, segment_means: Array) -> float:
         """Variance between people of what is the same for everybody in a segment."""
         return float(self.shares @ (segment_means - self.shares @ segment_means) ** 2)
 
     def above(self, cost: Array) -> Array:
         """E[Xᵏ; X > cost] of a person of each segment, shape (segment, 5), at each segment's own cost."""
-        found = [rate * m.above(c) for rate, m, c in zip(self.rates, self.moments, cost, strict=True)]
-        return np.stack(found)
+        return np.stack([rate * m.above(c) for rate, m, c in zip(self.rates, self.moments, cost, strict=True)])
 
     def capped(self, cost: Array) -> Array:
         """E[min(X, cost)ᵏ], k = 1, 2, of a person of each segment, shape (segment, 2)."""
@@ -172,11 +155,9 @@ class _People:
 
 
 def _threshold_rows(people: _People, thresholds: Thresholds) -> list[dict[str, Any]]:
-    amounts = people.model.threshold_amounts(thresholds)[: people.shares.size]
-    given = percentiles_of(thresholds)
+    amounts, given = people.model.threshold_amounts(thresholds)[: people.shares.size], percentiles_of(thresholds)
     levels = given.percentiles if given else [None] * amounts.shape[1]
-    columns = effort.each(zip(amounts.T, levels, strict=True), "thresholds")
-    return [_threshold_row(people, amount, level) for amount, level in columns]
+    return [_threshold_row(people, *one) for one in effort.each(zip(amounts.T, levels, strict=True), "thresholds")]
 
 
 def _threshold_row(people: _People, amount: Array, percentile: float | None) -> dict[str, Any]:
@@ -241,9 +222,6 @@ def _rare_services(model: CostModel) -> dict[str, Any]:
     }
 
 
-# ── calibrations side by side ────────────────────────────────────────────────────────────────────
-
-
 def describe_calibration(
     family: str,
     *,
@@ -261,15 +239,11 @@ def describe_calibration(
     fit = [("mean", mean, people.mean)]
     fit += [] if cv is None else [("cv", cv, people.sd / people.mean)]
     fit += [(f"top-{q * 100:g}% share", share, model.top_share(q)) for q, share in sorted((top_share or {}).items())]
-    told: dict[str, Any] = plain(
-        {
-            "family": family,
-            "p_user": float(p_user),
-            "severity": users.model_dump(exclude_none=True),
-            "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
-            "segment": describe_model(model, tuple(thresholds)),
-        }
-    )
+    told: dict[str, Any] = plain({
+        "family": family, "p_user": float(p_user), "severity": users.model_dump(exclude_none=True),
+        "fit": [{"target": name, "wanted": float(wanted), "reached": reached} for name, wanted, reached in fit],
+        "segment": describe_model(model, tuple(thresholds)),
+    })  # fmt: skip
     return told
 
 

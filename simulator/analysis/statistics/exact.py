@@ -1,7 +1,5 @@
 """The same question without draws: every statistic of `summarise`, from the exact engine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -133,18 +131,13 @@ def _cells(
 
     def cell_at(at: tuple[int, int]) -> Cell:
         point = points[at[1]]
+        paid = float(budget[at])
         cell = Cell(
-            mean=moments.mean[at],
-            sd=moments.sd[at],
-            skewness=moments.skewness[at],
-            budget=budget[at],
-            budget_moves=moves_capitation(scenario, rule, point),
-            levels=levels,
+            mean=moments.mean[at], sd=moments.sd[at], skewness=moments.skewness[at], budget=budget[at],
+            budget_moves=moves_capitation(scenario, rule, point), levels=levels,
             made_law=lambda: law_of(scenario, rule, point, at[0], moments, transforms=shared()),
-            chance_over=lambda margin: chance_over(
-                scenario, rule, at, moments, cell.law, float(budget[at]), margin, shared()
-            ),
-        )
+            chance_over=lambda margin: chance_over(scenario, rule, at, moments, cell.law, paid, margin, shared()),
+        )  # fmt: skip
         return cell
 
     return cell_at
@@ -242,11 +235,8 @@ def law_of(
 def _steps_of(scenario: Scenario, layers: Sequence[Layer], point: float, extra: float) -> Rule:
     """The rule as steps of each stream, ascending; `extra` is charged for each patient above the point."""
     amounts = scenario.amounts
-    charges = [(amounts[point], 0.0, 0.0, extra)] if extra else []
-    all_steps = [
-        *((amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers),
-        *charges,
-    ]
+    all_steps = [(amounts[layer.threshold], layer.excess_share, layer.whole_share, 0.0) for layer in layers]
+    all_steps += [(amounts[point], 0.0, 0.0, extra)] if extra else []
     return tuple(
         tuple(sorted(Step(float(at[s]), *shares) for at, *shares in all_steps if np.isfinite(at[s])))
         for s in range(len(scenario.cost_model.streams))

@@ -66,8 +66,8 @@ def pool_years(
         return _first(ledger)
     if scenario is None:
         raise SimulatorError("ledger", None, "withholds the observed costs of its scenario", "give the scenario")
-    mean = {year: float(ledger["gross_cost"].sel(year=year).mean()) for year in weights}
-    whole, size = (math.fsum(part(w) * mean[year] for year, w in weights.items()) for part in (float, abs))
+    usual = {year: float(ledger["gross_cost"].sel(year=year).mean()) for year in weights}
+    whole, size = (math.fsum(part(w) * usual[year] for year, w in weights.items()) for part in (float, abs))
     if relative_to is None and not abs(whole) > _NEAR * size:
         bound = "leave an expected total near 0, of which nothing is a share"
         raise SimulatorError("weights", None, bound, "name the year that it is compared with: relative_to")
@@ -80,7 +80,7 @@ def pool_years(
     for name in sorted((by_year.keys() - dated) & VARIABLES.keys()):
         pooled[name] = sum(weight * ledger[name].sel(year=year, drop=True) for year, weight in weights.items())
     for name in next(iter(expected.values())):
-        mean = sum(weight * expected[year][name] for year, weight in weights.items())
+        mean: xr.DataArray = sum((w * expected[year][name] for year, w in weights.items()), xr.DataArray(0.0))
         if relative_to is not None:
             drawn = name.replace("expected_", "")
             pooled[drawn] = pooled[drawn] + expected[relative_to][name].mean("parameter_set")

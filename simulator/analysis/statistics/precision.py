@@ -1,7 +1,5 @@
 """How many populations are enough? Drawing on in blocks until a figure is as precise as asked."""
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -114,11 +112,10 @@ def simulate_until(
             while True:
                 wanted = min(wanted, max_replicates)
                 block = scenario.with_simulation(replicates=wanted)
-                ledger = (
-                    simulate(block, executor, progress, checkpoint=kept)
-                    if ledger is None
-                    else extend(ledger, block, executor, progress, kept)
-                )
+                if ledger is None:
+                    ledger = simulate(block, executor, progress, checkpoint=kept)
+                else:
+                    ledger = extend(ledger, block, executor, progress, kept)
                 summary = summarise(ledger, rule, margins, levels, scenario=scenario)
                 if target.reached(summary):
                     return ledger.assign_attrs(stopped_by="target")
@@ -138,10 +135,7 @@ def _refuse_infinite_error(scenario: Scenario, target: Target, rule: ExclusionRu
     order = STATISTICS[target.statistic].moments or 0
     unlimited = np.isinf(scenario.threshold_amounts).any() or not isinstance(rule, Cap)
     for stream in (stream for truth in scenario.cost_model.truths for stream in truth.streams):
-        if stream.severity.tail_index > order or not unlimited:
-            continue
-        raise SimulatorError(
-            "--until", target.statistic,
-            f"has no finite error: {stream.name!r} has a tail index of {stream.severity.tail_index:g}, at most {order}",
-            "aim at p_overspend or a quantile, or make every threshold finite",
-        )  # fmt: skip
+        if unlimited and (index := stream.severity.tail_index) <= order:
+            bound = f"has no finite error: {stream.name!r} has a tail index of {index:g}, at most {order}"
+            mend = "aim at p_overspend or a quantile, or make every threshold finite"
+            raise SimulatorError("--until", target.statistic, bound, mend)

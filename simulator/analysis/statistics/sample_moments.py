@@ -1,7 +1,5 @@
 """What is exactly to be expected of a sample that takes parameter sets in turn: of its mean and its variance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -41,22 +39,13 @@ def sample_moments(parts: Sequence[TotalMoments], counts: Array) -> SampleMoment
         apart, within = mean - whole, over(sd**2)
         between = over(apart**2)
         third = np.where(apart == 0, 0.0, apart * skewness * sd**3)
-        squares = n * (
-            (1 - 1 / n) ** 2 * over(kurtosis * sd**4)
-            + 2 * (1 - 2 / n) * over(sd**4)
-            + 2 * within**2 / n
-            + 4 * (1 - 1 / n) * over(third)
-            + 4 * over(apart**2 * sd**2)
-        )
+        fourth = over(kurtosis * sd**4)
+        squares = (1 - 1 / n) ** 2 * fourth + 2 * (1 - 2 / n) * over(sd**4) + 2 * within**2 / n
+        squares = n * (squares + 4 * (1 - 1 / n) * over(third) + 4 * over(apart**2 * sd**2))
         degrees = max(n - 1, 1)
-        return SampleMoments(
-            whole,
-            np.sqrt(within + between),
-            within / n,
-            within + between * n / degrees,
-            squares / degrees**2,
-            over(kurtosis * sd**4) / within**2,
-        )
+        expected = within + between * n / degrees
+        spread = np.sqrt(within + between)
+        return SampleMoments(whole, spread, within / n, expected, squares / degrees**2, fourth / within**2)
 
 
 class Leading(NamedTuple):

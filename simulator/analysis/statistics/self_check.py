@@ -41,11 +41,11 @@ def counted(years: int) -> str:
     return f"{_STEPS} They are counted among {years:,} simulated years."
 
 
+_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 _STEPS = (
     "The chances here are not exact: so few patients cost so nearly the same that the total moves in steps too narrow "
     "to resolve."
 )
-_FAILED = "THIS RUN FAILED ITS OWN CHECK, do not use it"
 
 
 class ExactCells(NamedTuple):
@@ -214,7 +214,8 @@ def covariance_scores(
         exact = between_years(scenario.cost_model, layers, heads).covariance[0]
         with np.errstate(invalid="ignore"):
             tail = np.array([one.excess_kurtosis[-1, column] for one in moments])
-            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * (1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0)))
+            both = 1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0))
+            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * both
             z = (np.cov(kept[column].T) - exact) / np.sqrt(both / (kept.shape[1] - 1))
         judged = (np.maximum.outer(tail, tail) < LARGEST_KURTOSIS) & ~np.eye(tail.size, dtype=bool)
         found.append(np.where(judged, z, np.nan))
@@ -253,9 +254,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     largest = float(judged.max())
     passed = largest <= alarm
     left_out = int(np.isnan(summary["z_sd"].values).sum()), int(np.isnan(z_mean).sum())
-    sentence = (
-        f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}, alarm above {alarm:.1f}"
-    )
+    sentence = f"self-check against the exact engine: {judged.size} cells, largest |z| {largest:.1f}"
+    sentence += f", alarm above {alarm:.1f}"
     if any(left_out):
         sentence += f"; not judged: {left_out[0]} sd (excess kurtosis above {LARGEST_KURTOSIS:g})"
         sentence += f", {left_out[1]} means (no third moment)" if left_out[1] else ""
@@ -266,10 +266,5 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
     if not passed:
         sentence = f"{_FAILED}: {sentence}"
         logger.error(sentence)
-    return {
-        "check": "passed" if passed else "failed",
-        "check_sentence": sentence,
-        "check_cells": judged.size,
-        "check_largest_z": largest,
-        "check_alarm": alarm,
-    }
+    told: dict[str, str | int | float] = {"check": "passed" if passed else "failed", "check_sentence": sentence}
+    return told | {"check_cells": judged.size, "check_largest_z": largest, "check_alarm": alarm}

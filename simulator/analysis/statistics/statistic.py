@@ -78,12 +78,10 @@ class Statistic:
 
     @property
     def is_probability(self) -> bool:
-        """Whether it is the share of years beyond a level."""
         return self.scale is PROBABILITY
 
     @property
     def is_money(self) -> bool:
-        """Whether it is no fraction."""
         return self.unit == _MONEY
 
     @property
@@ -121,7 +119,6 @@ class Sample:
     levels: Levels
 
     def mean(self, values: Array) -> Estimate:
-        """Mean over replicates."""
         return Estimate(values.mean(axis=0), mean_error(values, self.strata))
 
     def estimated(self, found: tuple[Array, Array]) -> Estimate:
@@ -130,12 +127,10 @@ class Sample:
 
     @cached_property
     def left_out(self) -> LeftOut:
-        """Of the kept cost."""
         return _left_out(self.kept)
 
     @cached_property
     def sd(self) -> Array:
-        """Of the kept cost."""
         return _sd(self.kept)
 
     @cached_property
@@ -280,7 +275,6 @@ class Cell:
 
     @cached_property
     def law(self) -> Law:
-        """Of the kept cost."""
         return self.made_law()
 
     @cached_property
@@ -307,17 +301,7 @@ class Cell:
         return np.asarray(np.nan if self.budget_moves else cost / self.budget - 1)
 
 
-def _expected_overspend(cell: Cell) -> Array:
-    # a ratio of random sums has no series
-    return np.asarray(np.nan if cell.budget_moves else cell.law.stop_loss(cell.budget) / cell.budget)
-
-
 # ── of overspends, or of losses over revenue ─────────────────────────────────────────────────────
-
-
-def _positive_part(excess: Array, _: float) -> tuple[Array, Array]:
-    above = np.maximum(excess, 0.0)
-    return above.mean(axis=0), above
 
 
 def _worst(excess: Array, level: float) -> tuple[Array, Array]:
@@ -371,8 +355,9 @@ _ALL = (
     Statistic(
         name="expected_overspend", sentence="E[max(overspend, 0)], unconditional, as a fraction of the budget",
         asked="expected overspend", short="expected overspend", moments=2,
-        estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)), exact=_expected_overspend,
-        of_excess=_positive_part,
+        estimate=lambda sample: sample.mean(np.maximum(sample.overspend, 0.0)),
+        exact=lambda cell: np.nan if cell.budget_moves else cell.law.stop_loss(cell.budget) / cell.budget,  # no series
+        of_excess=lambda excess, _: (np.maximum(excess, 0.0).mean(axis=0), np.maximum(excess, 0.0)),
     ),
     Statistic(
         name="cv", sentence="coefficient of variation of the retained cost", asked="coefficient of variation",

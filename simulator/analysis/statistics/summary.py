@@ -3,8 +3,6 @@
 What each figure is, and how it is estimated, stands in `statistic`. Every probability has an exact 95% interval.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -62,8 +60,9 @@ def summarise(
     -------
     xarray.Dataset
         Dims ``population_size`` (or ``unit``) and ``threshold``, ``year`` before them where there are several, with
-        ``quantile_level``, ``margin`` and ``bound`` where they apply. Every estimate has a sibling with ``_se``. Costs in money per year; `overspend` figures are
-        fractions of the budget, positive where the budget is exceeded.
+        ``quantile_level``, ``margin`` and ``bound`` where they apply. Every estimate has a sibling with
+        ``_se``. Costs in money per year; `overspend` figures are fractions of the budget, positive where the budget is
+        exceeded. ``z_covariance`` judges every two years at the largest population.
 
     Raises
     ------
@@ -95,7 +94,6 @@ def summarise(
 
 
 def _expect(ledger: xr.Dataset, rule: ExclusionRule) -> None:
-    """Say what statistics of these draws take, and refuse what takes too long or too much memory."""
     sizes = ledger.sizes
     points = 1 if rule.fixed_thresholds() else sizes.get("threshold", 1)
     sets = np.unique(ledger["parameter_draw"].values).size if "parameter_draw" in ledger.coords else 1

@@ -4,8 +4,6 @@ The ledger of a truth carries the assumed scenario, so that budgets, expected co
 agreed. The same seed draws both, so differences between them are paired.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
@@ -29,6 +27,7 @@ from ...terms import Array
 from ...thresholds import percentiles_of
 
 _EPIDEMICS = 1_000  # streams of the shocks' purpose from here on tell in which years an epidemic comes
+_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
 
 
 def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
@@ -47,11 +46,7 @@ def truth_of(scenario: Scenario, changes: Iterable[Change]) -> Scenario:
     return truth
 
 
-_LEAST_LEFT = 0.01  # of the expected cost; beyond it, or its reciprocal, a figure is in another unit than was meant
-
-
 def _mean_cost(scenario: Scenario) -> float:
-    """Expected cost of a person, money per year."""
     model = scenario.cost_model
     shares = [*model.shares, *(1.0 for _ in scenario.population.rare_services)]
     means = (stream.rate * stream.severity.moments.raw[1] for stream in model.streams)
@@ -93,13 +88,8 @@ def _chosen(ledgers: dict[tuple[bool, ...], xr.Dataset], epidemics: Sequence[Epi
     if not epidemics:
         return drawn
     replicates = drawn["replicate"].values
-    comes = np.stack(
-        [
-            kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1)[:, 0] < epidemic.probability
-            for k, epidemic in enumerate(epidemics)
-        ],
-        axis=1,
-    )
+    drawn_by = [kernels.uniforms(seed, kernels.SHOCK, _EPIDEMICS + k, replicates, 1) for k in range(len(epidemics))]
+    comes = np.hstack(drawn_by) < [epidemic.probability for epidemic in epidemics]
     made = drawn.copy()
     for name in [name for name in drawn.data_vars if "replicate" in drawn[name].dims]:
         for hit, ledger in ledgers.items():

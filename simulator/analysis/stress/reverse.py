@@ -1,7 +1,5 @@
 """Reverse stress: how far must an input move before a party reaches its limit?"""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor

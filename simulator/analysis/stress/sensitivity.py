@@ -4,8 +4,6 @@ The budget stays as agreed on the scenario's own figures; the inputs are what tu
 input space is exact, so that nothing but the inputs makes it vary, and no seeds are needed for the model itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -81,6 +79,7 @@ def sensitivity(
         invalid.
     """
     chosen, of = ranges_of(scenario, ranges), named(statistic, EXPLAINED)
+    ends = np.array([[one.low, one.high] for one in chosen])
     if points < 4 or points & (points - 1):
         raise SimulatorError("points", points, "must be a power of 2, 4 or more", "give 64, say")
     check_fraction("confidence", confidence, 0.95, above=0.5)
@@ -100,20 +99,20 @@ def sensitivity(
             return np.array([[value(changes) for changes in rows]])
 
         tornado = np.array([[value([one.change.at(end)]) for end in (one.low, one.high)] for one in chosen])
-        evaluated = _evaluated(at, np.array([[one.low, one.high] for one in chosen]), points, seed)
+        evaluated = _evaluated(at, ends, points, seed)
         as_agreed = value([])
     found, intervals = (np.clip(part, 0, 1) for part in (_indices(evaluated), _bootstrap(evaluated, confidence, seed)))
     answer = xr.Dataset(
-        coords={"input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"]}
-    )
-    for row, name in enumerate(("first_order", "total_order")):
-        answer[name] = "input", found[row]
-        answer[f"{name}_interval"] = ("input", "bound"), intervals[row]
-    answer["tornado"], answer["as_agreed"] = (("input", "end"), tornado), as_agreed
-    answer = answer.assign_coords(
-        figure=("input", [type(one.change).figure for one in chosen]),
-        range=(("input", "end"), [[one.low, one.high] for one in chosen]),
-    )
+        {
+            "first_order": ("input", found[0]), "first_order_interval": (("input", "bound"), intervals[0]),
+            "total_order": ("input", found[1]), "total_order_interval": (("input", "bound"), intervals[1]),
+            "tornado": (("input", "end"), tornado), "as_agreed": as_agreed,
+        },
+        coords={
+            "input": [one.name for one in chosen], "bound": ["lower", "upper"], "end": ["low", "high"],
+            "figure": ("input", [type(one.change).figure for one in chosen]), "range": (("input", "end"), ends),
+        },
+    )  # fmt: skip
     told = "; ".join(f"{one.name}: {type(one.change).figure} {one.low:g} to {one.high:g}" for one in chosen)
     known = {"statistic": statistic, "points": points, "confidence": confidence, "ranges": told, "members": size}
     known |= {"margin": margin} if of.level else {}
@@ -122,7 +121,6 @@ def sensitivity(
 
 
 def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -> None:
-    """Say what so many exact answers take."""
     streams, thresholds = len(scenario.cost_model.streams), scenario.threshold_labels.size
     one = effort.reading(streams, thresholds)
     if not statistic.by_moments:

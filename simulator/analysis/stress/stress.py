@@ -3,8 +3,6 @@
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence
@@ -100,7 +98,6 @@ def stress(
 
 
 def _expect(assumed: Scenario, wanted: Sequence[Stress]) -> None:
-    """Say what drawing under each stress takes; under epidemics years with and without are drawn apart."""
     draws = 1 + sum(2 ** sum(isinstance(change, Epidemic) for change in one.changes) for one in wanted)
     work = effort.Work(0.0).also(runs.work_of(assumed), draws)
     effort.expect("stress tests", work, "stresses", len(wanted), "ask for fewer stresses or replicates")
@@ -136,14 +133,9 @@ def settle_truth(
     left = math.prod(1 - change.shifted for change in changes)
     if left == 1:
         return outcome
-    shifted = outcome["system_cost"] * (1 / left - 1)
-    funds = xr.DataArray(
-        [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs],
-        dims=("design", "party"),
-    )
-    return outcome.assign(
-        surplus=outcome["surplus"] - shifted * funds, cost_borne=outcome["cost_borne"] + shifted * funds
-    )
+    shares = [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs]
+    shifted = outcome["system_cost"] * (1 / left - 1) * xr.DataArray(shares, dims=("design", "party"))
+    return outcome.assign(surplus=outcome["surplus"] - shifted, cost_borne=outcome["cost_borne"] + shifted)
 
 
 def surplus_of(outcome: xr.Dataset) -> xr.DataArray:
@@ -152,13 +144,11 @@ def surplus_of(outcome: xr.Dataset) -> xr.DataArray:
 
 
 def _row(surplus: xr.DataArray, agreed: xr.DataArray, revenue: xr.DataArray, loss_over: float) -> xr.Dataset:
-    row = with_errors(
-        {
-            "expected_surplus": mean_and_error(surplus),
-            "surplus_difference": mean_and_error(surplus - agreed),
-            "p_loss_over": share_and_error(surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)),
-        }
-    )
+    lost = surplus < -loss_over * revenue - 1e-9 * np.abs(revenue)
+    row = with_errors({
+        "expected_surplus": mean_and_error(surplus), "surplus_difference": mean_and_error(surplus - agreed),
+        "p_loss_over": share_and_error(lost),
+    })  # fmt: skip
     for name in ("", "_se"):
         row[f"surplus_difference_share{name}"] = row[f"surplus_difference{name}"] / revenue.where(revenue > 0)
     return row

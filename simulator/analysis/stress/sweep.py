@@ -1,7 +1,5 @@
 """One question for several values of some inputs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product

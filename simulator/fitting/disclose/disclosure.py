@@ -1,7 +1,5 @@
 """Statistical disclosure control: no small count, no single value, no name that is somebody's number."""
 
-from __future__ import annotations
-
 import math
 import re
 

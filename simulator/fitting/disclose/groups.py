@@ -9,8 +9,6 @@ nothing that is told, and no combination of it, rests on a smaller group. A grou
 - its mean differs from those of its neighbours by a quarter or more, and from an amount at its edge by half as much.
 """
 
-from __future__ import annotations
-
 import bisect
 import math
 from collections.abc import Mapping, Sequence
@@ -57,12 +55,8 @@ class Groups:
     def table(self, at: float | None = None, above: float = 0.0) -> Empirical:
         """A quantile function, linear between levels, that has the mean of every group.
 
-        Parameters
-        ----------
-        at : float, optional
-            Money per year: users above are replaced by a stretch up to 2·at.
-        above : float
-            Share of users above `at`, where no groups meet there.
+        Users above `at`, money per year, are replaced by a stretch up to 2·at; `above` is their share where no groups
+        meet there.
         """
         level = _sums(self.n * self.w)
         level /= level[-1]
@@ -192,7 +186,6 @@ class _Users:
         return self.size - rounded_count(self.size - above)
 
     def squares(self, ends: Sequence[int]) -> Array:
-        """Sum of the squared weights of each group."""
         return np.diff(_sums(self._w**2)[ends])
 
     def spread(self, ends: Sequence[int]) -> Array:

@@ -6,8 +6,6 @@ maximised by itself. Standard errors are White's (1982, Econometrica 50:1), whic
 where rows have weights. Where rows hardly tell two shapes apart (p and q of a gb2), a weak prior holds both near 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -140,9 +138,9 @@ def fit_body(family: str, sample: Sample, at: float = np.inf) -> Body:
     best = min((_minimum(np.array(start), known, few) for start in starts), key=lambda reached: float(reached.fun))
     theta = np.asarray(best.x, float)
     covariance = _sandwich(theta, known, costs, sample, at)
-    settled = bool(best.success) and bool(np.all(np.abs(theta[list(known.shapes)]) < _BOUND))
-    settled = settled and bool(np.isfinite(covariance).all())
-    settled = settled and all(covariance[i, i] <= _LOOSEST**2 for i in known.shapes)
+    shapes, loose = list(known.shapes), np.diag(covariance) > _LOOSEST**2
+    settled = bool(best.success and np.isfinite(covariance).all() and not loose[shapes].any())
+    settled = settled and bool(np.all(np.abs(theta[shapes]) < _BOUND))
     return Body(family, known.kind(**_figures(known, theta, median)), theta, covariance, median, settled)
 
 

@@ -3,8 +3,6 @@
 Both have the two functions that a fit needs, `logpdf` and `logsf`, with the names that scipy's families give them.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -22,14 +20,12 @@ class PrenticeGamma:
 
     @staticmethod
     def logpdf(x: ArrayLike, mu: float, sigma: float, q: float) -> Array:
-        """Log density of cost."""
         log_x = np.log(x)
         w = (log_x - mu) / sigma
         return _log_constant(q) - w * w * _curvature(q * w) - math.log(sigma) - log_x
 
     @staticmethod
     def logsf(x: ArrayLike, mu: float, sigma: float, q: float) -> Array:
-        """Log chance of a higher cost."""
         w = (np.log(x) - mu) / sigma
         if abs(q) < _LOGNORMAL:
             return np.asarray(special.log_ndtr(-w))
@@ -58,13 +54,11 @@ class BetaPrimePower:
 
     @staticmethod
     def logpdf(x: ArrayLike, a: float, p: float, q: float, scale: float) -> Array:
-        """Log density of cost."""
         log_odds = a * np.log(np.asarray(x, float) / scale)
         constant = math.log(a) - float(special.betaln(p, q))
         return constant + p * log_odds - np.log(x) - (p + q) * np.logaddexp(0.0, log_odds)
 
     @staticmethod
     def logsf(x: ArrayLike, a: float, p: float, q: float, scale: float) -> Array:
-        """Log chance of a higher cost."""
         log_odds = a * np.log(np.asarray(x, float) / scale)
         return np.log(special.betainc(q, p, special.expit(-log_odds)))

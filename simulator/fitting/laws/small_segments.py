@@ -9,8 +9,6 @@ which rests on the costliest: such a segment has the shape of all, and a level w
 make half of the cost, a level that rests on the other half.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -83,10 +81,8 @@ class Everybody:
         self._tail = choose_tail(self._sample, smallest)
         shapes = [self.shape(sample) for sample in samples]
         own = [log_level(*one) for one in zip(samples, shapes, strict=True)]
-        errors = [
-            _level_error(sample, math.exp(level) * shape.upper)
-            for sample, shape, level in zip(samples, shapes, own, strict=True)
-        ]
+        each_own = zip(samples, shapes, own, strict=True)
+        errors = [_level_error(sample, math.exp(level) * shape.upper) for sample, shape, level in each_own]
         # of a few costs the error is told badly, and with the level: all segments tell what one user's is
         noise = math.sqrt(float(np.average(users * np.square(errors), weights=users)))
         told = iter(zip(shapes, own, (noise / np.sqrt(users)).tolist(), strict=True))

@@ -1,7 +1,5 @@
 """The law of users' cost: a body, or a smoothed quantile table without a single bill, and the tail spliced on above."""
 
-from __future__ import annotations
-
 import math
 
 from ...costs.families.base import Severity

@@ -5,8 +5,6 @@ kept to −0.5 < ξ < 1: below, maximum likelihood is irregular (Smith 1985, Bio
 finds is the largest bill itself, which must not leave the room; above, there is no mean.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +43,6 @@ class Tail:
 
     @property
     def severity(self) -> GeneralizedPareto:
-        """The law of the excess."""
         return GeneralizedPareto(shape=figures(self.shape), scale=figures(self.scale))
 
     @property
@@ -79,14 +76,19 @@ def fit_tail(sample: Sample, at: float, shape: float | None = None) -> Tail | No
     patients = float(w.sum() ** 2 / sample.w2[inside].sum())
     mean = float(share @ excess)
     if shape is None:
-        found = _both(excess / mean, share)
+        starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
+        given: Any = {"method": "Nelder-Mead", "options": {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}}
+        tried = [optimize.minimize(_objective, start, (excess / mean, share), **given) for start in starts]
+        found = min(tried, key=lambda reached: float(reached.fun))
         shape, log_scale, converged = float(found.x[0]), float(found.x[1]), bool(found.success)
     else:
         log_scale, converged = _scale(excess / mean, share, shape), True
     scale = math.exp(log_scale) * mean
     error = (1 + shape) / math.sqrt(patients)
-    law = stats.genpareto(c=shape, scale=scale)
-    return Tail(at, shape, scale, error, patients, _cramer_von_mises(law.cdf(excess), share, patients), converged)
+    # W² of a weighted sample in ascending order (Cramér and von Mises)
+    gap = stats.genpareto(c=shape, scale=scale).cdf(excess) - (np.cumsum(share) - share / 2)
+    misfit = float(1 / (12 * patients) + patients * (share @ gap**2))
+    return Tail(at, shape, scale, error, patients, misfit, converged)
 
 
 def _objective(theta: Array, y: Array, share: Array) -> float:
@@ -101,28 +103,14 @@ def _objective(theta: Array, y: Array, share: Array) -> float:
     return log_scale + (1 + 1 / shape) * float(share @ np.log1p(shape * over))
 
 
-def _both(y: Array, share: Array) -> optimize.OptimizeResult:
-    starts = ((0.1, math.log(0.9)), (-0.2, math.log(1.2)), (0.5, math.log(0.5)))
-    closely: Any = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 2_000}
-    found = [optimize.minimize(_objective, at, (y, share), method="Nelder-Mead", options=closely) for at in starts]
-    return min(found, key=lambda reached: float(reached.fun))
-
-
 def _scale(y: Array, share: Array, shape: float) -> float:
     low = math.log(max(-shape * float(y.max()), 1e-6) * (1 + 1e-9)) if shape < 0 else -8.0
 
-    def objective(log_scale: float) -> float:
-        return _objective(np.array([shape, log_scale]), y, share)
-
-    found = optimize.minimize_scalar(objective, bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9})
+    found = optimize.minimize_scalar(
+        lambda log_scale: _objective(np.array([shape, log_scale]), y, share),
+        bounds=(low, 8.0), method="bounded", options={"xatol": 1e-9},
+    )  # fmt: skip
     return float(found.x)
-
-
-def _cramer_von_mises(cdf: Array, share: Array, patients: float) -> float:
-    """W² of a weighted sample in ascending order."""
-    after = np.cumsum(share)
-    middle = after - share / 2
-    return float(1 / (12 * patients) + patients * (share @ (cdf - middle) ** 2))
 
 
 def choose_tail(sample: Sample, smallest: int) -> Tail | None:

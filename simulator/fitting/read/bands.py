@@ -4,8 +4,6 @@ The body is a quantile function that passes through every edge and keeps every b
 Pareto law with the mean excess of the rows and the shape most likely for the numbers in the upper bands.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 
@@ -90,8 +88,7 @@ def _bands(columns: dict[str, NDArray[Any]], here: NDArray[np.bool_], smallest: 
 
 def fit_bands_of(name: str, bands: Bands) -> SegmentFit:
     """The law of one segment."""
-    sample = bands.sample
-    tail = _tail(bands)
+    sample, tail = bands.sample, _tail(bands)
     body = _body(bands, tail.at if tail is not None else None)
     severity: Severity = body if tail is None else with_tail(body, tail.at, tail.severity)
     return SegmentFit(name, sample, severity, p_user_told(sample), "bands", None, tail)

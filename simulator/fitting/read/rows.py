@@ -8,8 +8,6 @@ of a person who is covered all year: fewer months are less of an average, and mo
 Weights are importance weights: a row of weight 2 stands for two like it, and for no more than one observation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -24,7 +22,7 @@ from ...rows.columns.figures import figures_of
 from ...rows.layout import Layout, LayoutOptions, layout, listed
 from ...rows.names import COSTS, plain_name
 from ...rows.read import read
-from ...rows.table import Choose, Headers, Pick, Table, person_like, repeated
+from ...rows.table import Choose, Headers, Pick, person_like, repeated
 from ..disclose.disclosure import (
     SMALLEST_COUNT,
     by_person,
@@ -110,13 +108,11 @@ def reading(
     if not 0 <= found.minimum_exposure <= 1:
         raise SimulatorError("minimum_exposure", found.minimum_exposure, "must be a fraction of a year", "give 0 to 1")
     check_names(found.columns, "the columns")
-    return replace(found, where=tuple(_masked(condition, found) for condition in found.where))
-
-
-def _masked(condition: Condition, how: Reading) -> Condition:
-    """A condition without the amounts or ids that it compares with, which may be somebody's."""
-    told = condition.columns & {*how.cost, *how.exclude_service, how.person}
-    return condition._replace(text=f"a condition on {', '.join(sorted(condition.columns))}") if told else condition
+    masked = list(found.where)
+    for place, condition in enumerate(found.where):
+        if condition.columns & {*found.money, found.person}:  # amounts or ids, which may be somebody's
+            masked[place] = condition._replace(text=f"a condition on {', '.join(sorted(condition.columns))}")
+    return replace(found, where=tuple(masked))
 
 
 def _listed(given: str | Sequence[str], option: str) -> tuple[str, ...]:
@@ -187,7 +183,8 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]
     amounts = figures_of(table, numeric, COSTS, [name for name in (how.exposure,) if name])
     for name in numeric:
-        _check_size(amounts[name], name)
+        if np.any(np.isfinite(amounts[name]) & (np.abs(amounts[name]) > _LARGEST)):
+            raise COSTS.of_rows(f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit")
     person = _numbered(table.columns[how.person]) if how.person else None
     parts = np.stack([amounts[name] for name in how.cost if name not in how.exclude_service] or [np.zeros(table.size)])
     taken = [amounts[name] for name in how.exclude_service if name not in how.cost]
@@ -212,7 +209,10 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
         raise COSTS.of_rows(bound, "check which column holds the cost, and the filters")
     report = {**tally.report(), "negative": negative, "excluded_service_share_of_cost": excluded}
     report["part_year_share"] = 0.0 if how.exposure is None else _part_years(exposure, weight, tally)
-    report["notes"] = [*table.notes, *_unnamed_persons(table, how)]
+    report["notes"] = table.notes
+    if how.person is None and _UNASKED in table.columns:  # a warning where rows far outnumber its persons
+        said = repeated(table.columns[_UNASKED], table.headers.names[person_like(table.headers) or 0])
+        report["notes"] = [*table.notes, *([said] if said else [])]
     return Rows(
         cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
         None if person is None else person[left], report,
@@ -270,29 +270,14 @@ def _choose(how: Reading) -> Choose:
     return choose
 
 
-def _unnamed_persons(table: Table, how: Reading) -> list[str]:
-    """A warning where rows far outnumber the persons of a column that was not named."""
-    if how.person is not None or _UNASKED not in table.columns:
-        return []
-    name = table.headers.names[person_like(table.headers) or 0]
-    said = repeated(table.columns[_UNASKED], name)
-    return [said] if said else []
-
-
-def _check_size(numbers: Array, name: str) -> None:
-    if bool(np.any(np.isfinite(numbers) & (np.abs(numbers) > _LARGEST))):
-        raise COSTS.of_rows(f"have numbers beyond {_LARGEST:.0e} in column {name!r}", "correct them, or their unit")
-
-
 def _excluded_share(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> float | None:
     """Share of cost that the excluded services hold; None where there are none, or too few patients have them."""
     if not how.exclude_service:
         return None
     left = tally.left
     every = sum(np.nansum(amounts[name][left]) for name in how.cost)
-    parts = [np.nan_to_num(amounts[name][left]) for name in how.exclude_service]
-    held = np.sum(parts, axis=0)
-    of = by_person(np.abs(held), None if tally.person is None else tally.person[tally.left])
+    held = np.sum([np.nan_to_num(amounts[name][left]) for name in how.exclude_service], axis=0)
+    of = by_person(np.abs(held), None if tally.person is None else tally.person[left])
     told = every != 0 and int((of > 0).sum()) >= how.smallest_count and not dominated(of)
     return figures(float(held.sum() / every), 4) if told else None
 
@@ -301,8 +286,13 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
     if how.exposure is None:
         return np.ones(tally.left.size)
     exposure = amounts[how.exposure] / (12 if how.exposure_unit == "months" else 1)
-    if np.nanmax(exposure[tally.left], initial=0.0) > 1 + _MOST_ROUNDING:
-        raise _too_long(exposure[tally.left], how)
+    if (longest := np.nanmax(exposure[tally.left], initial=0.0)) > 1 + _MOST_ROUNDING:
+        most, mend = "1 year", "give the part of the year covered, in years, or in months with exposure_unit months"
+        if how.exposure_unit == "months":
+            most, mend = "12 months", "give the part of the year covered"
+        elif longest <= 12 + _MOST_ROUNDING:
+            mend = "if it counts months, say exposure_unit months (in a shell --exposure-unit months)"
+        raise SimulatorError("exposure", None, f"is above {most} in some rows", mend)
     if np.nanmin(exposure[tally.left], initial=0.0) < 0:
         raise SimulatorError("exposure", None, "is below 0 in some rows", "give the part of the year covered")
     tally.drop(~(exposure >= _LEAST_EXPOSURE), "no exposure")
@@ -310,15 +300,6 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
         short = exposure < how.minimum_exposure * (1 - _MOST_ROUNDING)
         tally.drop(short, f"covered for less than {how.minimum_exposure:g} of the year")
     return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
-
-
-def _too_long(exposure: Array, how: Reading) -> SimulatorError:
-    most, mend = "1 year", "give the part of the year covered, in years, or in months with exposure_unit months"
-    if how.exposure_unit == "months":
-        most, mend = "12 months", "give the part of the year covered"
-    elif np.nanmax(exposure) <= 12 + _MOST_ROUNDING:
-        mend = "if it counts months, say exposure_unit months (in a shell --exposure-unit months)"
-    return SimulatorError("exposure", None, f"is above {most} in some rows", mend)
 
 
 def _part_years(exposure: Array, weight: Array, tally: _Tally) -> float | None:

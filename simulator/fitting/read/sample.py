@@ -42,7 +42,6 @@ class Sample:
 
     @property
     def rows(self) -> float:
-        """All rows."""
         return self.users + self.zero_count
 
     @property
@@ -224,8 +223,7 @@ def sample_of(
     if binned:
         low, high = np.log(x.min()), np.log(x.max())
         width = (high - low) / BINS or 1.0
-        key = ((np.log(x) - low) / width).astype(np.int64)
-        key = np.unique(key, return_inverse=True)[1]
+        key = np.unique(((np.log(x) - low) / width).astype(np.int64), return_inverse=True)[1]
         mean = _summed(key, w * x) / _summed(key, w)
     else:
         mean, key = np.unique(x, return_inverse=True)

@@ -1,7 +1,5 @@
 """Segments from a column, from cuts of a number, or from nothing: everybody."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -28,7 +26,6 @@ class SegmentRule(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As it was given."""
         cuts = ",".join(f"{cut:g}" for cut in self.cuts)
         return (self.column or EVERYBODY) + (f":{cuts}" if cuts else "")
 
@@ -109,17 +106,10 @@ def _by_cuts(rule: SegmentRule, column: Column) -> tuple[NDArray[np.int64], list
     known = ~np.isnan(values)
     code = np.where(known, np.searchsorted(cuts, np.where(known, values, 0.0), side="right") - 1, -1)
     whole = bool(np.all(cuts == np.floor(cuts)) and np.all(values[known] == np.floor(values[known])))
-    return code.astype(np.int64), [_cut_name(rule, position, whole) for position in range(cuts.size)]
-
-
-def _cut_name(rule: SegmentRule, position: int, whole: bool) -> str:
-    low = rule.cuts[position]
-    if position == len(rule.cuts) - 1:
-        return f"{rule.column} {low:g} and over"
-    high = rule.cuts[position + 1]
+    names = [f"{low:g} to below {high:g}" for low, high in pairwise(rule.cuts)]
     if whole:
-        return f"{rule.column} {low:g}" if high == low + 1 else f"{rule.column} {low:g}-{high - 1:g}"
-    return f"{rule.column} {low:g} to below {high:g}"
+        names = [f"{low:g}" + (f"-{high - 1:g}" if high > low + 1 else "") for low, high in pairwise(rule.cuts)]
+    return code.astype(np.int64), [f"{rule.column} {name}" for name in (*names, f"{rule.cuts[-1]:g} and over")]
 
 
 def _written(level: Any) -> str:

@@ -5,8 +5,6 @@ Grammar: comparisons of a column with a number, a quoted text or a quoted date (
 total" > 500) or backticks. Nothing else exists here: no calls, attributes, indices or arithmetic.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import warnings
@@ -111,7 +109,6 @@ class Condition(NamedTuple):
 
     @property
     def columns(self) -> frozenset[str]:
-        """Whatever it compares."""
         return frozenset(one.column for one in self.comparisons)
 
     @property
@@ -121,7 +118,6 @@ class Condition(NamedTuple):
 
     @property
     def numbers(self) -> frozenset[float]:
-        """The numbers with which it compares."""
         return frozenset(v for one in self.comparisons for v in one.values if not isinstance(v, str))
 
 

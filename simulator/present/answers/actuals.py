@@ -1,7 +1,5 @@
 """Settlements of real year-end rows."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One question on one page: how large, which places qualify, what caps cost, who carries what, what would break it."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -9,7 +7,7 @@ import xarray as xr
 
 from ..figure import UNKNOWN, Figure, amount, exact_amount, exact_chance, exact_percent, pence, people, percentage
 from ..tables import Cell, Code, Page, Table
-from ..tidy import kept, plain
+from ..tidy import kept, plain, record
 from . import Kind
 from .places import chance_told, places_json, places_table, qualifying
 from .shared import NO_EXCLUSION, RuleName, each, ends, rule_head, rule_names, rules, simulated, to_three, with_origin
@@ -125,50 +123,35 @@ def _breaks(last: xr.Dataset, name: RuleName) -> list[str]:
     sizes = last.isel(risk=-1)["minimum_population"]
     worst = sizes.isel(tail=int(sizes.values.argmax()))
     if str(worst["tail"].values) != "central":
-        told.append(f"With the {worst['tail'].values} tail, {_tail_size(float(worst))}, {name.sentence}.")
+        number = float(worst)
+        size = "no population that was tried is large enough" if math.isinf(number) else f"{to_three(number)} people"
+        told.append(f"With the {worst['tail'].values} tail, {size}, {name.sentence}.")
     return told or ["What would break it: a shock that hits everybody at once; this answer has none."]
-
-
-def _tail_size(number: float) -> str:
-    return "no population that was tried is large enough" if math.isinf(number) else f"{to_three(number)} people"
-
-
-# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def as_json(answer: xr.Dataset) -> dict[str, Any]:
     """Rows by part: `how_large`, `places`, `caps` and `contracts`."""
-    thresholds = answer["threshold"].values
     sized = [
-        {"tail": str(tail), "risk": str(risk), "threshold": plain(threshold)}
-        | {name: plain(cell[name].values) for name in ("minimum_population", "systematic_alone")}
-        | {
-            "interval": [plain(end) for end in cell["minimum_population_interval"].values],
-            "exact": bool(cell["calculated"]),
-        }
+        {"tail": str(tail), "risk": str(risk)}
+        | record(cell, "threshold", "minimum_population", "systematic_alone")
+        | {"interval": plain(cell["minimum_population_interval"].values.tolist()), "exact": bool(cell["calculated"])}
         for tail in answer["tail"].values
         for risk in answer["risk"].values
-        for threshold, cell in zip(thresholds, each(answer.sel(tail=tail, risk=risk), "threshold"), strict=True)
+        for cell in each(answer.sel(tail=tail, risk=risk), "threshold")
     ]
     caps = [
-        {"threshold": plain(threshold)}
-        | {name: plain(cell[name].values) for name in ("price_per_head", "loading")}
-        | {"minimum_population": plain(_central(cell)["minimum_population"].values)}
-        for threshold, cell in zip(thresholds, each(answer, "threshold"), strict=True)
+        record(cell, "threshold", "price_per_head", "loading") | record(_central(cell), "minimum_population")
+        for cell in each(answer, "threshold")
     ]
-    told = kept(answer, _KEPT) | {"how_large": sized, "places": [], "caps": caps, "contracts": []}
-    if "qualifies" in answer:
-        told["places"] = places_json(answer)
-    if "p_loss" in answer:
-        figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
-        told["contracts"] = [
-            {"design": str(d), "party": str(p)}
-            | {name: plain(answer[name].sel(design=d, party=p).values) for name in figures}
-            for d in answer["design"].values
-            for p in answer["party"].values
-            if bool(answer["expected_surplus"].sel(design=d, party=p).notnull())
-        ]
-    return told
+    figures = ("expected_surplus", "expected_surplus_se", "p_loss", "p_loss_se")
+    designs = each(answer, "design") if "p_loss" in answer else ()
+    parties = (party for design in designs for party in each(design, "party"))
+    return kept(answer, _KEPT) | {
+        "how_large": sized,
+        "places": places_json(answer) if "qualifies" in answer else [],
+        "caps": caps,
+        "contracts": [record(one, "design", "party", *figures) for one in parties if one["expected_surplus"].notnull()],
+    }
 
 
 KIND = Kind(page, json=as_json)

@@ -1,7 +1,5 @@
 """Answers that are calculated without simulation: the page of each kind, and `KINDS`, which names them."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -82,7 +80,7 @@ def exclusion_rules(compared: xr.Dataset) -> Page:
     rows: Rows = [
         [
             str(cell["rule"].values),
-            _from(float(cell["rule_threshold"]), currency),
+            "—" if math.isnan(from_ := float(cell["rule_threshold"])) else threshold_label(from_, currency, currency),
             pence(float(cell["removed_pmpy"]), currency),
             exact_percent(float(cell["cv_retained"])),
             exact_percent(float(cell["variance_removed_share"]), 1),
@@ -102,10 +100,6 @@ def exclusion_rules(compared: xr.Dataset) -> Page:
         cv = exact_percent(float(least["cv_retained"]))
         verdict = [f"The rule that leaves the least risk: {least['rule'].values} (coefficient of variation {cv})."]
     return Page("Which exclusion rule leaves the least risk?", verdict, [Table(head, rows, title), _CALCULATED])
-
-
-def _from(amount: float, currency: str) -> str:
-    return "—" if math.isnan(amount) else threshold_label(amount, currency, currency)
 
 
 def published(beside: xr.Dataset) -> Page:

@@ -29,8 +29,10 @@ def page(calibration: Mapping[str, Any], currency: str = "") -> Page:
     others = (row for row in calibration["fit"] if row["target"] != "mean")
     missed = max((abs(row["reached"] - row["wanted"]) for row in others), default=0.0)
     verdict = "meets every target" if missed < 5e-7 else f"meets every target to {missed:.2g}"
+    # the segment as a scenario file has it
+    told = (f'{n} = "{v}"' if isinstance(v, str) else f"{n} = {v!r}" for n, v in calibration["severity"].items())
     parts: list[Table | str] = [
-        Code(_toml(calibration)),
+        Code(f"p_user = {calibration['p_user']:g}\nseverity = {{ {', '.join(told)} }}"),
         Table(["target", "wanted", "reached"], fit),
         people_table(calibration["segment"], money),
         threshold_table(calibration["segment"], money),
@@ -46,7 +48,9 @@ def families_table(rows: Sequence[Mapping[str, Any]], currency: str = "") -> Pag
     parts: list[Table | str] = []
     if met:
         head, *lines = _family_columns(met, money)
-        parts += [Table([str(cell) for cell in head], lines), "\n".join(["Figures of users:", *map(_figures_of, met)])]
+        own = [(row["family"], {n: v for n, v in row["severity"].items() if n != "family"}) for row in met]
+        told = [f"{family}: {', '.join(f'{n} = {v:.6g}' for n, v in figures.items())}" for family, figures in own]
+        parts += [Table([str(cell) for cell in head], lines), "\n".join(["Figures of users:", *told])]
     if refused := [row for row in rows if "refused" in row]:
         told = [f"{row['family']}: {row['refused'].removeprefix(row['family'] + ' ')}" for row in refused]
         parts.append("\n".join(["Not available:", *told]))
@@ -97,15 +101,3 @@ def _family_columns(rows: Sequence[Mapping[str, Any]], money: Money) -> Rows:
         table.append([f"cost above {at}", *(share(row["share_of_cost_above"], digits=2) for row in found)])
         table.append([f"cv capped at {at}", *(number(row["cv"]) for row in found)])
     return table
-
-
-def _figures_of(row: Mapping[str, Any]) -> str:
-    """A family's own figures."""
-    given = [f"{name} = {value:.6g}" for name, value in row["severity"].items() if name != "family"]
-    return f"{row['family']}: {', '.join(given)}"
-
-
-def _toml(calibration: Mapping[str, Any]) -> str:
-    """The segment as a scenario file has it."""
-    figures = (f'{n} = "{v}"' if isinstance(v, str) else f"{n} = {v!r}" for n, v in calibration["severity"].items())
-    return f"p_user = {calibration['p_user']:g}\nseverity = {{ {', '.join(figures)} }}"

@@ -1,7 +1,5 @@
 """Who gains and who loses under each design: a verdict on each in words, then a table of its parties."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

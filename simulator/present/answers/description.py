@@ -53,9 +53,6 @@ def _units(money: str) -> Callable[[str], str]:
     return lambda key: money if key in amounts else "money²" if key.startswith("variance_b") else "1"
 
 
-# ── words ────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _verdict(d: Mapping[str, Any], money: Money) -> list[str]:
     return [
         f"A person costs {money.show(d['mean'])} a year on average; {share(d['zero_share'])} cost nothing, and the "
@@ -91,9 +88,6 @@ def _membership(d: Mapping[str, Any], money: Money) -> str:
     if d["membership"] == "sampled":
         return f"The case mix is drawn: a budget adjusted for it would take {taken} of spread between segments out."
     return f"The case mix is fixed, as if the budget were adjusted for it: {taken} of spread between segments is out."
-
-
-# ── tables ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def people_table(d: Mapping[str, Any], money: Money) -> Table:
@@ -155,14 +149,10 @@ def _shocks(d: Mapping[str, Any]) -> Table:
     together: list[Cell] = ["together", share(d["shock_cv"])]
     if any("probability" in shock or shock.get("segments") for shock in d["shocks"]):
         head, together = [*head, "comes", "hits"], [*together, "", ""]
-        rows = [[*row, _when(shock), _whom(d, shock)] for row, shock in zip(rows, d["shocks"], strict=True)]
+        for row, shock in zip(rows, d["shocks"], strict=True):
+            some = "probability" in shock and f"{share(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
+            row += [some or "every year", _whom(d, shock)]
     return Table(head, [*rows, together], "System-wide shocks, not in the figures above")
-
-
-def _when(shock: Mapping[str, Any]) -> str:
-    if "probability" not in shock:
-        return "every year"
-    return f"{share(shock['probability'])} of years: cost {100 * shock['by']:+.3g}%"
 
 
 def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:
@@ -204,9 +194,6 @@ def _rare_services(d: Mapping[str, Any], money: Money) -> Table:
         for key, words in (("rare_cost_in_scope", "in scope"), ("rare_cost_out_of_scope", "out of scope"))
     ]
     return Table(head, [*rows, *totals], "Rare services, not in the figures above")
-
-
-# ── form ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Money:

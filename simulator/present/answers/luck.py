@@ -1,7 +1,5 @@
 """Was last year luck: the percentile of an observed overspend among all possible years."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ..figure import Figure, exact_percent, in_years, people, percent, percentage

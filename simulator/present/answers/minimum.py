@@ -1,7 +1,5 @@
 """How large must the population be: the smallest for each cap or design, its interval, and the exact answer."""
 
-from __future__ import annotations
-
 import math
 
 import xarray as xr

@@ -1,7 +1,5 @@
 """Each party's surplus against cost as a share of the budget, without draws."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which places are large enough by themselves: each by name, and how many of them qualify."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -9,7 +7,7 @@ import xarray as xr
 
 from ..figure import Figure, chance, exact_chance, people, percentage
 from ..tables import Cell, Page, Table
-from ..tidy import plain
+from ..tidy import record
 from . import Kind
 from .shared import RuleName, each, ends, rule_names, rules, simulated
 
@@ -61,21 +59,16 @@ def chance_told(cell: xr.Dataset, name: str) -> Figure:
     return chance(value, float(error), (math.nan, math.nan) if interval is None else interval.values)
 
 
-def _place_json(name: str, place: xr.Dataset) -> dict[str, Any]:
-    """A place at the last threshold, and at each."""
-    figures = [one for one in ("p_overspend", "p_overspend_se", "p_overspend_interval") if one in place]
-    by_threshold = [
-        {"threshold": plain(threshold)}
-        | {one: plain(cell[one].values.tolist()) for one in figures}
-        | {"qualifies": bool(cell["qualifies"])}
-        for threshold, cell in zip(place["threshold"].values, each(place, "threshold"), strict=True)
-    ]
-    return {"place": name, "members": int(place["members"])} | by_threshold[-1] | {"by_threshold": by_threshold}
-
-
 def places_json(answer: xr.Dataset) -> list[dict[str, Any]]:
-    """A row a place."""
-    return [_place_json(str(n), p) for n, p in zip(answer["unit"].values, each(answer, "unit"), strict=True)]
+    """A row a place: what holds at the last threshold, and at each."""
+    figures = [one for one in ("p_overspend", "p_overspend_se", "p_overspend_interval") if one in answer]
+    rows = []
+    for place in each(answer, "unit"):
+        cells = each(place, "threshold")
+        by_threshold = [record(cell, "threshold", *figures) | {"qualifies": bool(cell["qualifies"])} for cell in cells]
+        known = {"place": str(place["unit"].values), "members": int(place["members"])}
+        rows.append(known | by_threshold[-1] | {"by_threshold": by_threshold})
+    return rows
 
 
 KIND = Kind(page, json=places_json)

@@ -1,7 +1,5 @@
 """How far each input must move before a party reaches its limit of loss."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -17,9 +15,7 @@ def page(found: xr.Dataset | Sequence[xr.Dataset]) -> Page:
     """How far each input must move, those that reach the limit first at the top."""
     told = sorted([found] if isinstance(found, xr.Dataset) else found, key=_distance)
     known = told[0].attrs
-    rows: list[list[Cell]] = [
-        [one.attrs["design"], one.attrs["change"].replace("_", " "), _breaking(one)] for one in told
-    ]
+    rows: list[list[Cell]] = [[one.attrs["design"], one.attrs["change"].replace("_", " "), _point(one)] for one in told]
     limit = f"{percentage(known['loss_over'])} loss limit"
     title = f"How far an input must move before {known['party']} reaches its {limit} (share of its revenue)"
     table = Table(["design", "input", f"reaches the {limit} at"], rows, title, labels=2)
@@ -47,15 +43,12 @@ def sentence(found: xr.Dataset) -> str:
     return f"{who} reaches {limit} at {_point(found)} {what}."
 
 
-def _breaking(found: xr.Dataset) -> Cell:
-    point = float(found["breaking_point"])
+def _point(found: xr.Dataset) -> Cell:
+    point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
     if math.isnan(point):
         return f"never, even at {_largest(found)}"
-    return _point(found) if point else "already, as agreed"
-
-
-def _point(found: xr.Dataset) -> Figure:
-    point, error = float(found["breaking_point"]), float(found["breaking_point_se"])
+    if point == 0:
+        return "already, as agreed"
     if not _is_rate(found):
         return percent(point, error)
     text = f"{point:.{error_decimals(error)}f} per 100,000"

@@ -1,7 +1,5 @@
 """Which assumption matters: inputs by how far they move a statistic, with their Sobol indices."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ...analysis.statistics.statistic import STATISTICS
@@ -39,13 +37,10 @@ def statistic_words(answer: xr.Dataset) -> str:
 
 def _row(cell: xr.Dataset) -> list[Cell]:
     rate = str(cell["figure"].values) == "per_100k"
-    ends = [_end(float(cell["range"].sel(end=end)), rate) for end in ("low", "high")]
+    moved = [float(cell["range"].sel(end=end)) for end in ("low", "high")]
+    ends = [f"{one:g} per 100,000" if rate else f"{'+' if one > 0 else ''}{percentage(one)}" for one in moved]
     found = [exact_chance(float(cell["tornado"].sel(end=end))) for end in ("low", "high")]
     return [*ends, *found, *(_index(cell, name) for name in ("first_order", "total_order"))]
-
-
-def _end(value: float, rate: bool) -> str:
-    return f"{value:g} per 100,000" if rate else f"{'+' if value > 0 else ''}{percentage(value)}"
 
 
 def _index(cell: xr.Dataset, name: str) -> Figure:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
 from ...contracts.exclusion import Cap, rule_of
-from ...thresholds import At
-from ..figure import Figure, chance, exact_percent, money_text, note, people, percent, rounded
+from ...thresholds import At, is_share
+from ..figure import Figure, amount, chance, exact_percent, money_text, note, people, percent, rounded
 from ..tables import Page, Table
 
 if TYPE_CHECKING:
@@ -93,18 +93,25 @@ def figure_table(summary: xr.Dataset, name: str, title: str, **at: float) -> Tab
     place = place_of(summary)
     cells = summary.sel(at).transpose(place, "threshold", ...)
     rows = [
-        [place_label(place, cells[place].values[p]), *(figure_cell(cell, name) for cell in each(at_place, "threshold"))]
-        for p, at_place in enumerate(each(cells, place))
+        [place_label(place, at_place[place].item()), *(figure_cell(cell, name) for cell in each(at_place, "threshold"))]
+        for at_place in each(cells, place)
     ]
     return Table(["people" if place == "population_size" else place, *rules(summary)], rows, title)
 
 
 def figure_cell(cell: xr.Dataset, name: str) -> Figure:
     """One figure of one cell; exact where that is known."""
-    if name == "cv" and "exact_sd" in cell and math.isfinite(float(cell["exact_sd"])):
-        return exact_percent(float(cell["exact_sd"] / cell["exact_mean"]))
+    known = float(cell["exact_sd"] / cell["exact_mean"]) if name == "cv" and "exact_sd" in cell else math.nan
+    return exact_percent(known) if math.isfinite(known) else figure_of(cell, name)
+
+
+def figure_of(cell: xr.Dataset, name: str, currency: str = "") -> Figure:
+    """One figure of an answer with its error: a chance of an overspend, a share, or in a currency money."""
     value, error = float(cell[name]), float(cell[f"{name}_se"])
-    return chance(value, error, cell["p_overspend_interval"].values) if name == "p_overspend" else percent(value, error)
+    if name == "p_overspend":
+        return chance(value, error, cell["p_overspend_interval"].values)
+    is_money = currency and not is_share(cell[name].attrs.get("units"))
+    return amount(value, error, currency) if is_money else percent(value, error)
 
 
 # ── smallest populations ─────────────────────────────────────────────────────────────────────────

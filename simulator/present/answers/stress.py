@@ -1,7 +1,5 @@
 """What each stress costs each party: the change of its expected surplus, as a share of its revenue."""
 
-from __future__ import annotations
-
 import xarray as xr
 
 from ..figure import Figure, people, percent

@@ -1,7 +1,5 @@
 """A run: how large is large enough, then risk, chances and what each cap takes out."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 
@@ -11,7 +9,8 @@ import xarray as xr
 from ...analysis.size.grid import minimum_on_grid
 from ..figure import UNKNOWN, Figure, money, people, percent, percentage
 from ..tables import Page, Rows, Table
-from ..tidy import cells, kept
+from ..tidy import cells as cells_of
+from ..tidy import kept
 from . import Kind, shared
 from .shared import NO_EXCLUSION, RuleName, each, ends, place_of, rule_names, rules
 
@@ -45,9 +44,15 @@ def page(
     sized, seen = summary.sizes.get("population_size", 1) > 1, summary.attrs["replicates"] * at_most >= 1
     found = _minima(summary, margin, at_most, exactly) if sized and seen else []
     answers = [answer_table(summary, margin, at_most, found)] if found else []
-    verdict = (
-        _needed(summary, margin, at_most, found) if found else _unseen(at_most) if sized else _chance(summary, margin)
-    )
+    if found:
+        verdict = _needed(summary, margin, at_most, found)
+    elif sized:
+        verdict = (
+            "How large the population must be cannot be estimated: too few years were simulated to see a chance of "
+            f"{percentage(at_most)}."
+        )
+    else:
+        verdict = _chance(summary, margin)
     parts: list[Table | str] = [*answers, *tables]
     made = shared.simulated(Page(summary.attrs.get("title", ""), [verdict], parts, _warnings(summary)))
     return Page(made.title, made.verdict, [*made.parts, _origin(summary)], made.warnings)
@@ -114,13 +119,6 @@ def _needed(summary: xr.Dataset, margin: float, at_most: float, found: list[_Lea
     return f"{asked} {percentage(at_most)}: {'; '.join(told)}."
 
 
-def _unseen(at_most: float) -> str:
-    return (
-        f"How large the population must be cannot be estimated: too few years were simulated to see a chance of "
-        f"{percentage(at_most)}."
-    )
-
-
 def _minima(summary: xr.Dataset, margin: float, at_most: float, exactly: xr.Dataset | None) -> list[_Least]:
     answer = minimum_on_grid(summary, "p_overspend", at_most, margin=margin)
     sizes = summary["population_size"].values
@@ -148,14 +146,13 @@ def _chance(summary: xr.Dataset, margin: float) -> str:
     cell = summary.sel(margin=margin).isel(threshold=-1)
     order = [int(at) for at in np.argsort(cell["p_overspend"].values)]
     both = dict.fromkeys((order[0], order[-1]))
-    values, errors = cell["p_overspend"].values, cell["p_overspend_se"].values
-    told = [f"{percent(float(values[k]), float(errors[k]))} {_in_place(place, cell[place].values[k])}" for k in both]
+    said = "in {}" if place == "unit" else "at {} people"
+    chances = [(cell.isel({place: k}), shared.place_label(place, cell[place].values[k])) for k in both]
+    told = [
+        f"{percent(float(one['p_overspend']), float(one['p_overspend_se']))} {said.format(at)}" for one, at in chances
+    ]
     asked = f"The chance of overspending by more than {percentage(margin)} of the budget"
     return f"{asked}, {rule_names(summary)[-1].sentence}: {', '.join(told)}."
-
-
-def _in_place(place: str, value: object) -> str:
-    return f"at {shared.place_label(place, value)} people" if place == "population_size" else f"in {value}"
 
 
 def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list[_Least]) -> Table:
@@ -172,18 +169,14 @@ def answer_table(summary: xr.Dataset, margin: float, at_most: float, found: list
 def removed_table(summary: xr.Dataset) -> Table:
     """What each threshold takes out, at the largest population."""
     place = place_of(summary)
-    last = summary.isel({place: -1})
+    cells = list(zip(rules(summary), each(summary.isel({place: -1}), "threshold"), strict=True))
     rows: Rows = [
-        [said, *(_share(cell, key, rule) for rule, cell in zip(rules(summary), each(last, "threshold"), strict=True))]
+        [said, *("nothing" if rule == NO_EXCLUSION else shared.figure_of(cell, key) for rule, cell in cells)]
         for key, said in _REMOVED.items()
     ]
     where = shared.place_label(place, summary[place].values[-1])
     at = f"{where} people" if place == "population_size" else where
     return Table(["share of", *rules(summary)], rows, f"Effect of each cap, at {at}")
-
-
-def _share(cell: xr.Dataset, key: str, label: str) -> Figure | str:
-    return "nothing" if label == NO_EXCLUSION else percent(float(cell[key]), float(cell[f"{key}_se"]))
 
 
 def _origin(summary: xr.Dataset) -> str:
@@ -198,9 +191,8 @@ def _origin(summary: xr.Dataset) -> str:
 
 def as_json(summary: xr.Dataset) -> dict[str, object]:
     """The summary as JSON has it: one row a population and threshold."""
-    return kept(summary, _KEPT) | {
-        "cells": cells(summary, (*(["year"] if "year" in summary.dims else []), place_of(summary), "threshold"))
-    }
+    dims = (*(["year"] if "year" in summary.dims else []), place_of(summary), "threshold")
+    return kept(summary, _KEPT) | {"cells": cells_of(summary, dims)}
 
 
 KIND = Kind(page, json=as_json)

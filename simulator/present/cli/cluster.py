@@ -1,7 +1,5 @@
 """Where a run is simulated: threads of this machine, or the workers of a Dask cluster."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator
@@ -10,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ...errors import SimulatorError
+from ..needed import needed
 
 ANSWER, WORKERS = 30.0, 120.0
 """Seconds within which a scheduler answers, and within which it has a worker."""
@@ -24,11 +23,7 @@ def workers(threads: int | None, cluster: str | None) -> AbstractContextManager[
     local = re.fullmatch(r"local:([1-9]\d{0,3})", cluster)
     if not local and not re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d{1,5}/?", cluster):
         raise SimulatorError("--cluster", cluster, "is no cluster", "write tcp://HOST:PORT, tls://HOST:PORT or local:4")
-    try:
-        import distributed
-    except ImportError:
-        mend = 'pip install "capitation-risk[distributed]"'
-        raise SimulatorError("--cluster", None, "needs distributed, which is not installed", mend) from None
+    distributed = needed("distributed", "--cluster", "distributed")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of its words is told as a sentence
     return _local(distributed, int(local[1])) if local else _client(distributed, cluster.rstrip("/"), cluster)
 

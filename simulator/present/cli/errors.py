@@ -1,7 +1,5 @@
 """How the command line speaks: one sentence for every mistake, click's own included, and exit code 2."""
 
-from __future__ import annotations
-
 import difflib
 import io
 import os

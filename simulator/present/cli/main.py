@@ -1,7 +1,5 @@
 """The command line: every file of `verbs` holds the verb of its name."""
 
-from __future__ import annotations
-
 import logging
 import pkgutil
 from importlib import import_module

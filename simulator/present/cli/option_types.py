@@ -1,7 +1,5 @@
 """What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -165,9 +163,6 @@ def overspend_options(margin: str) -> Decorator:
     chances = Fraction(0, 1, min_open=True, max_open=True)
     at_most = defaulted("--at-most", chances, 0.05, "Largest accepted overspend probability.")
     return lambda verb: margins(at_most(verb))
-
-
-# ── of the verbs that read other people's rows ───────────────────────────────────────────────────
 
 
 def row_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import click
 
 from ...errors import SimulatorError, SimulatorWarning
+from ...errors import about as about
 from ..figure import errors_shown
 from ..tidy import as_csv, as_json, stacked, tidy
 from .errors import Verb as Verb
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
     from ..tables import Page
 
 
-@contextmanager
-def about(name: str, source: str | None) -> Iterator[None]:
-    """Say what is wrong with an argument of a function by the name of the file that it was read from."""
-    try:
-        yield
-    except SimulatorError as error:
-        if source is None or error.path.partition(":")[0] != name:
-            raise
-        raise SimulatorError(f"{source}{error.path.removeprefix(name)}", error.value, error.bound, error.mend) from None
-
-
 def load_with(path: str, replicates: int | None = None, seed: int | None = None, all_years: bool = False) -> Scenario:
     """A scenario file with some of its figures replaced by options; of several years the first alone, which is said."""
     from ...scenario import load
@@ -47,9 +37,6 @@ def load_with(path: str, replicates: int | None = None, seed: int | None = None,
         return load_with(path, replicates, seed, all_years=True).first_year
     given = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
     return load(path).with_simulation(**given) if given else load(path)
-
-
-# ── an answer and its forms ──────────────────────────────────────────────────────────────────────
 
 
 class Rendered(NamedTuple):
@@ -198,9 +185,6 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
-# ── files and pictures ───────────────────────────────────────────────────────────────────────────
-
-
 def check_output(option: str, path: str | None, source: str | None = None) -> None:
     """Refuse, before any work is done, a file that cannot be written, or that is the one to be read."""
     from ...files import check_writable
@@ -234,20 +218,21 @@ def check_picture(path: str, source: str | None = None, option: str = "--plot") 
         raise SimulatorError(f"{option} {path}", None, bound, "name it .png")
 
 
-def write_picture(ax: Axes, path: str) -> None:
-    """Write a picture, whole or not at all."""
+def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str]) -> None:
+    """Draw a picture with what `simulator.plots` has, without a screen, and write it, whole or not at all."""
+    without_display()
+    from .. import plots
     from ..plots.style import save_figure
 
-    save_figure(ax, path)
+    save_figure(draw(plots), path)
 
 
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
-    without_display()
-    from ..plots.variance_by_size import plotted, variance_by_size
-
     figures = Path(path).with_suffix(".csv")
-    write_picture(variance_by_size(summary), str(path))
+    write_picture(lambda plots: plots.variance_by_size(summary), path)
+    from ..plots.variance_by_size import plotted
+
     write_text(as_csv(plotted(summary)), figures)
     return figures
 

@@ -1,24 +1,24 @@
 """Pictures: a Dataset in, matplotlib Axes out; one file per question; nothing is computed here."""
 
-from .exceedance_curve import exceedance_curve as exceedance_curve
-from .fan_by_size import fan_by_size as fan_by_size
-from .fit_diagnostics import fit_concentration as fit_concentration
-from .fit_diagnostics import fit_diagnostics as fit_diagnostics
-from .fit_diagnostics import fit_exceedance as fit_exceedance
-from .fit_diagnostics import fit_limited_means as fit_limited_means
-from .fit_diagnostics import fit_quantiles as fit_quantiles
-from .funnel import funnel as funnel
+from .variance_by_size import variance_by_size as variance_by_size
 from .heat_map import heat_map as heat_map
-from .layer_waterfall import layer_waterfall as layer_waterfall
 from .minimum_by_target import minimum_by_target as minimum_by_target
 from .minimum_population import minimum_population as minimum_population
-from .payoff_diagram import payoff_diagram as payoff_diagram
+from .exceedance_curve import exceedance_curve as exceedance_curve
+from .fan_by_size import fan_by_size as fan_by_size
+from .funnel import funnel as funnel
 from .places import places as places
-from .risk_split import risk_split as risk_split
-from .stress_heat_map import stress_heat_map as stress_heat_map
 from .threshold_effect import threshold_effect as threshold_effect
-from .tornado import tornado as tornado
-from .variance_by_size import variance_by_size as variance_by_size
+from .payoff_diagram import payoff_diagram as payoff_diagram
 from .who_bears import who_bears as who_bears
+from .layer_waterfall import layer_waterfall as layer_waterfall
+from .risk_split import risk_split as risk_split
+from .tornado import tornado as tornado
+from .stress_heat_map import stress_heat_map as stress_heat_map
+from .fit_diagnostics import fit_diagnostics as fit_diagnostics
+from .fit_diagnostics import fit_quantiles as fit_quantiles
+from .fit_diagnostics import fit_exceedance as fit_exceedance
+from .fit_diagnostics import fit_concentration as fit_concentration
+from .fit_diagnostics import fit_limited_means as fit_limited_means
 
 __all__ = [name for name, one in list(globals().items()) if callable(one)]

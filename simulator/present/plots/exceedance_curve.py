@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from ..figure import people
+from ..picture import RUN, Picture, PlotRequest
 from .colours import INK
 from .style import evenly, finish, house_axes, label_ends, made_by, one_in, one_threshold, percent_axis, percentage
 
@@ -22,17 +25,8 @@ _FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
 def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Overspend that is exceeded in one year in N, one line a population size.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `exceedance` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Rarer years to the right, on a logarithmic axis. Broad lines are simulated, bands their 95% interval; both end
-        where too few years were drawn for an upper limit. Thin dark lines are exact. At most four sizes are drawn.
+    Rarer years to the right, on a logarithmic axis. Broad lines are simulated, bands their 95% interval; both end
+    where too few years were drawn for an upper limit. Thin dark lines are exact. At most four sizes are drawn.
     """
     order = ("population_size", "overspend")
     chance, exact = (answer[name].transpose(*order).values for name in ("p_exceed", "exact_p_exceed"))
@@ -73,3 +67,14 @@ def _note(answer: xr.Dataset, is_exact: bool) -> str:
         f"{one_threshold(answer)}. Broad lines: simulated, with 95% bands; {told}. Lines and bands end at {last}: of "
         "rarer years too few were simulated for an upper limit."
     )
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.luck.exceedance import exceedance
+
+    sizes = request.ledger["population_size"].values
+    chosen = [int(sizes[k]) for k in evenly(sizes.size)] if request.members is None else [request.members]
+    return exceedance(request.ledger, sizes=chosen, threshold=request.threshold)
+
+
+PICTURE = Picture(exceedance_curve, RUN, _made, attrgetter("ledger"), ("members", "threshold"))

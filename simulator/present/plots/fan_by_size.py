@@ -5,6 +5,7 @@ from __future__ import annotations
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ..picture import RUN, Picture, PlotRequest
 from .colours import GREY, SERIES
 from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis, size_axis
 
@@ -15,18 +16,7 @@ DRAWN = ("overspend", "overspend_se")
 def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Ranges of the overspend by population size: half of the years, nine in ten, 98 in 100.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `fan` gave.
-    ax : matplotlib.axes.Axes, optional
-    threshold : float, optional
-        The last by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Bars at the edges are their 95% intervals.
+    Bars at the edges are their 95% intervals.
     """
     cells = at(answer, "threshold", threshold)
     order = ("quantile_level", "population_size")
@@ -51,3 +41,15 @@ def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | N
     label_ends(axes, ends)
     note = f"{one_threshold(cells)}. Lines: that share of years lies below; purple bars: their 95% intervals."
     return finish(axes, answer, __doc__, note)
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.luck.exceedance import fan
+
+    return fan(request.ledger)
+
+
+PICTURE = Picture(
+    fan_by_size, RUN, _made, lambda request: (request.ledger, request.several("population_size")),
+    options=("threshold",),
+)  # fmt: skip

@@ -7,11 +7,13 @@ than ten patients: what is suppressed is not in the Dataset.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.axes import Axes
 
+from ..picture import Picture
 from . import fit_panels
 from .fit_panels import MOST_MARKS, Ends, Panel, drawn_series, slices_left_out
 from .style import finish, finish_sheet, house_axes, label_ends, made_by, space_ends
@@ -104,9 +106,6 @@ def _currency(curves: xr.Dataset, given: str | None) -> str:
     return str(curves.attrs.get("currency", "GBP")) if given is None else given
 
 
-# ── what the footer says ─────────────────────────────────────────────────────────────────────────
-
-
 def _note(curves: xr.Dataset, told: str) -> str:
     errors = [curves[name].values for name in curves if str(name).startswith("observed") and str(name).endswith("_se")]
     known = any((error > 0).any() for error in errors)
@@ -143,3 +142,9 @@ def _together(curves: xr.Dataset) -> str:
     if curves.sizes["segment"] > 1:
         told.append("segments stand side by side at an amount that they share")
     return "; ".join(told) + "."
+
+
+PICTURE = Picture(
+    fit_diagnostics, "fit --curves", attrgetter("found"),
+    lambda request: request.holds("observed_p_above", "curves of a fit", "fit --curves"),
+)  # fmt: skip

@@ -90,9 +90,6 @@ def _written(name: str) -> str:
     return "\n".join(written)
 
 
-# ── the panels ───────────────────────────────────────────────────────────────────────────────────
-
-
 def quantiles(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     """Mean cost of slices of people, fitted against observed."""
     ends: Ends = []
@@ -142,11 +139,16 @@ def exceedance(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
         half = _WIDTH * error[known]
         low, high = np.maximum(observed[known] - half, lowest), np.minimum(observed[known] + half, 1.0)
         axes.vlines(amounts[known], low, high, color=series.colour, lw=1.2)
-        ends.append(series.end(right, _upon(lowest, float(fitted[-1]))))
+        # a line that ends below the floor of the axes is named just upon it, in the order of the lines
+        last = float(fitted[-1])
+        floor = lowest * (1 + 1e-6 * (math.log10(max(last, 1e-300)) + 300))
+        ends.append(series.end(right, max(last, floor)))
     axes.set(xscale="log", yscale="log", xlim=(amounts[0] / 1.2, right), ylim=(lowest, 1.5))
     axes.set(xlabel=f"cost of a person, {currency} a year", ylabel="share of people who cost more")
     _log_money_axis(axes.xaxis, currency)
-    axes.yaxis.set_major_formatter(FuncFormatter(_one_in))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda share, _: f"1 in {1 / share:,.0f}" if 0 < share < 0.2 else f"{share:.0%}")
+    )
     return ends
 
 
@@ -191,14 +193,6 @@ def limited_means(axes: Axes, curves: xr.Dataset, currency: str) -> Ends:
     return _or_said(axes, ends)
 
 
-# ── small parts ──────────────────────────────────────────────────────────────────────────────────
-
-
-def _upon(floor: float, end: float) -> float:
-    """Where a line that ends below the floor of the axes is named: just upon it, in the order of the lines."""
-    return max(end, floor * (1 + 1e-6 * (math.log10(max(end, 1e-300)) + 300)))
-
-
 def _or_said(axes: Axes, ends: Ends) -> Ends:
     if not ends:
         axes.set(xticks=[], yticks=[])
@@ -211,7 +205,3 @@ def _log_money_axis(axis: Axis, currency: str) -> None:
     axis.set_major_locator(LogLocator(10, numticks=6))
     axis.set_major_formatter(FuncFormatter(lambda v, _: money_text(v, currency)))
     axis.set_minor_formatter(NullFormatter())
-
-
-def _one_in(share: float, _: object) -> str:
-    return f"1 in {1 / share:,.0f}" if 0 < share < 0.2 else f"{share:.0%}"

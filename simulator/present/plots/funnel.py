@@ -7,6 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from ...errors import about
+from ..picture import Picture, PlotRequest
 from .colours import GREY, INK, SERIES
 from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, percentage, size_axis, words_at
 
@@ -26,17 +28,8 @@ _APART = 1.06  # factor of people by which those of one size are drawn apart
 def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each unit's cost over the expected against its people, between the limits of luck.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What the analysis `funnel` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Limits are exact: lines by people where all have one case mix, else a bar for each unit, with its name where
-        they are few. Units beyond their widest limit are drawn in another colour.
+    Limits are exact: lines by people where all have one case mix, else a bar for each unit, with its name where
+    they are few. Units beyond their widest limit are drawn in another colour.
     """
     ratio, levels = answer["ratio"].values, answer["level"].values
     own = answer["practice_limit"].transpose("level", "bound", "practice").values
@@ -115,3 +108,19 @@ def _who(answer: xr.Dataset, shared: bool) -> str:
         return ""
     more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
     return f" Beyond the widest: {', '.join(names[:_MOST_TOLD])}{more}."
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.luck.funnel import funnel as limits
+    from ...rows.read import whole_frame
+
+    if request.actuals is None:
+        return limits(request.ledger, request.scenario, threshold=request.threshold)
+    with about("practices", request.actuals):
+        return limits(whole_frame(request.actuals), request.scenario, threshold=request.threshold)
+
+
+PICTURE = Picture(
+    funnel, "run --out, of a scenario with units; a scenario, with --actuals", _made,
+    lambda request: (request.actuals or request.units, request.scenario), ("threshold", "actuals"),
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +13,9 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from ...errors import SimulatorError
-from ..answers.shared import rules
+from ..answers.shared import figure_of, rules
 from ..figure import DIGITS_NOTE, exact_percent, people
-from ..figure import chance as chance_figure
+from ..picture import EITHER, Picture, PlotRequest
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
 from .style import finish, house_axes, made_by, percentage, words
 
@@ -122,14 +123,12 @@ def _line(summary: xr.Dataset, margin: float, at_most: float | None) -> _Line | 
 
 def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     """Each cell's chance with the digits that its error supports; where none or all of the years did, its 95% bound."""
-    p_over = cells["p_overspend"].transpose(*order).values
-    if "p_overspend_se" not in cells:
-        return np.vectorize(lambda value: str(exact_percent(float(value))), [object])(p_over)
-    told = np.empty(p_over.shape, object)
-    error = cells["p_overspend_se"].transpose(*order).values
-    bounds = cells["p_overspend_interval"].transpose(*order, "bound").values
-    for at, value in np.ndenumerate(p_over):
-        told[at] = chance_figure(float(value), float(error[at]), bounds[at]).brief
+    cells = cells.transpose(*order, ...)
+    told = np.empty(cells["p_overspend"].shape, object)
+    for at in np.ndindex(told.shape):
+        cell = cells.isel(dict(zip(order, at, strict=True)))
+        is_drawn = "p_overspend_se" in cells
+        told[at] = figure_of(cell, "p_overspend").brief if is_drawn else str(exact_percent(float(cell["p_overspend"])))
     return told
 
 
@@ -177,3 +176,13 @@ def _note(drawn: bool, line: _Line | None) -> str:
     ends = np.concatenate([line.interval.ravel(), line.least])
     beyond = ((ends == 0) | np.isinf(ends)).any()
     return note + (" What reaches an edge goes on beyond it." if beyond else "")
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.size.grid import minimum_by_target
+
+    least = minimum_by_target(request.summary, (request.at_most,), margin=request.margin)
+    return request.summary.sel(margin=[request.margin]).assign(least)
+
+
+PICTURE = Picture(heat_map, EITHER, _made, attrgetter("statistics"), ("margin", "at_most"))

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ..figure import amount, exact_percent, people, sign_of
+from ..picture import DESIGNS, Picture, PlotRequest
 from .colours import GREY, INK, PALE, SERIES
 from .style import beside_row, cut, finish, house_axes, made_by, money_axis, name_rows, words_at
 
@@ -25,18 +26,8 @@ _ENLARGE = 0.2  # share of the capitation below which what is left over is drawn
 def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "costliest 5%") -> Axes:
     """From the capitation, layer by layer, to what each party is left with.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `layers` gave.
-    ax : matplotlib.axes.Axes, optional
-    year : {"costliest 5%", "average"}
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        One bar a layer; each begins where the one before it ended. What is left over, and to whom, is drawn enlarged
-        in a second axes inside, where it is small.
+    One bar a layer; each begins where the one before it ended. What is left over, and to whom, is drawn enlarged
+    in a second axes inside, where it is small.
     """
     chosen = answer.sel(year=year)
     amount, error = chosen["amount"].values, chosen["amount_se"].values
@@ -134,3 +125,14 @@ def _share(share: float) -> str:
     """To a tenth of a percent, or to two where it would be nothing."""
     decimals = 1 if abs(share) >= 0.0005 or abs(share) < 5e-5 else 2
     return str(exact_percent(share if abs(share) >= 5e-5 else 0.0, decimals))
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.designs.layers import layers
+
+    return layers(request.ledger, request.placed[0], members=request.members)
+
+
+PICTURE = Picture(
+    layer_waterfall, DESIGNS, _made, lambda request: (request.ledger, request.placed), ("members", "design")
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -10,30 +12,21 @@ from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from ..answers.shared import rules
+from ..picture import EITHER, Picture, PlotRequest
 from .colours import GREY
 from .style import evenly, finish, house_axes, label_ends, left_out, made_by, people_axis, percentage
 
 DRAWN = ("minimum_population", "minimum_population_interval")
 _MARKS = ("o", "s", "^", "D")
+_APART = 0.22  # least distance between two targets, on the logarithmic scale
 
 
 @made_by("minimum_by_target", "minimum_population", "at_most threshold")
 def minimum_by_target(answer: xr.Dataset, ax: Axes | None = None, at_most: float | None = None) -> Axes:
     """Minimum viable population by the largest accepted chance of an overspend, one line per threshold.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `minimum_by_target` gave.
-    ax : matplotlib.axes.Axes, optional
-    at_most : float, optional
-        A target to be marked.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Points with 95% intervals, or of an exact answer with the sizes between which they lie.
-        Targets that every size of the run meets, or none, have no point.
+    Points with 95% intervals, or of an exact answer with the sizes between which they lie.
+    Targets that every size of the run meets, or none, have no point.
     """
     order = ("at_most", "threshold")
     least = answer["minimum_population"].transpose(*order).values
@@ -84,3 +77,18 @@ def _note(answer: xr.Dataset, least: NDArray[np.float64], endless: bool) -> str:
     if np.isinf(least).any():
         note += f" Not shown: targets that {largest} people do not meet."
     return note
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.size.grid import TARGETS
+    from ...analysis.size.grid import minimum_by_target as found
+
+    # a usual target so near to the one asked for that their names would overlap makes room for it
+    targets = [target for target in TARGETS if abs(math.log(target / request.at_most)) > _APART]
+    return found(request.summary, sorted([*targets, request.at_most]), margin=request.margin)
+
+
+PICTURE = Picture(
+    minimum_by_target, EITHER, _made, lambda request: (request.statistics, request.several("population_size")),
+    ("margin",), ("at_most",),
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from ..answers.minimum import asked, size_told
 from ..answers.shared import rules
 from ..figure import percentage, rounded
+from ..picture import Picture
 from .colours import INK, SERIES
 from .style import beside_row, finish, house_axes, made_by, name_rows, people_axis
 
@@ -21,17 +23,8 @@ DRAWN = ("minimum_population", "minimum_population_interval", "exact_minimum_pop
 def minimum_population(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Minimum viable population under each threshold or design, beside what the exact engine says.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `minimum_population` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Points with their intervals; upright marks are exact. Rows that no size of the grid, or the smallest already,
-        meets have words and no point.
+    Points with their intervals; upright marks are exact. Rows that no size of the grid, or the smallest already,
+    meets have words and no point.
     """
     dim = "threshold" if "threshold" in answer.dims else "design"
     names = rules(answer) if dim == "threshold" else [str(name) for name in answer[dim].values]
@@ -77,3 +70,9 @@ def _note(answer: xr.Dataset, drawn: bool) -> str:
     rings = [f"Rings: simulated, with {percentage(answer.attrs['confidence'])} intervals."] if drawn else []
     is_exact = not drawn or answer["exact_minimum_population"].notnull().any()
     return " ".join(rings + ["Vertical bars: calculated without simulation."] * bool(is_exact))
+
+
+PICTURE = Picture(
+    minimum_population, "size --out", attrgetter("found"),
+    lambda request: request.holds("exact_minimum_population", "smallest population", "size --out"),
+)  # fmt: skip

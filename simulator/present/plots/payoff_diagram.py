@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
+from ..picture import SCENARIO, Picture, PlotRequest
 from .colours import GREY
 from .style import MOST_SERIES, cut, finish, house_axes, label_ends, made_by, percent_axis, percentage
 
@@ -17,19 +18,7 @@ DRAWN = ("surplus", "own_cost", "budget")
 def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | None = None) -> Axes:
     """Each party's surplus against cost, both as a share of the budget.
 
-    Parameters
-    ----------
-    payoffs : xarray.Dataset
-        What `payoff` gave.
-    design : str, optional
-        The first by default.
-    ax : matplotlib.axes.Axes, optional
-        New ones by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The four parties with the most at stake; parties that share alike have one line.
+    The four parties with the most at stake; parties that share alike have one line.
     """
     one = payoffs.sel(design=payoffs["design"].values[0] if design is None else design)
     share = (one["surplus"] / one["budget"]).transpose("party", "cost_ratio")
@@ -88,3 +77,14 @@ def _unborne(one: xr.Dataset) -> str:
     how = "is carried by nobody, because part of a party's own cost is fixed" if share < 0 else "comes on top"
     at = percentage(float(last["cost_ratio"]))
     return f" At {at}, {percentage(abs(share))} of the budget {how}."
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...settlement.payoff import payoff
+
+    return payoff(request.designs, scenario=request.scenario)
+
+
+PICTURE = Picture(
+    payoff_diagram, f"{SCENARIO}, with designs", _made, lambda request: (request.scenario, request.designs), ("design",)
+)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from ..answers.places import qualifying
 from ..answers.shared import ends, rule_names
 from ..figure import people, percentage
+from ..picture import EITHER, Picture, PlotRequest
 from .colours import GREY, SERIES
 from .style import cut, finish, house_axes, made_by, name_rows, percent_axis, words, words_at
 
@@ -22,16 +23,8 @@ _MARKS = ((SERIES[0], "o"), (SERIES[3], "D"))
 def places(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The chance of an overspend in each place alone, beside the one that is accepted; the largest on top.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `answer` gave for a scenario with units.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Without exclusion and at the lowest threshold; lines are 95% intervals where the chances were simulated.
+    Of a scenario with units, without exclusion and at the lowest threshold; lines are 95% intervals where the chances
+    were simulated.
     """
     names, count = rule_names(answer), answer.sizes["unit"]
     order = np.argsort(-answer["p_overspend"].isel(threshold=-1).values, kind="stable")[:_MOST]
@@ -59,3 +52,19 @@ def places(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     left = f" The {count - order.size} places with the smallest chances are not drawn." * (count > order.size)
     how_known = "Lines: 95% intervals." if "p_overspend_se" in answer else "Every chance is exact."
     return finish(axes, answer, __doc__, f"{qualifying(answer, names)} {how_known}{left}")
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.size.places import places as judged
+
+    if "qualifies" in request.found:
+        return request.found
+    drawn = request.ledger if "gross_cost" in request.found else None
+    return judged(request.scenario, request.margin, request.at_most, drawn)
+
+
+PICTURE = Picture(
+    places, f"answer --out; {EITHER}, of a scenario with units", _made,
+    lambda request: request.answers("qualifies") or request.has_units(request.scenario.population.units),
+    ("margin", "at_most"),
+)  # fmt: skip

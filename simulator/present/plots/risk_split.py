@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from ..figure import people
+from ..picture import SCENARIO, Picture, PlotRequest
 from .colours import INK, SERIES, ink_on
 from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis
 
@@ -19,18 +22,7 @@ _COLOURS = {"process": SERIES[0], "systematic": SERIES[3], "parameter": SERIES[1
 def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | None = None) -> Axes:
     """Shares of the overspend's variance from luck, doubt and common shocks, by population size.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `variance_by_source` gave.
-    ax : matplotlib.axes.Axes, optional
-    threshold : float, optional
-        The last by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Exact shares, and above each bar the standard deviation that they add up to.
+    Exact shares, and above each bar the standard deviation that they add up to.
     """
     cells = at(answer, "threshold", threshold)
     sizes, total = cells["population_size"].values, cells["sd_overspend"].values
@@ -70,3 +62,12 @@ def _note(cells: xr.Dataset) -> str:
     if cells.attrs.get("parameter_sets", 1) == 1:
         note += " The model's parameters are taken as known."
     return note
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.luck.systematic import variance_by_source
+
+    return variance_by_source(request.scenario)
+
+
+PICTURE = Picture(risk_split, SCENARIO, _made, attrgetter("scenario"), options=("threshold",))

@@ -11,6 +11,7 @@ from matplotlib.colors import SymLogNorm, to_hex
 from numpy.typing import NDArray
 
 from ..figure import people, percent
+from ..picture import SCENARIO, Picture, PlotRequest
 from .colours import DIVERGING, INK, ink_on
 from .style import cut, finish, heading, house_axes, made_by
 
@@ -27,17 +28,8 @@ Array = NDArray[np.float64]
 def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """What each stress does to each party under each design, as a share of the party's revenue as agreed.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `stress` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Cells hold the change of the expected surplus, on the same simulated years; purple is a loss.
-        Parties without revenue, and what changes nothing for anybody, have no cells.
+    Cells hold the change of the expected surplus, on the same simulated years; purple is a loss.
+    Parties without revenue, and what changes nothing for anybody, have no cells.
     """
     order = ("design", "party", "stress")
     value, error = (answer[name].transpose(*order).values for name in DRAWN)
@@ -83,3 +75,25 @@ def _told(value: float, error: float) -> str:
     if abs(value) < 1e-9:
         return "0"
     return percent(value, error, sign=True, most=2).brief
+
+
+def _needs(request: PlotRequest) -> None:
+    from ...analysis.stress.stress import stresses_of
+
+    if not request.answers(DRAWN[0]):
+        request.asks("stresses", "stress")
+        _ = request.placed
+        stresses_of(request.scenario)
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.stress.stress import stress
+
+    if DRAWN[0] in request.found:
+        return request.found
+    return stress(request.scenario, designs=request.placed, members=request.members)
+
+
+PICTURE = Picture(
+    stress_heat_map, f"stress --out; {SCENARIO}, with stresses and designs", _made, _needs, ("members", "design")
+)

@@ -8,7 +8,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from inspect import cleandoc, signature
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
@@ -20,7 +22,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
@@ -65,6 +66,32 @@ Options = ParamSpec("Options")
 Drawn = TypeVar("Drawn")
 Picture = Callable[Concatenate[xr.Dataset, Options], Drawn]
 
+_TOLD = {
+    "ax": "matplotlib.axes.Axes, optional",
+    "threshold": "float, optional\n    The last by default.",
+    "members": "int, optional\n    People; the largest population by default.",
+    "at_most": "float, optional\n    A target to be marked.",
+    "design": "str, optional\n    The first by default.",
+    "level": "float\n    Of the bad year: 0.05 is one in twenty.",
+    "title": "str, optional\n    The question by default.",
+    "year": '{"costliest 5%", "average"}',
+}
+"""What pictures take besides the Dataset."""
+
+
+def _described(draw: Callable[..., Any], maker: str) -> str:
+    """A picture's docstring with its parameters, between the sentence on what it shows and what it gives."""
+    written = cleandoc(draw.__doc__ or "")
+    if "Parameters\n" in written or "\n\n" not in written:
+        return written
+    first, gives = written.split("\n\n", 1)
+    shown, *others = signature(draw).parameters
+    takes = [f"{shown} : xarray.Dataset\n    What `{maker}` gave.", *(f"{name} : {_TOLD[name]}" for name in others)]
+    gives = indent(gives, "    ")
+    told = "\n".join(takes)
+    return f"{first}\n\nParameters\n----------\n{told}\n\nReturns\n-------\nmatplotlib.axes.Axes\n{gives}"
+
+
 _LISTED = "select with a list, such as .isel({}=[0])"
 
 
@@ -96,6 +123,7 @@ def made_by(
                 bound, mend = "is given a part that it cannot be drawn from", f"give all of what `{maker}` gave"
                 raise SimulatorError(name, None, bound, mend) from error
 
+        drawn.__doc__ = _described(draw, maker)
         return drawn
 
     return checked
@@ -127,10 +155,12 @@ def finish(ax: Axes, shown: xr.Dataset, question: str | None, note: str = "", ab
     """Put the question, its module's docstring, above the picture and the footer below it; the last thing to draw."""
     _lay_out(ax)
     points = 72 / ax.figure.dpi
-    drawn = _extent(ax)
+    drawn = ax.get_tightbbox() or ax.bbox
     left, width = (ax.bbox.x0 - drawn.x0) * points, drawn.width * points
     _heading(ax, question or "", str(shown.attrs.get("title", "")) if about is None else about, left, width)
-    below = (ax.bbox.y0 - _axis_extent(ax).y0) * points
+    ticks = ax.xaxis.get_tightbbox(ax.figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    is_below = ticks is not None and ax.xaxis.get_ticks_position() != "top"
+    below = (ax.bbox.y0 - ticks.y0) * points if ticks is not None and is_below else 0.0
     _beside(ax, _footer(shown, note, width), (0, 0), (-left, -below - 6), _SMALL, "top")
     return ax
 
@@ -172,16 +202,6 @@ def _beside(ax: Axes, text: str, corner: tuple[int, int], offset: tuple[float, f
 def _wrapped(text: str, width: float, size: float) -> str:
     letters = max(int(width / (_LETTER * size)), 20)
     return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
-
-
-def _extent(ax: Axes) -> Bbox:
-    found = ax.get_tightbbox()
-    return ax.bbox if found is None else Bbox(found)
-
-
-def _axis_extent(ax: Axes) -> Bbox:
-    found = ax.xaxis.get_tightbbox(ax.figure.canvas.get_renderer())  # type: ignore[attr-defined]
-    return ax.bbox if found is None or ax.xaxis.get_ticks_position() == "top" else Bbox(found)
 
 
 # ── direct labels ────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from matplotlib.axes import Axes
 from ...errors import SimulatorError
 from ..answers.shared import NO_EXCLUSION, rules
 from ..figure import people, percent
+from ..picture import RUN, Picture
 from .colours import INK, SERIES
 from .style import at, evenly, finish, house_axes, left_out, made_by, name_rows, percent_axis, words, words_at
 
@@ -30,18 +33,7 @@ _NOTE = (
 def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int | None = None) -> Axes:
     """Shares of patients, of cost and of variance that each threshold removes.
 
-    Parameters
-    ----------
-    summary : xarray.Dataset
-        What `summarise` gave.
-    ax : matplotlib.axes.Axes, optional
-    members : int, optional
-        People; the largest population by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Bars with their figures.
+    Bars with their figures.
     """
     cells, names = at(summary, "population_size", members), rules(summary)
     every = [k for k, name in enumerate(names) if name != NO_EXCLUSION]
@@ -64,3 +56,9 @@ def threshold_effect(summary: xr.Dataset, ax: Axes | None = None, members: int |
     axes.set_xlabel(f"share that is removed, {people(float(cells['population_size']))} people for one year")
     axes.set_ylabel("one patient's annual cost")
     return finish(axes, summary, __doc__, _NOTE + left_out([names[k] for k in every], _MOST))
+
+
+PICTURE = Picture(
+    threshold_effect, RUN, attrgetter("summary"), lambda request: (request.ledger, request.several("threshold")),
+    options=("members",),
+)  # fmt: skip

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from ..answers.sensitivity import statistic_words
 from ..figure import exact_chance
+from ..picture import SCENARIO, Picture, PlotRequest
 from .colours import GREY, SERIES
 from .style import finish, house_axes, made_by, name_rows, percent_axis, percentage, words, words_at
 
@@ -21,16 +22,7 @@ DRAWN = ("tornado", "as_agreed")
 def tornado(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """A statistic with each input at the ends of its range, the widest on top.
 
-    Parameters
-    ----------
-    answer : xarray.Dataset
-        What `sensitivity` gave.
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Every figure is exact.
+    Every figure is exact.
     """
     ends = answer["tornado"].transpose("input", "end").sel(end=["low", "high"]).values
     agreed = float(answer["as_agreed"])
@@ -65,3 +57,25 @@ def _range(told: str) -> str:
     except (IndexError, ValueError):
         return told
     return f"{percentage(low, signed=True)} to {percentage(high, signed=True)}"
+
+
+def _needs(request: PlotRequest) -> None:
+    from ...analysis.stress.sensitivity import ranges_of
+
+    if not request.answers("tornado"):
+        request.asks("ranges", "sensitivity")
+        ranges_of(request.scenario)
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.stress.sensitivity import sensitivity
+
+    if "tornado" in request.found:
+        return request.found
+    asked = {name: getattr(request, name) for name in PICTURE.takes}
+    return sensitivity(request.scenario, **asked, points=4)
+
+
+PICTURE = Picture(
+    tornado, f"sensitivity --out; {SCENARIO}, with ranges", _made, _needs, ("members", "threshold", "margin")
+)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..answers.shared import rules
 from ..figure import full_money
+from ..picture import EITHER, Picture, PlotRequest
 from .colours import INK
 from .style import evenly, finish, house_axes, label_ends, left_out, log_percent_axis, made_by, size_axis
 
@@ -23,21 +24,9 @@ _ALONE = "Broad lines: simulated, with 95% bands. Sizes are nested: neighbours m
 def variance_by_size(summary: xr.Dataset, ax: Axes | None = None, title: str | None = None) -> Axes:
     """Coefficient of variation of the retained cost by population size, one line a threshold.
 
-    Parameters
-    ----------
-    summary : xarray.Dataset
-        What `summarise` or `exact` gave; with what `exact_curve` gave besides, the exact curve is smooth, and without
-        it the exact figures at the summary's sizes are joined.
-    ax : matplotlib.axes.Axes, optional
-        New ones by default.
-    title : str, optional
-        The question by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones; of an exact
-        answer the broad lines are exact. At most four thresholds are drawn.
+    Broad lines are the simulated figures, bands their 95% interval, thin dark lines the exact ones; of an exact
+    answer, which `exact` gave, the broad lines are exact. At most four thresholds are drawn. With what `exact_curve`
+    gave besides, the exact curve is smooth; without it the exact figures at the summary's sizes are joined.
     """
     order = ("population_size", "threshold")
     cv = summary["cv"].transpose(*order).values
@@ -88,3 +77,16 @@ def plotted(summary: xr.Dataset) -> pd.DataFrame:
     """The figures behind `variance_by_size`, a row a population and threshold."""
     shown = summary[["cv", "cv_se"]].assign(exact_cv=_exact(summary))
     return shown.to_dataframe()[list(DRAWN)].reset_index()
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.luck.systematic import exact_curve
+    from ...runs import scenario_of
+
+    known = "scenario" in request.found.attrs and scenario_of(request.found) is not None
+    return request.summary.assign(exact_curve(request.scenario)) if known else request.summary
+
+
+PICTURE = Picture(
+    variance_by_size, EITHER, _made, lambda request: (request.statistics, request.several("population_size"))
+)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..figure import amount, exact_amount, people, percentage
+from ..answers.shared import figure_of
+from ..figure import Figure, exact_amount, people, percentage
+from ..picture import DESIGNS, Picture, PlotRequest
 from .colours import GREY, SERIES
 from .style import at, beside_row, cut, finish, heading, house_axes, made_by, money_axis, name_rows, words_at
 
@@ -21,55 +24,31 @@ _HEAD = -0.9  # row of the columns' heads
 _COLUMN = 92.0  # points from one column of figures to the next
 
 
-class _Figure(NamedTuple):
-    """A surplus and its standard error, money per year."""
-
-    value: float
-    se: float
-    is_exact: bool = False
-
-    def told(self, currency: str) -> str:
-        """With its error, or the word that it has none."""
-        told = exact_amount(self.value, currency, 3) if self.is_exact else amount(self.value, self.se, currency)
-        return told.brief
-
-
 class _Row(NamedTuple):
-    design: str
-    party: str = ""
-    usual: _Figure = _Figure(0.0, 0.0)
-    worst: _Figure = _Figure(0.0, 0.0)
+    """A design's heading; or a party, and its surplus in an ordinary and in a bad year."""
+
+    name: str
+    usual: Figure | None = None
+    worst: Figure | None = None
 
 
 @made_by("compare", "expected_surplus", "population_size design party quantile_level")
 def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None = None, level: float = 0.05) -> Axes:
     """Each party's surplus under each design: expected, and in its own 1-in-20 year.
 
-    Parameters
-    ----------
-    compared : xarray.Dataset
-        What `compare` gave.
-    ax : matplotlib.axes.Axes, optional
-    members : int, optional
-        People; the largest population by default.
-    level : float
-        Of the bad year: 0.05 is one in twenty.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        Rings are ordinary years, filled marks bad ones, each with its 95% interval.
+    Rings are ordinary years, filled marks bad ones, each with its 95% interval.
     """
     chosen = at(compared, "population_size", members)
-    rows, currency = _rows(chosen, level), compared.attrs["currency"]
-    names = {y: cut(row.party) for y, row in enumerate(rows) if row.party}
+    currency = compared.attrs["currency"]
+    rows = list(_rows(chosen, level, currency))
+    names = {y: cut(row.name) for y, row in enumerate(rows) if row.usual}
     axes = house_axes(ax, (7.4, 2.0 + 0.27 * (len(rows) + 1.5)), list(names.values()))
     axes.axvline(0, color=GREY, lw=0.8, ls="-")
     beside_row(axes, _HEAD, "○ average result", SERIES[0], _COLUMN, 8.5, ha="right", fontweight="bold")
     bad = f"◆ 1-in-{1 / level:.0f} year"
     beside_row(axes, _HEAD, bad, SERIES[2], 2 * _COLUMN, 8.5, ha="right", fontweight="bold")
     for y, row in enumerate(rows):
-        _draw(axes, y, row, currency)
+        _draw(axes, y, row)
     name_rows(axes, list(names), list(names.values()))
     axes.set_ylim(len(rows) - 0.4, _HEAD - 0.5)
     money_axis(axes.xaxis, currency)
@@ -78,37 +57,55 @@ def who_bears(compared: xr.Dataset, ax: Axes | None = None, members: int | None 
     return finish(axes, compared, __doc__, note)
 
 
-def _rows(chosen: xr.Dataset, level: float) -> list[_Row]:
+def _rows(chosen: xr.Dataset, level: float, currency: str) -> Iterator[_Row]:
     """A heading each design, and a row each party that has anything to its name."""
-    rows = []
     for design in chosen["design"].values:
-        rows.append(_Row(str(design)))
+        yield _Row(str(design))
         for party in chosen["party"].values:
             cell = chosen.sel(design=design, party=party)
-            known, worst = cell.get("exact_surplus", math.nan), _figure(cell.sel(quantile_level=level), "worst_surplus")
-            usual = _figure(cell, "expected_surplus") if math.isnan(known) else _Figure(float(known), 0.0, True)
+            known = float(cell.get("exact_surplus", math.nan))
+            drawn = figure_of(cell, "expected_surplus", currency)
+            usual = drawn if math.isnan(known) else exact_amount(known, currency, 3)
+            worst = figure_of(cell.sel(quantile_level=level), "worst_surplus", currency)
             if usual.value or worst.value or float(cell["expected_payment"]):
-                rows.append(_Row(str(design), str(party), usual, worst))
-    return rows
+                yield _Row(str(party), usual, worst)
 
 
-def _figure(cell: xr.Dataset, name: str) -> _Figure:
-    return _Figure(float(cell[name]), float(cell[f"{name}_se"]))
-
-
-def _draw(axes: Axes, y: int, row: _Row, currency: str) -> None:
-    if not row.party:
+def _draw(axes: Axes, y: int, row: _Row) -> None:
+    if row.usual is None or row.worst is None:
         how = {"xycoords": axes.get_yaxis_transform(), "va": "center", "fontweight": "bold"}
-        words_at(axes, heading(row.design), (0, y), (5, 0), 8.5, **how)
+        words_at(axes, heading(row.name), (0, y), (5, 0), 8.5, **how)
         return
     axes.plot([row.usual.value, row.worst.value], [y, y], color=SERIES[2], lw=1, ls=":")
     _mark(axes, y, row.usual, SERIES[0], "o", "white")
     _mark(axes, y, row.worst, SERIES[2], "D", SERIES[2])
-    beside_row(axes, y, row.usual.told(currency), SERIES[0], _COLUMN, 7.5, ha="right")
-    beside_row(axes, y, row.worst.told(currency), SERIES[2], 2 * _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, row.usual.brief, SERIES[0], _COLUMN, 7.5, ha="right")
+    beside_row(axes, y, row.worst.brief, SERIES[2], 2 * _COLUMN, 7.5, ha="right")
 
 
-def _mark(axes: Axes, y: int, figure: _Figure, colour: str, mark: str, fill: str) -> None:
-    reach = 1.96 * figure.se
+def _mark(axes: Axes, y: int, figure: Figure, colour: str, mark: str, fill: str) -> None:
+    reach = 1.96 * figure.error
     axes.plot([figure.value - reach, figure.value + reach], [y, y], color=colour, lw=2.2, ls="-")
     axes.plot([figure.value], [y], marker=mark, ms=5.5, mfc=fill, mec=colour, color=colour, ls="none")
+
+
+def _made(request: PlotRequest) -> xr.Dataset:
+    from ...analysis.designs.exact_comparison import with_exact
+    from ...contracts.design import with_reference
+    from ...settlement.compare import compare
+    from ...settlement.settle import settle
+
+    outcome = request.found if _is_settled(request) else settle(request.ledger, with_reference(request.designs))
+    if "threshold" in outcome["surplus"].dims:
+        outcome = outcome.isel(threshold=-1) if request.threshold is None else outcome.sel(threshold=request.threshold)
+    return with_exact(compare(outcome))
+
+
+def _is_settled(request: PlotRequest) -> bool:
+    return "payment" in request.found
+
+
+PICTURE = Picture(
+    who_bears, f"{DESIGNS}; settle --out", _made,
+    lambda request: _is_settled(request) or (request.ledger, request.designs), ("threshold",), ("members",),
+)  # fmt: skip

@@ -1,16 +1,14 @@
 """The answer first: one sentence, with its uncertainty."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ...contracts.exclusion import Cap
 from ..answers.comparison import verdicts
 from ..answers.places import qualifying
-from ..answers.shared import ends, people_enough, rule_names
+from ..answers.shared import ends, figure_of, people_enough, rule_names
 from ..figure import DIGITS_NOTE, people, percentage
 from .gather import Contents, teller
-from .sections import figure, minimum_told
+from .sections import minimum_told
 
 _MOST_DESIGNS = 3
 """Designs of which the answer speaks."""
@@ -82,6 +80,6 @@ def _how_often(contents: Contents) -> tuple[Part, ...]:
     parts = [Part(f"Among {size} people, the chance of {contents.target.overspend} is ")]
     for at, rule in _ends(contents):
         parts += [Part("; ")] if len(parts) > 1 else []
-        parts += [Part(str(figure(cell.isel(threshold=at), "p_overspend", contents.currency)), strong=True)]
+        parts += [Part(str(figure_of(cell.isel(threshold=at), "p_overspend", contents.currency)), strong=True)]
         parts += [Part(f" {rule}")]
     return (*parts, Part("."))

@@ -1,7 +1,5 @@
 """The pictures of a report. A further one is a line in `CHARTS`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
@@ -14,10 +12,9 @@ from ... import effort
 from ...analysis.luck.exceedance import fan
 from ...analysis.luck.systematic import exact_curve
 from ...analysis.size.grid import TARGETS, minimum_by_target
-from ...runs import scenario_of
 from .. import plots
 from ..answers.places import places_table
-from ..pictures import question_of
+from ..picture import question_of
 from ..tables import Table
 from . import sections
 from .gather import Contents
@@ -57,11 +54,6 @@ class Picture(NamedTuple):
         return found[1] if found else "500"
 
 
-def _with_exact_curve(contents: Contents) -> xr.Dataset:
-    known = scenario_of(contents.ledger)
-    return contents.summary if known is None else contents.summary.assign(exact_curve(known))
-
-
 def _by_target(contents: Contents, targets: Sequence[float] = TARGETS) -> xr.Dataset:
     return minimum_by_target(contents.summary, targets, margin=contents.target.margin)
 
@@ -72,11 +64,6 @@ def _is_some_size_least(contents: Contents) -> bool:
         return False
     found = _by_target(contents)["minimum_population"].values
     return bool((np.isfinite(found) & (found > 0)).any())
-
-
-def _compared(contents: Contents) -> xr.Dataset:
-    assert contents.compared is not None
-    return sections.at_threshold(contents.compared, -1)
 
 
 CHARTS = (
@@ -90,7 +77,7 @@ CHARTS = (
     Chart(
         "variance_by_size",
         "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",
-        _with_exact_curve,
+        lambda contents: contents.summary.assign({} if contents.whole is None else exact_curve(contents.whole)),
         lambda contents, _: [sections.luck_table(contents)],
         attrgetter("has_sizes"),
     ),
@@ -127,7 +114,7 @@ CHARTS = (
 BEARERS = Chart(
     "who_bears",
     "Each party's surplus: average, and what one of its own years in 20 is below.",
-    _compared,
+    lambda contents: sections.at_threshold(contents.compared, -1),
     lambda contents, _: sections.design_tables(contents),
     lambda contents: contents.compared is not None,
 )
@@ -143,6 +130,6 @@ def pictures(contents: Contents) -> Iterator[Picture]:
 
 def picture_of(chart: Chart, contents: Contents, name: str) -> Picture:
     """A chart, drawn; `name` begins its ids."""
-    shown, question = chart.shown(contents), chart.asks or question_of(chart.draws)
+    shown, question = chart.shown(contents), chart.asks or question_of(getattr(plots, chart.draws))
     svg = inline_svg(lambda: getattr(plots, chart.draws)(shown), name, question, chart.told)
     return Picture(name, question, chart.told, svg, tuple(chart.tables(contents, shown)))

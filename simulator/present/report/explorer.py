@@ -1,17 +1,15 @@
 """The explorer's grid: every text that its sliders can ask for, made here, so that the page itself computes nothing."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, NamedTuple
 
 import xarray as xr
 
 from ..answers.comparison import settled_at
-from ..answers.shared import each
+from ..answers.shared import each, figure_of
 from ..figure import amount, chance, exact_amount, money_text, percentage
 from .gather import Contents, Place, overspend
-from .sections import FIGURES, PARTY_FIGURES, at_threshold, figure, level_of, minimum_told, party_rows
+from .sections import FIGURES, PARTY_FIGURES, at_threshold, level_of, minimum_told, party_rows
 
 WIDTH, HEIGHT = 400, 246
 """Of the explorer's picture, in its own units."""
@@ -46,20 +44,20 @@ class Explorer(NamedTuple):
             next((control.at for control in self.controls if control.name == name), 0)
             for name in ("population", "threshold", "margin", "design")
         )
-        designs = self.grid["designs"]
+        shown = None
+        if self.grid["designs"]:
+            shown = self.grid["designs"][design]
+            at = threshold if len(shown["rules"]) > 1 else 0
+            rule, rows, budget = shown["rules"][at], shown["rows"][place][at], shown["budgets"][place][at]
+            shown = shown | {"rule": rule, "rows": rows, "budget": budget}
         return {
             "chance": self.grid["chance"][place][threshold][margin],
             "curve": [row[threshold][margin] for row in self.grid["chance"]],
             "figures": self.grid["figures"][place][threshold],
             "minimum": self.grid["minimum"][threshold][margin] if self.grid["minimum"] else None,
-            "design": designs[design] | _party_rows_at(designs[design], place, threshold) if designs else None,
+            "design": shown,
             "place": place,
         }
-
-
-def _party_rows_at(design: dict[str, Any], place: int, threshold: int) -> dict[str, Any]:
-    at = threshold if len(design["rules"]) > 1 else 0
-    return {"rule": design["rules"][at], "rows": design["rows"][place][at], "budget": design["budgets"][place][at]}
 
 
 def explorer(contents: Contents) -> Explorer:
@@ -69,9 +67,12 @@ def explorer(contents: Contents) -> Explorer:
     controls, count, wide = _controls(contents), len(contents.places), WIDTH - _LEFT - _RIGHT
     grid = {
         "chance": [_chances(place, scale) for place in contents.places],
-        "figures": [_figures(contents, place) for place in contents.places],
+        "figures": [
+            [_year(cell, contents.currency) for cell in each(level_of(place.summary), "threshold")]
+            for place in contents.places
+        ],
         "minimum": _minima(contents),
-        "designs": _designs(contents),
+        "designs": [_design(contents, one.name, not one.exclusion.fixed_thresholds()) for one in contents.designs],
         "options": {control.name: control.options for control in controls},
         "events": [overspend(margin) for margin in contents.margins],
         "x": [round(_LEFT + wide * (place + 0.5) / count, 1) for place in range(count)],
@@ -109,9 +110,6 @@ def _own_threshold(contents: Contents) -> int:
     return known.index(own[-1]) if own and own[-1] in known else len(known) - 1
 
 
-# ── the retained cost ────────────────────────────────────────────────────────────────────────
-
-
 class _Scale(NamedTuple):
     """Square roots of chances from 0 to `top`, downwards: small chances stay apart."""
 
@@ -136,15 +134,11 @@ def _chance(cell: xr.Dataset, scale: _Scale) -> dict[str, Any]:
     return {"text": text, "told": text, "y": [round(scale.y(one), 1) for one in (value, low, high)]}
 
 
-def _figures(contents: Contents, place: Place) -> list[list[str]]:
-    """By threshold: budget, and the figures of the retained cost."""
-    return [_year(cell, contents.currency) for cell in each(level_of(place.summary), "threshold")]
-
-
 def _year(cell: xr.Dataset, currency: str) -> list[str]:
+    """Budget, and the figures of the retained cost."""
     given, is_known = float(cell["budget"]), math.isfinite(float(cell["exact_mean"]))
     budget = exact_amount(given, currency) if is_known else amount(given, float(cell["mean_cost_se"]), currency)
-    return [str(budget), *(str(figure(cell, name, currency)) for name, _ in FIGURES)]
+    return [str(budget), *(str(figure_of(cell, name, currency)) for name, _ in FIGURES)]
 
 
 def _minima(contents: Contents) -> list[list[list[str]]]:
@@ -155,26 +149,15 @@ def _minima(contents: Contents) -> list[list[list[str]]]:
     return [[[number.text, number.beside] for number in row] for row in found]
 
 
-# ── designs ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _designs(contents: Contents) -> list[dict[str, Any]]:
-    """By design: its rules, and by population and rule the rows of its parties."""
-    return [_design(contents, one.name, not one.exclusion.fixed_thresholds()) for one in contents.designs]
-
-
 def _design(contents: Contents, name: str, swept: bool) -> dict[str, Any]:
+    """Its rules, and by population and rule the rows of its parties."""
     points = range(len(contents.thresholds)) if swept else range(1)
     rules = [contents.rule_of(name, at) for at in points]
     compared = [place.compared for place in contents.places if place.compared is not None]
-    rows = [[_rows(at_threshold(one, at).sel(design=[name])) for at in points] for one in compared]
+    settled = [[settled_at(at_threshold(one, at).sel(design=[name])) for at in points] for one in compared]
+    rows = [[[[*map(str, row)] for one in found for row in party_rows(one)] for found in by] for by in settled]
     budgets = [[_budget(contents, name, place, at) for at in points] for place in range(len(contents.places))]
     return {"rules": rules, "own": not swept, "rows": rows, "budgets": budgets}
-
-
-def _rows(compared: xr.Dataset) -> list[list[str]]:
-    """The rows of the parties of one design."""
-    return [[str(cell) for cell in row] for settled in settled_at(compared) for row in party_rows(settled)]
 
 
 def _budget(contents: Contents, name: str, place: int, at: int) -> str:

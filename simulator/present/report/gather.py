@@ -1,7 +1,5 @@
 """Everything that a report tells, asked of the analysis once: no figure of a report comes from anywhere else."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -102,6 +100,8 @@ class Contents(NamedTuple):
     """The reference first."""
     scenario: dict[str, Any]
     """As the ledger keeps it, observed costs withheld."""
+    whole: Scenario | None
+    """The scenario itself; None where observed costs were withheld."""
     described: dict[str, Any] | None
     """What `describe` gives; None where observed costs were withheld."""
     amounts: xr.DataArray
@@ -157,7 +157,8 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     drawn = draws_of(ledger)
     whole = scenario_of(drawn)
     scenario = json.loads(drawn.attrs["scenario"])
-    designs = _designs(scenario)
+    raw = scenario.get("designs")
+    designs = with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
     margins = sorted({*EXPLORED_MARGINS, margin})
     summary = summarise(drawn, margins=margins)
     advance()
@@ -168,6 +169,10 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
     if "unit" in drawn.dims:
         apart = by_unit(drawn)
         units = summarise(apart, margins=margins), compare(settle(apart, designs)) if designs else None
+    chosen = stressable(whole.designs) if whole is not None and whole.stresses else ()
+    stressed = None
+    if whole is not None and chosen:
+        stressed = stress(whole, designs=chosen, replicates=min(whole.simulation.replicates, MOST_REPLICATES))
     return Contents(
         target=Target(margin, at_most),
         ledger=drawn,
@@ -179,16 +184,12 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         thresholds=tuple(Cap().label(float(one), teller(drawn)) for one in drawn["threshold"].values),
         designs=designs,
         scenario=scenario,
+        whole=whole,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
-        stressed=None if whole is None else _stressed(whole),
+        stressed=stressed,
     )
-
-
-def _designs(scenario: dict[str, Any]) -> tuple[Design, ...]:
-    raw = scenario.get("designs")
-    return with_reference(designs_from(raw, "ledger: scenario")) if raw else ()
 
 
 def _places(summary: xr.Dataset, compared: xr.Dataset | None, dim: str) -> tuple[Place, ...]:
@@ -224,13 +225,6 @@ def _expected(ledger: xr.Dataset, rule: ExclusionRule) -> NDArray[np.float64]:
     if rule.excludes_nobody:
         return exact_moments(ledger, Cap()).gross_mean[:, None]
     return exact_moments(ledger, rule).mean
-
-
-def _stressed(scenario: Scenario) -> xr.Dataset | None:
-    """What every stress of a scenario does under each of its designs, at its largest population."""
-    chosen = stressable(scenario.designs)
-    replicates = min(scenario.simulation.replicates, MOST_REPLICATES)
-    return stress(scenario, designs=chosen, replicates=replicates) if scenario.stresses and chosen else None
 
 
 def stressable(designs: tuple[Design, ...]) -> tuple[Design, ...]:

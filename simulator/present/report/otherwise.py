@@ -1,11 +1,8 @@
 """What if things do not go to plan? What the stresses do, in sentences, a picture and tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
-
-import xarray as xr
+from operator import attrgetter
 
 from ..answers import stress
 from ..figure import people
@@ -21,16 +18,11 @@ _NOTE = "Change of the party’s expected surplus, on the same simulated years, 
 CHART = Chart(
     "stress_heat_map",
     "Each cell is the change of a party's expected surplus, as a share of its revenue as agreed.",
-    lambda contents: _answer(contents),  # noqa: PLW0108 - it stands below
+    attrgetter("stressed"),
     lambda contents, _: stress_tables(contents),
     lambda contents: contents.stressed is not None,
     "Who is hurt, and by what?",
 )
-
-
-def _answer(contents: Contents) -> xr.Dataset:
-    assert contents.stressed is not None
-    return contents.stressed
 
 
 def drawn_for(contents: Contents) -> str:
@@ -60,7 +52,8 @@ def stress_tables(contents: Contents) -> Iterator[Table]:
     rows: Rows = [[one["name"], one.get("expresses") or "—"] for one in given]
     note = "As given. “All together” is every one of them at once." if len(given) > 1 else "As given."
     yield Table(["Stress", "What it expresses"], rows, "The stresses", note=note, prose=True)
-    found = _answer(contents)
+    found = contents.stressed
+    assert found is not None
     for design in found["design"].values:
         made = stress.table(found.sel(design=design), f"{design}: what each stress costs", _DECIMALS)
         yield replace(made, note=_NOTE)

@@ -1,7 +1,5 @@
 """The report as one self-contained HTML file: styles, pictures, figures and script inside, and nothing is fetched."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
@@ -10,13 +8,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage
+from ..needed import needed
 from . import otherwise, sections
 from .answer import answer, carried, how_read
-from .assumptions import GLOSSARY, LIMITS, assumption_tables, provenance
+from .assumptions import WORDS, assumption_tables, provenance
 from .charts import BEARERS, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
@@ -55,8 +53,7 @@ def html_of(contents: Contents) -> str:
         sections=sections,
         assumptions=list(assumption_tables(contents)),
         provenance=provenance(contents),
-        limits=LIMITS,
-        glossary=GLOSSARY,
+        **WORDS,
         percentage=percentage,
         note=DIGITS_NOTE,
         style=_read("report.css"),
@@ -67,23 +64,16 @@ def html_of(contents: Contents) -> str:
 
 
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError:
-        raise SimulatorError(
-            "report", None, "needs jinja2, which is not installed", 'pip install "capitation-risk[report]"'
-        ) from None
+    jinja2 = needed("jinja2", "report")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["unbroken"] = _unbroken
+    # a sentence in which no figure is torn from its sign, or from its error
+    environment.filters["unbroken"] = lambda text: re.sub(
+        r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text
+    ).replace("−", "−\u2060")
     return environment
-
-
-def _unbroken(text: str) -> str:
-    """A sentence in which no figure is torn from its sign, or from its error."""
-    return re.sub(r" ±( <)? ", lambda sign: sign[0].replace(" ", "\u00a0"), text).replace("−", "−\u2060")
 
 
 def _read(name: str) -> str:

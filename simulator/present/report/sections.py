@@ -1,18 +1,16 @@
 """The tables of a report: what was found. The page and the workbook show the same ones."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import xarray as xr
 
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
-from ...thresholds import is_share
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, each, minimum_population
-from ..figure import Cell, Figure, amount, chance, exact_share, note, people, percent, percentage
+from ..answers.shared import NO_EXCLUSION, each, figure_of, minimum_population
+from ..figure import Cell, Figure, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
 
@@ -50,19 +48,6 @@ _NOT_REACHED = (
 _RULE = "Cap on a patient’s cost"
 
 
-def figure(cell: xr.Dataset, name: str, currency: str) -> Figure:
-    """One figure of a summary, as a percentage or as money."""
-    value, error = float(cell[name]), float(cell[f"{name}_se"])
-    if name == "p_overspend":
-        return chance(value, error, cell["p_overspend_interval"].values)
-    if is_share(cell[name].attrs.get("units")):
-        return percent(value, error)
-    return amount(value, error, currency)
-
-
-# ── how large ────────────────────────────────────────────────────────────────────────────────────
-
-
 def minimum_told(contents: Contents, margin: float, position: int) -> Figure:
     """The smallest population and its interval, for one margin and threshold."""
     sizes = contents.summary["population_size"].values
@@ -92,9 +77,6 @@ def target_table(contents: Contents, answer: xr.Dataset) -> Table:
     return Table(["Chance of at most", *contents.thresholds], rows, title, note=_READ_OFF)
 
 
-# ── by population ────────────────────────────────────────────────────────────────────────────────
-
-
 def chance_table(contents: Contents, margin: float) -> Table:
     """The chance of an overspend by population (rows) and threshold (columns)."""
     return _by_place(contents, f"Chance of {overspend(margin)}", "p_overspend", margin=margin)
@@ -117,8 +99,8 @@ def place_table(contents: Contents) -> Table:
     rows: Rows = []
     for place in contents.places:
         for rule, cell in zip(contents.thresholds, each(level_of(place.summary), "threshold"), strict=True):
-            over = figure(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
-            others = (figure(cell, name, contents.currency) for name, _ in FIGURES)
+            over = figure_of(cell.sel(margin=contents.target.margin), "p_overspend", contents.currency)
+            others = (figure_of(cell, name, contents.currency) for name, _ in FIGURES)
             rows.append([*_place(place, contents), rule, over, *others])
     units = ["Unit"] if contents.units is not None else []
     heads = [title if name == "cv" else f"{title} ({contents.currency})" for name, title in FIGURES]
@@ -135,18 +117,14 @@ def _place(place: Place, contents: Contents) -> list[Cell]:
 
 def luck_table(contents: Contents) -> Table:
     """The figures behind the picture of luck by size: exact where they are known, else simulated."""
-    rows: Rows = [
-        [place.label, *(_luck(cell, contents.currency) for cell in each(place.summary, "threshold"))]
-        for place in contents.places[: contents.summary.sizes["population_size"]]
-    ]
+    rows: Rows = []
+    for place in contents.places[: contents.summary.sizes["population_size"]]:
+        known = [(float(cell["exact_sd"] / cell["exact_mean"]), cell) for cell in each(place.summary, "threshold")]
+        told = (figure_of(cell, "cv") if math.isnan(exact) else exact_share(exact) for exact, cell in known)
+        rows.append([place.label, *told])
     title = "Year-to-year risk: standard deviation of retained cost, as a share of its mean"
     note = "Calculated without simulation where possible."
     return Table(["Population", *contents.thresholds], rows, title, note=note)
-
-
-def _luck(cell: xr.Dataset, currency: str) -> Figure:
-    known = float(cell["exact_sd"] / cell["exact_mean"])
-    return figure(cell, "cv", currency) if math.isnan(known) else exact_share(known)
 
 
 def fan_table(contents: Contents, answer: xr.Dataset) -> Table:
@@ -165,7 +143,7 @@ def removed_table(contents: Contents) -> Table:
     """What each threshold takes out, at the largest population."""
     place = contents.places[contents.summary.sizes["population_size"] - 1]
     rows: Rows = [
-        [name, *(figure(cell, key, contents.currency) for key, _ in REMOVED_FIGURES)]
+        [name, *(figure_of(cell, key, contents.currency) for key, _ in REMOVED_FIGURES)]
         for name, cell in zip(contents.thresholds, each(place.summary, "threshold"), strict=True)
         if name != NO_EXCLUSION
     ]
@@ -182,13 +160,10 @@ def level_of(summary: xr.Dataset) -> xr.Dataset:
 def _by_place(contents: Contents, title: str, name: str, **at: float) -> Table:
     """A figure by population (rows) and threshold (columns)."""
     rows: Rows = [
-        [place.label, *(figure(cell, name, contents.currency) for cell in each(place.summary.sel(at), "threshold"))]
+        [place.label, *(figure_of(cell, name, contents.currency) for cell in each(place.summary.sel(at), "threshold"))]
         for place in contents.places
     ]
     return Table(["Population", *contents.thresholds], rows, title)
-
-
-# ── designs ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def party_rows(settled: Settled) -> Rows:
@@ -207,7 +182,7 @@ def design_tables(contents: Contents) -> Iterator[Table]:
         yield Table(["Party", *PARTY_FIGURES], party_rows(settled), title)
 
 
-def at_threshold(compared: xr.Dataset, position: int) -> xr.Dataset:
+def at_threshold(compared: Any, position: int) -> xr.Dataset:
     """A comparison at one point of the grid, where it varies along the grid."""
     return compared.isel(threshold=position) if "threshold" in compared["expected_surplus"].dims else compared
 

@@ -1,7 +1,5 @@
 """A matplotlib picture as SVG inside a page: text as text, ids of its own, and words for those who do not see it."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable

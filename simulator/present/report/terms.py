@@ -1,7 +1,5 @@
 """Who pays what: every term of every design, in the words of its own documentation, so that all can check it."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """The report as an Excel workbook: a summary, every figure in one long table, the scenario, and where it comes from."""
 
-from __future__ import annotations
-
 import math
 import os
 import textwrap
@@ -13,14 +11,14 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from ...errors import SimulatorError
 from ...files import check_writable, write_whole
 from ...thresholds import is_share
 from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent, percentage, sign_of
+from ..needed import needed
 from ..tables import Table
 from ..tidy import LAST, stacked, tidy
 from .answer import answer_text, how_read
-from .assumptions import GLOSSARY, LIMITS, assumption_tables, provenance
+from .assumptions import WORDS, assumption_tables, provenance
 from .gather import Contents
 from .otherwise import stress_tables
 from .sections import design_tables, minimum_table, place_table, removed_table
@@ -68,7 +66,7 @@ class _Workbook:
 
     def __init__(self, contents: Contents, made: BytesIO) -> None:
         self.contents = contents
-        self.book = _xlsxwriter().Workbook(made, _OPTIONS)
+        self.book = needed("xlsxwriter", "report --xlsx").Workbook(made, _OPTIONS)
         self.formats = {name: self.book.add_format(properties) for name, properties in _WORDS.items()}
         self.tables = 0
         self.widths: Sequence[int] = ()
@@ -82,10 +80,10 @@ class _Workbook:
         self._summary()
         self._long()
         self._words("Scenario", list(assumption_tables(self.contents)))
-        limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(LIMITS, start=1)]
+        limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(WORDS["limits"], start=1)]
         told = Table(["No.", "Limitation"], limits, "Limitations", prose=True)
         self._words("Provenance", [provenance(self.contents), told])
-        words: list[list[Cell]] = [[term, meaning] for term, meaning in GLOSSARY.items()]
+        words: list[list[Cell]] = [[term, meaning] for term, meaning in WORDS["glossary"].items()]
         self._words("Glossary", [Table(["Word", "Meaning"], words, prose=True)])
         self.book.close()
 
@@ -182,11 +180,14 @@ class _Workbook:
     ) -> None:  # fmt: skip
         """An Excel table round the rows, each head set as the values below it."""
         self.tables += 1
-        heads = [_once(head, place) for place in range(len(head))]
-        columns = [
-            {"header": one, "header_format": self.formats[form]}
-            for one, form in zip(heads, _head_forms(rows, len(heads), prose), strict=True)
-        ]
+        before = [sum(other.lower() == one.lower() for other in head[:k]) for k, one in enumerate(head)]
+        # Excel refuses a table that has a head twice
+        heads = [f"{one} ({twin + 1})" if twin else one for one, twin in zip(head, before, strict=True)]
+        columns = []
+        for k, one in enumerate(heads):
+            counts = not prose and any(isinstance(row[k], Figure) for row in rows)
+            form = "number head" if counts else "head" if k else "label head"
+            columns.append({"header": one, "header_format": self.formats[form]})
         sheet.set_row(row, _LINE * _TYPE * max(map(_lines, heads, self.widths)))
         options = {"columns": columns, "name": name or f"{sheet.get_name()}{self.tables}",
                    "style": "Table Style Light 1", "autofilter": filtered}  # fmt: skip
@@ -240,25 +241,9 @@ def _code(unit: str, decimals: int, currency: str) -> str:
     return f"0{places}" if unit == "number" else f'"{sign_of(currency)}"#,##0{places}'
 
 
-def _head_forms(rows: Sequence[Sequence[Any]], columns: int, prose: bool) -> list[str]:
-    """How each head is set: as the values below it."""
-    counts = [not prose and any(isinstance(row[k], Figure) for row in rows) for k in range(columns)]
-    return ["number head" if counts[k] else "head" if k else "label head" for k in range(columns)]
-
-
 def _lines(text: str, width: float) -> int:
     """Lines that a text takes in a column of so many characters."""
     return max(1, len(textwrap.wrap(text, max(int(0.9 * width), 8))))
-
-
-def _xlsxwriter() -> Any:
-    try:
-        import xlsxwriter
-    except ImportError:
-        raise SimulatorError(
-            "report --xlsx", None, "needs xlsxwriter, which is not installed", 'pip install "capitation-risk[report]"'
-        ) from None
-    return xlsxwriter
 
 
 def _created(told: Any) -> datetime:
@@ -267,12 +252,6 @@ def _created(told: Any) -> datetime:
         return datetime.fromisoformat(str(told)).astimezone(UTC).replace(tzinfo=None)
     except ValueError:
         return datetime(2000, 1, 1)
-
-
-def _once(head: Sequence[str], place: int) -> str:
-    """A column's head; Excel refuses a table that has one twice."""
-    before = sum(other.lower() == head[place].lower() for other in head[:place])
-    return f"{head[place]} ({before + 1})" if before else head[place]
 
 
 # ── every figure, as one long table: a row a figure, with all that is known of it ────────────────────

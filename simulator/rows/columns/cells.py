@@ -1,7 +1,5 @@
 """From cells of any type to a column: what a Series, an array or a list holds."""
 
-from __future__ import annotations
-
 import datetime as dt
 from decimal import Decimal
 from typing import Any

@@ -28,22 +28,18 @@ class Column:
 
     @property
     def size(self) -> int:
-        """Rows."""
         return int(self.values.size if self.codes is None else self.codes.size)
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds text."""
         return self.codes is not None
 
     @property
     def is_dates(self) -> bool:
-        """Whether it holds moments."""
         return self.values.dtype.kind == "M"
 
     @cached_property
     def missing(self) -> Mask:
-        """Where nothing is."""
         if self.codes is not None:
             return np.asarray(self.codes < 0)
         if self.is_dates:
@@ -102,7 +98,6 @@ class Column:
         return replace(self, values=np.array([value], object), codes=np.array([0]))
 
     def rows(self, kept: Any) -> Column:
-        """Some of the rows, by mask or slice."""
         if self.codes is None:
             return replace(self, values=self.values[kept])
         return replace(self, codes=self.codes[kept])

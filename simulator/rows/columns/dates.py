@@ -1,7 +1,5 @@
 """Texts that are dates: in which order their parts stand, and what is asked where that is not known."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -95,5 +93,4 @@ def _refusal(name: str, what: str, mend: str) -> SimulatorError:
 
 def has_time(text: str) -> bool:
     """Whether a date says the time too."""
-    part = _parts(text)
-    return part is not None and bool(part.time)
+    return (part := _parts(text)) is not None and bool(part.time)

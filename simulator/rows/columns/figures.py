@@ -1,8 +1,5 @@
 """Columns as figures, and one sentence for all of them where some hold anything else."""
 
-from __future__ import annotations
-
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -25,13 +22,12 @@ def figures_of(
     understood = {**dict.fromkeys(shares, "percentage"), **dict.fromkeys(flags, "truth")}
     headers = {pick.name: table.headers.names[pick.position] for pick in table.picks}
     found: dict[str, Array] = {}
-    wrong: dict[str, Counter[str]] = {}
+    wrong: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         found[name], odd = table.columns[name].numbers
         if odd["suppressed"]:
             _note(table, headers[name], odd["suppressed"], said)
-        kinds = Counter({kind: n for kind, n in odd.items() if kind not in ("suppressed", understood.get(name))})
-        if kinds:
+        if kinds := [kind for kind in odd if kind not in ("suppressed", understood.get(name))]:
             wrong[headers[name]] = kinds
     if wrong:
         raise _refusal(wrong, said)
@@ -45,27 +41,17 @@ def _note(table: Table, name: str, rows: int, said: Said) -> None:
         table.notes.append(note)
 
 
-def _refusal(wrong: dict[str, Counter[str]], said: Said) -> Exception:
+def _refusal(wrong: dict[str, list[str]], said: Said) -> Exception:
+    kinds = list(dict.fromkeys(kind for one in wrong.values() for kind in one))
+    markers = {kind: kind.removeprefix("marker ") for kind in kinds if kind.startswith("marker ")}
+    words = _WORDS | {kind: repr(marker) for kind, marker in markers.items()}
     parts: dict[str, list[str]] = {}
     for name, odd in wrong.items():
-        what = " and ".join(dict.fromkeys(_words(kind) for kind in odd))
-        parts.setdefault(what, []).append(repr(name))
-    listed = ", ".join(f"{what} in column{'s' * (len(names) > 1)} {_and(names)}" for what, names in parts.items())
-    kinds = list(dict.fromkeys(kind for one in wrong.values() for kind in one))
+        parts.setdefault(" and ".join(dict.fromkeys(words[kind] for kind in odd)), []).append(repr(name))
+    listed = []
+    for what, (*names, last) in parts.items():
+        listed.append(f"{what} in column" + (f"s {', '.join(names)} and {last}" if names else f" {last}"))
     mend = "leave only numbers there, such as 1,234.50 or £1,234.50"
-    if all(map(_marker, kinds)):
-        mend = f'if that is a missing figure, say so: missing="{",".join(map(_marker, kinds))}" (--missing)'
-    return said.of_rows(f"{said.has} {listed}", mend)
-
-
-def _marker(kind: str) -> str:
-    """What stands for a missing figure, where a kind is that; empty for others."""
-    return kind.removeprefix("marker ") if kind.startswith("marker ") else ""
-
-
-def _words(kind: str) -> str:
-    return repr(_marker(kind)) if _marker(kind) else _WORDS[kind]
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    if len(markers) == len(kinds):
+        mend = f'if that is a missing figure, say so: missing="{",".join(markers.values())}" (--missing)'
+    return said.of_rows(f"{said.has} {', '.join(listed)}", mend)

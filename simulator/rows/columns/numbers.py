@@ -1,7 +1,5 @@
 """What a cell of text means as a number: plain, with separators, as money, as a percentage, suppressed, or none."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Parquet files, and frames that speak Arrow: only the chosen columns, once rows and bytes are bounded."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from .source import MOST_COLUMNS, check_rows
 
 _MOST_BYTES = 1 << 33  # unpacked bytes of the chosen columns
 _MANY = 5_000_000
+_FEW = 200_000  # up to so many rows, all columns of text are looked at for the label of a total
 _FEWEST_BITS = 1  # packed bits a row: a table of many rows that has fewer repeats one row without end
 
 
@@ -32,21 +31,16 @@ def read_parquet(path: Path, layout: Layout, choose: Choose, said: Said) -> Tabl
             _check_types(file.schema_arrow, names, said)
             _check_bytes(file.metadata, set(names), said)
             table = file.read(columns=names)
-            last = _last_texts(_last_group(file)) if file.metadata.num_rows <= _FEW else _last_texts(table)
+            last = _last_texts(table)
+            if file.metadata.num_rows <= _FEW:
+                texts = [field.name for field in file.schema_arrow if _is_text(_inner(field.type))]
+                group = file.metadata.num_row_groups - 1
+                last = _last_texts(file.read_row_group(group, columns=texts)) if texts else {}
     except SimulatorError:
         raise
     except (pa.ArrowException, OSError, ValueError, OverflowError):
         raise said.of_file("is not a sound Parquet file", "write it afresh") from None
     return columns_of_arrow(table, headers, picks, said, last)
-
-
-_FEW = 200_000  # up to so many rows, all columns of text are looked at for the label of a total
-
-
-def _last_group(file: Any) -> Any:
-    """The text columns of the last rows of a Parquet file."""
-    names = [field.name for field in file.schema_arrow if _is_text(_inner(field.type))]
-    return file.read_row_group(file.metadata.num_row_groups - 1, columns=names) if names else pa.table({})
 
 
 def _inner(kind: Any) -> Any:

@@ -1,7 +1,5 @@
 """Workbooks: one sheet, read by another process that memory and time bound."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import subprocess

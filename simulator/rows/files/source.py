@@ -1,7 +1,5 @@
 """Which files hold rows: ordinary ones, of a known kind and a bounded size. Nothing is read of any other."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -1,7 +1,5 @@
 """A file of text as a stream: its encoding, and bounds that hold whatever a library makes of it."""
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import io

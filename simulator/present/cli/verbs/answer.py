@@ -1,7 +1,5 @@
 """`simulator answer`: one question, one page."""
 
-from __future__ import annotations
-
 import click
 
 from ..option_types import Fraction, Whole

@@ -1,7 +1,5 @@
 """`simulator calibrate`: from summary figures to a cost family."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -1,7 +1,5 @@
 """`simulator check`: what a scenario implies, without simulation."""
 
-from __future__ import annotations
-
 import click
 
 from ..shell import Rendered, Verb, check_forms, emit, outputs

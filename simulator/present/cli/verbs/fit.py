@@ -86,7 +86,7 @@ def fit(
     if out or scenario:
         refuse_bills(model.population)
     if plot:
-        _write_plot(model, plot)
+        shell.write_picture(lambda plots: plots.fit_diagnostics(model.curves, model.currency)[0], plot)
     if curves:
         _write_curves(model, curves)
     if out:
@@ -116,13 +116,6 @@ def _fitted(costs: str, options: dict[str, Any]) -> FittedModel:
     if not options["cost"]:
         raise SimulatorError("--cost", None, "is missing", "name the columns of cost: --cost total")
     return fit_rows(costs, **options, **rows)
-
-
-def _write_plot(model: FittedModel, path: str) -> None:
-    shell.without_display()
-    from ...plots.fit_diagnostics import fit_diagnostics
-
-    shell.write_picture(fit_diagnostics(model.curves, model.currency)[0], path)
 
 
 def _write_curves(model: FittedModel, path: str) -> None:

@@ -1,7 +1,5 @@
 """`simulator luck`: was last year's deviation luck?"""
 
-from __future__ import annotations
-
 import click
 
 from ..option_types import Fraction, Whole, defaulted

@@ -1,7 +1,5 @@
 """`simulator merge`: parts of one run, simulated apart, as one file."""
 
-from __future__ import annotations
-
 import click
 
 from ....errors import SimulatorError

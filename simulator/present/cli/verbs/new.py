@@ -1,7 +1,5 @@
 """`simulator new`: a scenario file of one's own from a few figures."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Any

@@ -17,7 +17,7 @@ from ..shell import Rendered, Verb, check_output, emit, outputs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ...pictures import Picture
+    from ...picture import Picture
     from ...plot_request import PlotRequest
 
 
@@ -45,7 +45,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     """
     import xarray as xr
 
-    from ...pictures import PICTURES, drawable, picture_named
+    from ...pictures import PICTURES, check, drawable, picture_named
     from ...plot_request import PlotRequest, of_year, open_any
 
     if kind == "list":
@@ -68,7 +68,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     asked = PlotRequest(source, of_year(found, year, source), **wanted)
     asked.check("population_size", asked.members)
     asked.check("threshold", asked.threshold)
-    chosen.check(asked)
+    check(chosen, asked)
     rows = _write(chosen, asked, out, figures)
     told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
     emit(Rendered(None, lambda: told, lambda: rows), out, figures)
@@ -106,6 +106,6 @@ def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.D
             raise
         # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
         raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it again") from error
-    shell.write_picture(axes, out)
+    shell.write_picture(lambda _: axes, out)
     shell.write_text(as_csv(rows), figures)
     return rows

@@ -8,7 +8,7 @@ import click
 
 from ....errors import SimulatorError
 from ..option_types import overspend_options
-from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs, without_display
+from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs, refuse_failed, without_display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +45,7 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
         write(contents, path)
     files = {option.removeprefix("--"): path for option, path, *_ in wanted}
     emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
-    if contents.summary.attrs["check"] == "failed":
-        click.echo(contents.summary.attrs["check_sentence"], err=True)
-        raise SystemExit(3)
+    refuse_failed(contents.summary)
 
 
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:

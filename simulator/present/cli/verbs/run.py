@@ -10,25 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ....errors import SimulatorError
+from .. import shell
 from ..cluster import workers
 from ..errors import Stopped
 from ..option_types import Whole, defaulted, overspend_options
-from ..shell import (
-    Rendered,
-    Verb,
-    about,
-    check_forms,
-    check_output,
-    check_picture,
-    clear_errors,
-    emit,
-    judged,
-    load_with,
-    of_run,
-    outputs,
-    refuse_failed,
-    write_variance,
-)
+from ..shell import Rendered, Verb, about, check_forms, check_output, clear_errors, emit, judged, load_with, outputs
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -61,22 +47,10 @@ if TYPE_CHECKING:
 @click.option("--exact", is_flag=True, help="Calculate the same figures without simulation.")
 @outputs
 def run(
-    scenario: str,
-    replicates: int | None,
-    first_replicate: int | None,
-    seed: int | None,
-    threads: int | None,
-    cluster: str | None,
-    margin: float,
-    at_most: float,
-    until: str | None,
-    max_replicates: int,
-    out: str | None,
-    resume: bool,
-    fresh: bool,
-    plot: str | None,
-    exact: bool,
-) -> None:
+    scenario: str, replicates: int | None, first_replicate: int | None, seed: int | None, threads: int | None,
+    cluster: str | None, margin: float, at_most: float, until: str | None, max_replicates: int, out: str | None,
+    resume: bool, fresh: bool, plot: str | None, exact: bool,
+) -> None:  # fmt: skip
     """Simulate the populations of SCENARIO and print how large is large enough, by cap on one patient's cost.
 
     Example: simulator run configs/east_sussex.toml --replicates 2000 --out results/es.nc --plot results/es.png
@@ -85,7 +59,7 @@ def run(
         check_forms(scenario)
         check_output("--out", out, scenario)
         if plot is not None:
-            check_picture(plot, scenario)
+            shell.check_picture(plot, scenario)
         if exact:
             _run_exact(load_with(scenario, replicates, seed, all_years=True), margin, at_most, out)
             return
@@ -115,9 +89,9 @@ def run(
                 summary = summarise(ledger, margins=sorted({*MARGINS, margin}), scenario=asked)
                 if out:
                     save(with_summary(ledger, summary), out)
-        figures = write_variance(summary, plot) if plot else None
-        emit(of_run(summary, ledger, asked, margin, at_most), out, plot, figures)
-        refuse_failed(summary)
+        figures = shell.write_variance(summary, plot) if plot else None
+        emit(shell.of_run(summary, ledger, asked, margin, at_most), out, plot, figures)
+        shell.refuse_failed(summary)
 
 
 def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | None) -> None:
@@ -137,11 +111,9 @@ def _run_exact(scenario: Scenario, margin: float, at_most: float, out: str | Non
 def _check_options(out: str | None, resume: bool, fresh: bool) -> None:
     if resume and fresh:
         raise SimulatorError("--fresh", None, "contradicts --resume", "omit one of them")
-    if (resume or fresh) and out is None:
-        name, mend = (
-            ("--resume", "name the file to go on from") if resume else ("--fresh", "name the file to be written")
-        )
-        raise SimulatorError(name, None, "needs --out", mend)
+    for asked, option, mend in ((resume, "--resume", "to go on from"), (fresh, "--fresh", "to be written")):
+        if asked and out is None:
+            raise SimulatorError(option, None, "needs --out", f"name the file {mend}")
 
 
 def _further(

@@ -1,7 +1,5 @@
 """`simulator sensitivity`: which assumption matters most?"""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

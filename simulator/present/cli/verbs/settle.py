@@ -148,10 +148,7 @@ def _payoff(source: str, plot: str | None, between: tuple[float, float] | None) 
     scenario = load_scenario(source)
     payoffs = payoff(load_designs(source), between=between or BETWEEN, scenario=scenario).assign_attrs(method="exact")
     if plot:
-        shell.without_display()
-        from ...plots import payoff_diagram
-
-        shell.write_picture(payoff_diagram(payoffs), plot)
+        shell.write_picture(lambda plots: plots.payoff_diagram(payoffs), plot)
     return Rendered.of(payoffs)
 
 

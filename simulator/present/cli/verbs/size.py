@@ -1,7 +1,5 @@
 """`simulator size`: how large must the population be?"""
 
-from __future__ import annotations
-
 import click
 
 from ..option_types import Fraction, Whole, defaulted

@@ -1,7 +1,5 @@
 """`simulator verify`: whether a file of results is as it was written."""
 
-from __future__ import annotations
-
 import os
 
 import click

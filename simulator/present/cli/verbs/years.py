@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..shell import Verb, check_written, emit_kept, load_with, outputs
+from ..shell import Verb, check_written, emit_kept, outputs
 
 
 @click.command(cls=Verb)
@@ -17,6 +17,7 @@ def years(scenario: str, out: str | None) -> None:
     Example: simulator years configs/east_sussex_years.toml
     """
     from ....analysis.years import persistence
+    from ....scenario import load
 
     check_written(scenario, out)
-    emit_kept(persistence(load_with(scenario)), out)
+    emit_kept(persistence(load(scenario)), out)
