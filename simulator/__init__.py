@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from .analysis.designs.minimum_rate import load_minimum_rate as load_minimum_rate
     from .analysis.designs.detection import detection as detection
     from .analysis.designs.layers import layers as layers
+    from .analysis.designs.propose import propose as propose
 
     """stress"""
     from .analysis.stress.stress import stress as stress

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from . import effort
 from .contracts.design import Design, mistakes_against, on_grid
+from .contracts.search import Search
 from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
@@ -96,6 +97,8 @@ class Scenario(Term):
     """Uncertain inputs and how far they may lie off, for the question which of them matters."""
     variants: Annotated[dict[Name, dict[str, GivenSeverity]], also(_no_central)] = Field(default_factory=dict)
     """Other severities of some segments, by a name such as light or heavy, then by segment; no part of the draws."""
+    search: Search | None = None
+    """Which figures of a design may move, and within which limits: what `propose` asks; no part of the draws."""
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +128,9 @@ class Scenario(Term):
                 yield at, mistake("is a segment that does not exist", "use the names of the segments")
         for error in mistakes_against(self.designs, [s.name for s in self.population.segments], self.threshold_labels):
             yield ("designs",), error
+        if self.search is not None:
+            asked = self.search.contradictions_with(self.designs, levels_of(self.simulation.thresholds))
+            yield from ((("search", *at), error) for at, error in asked)
         of_shocks = list(mistakes_of(self.shocks, self.shock_correlations, self.population.names))
         if of_shocks:
             yield from of_shocks
@@ -387,7 +393,7 @@ class Scenario(Term):
         keeps_units = self.population.units and tuple(sizes) == self.population_sizes
         population = self.population if keeps_units else self.population.as_one
         simulation = self.simulation.model_dump() | {"population_sizes": tuple(sizes)} | changes
-        raw = {"population": population.model_dump(), "simulation": simulation, "designs": ()}
+        raw = {"population": population.model_dump(), "simulation": simulation, "designs": (), "search": None}
         return scenario_from(self.model_dump() | raw)
 
     def select_designs(self, designs: Sequence[Design] = ()) -> tuple[Design, ...]:

@@ -15,7 +15,7 @@ from simulator import effort
 
 effort.FIRST = 600.0  # a busy machine makes no test say that it is slow
 
-EXAMPLES = {"ordinary": 10, "slow": 25}
+EXAMPLES = {"ordinary": 6, "slow": 25}
 for lane, examples in EXAMPLES.items():
     settings.register_profile(
         lane,
@@ -206,6 +206,12 @@ def data_folder():
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}: set SIMULATOR_DATA")
     return folder
+
+
+@pytest.fixture
+def unpictured(monkeypatch):
+    """Reports without their pictures, for tests of their words: drawing costs a second for each."""
+    monkeypatch.setattr("simulator.present.report.charts.inline_svg", lambda *_: "<svg></svg>")
 
 
 @pytest.fixture

@@ -251,6 +251,13 @@ FEATURES: dict[str, dict[str, Level]] = {
         "prospective": designed(protection={"payer": "commissioner"}),
         "loaded": designed(protection={"payer": "commissioner", "premium_from": "provider", "loading": 0.2}),
     },
+    "search": {
+        "none": None,
+        "loss limit": whole(search={
+            "points": 16, "figures": [{"path": "parties[provider].loss_limit", "between": [0.0, 0.1]}],
+            "limits": [{"party": "provider", "worst": 0.05}],
+        }),
+    },
     "stresses": {
         "mean, inflation": stressed(
             {"kind": "mean_cost", "segment": "well", "by": 0.05}, {"kind": "inflation", "by": 0.03}),

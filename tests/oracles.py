@@ -69,9 +69,14 @@ class Mixture(Law):
         return sum(w * law.sf(x) for w, law in zip(self.weights, self.laws, strict=True))
 
     def isf(self, s):
-        if np.ndim(s):
-            return np.array([self.isf(one) for one in s])
         ends = [law.isf(s) for law in self.laws]
+        if np.ndim(s):
+            low, high = np.min(ends, axis=0), np.max(ends, axis=0)
+            for _ in range(100):  # halved until the two ends are neighbours
+                middle = (low + high) / 2
+                above = self.sf(middle) > s
+                low, high = np.where(above, middle, low), np.where(above, high, middle)
+            return high
         if min(ends) == max(ends):
             return ends[0]
         return optimize.brentq(lambda x: self.sf(x) - s, min(ends), max(ends), xtol=1e-12, rtol=1e-14)

@@ -105,6 +105,7 @@ def test_json_has_the_figures_of_the_page(whole: xr.Dataset) -> None:
         assert f"{names[int(count)]} of three qualif" in page, at
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["fixed", "percentiles by segment", "parameter sets"])
 def test_a_scenario_without_places_shocks_or_designs_has_its_answer_too(kind: str) -> None:
     parts = KINDS[kind] | {"shocks": []}

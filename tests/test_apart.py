@@ -68,6 +68,7 @@ def test_parts_that_are_merged_are_the_run_in_one_go(folder: Path, tmp_path: Pat
     assert merged.attrs | {"created_at": ""} == whole.attrs | {"created_at": ""} and verify(tmp_path / "m.nc")
 
 
+@pytest.mark.heavy
 def test_parts_that_do_not_belong_together_are_refused(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.nc"
     drawn(folder / "other.toml", other, 0, 10)

@@ -103,6 +103,7 @@ def test_published_top_and_rest():
     assert (mean - 0.05 * top) / 0.95 == pytest.approx(487, abs=1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "targets",
     [
@@ -126,6 +127,7 @@ def test_burr_meets_two_targets(targets):
         assert math.sqrt(second - 1) == pytest.approx(targets["cv"], abs=1e-6)
 
 
+@pytest.mark.heavy
 def test_more_targets_than_figures_are_met_where_they_agree():
     whole = sim.calibrate("lognormal", mean=952.0, p_user=0.85, top_share={0.05: 0.514})
     sigma = whole.sigma
@@ -219,6 +221,7 @@ def test_the_generalized_gamma_meets_two_targets(targets, p_user):
     check_figures(users, 952.0, p_user, targets)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("law", "p_user"),
     [((1.3, 0.8, 2.2, 700.0), 0.85), ((2.0, 0.4, 1.5, 900.0), 1.0), ((0.9, 1.5, 4.0, 2_000.0), 0.6)],
@@ -331,6 +334,7 @@ def test_a_calibrated_scenario_goes_through_json():
     assert sim.Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 
+@pytest.mark.heavy
 def test_a_mistake_names_its_segment_and_leaves_the_others_to_be_told():
     from simulator.scenario import scenario_from
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import KINDS, ROOT, make
+from conftest import KINDS, ROOT, make, raw
+from features import toml_of
 
 import simulator as sim
 from simulator import runs
@@ -25,7 +26,19 @@ from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend
 from simulator.stresses import Inflation, Stress
 
-SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
+SCENARIO = ""
+"""A file with the small scenario."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("scenario") / "small.toml"
+    file.write_text(toml_of(raw(simulation={"population_sizes": [100, 250]})), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "SCENARIO", str(file))
+        yield
+
+
 SETS = make(**KINDS["parameter sets"])
 
 
@@ -67,6 +80,7 @@ def stopped(scenario, out, after=4, **more):
     return told.value.ledger
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("scenario", [make(), SETS], ids=["plain", "parameter sets"])
 def test_the_next_run_draws_only_what_is_missing_gaps_too(scenario, tmp_path):
     out = tmp_path / "r.nc"

@@ -24,6 +24,7 @@ from conftest import ROOT
 
 import simulator as sim
 from simulator import stopping
+from simulator.present.cli import shell
 from simulator.present.cli.demo import main as demo
 from simulator.present.cli.main import main
 from simulator.present.pictures import PICTURES
@@ -66,6 +67,12 @@ high = 0.05
 change = { kind = "baseline_error", by = 0.0 }
 """
 
+SEARCH = """
+[search]
+figures = [{ path = "parties[provider].loss_limit", between = [0.01, 0.05] }]
+limits = [{ party = "provider", loss_over = 0.03, at_most = 0.1 }]
+"""
+
 VERBS = {
     "check": "check SMALL",
     "years": "years YEARS",
@@ -81,6 +88,7 @@ VERBS = {
     "settle": "settle SMALL",
     "settle --payoff": "settle SMALL --payoff",
     "settle --actuals": "settle SMALL --actuals ROWS",
+    "propose": "propose SMALL --search SEARCH --points 16 --replicates 100",
     "stress": "stress SMALL",
     "stress --reverse": "stress SMALL --reverse provider",
     "sensitivity": "sensitivity SMALL --points 8 --statistic cv",
@@ -91,9 +99,10 @@ VERBS = {
     "calibrate": "calibrate --mean 952 --p-user 0.85 --top-share 0.05=0.514",
     "calibrate --family": "calibrate --family gamma --mean 952 --cv 2",
 }
-Printed = Callable[..., tuple[int, str, str]]
 CHEAP = [verb for verb in VERBS if verb != "fit"]
 """All but the choice among all families, which takes seconds."""
+FIRST = {"check", "run --exact", "size --members", "luck", "settle --payoff", "stress", "verify", "calibrate --family"}
+"""Verbs of which the ordinary tests ask for one form by its option."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     panel = [(k, t, 5_000 + 900 * k, 0.01 * ((k * 7 + t * (5 + k % 3)) % 11 - 5)) for k in range(20) for t in range(4)]
     names = ["organisation", "year", "people", "result"]
     pd.DataFrame(panel, columns=names).to_csv(made / "panel.csv", index=False)
+    (made / "search.toml").write_text(SEARCH)
     small = sim.load(made / "small.toml")
     sim.save(sim.exact(small), made / "drawn.nc")
     for name, first in (("first", 0), ("second", 120)):
@@ -124,6 +134,7 @@ def arguments(verb: str, folder: Path) -> list[str]:
     known = {
         "SMALL": "small.toml",
         "YEARS": "years.toml",
+        "SEARCH": "search.toml",
         "ROWS": "rows.csv",
         "PANEL": "panel.csv",
         "COSTS": "costs.csv",
@@ -148,63 +159,86 @@ def usual_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
+FORMS = {
+    "page": shell.Forms(False, None, errors=False),
+    "narrow": shell.Forms(False, None, errors=False),
+    "json": shell.Forms(True, None, errors=False),
+    "csv": shell.Forms(False, "-", errors=False),
+}
+
+
+def printed_in_every_form(*given: str) -> dict[str, str]:
+    """What a verb that is asked once prints in every form: its answer is emitted in each."""
+    emit = shell.emit
+
+    def in_every_form(rendered: shell.Rendered, *files: object) -> None:
+        for name, form in FORMS.items():
+            patch.setattr(shell, "forms", lambda form=form: form)
+            patch.setenv("COLUMNS", "70" if name == "narrow" else "")
+            emit(rendered, *files)
+            print("\f", end="")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in [main.get_command(None, name).callback.__module__ for name in main.list_commands(None)]:
+            for there in {shell.__name__, module}:
+                if getattr(sys.modules[there], "emit", None) is emit:
+                    patch.setattr(sys.modules[there], "emit", in_every_form)
+        code, text, notes = call(*given)
+    assert (code, notes) == (0, ""), notes
+    return dict(zip(FORMS, text.split("\f"), strict=False))
+
+
 @pytest.fixture(scope="module")
-def page(folder: Path) -> Printed:
-    """What a verb prints as a page of the usual width, or with more options, worked out once."""
-
-    @cache
-    def printed(verb: str, *more: str) -> tuple[int, str, str]:
-        return call(*arguments(verb, folder), *more)
-
-    return printed
+def told(folder: Path) -> Callable[[str], dict[str, str]]:
+    """The answer of a verb in every form, worked out once."""
+    return cache(lambda verb: printed_in_every_form(*arguments(verb, folder)))
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_prints_a_page_that_fits_and_never_nan(
-    verb: str, folder: Path, page: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, text, notes = page(verb)
-    assert (code, notes) == (0, ""), notes
+def test_each_verb_prints_a_page_that_fits_and_never_nan(verb: str, told: Callable[[str], dict[str, str]]) -> None:
+    text = told(verb)["page"]
     assert max(map(len, text.splitlines())) <= WIDEST
     words = text.lower().replace("(", " ").replace(")", " ").split()
     assert not {"nan", "inf", "-inf", "none%"} & set(words)
-    monkeypatch.setenv("COLUMNS", "70")
-    assert max(map(len, call(*arguments(verb, folder))[1].splitlines())) <= 70
+    assert max(map(len, told(verb)["narrow"].splitlines())) <= 70
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("verb", CHEAP)
-def test_each_verb_prints_json_and_nothing_else(verb: str, folder: Path) -> None:
-    code, text, notes = call(*arguments(verb, folder), "--json")
-    assert (code, notes) == (0, ""), notes
-    told = json.loads(text, parse_constant=pytest.fail)
-    assert told and isinstance(told, dict | list)
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_prints_json_and_nothing_else(verb: str, told: Callable[[str], dict[str, str]]) -> None:
+    found = json.loads(told(verb)["json"], parse_constant=pytest.fail)
+    assert found and isinstance(found, dict | list)
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("verb", CHEAP)
-def test_each_verb_prints_long_rows_with_units_and_errors(verb: str, page: Printed) -> None:
-    code, text, notes = page(verb, "--csv", "-")
-    assert (code, notes) == (0, ""), notes
-    rows = pd.read_csv(io.StringIO(text))
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_prints_long_rows_with_units_and_errors(verb: str, told: Callable[[str], dict[str, str]]) -> None:
+    rows = pd.read_csv(io.StringIO(told(verb)["csv"]))
     assert rows.columns[0] == "figure" and list(rows.columns[-6:]) == list(LAST)
     assert len(rows) > 1 and rows["unit"].notna().all()
-    told = rows[rows["value"].notna() | rows["lower"].notna()]
-    bare = told[told["error"].isna() & told["lower"].isna() & told["basis"].isna()]
+    full = rows[rows["value"].notna() | rows["lower"].notna()]
+    bare = full[full["error"].isna() & full["lower"].isna() & full["basis"].isna()]
     assert set(bare["figure"]) <= {"budget", "imbalance", "revenue", "z_mean", "z_sd", "z_n_above", "observed", "miss"}
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(
-    "verb", [pytest.param(verb, marks=pytest.mark.slow if k % 3 else ()) for k, verb in enumerate(CHEAP)]
+    ("verb", "form"),
+    [
+        pytest.param(verb, form, marks=() if j == k % 3 and verb in FIRST else pytest.mark.slow)
+        for k, verb in enumerate(CHEAP)
+        for j, form in enumerate(("json", "csv", "file"))
+    ],
 )
-def test_rows_in_a_file_are_those_printed_beside_the_page(
-    verb: str, folder: Path, page: Printed, tmp_path: Path
+def test_what_is_asked_for_by_an_option_is_what_is_emitted(
+    verb: str, form: str, folder: Path, told: Callable[[str], dict[str, str]], tmp_path: Path
 ) -> None:
     out = tmp_path / "figures.csv"
-    code, shown, _ = call(*arguments(verb, folder), "--csv", str(out))
-    assert code == 0 and out.read_text() == page(verb, "--csv", "-")[1] and shown == page(verb)[1]
+    options = {"json": ["--json"], "csv": ["--csv", "-"], "file": ["--csv", str(out)]}[form]
+    code, shown, _ = call(*arguments(verb, folder), *options)
+    assert code == 0 and shown == told(verb)["page" if form == "file" else form]
+    assert form != "file" or out.read_text() == told(verb)["csv"]
 
 
 @pytest.mark.heavy
@@ -228,13 +262,17 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("sizes", ["[200, 1_000, 4_000]", "[4_000]"])
-def test_a_report_tells_what_it_wrote_and_what_it_answers(sizes: str, folder: Path, tmp_path: Path) -> None:
+def test_a_report_tells_what_it_wrote_and_what_it_answers(
+    sizes: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if sizes == "[4_000]":  # one report with pictures is enough
+        request.getfixturevalue("unpictured")
     (tmp_path / "s.toml").write_text(SMALL.replace("[200, 1_000, 4_000]", sizes))
     drawn, page = str(tmp_path / "r.nc"), str(tmp_path / "r.html")
-    assert call("run", str(tmp_path / "s.toml"), "--out", drawn)[0] == 0
-    code, text, notes = call("report", drawn, "-o", page, "--margin", "0.1", "--at-most", "0.2", "--json")
-    told = json.loads(text, parse_constant=pytest.fail)
-    assert (code, notes) == (0, "") and told["written"] == {"out": page}
+    sim.save(sim.simulate(sim.load(tmp_path / "s.toml"), progress=False), drawn)
+    forms = printed_in_every_form("report", drawn, "-o", page, "--margin", "0.1", "--at-most", "0.2")
+    told = json.loads(forms["json"], parse_constant=pytest.fail)
+    assert told["written"] == {"out": page} and forms["page"] == ""
     summary = sim.summarise(sim.open_ledger(drawn), margins=(0.1,))
     if sizes == "[4_000]":
         figure, wanted = "p_overspend", summary["p_overspend"].values.ravel()
@@ -245,30 +283,28 @@ def test_a_report_tells_what_it_wrote_and_what_it_answers(sizes: str, folder: Pa
     assert values == pytest.approx(list(wanted))
     shown = " ".join(html.unescape(_bare(Path(page).read_text())).split())
     assert told["answer"] in shown
-    if sizes == "[4_000]":  # of the forms without an answer of their own, one report is enough
-        assert call("report", drawn, "-o", page)[1] == ""
-        return
-    rows = pd.read_csv(io.StringIO(call("report", drawn, "-o", page, "--margin", "0.1", "--csv", "-")[1]))
-    assert list(rows.columns[-6:]) == list(LAST) and rows["lower"].notna().all()
+    if sizes != "[4_000]":
+        rows = pd.read_csv(io.StringIO(forms["csv"]))
+        assert list(rows.columns[-6:]) == list(LAST) and rows["lower"].notna().all()
 
 
 def _bare(page: str) -> str:
     return re.sub(r"<[^>]+>|\u2060", "", page)
 
 
-def test_json_and_csv_agree_with_the_page(folder: Path, page: Printed) -> None:
-    told = json.loads(call(*arguments("luck", folder), "--json")[1])
-    rows = pd.read_csv(io.StringIO(call(*arguments("luck", folder), "--csv", "-")[1]))
-    cell = next(cell for cell in told["cells"] if cell["threshold"] == 5_000.0)
+@pytest.mark.heavy
+def test_json_and_csv_agree_with_the_page(told: Callable[[str], dict[str, str]]) -> None:
+    rows = pd.read_csv(io.StringIO(told("luck")["csv"]))
+    cell = next(cell for cell in json.loads(told("luck")["json"])["cells"] if cell["threshold"] == 5_000.0)
     (row,) = rows[(rows["figure"] == "percentile") & (rows["threshold"] == 5_000)]["value"]
     assert cell["percentile"] == pytest.approx(row, rel=1e-12)
-    assert f"{100 * row:.1f}%" in page("luck")[1]
+    assert f"{100 * row:.1f}%" in told("luck")["page"]
 
 
 @pytest.mark.heavy
-def test_the_verdict_stands_before_any_table(page: Printed) -> None:
+def test_the_verdict_stands_before_any_table(told: Callable[[str], dict[str, str]]) -> None:
     for verb in ("run", "answer", "size", "size --members", "settle", "stress", "sensitivity", "settle --actuals"):
-        lines = page(verb)[1].splitlines()
+        lines = told(verb)["page"].splitlines()
         rule = next(k for k, line in enumerate(lines) if line.startswith("─"))
         assert any(line.endswith(".") for line in lines[:rule]), verb
 
@@ -280,9 +316,9 @@ CLI = [sys.executable, "-m", "simulator.present.cli.main"]
 
 @pytest.mark.heavy
 def test_a_pipe_gets_no_codes_and_standard_error_nothing(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "r.nc"
+    out = tmp_path / "c.csv"
     ran = subprocess.run(
-        [*CLI, *arguments("run", folder), "--out", str(out)], capture_output=True, cwd=ROOT, check=True
+        [*CLI, *arguments("check", folder), "--csv", str(out)], capture_output=True, cwd=ROOT, check=True
     )
     assert b"\x1b" not in ran.stdout and ran.stderr == b"" and out.exists()
 
@@ -365,14 +401,14 @@ def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("replicates", [2, 5])
-def test_a_few_populations_are_no_answer(replicates: int, folder: Path) -> None:
+def test_a_few_populations_are_no_answer(replicates: int, folder: Path, told: Callable[[str], dict[str, str]]) -> None:
     small = str(folder / "small.toml")
     text = " ".join(call("run", small, "--replicates", str(replicates))[1].split())
     assert f"Only {replicates} years were simulated" in text
     assert "cannot be estimated" in text and "Smallest population" not in text
     settled = " ".join(call("settle", small, "--replicates", str(replicates))[1].split())
     assert "who carries the risk is not available" in settled
-    enough = call("run", small, "--replicates", "200")[1]
+    enough = told("run")["page"]
     assert "Only" not in enough and "Smallest population" in enough
 
 
@@ -405,7 +441,7 @@ def test_an_answer_that_cannot_be_printed_is_one_sentence(tmp_path):
 
 @pytest.mark.heavy
 def test_letters_that_a_terminal_lacks_are_replaced(folder: Path) -> None:
-    command = [sys.executable, "-m", "simulator", "settle", str(folder / "small.toml"), "--payoff"]
+    command = [sys.executable, "-m", "simulator", "check", str(folder / "small.toml")]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert ran.returncode == 0 and ran.stdout and not ran.stderr
 

@@ -114,8 +114,12 @@ def test_what_a_file_cannot_give_is_refused_with_what_it_can(
 @pytest.mark.heavy
 @pytest.mark.parametrize("kind", sorted(FROM_EXACT))
 def test_exact_figures_are_drawn_as_exact(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
-    assert call(files["exact"], "--kind", kind, "-o", tmp_path / "a.svg") == (0, "")
-    figures = pd.read_csv(tmp_path / "a.csv")
+    if kind == "variance-by-size":
+        assert call(files["exact"], "--kind", kind, "-o", tmp_path / "a.svg") == (0, "")
+        figures = pd.read_csv(tmp_path / "a.csv")
+    else:  # its figures alone: every kind is drawn above
+        asked = PlotRequest("exact.nc", open_any(str(files["exact"])))
+        figures = PICTURES[kind].figures(PICTURES[kind].make(asked))
     drawn = figures[~figures["figure"].str.startswith("minimum_population")]  # read off between two sizes
     assert drawn["error"].isna().all() and set(drawn["basis"]) <= {"exact"}
 
@@ -129,6 +133,7 @@ def test_answers_are_drawn_as_they_are(kind: str, file: str, files: dict[str, Pa
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.heavy
 def test_the_numbers_are_the_datasets(files: dict[str, Path], tmp_path: Path) -> None:
     assert call(files["run"], "--kind", "variance_by_size", "-o", tmp_path / "a.png")[0] == 0
     figures = pd.read_csv(tmp_path / "a.csv")
@@ -144,7 +149,7 @@ def test_the_numbers_are_the_datasets(files: dict[str, Path], tmp_path: Path) ->
 def test_the_target_is_chosen(files: dict[str, Path], tmp_path: Path) -> None:
     for kind in ("heat-map", "minimum-by-target"):
         found = {}
-        for at_most in (0.05, 0.3):
+        for at_most in (0.05, 0.3) if kind == "heat-map" else (0.3,):
             out = tmp_path / f"{kind}-{at_most}.svg"
             assert call(files["run"], "--kind", kind, "--at-most", at_most, "-o", out) == (0, "")
             figures = pd.read_csv(out.with_suffix(".csv"))
@@ -153,7 +158,7 @@ def test_the_target_is_chosen(files: dict[str, Path], tmp_path: Path) -> None:
             summary = sim.summarise(sim.open_ledger(files["run"]))
             asked = sim.minimum_by_target(summary, (at_most,))["minimum_population"].values[0]
             np.testing.assert_allclose(found[at_most], asked)
-        assert not np.array_equal(found[0.05], found[0.3])
+        assert len(found) == 1 or not np.array_equal(found[0.05], found[0.3])
 
 
 @pytest.mark.heavy
@@ -222,16 +227,22 @@ PARTIES = [
 LONG = "Integrated provider alliance, year three, with full upside and downside risk above the corridor, indexed"
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("kind", ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"])
-def test_twelve_parties_with_long_names_stay_legible(kind: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
     designs = [
         {"name": LONG, "parties": PARTIES},
         {"name": f"{LONG} again", "parties": PARTIES, "terms": [{"kind": "share", "gain": 0.5, "loss": 0.3}]},
     ]
-    full = make(simulation=SMALL, designs=designs, stresses=STRESSES)
-    sim.save(sim.simulate(full, progress=False), tmp_path / "twelve.nc")
-    one = PlotRequest("twelve.nc", open_any(str(tmp_path / "twelve.nc")))
+    full = make(simulation=SMALL | {"population_sizes": [500, 2_000]}, designs=designs, stresses=STRESSES[:1])
+    path = tmp_path_factory.mktemp("twelve") / "twelve.nc"
+    sim.save(sim.simulate(full, progress=False), path)
+    return path
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kind", ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"])
+def test_twelve_parties_with_long_names_stay_legible(kind: str, twelve: Path) -> None:
+    one = PlotRequest("twelve.nc", open_any(str(twelve)))
     axes = PICTURES[kind].draw(PICTURES[kind].make(one), one)  # a warning of matplotlib's is an error here
     assert not overlaps(axes)
     assert max(len(line) for text in axes.texts for line in text.get_text().splitlines()) < 200

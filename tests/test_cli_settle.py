@@ -108,6 +108,7 @@ def test_mistakes_get_a_sentence(arguments: list[object], word: str) -> None:
     assert (code, word in said, "Traceback" in said) == (2, True, False), said
 
 
+@pytest.mark.heavy
 def test_contradictory_designs_get_a_sentence_before_any_draw(tmp_path: Path) -> None:
     text = WHITTINGTON.read_text()
     wrong = tmp_path / "wrong.toml"

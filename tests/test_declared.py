@@ -18,6 +18,7 @@ from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.places import places
 from simulator.analysis.size.viable import viable_terms
+from simulator.contracts.search import Search
 from simulator.fitting.fit import fit_bands
 from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dataset
 from simulator.ledger.variables import KINDS, variables_of
@@ -29,6 +30,12 @@ SIZES = {"replicates": 60, "population_sizes": [300, 900], "thresholds": [5_000.
 HALF = {"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}], "exclusion": {"kind": "cap", "at": 5e3}}
 SCENARIO = make(
     simulation=SIZES, shocks=SHOCKS[:1], designs=[HALF, HALF | {"name": "swept", "exclusion": {"kind": "cap"}}]
+)
+SEARCH = Search.model_validate(
+    {
+        "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
+        "limits": [{"party": "provider", "worst": 0.9}],
+    }
 )
 RANGES = [
     Range(name="prices", change=Inflation(by=0.0), low=-0.05, high=0.05),
@@ -87,6 +94,7 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "fair_price": lambda: sim.fair_price(SCENARIO, 900, rule=sim.Cap(at=5e3)),
         "compare_rules": lambda: sim.compare_rules(SCENARIO, 900, expected_excess_pmpy=50.0),
         "stress": lambda: sim.stress(SCENARIO, [Stress(name="dearer", changes=(Inflation(by=0.02),))], [half]),
+        "propose": lambda: sim.propose(SCENARIO, SEARCH, replicates=100, points=16),
         "reverse_stress": lambda: sim.reverse_stress(SCENARIO, Inflation(by=0.0), half, replicates=40),
         "sensitivity": lambda: sim.sensitivity(SCENARIO, RANGES, "cv", points=4),
         **{f"fit_bands {part}": lambda part=part: getattr(fit_bands(BANDS, sets=0), part)
@@ -164,7 +172,9 @@ def as_of_0_1(answer: xr.Dataset) -> xr.Dataset:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("asked", KEPT)
+@pytest.mark.parametrize(
+    "asked", [pytest.param(one, marks=pytest.mark.slow if k % 2 else ()) for k, one in enumerate(KEPT)]
+)
 def test_an_answer_is_read_back_and_so_is_one_of_version_0_1(
     answers: dict[str, xr.Dataset], asked: str, tmp_path: Path
 ) -> None:

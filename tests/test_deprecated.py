@@ -84,6 +84,7 @@ def test_a_function_of_a_room_that_is_a_method_now(small: Scenario) -> None:
         assert with_simulation(small, seed=7) == small.with_simulation(seed=7)
 
 
+@pytest.mark.heavy
 def test_old_keys_and_values_of_files_are_read(monkeypatch: pytest.MonkeyPatch, small: Scenario) -> None:
     renamed = {"simulation.populations": "replicates", "population.segments.severity.family = erlang": "gamma"}
     monkeypatch.setattr(deprecated, "CONFIG", renamed)

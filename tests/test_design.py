@@ -196,6 +196,7 @@ def test_through_json_and_back():
     assert "Infinity" not in design.model_dump_json()
 
 
+@pytest.mark.heavy
 def test_schema_knows_every_term():
     schema = json.dumps(Design.model_json_schema())
     for kind in (

@@ -244,6 +244,8 @@ def test_work_of_another_thread_is_its_own_matter() -> None:
 def test_each_verb_tells_how_far_it_is_where_nobody_looks_at_a_terminal(
     verb: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if verb.startswith("report"):  # whose pictures take long, and say nothing of how far it is
+        monkeypatch.setattr("simulator.present.report.charts.inline_svg", lambda *_: "<svg></svg>")
     seen: dict[str, list[float]] = {}
 
     class Seen(effort.Task):

@@ -102,7 +102,14 @@ def test_an_empty_name_is_refused_and_not_passed_over(option):
 
 @pytest.mark.heavy
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-@pytest.mark.parametrize("command", [["--help"], ["--version"], ["run", "--help"], ["plot", "--kind", "list"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["plot", "--kind", "list"],
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (["--version"], ["run", "--help"])),
+    ],
+)
 def test_standard_output_that_is_full_gets_one_sentence(command):
     with open("/dev/full", "w") as full:
         ended = subprocess.run(

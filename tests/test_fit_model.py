@@ -35,7 +35,7 @@ def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.heavy)])
+@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.slow)])
 def model(request: pytest.FixtureRequest) -> FittedModel:
     return fit(table(), cost="total", segment="band", family=request.param, sets=40)
 
@@ -145,6 +145,7 @@ def test_a_family_that_does_not_converge_is_replaced_and_told() -> None:
     assert model.segments[0]["family"] == "empirical" and "burr did not converge" in str(fit_report(model))
 
 
+@pytest.mark.heavy
 def test_many_rows_are_binned_and_it_is_said() -> None:
     costs = np.random.default_rng(5).lognormal(6, 1.2, 300_000)
     model = fit({"total": costs}, cost="total", family="empirical", sets=0)
@@ -182,14 +183,14 @@ def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> N
     means, told = [], []
     for _ in range(24):
         costs = random.lognormal(6, 1.2, 1_500) * (random.random(1_500) < 0.85)
-        model = fit({"c": costs}, cost="c", family=family, sets=40)
+        model = fit({"c": costs}, cost="c", family=family, sets=16)
         means.append(People(model.population).limited(20_000.0)[0])
-        told.append(np.std([People(model.population_of_set(b)).limited(20_000.0)[0] for b in range(40)]))
+        told.append(np.std([People(model.population_of_set(b)).limited(20_000.0)[0] for b in range(16)]))
     # the sd of 24 means is itself uncertain by 15%
     assert 0.65 < np.mean(told) / np.std(means) < 1.5
     # a control: sixteen times the rows tell a quarter of the doubt, which is too little for these
-    surer = fit({"c": np.tile(costs, 16)}, cost="c", family=family, sets=200)
-    assert np.std([People(surer.population_of_set(b)).limited(20_000.0)[0] for b in range(200)]) / np.std(means) < 0.5
+    surer = fit({"c": np.tile(costs, 16)}, cost="c", family=family, sets=60)
+    assert np.std([People(surer.population_of_set(b)).limited(20_000.0)[0] for b in range(60)]) / np.std(means) < 0.5
 
 
 @pytest.mark.heavy
@@ -277,6 +278,7 @@ def test_bands_that_cannot_be(change: object, sentence: str) -> None:
 # ── what is shown ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_the_verdict_names_what_a_tail_rests_on() -> None:
     rows = table(900)
     model = fit(rows, cost="total", family="lognormal", sets=0)

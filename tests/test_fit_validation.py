@@ -102,10 +102,11 @@ def test_a_body_without_its_tail_fails(rows) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-def test_simulated_totals_spread_like_resampled_rows(rows) -> None:
+@pytest.mark.parametrize("family", [pytest.param("auto", marks=pytest.mark.slow), "empirical"])
+def test_simulated_totals_spread_like_resampled_rows(family: str, rows) -> None:
     """The sd of totals of 1,000 and 10,000 people, simulated from the fit, against totals of resampled rows."""
     replicates = 3_000
-    drawn, resampled = validation.simulated(rows, rows.fitted(rows.frame), rows.frame, replicates)
+    drawn, resampled = validation.simulated(rows, rows.fitted(rows.frame, family), rows.frame, replicates)
     relative = (rows.error / rows.observed(rows.frame))[: len(rows.thresholds)]
     # both are draws: their own errors, 1 / √(2·replicates) each, come on top
     assert np.all(np.abs(drawn / resampled - 1) <= 2 * np.hypot(relative, np.sqrt(1 / replicates)))

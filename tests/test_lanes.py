@@ -23,7 +23,7 @@ def functions(text: str) -> list[tuple[str, set[str]]]:
 def _functions(text: str) -> Iterator[tuple[str, set[str]]]:
     tree = ast.parse(text)
     whole_file = [node for node in tree.body if isinstance(node, ast.Assign) and "pytestmark" in _names(node)]
-    for node in ast.walk(tree):
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             upon = [one for one in node.decorator_list if "parametrize" not in _names(one)]
             yield node.name, set().union(*map(_names, [*upon, *whole_file]), set())
@@ -59,11 +59,12 @@ def test_the_fast_lane_has_most_functions_and_one_of_each_file(texts: dict[str, 
     assert faults(texts) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("mark", "where", "fault"),
     [
         ("@pytest.mark.heavy", ["test_lanes.py"], "test_lanes.py has no test in the fast lane"),
-        ("@pytest.mark.heavy", [path.name for path in FILES], "the fast lane has too few functions"),
+        ("@pytest.mark.heavy", [path.name for path in FILES[::2]], "the fast lane has too few functions"),
         ("@pytest.mark.slow", [path.name for path in FILES[::4]], "the slow lane has too many functions to itself"),
     ],
 )

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import simulator as sim
 from simulator import deprecated
 
@@ -117,6 +119,7 @@ def files_that_say(root: Path, pattern: str) -> list[str]:
     return sorted(_name(path, root) for path in root.rglob("*.py") if re.search(pattern, path.read_text("utf-8")))
 
 
+@pytest.mark.heavy
 def test_functions_take_at_most_eight_arguments():
     """But for the public face, where each is a keyword of its own, the verbs, and the compiled loops."""
     sources = {_name(path, ROOT): path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py")}

@@ -31,6 +31,7 @@ def ledger():
 # ── variables ────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_every_variable_has_its_dims_its_unit_and_its_sentence(any_kind):
     ledger = sim.simulate(any_kind)
     for name in ledger.variables:
@@ -234,6 +235,7 @@ def test_a_ledger_cut_short_is_told(ledger, tmp_path):
         sim.open_ledger(path)
 
 
+@pytest.mark.heavy
 def test_observed_costs_are_withheld_from_the_file(tmp_path):
     # the planted cost is neither a threshold nor the cut, which a ledger must tell
     planted, highest = 4_321.987_65, 8_765.432_1

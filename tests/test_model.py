@@ -128,6 +128,7 @@ def test_percentile_thresholds_are_those_of_brute_force(kind):
     assert (len(set(scenario.threshold_amounts[:, 0])) == 2) == by_segment
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 @pytest.mark.parametrize("by", ["segment", "population"])
 def test_percentiles_are_the_least_cost_exceeded_with_that_chance(name, by):

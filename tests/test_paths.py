@@ -108,12 +108,12 @@ def listed(what: str) -> set[str]:
     return set(re.findall(r"`([\w/]+\.py)`", line))
 
 
-@pytest.mark.heavy
 def test_a_threshold_passes_through_few_files(scenario: Path) -> None:
     found = handed(to_a_picture, scenario, is_handed_thresholds)
     assert found == listed("a threshold") and len(found) <= 8
 
 
+@pytest.mark.heavy
 def test_a_design_passes_through_few_files_and_no_json(scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
     loads = json.loads
@@ -124,6 +124,7 @@ def test_a_design_passes_through_few_files_and_no_json(scenario: Path, monkeypat
     assert not [text for text in read if "exclusion" in str(text) and "simulation" not in str(text)]
 
 
+@pytest.mark.heavy
 def test_a_longer_way_is_found_out(scenario: Path) -> None:
     """A control: settling once more, by the payoff, hands a design to another file."""
 

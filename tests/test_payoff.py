@@ -137,6 +137,7 @@ BENT = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("terms", BENT.values(), ids=BENT)
 def test_a_payoff_has_a_point_at_every_kink_and_jump(terms):
     design = Design(name="bent", terms=terms)
@@ -225,15 +226,23 @@ def differences(scenario, designs):
     return found
 
 
+def every_second(first):
+    """Arrangements of which every second is ordinary: the one test has those that the other leaves to the slow lane."""
+    return [
+        pytest.param(file, id=file.stem, marks=() if k % 2 == first else pytest.mark.slow)
+        for k, file in enumerate(FILES)
+    ]
+
+
 @pytest.mark.heavy
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", every_second(0))
 def test_straight_lines_are_the_payoff_of_every_arrangement(file):
     scenario = sim.load(file)
     assert gap(scenario.designs, None, scenario=scenario) < 1e-6
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", every_second(1))
 def test_payoff_is_what_settle_gives_at_that_cost(file, monkeypatch):
     scenario = sim.load(file)
     by_cost = [design for design in scenario.designs if moved_by_cost_alone(design)]

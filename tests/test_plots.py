@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from printed import number
 
 import simulator as sim
 from simulator.analysis.size.places import places
+from simulator.contracts.search import Search
 from simulator.errors import SimulatorWarning
 from simulator.present.figure import percent
 from simulator.present.pictures import picture_named
@@ -52,6 +54,12 @@ STRESSES = [
     {"name": "prices", "expresses": "dearer", "changes": [{"kind": "inflation", "by": 0.02}]},
     {"name": "wrong baseline", "expresses": "dearer", "changes": [{"kind": "baseline_error", "by": 0.03}]},
 ]
+SEARCH = Search.model_validate(
+    {
+        "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
+        "limits": [{"party": "provider", "worst": 0.9}],
+    }
+)
 RANGES = [
     {"name": "prices", "change": {"kind": "inflation", "by": 0.0}, "low": -0.01, "high": 0.03},
     {"name": "sick", "change": {"kind": "mean_cost", "segment": "complex", "by": 0.0}, "low": -0.1, "high": 0.1},
@@ -139,19 +147,32 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "tornado": sim.sensitivity(calm, points=4),
         "stress_heat_map": sim.stress(scenario, replicates=60),
         "fit_diagnostics": fitted(),
+        "frontier": sim.propose(calm, SEARCH, replicates=100, points=16),
     }
+
+
+@pytest.fixture(scope="module")
+def untouched(shown: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """The same, before anything is drawn from it."""
+    return {name: dataset.copy(deep=True) for name, dataset in shown.items()}
 
 
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
-    "stress_heat_map", "fit_diagnostics",
+    "stress_heat_map", "fit_diagnostics", "frontier",
 ]  # fmt: skip
 
 
 def drawn(name: str, dataset: xr.Dataset, **how: Any) -> list[Axes]:
     found = getattr(sim.plots, name)(dataset, **how)
     return found if isinstance(found, list) else [found]
+
+
+@pytest.fixture(scope="module")
+def once(shown: dict[str, xr.Dataset], untouched: dict[str, xr.Dataset]) -> Callable[[str], tuple[list[Axes], Any]]:
+    """A picture that is drawn once for all tests that only look at it, and its figures before anybody looks."""
+    return cache(lambda name: (found := drawn(name, shown[name]), _figures(found[0])))
 
 
 @pytest.fixture(autouse=True)
@@ -174,8 +195,10 @@ def test_every_public_picture_is_tried_here() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: dict[str, xr.Dataset]) -> None:
-    for axes in drawn(name, shown[name]):
+def test_axes_come_back_with_a_question_units_and_provenance(
+    name: str, shown: dict[str, xr.Dataset], once: Callable[[str], tuple[list[Axes], Any]]
+) -> None:
+    for axes in once(name)[0]:
         assert isinstance(axes, Axes)
         assert axes.get_title(loc="left") and axes.get_xlabel()
         labels = f"{axes.get_xlabel()} {axes.get_ylabel()}"
@@ -193,8 +216,8 @@ def test_axes_come_back_with_a_question_units_and_provenance(name: str, shown: d
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_no_words_are_cut_off_or_overlap(name: str, shown: dict[str, xr.Dataset]) -> None:
-    axes = drawn(name, shown[name])[0]
+def test_no_words_are_cut_off_or_overlap(name: str, once: Callable[[str], tuple[list[Axes], Any]]) -> None:
+    axes = once(name)[0][0]
     assert not overlaps(axes)
 
 
@@ -202,7 +225,7 @@ def overlaps(axes: Axes) -> list[str]:
     """Words that reach beyond the figure, or over other words, by more than a pixel."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     ticks = {id(label) for each in figure.findobj(Axes) for axis in (each.xaxis, each.yaxis) for label in _hidden(axis)}
     words = [
         (text.get_text(), text.get_window_extent())
@@ -244,12 +267,17 @@ def test_the_check_of_overlaps_sees_one() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(name: str, shown: dict[str, xr.Dataset]) -> None:
-    before = shown[name].copy(deep=True)
-    first = drawn(name, shown[name])[0]
+def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(
+    name: str,
+    untouched: dict[str, xr.Dataset],
+    shown: dict[str, xr.Dataset],
+    once: Callable[[str], tuple[list[Axes], Any]],
+) -> None:
+    before = untouched[name]
+    first = once(name)[1]
     assert before.identical(shown[name])
     turned = before.transpose(*reversed([str(dim) for dim in before.dims]))
-    assert _figures(drawn(name, turned)[0]) == _figures(first)
+    assert _figures(drawn(name, turned)[0]) == first
 
 
 def _figures(axes: Axes) -> list[Any]:
@@ -260,8 +288,8 @@ def _figures(axes: Axes) -> list[Any]:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", KINDS)
-def test_at_most_four_colours_tell_series_apart(name: str, shown: dict[str, xr.Dataset]) -> None:
-    axes = drawn(name, shown[name])[0]
+def test_at_most_four_colours_tell_series_apart(name: str, once: Callable[[str], tuple[list[Axes], Any]]) -> None:
+    axes = once(name)[0][0]
     neutral = {colours.INK, colours.GREY, colours.PALE}
     used = {to_hex(line.get_color()).upper() for line in axes.lines} - neutral
     used |= {to_hex(patch.get_facecolor()).upper() for patch in axes.patches}

@@ -67,6 +67,7 @@ def test_partial_moments_of_a_pareto_infinite_ones_included(alpha):
     np.testing.assert_allclose(moments.below(costs), below, rtol=1e-8)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_partial_moments_of_every_family_against_brute_force(name):
     law, moments = oracles.law_of(FAMILIES[name]), Moments(ANY.validate_python(FAMILIES[name]))

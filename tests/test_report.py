@@ -252,7 +252,9 @@ def asked(ledger: xr.Dataset) -> dict[str, list[list[xr.Dataset]]]:
 
 @pytest.fixture(scope="module")
 def page_of_errors(contents: Contents) -> str:
-    with errors_shown():
+    """Its tables alone: the pictures are those of the other page."""
+    with errors_shown(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulator.present.report.charts.inline_svg", lambda *_: "<svg></svg>")
         return html_of(contents)
 
 
@@ -380,13 +382,24 @@ def test_ids_are_given_once_and_references_lead_somewhere(page: str) -> None:
 
 LIKE_OTHERS = {"fixed", "sampled", "units sampled", "percentiles by population"}
 """Kinds of ledger whose reports have nothing of their own."""
+DRAWN = {"units", "parameter sets"}
+"""Kinds whose pictures are drawn in the ordinary lane: those of others are like the ones of the ledger above."""
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in LIKE_OTHERS else ()) for kind in sorted(KINDS)]
+    ("kind", "pictured"),
+    [
+        pytest.param(
+            kind, pictured, marks=() if kind not in LIKE_OTHERS and pictured == (kind in DRAWN) else pytest.mark.slow
+        )
+        for kind in sorted(KINDS)
+        for pictured in (True, False)
+    ],
 )
-def test_every_kind_of_ledger_has_a_report(kind: str) -> None:
+def test_every_kind_of_ledger_has_a_report(kind: str, pictured: bool, request: pytest.FixtureRequest) -> None:
+    if not pictured:
+        request.getfixturevalue("unpictured")
     contents = gather(sim.simulate(make(**KINDS[kind]), progress=False))
     page = html_of(contents)
     controls = [attrs["data-control"] for _, attrs in _Elements(page).found if "data-control" in attrs]
@@ -423,6 +436,7 @@ def test_observed_costs_stay_out_of_report_and_workbook(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("currency", "sign"), [("USD", "$"), ("NZD", "NZD ")])
+@pytest.mark.usefixtures("unpictured")
 def test_money_is_in_the_scenarios_currency(currency: str, sign: str) -> None:
     scenario = make(currency=currency, simulation={"population_sizes": [100, 250]})
     page = html_of(gather(sim.simulate(scenario, progress=False)))
@@ -430,8 +444,9 @@ def test_money_is_in_the_scenarios_currency(currency: str, sign: str) -> None:
 
 
 @pytest.mark.heavy
-def test_a_run_that_failed_its_check_says_so_first(ledger: xr.Dataset, tmp_path: Path) -> None:
-    source = tmp_path / "r.nc"
+@pytest.mark.usefixtures("unpictured")
+def test_a_run_that_failed_its_check_says_so_first(source: Path, tmp_path: Path) -> None:
+    ledger = sim.open_ledger(source)
     sim.save(ledger.assign(gross_cost=ledger["gross_cost"] * 1.5), source)
     found = CliRunner().invoke(main, ["report", str(source), "-o", str(tmp_path / "r.html")])
     assert found.exit_code == 3 and "FAILED ITS OWN CHECK" in found.output
@@ -484,6 +499,7 @@ def test_mistakes_are_one_sentence(source: Path, monkeypatch, arguments: list[st
 
 
 @pytest.mark.heavy
+@pytest.mark.usefixtures("unpictured")
 def test_a_rare_shock_and_whom_it_hits_are_told() -> None:
     shocks: list[dict] = [{"name": "strike", "probability": 0.2, "by": -0.1, "segments": ["well"]}]
     shocks += [{"name": "prices", "cv": 0.02}]

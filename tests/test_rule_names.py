@@ -77,6 +77,7 @@ def test_each_page_names_the_rule_it_is_about_and_no_other(page, name, ledger):
     assert label in text and not said_of_others(text, rule), text
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", RULES)
 def test_sentences_and_tables_name_a_rule_alike(name, ledger):
     rule, label, sentence = RULES[name]

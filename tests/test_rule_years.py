@@ -102,6 +102,7 @@ def designs(year: int) -> tuple[Design, ...]:
     return load_designs(PUBLISHED / f"mssp_{year}.toml")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("year", YEARS)
 def test_each_year_settles_as_its_rules_say(year: int) -> None:
     assert sorted(design.name for design in designs(year)) == sorted(TRACKS[year])

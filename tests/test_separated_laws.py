@@ -146,6 +146,7 @@ def worst_error(seed, moments_of=Moments):
     return float(np.max(np.abs(np.array(found) / wanted - 1)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(12))
 def test_moments_and_limited_means_are_the_closed_forms(seed):
     assert worst_error(seed) < 1e-9

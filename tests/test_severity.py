@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -57,7 +56,7 @@ def test_survival_is_that_of_scipy(name):
 def test_quantile_is_that_of_scipy(name):
     law = oracles.law_of(FAMILIES[name])
     survival = SURVIVAL if name in SMOOTH else np.linspace(0.0013, 0.9987, 97)
-    wanted = [float(law.isf(s)) for s in survival]
+    wanted = law.isf(survival) if name in SMOOTH else [float(law.isf(s)) for s in survival]
     np.testing.assert_allclose(family(name).isf(survival), wanted, rtol=1e-7)
 
 
@@ -186,10 +185,9 @@ def test_breaks_lie_inside_and_the_quantile_is_smooth_between(name):
     severity = family(name)
     inside = severity.breaks[(severity.breaks > 1e-3) & (severity.breaks < 1 - 1e-3)]
     edges = np.unique(np.concatenate([[1e-3], inside, [1 - 1e-3]]))
-    for low, high in itertools.pairwise(edges):
-        middle = low + (high - low) * np.array([0.2, 0.4, 0.6, 0.8])
-        steps = [np.abs(severity.isf(middle * (1 + h)) - severity.isf(middle * (1 - h))) for h in (1e-6, 1e-8)]
-        assert np.all(steps[1] <= steps[0] * 0.1 + 1e-6), "a jump does not shrink with the step"
+    middle = (edges[:-1] + np.diff(edges) * np.array([0.2, 0.4, 0.6, 0.8])[:, None]).ravel()
+    steps = [np.abs(severity.isf(middle * (1 + h)) - severity.isf(middle * (1 - h))) for h in (1e-6, 1e-8)]
+    assert np.all(steps[1] <= steps[0] * 0.1 + 1e-6), "a jump does not shrink with the step"
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ def observed(name, *values):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("by segment", sim.Cap()),
+        pytest.param("by segment", sim.Cap(), marks=pytest.mark.slow),
         ("by segment", sim.CarveOut()),
         ("rare and yearly correlated", sim.Cap()),
         pytest.param("against each other", sim.Cap(), marks=pytest.mark.slow),
@@ -428,6 +428,7 @@ def test_whom_shocks_hit_and_how_they_correlate_is_in_the_id():
     assert len(ids) == 4
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
 import oracles
 import pytest
-from conftest import FAMILIES, KINDS, RARE, SEGMENTS, SHOCKS, SPLICED, UNITS, alone, make, raw
+from conftest import FAMILIES, KINDS, RARE, SEGMENTS, SHOCKS, SPLICED, UNITS, alone, diagonal, make, raw
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -52,30 +53,37 @@ def assert_same_draws(one, other):
         assert np.array_equal(values.values, other[name].values), name
 
 
+@cache
+def whole(kind):
+    """The fingerprint of a kind of scenario that is drawn as it comes."""
+    return fingerprint(sim.simulate(make(**KINDS[kind])))
+
+
 # ── the same bits ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_identity_threads(any_kind, threads):
+@pytest.mark.parametrize(("kind", "threads"), diagonal(sorted(KINDS), [1, 2, 5]))
+def test_identity_threads(kind, threads):
     with ThreadPoolExecutor(threads) as pool:
-        assert fingerprint(sim.simulate(any_kind, pool)) == fingerprint(sim.simulate(any_kind))
+        assert fingerprint(sim.simulate(make(**KINDS[kind]), pool)) == whole(kind)
 
 
 @pytest.mark.heavy
 @pytest.mark.jit_off
-@pytest.mark.parametrize("step", [1, 7, 1_000])
-def test_identity_chunks(any_kind, step, monkeypatch):
-    whole = fingerprint(sim.simulate(any_kind, Inline()))
+@pytest.mark.parametrize(("kind", "step"), diagonal(sorted(KINDS), [1, 7, 1_000]))
+def test_identity_chunks(kind, step, monkeypatch):
+    at_once = whole(kind)
     monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: step)
-    assert fingerprint(sim.simulate(any_kind, Inline())) == whole
+    assert fingerprint(sim.simulate(make(**KINDS[kind]), Inline())) == at_once
 
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-def test_identity_processes(any_kind, processes):
-    assert fingerprint(sim.simulate(any_kind, processes)) == fingerprint(sim.simulate(any_kind))
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_identity_processes(kind, processes):
+    assert fingerprint(sim.simulate(make(**KINDS[kind]), processes)) == whole(kind)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +92,7 @@ def processes():
         yield pool
 
 
-@pytest.mark.heavy
+@pytest.mark.slow  # one scenario on a cluster is in test_apart.py
 @pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")
 def test_identity_dask():
@@ -120,7 +128,7 @@ def test_identity_jit_off():
     )
     assert ran.returncode == 0, ran.stderr
     plain = json.loads(ran.stdout)
-    assert plain == {kind: fingerprint(sim.simulate(make(**changes))) for kind, changes in KINDS.items()}
+    assert plain == {kind: whole(kind) for kind in KINDS}
 
 
 @pytest.mark.heavy
@@ -139,6 +147,7 @@ def test_identity_replicates_apart_then_merged(any_kind):
     assert fingerprint(sim.merge([parts[2], parts[0], parts[1]])) == fingerprint(whole)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["fixed", "sampled", "shocks", "rare"])
 def test_identity_extension_by_sizes(kind):
     changes = KINDS[kind]
@@ -424,6 +433,7 @@ def larger():
     return made
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", sorted(RULES))
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_mean_and_sd_lie_within_five_standard_errors(larger, kind, rule):
@@ -456,6 +466,7 @@ def test_services_out_of_scope_lie_within_five_standard_errors(larger):
     assert np.abs(z).max() < FIVE
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
@@ -600,6 +611,7 @@ def test_whole_distributions_of_every_family_agree_with_the_slow_simulator(famil
     assert min(found.values()) > FIVE_SIGMA, min(found, key=found.get)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -735,9 +747,9 @@ def test_any_split_of_replicates_merges_to_the_whole(scenario, data):
 @pytest.mark.no_cover
 @given(scenarios())
 def test_any_scenario_lies_within_five_standard_errors(scenario):
-    scenario = scenario.with_simulation(replicates=300)
+    scenario = scenario.with_simulation(replicates=150)
     ledger = sim.simulate(scenario, Inline())
     exact = Exact(scenario.cost_model).total(runs.heads(scenario), [])
-    z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(300))
+    z = (ledger["gross_cost"].values.mean(0) - exact.mean) / (exact.sd / math.sqrt(150))
     # the mean of few skew totals is itself skew: judged where it is nearly normal
     assert np.all(np.abs(z[exact.skewness < 2]) < FIVE)

@@ -108,7 +108,7 @@ def _scores() -> dict[str, np.ndarray]:
     """z-scores of many short runs against the exact engine, by statistic."""
     exact = sim.exact(scenario(population_sizes=[2_000]), margins=(0.02,), quantiles=(0.5, 0.9))
     scores: dict[str, list[np.ndarray]] = {}
-    for seed in range(60):
+    for seed in range(36):
         drawn = sim.simulate(scenario(seed=1_000 + seed, population_sizes=[2_000]), progress=False)
         found = sim.summarise(drawn, margins=(0.02,), quantiles=(0.5, 0.9))
         for name in ("mean_cost", "sd_cost", "cv", "quantile_cost", "tvar", "p_overspend", "expected_overspend"):
@@ -245,6 +245,7 @@ def test_a_wrong_run_fails_its_own_check_loudly(
     assert "FAILED" in caplog.text
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0], ids=str)
 @pytest.mark.parametrize("variable", ["gross_cost", "excess_cost", "above_cost", "n_above", "shock_factor"])
 def test_one_impossible_figure_fails_the_check_loudly(
@@ -281,6 +282,7 @@ def test_units_are_summarised_like_populations() -> None:
     np.testing.assert_allclose(parts["mean_cost"].sum("unit"), whole["mean_cost"].isel(population_size=0), rtol=1e-12)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "budget",
     [
@@ -338,6 +340,7 @@ FAMILIES = [
 ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("severity", "seed"), diagonal(FAMILIES, [1, 20, 300]))
 def test_largest_z_of_every_family_lies_in_its_range_for_three_seeds(severity: dict[str, object], seed: int) -> None:
     raw = {**SCENARIO, "simulation": SCENARIO["simulation"] | {"seed": seed, "replicates": 1_000}}
@@ -368,6 +371,7 @@ def test_the_worst_twentieth_of_years_by_hand_and_exactly() -> None:
     assert np.isnan(moving[name]).all(), "a ratio of random sums has no series"
 
 
+@pytest.mark.heavy
 def test_the_worst_twentieth_of_years_is_known_wherever_a_statistic_is_asked_for() -> None:
     from simulator.analysis.size.grid import minimum_on_grid
     from simulator.analysis.statistics.precision import parse_target, simulate_until

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import click
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, make
+from conftest import ROOT, make, raw
+from features import toml_of
 
 import simulator as sim
 from simulator.__main__ import heed
@@ -24,7 +25,19 @@ from simulator.present.cli.errors import Verb
 from simulator.present.cli.main import main
 from simulator.runs import RunInterrupted, extend
 
-SCENARIO = str(ROOT / "configs" / "east_sussex.toml")
+SCENARIO = ""
+"""A file with the small scenario."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("scenario") / "small.toml"
+    file.write_text(toml_of(raw(simulation={"population_sizes": [100, 250]})), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "SCENARIO", str(file))
+        yield
+
+
 NEVER = parse_target("p_overspend(0.05) ± 0.000001")
 
 
@@ -118,6 +131,7 @@ def test_a_stop_that_python_would_forget_comes_once_more(monkeypatch: pytest.Mon
     assert reference() is None
 
 
+@pytest.mark.heavy
 def test_a_run_until_that_was_stopped_and_resumed_is_the_run_in_one_go() -> None:
     whole = simulate_until(make(), NEVER, max_replicates=2_500)
     begun = sim.simulate(make(simulation={"replicates": 300}), progress=False)
@@ -130,6 +144,7 @@ def test_a_run_until_that_was_stopped_and_resumed_is_the_run_in_one_go() -> None
     assert {**resumed.attrs, "created_at": ""} == {**whole.attrs, "created_at": ""}
 
 
+@pytest.mark.heavy
 def test_a_run_until_stops_resumed_where_it_would_have_stopped_in_one_go() -> None:
     target = parse_target("p_overspend(0.05) ± 0.02")
     whole = simulate_until(make(), target)

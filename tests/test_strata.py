@@ -61,6 +61,7 @@ def test_shocks_are_no_part_of_a_loading_either() -> None:
     assert found / 50_000 - 1_000 == pytest.approx(20.0, rel=1e-9)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", [sim.Cap(at=9_000.0), sim.CarveOut(at=9_000.0), sim.Cap(at=np.inf)], ids=repr)
 def test_a_loading_is_the_mean_of_those_of_the_sets(rule: Any) -> None:
     loaded = sim.Design(name="d", budget=design(budget=LOADED).budget, exclusion=rule)
@@ -88,6 +89,7 @@ def missed_a_head(scenario: sim.Scenario, budget: dict[str, Any], rule: Any = No
     return np.asarray((agreed["budget"].isel(design=0, population_size=0) - kept).values) / scenario.population_sizes[0]
 
 
+@pytest.mark.heavy
 def test_a_benchmark_is_set_under_the_same_truth_as_its_year() -> None:
     missed = missed_a_head(doubtful((100_000,), replicates=2_000), PAST)
     # 1 + 1 − 2 × 0.4 years' luck of 6.33 a head

@@ -132,6 +132,7 @@ def test_no_body_claim_is_above_the_cut(name, where):
         assert table.p_large == pytest.approx(least, rel=1e-12)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_capped_costs_of_the_tables_are_those_of_the_family(name):
     severity = family(name)

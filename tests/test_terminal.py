@@ -24,6 +24,7 @@ UNCERTAIN = str(CONFIGS / "uncertain.toml")
 DESIGNS = [{"name": "half", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}]}]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "answer"),
     [

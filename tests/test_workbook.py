@@ -212,6 +212,7 @@ def test_an_error_that_is_rounding_is_not_told(contents: Contents) -> None:
         ]
 
 
+@pytest.mark.heavy
 def test_no_cell_of_the_workbook_shows_an_error_of_nothing(contents: Contents) -> None:
     nearly = {name: contents.summary[name] * 0 + 1e-17 for name in ("cv_se", "p_overspend_se")}
     alike = contents._replace(summary=contents.summary.assign(nearly))

@@ -44,6 +44,7 @@ def answers() -> dict[str, xr.Dataset]:
     }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("verb", list(VERBS.values()))
 def test_an_answer_given_for_a_run_is_told_by_its_verb(answers: dict[str, xr.Dataset], verb: str, tmp_path) -> None:
     save(answers[verb], tmp_path / "a.nc")

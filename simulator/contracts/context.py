@@ -78,6 +78,9 @@ class Context:
         if isinstance(values, Mapping):
             begun = [year for year in values if self.rule_year is None or year <= self.rule_year]
             return np.asarray(values[max(begun)], dtype=float)
+        if isinstance(self.year, int):
+            listed = values if isinstance(values, tuple) else (values,)
+            return np.asarray(listed[min(self.year, len(listed)) - 1], dtype=float)
         table = np.atleast_1d(np.asarray(values, dtype=float))
         return np.asarray(table[np.clip(np.asarray(self.year) - 1, 0, table.size - 1)])
 

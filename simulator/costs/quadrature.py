@@ -91,7 +91,7 @@ def panel_moments(severity: Law, high: ArrayLike, low: ArrayLike, order: int = 1
     cost, weight = _panel_nodes(severity, np.asarray(high, float), np.asarray(low, float), order)
     with np.errstate(over="ignore"):
         # the root of the weight goes inside the power, which alone may be beyond a computer's numbers
-        return np.stack([np.sum((weight ** (1 / k) * cost) ** k if k else weight, axis=0) for k in ORDERS])
+        return np.stack([((weight ** (1 / k) * cost) ** k if k > 1 else weight * cost**k).sum(axis=0) for k in ORDERS])
 
 
 def _panel_nodes(severity: Law, high: Array, low: Array, order: int) -> tuple[Array, Array]:
@@ -232,8 +232,7 @@ class _SmoothMoments:
     """Partial moments of a family whose quantile function is smooth between its breaks."""
 
     def __init__(self, severity: Law) -> None:
-        self.severity = severity
-        breaks = severity.breaks
+        self.severity, breaks = severity, severity.breaks
         edges = np.unique(np.concatenate([_EDGES, breaks[(breaks > _EDGES[-1]) & (breaks < 1)]]))[::-1]
         panels = panel_moments(severity, edges[:-1], edges[1:])
         self._edges = edges
@@ -251,21 +250,20 @@ class _SmoothMoments:
 
     def between(self, low: Array, high: Array) -> Array:
         """E[Xᵏ; low < X ≤ high] for low ≤ high, from whichever end loses fewer digits."""
-        finite = (self.severity.tail_index > ORDERS).reshape(-1, *[1] * low.ndim)
+        top = (self.severity.tail_index > ORDERS).reshape(-1, *[1] * low.ndim) & (self.severity.sf(low) <= 0.5)
         with np.errstate(invalid="ignore"):
-            from_above, from_below = self.above(low) - self.above(high), self.below(high) - self.below(low)
-        found = np.where(finite & (self.severity.sf(low) <= 0.5), from_above, from_below)
-        return np.where(low < high, np.maximum(found, 0.0), 0.0)
+            from_above = self.above(low) - self.above(high) if top.any() else 0.0
+            from_below = 0.0 if top.all() else self.below(high) - self.below(low)
+        return np.where(low < high, np.maximum(np.where(top, from_above, from_below), 0.0), 0.0)
 
     def _at(self, cost: Array, sums: Array, sign: float, at_infinity: Array) -> Array:
-        shape, flat = cost.shape, np.atleast_1d(cost).ravel()
-        infinite = np.isposinf(flat)
+        infinite = np.isposinf(flat := np.atleast_1d(cost).ravel())
         survival = np.clip(self.severity.sf(np.where(infinite, 0.0, flat)), self._edges[-1], 1.0)
         panel = np.clip(np.searchsorted(-self._edges, -survival, side="right") - 1, 0, self._edges.size - 2)
         start = self._edges[panel]
-        partial = np.where(survival < start, panel_moments(self.severity, start, survival), 0.0)
-        found = np.where(infinite, at_infinity[:, None], sums[:, panel] + sign * partial)
-        return found.reshape(ORDERS.size, *shape)
+        partial = panel_moments(self.severity, start, survival) if (~infinite & (survival < start)).any() else 0.0
+        found = sums[:, panel] + sign * np.where(survival < start, partial, 0.0)
+        return np.where(infinite, at_infinity[:, None], found).reshape(ORDERS.size, *cost.shape)
 
 
 def _power_law_rest(severity: Law, survival: float) -> Array:

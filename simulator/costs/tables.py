@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ class Tables(NamedTuple):
     """Shape (TAIL_CELLS, 5): a, b below the split, the split in t, a, b above it; cell 0 lies below 2^-58."""
 
 
+@lru_cache(maxsize=64)  # a scenario is validated anew for every question that is asked of it
 def build(severity: Severity, cut: float) -> Tables:
     """Tables of a family, with every cost above `cut` among the large claims.
 

@@ -52,24 +52,20 @@ def table(answer: Any, *, margin: float | None = None, at_most: float = 0.05, er
     >>> str(sim.table(sim.describe(model))).splitlines()[2][:34]
     'A person costs £1,731 a year on av'
     """
-    with errors_shown(errors):
-        return _page_of(answer, margin, at_most)
-
-
-def _page_of(answer: Any, margin: float | None, at_most: float) -> Page:
     import pandas as pd
     import xarray as xr
 
     from .answers import actuals, description, fit
 
-    if isinstance(answer, xr.Dataset):
-        return _dataset_page(answer, margin, at_most)
-    if isinstance(answer, pd.DataFrame):
-        return actuals.page(answer) if "settlement" in answer else _frame_page(answer)
-    if isinstance(answer, Mapping) and "top_share" in answer:
-        return description.page(answer)
-    if hasattr(answer, "goodness"):
-        return fit.page(answer)
+    with errors_shown(errors):
+        if isinstance(answer, xr.Dataset):
+            return _dataset_page(answer, margin, at_most)
+        if isinstance(answer, pd.DataFrame):
+            return actuals.page(answer) if "settlement" in answer else _frame_page(answer)
+        if isinstance(answer, Mapping) and "top_share" in answer:
+            return description.page(answer)
+        if hasattr(answer, "goodness"):
+            return fit.page(answer)
     raise SimulatorError(
         "answer", type(answer).__name__, "is not an answer of this package", "give what `summarise` gave"
     )

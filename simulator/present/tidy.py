@@ -109,14 +109,12 @@ def as_csv(rows: pd.DataFrame) -> str:
 
 
 def _texts(column: pd.Series) -> pd.Series:
+    """Texts that no spreadsheet takes for a formula: an apostrophe goes before a sign with which one begins."""
     import pandas as pd
 
-    return pd.Series([_as_text(cell) for cell in column], index=column.index, dtype=object)
-
-
-def _as_text(cell: Any) -> Any:
-    """A text that no spreadsheet takes for a formula: an apostrophe goes before a sign with which one begins."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    signs = ("=", "+", "-", "@", "\t", "\r")
+    safe = [f"'{cell}" if isinstance(cell, str) and cell.startswith(signs) else cell for cell in column]
+    return pd.Series(safe, index=column.index, dtype=object)
 
 
 def as_json(value: Any) -> str:

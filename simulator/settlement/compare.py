@@ -157,31 +157,27 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     names += [name for name in EXACT_FIGURES if name in compared]
     dims = [str(dim) for dim in compared["expected_surplus"].dims]
     order = ["design", *(dim for dim in dims if dim not in ("design", "party")), "party"]
-    columns = {name: compared[name].transpose(*order).values for name in names}
-    worst = compared["worst_surplus"].transpose("quantile_level", *order).values
-    worst_se = compared["worst_surplus_se"].transpose("quantile_level", *order).values
-    rows = []
-    for place in np.ndindex(*(compared.sizes[dim] for dim in order)):
-        row = {dim: plain(compared[dim].values[at]) for dim, at in zip(order, place, strict=True)}
-        row |= {name: plain(column[place]) for name, column in columns.items()}
-        for k, level in enumerate(compared["quantile_level"].values):
-            row |= {f"worst_{level:g}": plain(worst[k][place]), f"worst_{level:g}_se": plain(worst_se[k][place])}
-        if row["expected_payment"] or row["expected_cost_borne"] or row["expected_surplus"] or row["sd_surplus"]:
-            rows.append(row)
-    return rows
+    for k, level in enumerate(compared["quantile_level"].values):
+        at_level = compared.isel(quantile_level=k, drop=True)
+        told = {f"worst_{level:g}{end}": at_level[f"worst_surplus{end}"] for end in ("", "_se")}
+        compared, names = compared.assign(told), [*names, *told]
+    rows = _rows(compared, names, order)
+    there = ("expected_payment", "expected_cost_borne", "expected_surplus", "sd_surplus")
+    return [row for row in rows if any(row[name] for name in there)]
+
+
+def _rows(compared: xr.Dataset, names: list[str], order: list[str]) -> list[dict[str, Any]]:
+    """Some figures as plain rows, one for each place along these dims."""
+    table = compared[names].to_dataframe(dim_order=order).reset_index()
+    return [plain(row) for row in table[[*order, *names]].to_dict("records")]
 
 
 def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
     """The places at which a figure is above 0, with its error; none where it is not told."""
     if name not in compared:
         return []
-    found = compared[name]
-    error = compared[f"{name}_se"].transpose(*found.dims)
-    rows = []
-    for place in np.argwhere(found.values > 0):
-        row = {str(dim): plain(compared[dim].values[at]) for dim, at in zip(found.dims, place, strict=True)}
-        rows.append(row | {name: plain(found.values[tuple(place)]), f"{name}_se": plain(error.values[tuple(place)])})
-    return rows
+    rows = _rows(compared, [name, f"{name}_se"], [str(dim) for dim in compared[name].dims])
+    return [row for row in rows if (row[name] or 0.0) > 0]
 
 
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from ..ledger import declared
 from ..runs import exact_origin
 from ..scenario import Scenario
 from .bends import nodes
-from .clearing import Cleared
 from .populations import Populations
 from .year import ContractYear
 
@@ -116,12 +115,29 @@ class _Payoff:
         typical = _Typical(1, members, scenario, nominal.cost * members)
         self.design, self.score = design, score
         self.year = ContractYear(typical, design, design.exclusion.at_point(math.inf))
-        self.budget = self.year.budget() if scenario else _adjusted(design, nominal.estimate * members, members)
+        if scenario is not None:
+            self.budget = self.year.budget()
+            return
+        people, nothing = np.full((1, 1), float(members)), np.zeros((1, 1))
+        known = Expectations(people, gross=nothing, removed=nothing, year=design.year)
+        self.budget = design.budget.adjust(np.full((1, 1), nominal.estimate * members), known)
 
     def at(self, ratios: Array) -> xr.Dataset:
         """What each party has at each ratio."""
         cleared = self.year.clear_at(ratios[:, None] * self.budget, self.budget, self.score)
-        return _as_dataset(cleared, self.design.name, ratios, float(np.ravel(self.budget)[0]))
+        accounts, parties = cleared.accounts, list(cleared.accounts.payment)
+
+        def of_all(values: Array) -> Array:
+            return np.broadcast_to(values, (ratios.size, 1))[:, 0]
+
+        found = xr.Dataset(coords={"cost_ratio": ratios, "party": parties, "design": self.design.name})
+        for name in ("payment", "funding", "cost_borne"):
+            found[name] = ("party", "cost_ratio"), np.stack([of_all(getattr(accounts, name)[who]) for who in parties])
+        found["surplus"] = found["funding"] + found["payment"] - found["cost_borne"]
+        found["settlement"] = "cost_ratio", of_all(cleared.settlement)
+        found["own_cost"] = "cost_ratio", of_all(accounts.own_cost)
+        found["budget"] = float(np.ravel(self.budget)[0])
+        return found
 
     def shares(self, ratios: Array) -> Array:
         """Surplus of each party, settlement and own cost, shares of the budget; (ratio, figure)."""
@@ -139,25 +155,6 @@ def _points(payoffs: Iterable[_Payoff], between: tuple[float, float]) -> Array:
     whole = np.round(np.arange(math.ceil(low / _STEP - 1e-9), math.floor(high / _STEP + 1e-9) + 1) * _STEP, 2)
     bends = [nodes(one.shares, low, high) for one in payoffs]
     return np.unique(np.concatenate([[low, high], whole, *bends]))
-
-
-def _as_dataset(cleared: Cleared, name: str, points: Array, budget: float) -> xr.Dataset:
-    accounts = cleared.accounts
-    parties = list(accounts.payment)
-    shape = (points.size, 1)
-    money = {
-        variable: (
-            ("party", "cost_ratio"),
-            np.stack([np.broadcast_to(getattr(accounts, variable)[party], shape)[:, 0] for party in parties]),
-        )
-        for variable in ("payment", "funding", "cost_borne")
-    }
-    dataset = xr.Dataset(money, coords={"cost_ratio": points, "party": parties, "design": name})
-    dataset["surplus"] = dataset["funding"] + dataset["payment"] - dataset["cost_borne"]
-    dataset["settlement"] = "cost_ratio", np.broadcast_to(cleared.settlement, shape)[:, 0]
-    dataset["own_cost"] = "cost_ratio", np.broadcast_to(accounts.own_cost, shape)[:, 0]
-    dataset["budget"] = budget
-    return dataset
 
 
 class _Typical(Populations):
@@ -243,9 +240,3 @@ def _nominal(design: Design, capitation: float) -> _Nominal:
     if isinstance(budget, PerHead) and budget.amount is not None:
         return _Nominal(budget.amount, budget.amount * (1.0 + budget.trend) ** budget.trend_years)
     return _Nominal(capitation, capitation)
-
-
-def _adjusted(design: Design, estimate: float, members: int) -> Array:
-    nothing = np.zeros((1, 1))
-    known = Expectations(np.full((1, 1), float(members)), gross=nothing, removed=nothing, year=design.year)
-    return design.budget.adjust(np.full((1, 1), estimate), known)

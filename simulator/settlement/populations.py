@@ -13,7 +13,7 @@ from .. import runs
 from ..contracts.context import Array
 from ..contracts.exclusion import ExclusionRule
 from ..costs.conditional import kept_means
-from ..costs.model import CostModel, Population, head_counts
+from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
 from ..costs.shock_nodes import quasi_random_uniforms
 from ..engine import kernels
@@ -128,16 +128,14 @@ class Populations:
     def deviates(self, purpose: int, count: int) -> Array:
         """Standard normal deviates, shape (replicate, count): the same for every design, and for a longer ledger."""
         if (purpose, count) not in self._drawn:
-            self._drawn[purpose, count] = ndtri(self._uniforms(purpose, count))
+            if self.ledger.attrs.get("method") == "exact":  # equally likely years and no draws: spread evenly
+                n = self.replicates.size
+                even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
+                uniforms = np.random.default_rng(purpose).permutation(even)
+            else:
+                uniforms = kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
+            self._drawn[purpose, count] = ndtri(uniforms)
         return self._drawn[purpose, count]
-
-    def _uniforms(self, purpose: int, count: int) -> Array:
-        """Drawn; but spread evenly where the ledger itself holds equally likely years and no draws."""
-        n = self.replicates.size
-        if self.ledger.attrs.get("method") != "exact":
-            return kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
-        even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
-        return np.random.default_rng(purpose).permutation(even)
 
     def by_replicate(self, values: Array) -> Array:
         """One value a replicate, to broadcast against money."""
@@ -267,19 +265,16 @@ class Populations:
     @cached_property
     def _heads(self) -> Array:
         """People, shape (population or unit, segment)."""
-        covered = self.scenario.population if self.scenario else self._covered()
+        if self.scenario is None and "scenario" not in self.ledger.attrs:
+            raise SimulatorError("ledger", None, "does not carry its scenario", "give what `simulate` drew")
+        # who is covered is there also where the ledger withholds observed costs of its scenario
+        covered = self.scenario.population if self.scenario else runs.population_of(self.ledger)
         by_unit = {unit.name: head_counts(unit.members, covered.shares_of(unit)) for unit in covered.units}
         if self.place == "unit":
             return np.stack([by_unit[str(name)] for name in self.ledger["unit"].values])
         if by_unit:
             return np.sum(list(by_unit.values()), axis=0)[None, :]
         return np.stack([head_counts(int(size), covered.shares) for size in self.ledger["population_size"].values])
-
-    def _covered(self) -> Population:
-        """Who is covered, where the ledger withholds observed costs of its scenario."""
-        if "scenario" not in self.ledger.attrs:
-            raise SimulatorError("ledger", None, "does not carry its scenario", "give what `simulate` drew")
-        return runs.population_of(self.ledger)
 
     @cached_property
     def _exact_with_shocks(self) -> tuple[Exact, ...]:

@@ -177,7 +177,10 @@ class _Table:
         rows = ("design", "threshold", "replicate", *self.populations.others)
         by_party = {**self.moved, "funding": self.funding.values}
         variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
-        variables |= {name: (rows, values) for name, values in {**self._money(), **self.memos}.items()}
+        gross, own = self.populations.gross, self.own_cost
+        system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
+        money = {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
+        variables |= {name: (rows, values) for name, values in {**money, **self.memos}.items()}
         dims, shape = ("event", *rows[:2], *self.populations.others), (-1, *self.places, *self.shape[1:])
         for name, of_events in (("triggered", self.counts), ("triggered_se", self.count_errors)):
             kind = int if name == "triggered" else float
@@ -204,11 +207,6 @@ class _Table:
             "reference_cost": (("reference", "replicate", *others), np.stack(costs)),
             "reference_moment": (("reference", "moment", "parameter_set", *others), np.stack(moments)),
         }
-
-    def _money(self) -> dict[str, Array]:
-        gross, own = self.populations.gross, self.own_cost
-        system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
-        return {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
 
     def _coordinates(self) -> dict[str, Any]:
         names = [design.name for design in self.designs]

@@ -1,5 +1,7 @@
 """One contract year of one design, on simulated populations or expected ones."""
 
+from functools import cached_property
+
 import numpy as np
 
 from ..contracts.budget import BySegment, Expectations
@@ -34,9 +36,14 @@ class ContractYear:
         )  # fmt: skip
         return clear(
             self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
-            excess=self.populations.excess(self.rule), outcomes_met=outcomes_met,
+            excess=self.excess, outcomes_met=outcomes_met,
             activity_change=self._activity_change(),
         )  # fmt: skip
+
+    @cached_property
+    def excess(self) -> Array:
+        """Cost that the rule removes, of every replicate."""
+        return self.populations.excess(self.rule)
 
     def budget(self) -> Array:
         """Budget of every replicate, money per year."""

@@ -80,6 +80,16 @@ def fair_price(
     return books.declared(answer, "fair_price", currency=scenario.currency)
 
 
+def cap_prices(scenario: Scenario) -> xr.Dataset | None:
+    """The price of each cap for a pool of the largest population; None without a cap, or where it has no price."""
+    if not np.isfinite(scenario.threshold_labels).any():
+        return None
+    try:
+        return fair_price(scenario, scenario.population_sizes[-1])
+    except SimulatorError:  # what is removed has an infinite variance
+        return None
+
+
 def _heads(model: CostModel, members: int, k: float) -> Heads:
     check_members(members)
     if not 0 <= k < math.inf:

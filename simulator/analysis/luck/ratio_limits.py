@@ -80,7 +80,7 @@ def _kind(scenario: Scenario, unit: Unit) -> tuple[object, ...]:
 
 def _with_units(scenario: Scenario, units: tuple[Unit, ...]) -> Scenario:
     population = scenario.population.model_dump() | {"units": [unit.model_dump() for unit in units]}
-    return scenario_from(scenario.model_dump() | {"population": population, "designs": ()})
+    return scenario_from(scenario.model_dump() | {"population": population, "designs": (), "search": None})
 
 
 def _law(scenario: Scenario, point: float, alike: Sequence[Transforms] | None) -> Law:

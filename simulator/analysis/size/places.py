@@ -50,7 +50,7 @@ def places_alone(scenario: Scenario, units: list[Unit]) -> Scenario:
     sizes = tuple(sorted({unit.members for unit in units}))
     simulation = scenario.simulation.model_copy(update={"population_sizes": sizes})
     made = scenario.model_copy(
-        update={"population": population, "simulation": simulation, "designs": (), "variants": {}}
+        update={"population": population, "simulation": simulation, "designs": (), "search": None, "variants": {}}
     )
     made.__dict__.update(threshold_amounts=scenario.threshold_amounts, cuts=scenario.cuts)
     return made

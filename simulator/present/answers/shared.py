@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...contracts.exclusion import NO_EXCLUSION as NO_EXCLUSION
 from ...contracts.exclusion import Cap, rule_of
 from ...thresholds import At, is_share
-from ..figure import Figure, amount, chance, exact_percent, money_text, note, people, percent, rounded
+from ..figure import Figure, amount, chance, exact_percent, money_text, note, pence, people, percent, rounded
 from ..tables import Page, Table
 
 if TYPE_CHECKING:
@@ -151,6 +151,17 @@ def people_enough(number: Figure, smallest: int, largest: int, interval: str = "
 def to_three(number: float) -> Figure:
     """People that were estimated, to three figures."""
     return people(rounded(number, 3))
+
+
+def price_line(price: xr.Dataset | None) -> str:
+    """What each cap costs a head and year: the expected excess, and with the loading of a pool."""
+    if price is None:
+        return ""
+    currency, pool = price.attrs["currency"], people(price.attrs["pool_members"])
+    rows = zip(rules(price), price["expected_excess_pmpy"].values, price["price_pmpy"].values, strict=True)
+    told = [f"{n} {pence(e, currency)} ({pence(p, currency)})" for n, e, p in rows if n != NO_EXCLUSION]
+    loaded = f"with {price.attrs['k']:g} standard deviation for a pool of {pool} people"
+    return f"Price of each cap, expected excess a head and year ({loaded}): {'; '.join(told)}."
 
 
 # ── where figures come from ──────────────────────────────────────────────────────────────────────

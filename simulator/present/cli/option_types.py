@@ -20,12 +20,9 @@ class _Number(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A number; the percent sign divides it by 100."""
-        read = (
-            float(_decimal(self, value, param, ctx, **dict.fromkeys(self.takes, True)))
-            if isinstance(value, str)
-            else value
-        )
-        return super().convert(read, param, ctx)
+        if isinstance(value, str):
+            value = float(_decimal(self, value, param, ctx, **dict.fromkeys(self.takes, True)))
+        return super().convert(value, param, ctx)
 
 
 class Fraction(_Number):

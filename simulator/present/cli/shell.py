@@ -68,6 +68,13 @@ class Rendered(NamedTuple):
             lambda: stacked([self.rows(), other.rows()]),
         )
 
+    def noted(self, line: str) -> Self:
+        """With one more line on the page; the same without a line."""
+        from ..tables import Page
+
+        own = self.page
+        return self._replace(page=lambda: own().beside(Page("", (), [line]))) if own and line else self
+
 
 def judged(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset | None:
     """Which places are large enough by themselves; None for a scenario without units."""
@@ -84,8 +91,10 @@ def of_run(
     summary: xr.Dataset, ledger: xr.Dataset, scenario: Scenario | None, margin: float, at_most: float
 ) -> Rendered:
     """What is told of simulated years; without a scenario, whose costs were withheld, nothing exact beside it."""
+    from ...analysis.designs.pricing import cap_prices
     from ...analysis.size.minimum import calculated
     from ...analysis.statistics.pooled import pool_years
+    from ..answers.shared import price_line
 
     if scenario is None:
         return Rendered.of(summary, margin=margin, at_most=at_most)
@@ -93,7 +102,7 @@ def of_run(
         ledger, scenario = pool_years(ledger, {1: 1}), scenario.first_year
     several = summary.sizes["population_size"] > 1
     least = calculated(scenario, margin, at_most, within=_SOON) if several else None
-    told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least)
+    told = Rendered.of(summary, margin=margin, at_most=at_most, exactly=least).noted(price_line(cap_prices(scenario)))
     return told.also("smallest", least, on_page=False).also("places", judged(scenario, margin, at_most, ledger))
 
 

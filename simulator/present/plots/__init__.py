@@ -15,6 +15,7 @@ from .layer_waterfall import layer_waterfall as layer_waterfall
 from .risk_split import risk_split as risk_split
 from .tornado import tornado as tornado
 from .stress_heat_map import stress_heat_map as stress_heat_map
+from .frontier import frontier as frontier
 from .fit_diagnostics import fit_diagnostics as fit_diagnostics
 from .fit_diagnostics import fit_quantiles as fit_quantiles
 from .fit_diagnostics import fit_exceedance as fit_exceedance

@@ -5,8 +5,6 @@ darkened to 4.5:1, as small type needs. Colour maps of heat maps go from white t
 lightness (CIE L*), so that equal differences look equal.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.colors import ListedColormap, to_rgb
 from numpy.typing import ArrayLike, NDArray

@@ -3,8 +3,6 @@
 Each draws into the axes it is given and returns the ends of its series, to be labelled once all is drawn.
 """
 
-from __future__ import annotations
-
 import math
 import textwrap
 from collections.abc import Callable, Iterator

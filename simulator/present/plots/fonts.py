@@ -1,7 +1,5 @@
 """Letters that the house's font lacks: taken from another font of this machine, or reported in one sentence."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +24,7 @@ def all_letters(figure: Figure) -> Iterator[None]:
     for text in texts:
         if missing & set(text.get_text()):
             text.set_fontfamily([*text.get_fontfamily(), *helpers])
-    lacking = missing - {letter for name in helpers for letter in _letters(_file_of(name))}
+    lacking = missing - {letter for name in helpers for letter in _letters(_files()[name])}
     if lacking:
         warnings.warn(
             f"the picture lacks the letters {''.join(sorted(lacking)[:12])!r}, which no font of this machine has; "
@@ -49,11 +47,11 @@ def helpers_for(letters: frozenset[str]) -> list[str]:
     chosen: list[str] = []
     wanted = set(letters)
     while wanted:
-        best = max(_files(), key=lambda name: len(wanted & _letters(_file_of(name))), default=None)
-        if best is None or not wanted & _letters(_file_of(best)):
+        best = max(_files(), key=lambda name: len(wanted & _letters(_files()[name])), default=None)
+        if best is None or not wanted & _letters(_files()[best]):
             break
         chosen.append(best)
-        wanted -= _letters(_file_of(best))
+        wanted -= _letters(_files()[best])
     return chosen
 
 
@@ -61,10 +59,6 @@ def helpers_for(letters: frozenset[str]) -> list[str]:
 def _files() -> dict[str, str]:
     """The file of each family of this machine, in alphabetical order."""
     return {font.name: font.fname for font in sorted(fontManager.ttflist, key=lambda font: font.name)}
-
-
-def _file_of(name: str) -> str:
-    return _files()[name]
 
 
 @cache

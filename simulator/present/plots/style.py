@@ -1,7 +1,5 @@
 """What all pictures share: what they refuse, style, title and footer, direct labels, and axes."""
 
-from __future__ import annotations
-
 import math
 import os
 import textwrap

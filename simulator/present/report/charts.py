@@ -14,6 +14,7 @@ from ...analysis.luck.systematic import exact_curve
 from ...analysis.size.grid import TARGETS, minimum_by_target
 from .. import plots
 from ..answers.places import places_table
+from ..answers.propose import proposed_tables
 from ..picture import question_of
 from ..tables import Table
 from . import sections
@@ -108,6 +109,13 @@ CHARTS = (
         attrgetter("summary"),
         lambda contents, _: [sections.removed_table(contents)],
         lambda contents: len(contents.thresholds) > 1,
+    ),
+    Chart(
+        "frontier",
+        "Proposed terms: the price a head of designs within the limits, by how much of a saving the providers keep.",
+        attrgetter("proposed"),
+        lambda _, shown: proposed_tables(shown),
+        lambda contents: contents.proposed is not None and contents.proposed.sizes["frontier"] > 0,
     ),
 )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ... import effort
 from ...analysis.designs.exact_comparison import with_exact
+from ...analysis.designs.propose import propose
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.size.places import places
 from ...analysis.statistics.describe import describe
@@ -108,6 +109,8 @@ class Contents(NamedTuple):
     """Each threshold in money by segment."""
     agreed: xr.Dataset | None
     """Each design's budget, and the exact mean of the cost that its rule keeps; None without designs."""
+    proposed: xr.Dataset | None
+    """What `propose` gave; None without [search]."""
     stressed: xr.Dataset | None
     """What `stress` gave; None without stresses, or without a design that can be stressed."""
 
@@ -185,6 +188,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         designs=designs,
         scenario=scenario,
         whole=whole,
+        proposed=None if whole is None or whole.search is None else propose(whole),
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),

@@ -6,10 +6,11 @@ from typing import Any
 
 import xarray as xr
 
+from ...analysis.designs.pricing import cap_prices
 from ...analysis.statistics.summary import MARGINS
 from ...contracts.design import STATUS_QUO
 from ..answers.comparison import Settled, settled_at
-from ..answers.shared import NO_EXCLUSION, each, figure_of, minimum_population
+from ..answers.shared import NO_EXCLUSION, each, figure_of, minimum_population, price_line
 from ..figure import Cell, Figure, exact_share, note, people, percent, percentage
 from ..tables import Rows, Table
 from .gather import Contents, Place, overspend
@@ -149,7 +150,9 @@ def removed_table(contents: Contents) -> Table:
     ]
     title = f"Effect of each cap: share that it takes out, at {place.label}"
     below = "Of the patients: those who cost more than the threshold."
-    return Table([_RULE, *(title for _, title in REMOVED_FIGURES)], rows, title, note=below)
+    prices = price_line(None if contents.whole is None else cap_prices(contents.whole))
+    note = f"{below} {prices}".rstrip()
+    return Table([_RULE, *(title for _, title in REMOVED_FIGURES)], rows, title, note=note)
 
 
 def level_of(summary: xr.Dataset) -> xr.Dataset:

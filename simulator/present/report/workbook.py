@@ -13,6 +13,7 @@ import xarray as xr
 
 from ...files import check_writable, write_whole
 from ...thresholds import is_share
+from ..answers.propose import proposed_tables
 from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent, percentage, sign_of
 from ..needed import needed
 from ..tables import Table
@@ -227,6 +228,7 @@ def _summary_tables(contents: Contents) -> Iterator[Table]:
     removed = removed_table(contents)
     yield from [removed] if removed.rows else []
     yield from design_tables(contents)
+    yield from [] if contents.proposed is None else proposed_tables(contents.proposed)
     if contents.stressed is not None:
         yield from (table for table in stress_tables(contents) if not table.prose)
 
@@ -276,7 +278,7 @@ def _answers(contents: Contents) -> Iterator[xr.Dataset]:
     yield contents.summary
     for margin in contents.margins if contents.has_sizes else ():
         yield contents.minimum(margin).expand_dims(margin=[margin])
-    found = (contents.compared, *(contents.units or ()), contents.stressed)
+    found = (contents.compared, *(contents.units or ()), contents.stressed, contents.proposed)
     yield from (one for one in found if one is not None)
 
 

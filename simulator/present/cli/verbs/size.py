@@ -32,9 +32,11 @@ def size(
 
     Example: simulator size configs/east_sussex.toml --margin 0.05 --at-most 0.05
     """
+    from ....analysis.designs.pricing import cap_prices
     from ....analysis.size.minimum import minimum_population
     from ....analysis.size.viable import viable_terms
     from ....ledger import save
+    from ...answers.shared import price_line
 
     check_written(scenario, out)
     asked = load_with(scenario, replicates, seed)
@@ -46,7 +48,7 @@ def size(
         asked, statistic, at_most=at_most, margin=margin, quantile_level=level, loss_over=loss_over,
         party=party, largest=largest, method="exact" if exact else None,
     )  # fmt: skip
-    rendered = Rendered.of(answer)
+    rendered = Rendered.of(answer).noted(price_line(cap_prices(asked)) if "threshold" in answer.dims else "")
     if margin is not None and statistic == "p_overspend":
         rendered = rendered.also("places", judged(asked, margin, at_most))
     if out:
