@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from .analysis.stress.sensitivity import sensitivity as sensitivity
     from .analysis.stress.sweep import sweep as sweep
     from .analysis.luck.luck import luck as luck
+    from .analysis.spread.spread import spread as spread
+    from .analysis.spread.backtest import backtest as backtest
 
     """fit"""
     from .fitting.fit import fit as fit

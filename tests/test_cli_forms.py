@@ -83,6 +83,8 @@ VERBS = {
     "size": "size SMALL --margin 0.1 --at-most 0.2 --largest 20000",
     "size --members": "size SMALL --members 4000",
     "luck": "luck SMALL --members 4000 --overspend 0.04",
+    "spread": "spread PANEL --deviation result --luck 2",
+    "backtest": "backtest PANEL 2 --deviation result --after 2",
     "settle": "settle SMALL",
     "settle --payoff": "settle SMALL --payoff",
     "settle --actuals": "settle SMALL --actuals ROWS",
@@ -113,6 +115,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pd.DataFrame({"name": ["north", "south"], "budget": [100.0, 200.0], "cost": [90.0, 230.0]}).to_csv(
         made / "rows.csv", index=False
     )
+    panel = [(k, t, 5_000 + 900 * k, 0.01 * ((k * 7 + t * (5 + k % 3)) % 11 - 5)) for k in range(20) for t in range(4)]
+    names = ["organisation", "year", "people", "result"]
+    pd.DataFrame(panel, columns=names).to_csv(made / "panel.csv", index=False)
     (made / "search.toml").write_text(SEARCH)
     small = sim.load(made / "small.toml")
     sim.save(sim.exact(small), made / "drawn.nc")
@@ -131,6 +136,7 @@ def arguments(verb: str, folder: Path) -> list[str]:
         "SEARCH": "search.toml",
         "YEARS": "years.toml",
         "ROWS": "rows.csv",
+        "PANEL": "panel.csv",
         "COSTS": "costs.csv",
         "FRESH": "fresh.toml",
         "DRAWN": "drawn.nc",

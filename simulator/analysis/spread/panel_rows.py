@@ -1,0 +1,65 @@
+"""Rows of organisations by year, read with the one reader, as a panel of deviations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import numpy as np
+
+from ...errors import SimulatorError
+from ...rows.columns.figures import figures_of
+from ...rows.layout import LayoutOptions, layout
+from ...rows.names import Said
+from ...rows.read import read
+from ...rows.table import Headers, Pick
+from .components import Panel
+
+
+def panel_of(
+    source: Any, names: Mapping[str, str | None], renamed: Mapping[str, str] | None = None,
+    **table: Unpack[LayoutOptions],
+) -> tuple[Panel, list[str]]:  # fmt: skip
+    """A panel, and what was done to the rows; `names` are the columns of each meaning."""
+    by_path = isinstance(source, str | os.PathLike)
+    said = (
+        Said(os.fspath(source), os.fspath(source), private=False) if by_path else Said("frame", "frame", private=False)
+    )
+    wanted = {meaning: name for meaning, name in names.items() if name}
+    if "deviation" not in wanted and not {"cost", "budget"} <= set(wanted):
+        raise said.of_rows(
+            "need a deviation, or a cost and a budget", "name the column: deviation=, or cost= and budget="
+        )
+
+    def choose(headers: Headers) -> list[Pick]:
+        return [Pick(meaning, headers.only(name, said)) for meaning, name in wanted.items()]
+
+    read_in = read(source, choose, layout(**table), said)
+    figures = figures_of(read_in, [name for name in wanted if name != "organisation"], said)
+    codes, labels = read_in.columns["organisation"].by_level
+    if "deviation" in figures:
+        deviation = figures["deviation"]
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            deviation = np.where(figures["budget"] > 0, figures["cost"] / figures["budget"] - 1, np.nan)
+    year, people = figures["year"], figures["people"]
+    kept = np.isfinite(deviation) & np.isfinite(year) & (people > 0) & np.isfinite(people) & (codes >= 0)
+    notes = list(read_in.notes)
+    if not kept.all():
+        notes.append(f"{int((~kept).sum())} rows without an organisation, a year, people or a result were left out.")
+    new = renamed or {}
+    called = np.array([new.get(str(name), str(name)) for name in labels], object)[codes[kept]]
+    organisations, rows = np.unique(called.astype(str), return_inverse=True)
+    years, columns = np.unique(year[kept], return_inverse=True)
+    if organisations.size < 3 or years.size < 1:
+        raise said.of_rows(f"hold {organisations.size} organisations with results", "give at least 3")
+    places = rows * years.size + columns
+    if np.unique(places).size < places.size:
+        twice = np.flatnonzero(np.bincount(places) > 1)[0]
+        name, when = organisations[twice // years.size], years[twice % years.size]
+        raise SimulatorError(said.rows, f"{name}, {when:g}", "stands in more than one row", "keep one row a year")
+    shape = organisations.size, years.size
+    filled, size = np.full(shape, np.nan).ravel(), np.ones(shape).ravel()
+    filled[places], size[places] = deviation[kept], people[kept]
+    return Panel(tuple(organisations), years, filled.reshape(shape), size.reshape(shape)), notes

@@ -1,0 +1,63 @@
+"""How far organisations lie apart: what lasts, drifts, comes and goes, and luck."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ...analysis.spread.implied import implied_shocks
+from ..figure import exact_percent, people, plain_number
+from ..tables import Cell, Code, Page, Table
+from . import Kind
+
+_TOLD = {
+    "lasting": "lasting differences", "drift": "drift a year", "yearly": "differences new each year",
+    "common_year": "common to all in a year",
+}  # fmt: skip
+
+
+def page(answer: xr.Dataset) -> Page:
+    """A table of the effects, one by size, and the shocks that they imply."""
+    rows: list[list[Cell]] = [[told, *_cells(answer, f"{effect}_sd")] for effect, told in _TOLD.items()]
+    given = answer.attrs["luck_given"] == "yes"
+    luck = float(answer["luck_sd"])
+    ends = "given" if given else " to ".join(f"{one:.3g}" for one in answer["luck_sd_interval"].values)
+    rows.append(["luck of one person, share of mean cost", plain_number(luck, ".4g"), ends])
+    by_size: list[list[Cell]] = []
+    for at, start in enumerate(answer["people_from"].values):
+        one = answer.isel(people_from=at)
+        observed = _percent(float(one["observed_sd"]))
+        luck_here = _percent(float(one["luck_sd_at_size"]))
+        by_size.append([people(float(start)), observed, luck_here, *_cells(one, "lasting_sd_by_size")])
+    head = f"{answer.attrs['rows_read']:,} results of {answer.attrs['organisations']:,} organisations"
+    low, high = (f"{100 * one:.1f}%" for one in answer["lasting_sd_interval"].values)
+    lasting = f"{100 * float(answer['lasting_sd']):.1f}%"
+    verdict = f"Organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
+    parts = [
+        Table(["effect", "sd", "95% interval"], rows, head),
+        Table(["people from", "observed sd", "luck", "lasting sd", "95% interval"], by_size, "By size"),
+    ]  # fmt: skip
+    if answer.attrs["outliers"]:
+        without = ", ".join(
+            f"{name} {100 * float(value):.1f}%"
+            for name, value in zip(answer["effect"].values, answer["sd_without_outliers"].values, strict=True)
+            if name != "luck" and np.isfinite(value)
+        )
+        parts.append(f"Outliers: {answer.attrs['outliers']}. Without them: {without}.")
+    doubts = [f"{text[:1].upper()}{text[1:]}." for text in (answer.attrs["cannot_tell"],) if text]
+    notes = [answer.attrs["notes"]] if answer.attrs["notes"] else []
+    return Page(
+        "How far do organisations lie apart?", [verdict], [*parts, *doubts, *notes, Code(implied_shocks(answer))]
+    )
+
+
+def _cells(answer: xr.Dataset, name: str) -> list[Cell]:
+    low, high = (f"{100 * one:.2f}%" for one in answer[f"{name}_interval"].values)
+    return [_percent(float(answer[name])), f"{low} to {high}"]
+
+
+def _percent(value: float) -> Cell:
+    return exact_percent(value) if np.isfinite(value) else "cannot be told"
+
+
+KIND = Kind(page, over=("people_from",))

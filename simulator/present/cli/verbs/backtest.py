@@ -1,0 +1,33 @@
+"""`simulator backtest`: did predictions come true?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..option_types import layout_of, row_options
+from ..shell import Verb, check_written, emit_kept, outputs
+from .spread import known_luck, panel_options
+
+
+@click.command(cls=Verb)
+@click.argument("rows")
+@click.argument("scenario")
+@panel_options
+@click.option("--after", type=float, help="Last year to fit on; later years are judged.")
+@row_options
+@click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
+@outputs
+def backtest(rows: str, scenario: str, after: float | None, out: str | None, **options: Any) -> None:
+    """Did predictions for the organisations in ROWS come true?
+
+    SCENARIO may be a number: the sd of one person's cost over its mean, such as 2.135.
+
+    Example: simulator backtest results.csv 2.135 --organisation aco --cost expenditure --budget benchmark --after 2018
+    """
+    from ....analysis.spread.backtest import backtest as judge
+
+    check_written(rows, out)
+    table = layout_of(options)
+    emit_kept(judge(rows, known_luck(scenario), after=after, **options, **table), out)
