@@ -14,8 +14,8 @@
 # # Which terms protect at the least cost?
 #
 # **In short.** A contract with half of savings and losses breaks the limit of 2% in bad years. The program searches its
-# shares and its stop-loss, and answers with two alternatives: the cheapest, which leaves little incentive, and the strongest
-# incentive, which costs the commissioner a few pounds a head.
+# shares and its stop-loss, and answers with two alternatives: the cheapest, which leaves little incentive, and the
+# strongest incentive, which costs the commissioner a few pounds a head.
 #
 # The provider should lose over 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
 

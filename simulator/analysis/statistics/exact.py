@@ -23,6 +23,7 @@ from ...scenario import Scenario
 from ...terms import Array
 from . import exact_years as over_years
 from . import self_check as exactness
+from .self_check import points_of as points_of
 from .statistic import EXACT, Cell, Levels, Statistic
 from .summary import MARGINS, QUANTILE_LEVELS, budget_of, check_arguments
 
@@ -223,16 +224,6 @@ def _longest(scenario: Scenario, asked: int, sizes: int) -> tuple[str, int, str]
 def doubt_of(answer: xr.Dataset) -> dict[str, str]:
     """The attribute that says that an exact answer is not, where it is not."""
     return {"doubt": answer.attrs["doubt"]} if answer.attrs.get("doubt") else {}
-
-
-def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
-    """The points of the threshold grid at which a rule is applied."""
-    grid = scenario.threshold_labels.tolist()
-    for threshold in rule.fixed_thresholds():
-        if threshold not in grid and not np.isinf(threshold):
-            bound = "is not on the scenario's grid"
-            raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
-    return list(rule.fixed_thresholds()[-1:]) or grid
 
 
 def transforms_of(scenario: Scenario) -> tuple[Transforms, ...]:

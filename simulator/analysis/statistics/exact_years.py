@@ -21,7 +21,7 @@ from ...ledger import declared
 from ...ledger.variables import describe_threshold
 from ...scenario import Scenario
 from ...terms import Array
-from .self_check import cells_by_set, layers_at
+from .self_check import cells_by_set, layers_at, points_of
 
 _NEAR = 0.01
 """Share of the weights' whole cost below which their total is near 0."""
@@ -48,8 +48,6 @@ def year_covariance(scenario: Scenario, rule: ExclusionRule = Cap()) -> xr.Datas
     SimulatorError
         Without [years], or where shocks are each unit's own.
     """
-    from .exact import points_of
-
     points, years = points_of(scenario, rule), _years(scenario)
     found = [_moments(scenario, rule, point, years) for point in effort.each(points, "covariances")]
     dims = "population_size", "threshold", "year", "year_other"

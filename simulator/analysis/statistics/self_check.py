@@ -14,6 +14,7 @@ from ... import effort, runs
 from ...contracts.exclusion import ExclusionRule
 from ...costs.covariance import between_years
 from ...costs.moments import Exact, Layer, TotalMoments, mixture
+from ...errors import SimulatorError
 from ...ledger import expected_means, reaching, retained_cost, sweep
 from ...scenario import Scenario
 from ...terms import Array
@@ -132,6 +133,16 @@ def _means_alone(ledger: xr.Dataset, rule: ExclusionRule, points: list[float], p
 
 def _mean_alone(mean: Array) -> TotalMoments:
     return TotalMoments(mean, *[np.full(mean.shape, np.nan)] * 3)
+
+
+def points_of(scenario: Scenario, rule: ExclusionRule) -> list[float]:
+    """The points of the threshold grid at which a rule is applied."""
+    grid = scenario.threshold_labels.tolist()
+    for threshold in rule.fixed_thresholds():
+        if threshold not in grid and not np.isinf(threshold):
+            bound = "is not on the scenario's grid"
+            raise SimulatorError("threshold", threshold, bound, "add it to [simulation] thresholds")
+    return list(rule.fixed_thresholds()[-1:]) or grid
 
 
 def layers_at(scenario: Scenario, rule: ExclusionRule, point: float, year: int | None = None) -> list[Layer]:
