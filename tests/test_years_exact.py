@@ -172,7 +172,7 @@ def test_weights_that_cannot_be_are_refused_in_a_sentence():
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("shocks", "most"), [([], 5), ([SHOCK | {"cv": 0.02}], 60)], ids=["calm", "shocks"])
+@pytest.mark.parametrize(("shocks", "most"), [([], 15), ([SHOCK | {"cv": 0.02}], 90)], ids=["calm", "shocks"])
 def test_the_pooled_law_of_the_whole_grid_takes_seconds(shocks, most):
     raw = tomllib.loads((CONFIGS / "east_sussex_years.toml").read_text())
     scenario = scenario_from(raw | {"shocks": shocks}, "scenario")

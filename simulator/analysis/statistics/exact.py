@@ -105,7 +105,7 @@ def _of_years(
         def chance_over(margin: float, found: Law = found, paid: float = paid) -> tuple[float, float]:
             return float(1 - found.cdf((1 + margin) * paid)), float(found.error((1 + margin) * paid))
 
-        skewness = found.expect(lambda x, paid=paid, sd=sd: ((x - paid) / sd) ** 3)  # type: ignore[misc]
+        skewness = found.expect(lambda x, paid=paid, sd=sd: ((x - paid) / sd) ** 3, 4_001)  # type: ignore[misc]
         cell = Cell(paid, sd, skewness, paid, False, levels, lambda found=found: found, chance_over)  # type: ignore[misc]
         for one in EXACT:
             assert one.exact is not None

@@ -118,7 +118,10 @@ class Pooled:
 
 
 def _years(scenario: Scenario) -> list[int]:
-    return list(scenario.cost_model.by_year.years)
+    model = scenario.cost_model.by_year
+    if np.ptp(model.growth):
+        raise SimulatorError("years.growth", None, "has no exact answer yet", "leave it out")
+    return list(model.years)
 
 
 def _moments(scenario: Scenario, rule: ExclusionRule, point: float, years: Sequence[int]) -> tuple[Array, Array, Array]:
