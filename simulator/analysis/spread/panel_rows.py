@@ -47,7 +47,7 @@ def panel_of(
     kept = np.isfinite(deviation) & np.isfinite(year) & (people > 0) & np.isfinite(people) & (codes >= 0)
     notes = list(read_in.notes)
     if not kept.all():
-        notes.append(f"{int((~kept).sum())} rows without an organisation, a year, people or a result were left out.")
+        notes.append(f"{int((~kept).sum())} rows were left out: they lack an organisation, year, people or result.")
     new = renamed or {}
     called = np.array([new.get(str(name), str(name)) for name in labels], object)[codes[kept]]
     organisations, rows = np.unique(called.astype(str), return_inverse=True)
@@ -58,7 +58,7 @@ def panel_of(
     if np.unique(places).size < places.size:
         twice = np.flatnonzero(np.bincount(places) > 1)[0]
         name, when = organisations[twice // years.size], years[twice % years.size]
-        raise SimulatorError(said.rows, f"{name}, {when:g}", "stands in more than one row", "keep one row a year")
+        raise SimulatorError(said.rows, f"{name}, {when:g}", "has more than one row", "keep one row for each year")
     shape = organisations.size, years.size
     filled, size = np.full(shape, np.nan).ravel(), np.ones(shape).ravel()
     filled[places], size[places] = deviation[kept], people[kept]
