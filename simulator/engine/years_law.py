@@ -168,10 +168,10 @@ class YearsTotal:
                 return np.asarray(found.reshape(frequency.size, -1)[:, columns])
 
             self._turns[stream, steps] = by_year, Octaves(function), few.size  # type: ignore[assignment]
-        carriers, octaves, knots = cast("tuple[dict[int, Array], Octaves, int]", self._turns[stream, steps])
+        by_weight, octaves, knots = cast("tuple[dict[int, Array], Octaves, int]", self._turns[stream, steps])
         weight = self._weights[year]
         values = octaves(frequency * abs(weight)).reshape(frequency.size, knots, -1)
-        found = np.matmul(carriers[year], values.real) + 1j * np.sign(weight) * np.matmul(carriers[year], values.imag)
+        found = np.matmul(by_weight[year], values.real) + 1j * np.sign(weight) * np.matmul(by_weight[year], values.imag)
         return np.asarray(found)
 
     def _worked_out(self, stream: int, steps: tuple[Step, ...], factor: float, frequency: Array) -> Complex:
@@ -251,4 +251,4 @@ def _sum(frequency: Array, steps: tuple[Step, ...], cost: Array, weights: Array,
         sine = np.sin(half)
         found.real[start : start + chunk] = -2 * (sine * sine) @ own
         found.imag[start : start + chunk] = 2 * (sine * np.cos(half)) @ own
-    return found - averaged @ weights
+    return np.asarray(found - averaged @ weights)

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy import special
 
 from ... import runs
@@ -168,7 +169,7 @@ def _smoothed(scores: Array) -> Array:
     return np.asarray(special.ndtr((_SCORES[:, None] - scores) / width).mean(axis=1))
 
 
-def _given_past(panel: Panel, past: Array, person: float) -> tuple[Array, Array]:
+def _given_past(panel: Panel, past: NDArray[np.bool_], person: float) -> tuple[Array, Array]:
     """The mean and sd of each organisation-year given the organisation's own past, (organisation, year)."""
     fitted = components(panel.subset(past), person**2)
     variance = {name: fitted.variance.get(name, 0.0) for name in EFFECTS} | {"luck": person**2}
@@ -194,7 +195,7 @@ def _judged(y: Array, cdf: _CDF, sd: Array) -> tuple[Array, Array]:
 
 
 def _answer(
-    parts: Mapping[str, tuple[Array, Array]], spreads: Mapping[str, Array], rows: tuple[Array, Array, Array],
+    parts: Mapping[str, tuple[Array, Array]], spreads: Mapping[str, Array], rows: tuple[Array, Array, NDArray[np.intp]],
     person: float, sizes: Sequence[float],
 ) -> xr.Dataset:  # fmt: skip
     y, n, who = rows
@@ -235,7 +236,7 @@ def _answer(
     )  # fmt: skip
 
 
-def _mean(values: Array, who: Array) -> tuple[float, float]:
+def _mean(values: Array | NDArray[np.bool_], who: NDArray[np.intp]) -> tuple[float, float]:
     """A mean and its error, clustered."""
     if not values.size:
         return math.nan, math.nan

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ...terms import Array
@@ -46,9 +47,9 @@ class Panel:
         luck = own / np.where(self.known > 0, self.people, 1.0)[:, :, None]
         return {"lasting": both, "drift": both * walk, "yearly": own, "luck": luck}
 
-    def subset(self, kept: Array) -> Panel:
+    def subset(self, kept: NDArray[np.bool_]) -> Panel:
         """The rows of a mask of shape (organisation, year)."""
-        deviation, some = np.where(kept, self.deviation, np.nan), kept.any(axis=1)
+        deviation, some = np.where(kept, self.deviation, np.nan), np.asarray(kept.any(axis=1))
         years = np.flatnonzero(kept.any(axis=0))
         names = tuple(name for name, one in zip(self.organisations, some, strict=True) if one)
         return Panel(names, self.years[years], deviation[some][:, years], self.people[some][:, years])

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ...ledger import declared
@@ -161,12 +162,12 @@ def _standardised(panel: Panel, fitted: Components, fixed: float | None) -> Arra
     return np.asarray(np.abs(fitted.residual) / np.where(spread > 0, spread, np.inf))
 
 
-def _outlying(panel: Panel, fitted: Components, fixed: float | None) -> Array:
+def _outlying(panel: Panel, fitted: Components, fixed: float | None) -> NDArray[np.bool_]:
     far = _standardised(panel, fitted, fixed)
     return np.asarray(np.where(panel.known > 0, far, 0.0) > _OUTLYING)
 
 
-def _named(panel: Panel, outlying: Array) -> str:
+def _named(panel: Panel, outlying: NDArray[np.bool_]) -> str:
     found = [f"{panel.organisations[i]} in {panel.years[t]:g}" for i, t in np.argwhere(outlying)]
     return ", ".join(found)
 

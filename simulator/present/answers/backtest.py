@@ -15,8 +15,8 @@ _FAR = 3.0
 def page(answer: xr.Dataset) -> Page:
     """A verdict for each model, and tables of coverage, sd and log score."""
     least = np.sqrt(answer["level"] * (1 - answer["level"]) / answer["judged"].where(answer["judged"] > 0))
-    off = np.abs(answer["coverage"] - answer["level"]) / np.maximum(answer["coverage_se"], least)
-    worst = off.max(["people_from", "level"])
+    off = abs(answer["coverage"] - answer["level"]) / answer["coverage_se"].where(answer["coverage_se"] > least, least)
+    worst = off.max(("people_from", "level"))
     verdict = [
         f"{str(name)[:1].upper()}{str(name)[1:]}: "
         + (

@@ -33,7 +33,7 @@ def page(answer: xr.Dataset) -> Page:
     low, high = (f"{100 * one:.1f}%" for one in answer["lasting_sd_interval"].values)
     lasting = f"{100 * float(answer['lasting_sd']):.1f}%"
     verdict = f"Organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
-    parts = [
+    parts: list[Table | str] = [
         Table(["effect", "sd", "95% interval"], rows, head),
         Table(["people from", "observed sd", "luck", "lasting sd", "95% interval"], by_size, "By size"),
     ]  # fmt: skip
