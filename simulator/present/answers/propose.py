@@ -97,14 +97,12 @@ def proposed_tables(answer: xr.Dataset) -> list[Table]:
         values = map(float, cell["figure_value"].values)
         rows.append([str(cell["moving"].values), *("as written" if math.isnan(v) else plain_number(v) for v in values)])
     tables.append(Table(["figure", *names], rows, "Terms"))
-    rows = [
-        [name, str(cell["assumption"].values), _moved(float(cell["breaks_at"])), str(cell["breaks_first"].values)]
-        for name, one in options
-        for cell in each(one, "assumption")
-    ]
-    head = ["terms", "assumption", "may be higher by", "limit that fails first"]
+    moved = [(name, cell) for name, one in options for cell in each(one, "assumption")]
+    rows = [[name, str(cell["assumption"].values), _moved(float(cell["breaks_at"]))] for name, cell in moved]
+    first = dict.fromkeys(str(cell["breaks_first"].values) for _, cell in moved)
+    note = f"First to fail: {'; '.join(limit for limit in first if limit)}." if any(first) else ""
     title = "How far an assumption may move before a limit fails, budgets as agreed"
-    tables.append(Table(head, rows, title, labels=2))
+    tables.append(Table(["terms", "assumption", "may be higher by"], rows, title, labels=2, note=note))
     rows = []
     for cell in each(answer, "frontier"):
         figures = [plain_number(float(value), ",.4g") for value in cell["frontier_figure"].values]
