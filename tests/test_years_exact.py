@@ -147,7 +147,7 @@ def test_laws_of_sums_of_years_are_those_that_are_drawn(shocks, weights):
 @pytest.mark.heavy
 def test_a_benchmark_varies_as_the_totals_of_years_correlate_and_not_as_a_persons():
     scenario = years_of(
-        persistence="published", membership="held", before=3, contract=1,
+        membership="held", before=3, contract=1,
         simulation={"replicates": 20_000, "population_sizes": [1_000], "thresholds": [8_000.0]},
     )  # fmt: skip
     drawn = sim.simulate(scenario, progress=False)
