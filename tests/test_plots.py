@@ -105,6 +105,11 @@ def practices() -> pd.DataFrame:
     return pd.DataFrame({"members": members, "cost": cost})
 
 
+def over_years(scenario: sim.Scenario) -> sim.Scenario:
+    years = {"contract": 3, "persistence": {"again_in_top": {0.1: {1: 0.5, 5: 0.45}}}}
+    return sim.Scenario.model_validate(scenario.model_dump() | {"years": years})
+
+
 def fitted() -> xr.Dataset:
     """Curves of a fit: the errors are a twentieth of what was observed."""
     amounts, shares = np.array([300.0, 1_000.0, 5_000.0, 20_000.0]), np.array([0.5, 0.1, 0.05, 0.01])
@@ -148,6 +153,8 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "stress_heat_map": sim.stress(scenario, replicates=60),
         "fit_diagnostics": fitted(),
         "frontier": sim.propose(calm, SEARCH, replicates=100, points=16),
+        "regression_to_the_mean": sim.persistence(over_years(calm)),
+        "pooled_worth": sim.persistence(over_years(calm)),
     }
 
 
@@ -160,7 +167,7 @@ def untouched(shown: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
-    "stress_heat_map", "fit_diagnostics", "frontier",
+    "stress_heat_map", "fit_diagnostics", "frontier", "regression_to_the_mean", "pooled_worth",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from .. import runs
 from ..costs.chain import Flow, YearlyModel, cut, ranks
 from ..costs.persistence import slab_moments
 from ..ledger.variables import declared, describe_threshold
@@ -80,8 +81,7 @@ def persistence(scenario: Scenario) -> xr.Dataset:
     answer = answer.assign_coords(years_pooled=pools)
     if population.cohort is not None:
         answer = answer.merge(_cohort(scenario, model, flow)).assign_attrs(cohort_top=population.cohort.chosen.top)
-    told = {"title": scenario.title, "currency": scenario.currency, "scenario_id": scenario.scenario_id}
-    told |= {"method": "exact", "membership": population.membership}
+    told = runs.exact_origin(scenario) | {"membership": population.membership}
     describe_threshold(answer, scenario.simulation.thresholds, scenario.currency)
     return declared(answer.assign_attrs(told), "years", currency=scenario.currency)
 

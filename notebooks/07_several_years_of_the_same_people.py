@@ -1,0 +1,74 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What do several years of the same people change?
+#
+# **In short.** Whoever is costly this year is likely to be costly again, so three pooled years are worth less than two
+# independent ones, and a benchmark set from past years shares the luck of the year it is compared with. Costly people
+# cost much less in the next year with no intervention at all.
+
+# %%
+# %config InlineBackend.figure_formats = ["svg"]
+from pathlib import Path
+
+import simulator as sim
+
+configs = next(folder for folder in (Path("configs"), Path("../configs")) if folder.is_dir())
+scenario = sim.load(configs / "east_sussex_years.toml")
+implied = sim.persistence(scenario)
+ax = sim.plots.regression_to_the_mean(implied)
+
+# %% [markdown]
+# The costliest 1% of people cost 25 times the mean in their year and 10 times in the next. A scheme that takes them on
+# and claims the difference claims what would have happened anyway.
+#
+# ## What pooling years is worth
+
+# %%
+ax = sim.plots.pooled_worth(implied)
+
+# %% [markdown]
+# A cap makes pooling weaker: what it leaves is the persistent part of cost.
+#
+# ## The same from simulated years
+#
+# The ledger has a dimension `year`: years before the contract (0, −1, …) and contract years. `pool_years` makes one
+# ledger of a weighted sum of years: three years together, or this year less a benchmark.
+
+# %%
+few = scenario.with_simulation(replicates=400, population_sizes=(20_000,), thresholds=(50_000.0, float("inf")))
+ledger = sim.simulate(few, progress=False)
+summary = sim.summarise(ledger)
+print(summary.attrs["check_sentence"])
+one, three = summary["cv"].sel(year=1), sim.summarise(sim.pool_years(ledger, {1: 1, 2: 1, 3: 1}))["cv"]
+exactly = sim.exact(few, pool_years={1: 1, 2: 1, 3: 1})["cv"]
+for threshold, name in ((50_000.0, "cap £50k"), (float("inf"), "no cap")):
+    at = {"threshold": threshold, "population_size": 20_000}
+    told = [float(part.sel(at)) for part in (one, three, exactly)]
+    print(f"{name}: one year {told[0]:.2%}, three together {told[1]:.2%} (exact: {told[2]:.2%})")
+
+# %% [markdown]
+# ## A benchmark from the years before
+#
+# Weights of 10, 30 and 60% on the three years before the contract. Because many of the people are the same, the luck of
+# these years partly comes again, and the difference varies less than it would between strangers.
+
+# %%
+weights = {1: 1.0, 0: -0.6, -1: -0.3, -2: -0.1}
+covariance = sim.year_covariance(few)["covariance"].sel(population_size=20_000, threshold=float("inf"))
+by_year = covariance.coords["year"].to_series().map(lambda year: weights.get(year, 0.0)).to_numpy()
+together = float(by_year @ covariance.values @ by_year) ** 0.5
+apart = float(sum(weight**2 * covariance.sel(year=year, year_other=year) for year, weight in weights.items())) ** 0.5
+mean = float(summary["exact_mean"].sel(year=1, population_size=20_000, threshold=float("inf")))
+print(f"this year less its benchmark: sd {together / mean:.2%} of a year's cost; of unrelated years {apart / mean:.2%}")
+assert together < apart
