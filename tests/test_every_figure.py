@@ -201,6 +201,7 @@ def comparison(scenario: sim.Scenario, loss_over: float = 0.05) -> xr.Dataset:
 
 ALL = sorted(path.name[:2] for path in (ROOT / "configs" / "arrangements").glob("*.toml"))
 STRESSES = ROOT / "configs" / "stresses" / "arrangements.toml"
+_USUAL = ("fixed", "units", "rare", "percentiles by segment", "parameter sets")
 
 
 @pytest.mark.heavy
@@ -214,9 +215,9 @@ def test_settlements(number: str) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-def test_runs() -> None:
-    for kind in ("fixed", "units", "rare", "percentiles by segment", "parameter sets"):
-        assert check(sim.summarise(sim.simulate(make(**KINDS[kind]), progress=False))) == []
+@pytest.mark.parametrize("kind", [pytest.param(one, marks=() if one in _USUAL else pytest.mark.slow) for one in KINDS])
+def test_runs(kind: str) -> None:
+    assert check(sim.summarise(sim.simulate(make(**KINDS[kind]), progress=False))) == []
 
 
 @pytest.mark.heavy
