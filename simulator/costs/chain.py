@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from ..errors import Contradiction, SimulatorError, mistake
 from .families.slabs import Slabs
@@ -260,7 +260,7 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
     ends = np.zeros(len(unknown)), np.array([MOST, *[1.0] * (len(unknown) - 1)])
     best = missed(ends[0])
     for start in ([0.7, 0.95, 0.3], [0.9, 0.8, 0.6], [0.5, 0.99, 0.1], [0.99, 0.99, 0.01]):
-        fit = optimize.least_squares(
+        fit = scipy.optimize.least_squares(
             missed, start[: len(unknown)], bounds=ends, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=100
         )
         if np.abs(fit.fun).max() < _MET:

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from ..errors import SimulatorError
 from .model import CostModel
@@ -46,7 +46,7 @@ def _paths(model: CostModel, first: int, last: int, log2: int) -> dict[int, Arra
     count = len(joint.shocks)
     if not count:
         return {year: np.ones((1, len(model.streams))) for year in span}
-    halves = [qmc.Sobol(count * len(span), seed=seed).random_base2(log2 - 1) for seed in (1, 2)]
+    halves = [scipy.stats.qmc.Sobol(count * len(span), seed=seed).random_base2(log2 - 1) for seed in (1, 2)]
     uniforms = np.clip(np.concatenate(halves), 1e-12, 1 - 1e-12).reshape(-1, len(span), count)
     factors = joint.over_years({year: uniforms[:, k] for k, year in enumerate(span)})
     found = {year: joint.by_stream(own) for year, own in factors.items()}

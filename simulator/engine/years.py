@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csgraph, csr_array
 
 from .late import kernels
 
@@ -65,8 +65,10 @@ def _pooled(matrix: Array) -> tuple[list[tuple[Array, Array]], Array]:
 def _parts(matrix: Array) -> Iterator[tuple[Counts, Counts]]:
     """Sources and states that no entry joins to others."""
     sources, states = matrix.shape
-    graph = csr_array(np.block([[np.zeros((sources, sources)), matrix], [np.zeros((states, sources + states))]]))
-    count, label = csgraph.connected_components(graph, directed=False)
+    graph = scipy.sparse.csr_array(
+        np.block([[np.zeros((sources, sources)), matrix], [np.zeros((states, sources + states))]])
+    )
+    count, label = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(joined), directed=False)
     for part in range(count):
         yield np.flatnonzero(label[:sources] == part), np.flatnonzero(label[sources:] == part)
 
