@@ -68,7 +68,7 @@ def _parts(matrix: Array) -> Iterator[tuple[Counts, Counts]]:
     graph = scipy.sparse.csr_array(
         np.block([[np.zeros((sources, sources)), matrix], [np.zeros((states, sources + states))]])
     )
-    count, label = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(joined), directed=False)
+    count, label = scipy.sparse.csgraph.connected_components(graph, directed=False)
     for part in range(count):
         yield np.flatnonzero(label[:sources] == part), np.flatnonzero(label[sources:] == part)
 
