@@ -159,7 +159,10 @@ class Search(Term):
         moving = {figure.path.partition(".")[0] for figure in self.figures}
         if not base.exclusion.fixed_thresholds() and "exclusion" not in moving:
             bound = "sweeps the thresholds, and a search needs one rule"
-            yield ("design",), mistake(bound, "give its exclusion thresholds, or let exclusion.at move", value=base.name)
+            yield (
+                ("design",),
+                mistake(bound, "give its exclusion thresholds, or let exclusion.at move", value=base.name),
+            )
             return
         names = {party.name for party in base.parties}
         for at, limit in enumerate(self.limits):

@@ -114,7 +114,9 @@ def _streams(segments: Sequence[Segment], classes: Classes) -> list[Stream]:
         users = classes.below(p)
         edges = np.append(classes.slabs[(classes.slabs > 0) & (classes.slabs < p)], p)
         # a class without users, or that nobody is in, has the law of all
-        chances = np.where(users > 0, np.diff(classes.below(edges), axis=0, prepend=0.0), np.diff(edges, prepend=0)[:, None])
+        chances = np.where(
+            users > 0, np.diff(classes.below(edges), axis=0, prepend=0.0), np.diff(edges, prepend=0)[:, None]
+        )
         chances = chances / chances.sum(axis=0)
         for c, (user, chance) in enumerate(zip(users.tolist(), chances.T, strict=True)):
             own = Slabs(parent=law, edges=(*(edges[:-1] / p).tolist(), 1.0), weights=tuple(chance.tolist()))

@@ -52,6 +52,8 @@ def panel_of(
     if not kept.all():
         notes.append(f"{int((~kept).sum())} rows were left out: they lack an organisation, year, people or result.")
     new = renamed or {}
+    if not isinstance(new, Mapping):
+        raise SimulatorError("renamed", None, "is no mapping", 'give former names and present ones: {"old": "new"}')
     called = np.array([new.get(str(name), str(name)) for name in labels], object)[codes[kept]]
     organisations, rows = np.unique(called.astype(str), return_inverse=True)
     years, columns = np.unique(year[kept], return_inverse=True)
