@@ -11,8 +11,8 @@ from . import Kind
 
 _FAR = 3.0
 _MODELS = {
-    "luck": "luck alone", "normal": "a normal distribution with a fitted sd (normal)",
-    "fitted": "a fitted sd with the shape of past results (fitted)", "given the past": "each organisation's own past",
+    "luck": "Luck alone", "normal": "A normal distribution with a fitted sd (normal)",
+    "fitted": "A fitted sd with the shape of past results (fitted)", "given the past": "Each organisation's own past",
 }  # fmt: skip
 
 
@@ -22,7 +22,7 @@ def page(answer: xr.Dataset) -> Page:
     off = abs(answer["coverage"] - answer["level"]) / answer["coverage_se"].where(answer["coverage_se"] > least, least)
     worst = off.max(("people_from", "level"))
     verdict = [
-        f"{_opening(str(name))} "
+        f"{_MODELS.get(str(name), str(name).capitalize())} "
         + ("holds" if float(worst.sel(model=name)) <= _FAR else "fails: its intervals hold too many or too few results")
         + f" (largest gap in a size band: {float(worst.sel(model=name)):.1f} standard errors)."
         for name in answer["model"].values
@@ -38,9 +38,8 @@ def page(answer: xr.Dataset) -> Page:
             [people(float(one["people_usual"])), *(_percent(v, 0) for v in one["coverage"].sel(level=level).values)]
             for one in bands
         ]
-        tables.append(
-            Table(["people", *models], rows, f"Share of results inside the {percentage(float(level))} interval")
-        )
+        title = f"Share of results inside the {percentage(float(level))} interval"
+        tables.append(Table(["people", *models], rows, title))
     rows = [
         [people(float(one["people_usual"])), _percent(one["observed_sd"]), *map(_percent, one["predicted_sd"].values)]
         for one in bands
@@ -48,17 +47,11 @@ def page(answer: xr.Dataset) -> Page:
     tables.append(Table(["people", "observed", *models], rows, "Standard deviation, observed and predicted"))
     scores: list[Cell] = [plain_number(float(answer["log_score"].sel(model=m)), ".3f") for m in models]
     tables.append(Table(["", *models], [["log score", *scores]], "Log score per result (higher is better)"))
-    error = percentage(float(answer["coverage_se"].max().round(2)))
-    after = answer.attrs["after"]
+    error, after = 100 * float(answer["coverage_se"].max()), answer.attrs["after"]
     fitted = after if isinstance(after, str) else f"years to {after:g}"
-    known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}."
-    notes = [f"Year means are removed. Standard error of a share inside an interval: at most {error}.", known]
+    known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
+    notes = [known, f"Standard error of a share inside an interval: at most {error:.0f} percentage points."]
     return Page("Did the predictions come true?", verdict, [*tables, *notes])
-
-
-def _opening(model: str) -> str:
-    said = _MODELS.get(model, model)
-    return f"{said[:1].upper()}{said[1:]}"
 
 
 def _percent(value: float | xr.DataArray, digits: int = 1) -> Cell:

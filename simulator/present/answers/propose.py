@@ -106,10 +106,7 @@ def proposed_tables(answer: xr.Dataset) -> list[Table]:
         for name, one in options
     ]
     head = ["terms", "price per head", "kept of a saving", "in years of gain", "in years of loss", "meets the limits"]
-    note = (
-        "Price: what funders expect to pay in a year beyond the expected cost of care; below 0, they gain. Kept of a "
-        "saving: the part of each further pound saved that providers keep."
-    )
+    note = "Price: what funders expect to pay in a year beyond the expected cost of care; below 0, they gain."
     tables = [Table(head, rows, "Options", note=note)]
     rows = []
     for name, cell in ((name, cell) for name, one in options for cell in each(one, "party")):

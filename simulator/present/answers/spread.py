@@ -10,7 +10,6 @@ from ..figure import exact_percent, people, plain_number
 from ..tables import Cell, Code, Page, Table
 from . import Kind
 
-_SHOCKS = "As shocks of a scenario file:"
 _TOLD = {
     "lasting": "lasting differences", "drift": "drift per year", "yearly": "differences new each year",
     "common_year": "common to all in a year",
@@ -46,10 +45,9 @@ def page(answer: xr.Dataset) -> Page:
         )
         parts.append(f"Outliers: {answer.attrs['outliers']}. Standard deviations without them: {without}.")
     doubts = [f"{text[:1].upper()}{text[1:]}." for text in (answer.attrs["cannot_tell"],) if text]
-    notes = [answer.attrs["notes"]] if answer.attrs["notes"] else []
-    return Page(
-        "How much do organisations differ?", [verdict], [*parts, *doubts, *notes, _SHOCKS, Code(implied_shocks(answer))]
-    )
+    notes = [*([answer.attrs["notes"]] if answer.attrs["notes"] else []), "As shocks of a scenario file:"]
+    shocks = Code(implied_shocks(answer))
+    return Page("How much do organisations differ?", [verdict], [*parts, *doubts, *notes, shocks])
 
 
 def _cells(answer: xr.Dataset, name: str) -> list[Cell]:

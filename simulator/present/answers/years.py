@@ -31,9 +31,8 @@ def page(answer: xr.Dataset) -> Page:
         for lag in answer["lag"].values
     ]
     head = ["years on", *(word for top in tops for word in (f"costliest {percentage(top)}", "published"))]
-    parts: list[Table | str] = [
-        Table(head, again, "Share of the costliest who are among them again (people still on the list)", note=_SOURCES)
-    ]
+    title = "Share of the costliest who are among them again (people still on the list)"
+    parts: list[Table | str] = [Table(head, again, title, note=_SOURCES)]
     means: Rows = [
         [f"costliest {percentage(float(cell['top']))}", *(_number(float(cell[name])) for name in _MEANS)]
         for cell in each(answer, "top")
@@ -56,23 +55,17 @@ def page(answer: xr.Dataset) -> Page:
     return with_origin(Page(str(answer.attrs.get("title", "")), verdict, parts), answer.attrs)
 
 
-_SOURCES = (
-    "Published figures are from the US: costliest 1% AHRQ briefs, 5% Monheit 2003 and Cohen, 10% Hirth 2015 (insured "
-    "people under 65)."
-)
+_SOURCES = "Published, all US: costliest 1% AHRQ, 5% Monheit 2003 and Cohen, 10% Hirth 2015 (insured, under 65)."
 _MEANS = ("first_year_mean", "next_year_mean")
 _BY_THRESHOLD = {
-    "correlation": (
-        "years on",
-        "Correlation of a person's cost with their own cost in a later year (people still on the list)",
-    ),
+    "correlation": ("years on", "Correlation of a person's cost with that of a later year (people still on the list)"),
     "total_correlation": (
         "years on",
-        "Correlation of the whole population's cost with its cost in a later year, from luck alone",
+        "Correlation of the whole population's cost with that of a later year, luck alone",
     ),
     "pooled_worth": (
         "years pooled",
-        "How many independent years pooled years are worth, for luck alone; membership: {membership}",
+        "Independent years that pooled years are worth, luck alone; membership: {membership}",
     ),
 }
 
