@@ -179,7 +179,7 @@ def _cannot_tell(fitted: Components, fixed: float | None) -> str:
         for name in EFFECTS if name not in fitted.variance and not (name == "luck" and fixed is not None)
     ]  # fmt: skip
     parts += [
-        f"{said[a]} and {said[b]} are hard to tell apart: more of one means less of the other (correlation −{-value:.2f})"
+        f"{said[a]} and {said[b]} are hard to tell apart: more of one is less of the other (correlation −{-value:.2f})"
         for (a, b), value in fitted.correlation.items() if value < -_ALIKE
     ]  # fmt: skip
     if fixed is None:

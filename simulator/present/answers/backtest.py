@@ -51,7 +51,7 @@ def page(answer: xr.Dataset) -> Page:
     fitted = after if isinstance(after, str) else f"years to {after:g}"
     known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
     notes = [known, f"Standard error of a share inside an interval: at most {error:.0f} percentage points."]
-    return Page("Did the predictions come true?", verdict, [*tables, *notes])
+    return Page("Did the predictions come true?", verdict, [*tables, *filter(None, [*notes, answer.attrs["notes"]])])
 
 
 def _percent(value: float | xr.DataArray, digits: int = 1) -> Cell:
