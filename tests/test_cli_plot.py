@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, make
-from test_plots import DESIGNS, RANGES, STRESSES, fitted, overlaps
+from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps
 
 import simulator as sim
 from simulator.analysis.answer import answer
@@ -43,6 +43,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "exact": sim.exact(full).assign_attrs(scenario=kept_json(full)),
         "sized": sim.minimum_population(full, margin=0.1, at_most=0.2, replicates=40),
         "luck": sim.luck(full, 2_000, 0.05),
+        "proposed": sim.propose(full, SEARCH, replicates=100, points=16),
+        "years": sim.persistence(over_years(full)),
     }
     for name, one in kept.items():
         sim.save(one, folder / f"{name}.nc")
@@ -56,7 +58,10 @@ def call(*arguments: object) -> tuple[int, str]:
     return found.exit_code, found.output
 
 
-OTHER = {"funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized"}
+OTHER = {
+    "funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized",
+    "frontier": "proposed", "regression-to-the-mean": "years", "pooled-worth": "years",
+}  # fmt: skip
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 

@@ -14,6 +14,7 @@ from conftest import SHOCKS, UNITS, make
 
 import simulator as sim
 from simulator.analysis.answer import answer as answered
+from simulator.analysis.designs.evaluation import evaluation
 from simulator.analysis.designs.exact_comparison import with_exact
 from simulator.analysis.size.grid import minimum_on_grid
 from simulator.analysis.size.places import places
@@ -41,6 +42,10 @@ RANGES = [
     Range(name="prices", change=Inflation(by=0.0), low=-0.05, high=0.05),
     Range(name="costs", change=MeanCost(by=0.0), low=0.0, high=0.1),
 ]
+YEARS = {"contract": 2, "before": 1, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}}
+ORGANISATION, YEAR = (part.ravel() for part in np.meshgrid(np.arange(40), np.arange(1, 5), indexing="ij"))
+RESULT = np.random.default_rng(4).normal(0.0, 0.03, 40)[ORGANISATION] + np.random.default_rng(5).normal(0, 0.02, 160)
+PANEL = pd.DataFrame({"organisation": ORGANISATION, "year": YEAR, "people": 9_000.0, "result": RESULT})
 EDGES = np.array([0, 300, 1_000, 3_000, 10_000, np.inf])
 COSTS = np.random.default_rng(12).lognormal(6.4, 1.4, 20_000)
 PLACE = np.searchsorted(EDGES, COSTS) - 1
@@ -79,11 +84,14 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "viable_terms": lambda: viable_terms(SCENARIO, 900),
         "beside_published": lambda: sim.beside_published(SCENARIO),
         "year_covariance": lambda: sim.year_covariance(
-            make(years={"contract": 2, "before": 0, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}})
+            make(years=YEARS | {"before": 0})
         ),
         "persistence": lambda: sim.persistence(
-            make(years={"contract": 2, "before": 1, "persistence": {"correlation": {"1": 0.3}, "stay": 0.9}},
-                 population={"cohort": {"chosen": {"top": 0.1}}})),
+            make(years=YEARS, population={"cohort": {"chosen": {"top": 0.1}}})),
+        "pool_years": lambda: sim.pool_years(sim.simulate(make(years=YEARS), progress=False), {1: 1.0, 2: 1.0}),
+        "spread": lambda: sim.spread(PANEL, deviation="result"),
+        "backtest": lambda: sim.backtest(PANEL, 2.0, deviation="result", after=2),
+        "evaluation": lambda: evaluation(0.08, 1.86, 3_000, 3_000),
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
         "variance_by_source": lambda: sim.variance_by_source(SCENARIO),
         "settle": lambda: outcome,
@@ -220,6 +228,6 @@ def test_a_run_with_what_no_run_has_is_refused(answers: dict[str, xr.Dataset], t
 
 
 def test_a_ledger_is_declared_as_it_was() -> None:
-    assert len(VARIABLES) == 23 and len(COORDINATES) == 10
-    assert VARIABLES["n_above"].dims == ("replicate", "population_size", "threshold")
+    assert len(VARIABLES) == 24 and len(COORDINATES) == 11
+    assert VARIABLES["n_above"].dims == ("replicate", "year?", "population_size", "threshold")
     assert np.all([variable.basis in ("drawn", "exact", "given") for variable in VARIABLES.values()])
