@@ -14,8 +14,8 @@
 # # Which terms protect at the least cost?
 #
 # **In short.** A contract with half of savings and losses breaks the limit of 2% in bad years. The program searches its
-# shares and its stop-loss, and answers with two alternatives: the cheapest, which leaves little incentive, and the
-# strongest incentive, which costs the commissioner a few pounds a head.
+# shares and its stop-loss, and answers with two alternatives. They are the cheapest, which leaves little incentive, and
+# the strongest incentive, which costs the commissioner a few pounds a head.
 #
 # The provider should lose over 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
 
@@ -41,3 +41,10 @@ ax = sim.plots.frontier(answer)
 # %% [markdown]
 # The limits bind in different places: the cheapest terms are held back by the provider's expected surplus, the
 # strongest by its worst years.
+
+# %% [markdown]
+# ## What to conclude, and what not
+#
+# * Decide first how much incentive is wanted: the alternatives differ in that, and both keep the limits.
+# * The limits hold under the scenario's assumptions. Stress the terms that are chosen before anybody signs.
+# * The search changes only the terms that it was given; another form of contract may do better.
