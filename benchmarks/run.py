@@ -256,6 +256,44 @@ def _cells_of(scenario) -> str:  # type: ignore[no-untyped-def]
     return f"{len(scenario.population_sizes)} sizes × {scenario.threshold_labels.size} thresholds"
 
 
+# ── several years, and terms ─────────────────────────────────────────────────────────────────────
+
+
+def over_years() -> Iterator[Row]:
+    import simulator as sim
+
+    scenario = sim.load(EAST_SUSSEX.with_name("east_sussex_years.toml"))
+    few, alone = scenario.with_simulation(replicates=500), scenario.first_year.with_simulation(replicates=500)
+    apart = alone.with_simulation(sums="single")
+    draw_years = lambda: sim.simulate(few, progress=False)  # noqa: E731
+    draw_years()
+    pair = measure.by_turns(lambda: sim.simulate(apart, progress=False), draw_years, turns=3)
+    years = len(scenario.years.years)
+    yield at_most(f"{years} years against {years} single years drawn singly", pair.ratio / years, 2.5)
+    pooled = measure.seconds(lambda: sim.exact(scenario, pool_years={1: 1, 2: 1, 3: 1}))
+    yield at_most("exact law of three pooled years", pooled, 5.0, "CPU s", _cells_of(scenario))
+
+
+def terms() -> Iterator[Row]:
+    import simulator as sim
+    from simulator.analysis.designs.bench import Bench
+    from simulator.settlement.populations import Populations
+
+    scenario = sim.load(EAST_SUSSEX.with_name("search.toml")).with_simulation(replicates=3_000)
+    search = scenario.search
+    design = next(one for one in scenario.designs if search.design in (None, one.name))
+    bench = Bench(Populations(sim.simulate(scenario, progress=False)), design, search)
+    places = np.random.default_rng(1).random((6_400, len(search.figures)))
+
+    def settle() -> None:
+        for place in places:
+            one = bench.at(place)
+            if one is not None:
+                one.slacks(), one.cost
+
+    yield at_most("6,400 designs on 3,000 draws", measure.seconds(settle), 5.0, "CPU s")
+
+
 # ── checkpoints ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -322,6 +360,8 @@ def main() -> None:
         "east-sussex": on_east_sussex,
         "settling": settling,
         "exact": exact_grids,
+        "years": over_years,
+        "terms": terms,
         "checkpoints": checkpoints,
         "programs": lambda: whole_programs(options.full),
         "shell": lambda: shell(options.against),

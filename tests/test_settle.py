@@ -185,11 +185,11 @@ def test_the_order_of_dims_does_not_matter(ledger, outcome):
 
 
 def test_a_dim_that_came_later_is_carried_along(ledger):
-    years = ledger[["gross_cost", "excess_cost", "above_cost", "n_above"]].expand_dims(year=[1, 2])
-    years.attrs = ledger.attrs
-    settled = settle(years, DESIGNS[:2])
+    regions = ledger[["gross_cost", "excess_cost", "above_cost", "n_above"]].expand_dims(region=[1, 2])
+    regions.attrs = ledger.attrs
+    settled = settle(regions, DESIGNS[:2])
     alone = settle(ledger.drop_vars("shock_factor"), DESIGNS[:2])
-    assert settled["payment"].sel(year=2, drop=True).transpose(*alone["payment"].dims).equals(alone["payment"])
+    assert settled["payment"].sel(region=2, drop=True).transpose(*alone["payment"].dims).equals(alone["payment"])
 
 
 def test_designs_do_not_touch_each_other(ledger, outcome):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -169,15 +167,3 @@ def test_weights_that_cannot_be_are_refused_in_a_sentence():
             sim.exact(scenario, pool_years=weights)
     with pytest.raises(SimulatorError, match="are not given"):
         sim.year_covariance(alone())
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize(("shocks", "most"), [([], 15), ([SHOCK | {"cv": 0.02}], 90)], ids=["calm", "shocks"])
-def test_the_pooled_law_of_the_whole_grid_takes_seconds(shocks, most):
-    raw = tomllib.loads((CONFIGS / "east_sussex_years.toml").read_text())
-    scenario = scenario_from(raw | {"shocks": shocks}, "scenario")
-    assert scenario.cost_model.by_year.n_classes == 5
-    before = time.process_time()
-    answer = sim.exact(scenario, pool_years={1: 1, 2: 1, 3: 1})
-    assert time.process_time() - before < most
-    assert float(answer["probability_error"].max()) < 1e-3

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -103,13 +104,13 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
     smallest = _smallest(scenario)
     asked: dict[str, Any] = {"margin": margin, "at_most": at_most, "smallest": smallest}
     asked["largest"] = max(scenario.population_sizes[-1], 10 * smallest)
-    exactly = None
+    smallest_by, exactly = partial(minimum_population, scenario, **asked), None
     if not scenario.population.n_sets:
         with suppress(SimulatorError):  # no exact law: what is wrong with the question itself is told below
-            exactly = minimum_population(scenario, method="exact", **asked)[names]
+            exactly = smallest_by(method="exact")[names]
     if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
         return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
-    drawn = minimum_population(scenario, method="simulated", cross_check=False, **asked)[names]
+    drawn = smallest_by(method="simulated", cross_check=False)[names]
     if exactly is None:
         return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))
     known = exactly["minimum_population"].notnull()
