@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Which terms protect at the least cost?
 #
-# **In short.** A contract with half of savings and losses breaks the limit of 2% in bad years. The program searches its
-# shares and its stop-loss, and answers with two alternatives. They are the cheapest, which leaves little incentive, and
-# the strongest incentive, which costs the commissioner a few pounds a head.
+# **In short.** Sharing savings and losses equally leaves the provider with losses above its 2% limit in the worst
+# years. The program varies the shares and the stop-loss, and proposes two alternatives: the cheapest terms, which leave
+# little incentive, and the strongest incentive, which costs the commissioner a few pounds per head per year.
 #
-# The provider should lose over 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
+# The provider should lose more than 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
 
 # %%
 # %config InlineBackend.figure_formats = ["svg"]
@@ -33,18 +33,11 @@ sim.table(answer)
 # %% [markdown]
 # ## What a stronger incentive costs
 #
-# Each point is a design within the limits; none that was tried is both cheaper and stronger.
+# Each point is a design within the limits; no other that was tried is both cheaper and stronger.
 
 # %%
 ax = sim.plots.frontier(answer)
 
 # %% [markdown]
-# The limits bind in different places: the cheapest terms are held back by the provider's expected surplus, the
-# strongest by its worst years.
-
-# %% [markdown]
-# ## What to conclude, and what not
-#
-# * Decide first how much incentive is wanted: the alternatives differ in that, and both keep the limits.
-# * The limits hold under the scenario's assumptions. Stress the terms that are chosen before anybody signs.
-# * The search changes only the terms that it was given; another form of contract may do better.
+# Different limits matter: the cheapest terms are limited by the provider's expected surplus, the strongest incentive
+# by its worst years.

@@ -180,7 +180,7 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
     )
     assert float(answer["power"].sel(option="cheapest")) < float(answer["power"].sel(option="strongest"))
     page = str(sim.table(answer))
-    for said in ("recommended", "What binds", "Guards", "had no part in choosing", "1-in-20 loss"):
+    for said in ("recommended", "Limit that decides", "gain share", "Guards", "not used to choose", "1-in-20 loss"):
         assert said in page
 
 

@@ -135,7 +135,7 @@ def test_dirt_is_left_out_or_refused_in_one_sentence():
 
 def test_what_cannot_be_told_apart_is_said():
     answer = sim.spread(rows(), deviation="result")  # all of one size: luck is as yearly differences are
-    assert np.isnan(answer["luck_sd"]) and "luck cannot be told" in answer.attrs["cannot_tell"]
+    assert np.isnan(answer["luck_sd"]) and "luck cannot be separated" in answer.attrs["cannot_tell"]
 
 
 def test_an_outlier_is_named_and_its_weight_shown():

@@ -175,15 +175,15 @@ def _named(panel: Panel, outlying: NDArray[np.bool_]) -> str:
 def _cannot_tell(fitted: Components, fixed: float | None) -> str:
     said = {"lasting": "lasting differences", "drift": "drift", "yearly": "yearly differences", "luck": "luck"}
     parts = [
-        f"{said[name]} cannot be told from the other effects in these rows and are part of them"
+        f"{said[name]} cannot be separated from the other effects in these rows and are included in them"
         for name in EFFECTS if name not in fitted.variance and not (name == "luck" and fixed is not None)
     ]  # fmt: skip
     parts += [
-        f"{said[a]} and {said[b]} are hard to tell apart: more of one means less of the other (correlation {value:.2f})"
+        f"{said[a]} and {said[b]} are hard to tell apart: more of one is less of the other (correlation −{-value:.2f})"
         for (a, b), value in fitted.correlation.items() if value < -_ALIKE
     ]  # fmt: skip
     if fixed is None:
-        parts.append("luck that was estimated includes whatever else falls with size, such as the noise of benchmarks")
+        parts.append("estimated luck includes whatever else falls with size, such as errors in benchmarks")
     return "; ".join(parts)
 
 

@@ -10,6 +10,10 @@ from ..tables import Cell, Page, Rows, Table
 from . import Kind
 
 _FAR = 3.0
+_MODELS = {
+    "luck": "Luck alone", "normal": "A normal distribution with a fitted sd (normal)",
+    "fitted": "A fitted sd with the shape of past results (fitted)", "given the past": "Each organisation's own past",
+}  # fmt: skip
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -18,40 +22,41 @@ def page(answer: xr.Dataset) -> Page:
     off = abs(answer["coverage"] - answer["level"]) / answer["coverage_se"].where(answer["coverage_se"] > least, least)
     worst = off.max(("people_from", "level"))
     verdict = [
-        f"{str(name)[:1].upper()}{str(name)[1:]}: "
-        + (
-            "holds at every size"
-            if float(worst.sel(model=name)) <= _FAR
-            else "fails: intervals hold too many or too few"
-        )
-        + f" (largest gap {float(worst.sel(model=name)):.1f} standard errors)."
+        f"{_MODELS.get(str(name), str(name).capitalize())} "
+        + ("holds" if float(worst.sel(model=name)) <= _FAR else "fails: its intervals hold too many or too few results")
+        + f" (largest gap in a size band: {float(worst.sel(model=name)):.1f} standard errors)."
         for name in answer["model"].values
         if np.isfinite(worst.sel(model=name))
     ]
     bands = [answer.isel(people_from=at) for at in range(answer.sizes["people_from"]) if answer["judged"][at] > 0]
     usual = bands[len(bands) // 2 - 1 if len(bands) > 2 else 0]
     luck, size = float(usual["luck_share"]), float(usual["people_usual"])
-    verdict.append(f"Luck explains {exact_percent(luck)} of the spread at {people(size)} people.")
+    verdict.append(f"Luck explains {exact_percent(luck, 0)} of the variance at {people(size)} people.")
     models = [str(name) for name in answer["model"].values]
     tables = []
     for level in answer["level"].values:
         rows: Rows = [
-            [people(float(one["people_usual"])), *map(_percent, one["coverage"].sel(level=level).values)]
+            [people(float(one["people_usual"])), *(_percent(v, 0) for v in one["coverage"].sel(level=level).values)]
             for one in bands
         ]
-        tables.append(Table(["people", *models], rows, f"Results inside the {percentage(float(level))} interval"))
+        title = f"Share of results inside the {percentage(float(level))} interval"
+        tables.append(Table(["people", *models], rows, title))
     rows = [
         [people(float(one["people_usual"])), _percent(one["observed_sd"]), *map(_percent, one["predicted_sd"].values)]
         for one in bands
     ]
     tables.append(Table(["people", "observed", *models], rows, "Standard deviation, observed and predicted"))
     scores: list[Cell] = [plain_number(float(answer["log_score"].sel(model=m)), ".3f") for m in models]
-    tables.append(Table(["", *models], [["log score", *scores]], "Log score a result: higher is better"))
-    return Page("Did the predictions come true?", verdict, tables)
+    tables.append(Table(["", *models], [["log score", *scores]], "Log score per result (higher is better)"))
+    error, after = 100 * float(answer["coverage_se"].max()), answer.attrs["after"]
+    fitted = after if isinstance(after, str) else f"years to {after:g}"
+    known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
+    notes = [known, f"Standard error of a share inside an interval: at most {error:.0f} percentage points."]
+    return Page("Did the predictions come true?", verdict, [*tables, *filter(None, [*notes, answer.attrs["notes"]])])
 
 
-def _percent(value: float | xr.DataArray) -> Cell:
-    return exact_percent(float(value)) if np.isfinite(value) else "none"
+def _percent(value: float | xr.DataArray, digits: int = 1) -> Cell:
+    return exact_percent(float(value), digits) if np.isfinite(value) else "none"
 
 
 KIND = Kind(page, over=("model", "people_from", "level"))

@@ -1,4 +1,4 @@
-"""How far organisations lie apart: what lasts, drifts, comes and goes, and luck."""
+"""How much organisations differ: what lasts, drifts, comes and goes, and luck."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..tables import Cell, Code, Page, Table
 from . import Kind
 
 _TOLD = {
-    "lasting": "lasting differences", "drift": "drift a year", "yearly": "differences new each year",
+    "lasting": "lasting differences", "drift": "drift per year", "yearly": "differences new each year",
     "common_year": "common to all in a year",
 }  # fmt: skip
 
@@ -22,7 +22,7 @@ def page(answer: xr.Dataset) -> Page:
     given = answer.attrs["luck_given"] == "yes"
     luck = float(answer["luck_sd"])
     ends = "given" if given else " to ".join(f"{one:.3g}" for one in answer["luck_sd_interval"].values)
-    rows.append(["luck of one person, share of mean cost", plain_number(luck, ".4g"), ends])
+    rows.append(["luck: sd of one person's cost / mean cost", plain_number(luck, ".4g"), ends])
     by_size: list[list[Cell]] = []
     for at, start in enumerate(answer["people_from"].values):
         one = answer.isel(people_from=at)
@@ -32,10 +32,10 @@ def page(answer: xr.Dataset) -> Page:
     head = f"{answer.attrs['rows_read']:,} results of {answer.attrs['organisations']:,} organisations"
     low, high = (f"{100 * one:.1f}%" for one in answer["lasting_sd_interval"].values)
     lasting = f"{100 * float(answer['lasting_sd']):.1f}%"
-    verdict = f"Organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
+    verdict = f"Beyond luck, organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
     parts: list[Table | str] = [
-        Table(["effect", "sd", "95% interval"], rows, head),
-        Table(["people from", "observed sd", "luck", "lasting sd", "95% interval"], by_size, "By size"),
+        Table(["difference", "sd", "95% interval"], rows, f"Standard deviations (sd) of results: {head}"),
+        Table(["people from", "observed sd", "luck sd", "lasting sd", "95% interval"], by_size, "By size"),
     ]  # fmt: skip
     if answer.attrs["outliers"]:
         without = ", ".join(
@@ -43,12 +43,11 @@ def page(answer: xr.Dataset) -> Page:
             for name, value in zip(answer["effect"].values, answer["sd_without_outliers"].values, strict=True)
             if name != "luck" and np.isfinite(value)
         )
-        parts.append(f"Outliers: {answer.attrs['outliers']}. Without them: {without}.")
+        parts.append(f"Outliers: {answer.attrs['outliers']}. Standard deviations without them: {without}.")
     doubts = [f"{text[:1].upper()}{text[1:]}." for text in (answer.attrs["cannot_tell"],) if text]
-    notes = [answer.attrs["notes"]] if answer.attrs["notes"] else []
-    return Page(
-        "How far do organisations lie apart?", [verdict], [*parts, *doubts, *notes, Code(implied_shocks(answer))]
-    )
+    notes = [*([answer.attrs["notes"]] if answer.attrs["notes"] else []), "As shocks of a scenario file:"]
+    shocks = Code(implied_shocks(answer))
+    return Page("How much do organisations differ?", [verdict], [*parts, *doubts, *notes, shocks])
 
 
 def _cells(answer: xr.Dataset, name: str) -> list[Cell]:
@@ -57,7 +56,7 @@ def _cells(answer: xr.Dataset, name: str) -> list[Cell]:
 
 
 def _percent(value: float) -> Cell:
-    return exact_percent(value) if np.isfinite(value) else "cannot be told"
+    return exact_percent(value) if np.isfinite(value) else "cannot be separated"
 
 
 KIND = Kind(page, over=("people_from",))

@@ -29,8 +29,8 @@ def frontier(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         axes.annotate(name, (float(one["power"]), float(one["price_per_head"])), (8, -12), textcoords="offset points")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.margins(0.18)
-    axes.set_xlabel("part of a saving that providers keep")
-    axes.set_ylabel(f"price, {answer.attrs['currency']} per head and year")
+    axes.set_xlabel("part of each further pound saved that providers keep")
+    axes.set_ylabel(f"price, {answer.attrs['currency']} per head per year")
     return finish(axes, answer, __doc__, "Bars: 95% intervals. No design that was tried is both cheaper and stronger.")
 
 

@@ -27,7 +27,7 @@ def pooled_worth(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     for series in evenly(len(names)):
         (line,) = axes.plot(years, worth[series], marker="o", ms=4)
         ends.append((float(years[-1]), float(worth[series, -1]), names[series], to_hex(line.get_color())))
-    axes.set(xticks=years, xlabel="years pooled", ylabel="independent years that they are worth")
+    axes.set(xticks=years, xlabel="years pooled", ylabel="independent years they are worth")
     label_ends(axes, ends)
     note = f"Luck alone; membership: {answer.attrs['membership']}."
     return finish(axes, answer, __doc__, note + left_out(names))

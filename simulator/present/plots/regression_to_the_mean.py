@@ -27,11 +27,11 @@ def regression_to_the_mean(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         ylim=(0, None),
         xticks=[0, 1],
         xlabel="year",
-        ylabel="mean cost, as a multiple of that of all people",
+        ylabel="mean cost, as a multiple of the mean of all",
     )
-    axes.set_xticklabels(["the year in which they are chosen", "the next year"])
+    axes.set_xticklabels(["year in which they are costly", "next year"])
     label_ends(axes, ends)
-    return finish(axes, answer, __doc__, "People who are still there.")
+    return finish(axes, answer, __doc__, "People still on the list.")
 
 
 PICTURE = Picture(

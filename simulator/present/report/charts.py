@@ -112,7 +112,7 @@ CHARTS = (
     ),
     Chart(
         "frontier",
-        "Proposed terms: the price a head of designs within the limits, by how much of a saving the providers keep.",
+        "Proposed terms: price per head of designs within the limits, by how much of a saving providers keep.",
         attrgetter("proposed"),
         lambda _, shown: proposed_tables(shown),
         lambda contents: contents.proposed is not None and contents.proposed.sizes["frontier"] > 0,

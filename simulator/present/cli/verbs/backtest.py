@@ -15,14 +15,14 @@ from .spread import known_luck, panel_options
 @click.argument("rows")
 @click.argument("scenario")
 @panel_options
-@click.option("--after", type=float, help="Last year to fit on; later years are judged.")
+@click.option("--after", type=float, help="Last year to fit on; later years are judged. By default, all are both.")
 @row_options
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def backtest(rows: str, scenario: str, after: float | None, out: str | None, **options: Any) -> None:
     """Did predictions for the organisations in ROWS come true?
 
-    SCENARIO may be a number: the sd of one person's cost over its mean, such as 2.135.
+    SCENARIO may be a number: the sd of one person's cost / mean cost, such as 2.135.
 
     Example: simulator backtest results.csv 2.135 --organisation aco --cost expenditure --budget benchmark --after 2018
     """

@@ -10,8 +10,8 @@ from ..shell import Verb, check_output, check_written, emit_kept, load_with, out
 
 @click.command(cls=Verb)
 @click.argument("scenario")
-@click.option("--search", type=click.Path(), help="File with [search]; the scenario's own by default.")
-@click.option("--points", type=Whole(min=16, max=200_000), help="Designs to try; those of the search by default.")
+@click.option("--search", type=click.Path(), help="TOML file with [search]; the scenario's own by default.")
+@click.option("--points", type=Whole(min=16, max=200_000), help="Designs to try; the search's number by default.")
 @click.option("--replicates", type=Whole(min=2), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--designs", type=click.Path(), help="Write the designs to this TOML file, ready to use.")

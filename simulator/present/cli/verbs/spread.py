@@ -1,4 +1,4 @@
-"""`simulator spread`: how far organisations lie apart beyond luck."""
+"""`simulator spread`: how much organisations differ beyond luck."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def panel_options(verb: Any) -> Any:
     for option in reversed((
         defaulted("--organisation", None, "organisation", "Column that names the organisation."),
         defaulted("--year", None, "year", "Column of the year."),
-        defaulted("--people", None, "people", "Column of people, or person-years."),
-        click.option("--deviation", help="Column of results as fractions; without it, cost / budget − 1."),
+        defaulted("--people", None, "people", "Column of people or person-years."),
+        click.option("--deviation", help="Column of results as fractions of budget; by default, cost / budget − 1."),
         click.option("--cost", help="Column of cost."),
         click.option("--budget", help="Column of the budget or benchmark."),
     )):  # fmt: skip
@@ -40,15 +40,15 @@ def known_luck(said: str) -> Any:
 @click.argument("rows")
 @panel_options
 @click.option(
-    "--luck", help="Scenario file, or sd of one person's cost over its mean, such as 2.1; estimated without it."
+    "--luck", help="Scenario file, or sd of one person's cost / mean cost, such as 2.1; estimated by default."
 )
-@click.option("--into", type=click.Path(), help="Scenario file to copy with the shocks that the estimate implies.")
-@click.option("--copy", type=click.Path(), help="With --into: the copy; <scenario>_spread.toml by default.")
+@click.option("--into", type=click.Path(), help="Scenario file to copy, with the implied shocks added.")
+@click.option("--copy", type=click.Path(), help="File for the copy; <scenario>_spread.toml by default.")
 @row_options
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def spread(rows: str, luck: str | None, into: str | None, copy: str | None, out: str | None, **options: Any) -> None:
-    """How far do the organisations in ROWS lie apart beyond luck? One row an organisation and year.
+    """How much do the organisations in ROWS differ beyond luck? ROWS has one row per organisation and year.
 
     Example: simulator spread savings.csv --organisation aco --people person_years --deviation savings_rate --luck 2.135
     """

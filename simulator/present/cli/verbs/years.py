@@ -12,7 +12,7 @@ from ..shell import Verb, check_written, emit_kept, outputs
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def years(scenario: str, out: str | None) -> None:
-    """How persistent are costs, what are pooled years worth, and what does a cohort cost?
+    """How persistent are costs, what is pooling years worth, and what does a cohort cost?
 
     Example: simulator years configs/east_sussex_years.toml
     """
