@@ -202,9 +202,18 @@ def validated(kind: type[M], raw: Any, source: str) -> M:
         raise mistakes_in(error, raw, source) from None
 
 
+def _misshapen(line: Any) -> bool:
+    """Whether a member of a union was tried on a table where it is none, or the other way round."""
+    of_table = line["type"] == "literal_error" and isinstance(line["input"], dict)
+    of_union = str(line["loc"][-1:]).startswith(("('literal[", "('dict[", "('tuple[", "('function-", '("literal['))
+    return of_union and (of_table or line["type"] in ("dict_type", "tuple_type", "model_type"))
+
+
 def _is_echo(line: Any, lines: Sequence[Any]) -> bool:
-    """Ignore "too short" if an item of the list failed: only sound items count."""
+    """Ignore "too short" if an item of the list failed, and the members of a union that are of another shape."""
     loc = line["loc"]
+    if _misshapen(line):
+        return any(other["loc"][: len(loc) - 1] == loc[:-1] and not _misshapen(other) for other in lines)
     return line["type"] == "too_short" and any(
         len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in lines
     )

@@ -157,6 +157,11 @@ FEATURES: dict[str, dict[str, Level]] = {
         "calibrated": costing(calibrate={"family": "lognormal", "mean": 600.0, "top_share": {"0.05": 0.5}}),
         "solved together": solved_together,
     },
+    "years": {
+        "one": None,
+        "two": whole(years={"contract": 2, "persistence": "none", "leavers": 0.05, "trend": 0.02}),
+        "persistent": whole(years={"contract": 1, "before": 1, "persistence": "published"}),
+    },
     "variants": {
         "none": None,
         "light": whole(variants={"light": {"complex": {"family": "lomax", "scale": 24_000.0, "alpha": 7.0}}}),

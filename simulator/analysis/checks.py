@@ -1,6 +1,8 @@
 """What several questions ask of their arguments, refused in the same words, and what they leave out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -33,3 +35,13 @@ def check_party(designs: Sequence[Design], party: str) -> None:
         names = ", ".join(each.name for each in design.parties)
         if party not in [each.name for each in design.parties]:
             raise SimulatorError("party", party, f"is not in design {design.name!r} ({names})", "name one of these")
+
+
+def checked_weights(name: str, weights: Any) -> Mapping[int, float]:
+    """Weights by year, refused where they are none."""
+    listed = weights.values() if isinstance(weights, Mapping) else ["none"]
+    if not all(isinstance(one, Real) and (one == 0 or 1e-100 <= abs(float(one)) <= 1e100) for one in listed):
+        raise SimulatorError(
+            name, weights, "is no mapping of years to finite weights", "give some, such as {1: 1, 2: 1}"
+        )
+    return dict(weights)

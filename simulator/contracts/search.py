@@ -156,6 +156,14 @@ class Search(Term):
             known = ", ".join(repr(one.name) for one in designs) or "none are defined"
             yield ("design",), mistake("is not a design of the scenario", f"choose from: {known}", value=self.design)
             return
+        moving = {figure.path.partition(".")[0] for figure in self.figures}
+        if not base.exclusion.fixed_thresholds() and "exclusion" not in moving:
+            bound = "sweeps the thresholds, and a search needs one rule"
+            yield (
+                ("design",),
+                mistake(bound, "give its exclusion thresholds, or let exclusion.at move", value=base.name),
+            )
+            return
         names = {party.name for party in base.parties}
         for at, limit in enumerate(self.limits):
             if limit.party not in names:

@@ -113,7 +113,11 @@ def _streams(segments: Sequence[Segment], classes: Classes) -> list[Stream]:
         p, law = segment.p_user, segment.users_severity
         users = classes.below(p)
         edges = np.append(classes.slabs[(classes.slabs > 0) & (classes.slabs < p)], p)
-        chances = np.diff(classes.below(edges), axis=0, prepend=0.0) / users
+        # a class without users, or that nobody is in, has the law of all
+        chances = np.where(
+            users > 0, np.diff(classes.below(edges), axis=0, prepend=0.0), np.diff(edges, prepend=0)[:, None]
+        )
+        chances = chances / chances.sum(axis=0)
         for c, (user, chance) in enumerate(zip(users.tolist(), chances.T, strict=True)):
             own = Slabs(parent=law, edges=(*(edges[:-1] / p).tolist(), 1.0), weights=tuple(chance.tolist()))
             found.append(Stream(f"{segment.name}, class {c + 1}", True, True, user, own))
@@ -258,7 +262,11 @@ def _calibrated(population: Population, years: Years, asked: Persistence) -> Cla
         return np.array(found) - wanted
 
     ends = np.zeros(len(unknown)), np.array([MOST, *[1.0] * (len(unknown) - 1)])
-    best = missed(ends[0])
+    with np.errstate(invalid="ignore"):
+        best = missed(ends[0])
+    if not np.isfinite(best).all():
+        bound = "has figures of people of whom there are none: nobody stays, or all cost the same"
+        raise SimulatorError("years.persistence", None, bound, 'lower leavers, or give persistence = "none"')
     for start in ([0.7, 0.95, 0.3], [0.9, 0.8, 0.6], [0.5, 0.99, 0.1], [0.99, 0.99, 0.01]):
         fit = scipy.optimize.least_squares(
             missed, start[: len(unknown)], bounds=ends, xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=100

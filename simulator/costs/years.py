@@ -47,6 +47,8 @@ class Persistence(Term):
             yield (), _wrong("needs `stay` with weights, and no figures to be met", "give classes or figures")
         if self.weights:
             yield from self._of_classes()
+        elif self.slabs:
+            yield ("slabs",), _wrong("are without weights", "give weights, or leave them out")
         elif not figures:
             yield (), _wrong("has neither figures nor classes", "give again_in_top or correlation")
         elif isinstance(self.stay, tuple):

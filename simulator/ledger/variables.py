@@ -142,6 +142,9 @@ def declared(answer: xr.Dataset, kind: str, **told: object) -> xr.Dataset:
         if variable is None:
             raise LookupError(f"{name} of kind {kind!r} is not declared in simulator/ledger/variables.py")
         if not _fits(variable, answer[name]):
+            if "year" in answer[name].dims and "year" not in variable.needed:
+                bound, mend = "has several years, and this is an answer of one", "give scenario.first_year"
+                raise SimulatorError("scenario", None, bound, mend)
             raise LookupError(f"{name} of kind {kind!r} is declared over {variable.dims}, not {answer[name].dims}")
         describe(answer[name], variable, **told)
     return answer.assign_attrs(answer=kind)

@@ -84,6 +84,8 @@ def propose(
     asked = scenario.search if search is None else search
     if asked is None:
         raise SimulatorError("search", None, "is not defined", "add [search] to the scenario, or give one")
+    if not isinstance(asked, Search):
+        raise SimulatorError("search", asked, "is no search", "give a Search of simulator.contracts.search")
     if search is not None:
         scenario = scenario_from(scenario.model_dump() | {"search": search.model_dump()})
     base = asked.base(scenario.designs)

@@ -24,7 +24,7 @@ from ..statistics.exact import law_of
 from ..statistics.self_check import cells_of
 from .components import EFFECTS, Panel, components
 from .panel_rows import panel_of
-from .spread import luck_of
+from .spread import as_number, edges_of, luck_of
 
 LEVELS = (0.5, 0.8, 0.95)
 SIZES = (8_000, 10_000, 15_000, 20_000, 30_000)
@@ -85,18 +85,22 @@ def backtest(
         As in `spread`, or where no rows lie on one side of `after`.
     """
     names = {"organisation": organisation, "year": year, "people": people}
-    chosen = {"deviation": deviation} if deviation else {"cost": cost, "budget": budget}
-    panel, notes = panel_of(frame, {**names, **chosen}, **table)
-    later = (panel.years > (-math.inf if after is None else after)) & (panel.known > 0)
+    results = {"deviation": deviation, "cost": cost, "budget": budget}
+    panel, notes = panel_of(frame, {**names, **results}, **table)
+    later = (panel.years > (-math.inf if after is None else as_number(after))) & (panel.known > 0)
     past = panel.known > 0 if after is None else ~later & (panel.known > 0)
     if not later.any() or past.sum() < _GRID:
-        raise SimulatorError("after", after, "leaves too few rows to fit or to judge", "choose a year between")
+        bound = f"leaves {past.sum()} rows to fit and {later.sum()} to judge; at least {_GRID} and 1 are needed"
+        raise SimulatorError("after", after, bound, "give more rows" if after is None else "choose a year between")
     means = np.nanmean(panel.deviation, axis=0)
     y, n, who = (panel.deviation - means)[later], panel.people[later], np.nonzero(later)[0]
-    person = luck_of(scenario, panel) or 0.0
+    person = luck_of(scenario, panel)
+    if not person:
+        mend = "give a scenario, or the sd of one person's cost over its mean, such as 2.1"
+        raise SimulatorError("scenario", scenario, "must tell a luck above 0", mend)
     models: dict[str, tuple[_CDF, Array]] = {}
     if isinstance(scenario, Scenario):
-        models |= {risk: _exact_law(one, n) for risk, one in by_risk(scenario).items()}
+        models |= {risk: _exact_law(one, n) for risk, one in by_risk(scenario.first_year).items()}
     else:
         models["luck"] = _of_scores(special.ndtr(_SCORES)), person / np.sqrt(n)
     theta = _fitted((panel.deviation - means)[past], panel.people[past])
@@ -200,7 +204,7 @@ def _answer(
     person: float, sizes: Sequence[float],
 ) -> xr.Dataset:  # fmt: skip
     y, n, who = rows
-    edges = [0.0, *sizes, math.inf]
+    edges = edges_of(sizes)
     bands = [(n >= low) & (n < high) for low, high in pairwise(edges)]
     coverage = [[[_mean(abs(u[band] - 0.5) < level / 2, who[band]) for level in LEVELS] for band in bands]
                 for u, _ in parts.values()]  # fmt: skip

@@ -16,6 +16,9 @@ from ...rows.read import read
 from ...rows.table import Headers, Pick
 from .components import Panel
 
+_MOST = 100.0
+"""Largest result that can be meant as a fraction."""
+
 
 def panel_of(
     source: Any, names: Mapping[str, str | None], renamed: Mapping[str, str] | None = None,
@@ -27,10 +30,10 @@ def panel_of(
         Said(os.fspath(source), os.fspath(source), private=False) if by_path else Said("frame", "frame", private=False)
     )
     wanted = {meaning: name for meaning, name in names.items() if name}
-    if "deviation" not in wanted and not {"cost", "budget"} <= set(wanted):
-        raise said.of_rows(
-            "need a deviation, or a cost and a budget", "name the column: deviation=, or cost= and budget="
-        )
+    of_result = wanted.keys() - {"organisation", "year", "people"}
+    if len(wanted) - len(of_result) < 3 or of_result not in ({"deviation"}, {"cost", "budget"}):
+        mend = "name the columns: organisation=, year=, people=, and deviation=, or cost= and budget="
+        raise said.of_rows("need organisation, year, people, and a deviation or else a cost and a budget", mend)
 
     def choose(headers: Headers) -> list[Pick]:
         return [Pick(meaning, headers.only(name, said)) for meaning, name in wanted.items()]
@@ -44,11 +47,13 @@ def panel_of(
         with np.errstate(divide="ignore", invalid="ignore"):
             deviation = np.where(figures["budget"] > 0, figures["cost"] / figures["budget"] - 1, np.nan)
     year, people = figures["year"], figures["people"]
-    kept = np.isfinite(deviation) & np.isfinite(year) & (people > 0) & np.isfinite(people) & (codes >= 0)
+    kept = np.isfinite(deviation) & np.isfinite(year) & (people >= 1) & np.isfinite(people) & (codes >= 0)
     notes = list(read_in.notes)
     if not kept.all():
         notes.append(f"{int((~kept).sum())} rows were left out: they lack an organisation, year, people or result.")
     new = renamed or {}
+    if not isinstance(new, Mapping):
+        raise SimulatorError("renamed", None, "is no mapping", 'give former names and present ones: {"old": "new"}')
     called = np.array([new.get(str(name), str(name)) for name in labels], object)[codes[kept]]
     organisations, rows = np.unique(called.astype(str), return_inverse=True)
     years, columns = np.unique(year[kept], return_inverse=True)
@@ -62,4 +67,8 @@ def panel_of(
     shape = organisations.size, years.size
     filled, size = np.full(shape, np.nan).ravel(), np.ones(shape).ravel()
     filled[places], size[places] = deviation[kept], people[kept]
+    if (most := float(np.abs(deviation[kept]).max())) > _MOST:
+        raise said.of_rows(f"have a result of {most:.4g}, as a fraction", "give fractions, such as 0.03 for 3%")
+    if not (np.fmax.reduce(filled.reshape(shape)) > np.fmin.reduce(filled.reshape(shape))).any():
+        raise said.of_rows("have no year in which results differ", "give rows of several organisations in a year")
     return Panel(tuple(organisations), years, filled.reshape(shape), size.reshape(shape)), notes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Unpack
 
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import SimulatorError
+from ...errors import SimulatorError, SimulatorWarning
 from ...ledger import declared
 from ...rows.layout import LayoutOptions
 from ...scenario import Scenario
@@ -23,6 +24,7 @@ from .panel_rows import panel_of
 
 _OUTLYING = 4.5
 _ALIKE = 0.7
+_MOST_LUCK = 1_000.0
 _FEWEST = 30
 """Rows of a band by size, and pairs of a lag, that an estimate needs."""
 
@@ -87,8 +89,8 @@ def spread(
     0.03
     """
     names = {"organisation": organisation, "year": year, "people": people}
-    chosen = {"deviation": deviation} if deviation else {"cost": cost, "budget": budget}
-    panel, notes = panel_of(frame, {**names, **chosen}, renamed, **table)
+    results = {"deviation": deviation, "cost": cost, "budget": budget}
+    panel, notes = panel_of(frame, {**names, **results}, renamed, **table)
     fixed = luck_of(luck, panel)
     fitted = components(panel, None if fixed is None else fixed**2)
     answer = _sds(fitted, fixed) | _common_year(fitted)
@@ -116,14 +118,35 @@ def luck_of(luck: Scenario | float | None, panel: Panel) -> float | None:
     if luck is None:
         return None
     if isinstance(luck, Scenario):
+        if luck.years is not None:
+            told = f"{luck.title!r} has several years; luck is of year 1 alone"
+            warnings.warn(told, SimulatorWarning, stacklevel=3)
+            luck = luck.first_year
         size = round(float(np.median(panel.people[panel.known > 0])))
         cell = exact(without_shocks(luck).resized((size,))).isel(population_size=0, threshold=-1)
         return float(cell["cv"]) * math.sqrt(size)
-    if not 0 <= luck < math.inf:
-        raise SimulatorError(
-            "luck", luck, "must be at least 0", "give the sd of one person's cost over its mean, such as 2.1"
-        )
-    return float(luck)
+    if not 0 <= (value := as_number(luck)) <= _MOST_LUCK:
+        mend = "give a scenario, or the sd of one person's cost over its mean, such as 2.1"
+        raise SimulatorError("luck", luck, f"must be at least 0 and at most {_MOST_LUCK:g}", mend)
+    return value
+
+
+def as_number(given: Any) -> float:
+    """A number; NaN for what is none."""
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def edges_of(sizes: Sequence[float]) -> list[float]:
+    """Ends of the bands of people."""
+    listed = isinstance(sizes, Iterable) and not isinstance(sizes, str)
+    edges = [0.0, *map(as_number, sizes), math.inf] if listed else [0.0, 0.0]
+    if not all(low < high for low, high in pairwise(edges)):
+        told = list(sizes) if listed else sizes
+        raise SimulatorError("sizes", told, "must rise from above 0", "give sizes such as 10_000, 30_000")
+    return edges
 
 
 def _sds(fitted: Components, fixed: float | None) -> dict[str, Any]:
@@ -188,9 +211,7 @@ def _cannot_tell(fitted: Components, fixed: float | None) -> str:
 
 
 def _by_size(panel: Panel, person: float, sizes: Sequence[float]) -> dict[str, Any]:
-    edges = [0.0, *sizes, math.inf]
-    if sorted(set(edges)) != edges:
-        raise SimulatorError("sizes", list(sizes), "must rise from above 0", "give sizes such as 10_000, 30_000")
+    edges = edges_of(sizes)
     mean = np.where(panel.known > 0, panel.people, np.nan)
     usual = np.nanmean(mean, axis=1)[:, None] * np.ones(panel.years.size)
     found: dict[str, list[Any]] = {name: [] for name in _BY_SIZE}

@@ -21,6 +21,7 @@ from ...ledger import declared
 from ...ledger.variables import describe_threshold
 from ...scenario import Scenario
 from ...terms import Array
+from ..checks import checked_weights
 from .self_check import cells_by_set, layers_at, points_of
 
 _NEAR = 0.01
@@ -66,7 +67,7 @@ def year_covariance(scenario: Scenario, rule: ExclusionRule = Cap()) -> xr.Datas
 def check_weights(scenario: Scenario, weights: Mapping[int, float]) -> dict[int, float]:
     """Weights by year, in order; refused where the scenario has no such year."""
     years = _years(scenario)
-    for year in weights:
+    for year in checked_weights("pool_years", weights):
         if year not in years:
             bound = "is no year of the scenario"
             raise SimulatorError("pool_years", year, bound, f"choose from {years[0]} to {years[-1]}")

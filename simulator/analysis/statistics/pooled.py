@@ -16,6 +16,7 @@ from ...costs.moments import expected_draws
 from ...errors import SimulatorError
 from ...ledger import EXPECTED, VARIABLES, check_draws, declared
 from ...scenario import Scenario
+from ..checks import checked_weights
 
 _NEAR = 0.01
 """Share of the weights' whole cost below which their total is near 0, so that nothing can be a share of it."""
@@ -57,7 +58,7 @@ def pool_years(
     check_draws(ledger)
     if "year" not in ledger.dims:
         raise SimulatorError("ledger", None, "has no years", "add [years] to the scenario")
-    for year in (*weights, *([] if relative_to is None else [relative_to])):
+    for year in (*checked_weights("weights", weights), *([] if relative_to is None else [relative_to])):
         if year not in ledger["year"].values:
             had = ", ".join(map(str, ledger["year"].values))
             raise SimulatorError("weights", year, "is no year of the ledger", f"choose among {had}")

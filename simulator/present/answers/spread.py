@@ -31,8 +31,10 @@ def page(answer: xr.Dataset) -> Page:
         by_size.append([people(float(start)), observed, luck_here, *_cells(one, "lasting_sd_by_size")])
     head = f"{answer.attrs['rows_read']:,} results of {answer.attrs['organisations']:,} organisations"
     low, high = (f"{100 * one:.1f}%" for one in answer["lasting_sd_interval"].values)
-    lasting = f"{100 * float(answer['lasting_sd']):.1f}%"
-    verdict = f"Beyond luck, organisations differ by a lasting {lasting} (sd; 95% interval {low} to {high})."
+    lasting = float(answer["lasting_sd"])
+    verdict = f"Beyond luck, organisations differ by a lasting {100 * lasting:.1f}% (sd; 95% interval {low} to {high})."
+    if np.isnan(lasting):
+        verdict = "These rows cannot tell how far organisations differ for good: that takes several years of each."
     parts: list[Table | str] = [
         Table(["difference", "sd", "95% interval"], rows, f"Standard deviations (sd) of results: {head}"),
         Table(["people from", "observed sd", "luck sd", "lasting sd", "95% interval"], by_size, "By size"),
@@ -52,7 +54,7 @@ def page(answer: xr.Dataset) -> Page:
 
 def _cells(answer: xr.Dataset, name: str) -> list[Cell]:
     low, high = (f"{100 * one:.2f}%" for one in answer[f"{name}_interval"].values)
-    return [_percent(float(answer[name])), f"{low} to {high}"]
+    return [_percent(float(answer[name])), f"{low} to {high}" if np.isfinite(answer[name]) else ""]
 
 
 def _percent(value: float) -> Cell:

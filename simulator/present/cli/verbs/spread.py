@@ -57,6 +57,8 @@ def spread(rows: str, luck: str | None, into: str | None, copy: str | None, out:
 
     check_written(rows, out)
     table = layout_of(options)
+    if copy is not None and into is None:
+        raise SimulatorError("--copy", copy, "has nothing to copy", "name the scenario file with --into")
     answer = estimate(rows, luck=None if luck is None else known_luck(luck), **options, **table)
     if into is not None:
         made = Path(copy or f"{Path(into).with_suffix('')}_spread.toml")
