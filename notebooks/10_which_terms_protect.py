@@ -14,9 +14,9 @@
 # # Which terms protect at the least cost?
 #
 # **In short.** Sharing savings and losses equally leaves the provider with losses above its 2% limit in the worst
-# years. The program varies the shares and the stop-loss, and proposes two alternatives. One has the cheapest terms, which
-# leave little incentive, and the other the strongest incentive, which costs the commissioner a few pounds per head per
-# year.
+# years. The program varies the shares and the stop-loss, and proposes two alternatives. One has the cheapest terms,
+# which leave little incentive, and the other the strongest incentive, which costs the commissioner a few pounds per
+# head per year.
 #
 # The provider should lose more than 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
 
