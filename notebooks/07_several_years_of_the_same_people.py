@@ -72,3 +72,10 @@ apart = float(sum(weight**2 * covariance.sel(year=year, year_other=year) for yea
 mean = float(summary["exact_mean"].sel(year=1, population_size=20_000, threshold=float("inf")))
 print(f"this year less its benchmark: sd {together / mean:.2%} of a year's cost; unrelated years: {apart / mean:.2%}")
 assert together < apart
+
+# %% [markdown]
+# ## What to conclude, and what not
+#
+# * Do not count three pooled years as three: use `pooled_worth`, or the exact distribution of their sum.
+# * Judge a programme for costly people against the fall that happens with no intervention.
+# * Persistence is that of published figures from another country; none for East Sussex is known.

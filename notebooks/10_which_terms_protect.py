@@ -14,8 +14,9 @@
 # # Which terms protect at the least cost?
 #
 # **In short.** Sharing savings and losses equally leaves the provider with losses above its 2% limit in the worst
-# years. The program varies the shares and the stop-loss, and proposes two alternatives: the cheapest terms, which leave
-# little incentive, and the strongest incentive, which costs the commissioner a few pounds per head per year.
+# years. The program varies the shares and the stop-loss, and proposes two alternatives. One has the cheapest terms,
+# which leave little incentive, and the other the strongest incentive, which costs the commissioner a few pounds per
+# head per year.
 #
 # The provider should lose more than 2% of its revenue in at most 5% of years, and expect to lose no more than 0.1%.
 
@@ -41,3 +42,10 @@ ax = sim.plots.frontier(answer)
 # %% [markdown]
 # Different limits matter: the cheapest terms are limited by the provider's expected surplus, the strongest incentive
 # by its worst years.
+
+# %% [markdown]
+# ## What to conclude, and what not
+#
+# * Decide first how much incentive is wanted: the alternatives differ in that, and both keep the limits.
+# * The limits hold under the scenario's assumptions. Stress the chosen terms before anybody signs.
+# * The search varies only the terms it was given; another form of contract may do better.

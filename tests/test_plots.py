@@ -105,6 +105,14 @@ def practices() -> pd.DataFrame:
     return pd.DataFrame({"members": members, "cost": cost})
 
 
+def results() -> pd.DataFrame:
+    rng = np.random.default_rng(9)
+    people = np.repeat(rng.integers(3_000, 20_000, 40), 4)
+    wide = np.repeat(rng.normal(0, 0.03, 40), 4) + rng.normal(0, 2, 160) / np.sqrt(people)
+    years = np.tile(np.arange(4), 40)
+    return pd.DataFrame({"organisation": np.arange(160) // 4, "year": years, "people": people, "result": wide})
+
+
 def over_years(scenario: sim.Scenario) -> sim.Scenario:
     years = {"contract": 3, "persistence": {"again_in_top": {0.1: {1: 0.5, 5: 0.45}}}}
     return sim.Scenario.model_validate(scenario.model_dump() | {"years": years})
@@ -155,6 +163,7 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "frontier": sim.propose(calm, SEARCH, replicates=100, points=16),
         "regression_to_the_mean": sim.persistence(over_years(calm)),
         "pooled_worth": sim.persistence(over_years(calm)),
+        "observed_spread": sim.backtest(results(), calm, deviation="result", after=2, sizes=(8_000,)),
     }
 
 
@@ -168,6 +177,7 @@ KINDS = [
     "variance_by_size", "heat_map", "minimum_by_target", "minimum_population", "exceedance_curve", "fan_by_size",
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
     "stress_heat_map", "fit_diagnostics", "frontier", "regression_to_the_mean", "pooled_worth",
+    "observed_spread",
 ]  # fmt: skip
 
 
@@ -841,3 +851,18 @@ def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch):
     with fonts.all_letters(axes.figure):
         assert title.get_fontfamily()[-1] == "Helper"
     plt.close(axes.figure)
+
+
+def test_observed_spread_draws_what_was_predicted_and_seen_and_no_spread_given_the_past(
+    shown: dict[str, xr.Dataset],
+) -> None:
+    answer = shown["observed_spread"]
+    ax = sim.plots.observed_spread(answer)
+    *lines, dots = ax.lines
+    for line, name in zip(lines, ["luck", "fitted"], strict=True):
+        np.testing.assert_allclose(line.get_ydata(), answer["predicted_sd"].sel(model=name))
+    np.testing.assert_allclose(dots.get_ydata(), answer["observed_sd"])
+    low, high = ax.collections[0].get_segments()[0][:, 1]
+    assert high - low == pytest.approx(2 * 1.96 * float(answer["observed_sd_se"][0]))
+    falls = np.diff(np.log(answer["predicted_sd"].sel(model="luck").values))
+    assert falls == pytest.approx(-np.diff(np.log(answer["people_usual"].values)) / 2, abs=0.1)

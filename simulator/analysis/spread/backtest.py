@@ -115,7 +115,8 @@ def backtest(
     else:
         spreads = {name: sd for name, (_, sd) in models.items()}
     made = _answer(parts, spreads, (y, n, who), person, sizes)
-    known = {
+    origin = runs.exact_origin(scenario) if isinstance(scenario, Scenario) else {"method": "exact"}
+    known = origin | {
         "after": "all rows" if after is None else float(after),
         "notes": " ".join(notes),
         "rows_judged": int(y.size),

@@ -26,6 +26,7 @@ def page(answer: xr.Dataset) -> Page:
         + ("holds" if float(worst.sel(model=name)) <= _FAR else "fails: its intervals hold too many or too few results")
         + f" (largest gap in a size band: {float(worst.sel(model=name)):.1f} standard errors)."
         for name in answer["model"].values
+        if np.isfinite(worst.sel(model=name))
     ]
     bands = [answer.isel(people_from=at) for at in range(answer.sizes["people_from"]) if answer["judged"][at] > 0]
     usual = bands[len(bands) // 2 - 1 if len(bands) > 2 else 0]
