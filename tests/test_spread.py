@@ -38,6 +38,7 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
     return Panel(names, np.arange(years, dtype=float), np.where(here, y, np.nan)[kept], people[kept])
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("truth", "heavy", "fixed", "effects"),
     [
@@ -58,6 +59,7 @@ def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects
     assert abs(found.mean() - truth[0] ** 2) < 5 * found.std() / np.sqrt(PANELS)
 
 
+@pytest.mark.heavy
 def test_luck_alone_leaves_no_lasting_effect():
     rng = np.random.default_rng(7)
     fits = [components(simulated(rng, 40, 0.0, 0.0, 0.0), LUCK**2) for _ in range(PANELS)]
@@ -75,6 +77,7 @@ def mssp():
 MSSP = {"organisation": "aco", "people": "person_years", "deviation": "savings_rate"}
 
 
+@pytest.mark.heavy
 def test_mssp_lies_apart_by_more_than_luck_at_every_size():
     answer = sim.spread(mssp(), **MSSP, luck=2.135)
     assert abs(float(answer["lasting_sd"]) - 0.030) < 0.004

@@ -58,6 +58,7 @@ def test_variances_are_those_of_the_scenario_of_one_year(membership, more):
     np.testing.assert_allclose(found, np.repeat(wanted[..., None], 4, axis=2), rtol=1e-12)
 
 
+@pytest.mark.heavy
 def test_every_year_of_a_stationary_scenario_has_the_exact_answer_of_one_year():
     found, wanted = sim.exact(years_of()), sim.exact(alone())
     assert found["p_overspend"].dims == ("year", "population_size", "threshold", "margin")
