@@ -58,5 +58,5 @@ def test_a_scenario_predicts_what_is_drawn_from_it_and_not_what_is_wider():
 
 def test_a_year_beyond_all_rows_is_refused():
     rows = pd.DataFrame({"organisation": range(9), "year": 1, "people": 5.0, "result": np.arange(9) / 100})
-    with pytest.raises(sim.SimulatorError, match="too few rows"):
+    with pytest.raises(sim.SimulatorError, match="at least 8 and 1 are needed"):
         sim.backtest(rows, 2.0, deviation="result", after=5)

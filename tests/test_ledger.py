@@ -128,7 +128,7 @@ def test_an_interrupted_write_leaves_no_part(ledger, tmp_path, monkeypatch):
 
 
 def test_a_disk_without_room_for_a_name_is_told(ledger, tmp_path, monkeypatch):
-    def full(**options):
+    def full(*_, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkstemp", full)

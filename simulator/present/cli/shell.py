@@ -32,11 +32,12 @@ def load_with(path: str, replicates: int | None = None, seed: int | None = None,
     """A scenario file with some of its figures replaced by options; of several years the first alone, which is said."""
     from ...scenario import load
 
-    if not all_years and load(path).years is not None:
+    scenario = load(path)
+    if not all_years and scenario.years is not None:
         warnings.warn(f"{path}: has several years; what follows is of year 1 alone", SimulatorWarning, stacklevel=2)
-        return load_with(path, replicates, seed, all_years=True).first_year
+        scenario = scenario.first_year
     given = {name: value for name, value in (("replicates", replicates), ("seed", seed)) if value is not None}
-    return load(path).with_simulation(**given) if given else load(path)
+    return scenario.with_simulation(**given) if given else scenario
 
 
 class Rendered(NamedTuple):

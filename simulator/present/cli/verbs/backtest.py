@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..option_types import layout_of, row_options
+from ..option_types import Whole, layout_of, row_options
 from ..shell import Verb, check_written, emit_kept, outputs
 from .spread import known_luck, panel_options
 
@@ -15,7 +15,7 @@ from .spread import known_luck, panel_options
 @click.argument("rows")
 @click.argument("scenario")
 @panel_options
-@click.option("--after", type=float, help="Last year to fit on; later years are judged. By default, all are both.")
+@click.option("--after", type=Whole(), help="Last year to fit on; later years are judged. By default, all are both.")
 @row_options
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to a .csv next to it."
 )
 @click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
-@click.option("--year", type=int, help="Year shown, if the file has several; year 1 by default.")
+@click.option("--year", type=Whole(), help="Year shown, if the file has several; year 1 by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
 @overspend_options("Overspend margin.")
 @click.option("--design", help="Design shown; the first by default.")
