@@ -46,7 +46,7 @@ def spread(
     """How far organisations lie apart, split into what lasts, drifts, comes and goes, hits all, and luck.
 
     With y the deviation of organisation i in year t, y = m_t + a_it + b_it + e_it: a lasts, and moves from year to year
-    by a step of sd ``drift_sd``; b is new each year; luck e has variance ``luck_sd``² / people. Restricted likelihood;
+    by a step of sd ``drift_sd``; b is new each year; luck e has variance luck_sd² / people. Restricted likelihood;
     errors and intervals are clustered by organisation and need no normal law.
 
     Parameters
