@@ -101,7 +101,7 @@ def components(panel: Panel, fixed_luck: float | None = None, effects: tuple[str
         intervals[name] = (min(low, held[name]) * ratio[name], max(high, held[name]) * ratio[name])
     last = _Step(panel, unit, scaled, offset, held)
     pairs = {
-        (a, b): float(covariance[i, j] / (errors[i] * errors[j]))
+        (a, b): float(covariance[i, j] / (errors[i] * errors[j])) if errors[i] * errors[j] > 0 else 0.0
         for i, a in enumerate(wanted) for j, b in enumerate(wanted) if i < j
     }  # fmt: skip
     return Components(
@@ -131,7 +131,7 @@ class _Step:
         inverse = np.linalg.inv(covariance) * both
         self.means_covariance = c = np.linalg.inv(inverse.sum(axis=0))
         y = np.where(known > 0, panel.deviation, 0.0) / math.sqrt(unit)
-        self.means = c @ np.einsum("ist,it->s", inverse, y)
+        self.means = c @ np.einsum("ijk,ik->j", inverse, y)
         self.residual = r = (y - self.means) * known
         parts = [*kernels.values(), offset]
         left = [inverse @ part for part in parts]
@@ -147,8 +147,8 @@ class _Step:
         ]).reshape(count, len(parts))  # fmt: skip
         whole = self.own.sum(axis=2) - lost
         self.information, self.beside = whole[:, :count], whole[:, count]
-        self.plain = np.array([np.einsum("ist,ist->i", one, r[:, :, None] * r[:, None, :]) for one in weighted[:count]])
-        self.seen = np.array([np.einsum("ist,ist->i", one, seen) for one in weighted[:count]])
+        self.plain = np.array([np.einsum("ijk,ijk->i", one, r[:, :, None] * r[:, None, :]) for one in weighted[:count]])
+        self.seen = np.array([np.einsum("ijk,ijk->i", one, seen) for one in weighted[:count]])
         self.at = dict(at)
 
     def next(self) -> Array:
@@ -208,6 +208,8 @@ def _interval(
 
     here = max(at[name], 0.0)
     low, top = expected(0.0), max(here, se)
+    if top == 0.0:  # rows without any difference of this kind
+        return 0.0, 0.0
     noise = low / max((expected(top) - low) / top, 1e-6)
     return scaled_chi2(at[name], noise, max(se, expected(here)), panel.deviation.shape[0], level)
 

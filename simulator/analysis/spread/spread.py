@@ -84,7 +84,8 @@ def spread(
     >>> import numpy as np, pandas as pd
     >>> import simulator as sim
     >>> rows = pd.DataFrame({"organisation": np.repeat(range(40), 5), "year": np.tile(range(5), 40), "people": 10_000})
-    >>> rows["result"] = np.repeat(np.tile([-0.03, 0.03], 20), 5)
+    >>> each = np.tile([0.01, -0.01, 0.0, 0.02, -0.02, 0.01, 0.0], 29)[:200]
+    >>> rows["result"] = np.repeat(np.tile([-0.03, 0.03], 20), 5) + each
     >>> round(float(sim.spread(rows, deviation="result", luck=0)["lasting_sd"]), 3)
     0.03
     """
@@ -92,6 +93,10 @@ def spread(
     results = {"deviation": deviation, "cost": cost, "budget": budget}
     panel, notes = panel_of(frame, {**names, **results}, renamed, **table)
     fixed = luck_of(luck, panel)
+    rest = panel.deviation - np.nanmean(panel.deviation, axis=0)
+    if not fixed and np.nanmax(np.nanmax(rest, axis=1) - np.nanmin(rest, axis=1)) < 1e-12:
+        bound = "have results that never change within an organisation, which leaves luck and years nothing"
+        raise SimulatorError("frame", None, bound, "give rows of several years, or the luck")
     fitted = components(panel, None if fixed is None else fixed**2)
     answer = _sds(fitted, fixed) | _common_year(fitted)
     outlying = _outlying(panel, fitted, fixed)
@@ -277,7 +282,7 @@ def _one_lag(panel: Panel, pairs: Sequence[tuple[int, int]]) -> list[float] | No
     design = np.stack([np.ones_like(x), x], axis=1)
     at = np.array([np.mean(y) / 2, np.mean(y) / (2 * np.mean(x))])
     for _ in range(30):
-        weight = 1 / np.maximum(design @ at, 1e-3 * np.mean(y) + 1e-300) ** 2
+        weight = 1 / np.maximum(design @ at, 1e-3 * np.mean(y) + 1e-100) ** 2
         bread = np.linalg.pinv(design.T @ (weight[:, None] * design))
         at = bread @ (design.T @ (weight * y))
     score = np.zeros((panel.known.shape[0], 2))
