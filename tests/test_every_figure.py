@@ -205,7 +205,6 @@ _USUAL = ("fixed", "units", "rare", "percentiles by segment", "parameter sets")
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "number", [pytest.param(one, marks=pytest.mark.slow if int(one) % 12 != 6 else ()) for one in ALL]
 )
@@ -214,14 +213,12 @@ def test_settlements(number: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", [pytest.param(one, marks=() if one in _USUAL else pytest.mark.slow) for one in KINDS])
 def test_runs(kind: str) -> None:
     assert check(sim.summarise(sim.simulate(make(**KINDS[kind]), progress=False))) == []
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_answers() -> None:
     scenario = few(sim.load(ROOT / "configs" / "uncertain.toml"))
     east = arrangement("01")
@@ -251,7 +248,6 @@ def test_answers() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_pages_name_no_option_of_the_shell() -> None:
     pages = [sim.table(comparison(few_drawn(arrangement("01")))), sim.table(sim.summarise(sim.simulate(make())))]
     assert all("Only" in str(page) and "Simulate 1,000 or more" in " ".join(str(page).split()) for page in pages)
@@ -292,7 +288,6 @@ def tables_of(contents: Contents) -> Sequence[Table]:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "kind", [pytest.param(one, marks=() if one in ("units", "contract") else pytest.mark.slow) for one in REPORTS]
 )

@@ -283,7 +283,6 @@ def test_the_check_of_overlaps_sees_one() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(
     name: str,
