@@ -175,3 +175,13 @@ def test_the_shocks_implied_make_a_scenario(tmp_path):
     assert {shock.per for shock in made.shocks} <= {"unit", None} and made.shocks
     with pytest.raises(sim.SimulatorError, match="already has shocks"):
         into_scenario(tmp_path / "copy.toml", answer, "some rows", tmp_path / "again.toml")
+
+
+def test_results_that_never_change_are_refused_and_those_that_come_again_are_not():
+    lasting = np.repeat(np.tile([-0.03, 0.03], 20), 5)
+    panel = {"organisation": np.repeat(range(40), 5), "year": np.tile(range(5), 40), "people": 10_000}
+    with pytest.raises(sim.SimulatorError, match="never change within an organisation"):
+        sim.spread(pd.DataFrame(panel | {"result": lasting}), deviation="result", luck=0)
+    again = lasting + np.tile([0.01, -0.01, 0.01], 67)[:200]  # the same three years later: no change at that lag
+    found = sim.spread(pd.DataFrame(panel | {"result": again}), deviation="result", luck=0)
+    assert abs(float(found["lasting_sd"]) - 0.03) < 0.003
