@@ -31,7 +31,8 @@ def page(answer: xr.Dataset) -> Page:
     bands = [answer.isel(people_from=at) for at in range(answer.sizes["people_from"]) if answer["judged"][at] > 0]
     usual = bands[len(bands) // 2 - 1 if len(bands) > 2 else 0]
     luck, size = float(usual["luck_share"]), float(usual["people_usual"])
-    verdict.append(f"Luck explains {exact_percent(luck, 0)} of the variance at {people(size)} people.")
+    if np.isfinite(luck):
+        verdict.append(f"Luck explains {exact_percent(luck, 0)} of the variance at {people(size)} people.")
     models = [str(name) for name in answer["model"].values]
     tables = []
     for level in answer["level"].values:
@@ -51,7 +52,9 @@ def page(answer: xr.Dataset) -> Page:
     error, after = 100 * float(answer["coverage_se"].max()), answer.attrs["after"]
     fitted = after if isinstance(after, str) else f"years to {after:g}"
     known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
-    notes = [known, f"Standard error of a share inside an interval: at most {error:.0f} percentage points."]
+    notes = [known]
+    if np.isfinite(error):
+        notes.append(f"Standard error of a share inside an interval: at most {error:.0f} percentage points.")
     return Page("Did the predictions come true?", verdict, [*tables, *filter(None, [*notes, answer.attrs["notes"]])])
 
 

@@ -26,10 +26,10 @@ def regression_to_the_mean(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
         xlim=(-0.15, 1.15),
         ylim=(0, None),
         xticks=[0, 1],
-        xlabel="year",
+        xlabel="years since they were chosen",
         ylabel="mean cost, as a multiple of the mean of all",
     )
-    axes.set_xticklabels(["year in which they are costly", "next year"])
+    axes.set_xticklabels(["0: chosen for their cost", "1: the next year"])
     label_ends(axes, ends)
     return finish(axes, answer, __doc__, "People still on the list.")
 
