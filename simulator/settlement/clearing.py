@@ -20,6 +20,21 @@ class Cleared(NamedTuple):
     accounts: Accounts
 
 
+class Apart(NamedTuple):
+    """What turns out otherwise than agreed and is no matter of the cost that the contract measures."""
+
+    price: Array | float = 1.0
+    """Of the deliverers' inputs, 1 as agreed: who buys them bears its rise."""
+    gone: Array | float = 0.0
+    """Care that patients take elsewhere at the deliverers' expense; their own cost of it stays as far as fixed."""
+
+    beyond: Array | float = 0.0
+    """Cost of activity beyond what was drawn."""
+
+
+AS_AGREED = Apart()
+
+
 def clear(
     design: Design,
     context: Context,
@@ -29,6 +44,7 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    apart: Apart = AS_AGREED,
 ) -> Cleared:
     """Settle one design."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
@@ -37,6 +53,7 @@ def clear(
     parties = {party.name: party for party in design.parties}
     scene = Scene(context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {})
     _pay_providers(design, scene, accounts, settlement)
+    _bear_apart(design, accounts, apart)
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
         accounts.fund(name, share * (scene.expected_cost + expected_excess))
@@ -47,6 +64,17 @@ def clear(
     for transfer in design.transfers:
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(context.budget), settlement, accounts)
+
+
+def _bear_apart(design: Design, accounts: Accounts, apart: Apart) -> None:
+    """Prices of inputs, and the cost that stays when care has gone elsewhere, fall on those who deliver."""
+    if apart is AS_AGREED:
+        return
+    accounts.own_cost = accounts.own_cost + apart.beyond
+    for party in design.parties:
+        if party.delivers:
+            stays = (1.0 - party.variable_share) * party.delivers * apart.gone
+            accounts.bear_more(party.name, (apart.price - 1.0) * accounts.cost_borne[party.name] + stays)
 
 
 def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:

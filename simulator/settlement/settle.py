@@ -18,6 +18,7 @@ from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
 from .populations import Populations
 from .sd_errors import MOMENTS
+from .services import with_services
 from .year import ContractYear
 
 MONEY_BY_PARTY = ("payment", "funding", "cost_borne", "surplus")
@@ -57,7 +58,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     check_draws(ledger)
     _expect(ledger, chosen)
     table = _Table(ledger, chosen)
-    whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
+    whole = [(number, design, *at) for number, design in enumerate(table.designs) for at in table.points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
         rule = design.exclusion if point is None else design.exclusion.at_point(point)
         table.rules.append(rule)
@@ -124,8 +125,8 @@ class _Table:
     """
 
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
-        self.ledger, self.designs = ledger, designs
-        self.populations = Populations(ledger)
+        self.ledger, self.populations = ledger, Populations(ledger)
+        self.designs = with_services(self.populations, designs)
         self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape

@@ -8,9 +8,12 @@ from ..contracts.budget import BySegment, Expectations
 from ..contracts.context import Array, Context
 from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut, ExclusionRule
+from ..contracts.services import Moves
 from ..engine import kernels
-from .clearing import Cleared, clear
+from ..errors import SimulatorError
+from .clearing import AS_AGREED, Apart, Cleared, clear
 from .populations import Populations
+from .services import Year, clear_services
 
 
 class ContractYear:
@@ -23,22 +26,43 @@ class ContractYear:
 
     def clear(self) -> Cleared:
         """Budget, quality and activity of every replicate, and what follows from them."""
-        return self.clear_at(self.populations.retained(self.rule), self.budget())
+        moves, lines = self.populations.moves, self.populations.lines(self.rule)
+        if lines is None:
+            cost = self.populations.retained(self.rule)
+            if moves == Moves():
+                return self.clear_at(cost, self.budget())
+            done = moves.factor("activity") * cost
+            apart = Apart(moves.factor("price"), moves.elsewhere.get("", 0.0) * done, done - cost)
+            return self.clear_at(done, self.budget(), apart=apart)
+        cost = lines.activity.sum(axis=0)
+        if self.design.services is None:
+            price = np.divide((lines.price * lines.activity).sum(axis=0), cost, out=np.ones_like(cost), where=cost > 0)
+            return self.clear_at(
+                cost, self.budget(), apart=Apart(price, lines.gone.sum(axis=0), cost - lines.drawn.sum(axis=0))
+            )
+        context, outcomes_met = self._context(cost, self.budget())
+        return clear_services(self.design, Year(context, self.expected_cost, outcomes_met), lines)
 
-    def clear_at(self, cost: Array, budget: Array, given: float | None = None) -> Cleared:
+    def clear_at(self, cost: Array, budget: Array, given: float | None = None, apart: Apart = AS_AGREED) -> Cleared:
         """The same at a retained cost, a budget, and a quality score where one is given."""
+        if self.design.services is not None:
+            bound = "is settled by service, which follows more than the cost"
+            raise SimulatorError(f"design {self.design.name!r}", None, bound, "use `simulator settle` or `stress`")
+        context, outcomes_met = self._context(cost, budget, given)
+        return clear(
+            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
+            excess=self.excess, outcomes_met=outcomes_met, activity_change=self._activity_change(), apart=apart,
+        )  # fmt: skip
+
+    def _context(self, cost: Array, budget: Array, given: float | None = None) -> tuple[Context, Array | None]:
+        """What terms may look at, and whether every quality measure is met."""
         score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         revenue = None if self.design.revenue is None else self.design.revenue * budget
-        context = Context(
+        return Context(
             budget=budget, cost=cost, members=self.populations.members, year=self.design.year,
             rule_year=self.design.rule_year, revenue=revenue, quality=score, met_standard=met,
-        )  # fmt: skip
-        return clear(
-            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
-            excess=self.excess, outcomes_met=outcomes_met,
-            activity_change=self._activity_change(),
-        )  # fmt: skip
+        ), outcomes_met  # fmt: skip
 
     @cached_property
     def excess(self) -> Array:
