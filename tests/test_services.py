@@ -376,3 +376,22 @@ def test_a_design_by_service_is_refused_where_nothing_tells_its_lines():
         scenario_from(raw(designs=[designs()[0] | {"parties": PARTIES[:3]}]))
     with pytest.raises(SimulatorError, match="is no service"):
         scenario_from(raw(designs=designs(dental="block")))
+
+
+def test_one_budget_of_two_funders_is_paid_by_their_parts_wherever_care_is_given():
+    every = designs(acute="capitated", community="capitated", **{"social care": "capitated"})
+    every[0]["terms"] = [{"kind": "share", "gain": 0.5, "loss": 0.5}]
+    move, *_ = changed(SERVICES, ServiceShift(service="acute", receiver="social care", share=0.1), wanted=every)
+    assert float(abs(move.sel(party="board")).max()) < 1e-6
+    planned = exact_lines(scenario_from(raw()))[0]
+    parts = np.array([planned @ [1.0, 1.0, 0.4], planned @ [0.0, 0.0, 0.6]])
+    move, before, _ = changed(SERVICES, Activity(service="acute", by=0.1), wanted=every)
+    both = before["funding"].isel(population_size=0, design=0).sel(party=["board", "council"])
+    assert np.allclose(both, parts)
+    assert np.allclose(move.sel(party="board") / parts[0], -0.05 * move_of(SERVICES) / parts.sum())
+
+
+def move_of(services, replicates=40):
+    """What acute activity is in every replicate."""
+    drawn = sim.simulate(scenario_from(raw(services, simulation={"replicates": replicates})), progress=False)
+    return drawn["service_gross_cost"].sel(service="acute").values[:, 0]

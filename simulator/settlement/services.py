@@ -155,15 +155,16 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
     """
     accounts = Accounts((party.name for party in design.parties), lines.activity.shape[1:])
     forms, settled = design.services or {}, np.zeros(lines.activity.shape[1:])
-    capitated: list[int] = []
+    named = [forms.get(service.name, service.form) for service in lines.services]
+    capitated = [h for h, form in enumerate(named) if isinstance(form, Capitated)]
+    pooled = _pooled_funders(lines, capitated)
     for h, service in enumerate(lines.services):
-        form, planned = forms.get(service.name, service.form), lines.planned[h]
+        form, planned = named[h], lines.planned[h]
         mine = lines.activity[h] - lines.gone[h]
         cost = lines.price[h] * (planned + service.cost.change(mine, planned))
         indexed = 1.0 + service.indexed * (lines.price[h] - 1.0)
         is_capitated = isinstance(form, Capitated)
         if is_capitated:
-            capitated.append(h)
             paid = lines.activity[h] * indexed
         elif isinstance(form, PassThrough):
             paid = cost
@@ -176,7 +177,7 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
         for name, share in service.providers.items():
             accounts.bear(name, share * lines.drawn[h])
             accounts.bear_more(name, share * (cost + (lines.gone[h] if is_capitated else 0.0) - lines.drawn[h]))
-            accounts.pay(service.funders, name, share * paid)
+            accounts.pay(pooled if is_capitated else service.funders, name, share * paid)
         for name, share in service.funders.items():
             accounts.fund(name, share * (planned + lines.expected_excess[h]))
             if not is_capitated:
@@ -210,18 +211,24 @@ def _pay_capitated(design: Design, year: Year, lines: Lines, chosen: list[int], 
     settlement = apply_terms(design, context, accounts)
     weights = lines.planned[chosen].mean(axis=tuple(range(1, planned.ndim + 1)))
 
-    def shares(key: str) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for h, weight in zip(chosen, weights / weights.sum(), strict=True):
-            for name, share in getattr(lines.services[h], key).items():
-                found[name] = found.get(name, 0.0) + float(weight) * share
-        return found
-
-    delivers = shares("providers")
+    delivers: dict[str, float] = {}
+    for h, weight in zip(chosen, weights / weights.sum(), strict=True):
+        for name, share in lines.services[h].providers.items():
+            delivers[name] = delivers.get(name, 0.0) + float(weight) * share
     partners = [one.model_copy(update={"delivers": delivers.get(one.name, 0.0)}) for one in design.parties]
     parts, limited = divide(settlement, budget, partners, design.split_by)
     if any(party.gain_limit is not None or party.loss_limit is not None for party in design.parties):
         accounts.note("party_limit_bound", limited)
     for name, amount in parts.items():
-        accounts.pay(shares("funders"), name, amount)
+        accounts.pay(_pooled_funders(lines, chosen), name, amount)
     return settlement
+
+
+def _pooled_funders(lines: Lines, chosen: Sequence[int]) -> dict[str, Array]:
+    """Who pays for services of one budget: each its part of their planned cost, whatever is then done in which."""
+    found: dict[str, Array] = {}
+    for h in chosen:
+        weight = lines.planned[h] / lines.planned[list(chosen)].sum(axis=0)
+        for name, share in lines.services[h].funders.items():
+            found[name] = found.get(name, np.zeros(1)) + share * weight
+    return found

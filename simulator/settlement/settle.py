@@ -40,7 +40,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
         ``payment``, ``funding``, ``cost_borne`` and ``surplus`` over (replicate, population_size, design, party), money
         per year, a party absent from a design 0; ``budget``, ``settlement`` and ``system_cost`` without party;
         ``triggered`` (event, population_size, design), a count of replicates, with ``triggered_se``; what pools took in
-        and paid out; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
+        and paid out; ``service_cost`` (service), before exclusions, where costs divide among services;
+        ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
         carries its scenario. A rule
         without a threshold of its own is swept, which adds the dim ``threshold``; other designs do not vary along it.
 
@@ -187,7 +188,11 @@ class _Table:
             kind = int if name == "triggered" else float
             variables[name] = dims, np.array(list(of_events.values()), dtype=kind).reshape(shape)
         variables |= self._of_references()
-        outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
+        coordinates = self._coordinates()
+        if (lines := self.populations.lines(Cap(at=math.inf))) is not None:
+            coordinates["service"] = [service.name for service in lines.services]
+            variables["service_cost"] = ("service", "replicate", *self.populations.others), lines.activity
+        outcome = xr.Dataset(variables, coords=coordinates, attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
