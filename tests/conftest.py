@@ -76,6 +76,15 @@ SETS = [
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
 
+def every(step, values, first=0):
+    """Values as parameters, every step-th of them ordinary, the rest slow: tests of one subject begin at others."""
+    marks = {first: ()}
+    return [
+        pytest.param(*(one if isinstance(one, tuple) else [one]), marks=marks.get(k % step, pytest.mark.slow))
+        for k, one in enumerate(values)
+    ]
+
+
 def diagonal(one, other):
     """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow."""
     short = min(len(one), len(other))

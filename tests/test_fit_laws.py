@@ -79,7 +79,7 @@ def test_tails_lie_within_their_covariance() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("family", LAWS)
+@pytest.mark.parametrize("family", every(2, LAWS))
 def test_parameters_lie_within_their_standard_errors(family: str) -> None:
     """z-scores of 12 samples: their mean square is about 1, so the covariance is neither too small nor too large."""
     z = []
@@ -129,7 +129,7 @@ def missed(name: str, shift: float = 0.0) -> float:
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("name", GENERAL)
+@pytest.mark.parametrize("name", every(3, GENERAL))
 def test_general_families_lie_within_their_standard_errors(name: str) -> None:
     assert 0.35 < missed(name) < 2.2
     assert missed(name, shift=3.0) > 3

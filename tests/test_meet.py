@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
+from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, every, make
 from features import toml_of
 
 import simulator as sim
@@ -171,7 +171,7 @@ def test_nobody_is_recorded_as_what_he_is():
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("who", every(2, list(WHO)))
 def test_stresses_of_nothing_change_nothing(who):
     idle = (
         Epidemic(probability=0.3, by=0.0),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import diagonal
+from conftest import diagonal, every
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -239,7 +239,7 @@ def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+@pytest.mark.parametrize("name", every(3, [*PANELS, "fit_diagnostics"], 1))
 def test_three_long_names_fit_into_the_picture(name: str, curves_of: dict[str, xr.Dataset]) -> None:
     three = curves_of["seven"].isel(segment=[0, 1, 2])
     long = three.assign_coords(segment=[f"{'a long name of a group of patients ' * 3}{k}" for k in range(3)])
