@@ -85,11 +85,14 @@ def every(step, values, first=0):
     ]
 
 
-def diagonal(one, other):
-    """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow."""
+def diagonal(one, other, step=1):
+    """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow.
+
+    With a step, of the diagonal too every step-th alone.
+    """
     short = min(len(one), len(other))
     return [
-        pytest.param(a, b, marks=() if i % short == j % short else pytest.mark.slow)
+        pytest.param(a, b, marks=() if i % short == j % short and max(i, j) % step == 0 else pytest.mark.slow)
         for i, a in enumerate(one)
         for j, b in enumerate(other)
     ]

@@ -68,7 +68,7 @@ NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("kind", "name"), every(2, list(zip(PICTURES, itertools.cycle(NAMES), strict=False))))
+@pytest.mark.parametrize(("kind", "name"), diagonal(list(PICTURES), NAMES, 2))
 def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     kind: str, name: str, files: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
+from conftest import every
 from numpy.typing import NDArray
 from scipy import stats
 

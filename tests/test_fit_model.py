@@ -128,7 +128,7 @@ ODD = {
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("odd", "family"), every(2, list(zip(ODD, itertools.cycle(["auto", "empirical", "burr"]), strict=False))))
+@pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"], 2))
 def test_odd_costs_give_a_model_that_runs(odd: str, family: str) -> None:
     model = fit(pd.DataFrame({"c": ODD[odd]}), cost="c", family=family, sets=2)
     assert model.population_of_set(1).segments[0].name == "everybody" and fit_report(model)

@@ -90,7 +90,7 @@ def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyP
 @pytest.mark.heavy
 @pytest.mark.no_cover
 @pytest.mark.parametrize("seeds", [2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES)))
+@pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES), 3))
 def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str, seeds: int) -> None:
     """Limited means of 80 or 120 segments a setting; without credibility they are further off than the rows."""
     sigmas = studies.SHAPES[label]

@@ -73,7 +73,7 @@ def test_as_agreed_is_what_settles(membership, budget):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
+@pytest.mark.parametrize("membership", every(2, ["fixed", "sampled"], 1))
 @pytest.mark.parametrize("ask", [
     lambda s: sim.luck(s, 5_000, 0.02)["sd_overspend"],
     lambda s: sim.exact_curve(s, sizes=(2_000, 50_000))["exact_cv"],
@@ -335,13 +335,12 @@ def test_a_grid_of_one_point_leaves_nothing_to_sweep():
     assert stressed["expected_surplus"].notnull().all()
 
 
+FULL = {"name": "full risk"}
 OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold-effect", "who-bears"}
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(
-    ("designs", "grid"), diagonal([(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)], list(GRIDS))
-)
+@pytest.mark.parametrize(("designs", "grid"), diagonal([(SWEPT, FULL), (SWEPT,), (FULL,)], list(GRIDS), 2))
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)

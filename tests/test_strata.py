@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import diagonal
 
 import simulator as sim
 from simulator.analysis.statistics.precision import Target

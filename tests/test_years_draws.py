@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import RARE, SETS, UNITS, every, make, raw
+from conftest import RARE, SETS, UNITS, diagonal, every, make, raw
 from test_exact import ALARM
 
 import simulator as sim

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import diagonal
 
 import simulator as sim
 from simulator import runs
