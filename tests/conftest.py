@@ -15,7 +15,7 @@ from simulator import effort
 
 effort.FIRST = 600.0  # a busy machine makes no test say that it is slow
 
-EXAMPLES = {"ordinary": 6, "slow": 25}
+EXAMPLES = {"ordinary": 4, "slow": 25}
 for lane, examples in EXAMPLES.items():
     settings.register_profile(
         lane,

@@ -279,6 +279,7 @@ def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
     design = sim.Design.model_validate({"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}})
     means, told, chosen = [], [], []

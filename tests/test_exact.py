@@ -94,6 +94,7 @@ def exact_of(scenario, rule=None):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(2, sorted(GRID)))
 def test_simulated_figures_agree_with_the_exact_ones(name):
     scenario = small(name)

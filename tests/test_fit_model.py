@@ -163,6 +163,7 @@ def test_many_rows_are_binned_and_it_is_said() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> None:
     assert model.n_sets == 40
     means = np.array([People(model.population_of_set(b)).mean for b in range(40)])
@@ -175,9 +176,9 @@ def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> No
         model.population_of_set(40)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
-@pytest.mark.parametrize("family", ["lognormal", pytest.param("empirical", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("family", ["lognormal", "empirical"])
 def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> None:
     random = np.random.default_rng(5)
     means, told = [], []

@@ -103,6 +103,7 @@ def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str,
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_a_patient_who_makes_half_of_the_cost_does_not_lift_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a hundred users, one of whom makes half of the cost, no more than a mean is told; these hold such a case."""
 

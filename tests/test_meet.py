@@ -73,6 +73,7 @@ def test_as_agreed_is_what_settles(membership, budget):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("membership", every(2, ["fixed", "sampled"], 1))
 @pytest.mark.parametrize("ask", [
     lambda s: sim.luck(s, 5_000, 0.02)["sd_overspend"],
@@ -340,6 +341,7 @@ OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("designs", "grid"), diagonal([(SWEPT, FULL), (SWEPT,), (FULL,)], list(GRIDS), 2))
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}

@@ -135,6 +135,7 @@ def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("rule", every(2, ["gross", "cap", "carve-out", "banded"], 1))
 def test_shocks_are_integrated_out_as_by_scipy(rule):
     ours, plain = RULES[rule]

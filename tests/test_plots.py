@@ -283,6 +283,7 @@ def test_the_check_of_overlaps_sees_one() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(2, KINDS))
 def test_nothing_is_changed_and_the_order_of_dims_does_not_matter(
     name: str,
@@ -314,6 +315,7 @@ def test_at_most_four_colours_tell_series_apart(name: str, once: Callable[[str],
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(2, [name for name in KINDS if name != "fit_diagnostics"], 1))
 def test_a_picture_takes_the_axes_it_is_given(name: str, shown: dict[str, xr.Dataset]) -> None:
     _, ax = plt.subplots(layout="constrained")

@@ -178,6 +178,7 @@ def curves_of() -> dict[str, xr.Dataset]:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["seven", "one", "bands", "few"], 2))
 def test_no_words_overlap_or_are_cut_off(name: str, kind: str, curves_of: dict[str, xr.Dataset]) -> None:
     found = getattr(sim.plots, name)(curves_of[kind])
@@ -239,6 +240,7 @@ def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(3, [*PANELS, "fit_diagnostics"], 1))
 def test_three_long_names_fit_into_the_picture(name: str, curves_of: dict[str, xr.Dataset]) -> None:
     three = curves_of["seven"].isel(segment=[0, 1, 2])

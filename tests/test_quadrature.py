@@ -68,6 +68,7 @@ def test_partial_moments_of_a_pareto_infinite_ones_included(alpha):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(3, sorted(FAMILIES), 2))
 def test_partial_moments_of_every_family_against_brute_force(name):
     law, moments = oracles.law_of(FAMILIES[name]), Moments(ANY.validate_python(FAMILIES[name]))

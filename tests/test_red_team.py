@@ -112,6 +112,7 @@ def half_cells(costs: Array, k: int = 10) -> tuple[csr_array, Array]:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("seed", "sigma"), every(3, [(1, 1.4), (2, 0.8), (5, 2.0)]))
 def test_no_sum_of_fewer_than_ten_follows_from_a_table(seed: int, sigma: float) -> None:
     costs = lognormal(120, seed, sigma)
@@ -429,6 +430,7 @@ def test_columns_that_name_somebody_are_known() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("few", every(3, [9, 0, 1]))
 def test_filters_and_segments_of_few_have_one_answer(few: int) -> None:
     table = people()

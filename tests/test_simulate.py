@@ -500,6 +500,7 @@ def test_a_wrong_target_is_noticed(kind, wrong):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("family", every(3, sorted(FAMILIES), 1))
 def test_every_family_lies_within_five_standard_errors(family):
     thresholds = [2_000.0, 9_000.0] if family in INFINITE else [2_000.0, 9_000.0, math.inf]

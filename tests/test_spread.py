@@ -46,6 +46,7 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("panels", PANELS)
 @pytest.mark.parametrize(
     ("truth", "heavy", "fixed", "effects"),
@@ -69,6 +70,7 @@ def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("panels", PANELS)
 def test_luck_alone_leaves_no_lasting_effect(panels):
     rng = np.random.default_rng(7)

@@ -39,6 +39,7 @@ def of_units(*shocks, membership="fixed", **changes):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("shocks", "membership"),
     diagonal(
@@ -159,6 +160,7 @@ def kept():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", every(2, SHAPES))
 def test_draws_of_years_do_not_depend_on_how_they_are_split(name, kept, monkeypatch):
     whole = kept[name]
@@ -171,6 +173,7 @@ def test_draws_of_years_do_not_depend_on_how_they_are_split(name, kept, monkeypa
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("name", "years"), diagonal(list(SHAPES), [{"contract": 4}, {"before": 3}, {"contract": 2, "before": 0}])
 )
