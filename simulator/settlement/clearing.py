@@ -1,12 +1,12 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from ..contracts.accounts import Accounts
-from ..contracts.context import Array, Context
+from ..contracts.context import Array, Context, Settles
 from ..contracts.design import Design
 from ..contracts.parties import divide
 from ..contracts.transfers import Scene
@@ -33,7 +33,7 @@ def clear(
     """Settle one design."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    settlement = apply_terms(design, context, accounts)
+    settlement = apply_terms(design.terms, context, accounts)
     parties = {party.name: party for party in design.parties}
     scene = Scene(context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {})
     _pay_providers(design, scene, accounts, settlement)
@@ -49,13 +49,13 @@ def clear(
     return Cleared(np.asarray(context.budget), settlement, accounts)
 
 
-def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:
+def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
     """The settlement after every term in its order, money per year, positive to the provider.
 
     Where `accounts` is given, what each term triggered is noted there.
     """
     settlement: Array = np.asarray(context.budget - context.cost)
-    for term in design.terms:
+    for term in terms:
         after = term.apply(settlement, context)
         if accounts is not None and term.event:
             accounts.note(term.event, term.triggered(settlement, after, context))
