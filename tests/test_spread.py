@@ -103,8 +103,7 @@ def test_counties_show_the_luck_of_persons_by_lag():
     from simulator.analysis.spread.panel_rows import panel_of
     from simulator.analysis.spread.spread import _by_lag
 
-    names = {"organisation": "county", "year": "year", "people": "enrollees", "deviation": "result"}
-    panel, _ = panel_of(rows, names)
+    panel, _ = panel_of(rows, "county", people="enrollees", deviation="result")
     luck = np.array(_by_lag(panel)["change_luck_sd"][1])
     assert luck[:4] == pytest.approx([1.89, 2.05, 2.13, 2.16], rel=0.08)  # of logarithms: some 6% less than of money
     assert (np.diff(luck[:4]) > 0).all()
