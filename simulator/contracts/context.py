@@ -146,6 +146,10 @@ class SettlementTerm(Step):
         """What the settlement becomes."""
         raise NotImplementedError
 
+    def memos(self, context: Context) -> dict[str, Array]:
+        """Sums worth telling besides the settlement."""
+        return {}
+
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
         """Where its event occurred: where it changed the settlement."""
         return np.asarray(before != after)
