@@ -42,6 +42,11 @@ class TransferStep(Step):
     watched: ClassVar[tuple[str, ...]] = ()
     """Those of them whose surplus decides what is paid."""
 
+    @property
+    def line(self) -> str:
+        """What it is called in the parties' accounts."""
+        return str(getattr(self, "name", "") or getattr(self, "kind", "")).replace("_", " ")
+
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The payments."""
         raise NotImplementedError
@@ -65,7 +70,7 @@ class RiskPool(TransferStep, Mitigation):
     """
 
     kind: Literal["risk_pool"] = "risk_pool"
-    named = ("pool", "contributions", "protects")
+    named = ("pool", "contributions", "protects", "owners")
     watched = ("pool", "protects")
     pool: PartyName
     """The party that is the pool."""
@@ -79,6 +84,8 @@ class RiskPool(TransferStep, Mitigation):
     """Parties whose deficit the pool meets, in proportion where it cannot meet them all."""
     covers: Fraction = 1.0
     """Share of a deficit that the pool meets."""
+    owners: dict[str, Fraction] = Field(default_factory=dict)
+    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
     carries: bool = False
     """Whether the closing balance opens the next contract year; else each year opens anew."""
     interest: NonNegative = 0.0
@@ -96,6 +103,14 @@ class RiskPool(TransferStep, Mitigation):
             yield (
                 ("cap",),
                 mistake(f"{self.cap:g} lies below the target {self.target:g}", "the cap is the higher of the two"),
+            )
+        if self.owners and abs(sum(self.owners.values()) - 1.0) > 1e-6:
+            bound = f"has owners with shares that add to {sum(self.owners.values()):g}, not to 1"
+            yield ("owners",), mistake(bound, "divide the balance wholly among them")
+        if self.owners and self.carries:
+            yield (
+                ("owners",),
+                mistake("get the balance of each year, which carries = true keeps", "give one of the two"),
             )
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
@@ -127,6 +142,9 @@ class RiskPool(TransferStep, Mitigation):
             kept = {"claims": claimed, "offered": offered, "balance": before + accounts.surplus(self.pool)}
             for name, amount in kept.items():
                 accounts.remember(f"pool_{name}", np.asarray(amount))
+        balance = accounts.surplus(self.pool)
+        for name, share in self.owners.items():
+            accounts.pay({self.pool: 1.0}, name, share * balance)
 
     def room(self, held: Array, offered: Array, budget: Array) -> Array:
         """Share of what is offered that is paid in, until the balance is at the target."""
@@ -297,9 +315,11 @@ class ProfitReturn(TransferStep):
 
 
 class FixedTransfer(TransferStep):
-    """A sum agreed between two parties, such as one commissioner's contribution to another."""
+    """A sum agreed between two parties: a prime's fee, an incentive, one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
+    name: str = ""
+    """What it is, as accounts call it."""
     named = ("payer", "receiver")
     payer: PartyName
     receiver: PartyName
@@ -316,7 +336,32 @@ class FixedTransfer(TransferStep):
         accounts.pay({self.payer: 1.0}, self.receiver, self.of_budget * scene.context.budget + self.cash)
 
 
+class OwnCost(TransferStep):
+    """A cost of a party besides that of care: transactions, set-up, double running of old and new services."""
+
+    kind: Literal["own_cost"] = "own_cost"
+    named = ("party",)
+    name: Name
+    """What it is, as accounts call it."""
+    party: PartyName
+    """The party that bears it."""
+    of_budget: ByAnyYear = 0.0
+    """Share of the budget, or one for each contract year, such as [0.01, 0] for setting up."""
+    cash: NonNegative = 0.0
+    """Money per year, added to it."""
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        accounts.bear_more(self.party, scene.context.this_year(self.of_budget) * scene.context.budget + self.cash)
+
+
 Transfer = Annotated[
-    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | ProfitReturn | FixedTransfer,
+    RiskPool
+    | FollowPatients
+    | OutsideTreatment
+    | Subcontract
+    | OutcomesPayment
+    | ProfitReturn
+    | FixedTransfer
+    | OwnCost,
     Field(discriminator="kind"),
 ]

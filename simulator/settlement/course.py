@@ -52,14 +52,9 @@ class Course:
         return len(self.budgets) == len(self.populations)
 
     def _clear(self, year: ContractYear) -> Cleared:
-        cost, invested, number = year.populations.retained(self.rule), self.terms.investment, year.design.year
-        saved = invested.saved(number) * cost if invested else np.zeros(1)
-        budget = year.budget(self._past(year.populations))
-        at = cost - saved if invested else cost
-        found = year.clear_at(at, budget, brought=self.pools, settle=self._settle)
-        if invested:
-            found.accounts.own_cost = found.accounts.own_cost - saved
-            found.accounts.bear_more(invested.by, invested.cost(number))
+        found = year.clear(self._past(year.populations), brought=self.pools, settle=self._settle)
+        if self.terms.investment is not None:
+            found.accounts.bear_more(self.terms.investment.by, self.terms.investment.cost(year.design.year))
         if self.terms.exit is not None:
             found = self._with_exit(found, self.terms.exit, year)
         for transfer in self.design.transfers:
@@ -126,7 +121,7 @@ class Course:
             other = ContractYear(
                 year.populations, design.model_copy(update={"year": year.design.year}), design.exclusion
             )
-            found = self._instead(found, other.clear())
+            found = self._instead(found, other)
         budget = np.abs(found.budget)
         lost = -found.accounts.surplus(rule.party) > (rule.loss_over + 1e-9) * budget
         self.losses = np.where(lost & ~self.left, self.losses + 1, 0)
@@ -135,8 +130,9 @@ class Course:
         found.accounts.remember("left", self.left.astype(float))
         return found
 
-    def _instead(self, found: Cleared, other: Cleared) -> Cleared:
+    def _instead(self, found: Cleared, quo: ContractYear) -> Cleared:
         """Another year's accounts where a party has left; what was carried is paid in the year after it leaves."""
+        other = quo.clear()
         own, theirs, left = found.accounts, other.accounts, self.left
         if self.terms.carry is not None:
             due = np.where(self.leaving, (1.0 + self.terms.carry.interest) * self.carried_out, 0.0)
@@ -154,6 +150,13 @@ class Course:
         own.events = {name: where & ~left for name, where in own.events.items()}
         kept = {"pool_balance": sum(self.pools.values(), np.zeros(1))}
         own.memo = {name: np.where(left, kept.get(name, 0.0), amount) for name, amount in own.memo.items()}
-        return Cleared(
-            np.where(left, other.budget, found.budget), np.where(left, other.settlement, found.settlement), own
+        if found.saved is not None and found.saving is not None:
+            saving = quo.saving(theirs)
+            found = found._replace(
+                saved=np.where(left, 0.0, found.saved),
+                saving={name: np.where(left, saving[name], amount) for name, amount in found.saving.items()},
+            )
+        return found._replace(
+            budget=np.where(left, other.budget, found.budget),
+            settlement=np.where(left, other.settlement, found.settlement),
         )
