@@ -84,8 +84,6 @@ class RiskPool(TransferStep, Mitigation):
     """Parties whose deficit the pool meets, in proportion where it cannot meet them all."""
     covers: Fraction = 1.0
     """Share of a deficit that the pool meets."""
-    owners: dict[str, Fraction] = Field(default_factory=dict)
-    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
     carries: bool = False
     """Whether the closing balance opens the next contract year; else each year opens anew."""
     interest: NonNegative = 0.0
@@ -94,6 +92,8 @@ class RiskPool(TransferStep, Mitigation):
     """Balance at which contributions stop, as a share of the budget."""
     cap: NonNegative | None = None
     """Greatest closing balance, as a share of the budget; what is above goes back to those who contribute."""
+    owners: dict[str, Fraction] = Field(default_factory=dict)
+    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
     event: ClassVar[str] = "pool_exhausted"
 
     def _contradictions(self) -> Iterator[Contradiction]:
@@ -108,10 +108,7 @@ class RiskPool(TransferStep, Mitigation):
             bound = f"has owners with shares that add to {sum(self.owners.values()):g}, not to 1"
             yield ("owners",), mistake(bound, "divide the balance wholly among them")
         if self.owners and self.carries:
-            yield (
-                ("owners",),
-                mistake("get the balance of each year, which carries = true keeps", "give one of the two"),
-            )
+            yield ("owners",), mistake("are given what the pool carries over", "omit carries = true, or the owners")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
@@ -138,13 +135,13 @@ class RiskPool(TransferStep, Mitigation):
             whole = sum(self.contributions.values())
             back = {name: part / whole for name, part in self.contributions.items()} if whole else scene.funders
             accounts.pay(back, self.pool, -self.over(held - met * claimed, budget))
+        balance = accounts.surplus(self.pool)
+        for name, share in self.owners.items():
+            accounts.pay({self.pool: 1.0}, name, share * balance)
         if self.carries:
             kept = {"claims": claimed, "offered": offered, "balance": before + accounts.surplus(self.pool)}
             for name, amount in kept.items():
                 accounts.remember(f"pool_{name}", np.asarray(amount))
-        balance = accounts.surplus(self.pool)
-        for name, share in self.owners.items():
-            accounts.pay({self.pool: 1.0}, name, share * balance)
 
     def room(self, held: Array, offered: Array, budget: Array) -> Array:
         """Share of what is offered that is paid in, until the balance is at the target."""

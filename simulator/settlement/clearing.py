@@ -37,9 +37,9 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    allocations: Mapping[str, Array] = MappingProxyType({}),
     brought: Mapping[str, Array] | None = None,
     settle: Settle | None = None,
-    allocations: Mapping[str, Array] = MappingProxyType({}),
 ) -> Cleared:
     """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))

@@ -52,15 +52,17 @@ class Course:
         return len(self.budgets) == len(self.populations)
 
     def _clear(self, year: ContractYear) -> Cleared:
-        found = year.clear(self._past(year.populations), brought=self.pools, settle=self._settle)
-        if self.terms.investment is not None:
-            found.accounts.bear_more(self.terms.investment.by, self.terms.investment.cost(year.design.year))
+        budget, invested = year.budget(self._past(year.populations)), self.terms.investment
+        found = year.accounted(year.clear_at(year.cost, budget, brought=self.pools, settle=self._settle))
+        if invested is not None:
+            found.accounts.line = "investment"
+            found.accounts.bear_more(invested.by, invested.cost(year.design.year))
         if self.terms.exit is not None:
             found = self._with_exit(found, self.terms.exit, year)
         for transfer in self.design.transfers:
             if isinstance(transfer, RiskPool) and transfer.carries:
                 self.pools[transfer.pool] = self.pools.get(transfer.pool, 0.0) + found.accounts.surplus(transfer.pool)
-        return found
+        return year.with_saving(found)
 
     def _past(self, populations: Populations) -> Past | None:
         """Drawn years from which a benchmark is made; none for other budgets, or where a ledger is of one year."""
@@ -121,7 +123,7 @@ class Course:
             other = ContractYear(
                 year.populations, design.model_copy(update={"year": year.design.year}), design.exclusion
             )
-            found = self._instead(found, other)
+            found = self._instead(found, other.clear())
         budget = np.abs(found.budget)
         lost = -found.accounts.surplus(rule.party) > (rule.loss_over + 1e-9) * budget
         self.losses = np.where(lost & ~self.left, self.losses + 1, 0)
@@ -130,9 +132,8 @@ class Course:
         found.accounts.remember("left", self.left.astype(float))
         return found
 
-    def _instead(self, found: Cleared, quo: ContractYear) -> Cleared:
+    def _instead(self, found: Cleared, other: Cleared) -> Cleared:
         """Another year's accounts where a party has left; what was carried is paid in the year after it leaves."""
-        other = quo.clear()
         own, theirs, left = found.accounts, other.accounts, self.left
         if self.terms.carry is not None:
             due = np.where(self.leaving, (1.0 + self.terms.carry.interest) * self.carried_out, 0.0)
@@ -146,17 +147,15 @@ class Course:
         ):
             for name in ours:
                 ours[name] = np.where(left, his[name], ours[name])
+        for line in {*own.lines, *theirs.lines}:
+            his, ours = theirs.lines.get(line, {}), own.lines.setdefault(line, {})
+            ours |= {who: np.where(left, his.get(who, 0.0), ours.get(who, 0.0)) for who in {*his, *ours}}
         own.own_cost = np.where(left, theirs.own_cost, own.own_cost)
         own.events = {name: where & ~left for name, where in own.events.items()}
         kept = {"pool_balance": sum(self.pools.values(), np.zeros(1))}
         own.memo = {name: np.where(left, kept.get(name, 0.0), amount) for name, amount in own.memo.items()}
-        if found.saved is not None and found.saving is not None:
-            saving = quo.saving(theirs)
-            found = found._replace(
-                saved=np.where(left, 0.0, found.saved),
-                saving={name: np.where(left, saving[name], amount) for name, amount in found.saving.items()},
-            )
         return found._replace(
             budget=np.where(left, other.budget, found.budget),
             settlement=np.where(left, other.settlement, found.settlement),
+            saved=None if found.saved is None else np.where(left, 0.0, found.saved),
         )

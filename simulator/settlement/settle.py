@@ -80,7 +80,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         return tables[0].outcome()
     outcomes = [table.outcome() for table in tables]
     events = sorted({name for one in outcomes for name in one["event"].values.tolist()})
-    outcomes = [one.reindex(event=events, fill_value=0) for one in outcomes]
+    lines = list(dict.fromkeys(line for one in outcomes for line in one["line"].values.tolist()))
+    outcomes = [one.reindex(event=events, line=lines, fill_value=0) for one in outcomes]
     outcome = xr.concat(outcomes, xr.DataArray(contract, dims="year", name="year"), data_vars="all", coords="minimal")
     factor = (1.0 + discount_rate) ** -(outcome["year"] - 1.0)
     outcome["cumulative_surplus"] = (outcome["surplus"] * factor).cumsum("year")
@@ -210,8 +211,8 @@ class _Table:
         for line, by_party in accounts.lines.items():
             whole = self.moved["surplus"].shape
             means, errors = self.lines.setdefault(line, tuple(np.zeros((*whole[:3], *whole[4:])) for _ in range(2)))
-            for name, amount in by_party.items():
-                at = (self.parties.index(name), design, place)
+            for name, entered in by_party.items():
+                at, amount = (self.parties.index(name), design, place), np.atleast_1d(entered)
                 means[at] = amount.mean(axis=0)
                 errors[at] = mean_error(amount, self.strata) if amount.shape[:1] == self.shape[:1] else 0.0
         n = self.shape[0]

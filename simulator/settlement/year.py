@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.accounts import Accounts
 from ..contracts.budget import BySegment, Expectations, Past
 from ..contracts.context import Array, Context
 from ..contracts.design import Design
@@ -24,28 +23,29 @@ class ContractYear:
         self.expected_cost = self.growth * populations.expected_retained(rule)
         self.expected_excess = self.growth * populations.expected_gross - self.expected_cost
 
-    def clear(self, past: Past | None = None, **earlier: Any) -> Cleared:
-        """Budget, quality and activity of every replicate, and what follows from them and from `earlier` years."""
-        cleared = self.clear_at(self.cost, self.budget(past), **earlier)
-        accounts = cleared.accounts
+    def clear(self) -> Cleared:
+        """Budget, quality and activity of every replicate, and what follows from them."""
+        return self.with_saving(self.accounted(self.clear_at(self.cost, self.budget())))
+
+    def accounted(self, cleared: Cleared) -> Cleared:
+        """With what growth and the design's own saving make of the cost that was drawn."""
+        accounts, saved = cleared.accounts, None
         if self.growth != 1.0:
             accounts.own_cost = accounts.own_cost + (self.growth - 1.0) * self.populations.gross
-        if not self.design.saves:
+        if self.design.savings != 0.0:
+            saved = (self.growth - self.of_drawn) * self.populations.retained(self.rule)
+            accounts.own_cost = accounts.own_cost - saved
+        return cleared._replace(saved=saved)
+
+    def with_saving(self, cleared: Cleared) -> Cleared:
+        """With what each party has more than if care were paid for as it comes and nothing saved."""
+        if cleared.saved is None:
             return cleared
-        saved = (self.growth - self.of_drawn) * self.populations.retained(self.rule)
-        accounts.own_cost = accounts.own_cost - saved
-        return cleared._replace(saved=saved, saving=self.saving(accounts))
-
-    def saving(self, accounts: Accounts) -> dict[str, Array]:
-        """What each party has more than if care were paid for as it comes, with nothing saved.
-
-        Those who fund then have all of the luck.
-        """
-        before = self.growth * self.populations.gross
+        accounts, before = cleared.accounts, self.growth * self.populations.gross
         saving = {name: accounts.surplus(name) for name in accounts.payment}
         for name, share in self.design.funders.items():
             saving[name] = saving[name] - accounts.funding[name] + share * before
-        return saving
+        return cleared._replace(saving=saving)
 
     @property
     def of_drawn(self) -> float:
