@@ -1,15 +1,14 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from ..contracts.accounts import Accounts
-from ..contracts.context import Array, Context
+from ..contracts.context import Array, Context, Settles
 from ..contracts.design import Design
 from ..contracts.parties import divide
-from ..contracts.sharing import SharingTerm
 from ..contracts.transfers import Scene
 
 Settle = Callable[[Context, Accounts], tuple[Array, Array]]
@@ -39,7 +38,10 @@ def clear(
     """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    settlement, of = settle(context, accounts) if settle else (apply_terms(design, context, accounts), context.budget)
+    if settle is None:
+        settlement, of = apply_terms(design.terms, context, accounts), context.budget
+    else:
+        settlement, of = settle(context, accounts)
     parties = {party.name: party for party in design.parties}
     scene = Scene(
         context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
@@ -57,16 +59,16 @@ def clear(
     return Cleared(np.asarray(context.budget), settlement, accounts)
 
 
-def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:
+def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
     """The settlement after every term in its order, money per year, positive to the provider.
 
     Where `accounts` is given, what each term triggered is noted there.
     """
-    return run_through(design.terms, np.asarray(context.budget - context.cost), context, accounts)
+    return run_through(terms, np.asarray(context.budget - context.cost), context, accounts)
 
 
 def run_through(
-    terms: Sequence[SharingTerm], settlement: Array, context: Context, accounts: Accounts | None = None
+    terms: Iterable[Settles], settlement: Array, context: Context, accounts: Accounts | None = None
 ) -> Array:
     """A settlement after some terms in their order."""
     for term in terms:

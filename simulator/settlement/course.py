@@ -88,7 +88,7 @@ class Course:
         self.budgets.append(context.budget)
         self.costs.append(context.cost)
         basis, carry, self.carried_out = self._basis(context), self.terms.carry, self.balance
-        due = np.zeros(1) if basis is None else apply_terms(self.design, basis, accounts)
+        due = np.zeros(1) if basis is None else apply_terms(self.design.terms, basis, accounts)
         if carry is not None:
             due = due + (1.0 + carry.interest) * self.balance
             if self._is_last:
