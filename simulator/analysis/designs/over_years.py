@@ -112,7 +112,7 @@ def _needed(outcome: xr.Dataset, lasts: float) -> tuple[xr.DataArray, xr.DataArr
     found, errors = [], []
     for design in designs_from(json.loads(outcome.attrs["designs"])):
         pools = [one for one in design.transfers if isinstance(one, RiskPool) and one.carries]
-        own = outcome.sel(design=design.name)
+        own = outcome.sel(design=design.name).reset_coords(drop=True)
         alone = len(pools) == 1 and (design.contract is None or design.contract.exit is None)
         needed = own["pool_claims"].isel(year=0, drop=True) * np.nan
         if alone:
@@ -121,7 +121,7 @@ def _needed(outcome: xr.Dataset, lasts: float) -> tuple[xr.DataArray, xr.DataArr
         value, error = quantiles_of(needed, (lasts,)) if alone else [needed.isel(replicate=[0])] * 2
         found.append(value.isel(quantile_level=0, replicate=0, drop=True, missing_dims="ignore"))
         errors.append(error.isel(quantile_level=0, replicate=0, drop=True, missing_dims="ignore"))
-    first, second = (xr.concat(parts, "design", coords="minimal") for parts in (found, errors))
+    first, second = (xr.concat(parts, outcome["design"].reset_coords(drop=True)) for parts in (found, errors))
     is_finite = (first < _NEVER / 2) & (second < _NEVER / 4)
     return first.where(is_finite | first.isnull(), np.inf), second.where(is_finite)
 
