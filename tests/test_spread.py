@@ -15,7 +15,14 @@ from simulator.analysis.stress.changed_scenario import truth_of
 
 DATA = Path(os.environ.get("SIMULATOR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 LUCK = 2.1
-PANELS = 400
+PANELS = (100, pytest.param(400, marks=pytest.mark.slow))
+"""Fewer of them in the ordinary lane, where the limits of a share that should be 95% are as much wider."""
+
+
+def limits(panels):
+    """Three and a quarter standard errors on either side of 95%."""
+    away = 3.25 * np.sqrt(0.95 * 0.05 / panels)
+    return 0.95 - away, 0.95 + away
 
 
 def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
@@ -40,6 +47,8 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
+@pytest.mark.parametrize("panels", PANELS)
 @pytest.mark.parametrize(
     ("truth", "heavy", "fixed", "effects"),
     [
@@ -47,24 +56,27 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
         ((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck")),
     ],
 )
-def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects):
+def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects, panels):
     rng = np.random.default_rng(20261201)
     known = dict(zip(EFFECTS, (*truth, LUCK), strict=True))
-    fits = [components(simulated(rng, 45, *truth, heavy=heavy), fixed, effects) for _ in range(PANELS)]
+    fits = [components(simulated(rng, 45, *truth, heavy=heavy), fixed, effects) for _ in range(panels)]
+    low, high = limits(panels)
     for name in fits[0].variance:
         held = [fit.interval[name][0] <= known[name] ** 2 <= fit.interval[name][1] for fit in fits]
-        assert 0.915 <= np.mean(held) <= 0.985, (name, np.mean(held))
+        assert low <= np.mean(held) <= high, (name, np.mean(held))
         wrong = [fit.interval[name][0] <= (1.5 * known[name]) ** 2 <= fit.interval[name][1] for fit in fits]
-        assert np.mean(wrong) < 0.915 or name == "drift", name  # the control
+        assert np.mean(wrong) < low or name == "drift", name  # the control
     found = np.array([fit.variance["lasting"] for fit in fits])
-    assert abs(found.mean() - truth[0] ** 2) < 5 * found.std() / np.sqrt(PANELS)
+    assert abs(found.mean() - truth[0] ** 2) < 5 * found.std() / np.sqrt(panels)
 
 
 @pytest.mark.heavy
-def test_luck_alone_leaves_no_lasting_effect():
+@pytest.mark.no_cover
+@pytest.mark.parametrize("panels", PANELS)
+def test_luck_alone_leaves_no_lasting_effect(panels):
     rng = np.random.default_rng(7)
-    fits = [components(simulated(rng, 40, 0.0, 0.0, 0.0), LUCK**2) for _ in range(PANELS)]
-    assert np.mean([fit.interval["lasting"][0] <= 1e-12 for fit in fits]) >= 0.915
+    fits = [components(simulated(rng, 40, 0.0, 0.0, 0.0), LUCK**2) for _ in range(panels)]
+    assert np.mean([fit.interval["lasting"][0] <= 1e-12 for fit in fits]) >= limits(panels)[0]
     seen = [components(simulated(rng, 40, 0.03, 0.0, 0.0), LUCK**2).interval["lasting"][0] for _ in range(20)]
     assert np.mean(np.array(seen) <= 1e-12) < 0.2  # the control
 
