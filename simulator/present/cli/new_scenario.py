@@ -1,5 +1,7 @@
 """A scenario file from a few figures: those that were given, and what a template assumes, each marked so."""
 
+from __future__ import annotations
+
 import json
 import math
 import re

@@ -1,5 +1,7 @@
 """What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
