@@ -128,7 +128,7 @@ ODD = {
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"]))
+@pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"], 2))
 def test_odd_costs_give_a_model_that_runs(odd: str, family: str) -> None:
     model = fit(pd.DataFrame({"c": ODD[odd]}), cost="c", family=family, sets=2)
     assert model.population_of_set(1).segments[0].name == "everybody" and fit_report(model)
@@ -163,6 +163,7 @@ def test_many_rows_are_binned_and_it_is_said() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> None:
     assert model.n_sets == 40
     means = np.array([People(model.population_of_set(b)).mean for b in range(40)])
@@ -175,9 +176,9 @@ def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> No
         model.population_of_set(40)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
-@pytest.mark.parametrize("family", ["lognormal", pytest.param("empirical", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("family", ["lognormal", "empirical"])
 def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> None:
     random = np.random.default_rng(5)
     means, told = [], []

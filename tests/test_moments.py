@@ -8,7 +8,7 @@ import math
 import numpy as np
 import oracles
 import pytest
-from conftest import FAMILIES, RARE, SEGMENTS, SHOCKS, UNITS, alone, diagonal, make
+from conftest import FAMILIES, RARE, SEGMENTS, SHOCKS, UNITS, alone, diagonal, every, make
 from scipy import integrate, stats
 
 import simulator as sim
@@ -135,7 +135,8 @@ def test_kept_moments_of_every_family_and_rule_against_brute_force(name, rule):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("rule", ["gross", "cap", "carve-out", "banded"])
+@pytest.mark.no_cover
+@pytest.mark.parametrize("rule", every(2, ["gross", "cap", "carve-out", "banded"], 1))
 def test_shocks_are_integrated_out_as_by_scipy(rule):
     ours, plain = RULES[rule]
     shock, law = {"name": "a", "cv": 0.2}, oracles.law_of(FAMILIES["gamma"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import diagonal
 
 import simulator as sim
 from simulator import runs
@@ -121,10 +122,14 @@ def test_shocks_that_persist_move_years_together():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
-    "shocks", [(), (SHOCK, {"name": "winter", "probability": 0.2, "by": 0.1})], ids=["calm", "shocks"]
+    ("shocks", "weights"),
+    diagonal(
+        [(), (SHOCK, {"name": "winter", "probability": 0.2, "by": 0.1})],
+        [{1: 1.0, 2: 1.0, 3: 1.0}, {2: 1.0, 1: -0.6, 0: -0.4}],
+    ),
 )
-@pytest.mark.parametrize("weights", [{1: 1.0, 2: 1.0, 3: 1.0}, {2: 1.0, 1: -0.6, 0: -0.4}], ids=["pooled", "less"])
 def test_laws_of_sums_of_years_are_those_that_are_drawn(shocks, weights):
     scenario = years_of(shocks=list(shocks), leavers=0.1, moves=MOVES, simulation={"replicates": 6_000})
     drawn = sim.simulate(scenario, progress=False)
