@@ -112,8 +112,6 @@ def _number(amount: float) -> str:
     return f"{amount:_.12g}"
 
 
-# ── a small sheet: a row for each place and band, the concentration and the currency ──────────────────
-
 COLUMNS = ["what", "name", "amount", "mean a head", "any cost"]
 _PARTS = {"place": "places", "band": "bands", "top share": "top_share", "currency": "currency"}
 

@@ -146,8 +146,6 @@ def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ct
     return int(found)
 
 
-# ── options ──────────────────────────────────────────────────────────────────────────────────────
-
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
