@@ -272,6 +272,9 @@ FEATURES: dict[str, dict[str, Level]] = {
             {"kind": "up_coding", "source": "well", "recorded_as": "complex", "share": 0.05},
             {"kind": "leakage", "share": 0.03}),
         "tail": stressed({"kind": "tail_index", "by": -0.1}, {"kind": "inflation", "by": 0.02}),
+        "size of a shock": lambda raw: stressed(
+            *[{"kind": "shock_size", "of": one["name"], "by": 0.5} for one in raw.get("shocks", ()) if "cv" in one][:1],
+            {"kind": "inflation", "by": 0.02})(raw),
     },
     "other designs": {
         "none": None,

@@ -104,7 +104,7 @@ def test_axene_at_whole_people():
     outcome = settle(sim.simulate(arrangement(31).with_simulation(replicates=2)), arrangement(31).designs)
     budget = float(outcome["budget"].sel(population_size=10_417, design="first dollar")[0])
     assert budget == 62_502_000
-    assert apply_terms(named(31, "first dollar"), context((0.991,), budget=budget)).round().tolist() == [281_259]
+    assert apply_terms(named(31, "first dollar").terms, context((0.991,), budget=budget)).round().tolist() == [281_259]
 
 
 def test_the_medicare_file_has_every_track_of_today():
@@ -150,8 +150,8 @@ def test_lewisham_on_a_ladder():
 
 def test_axene():
     ladder = context((495.5 / 500.0,), budget=62.5e6)
-    assert apply_terms(named(31, "first dollar"), ladder).round(6).tolist() == [281_250]
-    assert apply_terms(named(31, "with a 1% gate"), ladder).tolist() == [0]
+    assert apply_terms(named(31, "first dollar").terms, ladder).round(6).tolist() == [281_250]
+    assert apply_terms(named(31, "with a 1% gate").terms, ladder).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_axene():
     ],
 )
 def test_ladders_of_the_files(number, name, surplus):
-    assert apply_terms(named(number, name), context()).round(6).tolist() == surplus
+    assert apply_terms(named(number, name).terms, context()).round(6).tolist() == surplus
 
 
 def test_alzira_profit_cap_after_outside_treatment():

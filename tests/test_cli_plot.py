@@ -62,6 +62,7 @@ def call(*arguments: object) -> tuple[int, str]:
 OTHER = {
     "funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized",
     "frontier": "proposed", "regression-to-the-mean": "years", "pooled-worth": "years", "observed-spread": "judged",
+    "pit-histogram": "judged",
 }  # fmt: skip
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")

@@ -163,7 +163,8 @@ def shown(scenario: sim.Scenario, calm: sim.Scenario, ledger: xr.Dataset, summar
         "frontier": sim.propose(calm, SEARCH, replicates=100, points=16),
         "regression_to_the_mean": sim.persistence(over_years(calm)),
         "pooled_worth": sim.persistence(over_years(calm)),
-        "observed_spread": sim.backtest(results(), calm, deviation="result", after=2, sizes=(8_000,)),
+        "observed_spread": (judged := sim.backtest(results(), calm, deviation="result", after=2, sizes=(8_000,))),
+        "pit_histogram": judged,
     }
 
 
@@ -178,6 +179,7 @@ KINDS = [
     "funnel", "threshold_effect", "payoff_diagram", "who_bears", "layer_waterfall", "places", "risk_split", "tornado",
     "stress_heat_map", "fit_diagnostics", "frontier", "regression_to_the_mean", "pooled_worth",
     "observed_spread",
+    "pit_histogram",
 ]  # fmt: skip
 
 

@@ -21,8 +21,8 @@ from simulator.analysis.size.targets import loss_of, measure, overspend_by_desig
 from simulator.analysis.size.viable import viable_terms, viable_threshold
 from simulator.analysis.statistics.statistic import PROBABILITY
 from simulator.contracts.design import Design
-from simulator.present.answers.calculated import viable_terms as terms_report
 from simulator.present.answers.minimum import page as size_report
+from simulator.present.answers.viable_terms import page as terms_report
 from simulator.present.cli.verbs.size import size
 
 SEEDS = int(os.environ.get("SIZING_SEEDS", "8"))

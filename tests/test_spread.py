@@ -11,6 +11,7 @@ import pytest
 
 import simulator as sim
 from simulator.analysis.spread.components import EFFECTS, Panel, components
+from simulator.analysis.stress.changed_scenario import truth_of
 
 DATA = Path(os.environ.get("SIMULATOR_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 LUCK = 2.1
@@ -114,8 +115,7 @@ def test_counties_show_the_luck_of_persons_by_lag():
     from simulator.analysis.spread.panel_rows import panel_of
     from simulator.analysis.spread.spread import _by_lag
 
-    names = {"organisation": "county", "year": "year", "people": "enrollees", "deviation": "result"}
-    panel, _ = panel_of(rows, names)
+    panel, _ = panel_of(rows, "county", people="enrollees", deviation="result")
     luck = np.array(_by_lag(panel)["change_luck_sd"][1])
     assert luck[:4] == pytest.approx([1.89, 2.05, 2.13, 2.16], rel=0.08)  # of logarithms: some 6% less than of money
     assert (np.diff(luck[:4]) > 0).all()
@@ -186,6 +186,17 @@ def test_the_shocks_implied_make_a_scenario(tmp_path):
     into_scenario("configs/east_sussex.toml", answer, "some rows", tmp_path / "copy.toml")
     made = sim.load(tmp_path / "copy.toml")
     assert {shock.per for shock in made.shocks} <= {"unit", None} and made.shocks
+    for shock, doubt in zip(made.shocks, made.ranges, strict=True):  # the range is the interval of the estimate
+        effect = {"lasting": "lasting", "yearly": "yearly", "common": "common_year", "drift": "drift"}[
+            shock.name.split()[0]
+        ]
+        low, high = ((1 + end) * shock.cv for end in (doubt.low, doubt.high))
+        np.testing.assert_allclose([low, high], answer[f"{effect}_sd_interval"], atol=1e-3 * shock.cv)
+        (truth,) = (one for one in truth_of(made, [doubt.change.at(doubt.high)]).shocks if one.name == shock.name)
+        assert truth.cv == pytest.approx(high)
+    assert shock.name not in {one.name for one in truth_of(made, [doubt.change.at(-1.0)]).shocks}
+    with pytest.raises(sim.SimulatorError, match="is not a shock with a cv"):
+        truth_of(made, [doubt.change.model_copy(update={"of": "winter"})])
     with pytest.raises(sim.SimulatorError, match="already has shocks"):
         into_scenario(tmp_path / "copy.toml", answer, "some rows", tmp_path / "again.toml")
 

@@ -435,7 +435,7 @@ def test_this_year_less_a_benchmark_is_relative_to_a_year(kept):
 
 def test_answers_of_one_year_refuse_several_in_one_sentence(kept):
     with pytest.raises(sim.SimulatorError, match="holds several years"):
-        sim.settle(kept["held"], [sim.Design(name="all", exclusion=sim.Cap(at=5_000.0))])
+        sim.layers(kept["held"], sim.Design(name="all", exclusion=sim.Cap(at=5_000.0)))
 
 
 @pytest.mark.parametrize("name", ["fixed", "held", "sampled"])

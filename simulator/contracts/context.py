@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -140,12 +140,18 @@ class Step(Term):
 
 
 class SettlementTerm(Step):
-    """A step that changes the settlement, signed money per year, positive when it goes to the provider."""
-
-    def apply(self, settlement: Array, context: Context) -> Array:
-        """What the settlement becomes."""
-        raise NotImplementedError
+    """A step that changes the settlement; beside this it has an `apply`, as in `Settles`."""
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
         """Where its event occurred: where it changed the settlement."""
         return np.asarray(before != after)
+
+
+class Settles(Protocol):
+    """What the settlement asks of a term: money per year, positive when it goes to the provider."""
+
+    event: ClassVar[str]
+
+    def apply(self, settlement: Array, context: Context) -> Array: ...
+
+    def triggered(self, before: Array, after: Array, context: Context) -> Array: ...

@@ -17,6 +17,7 @@ from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
 from .context import CalendarYear, calendar_years
+from .contract import Contract
 from .exclusion import Cap, ExclusionRule
 from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
 from .quality import Quality
@@ -62,6 +63,9 @@ class Design(Term):
     rule_year: CalendarYear | None = None
     """Calendar year of the rules: terms with figures by calendar year take those that hold in it."""
 
+    contract: Contract | None = None
+    """What holds between the years of a contract; without it each year is settled on its own."""
+
     @property
     def split_by(self) -> SplitName:
         """How the settlement is divided."""
@@ -105,6 +109,13 @@ class Design(Term):
                 yield ("protection",), _absent(party, names)
         if self.protection and self.protection.payer == self.protection.premium_from:
             yield ("protection",), mistake("is bought by its own payer", "name another for premium_from")
+        if self.contract is not None:
+            for party in self.contract.parties_needed():
+                if party not in names:
+                    yield ("contract",), _absent(party, names)
+            for position, step in enumerate(self.contract.cumulative):
+                for error in _mistakes_of_step(step, self, names):
+                    yield ("contract", "cumulative", position), error
         if sum(isinstance(transfer, FollowPatients) for transfer in self.transfers) > 1:
             yield ("transfers",), mistake("let patients move twice", "keep one follow_patients")
         if {"full_risk", "no_risk"} <= {term.kind for term in self.terms}:

@@ -1,15 +1,18 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from ..contracts.accounts import Accounts
-from ..contracts.context import Array, Context
+from ..contracts.context import Array, Context, Settles
 from ..contracts.design import Design
 from ..contracts.parties import divide
 from ..contracts.transfers import Scene
+
+Settle = Callable[[Context, Accounts], tuple[Array, Array]]
+"""A settlement, and the budget of which limits of the parties are shares."""
 
 
 class Cleared(NamedTuple):
@@ -29,14 +32,21 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    brought: Mapping[str, Array] | None = None,
+    settle: Settle | None = None,
 ) -> Cleared:
-    """Settle one design."""
+    """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    settlement = apply_terms(design, context, accounts)
+    if settle is None:
+        settlement, of = apply_terms(design.terms, context, accounts), context.budget
+    else:
+        settlement, of = settle(context, accounts)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {})
-    _pay_providers(design, scene, accounts, settlement)
+    scene = Scene(
+        context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
+    )
+    _pay_providers(design, scene, accounts, settlement, of)
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
         accounts.fund(name, share * (scene.expected_cost + expected_excess))
@@ -49,13 +59,19 @@ def clear(
     return Cleared(np.asarray(context.budget), settlement, accounts)
 
 
-def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:
+def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
     """The settlement after every term in its order, money per year, positive to the provider.
 
     Where `accounts` is given, what each term triggered is noted there.
     """
-    settlement: Array = np.asarray(context.budget - context.cost)
-    for term in design.terms:
+    return run_through(terms, np.asarray(context.budget - context.cost), context, accounts)
+
+
+def run_through(
+    terms: Iterable[Settles], settlement: Array, context: Context, accounts: Accounts | None = None
+) -> Array:
+    """A settlement after some terms in their order."""
+    for term in terms:
         after = term.apply(settlement, context)
         if accounts is not None and term.event:
             accounts.note(term.event, term.triggered(settlement, after, context))
@@ -63,10 +79,10 @@ def apply_terms(design: Design, context: Context, accounts: Accounts | None = No
     return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
 
 
-def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array) -> None:
+def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array, of: Array) -> None:
     """Providers bear their activity, are paid for the planned part of it, and get their part of the settlement."""
     cost = scene.context.cost
-    parts, limited = divide(settlement, scene.context.budget, design.parties, design.split_by)
+    parts, limited = divide(settlement, of, design.parties, design.split_by)
     if any(party.gain_limit is not None or party.loss_limit is not None for party in design.parties):
         accounts.note("party_limit_bound", limited)
     for party in design.parties:

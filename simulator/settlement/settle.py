@@ -16,15 +16,15 @@ from ..errors import SimulatorError
 from ..ledger import check_draws, declared, sweep
 from ..strata import counted_error, share_error, strata_of
 from .clearing import Cleared
+from .course import Course
 from .populations import Populations
 from .sd_errors import MOMENTS
-from .year import ContractYear
 
 MONEY_BY_PARTY = ("payment", "funding", "cost_borne", "surplus")
 MONEY = ("budget", "settlement", "system_cost")
 
 
-def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset:
+def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_rate: float = 0.0) -> xr.Dataset:
     """Settle designs on the same draws, so that differences between designs are paired.
 
     Parameters
@@ -32,6 +32,9 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     ledger : xarray.Dataset
         What `simulate` drew; dims by name, in any order, with ``unit`` or further dims as well.
     designs : Design or iterable of Design
+        Of several years each settles them all, in order, as its `contract` says; its `year` is 1.
+    discount_rate : float
+        A year, of ``cumulative_surplus``; year 1's money counts in full.
 
     Returns
     -------
@@ -42,11 +45,14 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
         and paid out; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
         carries its scenario. A rule
         without a threshold of its own is swept, which adds the dim ``threshold``; other designs do not vary along it.
+        Of several years all of it has the dim ``year``, of the contract years; ``cumulative_surplus`` is the surplus
+        since year 1, discounted; ``carried``, ``pool_balance`` and ``left`` (1 once the party has left) are there
+        where a design has them.
 
     Raises
     ------
     SimulatorError
-        Where there are no designs, two have one name, or one does not fit the ledger.
+        Where there are no designs, two have one name, or one does not fit the ledger or its years.
 
     Notes
     -----
@@ -55,20 +61,48 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design]) -> xr.Dataset
     chosen = (designs,) if isinstance(designs, Design) else tuple(designs)
     _check_names(chosen)
     check_draws(ledger)
-    _expect(ledger, chosen)
-    table = _Table(ledger, chosen)
-    whole = [(number, design, *at) for number, design in enumerate(chosen) for at in table.points_of(design)]
+    several = "year" in ledger.dims
+    contract = [int(year) for year in ledger["year"].values if year > 0] if several else [None]
+    before = [Populations(ledger, int(year)) for year in ledger["year"].values[::-1] if year < 1] if several else []
+    _check_years(chosen, several, discount_rate)
+    _expect(ledger, chosen, len(contract))
+    tables = [_Table(ledger, chosen, year) for year in contract]
+    whole = [(number, design, *at) for number, design in enumerate(chosen) for at in tables[0].points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
         rule = design.exclusion if point is None else design.exclusion.at_point(point)
-        table.rules.append(rule)
-        table.enter(number, place, ContractYear(table.populations, design, rule).clear())
-    return table.outcome()
+        course = Course(design, rule, [table.populations for table in tables], before)
+        for table, cleared in zip(tables, course.cleared(), strict=True):
+            table.rules.append(rule)
+            table.enter(number, place, cleared)
+    if not several:
+        return tables[0].outcome()
+    outcomes = [table.outcome() for table in tables]
+    events = sorted({name for one in outcomes for name in one["event"].values.tolist()})
+    outcomes = [one.reindex(event=events, fill_value=0) for one in outcomes]
+    outcome = xr.concat(outcomes, xr.DataArray(contract, dims="year", name="year"), data_vars="all", coords="minimal")
+    factor = (1.0 + discount_rate) ** -(outcome["year"] - 1.0)
+    outcome["cumulative_surplus"] = (outcome["surplus"] * factor).cumsum("year")
+    currency, unit = outcome.attrs.get("currency", "money"), ledger["threshold"].attrs.get("units", "")
+    outcome = outcome.assign_attrs(discount_rate=discount_rate)
+    return declared(outcome, "settlement", currency=currency, threshold_unit=unit)
 
 
-def _expect(ledger: xr.Dataset, designs: Sequence[Design]) -> None:
+def _check_years(designs: Sequence[Design], several: bool, discount_rate: float) -> None:
+    """Refuse a design of another year than the first where all are settled, and a rate that discounts to nothing."""
+    if not -1.0 < discount_rate < 10.0:
+        raise SimulatorError("discount_rate", discount_rate, "is no rate a year", "give a fraction: 0.035 for 3.5%")
+    for design in designs:
+        if several and design.year != 1:
+            bound = f"of design {design.name!r} is one of the years of the ledger, which are all settled"
+            raise SimulatorError(
+                "designs.year", design.year, bound, "leave it out; terms may list a figure for each year"
+            )
+
+
+def _expect(ledger: xr.Dataset, designs: Sequence[Design], years: int) -> None:
     places = len(designs) * (ledger.sizes.get("threshold", 1) if _swept(designs) else 1)
     parties = len(_parties(designs))
-    rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1)
+    rows = ledger.sizes.get("population_size", 1) * ledger.sizes.get("unit", 1) * years
     work = effort.settling(ledger.sizes.get("replicate", 1), rows, places, parties)
     effort.expect("settling", work, "designs", len(designs), "ask for fewer designs, thresholds, sizes or replicates")
 
@@ -123,9 +157,9 @@ class _Table:
     Most of the time of settling goes to touching new memory, so each sum is written once, where it stays.
     """
 
-    def __init__(self, ledger: xr.Dataset, designs: Sequence[Design]) -> None:
-        self.ledger, self.designs = ledger, designs
-        self.populations = Populations(ledger)
+    def __init__(self, ledger: xr.Dataset, designs: Sequence[Design], year: int | None) -> None:
+        self.populations = Populations(ledger, year)
+        self.ledger, self.designs = self.populations.ledger, designs
         self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape
@@ -197,7 +231,7 @@ class _Table:
     def _of_references(self) -> dict[str, Any]:
         """Costs of which every moment is exact, from which the error of a standard deviation is told."""
         populations = self.populations
-        if populations.scenario is None or populations.others != (populations.place,):
+        if populations.year or populations.scenario is None or populations.others != (populations.place,):
             return {}
         rules = [None, *dict.fromkeys(rule for rule in self.rules if not rule.excludes_nobody)]
         costs = [populations.gross if rule is None else populations.excess(rule) for rule in rules]
