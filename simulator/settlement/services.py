@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,6 +48,15 @@ class Lines(NamedTuple):
     excess: Array
     expected_excess: Array
 
+    def grown(self, growth: float, of_drawn: float) -> Lines:
+        """After growth since costs were drawn; `of_drawn` is what a design leaves of those that the rule keeps."""
+        if growth == of_drawn == 1.0:
+            return self
+        expected = {name: growth * getattr(self, name) for name in ("planned", "excess", "expected_excess")}
+        return self._replace(
+            **{name: of_drawn * getattr(self, name) for name in ("drawn", "activity", "gone")} | expected
+        )
+
 
 def moves_of(ledger: xr.Dataset) -> Moves:
     """What turns out otherwise, by service."""
@@ -59,6 +68,8 @@ def lines_of(populations: Populations, rule: ExclusionRule) -> Lines | None:
     """The lines that a rule keeps; None of a ledger without services."""
     ledger = populations.ledger
     if "service_gross_cost" not in ledger or not populations.services:
+        return None
+    if populations.year is not None:  # states of several years have no expected lines
         return None
     services, moves = populations.services, populations.moves
     of_lines = ledger[[f"service_{name}" for name in _LINES]].rename({f"service_{name}": name for name in _LINES})
@@ -120,9 +131,9 @@ def with_services(populations: Populations, designs: Sequence[Design]) -> tuple[
 
 def _resolved(populations: Populations, design: Design) -> Design:
     services = populations.services
-    if not services or "service_gross_cost" not in populations.ledger:
-        bound = "is settled by service, and the ledger has none"
-        raise SimulatorError(f"design {design.name!r}", None, bound, "give [[services]] to the scenario and draw again")
+    if not services or "service_gross_cost" not in populations.ledger or populations.year is not None:
+        bound = f"is settled by service, and the ledger has {'none' if populations.year is None else 'several years'}"
+        raise SimulatorError(f"design {design.name!r}", None, bound, "give [[services]] to a scenario of one year")
     expected = _expected(populations, None, populations.ledger["service_gross_cost"].transpose("service", ...).values)
     weights = expected.mean(axis=tuple(range(1, expected.ndim)))
     weights = weights / weights.sum()
@@ -144,6 +155,8 @@ class Year(NamedTuple):
     """Of all services together: the budget, and the cost that the contract measures."""
     expected_cost: Array
     outcomes_met: Array | None
+    allocations: Mapping[str, Array]
+    """What funders have, where it is not the expected cost."""
 
 
 def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
@@ -175,23 +188,35 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
                 accounts.note(form.event, form.triggered(planned - mine, settlement, context))
             paid, settled = (mine + settlement) * indexed, settled + settlement
         for name, share in service.providers.items():
+            accounts.line = "cost of care"
             accounts.bear(name, share * lines.drawn[h])
             accounts.bear_more(name, share * (cost + (lines.gone[h] if is_capitated else 0.0) - lines.drawn[h]))
+            accounts.line = "paid for care, and the settlement"
             accounts.pay(pooled if is_capitated else service.funders, name, share * paid)
         for name, share in service.funders.items():
-            accounts.fund(name, share * (planned + lines.expected_excess[h]))
+            accounts.line = "money of funders"
+            if name not in year.allocations:
+                accounts.fund(name, share * (planned + lines.expected_excess[h]))
+            accounts.line = "cost of care"
             if not is_capitated:
                 accounts.bear_more(name, share * lines.gone[h])
+            accounts.line = "excess of the exclusion rule"
             if design.protection is None:
                 accounts.bear(name, share * lines.excess[h])
+    accounts.line = "money of funders"
+    for name in design.funders.keys() & year.allocations.keys():
+        accounts.fund(name, year.allocations[name])
+    accounts.line = "paid for care, and the settlement"
     if capitated:
         settled = settled + _pay_capitated(design, year, lines, capitated, accounts)
+    accounts.line = "protection"
     if design.protection is not None:
         excess = lines.expected_excess.sum(axis=0), lines.excess.sum(axis=0)
         design.protection.settle(accounts, design.funders, *excess)
     parties = {party.name: party for party in design.parties}
     scene = Scene(year.context, parties, design.funders, year.expected_cost, year.outcomes_met, {})
     for transfer in design.transfers:
+        accounts.line = transfer.line
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(year.context.budget), settled, accounts)
 
@@ -208,7 +233,7 @@ def _pay_capitated(design: Design, year: Year, lines: Lines, chosen: list[int], 
         budget=budget, cost=cost, members=known.members, year=known.year, rule_year=known.rule_year,
         revenue=revenue, quality=known.quality, met_standard=known.met_standard,
     )  # fmt: skip
-    settlement = apply_terms(design, context, accounts)
+    settlement = apply_terms(design.terms, context, accounts)
     weights = lines.planned[chosen].mean(axis=tuple(range(1, planned.ndim + 1)))
 
     delivers: dict[str, float] = {}
