@@ -24,7 +24,7 @@ from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
-from .costs.model_file import ModelPopulation, from_model_file
+from .costs.model_file import ModelPopulation, from_model_file, years_from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .costs.years import Years
@@ -88,7 +88,7 @@ class Scenario(Term):
     """What hits everybody, or some segments, in a replicate at once."""
     shock_correlations: Correlations = ()
     """Which shocks tend to come in the same years; all others are independent."""
-    years: Years | None = None
+    years: Annotated[Years | None, BeforeValidator(years_from_model_file, json_schema_input_type=Years | None)] = None
     """Several years of partly the same people; one year where absent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
@@ -187,6 +187,11 @@ class Scenario(Term):
         found = list(self.years.mistakes_of(segments, rare))
         if not found and (moved := unbalanced(self.population, self.years)) is not None:
             found = [moved]
+        given = getattr(self.years.persistence, "strengths", ())
+        if given and len(given) != self.population.n_sets:
+            at, mend = ("persistence", "strengths"), "give one for each parameter set, or leave them out"
+            bound = f"has {len(given)} values, and the population {self.population.n_sets} parameter sets"
+            found.append((at, mistake(bound, mend, value=None)))
         for place, error in found:
             yield ("years", *place), error
         if not found:
@@ -226,7 +231,8 @@ class Scenario(Term):
         """The scenario under each parameter set, with the thresholds of the whole; itself alone where it has none."""
         if not self.population.n_sets:
             return (self,)
-        found = tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
+        models = self.cost_model.truths
+        found = tuple(self.model_copy(update={"population": m.population, "years": m.years}) for m in models)
         for truth in found:
             truth.__dict__.update(threshold_amounts=self.threshold_amounts, cuts=self.cuts)
         return found

@@ -55,6 +55,19 @@ BANDS = pd.DataFrame(
 )
 
 
+def contract_years() -> xr.Dataset:
+    """A contract of two years with all that may hold between them."""
+    parties = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}, {"name": "pool"}]
+    pool = {"kind": "risk_pool", "pool": "pool", "opening": 0.1, "protects": ["provider"], "carries": True}
+    contract = {
+        "carry": {"interest": 0.02}, "exit": {"party": "provider", "loss_over": 0.02},
+        "investment": {"by": "provider", "set_up": 1e3},
+    }  # fmt: skip
+    design = sim.Design(name="all", parties=parties, transfers=[pool], contract=contract)
+    years = make(years=YEARS, simulation={"replicates": 40})
+    return sim.settle(sim.simulate(years, progress=False), design)
+
+
 def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
     """Every public function that gives a Dataset, by its name; the last word tells several of one apart."""
     half = SCENARIO.designs[0]
@@ -101,6 +114,7 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "outlook": lambda: outlook(make(do_nothing=0.03, allocations=[{"funder": "payer", "per_head": 1e3}])),
         "settle units": lambda: sim.settle(by_unit(units), half.model_copy(update={"exclusion": sim.Cap(at=5e3)})),
         "compare": lambda: sim.compare(outcome),
+        "over_years": lambda: sim.over_years(contract_years()),
         "compare exact": lambda: with_exact(sim.compare(outcome)),
         "payoff": lambda: sim.payoff(half, scenario=SCENARIO),
         "exact_settlement": lambda: sim.exact_settlement(SCENARIO, [half]),

@@ -139,9 +139,21 @@ class RiskPool(TransferStep, Mitigation):
         for name, share in self.owners.items():
             accounts.pay({self.pool: 1.0}, name, share * balance)
         if self.carries:
-            kept = {"claims": claimed, "offered": offered, "balance": before + accounts.surplus(self.pool)}
+            unmet = np.maximum(claimed - held, 0.0) * (claimed > held + 1e-9 * np.abs(budget))
+            balance = before + accounts.surplus(self.pool)
+            kept = {"claims": claimed, "offered": offered, "unmet": unmet, "balance": balance}
             for name, amount in kept.items():
                 accounts.remember(f"pool_{name}", np.asarray(amount))
+
+    def lasts(self, opening: Array, claims: Array, offered: Array, budgets: Array) -> Array:
+        """Whether a pool that opens with a share of the first budget meets the claims of all years, (year, …)."""
+        held, enough = opening * budgets[0], np.ones(claims.shape[1:], dtype=bool)
+        for claimed, share, budget in zip(claims, offered, budgets, strict=True):
+            held = held + self.room(held, share, budget) * share
+            enough &= claimed <= held + 1e-9 * np.abs(budget)
+            left = np.maximum(held - claimed, 0.0)
+            held = (left - self.over(left, budget)) * (1.0 + self.interest)
+        return enough
 
     def room(self, held: Array, offered: Array, budget: Array) -> Array:
         """Share of what is offered that is paid in, until the balance is at the target."""

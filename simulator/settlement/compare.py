@@ -69,7 +69,7 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         "sd_surplus": (spread.sd, spread.sd_se),
         "p_loss": _probability(lost, luckless),
         "p_loss_over": _probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless),
-        "worst_surplus": _quantiles(surplus, levels),
+        "worst_surplus": quantiles_of(surplus, levels),
         "risk_share": _risk_share(surplus),
         "surplus_difference": mean_and_error(surplus - surplus.isel(design=0, drop=True)),
         "sd_difference": (spread.difference, spread.difference_se),
@@ -110,7 +110,7 @@ def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
     return paid.where(paid > 0, outcome["funding"].mean("replicate"))
 
 
-def _quantiles(surplus: xr.DataArray, levels: Sequence[float]) -> tuple[xr.DataArray, xr.DataArray]:
+def quantiles_of(surplus: xr.DataArray, levels: Sequence[float]) -> tuple[xr.DataArray, xr.DataArray]:
     """Quantiles (numpy linear), errors from the order statistics one standard error of the chance to either side."""
     ordered, strata = surplus.transpose("replicate", ...), strata_of(surplus)
     values = ordered.values

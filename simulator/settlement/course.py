@@ -52,16 +52,11 @@ class Course:
         return len(self.budgets) == len(self.populations)
 
     def _clear(self, year: ContractYear) -> Cleared:
-        cost, invested, number = year.cost, self.terms.investment, year.design.year
-        saved = invested.saved(number) * cost if invested else np.zeros(1)
-        budget = year.budget(self._past(year.populations))
-        at = cost - saved if invested else cost
-        found = year.clear_at(at, budget, brought=self.pools, settle=self._settle)
-        found = year.accounted(found)
-        if invested:
+        budget, invested = year.budget(self._past(year.populations)), self.terms.investment
+        found = year.accounted(year.clear_at(year.cost, budget, brought=self.pools, settle=self._settle))
+        if invested is not None:
             found.accounts.line = "investment"
-            found.accounts.own_cost = found.accounts.own_cost - saved
-            found.accounts.bear_more(invested.by, invested.cost(number))
+            found.accounts.bear_more(invested.by, invested.cost(year.design.year))
         if self.terms.exit is not None:
             found = self._with_exit(found, self.terms.exit, year)
         for transfer in self.design.transfers:

@@ -48,8 +48,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         carries its scenario. A rule without a threshold of its own is swept, which adds the dim ``threshold``; other
         designs do not vary along it.
         Of several years all of it has the dim ``year``, of the contract years; ``cumulative_surplus`` is the surplus
-        since year 1, discounted; ``carried``, ``pool_balance`` and ``left`` (1 once the party has left) are there
-        where a design has them.
+        since year 1, discounted; ``carried``, ``pool_balance``, ``left`` (1 once the party has left) and
+        ``investment_gain`` (over the same design without its investment) are there where a design has them.
 
     Raises
     ------
@@ -76,6 +76,11 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         for table, cleared in zip(tables, course.cleared(), strict=True):
             table.rules.append(rule)
             table.enter(number, place, cleared)
+        if several and design.contract is not None and design.contract.investment is not None:
+            without = {"contract": design.contract.model_copy(update={"investment": None}), "savings": 0.0}
+            course = Course(design.model_copy(update=without), rule, course.populations, before)
+            for table, cleared in zip(tables, course.cleared(), strict=True):
+                table.enter_gain(number, place, cleared)
     if not several:
         return tables[0].outcome()
     outcomes = [table.outcome() for table in tables]
@@ -223,12 +228,22 @@ class _Table:
             errors = self.count_errors.setdefault(event, np.full(counts.shape, n * counted_error(np.zeros(1), n)[0]))
             errors[design, place] = n * share_error(happened, self.strata)
 
+    def enter_gain(self, design: int, place: Any, without: Cleared) -> None:
+        """Enter what an investment leaves each party more than the same design without it."""
+        if "investment_gain" not in self.moved:
+            self.moved["investment_gain"] = np.zeros_like(self.moved["surplus"])
+        for party, name in enumerate(self.parties):
+            if name in without.accounts.payment:
+                at = (party, design, place)
+                self.moved["investment_gain"][at] = self.moved["surplus"][at] - without.accounts.surplus(name)
+
     def outcome(self) -> xr.Dataset:
         """The Dataset, its dims in the order that the documentation gives."""
         rows = ("design", "threshold", "replicate", *self.populations.others)
         by_party = {**self.moved, "funding": self.funding.values}
-        names = (*MONEY_BY_PARTY, *self.saving)
-        variables: dict[str, Any] = {name: (("party", *rows), (by_party | self.saving)[name]) for name in names}
+        variables: dict[str, Any] = {
+            name: (("party", *rows), values) for name, values in (by_party | self.saving).items()
+        }
         gross, own = self.populations.gross, self.own_cost
         system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
         money = {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
