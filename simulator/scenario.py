@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import PydanticCustomError
 
 from . import effort
+from .contracts.allocation import Allocation, GivenDoNothing
 from .contracts.design import Design, mistakes_against, on_grid
 from .contracts.search import Search
 from .costs.chain import classes_of, unbalanced
@@ -91,6 +92,10 @@ class Scenario(Term):
     """Several years of partly the same people; one year where absent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
+    allocations: tuple[Allocation, ...] = ()
+    """What funders have; one without an allocation has its part of the expected cost before a design's savings."""
+    do_nothing: GivenDoNothing | None = None
+    """Growth of cost without the contract; designs of a later contract year are settled on costs that have grown."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
     """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
@@ -121,6 +126,7 @@ class Scenario(Term):
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
         yield from self._of_years()
+        yield from self._of_allocations()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
             for stranger in sorted(set(given) - names):
@@ -152,6 +158,18 @@ class Scenario(Term):
             yield at, mistake("is missing", "say how many people, or give [[population.units]]")
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
             yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
+
+    def _of_allocations(self) -> Iterator[Contradiction]:
+        parties = {name for design in self.designs for name in design.funders}
+        funders = [allocation.funder for allocation in self.allocations]
+        for place, funder in enumerate(funders):
+            if self.designs and funder not in parties:
+                bound = f"is of {funder!r}, which funds no design"
+                yield ("allocations", place), mistake(bound, f"choose from {', '.join(sorted(parties))}")
+            if funder in funders[:place]:
+                yield ("allocations", place), mistake(f"is the second of {funder!r}", "give one for each funder")
+        if self.do_nothing is not None and self.years is not None:
+            yield ("do_nothing",), mistake("is given beside [years], whose trend is the growth of cost", "omit it")
 
     def _of_years(self) -> Iterator[Contradiction]:
         cohort = self.population.cohort

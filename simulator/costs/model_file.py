@@ -158,9 +158,6 @@ def _raw(path: Path, source: str) -> dict[str, Any]:
         raise SimulatorError(source, None, bound, mend) from None
 
 
-# ── a scenario that names a model file: `population = { model = "model.toml" }` ─────────────────────
-
-
 class ModelPopulation(Term):
     """Who is covered, with the segments of a fitted model."""
 
