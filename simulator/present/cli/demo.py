@@ -39,14 +39,15 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
 
         results.mkdir(exist_ok=True)
         asked = str(configs / ASKED)
-        rendered = Rendered.of(answer(load_with(asked, replicates, None), margin=MARGIN, at_most=AT_MOST), source=asked)
+        found = answer(load_with(asked, replicates, None), margin=MARGIN, at_most=AT_MOST)
+        rendered = Rendered.of(found, source=asked)
         assert rendered.page is not None
         click.echo(f"{rendered.page().text()}\n")
-        _keep(load_with(str(configs / DRAWN), replicates, None), results)
+        _keep(load_with(str(configs / DRAWN), replicates, None), results, found)
 
 
-def _keep(scenario: Scenario, results: Path) -> None:
-    """The simulated years with their self-check, the picture and the report."""
+def _keep(scenario: Scenario, results: Path, answered: xr.Dataset) -> None:
+    """The simulated years with their self-check, the picture and the report, with what was answered."""
     from ...analysis.statistics.summary import summarise
     from ...ledger import save, with_summary
     from ...runs import simulate
@@ -55,19 +56,19 @@ def _keep(scenario: Scenario, results: Path) -> None:
     summary = summarise(ledger, scenario=scenario)
     save(with_summary(ledger, summary), results / "east_sussex.nc")
     write_variance(summary, results / "east_sussex.png")
-    report = _report(ledger, results / "east_sussex.html")
+    report = _report(ledger, results / "east_sussex.html", answered)
     click.echo(summary.attrs["check_sentence"])
     click.echo(f"simulated years:   {results / 'east_sussex.nc'}")
     click.echo(f"picture:           {results / 'east_sussex.png'} (its figures: .csv)")
     click.echo(f"report:            {report}")
 
 
-def _report(ledger: xr.Dataset, path: Path) -> str:
+def _report(ledger: xr.Dataset, path: Path, answered: xr.Dataset) -> str:
     """Where the report was written, or why it was not."""
     from ..report import gather, write_html
 
     try:
-        write_html(gather(ledger, MARGIN, AT_MOST), path)
+        write_html(gather(ledger, MARGIN, AT_MOST, besides=[answered]), path)
     except SimulatorError as error:
         return f"not written ({error})"
     return f"{path} (open it in a browser)"
