@@ -347,8 +347,30 @@ def _times(part: Any, factor: float, path: str) -> Any:
     return part * factor
 
 
+class ShockSize(Change):
+    """A shock of the scenario is larger or smaller."""
+
+    kind: Literal["shock_size"] = "shock_size"
+    of: Name
+    """Name of a shock that has a cv."""
+    by: Annotated[float, Field(strict=True, ge=-1, allow_inf_nan=False)]
+    """Change of its cv as a fraction; −1 removes it."""
+
+    def apply(self, raw: Raw) -> None:
+        """Multiply the cv."""
+        found = [shock for shock in raw["shocks"] if shock["name"] == self.of and "cv" in shock]
+        if not found:
+            names = ", ".join(repr(shock["name"]) for shock in raw["shocks"] if "cv" in shock) or "none are defined"
+            bound = f"is not a shock with a cv ({names})"
+            raise SimulatorError("stress: shock_size", self.of, bound, "name one of [[shocks]]")
+        changed = [
+            dict(shock) | ({"cv": shock["cv"] * (1 + self.by)} if shock in found else {}) for shock in raw["shocks"]
+        ]
+        raw["shocks"] = [shock for shock in changed if shock.get("cv") != 0]
+
+
 _OfCosts = MeanCost | Inflation | BaselineError | FailedSavings | TailIndex
-_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage | OfYears
+_OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage | OfYears | ShockSize
 AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces, Field(discriminator="kind")]
 """Every change that a stress may be made of; a new one is a class above and its name in one of these unions."""
 

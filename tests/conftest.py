@@ -15,7 +15,7 @@ from simulator import effort
 
 effort.FIRST = 600.0  # a busy machine makes no test say that it is slow
 
-EXAMPLES = {"ordinary": 6, "slow": 25}
+EXAMPLES = {"ordinary": 4, "slow": 25}
 for lane, examples in EXAMPLES.items():
     settings.register_profile(
         lane,
@@ -76,11 +76,23 @@ SETS = [
 SHOCKS = [{"name": "prices", "cv": 0.05}, {"name": "winter", "cv": 0.02}]
 
 
-def diagonal(one, other):
-    """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow."""
+def every(step, values, first=0):
+    """Values as parameters, every step-th of them ordinary, the rest slow: tests of one subject begin at others."""
+    marks = {first: ()}
+    return [
+        pytest.param(*(one if isinstance(one, tuple) else [one]), marks=marks.get(k % step, pytest.mark.slow))
+        for k, one in enumerate(values)
+    ]
+
+
+def diagonal(one, other, step=1):
+    """All pairs of two lists as parameters: a diagonal, on which every level stands, is ordinary, the rest slow.
+
+    With a step, of the diagonal too every step-th alone.
+    """
     short = min(len(one), len(other))
     return [
-        pytest.param(a, b, marks=() if i % short == j % short else pytest.mark.slow)
+        pytest.param(a, b, marks=() if i % short == j % short and max(i, j) % step == 0 else pytest.mark.slow)
         for i, a in enumerate(one)
         for j, b in enumerate(other)
     ]

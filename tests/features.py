@@ -251,6 +251,13 @@ FEATURES: dict[str, dict[str, Level]] = {
         "prospective": designed(protection={"payer": "commissioner"}),
         "loaded": designed(protection={"payer": "commissioner", "premium_from": "provider", "loading": 0.2}),
     },
+    "accounts": {
+        "none": None,
+        "savings": designed(savings=0.04, transfers=[
+            {"kind": "own_cost", "name": "setting up", "party": "provider", "of_budget": 0.01},
+        ]),
+        "allocation": whole(do_nothing=0.03, allocations=[{"funder": "commissioner", "per_head": 1_750.0}]),
+    },
     "search": {
         "none": None,
         "loss limit": whole(search={
@@ -272,6 +279,9 @@ FEATURES: dict[str, dict[str, Level]] = {
             {"kind": "up_coding", "source": "well", "recorded_as": "complex", "share": 0.05},
             {"kind": "leakage", "share": 0.03}),
         "tail": stressed({"kind": "tail_index", "by": -0.1}, {"kind": "inflation", "by": 0.02}),
+        "size of a shock": lambda raw: stressed(
+            *[{"kind": "shock_size", "of": one["name"], "by": 0.5} for one in raw.get("shocks", ()) if "cv" in one][:1],
+            {"kind": "inflation", "by": 0.02})(raw),
     },
     "other designs": {
         "none": None,

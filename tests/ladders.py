@@ -24,7 +24,7 @@ def context(ratios=LADDER, budget=BUDGET, **known):
 def settled(terms, ratios=LADDER, budget=BUDGET, **known):
     """The settlement of some terms on a ladder; terms that need quality or revenue get a design that has them."""
     design = Design(name="ladder", terms=terms, quality={"score": 1.0}, revenue=1.0)
-    return apply_terms(design, context(ratios, budget, **known)).round(6).tolist()
+    return apply_terms(design.terms, context(ratios, budget, **known)).round(6).tolist()
 
 
 def cleared(design, ratios=LADDER, budget=BUDGET, expected_cost=None, **known):

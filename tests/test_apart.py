@@ -125,10 +125,6 @@ def test_processes_of_a_local_cluster_give_the_bits_of_a_run_and_leave_nothing(f
     assert os.listdir(tmp_path) == ["r.nc"]
 
 
-def slow(what: str) -> object:
-    return pytest.param(what, marks=pytest.mark.slow)
-
-
 class Cluster:
     """A scheduler and two workers, each a process of its own, the second perhaps with another program."""
 
@@ -155,9 +151,9 @@ class Cluster:
             process.wait()
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("what", ["worker killed", slow("scheduler killed"), slow("another version")])
+@pytest.mark.parametrize("what", ["worker killed", "scheduler killed", "another version"])
 def test_a_cluster_that_breaks_down_loses_nothing(what: str, folder: Path, tmp_path: Path, monkeypatch) -> None:
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(engine, "_chunk_size", lambda plan, count: 3)
@@ -203,7 +199,7 @@ def commands(script: str, **environment: str) -> list[list[str]]:
     return [line.split("\0")[:-1] for line in ran.stdout.splitlines()]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_the_commands_of_the_slurm_array_give_the_run_in_one_go(folder: Path, tmp_path: Path, monkeypatch) -> None:
     page = (ROOT / "docs" / "howto" / "machines.md").read_text(encoding="utf-8")
     array, merging = re.findall(r"```bash\n(.*?)```", page, flags=re.S)

@@ -45,10 +45,11 @@ def test_there_is_a_file_for_each_arrangement():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "file",
     # the payoffs and budgets of the others are in the ordinary lane
-    [pytest.param(file, id=file.stem, marks=pytest.mark.slow if k % 2 else ()) for k, file in enumerate(FILES)],
+    [pytest.param(file, id=file.stem, marks=pytest.mark.slow if k % 4 else ()) for k, file in enumerate(FILES)],
 )
 def test_loads_settles_and_balances(file):
     designs, ledger, outcome = settled(file)
@@ -103,15 +104,15 @@ def test_axene_at_whole_people():
     outcome = settle(sim.simulate(arrangement(31).with_simulation(replicates=2)), arrangement(31).designs)
     budget = float(outcome["budget"].sel(population_size=10_417, design="first dollar")[0])
     assert budget == 62_502_000
-    assert apply_terms(named(31, "first dollar"), context((0.991,), budget=budget)).round().tolist() == [281_259]
+    assert apply_terms(named(31, "first dollar").terms, context((0.991,), budget=budget)).round().tolist() == [281_259]
 
 
 def test_the_medicare_file_has_every_track_of_today():
     names = [design.name for design in arrangement(4).designs]
-    assert names == ["BASIC A", "BASIC B", "BASIC C", "BASIC D", "BASIC E", "ENHANCED"]
+    assert names == ["status quo", "BASIC A", "BASIC B", "BASIC C", "BASIC D", "BASIC E", "ENHANCED"]
     published = {design.name: design for design in load_designs(ROOT / "configs" / "published" / "mssp.toml")}
     scenario, ratios = arrangement(4), np.linspace(0.85, 1.15, 61)
-    for design in scenario.designs:
+    for design in scenario.designs[1:]:
         same = design.model_copy(
             update={"terms": published[design.name].terms, "rule_year": published[design.name].rule_year}
         )
@@ -134,23 +135,23 @@ def test_lewisham_income_over_cost():
     assert design.budget.payment == pytest.approx(3.0e6)
     ladder = context((0.80, 0.983333, 1.0, 1.2), budget=3.0e6)
     accounts = clear(design, ladder, expected_cost=ladder.budget).accounts
-    # the provider's budget is 2.95m; up to 3.0m the board meets what is over it, and then has nothing left
-    assert (accounts.surplus("board").round(-2) + 0.0).tolist() == [50_000, 50_000, 0, 0]
-    assert (accounts.surplus("provider").round(-2) + 0.0).tolist() == [550_000, 0, 0, -600_000]
+    # £3.0m, the incentive of £0.3m, and the contingency: met by the board where cost is over 2.95m, else returned
+    assert (accounts.surplus("board").round(-2) + 0.0).tolist() == [0, 0, 0, 0]
+    assert (accounts.surplus("provider").round(-2) + 0.0).tolist() == [900_000, 350_000, 300_000, -300_000]
+    assert (accounts.surplus("commissioner") + 0.0).round(-2).tolist() == [-300_000] * 4  # of the 3.0m it is given here
 
 
 def test_lewisham_on_a_ladder():
     ladder = context(budget=3.0e6)
     accounts = clear(named(18, "joint management board"), ladder, expected_cost=ladder.budget).accounts
-    # in thousands: what is left of £3.0m less £50,000, and the board's £50,000 back while it lasts
-    assert (accounts.surplus("provider") / 1e3).round().tolist() == [550, 400, 250, 100, 0, -150, -300, -450, -600]
-    assert (accounts.surplus("board") / 1e3).round().tolist() == [50, 50, 50, 50, 0, 0, 0, 0, 0]
+    # in thousands: what is left of £3.0m, and the incentive of £0.3m; the board's £50,000 always come back
+    assert (accounts.surplus("provider") / 1e3).round().tolist() == [900, 750, 600, 450, 300, 150, 0, -150, -300]
 
 
 def test_axene():
     ladder = context((495.5 / 500.0,), budget=62.5e6)
-    assert apply_terms(named(31, "first dollar"), ladder).round(6).tolist() == [281_250]
-    assert apply_terms(named(31, "with a 1% gate"), ladder).tolist() == [0]
+    assert apply_terms(named(31, "first dollar").terms, ladder).round(6).tolist() == [281_250]
+    assert apply_terms(named(31, "with a 1% gate").terms, ladder).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_axene():
     ],
 )
 def test_ladders_of_the_files(number, name, surplus):
-    assert apply_terms(named(number, name), context()).round(6).tolist() == surplus
+    assert apply_terms(named(number, name).terms, context()).round(6).tolist() == surplus
 
 
 def test_alzira_profit_cap_after_outside_treatment():

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import ROOT
+from conftest import ROOT, every
 
 import simulator as sim
 from simulator import stopping
@@ -268,11 +268,11 @@ def test_curves_of_a_fit_are_kept_for_a_picture_and_tell_no_more_than_the_model(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("sizes", ["[200, 1_000, 4_000]", "[4_000]"])
+@pytest.mark.parametrize("sizes", every(2, ["[4_000]", "[200, 1_000, 4_000]"]))
 def test_a_report_tells_what_it_wrote_and_what_it_answers(
     sizes: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if sizes == "[4_000]":  # one report with pictures is enough
+    if sizes == "[4_000]":  # those with pictures are in the slow lane, and in the tests of reports
         request.getfixturevalue("unpictured")
     (tmp_path / "s.toml").write_text(SMALL.replace("[200, 1_000, 4_000]", sizes))
     drawn, page = str(tmp_path / "r.nc"), str(tmp_path / "r.html")

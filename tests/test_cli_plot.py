@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import UNITS, diagonal, make
+from conftest import UNITS, diagonal, every, make
 from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results
 
 import simulator as sim
@@ -62,13 +62,14 @@ def call(*arguments: object) -> tuple[int, str]:
 OTHER = {
     "funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized",
     "frontier": "proposed", "regression-to-the-mean": "years", "pooled-worth": "years", "observed-spread": "judged",
+    "pit-histogram": "judged",
 }  # fmt: skip
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 NAMES = ("a.png", "A.SVG", "größe, two words.Pdf")
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("kind", "name"), diagonal(list(PICTURES), NAMES))
+@pytest.mark.parametrize(("kind", "name"), diagonal(list(PICTURES), NAMES, 2))
 def test_every_kind_is_drawn_in_every_form_with_its_numbers(
     kind: str, name: str, files: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -118,7 +119,7 @@ def test_what_a_file_cannot_give_is_refused_with_what_it_can(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("kind", sorted(FROM_EXACT))
+@pytest.mark.parametrize("kind", every(2, sorted(FROM_EXACT)))
 def test_exact_figures_are_drawn_as_exact(kind: str, files: dict[str, Path], tmp_path: Path) -> None:
     if kind == "variance-by-size":
         assert call(files["exact"], "--kind", kind, "-o", tmp_path / "a.svg") == (0, "")
@@ -246,7 +247,8 @@ def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("kind", ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"])
+@pytest.mark.no_cover
+@pytest.mark.parametrize("kind", every(2, ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"]))
 def test_twelve_parties_with_long_names_stay_legible(kind: str, twelve: Path) -> None:
     one = PlotRequest("twelve.nc", open_any(str(twelve)))
     axes = PICTURES[kind].draw(PICTURES[kind].make(one), one)  # a warning of matplotlib's is an error here

@@ -86,6 +86,7 @@ def runs():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "figure", ["expected_surplus", "sd_surplus", "p_loss", "risk_share", "sd_difference", "worst_surplus"]
 )

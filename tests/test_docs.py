@@ -114,8 +114,8 @@ def test_no_page_prints_an_output_that_was_not_run() -> None:
     assert [page.name for page in PAGES if "────" in page.read_text(encoding="utf-8")] == []
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("guarded", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("guarded", [True, False])
 def test_the_example_with_processes_runs_as_a_script(guarded: bool, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "howto" / "long_runs.md").read_text(encoding="utf-8")
     (example,) = (code for code in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "ProcessPool" in code)

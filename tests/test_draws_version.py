@@ -22,6 +22,7 @@ PLAIN = {"simulation": {"cut": 1_500.0}}
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_no_draw_has_changed_without_another_version():
     kept = golden.recorded()
     assert kept["draws_version"] == DRAWS_VERSION, "run `python tests/golden_draws.py`"

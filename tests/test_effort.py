@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from conftest import every
 
 import simulator as sim
 from simulator import effort
@@ -240,7 +241,7 @@ def test_work_of_another_thread_is_its_own_matter() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", every(3, VERBS))
 def test_each_verb_tells_how_far_it_is_where_nobody_looks_at_a_terminal(
     verb: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

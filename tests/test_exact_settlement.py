@@ -64,6 +64,7 @@ def scores(exact, compared):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_draws_agree(scenario, designs, compared):
     z = scores(exact_settlement(scenario, designs), compared)
     assert z.size == 2 * 5 * 2 * 3

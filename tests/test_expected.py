@@ -59,6 +59,7 @@ def kind(request: pytest.FixtureRequest) -> sim.Scenario:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("which", [slice(0, 4, 3), pytest.param(slice(1, 3), marks=pytest.mark.slow)], ids=str)
 def test_a_withheld_scenario_leaves_its_exact_means(kind: sim.Scenario, which: slice) -> None:
     ledger = sim.simulate(kind, progress=False)

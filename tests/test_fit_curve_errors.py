@@ -73,6 +73,7 @@ def off(spread: Array, error: Array) -> float:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.usefixtures("bare")
 def test_an_error_is_the_spread_over_many_samples(name: str, samples: list[Sample]) -> None:
@@ -97,6 +98,7 @@ def test_a_slice_whose_ends_are_taken_as_known_is_found_out(q: float, lower: flo
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("name", ["p_above", "limited_mean", "top_share"])
 def test_weights_that_are_forgotten_are_found_out(name: str) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from conftest import every
 
 import simulator as sim
 from simulator.errors import SimulatorError
@@ -67,7 +68,7 @@ def assert_clean(text: str, table: pd.DataFrame, folder: Path | None = None) -> 
         assert not np.any(np.abs(told - secret) <= 1e-5 * abs(secret)), secret
 
 
-FAMILIES = ["auto", "empirical", pytest.param("burr", marks=pytest.mark.slow)]
+FAMILIES = every(3, ["empirical", "auto", "burr"])
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

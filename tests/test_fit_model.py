@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import diagonal
+from conftest import diagonal, every
 
 import simulator as sim
 from simulator.costs.model_file import read_model
@@ -35,11 +35,12 @@ def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=every(3, ["empirical", "lognormal", "auto"]))
 def model(request: pytest.FixtureRequest) -> FittedModel:
     return fit(table(), cost="total", segment="band", family=request.param, sets=40)
 
 
+@pytest.mark.heavy
 def test_a_model_file_gives_the_population_back(model: FittedModel, tmp_path: Path) -> None:
     model.to_toml(tmp_path / "model.toml")
     assert model_population(tmp_path / "model.toml") == model.population
@@ -128,7 +129,7 @@ ODD = {
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"]))
+@pytest.mark.parametrize(("odd", "family"), diagonal(list(ODD), ["auto", "empirical", "burr"], 2))
 def test_odd_costs_give_a_model_that_runs(odd: str, family: str) -> None:
     model = fit(pd.DataFrame({"c": ODD[odd]}), cost="c", family=family, sets=2)
     assert model.population_of_set(1).segments[0].name == "everybody" and fit_report(model)
@@ -163,6 +164,7 @@ def test_many_rows_are_binned_and_it_is_said() -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> None:
     assert model.n_sets == 40
     means = np.array([People(model.population_of_set(b)).mean for b in range(40)])
@@ -175,9 +177,9 @@ def test_every_set_is_a_population_near_the_fitted_one(model: FittedModel) -> No
         model.population_of_set(40)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
-@pytest.mark.parametrize("family", ["lognormal", pytest.param("empirical", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("family", ["lognormal", "empirical"])
 def test_the_doubt_told_is_that_of_fitting_again_to_other_rows(family: str) -> None:
     random = np.random.default_rng(5)
     means, told = [], []

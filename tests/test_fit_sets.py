@@ -90,7 +90,7 @@ def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyP
 @pytest.mark.heavy
 @pytest.mark.no_cover
 @pytest.mark.parametrize("seeds", [2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES)))
+@pytest.mark.parametrize(("n", "label"), diagonal(list(studies.SMALL), list(studies.SHAPES), 3))
 def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str, seeds: int) -> None:
     """Limited means of 80 or 120 segments a setting; without credibility they are further off than the rows."""
     sigmas = studies.SHAPES[label]
@@ -103,6 +103,7 @@ def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str,
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_a_patient_who_makes_half_of_the_cost_does_not_lift_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a hundred users, one of whom makes half of the cost, no more than a mean is told; these hold such a case."""
 

@@ -65,9 +65,9 @@ def test_the_yardstick(rows) -> None:
     assert not set(first[person]) & set(second[person]) and len(first) + len(second) == len(rows.frame)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
-@pytest.mark.parametrize("family", [pytest.param("auto", marks=pytest.mark.slow), "empirical"])
+@pytest.mark.parametrize("family", ["auto", "empirical"])
 def test_out_of_sample_a_fit_does_no_worse_than_the_rows(family: str, rows) -> None:
     found = list(validation.ways(rows, SPLITS, family))
     fits, own, error = validation.exceedances(found)
@@ -112,7 +112,7 @@ def test_simulated_totals_spread_like_resampled_rows(family: str, rows) -> None:
     assert np.all(np.abs(drawn / resampled - 1) <= 2 * np.hypot(relative, np.sqrt(1 / replicates)))
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_documented_example_runs_in_under_twenty_lines() -> None:
     """From rows to minimum population, as the docstring of `fit` has it."""

@@ -101,6 +101,19 @@ def test_no_room_is_larger_than_one_can_hold_in_the_head():
 MOST_FILES = 20
 
 
+def test_a_kind_of_answer_is_one_file():
+    """Three files show what is no Dataset: a fit, a description, a calibration; `actuals` shows rows."""
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "present" / "answers").glob("*.py")}
+    several = {name for name, text in files.items() if text.count("Kind(") > 1}
+    without = {name for name, text in files.items() if "\nKIND = Kind(" not in text}
+    assert not several
+    assert without == {"__init__", "shared", "fit", "description", "calibration", "actuals"}
+    assert set(files) - without <= {line.partition(",")[0] for line in VARIABLES.read_text("utf-8").splitlines()}
+
+
+VARIABLES = ROOT / "ledger" / "variables.csv"
+
+
 def test_whether_a_threshold_is_money_or_a_percentile_is_asked_in_one_file():
     assert files_that_say(ROOT, r"isinstance\([^)]*\b(Percentiles|thresholds, tuple)\b") == ["thresholds"]
     assert files_that_say(ROOT, ASKS_FOR_PERCENTILES) == ["thresholds"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, make
+from conftest import FAMILIES, RARE, SEGMENTS, SETS, SHOCKS, alone, diagonal, every, make
 from features import toml_of
 
 import simulator as sim
@@ -73,7 +73,8 @@ def test_as_agreed_is_what_settles(membership, budget):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
+@pytest.mark.no_cover
+@pytest.mark.parametrize("membership", every(2, ["fixed", "sampled"], 1))
 @pytest.mark.parametrize("ask", [
     lambda s: sim.luck(s, 5_000, 0.02)["sd_overspend"],
     lambda s: sim.exact_curve(s, sizes=(2_000, 50_000))["exact_cv"],
@@ -171,7 +172,7 @@ def test_nobody_is_recorded_as_what_he_is():
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("who", every(2, list(WHO)))
 def test_stresses_of_nothing_change_nothing(who):
     idle = (
         Epidemic(probability=0.3, by=0.0),
@@ -335,13 +336,13 @@ def test_a_grid_of_one_point_leaves_nothing_to_sweep():
     assert stressed["expected_surplus"].notnull().all()
 
 
+FULL = {"name": "full risk"}
 OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold-effect", "who-bears"}
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(
-    ("designs", "grid"), diagonal([(SWEPT, {"name": "full risk"}), (SWEPT,), ({"name": "full risk"},)], list(GRIDS))
-)
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("designs", "grid"), diagonal([(SWEPT, FULL), (SWEPT,), (FULL,)], list(GRIDS), 2))
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)

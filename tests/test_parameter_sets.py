@@ -564,7 +564,7 @@ def test_standard_errors_are_those_of_the_luck_within_sets() -> None:
     )
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_standard_errors_of_a_summary_cover_what_many_runs_do() -> None:
     whole = two_populations(replicates=300, population_sizes=[1_000])
@@ -794,6 +794,7 @@ def fitted() -> FittedModel:
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
     shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
     plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])

@@ -235,6 +235,7 @@ def every_second(first):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("file", every_second(0))
 def test_straight_lines_are_the_payoff_of_every_arrangement(file):
     scenario = sim.load(file)
@@ -242,6 +243,7 @@ def test_straight_lines_are_the_payoff_of_every_arrangement(file):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("file", every_second(1))
 def test_payoff_is_what_settle_gives_at_that_cost(file, monkeypatch):
     scenario = sim.load(file)

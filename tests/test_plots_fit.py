@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import diagonal
+from conftest import diagonal, every
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -178,7 +178,8 @@ def curves_of() -> dict[str, xr.Dataset]:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "few", "seven", "bands"]))
+@pytest.mark.no_cover
+@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["seven", "one", "bands", "few"], 2))
 def test_no_words_overlap_or_are_cut_off(name: str, kind: str, curves_of: dict[str, xr.Dataset]) -> None:
     found = getattr(sim.plots, name)(curves_of[kind])
     assert not overlaps(found[0] if isinstance(found, list) else found)
@@ -221,7 +222,7 @@ def test_the_numbers_of_the_picture_hold_the_errors() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "seven"]))
+@pytest.mark.parametrize(("name", "kind"), diagonal([*PANELS, "fit_diagnostics"], ["one", "seven"], 2))
 def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
     name: str, kind: str, curves_of: dict[str, xr.Dataset]
 ) -> None:
@@ -239,7 +240,8 @@ def test_an_odd_part_of_the_curves_gives_a_picture_or_one_sentence(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", [*PANELS, "fit_diagnostics"])
+@pytest.mark.no_cover
+@pytest.mark.parametrize("name", every(3, [*PANELS, "fit_diagnostics"], 1))
 def test_three_long_names_fit_into_the_picture(name: str, curves_of: dict[str, xr.Dataset]) -> None:
     three = curves_of["seven"].isel(segment=[0, 1, 2])
     long = three.assign_coords(segment=[f"{'a long name of a group of patients ' * 3}{k}" for k in range(3)])

@@ -12,7 +12,7 @@ from scipy import stats
 import simulator as sim
 from simulator.analysis.designs.pricing import compare_rules, fair_price
 from simulator.contracts.exclusion import Banded, Step
-from simulator.present.answers.calculated import fair_price as price_report
+from simulator.present.answers.fair_price import page as price_report
 
 BOOK = make(simulation={"population_sizes": [2_000], "replicates": 4_000}, shocks=SHOCKS[:1])
 

@@ -61,12 +61,12 @@ def best(search: Search, design: Design, populations: Populations, points: int =
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_a_limit_on_a_chance_alone_buys_a_layer_and_leaves_the_catastrophe():
     design, years = Design(name="layer", terms=(LAYER,)), normal_years(20_000)
     layer = best(layered(guards=False), design, years)
     stop = best(layered(), design, years)
     tail = [benches.worst_mean(-one.surplus("provider") / one.revenue("provider")).value for one in (layer, stop)]
-    print(layer.cost, stop.cost, tail, layer.design.terms, stop.design.terms)
     assert layer.cost == pytest.approx(0.004433, abs=4e-6) and tail[0] == pytest.approx(0.04861, abs=5e-5)
     assert stop.cost == pytest.approx(0.005060, abs=4e-6) and tail[1] == pytest.approx(0.018, abs=2e-6)
     exact = SD * (norm.pdf(0.6) - 0.6 * norm.sf(0.6))
@@ -169,7 +169,7 @@ def test_cover_that_has_a_price_leaves_a_deductible():
 
 @pytest.fixture(scope="module")
 def answer() -> xr.Dataset:
-    return sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=1_000, points=64)
+    return sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=600, points=32)
 
 
 @pytest.mark.heavy
@@ -187,16 +187,17 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 
 @pytest.mark.heavy
-def test_the_same_seed_proposes_the_same_terms(answer):
-    again = sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=1_000, points=64)
-    xr.testing.assert_identical(answer, again)
+@pytest.mark.no_cover
+def test_the_same_seed_proposes_the_same_terms():
+    first, again = (sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=200, points=8) for _ in range(2))
+    xr.testing.assert_identical(first, again)
 
 
 @pytest.mark.heavy
 def test_the_figures_are_those_of_a_settlement(answer):
     """The search has no settlement of its own: on the fresh draws `settle` and `compare` say the same."""
     scenario = sim.load(ROOT / "configs/search.toml")
-    fresh = scenario.resized([50_000], replicates=1_000, seed=scenario.simulation.seed + 2 * _FRESH)
+    fresh = scenario.resized([50_000], replicates=600, seed=scenario.simulation.seed + 2 * _FRESH)
     designs = designs_from(json.loads(answer.attrs["designs"]))
     compared = sim.compare(sim.settle(sim.simulate(fresh, progress=False), designs)).squeeze("population_size")
     surplus = compared["expected_surplus"].transpose("design", "party").sel(party=answer["party"].values).values
@@ -245,6 +246,8 @@ BAD = {
     "is not a design": {"design": "yesterday"},
     "move 'terms[0].gain' twice": {"figures": [{"path": "terms[0].gain", "between": [0.0, w]} for w in (0.5, 1.0)]},
     "do not fit the design": {"figures": [{"path": "terms[0].gain", "between": [-1.0, 1.0]}]},
+    "cannot be 1.5": {"figures": [{"path": "terms[0].gain", "between": [0.0, 1.5]}]},
+    "cannot be 2": {"figures": [{"path": "terms[0].gain", "values": [0.5, 2.0]}]},
     "leaves the grid": {"figures": [{"path": "exclusion.at", "values": [5_000.0]}]},
 }
 
@@ -307,32 +310,24 @@ ARRANGED = {
 }  # fmt: skip
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.slow if one[:2] not in ("14", "20") else ()) for one in ARRANGED]
-)
-@pytest.mark.parametrize("count", [300, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_no_design_drawn_at_random_is_cheaper_and_surely_within_the_limits(name, count):
-    """Those that beat the proposal are drawn again: none that is feasible at 99% is cheaper by over 3 paired errors."""
+def beaten_by(name: str, count: int, years: int, points: int) -> float:
+    """By how many paired errors the best of so many random designs, sure to be within the limits, is cheaper."""
     scenario = sim.load(ROOT / f"configs/arrangements/{name}.toml")
     design = scenario.designs[-1]
     figures, limits = ARRANGED[name]
     search = Search.model_validate({"design": design.name, "figures": figures, "limits": limits, "unearned": 0.2})
-    years, points = (1_500, 128) if count < 1_000 else (6_000, 2_048)
     alone = scenario.resized(scenario.population_sizes[:1])
-    benches_of = [
+    drawn = [
         Populations(sim.simulate(alone.with_simulation(replicates=years, seed=seed), progress=False))
         for seed in (1, 2, 3, 4)
     ]
-    found = proposed(lambda at, n: benches_of[at], design, search, years, points)
-    if "cheapest" not in found["option"].values:
-        pytest.fail(f"{name}: {found.attrs['in_the_way']}")
+    found = proposed(lambda at, n: drawn[at], design, search, years, points)
+    assert "cheapest" in found["option"].values, f"{name}: {found.attrs['in_the_way']}"
     proposal = designs_from(json.loads(found.attrs["designs"]))[1]
-    rough, fresh = (Bench(benches_of[at], design, search) for at in (0, 3))
+    rough, fresh = (Bench(drawn[at], design, search) for at in (0, 3))
     asked = [rough.settled(proposal, ("own",)), fresh.settled(proposal, ("own",))]
-    places = np.random.default_rng(7).random((count, len(figures)))
-    beaten = 0
-    for place in places:
+    beaten = -math.inf
+    for place in np.random.default_rng(7).random((count, len(figures))):
         one = rough.at(place)
         if one is None or one.cost >= asked[0].cost or one.slacks(0.5).min() < 0:
             continue
@@ -341,4 +336,16 @@ def test_no_design_drawn_at_random_is_cheaper_and_surely_within_the_limits(name,
             continue
         saved = fresh.mean(asked[1].burden - again.burden)
         beaten = max(beaten, saved.value / saved.error if saved.error > 0 else math.inf * (saved.value > 1e-6))
-    assert beaten <= 3.0
+    return beaten
+
+
+@pytest.mark.heavy
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow if one[:2] != "20" else ()) for one in ARRANGED]
+)
+@pytest.mark.parametrize("count", [300, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_no_design_drawn_at_random_is_cheaper_and_surely_within_the_limits(name, count):
+    """Those that beat the proposal are drawn again: none that is feasible at 99% is cheaper by over 3 paired errors."""
+    years, points = (1_500, 128) if count < 1_000 else (3_000, 1_024)
+    assert beaten_by(name, count, years, points) <= 3.0

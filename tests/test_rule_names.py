@@ -8,7 +8,7 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import ROOT, diagonal, make
+from conftest import ROOT, diagonal, every, make
 
 import simulator as sim
 from simulator.analysis.luck.exceedance import fan
@@ -121,7 +121,7 @@ def test_each_picture_names_the_rule_it_is_about_and_no_other(picture, name, led
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", [name for name, (rule, *_) in RULES.items() if swept(rule)])
+@pytest.mark.parametrize("name", every(3, [name for name, (rule, *_) in RULES.items() if swept(rule)]))
 def test_a_swept_design_is_named_by_its_own_rule_on_every_page(name):
     rule, label, _ = RULES[name]
     simulation = {"replicates": 30, "population_sizes": [250, 500]}

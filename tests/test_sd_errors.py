@@ -55,6 +55,7 @@ def coverage(runs: list[xr.Dataset], outcome: xr.Dataset, figure: str, at: Mappi
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("design", ["full", "unequal", "limit", "capped"])
 @pytest.mark.parametrize("party", ["provider", "payer"])

@@ -201,6 +201,7 @@ def of_table(table, limit):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("seed", "cut"), diagonal([2, 8], [0.3, 3.0]))
 def test_tables_draw_the_mean_and_the_costs_above_the_cut(seed, cut):
     figures, law = drawn(seed)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from simulator.contracts import sharing
 from simulator.contracts.activity import Block, CostAndVolume, MarginalRate, TariffAndBlock
-from simulator.contracts.design import Design
+from simulator.contracts.context import Array, Context
 from simulator.contracts.limits import AggregateStopLoss, CapAndCollar, GainCap, LossLimit, ProfitCap
 from simulator.contracts.sharing import (
     Adjustment,
@@ -234,7 +234,25 @@ def test_terms_are_functions_of_each_cost_alone():
     apart = [settled(terms[:8], [ratio])[0] for ratio in LADDER]
     assert together == apart
     square = context(LADDER)
-    assert apply_terms(Design(name="none"), square).tolist() == (square.budget - square.cost).tolist()
+    assert apply_terms((), square).tolist() == (square.budget - square.cost).tolist()
+
+
+def test_a_term_needs_no_base_to_be_settled():
+    """What the settlement asks of a term is the protocol `Settles`, and nothing else."""
+
+    class Tenth:
+        event = ""
+
+        def apply(self, settlement: Array, context: Context) -> Array:
+            return settlement / 10
+
+        def triggered(self, before: Array, after: Array, context: Context) -> Array:
+            return before != after
+
+    square = context(LADDER)
+    assert apply_terms([Tenth()], square) == pytest.approx((square.budget - square.cost) / 10)
+    with pytest.raises(AttributeError, match="apply"):  # a control
+        apply_terms([object()], square)
 
 
 def test_the_documented_new_term_needs_nothing_but_its_class():

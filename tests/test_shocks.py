@@ -267,7 +267,7 @@ def observed(name, *values):
     [
         pytest.param("by segment", sim.Cap(), marks=pytest.mark.slow),
         ("by segment", sim.CarveOut()),
-        ("rare and yearly correlated", sim.Cap()),
+        pytest.param("rare and yearly correlated", sim.Cap(), marks=pytest.mark.slow),
         pytest.param("against each other", sim.Cap(), marks=pytest.mark.slow),
         pytest.param("correlated", sim.Cap(), marks=pytest.mark.slow),
         pytest.param("correlated", sim.CarveOut(), marks=pytest.mark.slow),
@@ -283,6 +283,7 @@ def test_observed_costs_that_no_shock_lifts_over_a_threshold_have_an_exact_law(n
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
     scenario = observed("by segment", 7_900.0)
     answer = exact_of(scenario)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from conftest import diagonal
 
 import simulator as sim
 from simulator.analysis.statistics.precision import Target
@@ -107,8 +108,7 @@ RULES = [sim.Cap(at=9_000.0), sim.CarveOut(at=9_000.0), sim.CarveOut(at=9_000.0,
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("rule", RULES, ids=repr)
-@pytest.mark.parametrize("shocks", [[], [{"name": "prices", "cv": 0.02}]], ids=["alone", "shocks"])
+@pytest.mark.parametrize(("rule", "shocks"), diagonal(RULES, [[], [{"name": "prices", "cv": 0.02}]]))
 def test_every_set_has_the_benchmark_that_it_would_have_alone(rule: Any, shocks: list[Any]) -> None:
     # sets draw costs singly where a set alone would draw sums
     whole = doubtful((3_000,), replicates=80, shocks=shocks).with_simulation(sums="single")

@@ -97,6 +97,7 @@ def tables_of(name, chance):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS)))
 def test_sums_of_every_family_have_the_law_of_its_single_claims(name, where):
     table, own = tables_of(name, CUTS[where])
@@ -108,6 +109,7 @@ def test_sums_of_every_family_have_the_law_of_its_single_claims(name, where):
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 def test_every_table_that_a_scenario_of_the_conformance_tests_builds_has_the_law_of_single_claims(monkeypatch):
     built = {}
     honest = sums.build
@@ -328,6 +330,7 @@ def error_of_difference(sums_of, change):
     return (other - one).std(ddof=1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "change",
     [{"population.segments[well].p_user": 0.606}, {"population.segments[well].p_user": 0.66},

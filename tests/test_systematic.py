@@ -11,11 +11,12 @@ from scipy import stats
 
 import simulator as sim
 from simulator.analysis.luck.systematic import variance_by_source
-from simulator.present.answers.calculated import variance_by_source as sources_report
+from simulator.present.answers.variance_by_source import page as sources_report
 
 SIMULATION = {"population_sizes": [100, 10_000, 1_000_000], "thresholds": [5_000.0, math.inf]}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
 def test_the_sources_add_up_to_the_exact_variance(membership):
     scenario = make(shocks=SHOCKS, population={"membership": membership}, simulation=SIMULATION)

@@ -73,6 +73,7 @@ LOOSER = {
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS)))
 def test_tables_have_the_mean_and_the_variance_of_the_family(name, where):
     table, raw = built(name, CUTS[where]), Moments(family(name)).raw

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import RARE, SETS, UNITS, make, raw
+from conftest import RARE, SETS, UNITS, diagonal, every, make, raw
 from test_exact import ALARM
 
 import simulator as sim
@@ -38,10 +38,15 @@ def of_units(*shocks, membership="fixed", **changes):
 # ── shocks of each unit ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
-    "shocks", [[OWN], [WINTER, COMMON], [{"name": "flood", "probability": 0.1, "by": 0.5, "per": "unit"}]], ids=str
+    ("shocks", "membership"),
+    diagonal(
+        [[OWN], [WINTER, COMMON], [{"name": "flood", "probability": 0.1, "by": 0.5, "per": "unit"}]],
+        ["fixed", "sampled"],
+    ),
 )
-@pytest.mark.parametrize("membership", ["fixed", "sampled"])
 def test_units_with_shocks_of_their_own_pass_the_check_alone_and_together(shocks, membership):
     ledger = sim.simulate(of_units(*shocks, membership=membership), progress=False)
     assert sim.summarise(ledger).attrs["check"] == "passed"
@@ -100,6 +105,7 @@ def test_a_scenario_without_the_new_keys_is_written_as_before():
     assert make(shocks=[COMMON | {"persistence": 0.5}]).scenario_id != scenario.scenario_id
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("shocks", "value", "told"),
     [
@@ -155,7 +161,8 @@ def kept():
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.no_cover
+@pytest.mark.parametrize("name", every(2, SHAPES))
 def test_draws_of_years_do_not_depend_on_how_they_are_split(name, kept, monkeypatch):
     whole = kept[name]
     assert whole["year"].values.tolist() == [-1, 0, 1, 2, 3]
@@ -167,8 +174,10 @@ def test_draws_of_years_do_not_depend_on_how_they_are_split(name, kept, monkeypa
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("years", [{"contract": 4}, {"before": 3}, {"contract": 2, "before": 0}], ids=str)
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    ("name", "years"), diagonal(list(SHAPES), [{"contract": 4}, {"before": 3}, {"contract": 2, "before": 0}])
+)
 def test_more_years_at_either_end_leave_what_was_drawn(name, years, kept):
     other = drawn(name, years)
     both = np.intersect1d(other["year"], kept[name]["year"])
@@ -370,7 +379,7 @@ def test_programs_deal_by_their_matrices(rows):
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", every(2, SHAPES, 1))
 def test_a_run_of_years_passes_its_own_check(name):
     ledger = drawn(name, replicates=2_000)
     summary = sim.summarise(ledger)
@@ -426,7 +435,7 @@ def test_this_year_less_a_benchmark_is_relative_to_a_year(kept):
 
 def test_answers_of_one_year_refuse_several_in_one_sentence(kept):
     with pytest.raises(sim.SimulatorError, match="holds several years"):
-        sim.settle(kept["held"], [sim.Design(name="all", exclusion=sim.Cap(at=5_000.0))])
+        sim.layers(kept["held"], sim.Design(name="all", exclusion=sim.Cap(at=5_000.0)))
 
 
 @pytest.mark.parametrize("name", ["fixed", "held", "sampled"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import diagonal
 
 import simulator as sim
 from simulator import runs
@@ -47,6 +48,7 @@ def correlation(covariance):
 ONE = {"segments": [COMPLEX | {"share": 1.0}]}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("membership", "more"), [("fixed", {}), ("held", {"moves": MOVES, "leavers": 0.1}), ("sampled", {"moves": MOVES})]
 )
@@ -107,6 +109,7 @@ def test_three_pooled_years_are_worth_what_the_correlations_say():
 SHOCK = {"name": "prices", "cv": 0.1, "persistence": 0.7}
 
 
+@pytest.mark.heavy
 def test_shocks_that_persist_move_years_together():
     calm = years_of(simulation={"thresholds": [math.inf]})
     moved = years_of(shocks=[SHOCK], simulation={"thresholds": [math.inf]})
@@ -121,10 +124,14 @@ def test_shocks_that_persist_move_years_together():
 
 
 @pytest.mark.heavy
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
-    "shocks", [(), (SHOCK, {"name": "winter", "probability": 0.2, "by": 0.1})], ids=["calm", "shocks"]
+    ("shocks", "weights"),
+    diagonal(
+        [(), (SHOCK, {"name": "winter", "probability": 0.2, "by": 0.1})],
+        [{1: 1.0, 2: 1.0, 3: 1.0}, {2: 1.0, 1: -0.6, 0: -0.4}],
+    ),
 )
-@pytest.mark.parametrize("weights", [{1: 1.0, 2: 1.0, 3: 1.0}, {2: 1.0, 1: -0.6, 0: -0.4}], ids=["pooled", "less"])
 def test_laws_of_sums_of_years_are_those_that_are_drawn(shocks, weights):
     scenario = years_of(shocks=list(shocks), leavers=0.1, moves=MOVES, simulation={"replicates": 6_000})
     drawn = sim.simulate(scenario, progress=False)

@@ -4,9 +4,9 @@ A budget is for the cost that the exclusion rule retains. An amount that is give
 expected cost that the rule removes, unless `basis = "retained"`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -14,6 +14,18 @@ from pydantic import Field
 from ..errors import Contradiction, SimulatorError, mistake
 from ..terms import Count, Fraction, NonNegative, Number, Positive, Term
 from .context import Array, ByYear, number_or
+
+_Amounts = Annotated[tuple[Positive, ...], Field(min_length=1)]
+Amount = Annotated[Positive | _Amounts, number_or(Positive, _Amounts)]
+"""Money per member per year, or one for each contract year; the last holds for all later years."""
+
+
+class Past(NamedTuple):
+    """Drawn years that a benchmark is made from, the newest first."""
+
+    costs: Sequence[Array]  # retained cost, money per year
+    saved: Sequence[Array]  # budget less cost of those that are contract years; 0 of the others
+    years_on: int  # from the newest of them to the contract year, less 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,13 @@ class Expectations:
     segment_members: Mapping[str, Array] = field(default_factory=dict)  # people by segment, of this replicate
     usual_members: Mapping[str, Array] = field(default_factory=dict)  # people by segment as expected
     year: int = 1  # contract year, 1 for the first
+    past: Past | None = None  # drawn, where several years are settled
+    years_on: int = 0  # years since year 1, where several are settled: amounts grow by the trend
+
+    @property
+    def when(self) -> tuple[int, int]:
+        """The contract year, and the years since the first that is settled with it."""
+        return self.year, self.years_on
 
     @property
     def retained(self) -> Array:
@@ -113,6 +132,12 @@ class _Adjusted(Term):
     def _discounts(self) -> tuple[float, ...]:
         return (self.discount,) if isinstance(self.discount, int | float) else self.discount
 
+    def in_year(self, amount: float | tuple[float, ...], year: int, years_on: int = 0) -> float:
+        """An agreed amount in the contract year: of a list that of the year, else grown by the trend since year 1."""
+        if isinstance(amount, tuple):
+            return amount[min(year, len(amount)) - 1]
+        return float(amount * (1.0 + self.trend) ** years_on)
+
     def _contradictions(self) -> Iterator[Contradiction]:
         if (most := max(self._discounts)) >= 1:
             yield (), mistake(f"has a discount of {most:g}, which leaves no budget", "give a fraction below 1")
@@ -132,8 +157,8 @@ class PerHead(_Adjusted):
     """The same amount for every member."""
 
     kind: Literal["per_head"] = "per_head"
-    amount: Positive | None = None
-    """Money per member per year; without it the exact mean cost."""
+    amount: Amount | None = None
+    """Money per member per year, or one for each contract year; without it the exact mean cost."""
     basis: Literal["gross", "retained"] = "gross"
     """Whether the amount still falls by the expected cost that the exclusion rule removes."""
 
@@ -141,7 +166,7 @@ class PerHead(_Adjusted):
         """Budget for the retained cost, money per year."""
         removed = expected.removed if self.basis == "gross" else np.zeros_like(expected.removed)
         mean = expected.gross if self.basis == "gross" else expected.retained
-        estimate = mean if self.amount is None else self.amount * expected.members
+        estimate = mean if self.amount is None else self.in_year(self.amount, *expected.when) * expected.members
         return np.asarray(self.adjust(estimate, expected) - removed)
 
 
@@ -149,8 +174,8 @@ class BySegment(_Adjusted):
     """An amount for each segment times its people: risk-adjusted capitation."""
 
     kind: Literal["by_segment"] = "by_segment"
-    amounts: Annotated[dict[str, Positive], Field(min_length=1)]
-    """Money per member per year, by segment."""
+    amounts: Annotated[dict[str, Amount], Field(min_length=1)]
+    """Money per member per year, by segment; or one for each contract year."""
     basis: Literal["gross", "retained"] = "gross"
     """Whether the amounts still fall by the expected cost that the exclusion rule removes."""
     case_mix_tolerance: NonNegative = 0.0
@@ -169,9 +194,9 @@ class BySegment(_Adjusted):
             known = ", ".join(expected.segment_members)
             bound = f"must name every segment ({known})"
             raise SimulatorError("budget.amounts", ", ".join(self.amounts), bound, "add them")
-        estimate = self._total(expected.segment_members)
+        estimate = self._total(expected, expected.segment_members)
         if not self.follows_case_mix:
-            usual = self._total(expected.usual_members)
+            usual = self._total(expected, expected.usual_members)
             change = estimate / usual - 1.0
             beyond = np.sign(change) * np.maximum(np.abs(change) - self.case_mix_tolerance, 0.0)
             limit = np.inf if self.case_mix_cap is None else self.case_mix_cap
@@ -179,15 +204,19 @@ class BySegment(_Adjusted):
         removed = expected.removed if self.basis == "gross" else 0.0
         return np.asarray(self.adjust(estimate, expected) - removed)
 
-    def _total(self, members: Mapping[str, Array]) -> Array:
-        return np.asarray(sum(amount * members[segment] for segment, amount in self.amounts.items()))
+    def _total(self, expected: Expectations, members: Mapping[str, Array]) -> Array:
+        return np.asarray(
+            sum(self.in_year(amount, *expected.when) * members[name] for name, amount in self.amounts.items())
+        )
 
 
 class PastYears(_Adjusted):
     """A benchmark from weighted past years of the same people, with the luck of those years in it.
 
-    Past years were drawn under the same parameters as this one, so that doubt about them moves both alike and is no
-    error of the benchmark. The error is normal, with
+    Where several years are settled these are the years that were drawn: those before the contract, or, with
+    `rebase_every`, those before the year in which it was last made anew. Of one year it is a formula: past years were
+    drawn under the same parameters as this one, so that doubt about them moves both alike and is no error of the
+    benchmark. The error is normal, with
 
     Var(C₀ − Σ w_k C_k) = (σ²/n) (1 + Σ w² + 2 Σ_{j<k} w_j w_k ρ_jk − 2 Σ w_k ρ_0k).
     """
@@ -197,6 +226,12 @@ class PastYears(_Adjusted):
     """Weight of each past year, the latest last (10/30/60 is 0.1, 0.3, 0.6); they add to 1."""
     correlation: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     """Correlation of one person's cost at lags of 1, 2, … years; the last holds for longer lags. 0 only if meant."""
+    rebase_every: Count | None = None
+    """Contract years after which it is made anew from the years just past; without it, never."""
+    regional_share: Fraction = 0.0
+    """Part of it that is what the region expects of the year, which own savings do not lower; over several years."""
+    savings_returned: Fraction = 0.0
+    """Share of what was saved in the past years, on average, that is added to it when it is made anew."""
 
     def _contradictions(self) -> Iterator[Contradiction]:
         yield from super()._contradictions()
@@ -207,10 +242,21 @@ class PastYears(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year, with the error that goes with this replicate's luck."""
         newest_first = np.array(self.weights[::-1])
+        if expected.past is not None:
+            return self._of_drawn(expected, expected.past, newest_first)
         with_this_year = float(newest_first @ year_correlation(self.correlation, np.arange(1, newest_first.size + 1)))
         unexplained = max(_baseline_variance(newest_first, self.correlation) - with_this_year**2, 0.0)
         error = with_this_year * expected.luck + np.sqrt(unexplained) * expected.baseline
         return self.adjust(expected.retained + expected.sd * error, expected)
+
+    def _of_drawn(self, expected: Expectations, past: Past, weights: Array) -> Array:
+        """Each past year brought to the newest by the trend, and from there to the contract year."""
+        rise = (1.0 + self.trend) ** np.arange(weights.size)
+        own = sum(w * up * cost for w, up, cost in zip(weights, rise, past.costs, strict=True))
+        saved = sum(w * saving for w, saving in zip(weights, past.saved, strict=True))
+        own = (own + self.savings_returned * np.maximum(saved, 0.0)) * (1.0 + self.trend) ** past.years_on
+        region = expected.retained / (1.0 + self.trend) ** self.trend_years
+        return self.adjust((1.0 - self.regional_share) * own + self.regional_share * region, expected)
 
 
 class Waterfall(_Adjusted):
@@ -254,7 +300,7 @@ class Waterfall(_Adjusted):
     def evaluate(self, expected: Expectations) -> Array:
         """Budget for the retained cost, money per year: payment and transition, scaled to the population."""
         removed = expected.removed if self.basis == "gross" else 0.0
-        paid = (self.payment + self.transition) / self.members * expected.members
+        paid = self.in_year((self.payment + self.transition) / self.members, *expected.when) * expected.members
         return np.asarray(self.adjust(paid, expected) - removed)
 
 

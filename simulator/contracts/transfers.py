@@ -30,6 +30,8 @@ class Scene:
     outcomes_met: Array | None = None  # whether every quality measure of every partner is met
     activity_change: Mapping[str, Array] = field(default_factory=dict)
     """Change of each provider's part of the activity against plan, as a fraction of the whole; sums to 0."""
+    brought: Mapping[str, Array] = field(default_factory=dict)
+    """Balances of pools that carry over from the year before, money; none in a first year."""
 
 
 class TransferStep(Step):
@@ -39,6 +41,11 @@ class TransferStep(Step):
     """The fields that name parties."""
     watched: ClassVar[tuple[str, ...]] = ()
     """Those of them whose surplus decides what is paid."""
+
+    @property
+    def line(self) -> str:
+        """What it is called in the parties' accounts."""
+        return str(getattr(self, "name", "") or getattr(self, "kind", "")).replace("_", " ")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The payments."""
@@ -59,11 +66,11 @@ class TransferStep(Step):
 class RiskPool(TransferStep, Mitigation):
     """A ring-fenced pool: an opening balance, contributions, drawdown for deficits while it lasts, closing balance.
 
-    The pool is a party; its surplus is its closing balance.
+    The pool is a party. Its surplus is its closing balance; of several years that carry over, their sum is.
     """
 
     kind: Literal["risk_pool"] = "risk_pool"
-    named = ("pool", "contributions", "protects")
+    named = ("pool", "contributions", "protects", "owners")
     watched = ("pool", "protects")
     pool: PartyName
     """The party that is the pool."""
@@ -77,25 +84,92 @@ class RiskPool(TransferStep, Mitigation):
     """Parties whose deficit the pool meets, in proportion where it cannot meet them all."""
     covers: Fraction = 1.0
     """Share of a deficit that the pool meets."""
+    carries: bool = False
+    """Whether the closing balance opens the next contract year; else each year opens anew."""
+    interest: NonNegative = 0.0
+    """Interest on the balance that is carried, a year, from outside."""
+    target: NonNegative | None = None
+    """Balance at which contributions stop, as a share of the budget."""
+    cap: NonNegative | None = None
+    """Greatest closing balance, as a share of the budget; what is above goes back to those who contribute."""
+    owners: dict[str, Fraction] = Field(default_factory=dict)
+    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
     event: ClassVar[str] = "pool_exhausted"
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if self.interest and not self.carries:
+            yield ("interest",), mistake("is earned by no balance that is carried", "add carries = true")
+        if self.target is not None and self.cap is not None and self.cap < self.target:
+            yield (
+                ("cap",),
+                mistake(f"{self.cap:g} lies below the target {self.target:g}", "the cap is the higher of the two"),
+            )
+        if self.owners and abs(sum(self.owners.values()) - 1.0) > 1e-6:
+            bound = f"has owners with shares that add to {sum(self.owners.values()):g}, not to 1"
+            yield ("owners",), mistake(bound, "divide the balance wholly among them")
+        if self.owners and self.carries:
+            yield ("owners",), mistake("are given what the pool carries over", "omit carries = true, or the owners")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
-        budget = scene.context.budget
+        budget, brought = scene.context.budget, scene.brought.get(self.pool)
         standing = {name: accounts.surplus(name) for name in self.protects}
-        accounts.fund(self.pool, self.opening * budget)
-        for name, share in self.contributions.items():
-            accounts.pay({name: 1.0}, self.pool, share * budget)
-        for name, surplus in standing.items():
-            accounts.pay({name: 1.0}, self.pool, self.from_gains * np.maximum(surplus, 0.0))
+        accounts.fund(self.pool, self.opening * budget if brought is None else self.interest * brought)
+        before = 0.0 if brought is None else brought
+        shares = [(name, share * budget) for name, share in self.contributions.items()]
+        shares += [(name, self.from_gains * np.maximum(surplus, 0.0)) for name, surplus in standing.items()]
+        offered = np.asarray(sum(share for _, share in shares))
+        opened = before + accounts.surplus(self.pool)
+        room = self.room(opened, offered, budget)
+        for name, share in shares:
+            accounts.pay({name: 1.0}, self.pool, room * share)
         claims = {name: self.covers * np.maximum(-surplus, 0.0) for name, surplus in standing.items()}
-        claimed, held = sum(claims.values()), np.maximum(accounts.surplus(self.pool), 0.0)
-        met = np.minimum(1.0, np.divide(held, claimed, out=np.ones_like(held), where=claimed > 0))
+        claimed, held = np.asarray(sum(claims.values())), np.maximum(before + accounts.surplus(self.pool), 0.0)
+        met = self.met(held, claimed)
         for name, claim in claims.items():
             accounts.pay({self.pool: 1.0}, name, met * claim)
-        accounts.remember("pool_contributions", held - self.opening * budget)
+        accounts.remember("pool_contributions", held - (self.opening * budget if brought is None else opened))
         accounts.remember("pool_drawdown", met * claimed)
         accounts.note(self.event, claimed > held + 1e-9 * np.abs(budget))
+        if self.cap is not None:
+            whole = sum(self.contributions.values())
+            back = {name: part / whole for name, part in self.contributions.items()} if whole else scene.funders
+            accounts.pay(back, self.pool, -self.over(held - met * claimed, budget))
+        balance = accounts.surplus(self.pool)
+        for name, share in self.owners.items():
+            accounts.pay({self.pool: 1.0}, name, share * balance)
+        if self.carries:
+            unmet = np.maximum(claimed - held, 0.0) * (claimed > held + 1e-9 * np.abs(budget))
+            balance = before + accounts.surplus(self.pool)
+            kept = {"claims": claimed, "offered": offered, "unmet": unmet, "balance": balance}
+            for name, amount in kept.items():
+                accounts.remember(f"pool_{name}", np.asarray(amount))
+
+    def lasts(self, opening: Array, claims: Array, offered: Array, budgets: Array) -> Array:
+        """Whether a pool that opens with a share of the first budget meets the claims of all years, (year, …)."""
+        held, enough = opening * budgets[0], np.ones(claims.shape[1:], dtype=bool)
+        for claimed, share, budget in zip(claims, offered, budgets, strict=True):
+            held = held + self.room(held, share, budget) * share
+            enough &= claimed <= held + 1e-9 * np.abs(budget)
+            left = np.maximum(held - claimed, 0.0)
+            held = (left - self.over(left, budget)) * (1.0 + self.interest)
+        return enough
+
+    def room(self, held: Array, offered: Array, budget: Array) -> Array:
+        """Share of what is offered that is paid in, until the balance is at the target."""
+        if self.target is None:
+            return np.ones(())
+        lacking, offered = np.broadcast_arrays(np.maximum(self.target * budget - held, 0.0), offered)
+        return np.minimum(1.0, np.divide(lacking, offered, out=np.ones(lacking.shape), where=offered > 0))
+
+    def met(self, held: Array, claimed: Array) -> Array:
+        """Share of what is claimed that the pool pays."""
+        held, claimed = np.broadcast_arrays(held, claimed)
+        return np.minimum(1.0, np.divide(held, claimed, out=np.ones(held.shape), where=claimed > 0))
+
+    def over(self, left: Array, budget: Array) -> Array:
+        """What lies above the cap."""
+        return np.maximum(left - (np.inf if self.cap is None else self.cap) * budget, 0.0)
 
 
 class FollowPatients(TransferStep):
@@ -250,9 +324,11 @@ class ProfitReturn(TransferStep):
 
 
 class FixedTransfer(TransferStep):
-    """A sum agreed between two parties, such as one commissioner's contribution to another."""
+    """A sum agreed between two parties: a prime's fee, an incentive, one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
+    name: str = ""
+    """What it is, as accounts call it."""
     named = ("payer", "receiver")
     payer: PartyName
     receiver: PartyName
@@ -269,7 +345,32 @@ class FixedTransfer(TransferStep):
         accounts.pay({self.payer: 1.0}, self.receiver, self.of_budget * scene.context.budget + self.cash)
 
 
+class OwnCost(TransferStep):
+    """A cost of a party besides that of care: transactions, set-up, double running of old and new services."""
+
+    kind: Literal["own_cost"] = "own_cost"
+    named = ("party",)
+    name: Name
+    """What it is, as accounts call it."""
+    party: PartyName
+    """The party that bears it."""
+    of_budget: ByAnyYear = 0.0
+    """Share of the budget, or one for each contract year, such as [0.01, 0] for setting up."""
+    cash: NonNegative = 0.0
+    """Money per year, added to it."""
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        accounts.bear_more(self.party, scene.context.this_year(self.of_budget) * scene.context.budget + self.cash)
+
+
 Transfer = Annotated[
-    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | ProfitReturn | FixedTransfer,
+    RiskPool
+    | FollowPatients
+    | OutsideTreatment
+    | Subcontract
+    | OutcomesPayment
+    | ProfitReturn
+    | FixedTransfer
+    | OwnCost,
     Field(discriminator="kind"),
 ]

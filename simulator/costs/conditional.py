@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .model import CostModel
 from .moments import Layer
-from .quadrature import Moments
 
 Array = NDArray[np.float64]
 
@@ -54,7 +53,7 @@ def _people(model: CostModel, heads: NDArray[np.int64]) -> Array:
 def _kept(model: CostModel, stream: int, layers: Sequence[Layer], factor: Array) -> Array:
     """E[g(λX)] of one user at each factor λ."""
     severity = model.streams[stream].severity
-    moments = Moments(severity)
+    moments = severity.moments
     steps = [(float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream])]
 
     def removed(at_factor: Array) -> Array:

@@ -37,16 +37,22 @@ class Exact:
     """Exact moments of one cost model, with the families' integrals prepared once.
 
     A model with parameter sets is an equal mixture of its truths. `nodes` are points of the streams' factors, where
-    others than those of the model's shocks are asked for.
+    others than those of the model's shocks are asked for. `heads` are people by segment in year 1, or, where `settled`,
+    in the year itself.
     """
 
-    def __init__(self, model: CostModel, nodes: ShockNodes | None = None, year: int | None = None) -> None:
+    def __init__(
+        self, model: CostModel, nodes: ShockNodes | None = None, year: int | None = None, settled: bool = False
+    ) -> None:
         self.model, joint, trend = model, model.joint_shocks, 1.0
-        self._truths = [Exact(truth, nodes, year) for truth in model.truths] if model.population.parameter_sets else []
+        self._truths = (
+            [Exact(truth, nodes, year, settled) for truth in model.truths] if model.population.parameter_sets else []
+        )
         self._streams, self._laws = model.streams, np.eye(model.shares.size)[None]
         if year is not None:  # people of a segment in year 1 are then in states
             years = model.by_year
-            self._streams, self._laws, trend = years.streams, years.laws_in(year), years.trend[years.years.index(year)]
+            laws, trend = years.laws_in(1 if settled else year), years.trend[years.years.index(year)]
+            self._streams, self._laws = years.streams, laws
             joint = joint.in_year(year).repeated(years.repeats)
         self._moments = [stream.severity.moments for stream in self._streams]
         self._rates = np.array([stream.rate for stream in self._streams])

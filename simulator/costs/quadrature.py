@@ -8,7 +8,7 @@ and jumps of Q lie on its nodes' edges. A family that is composed of others is i
 from __future__ import annotations
 
 import math
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,7 @@ class Law:
     @cached_property
     def moments(self) -> Moments:
         """Partial moments, prepared once."""
-        return Moments(self)
+        return _prepared(self)
 
     @property
     def atoms(self) -> tuple[Array, Array]:
@@ -226,6 +226,11 @@ def _shifted(moments: Array, shift: float) -> Array:
     if not shift:
         return moments
     return np.stack([sum(special.comb(k, j) * shift ** (k - j) * moments[j] for j in range(k + 1)) for k in ORDERS])
+
+
+@lru_cache(maxsize=128)  # a scenario is validated anew for every question that is asked of it
+def _prepared(severity: Law) -> Moments:
+    return Moments(severity)
 
 
 class _SmoothMoments:

@@ -12,7 +12,7 @@ from scipy import special
 from .families.base import Severity
 from .families.heavy_tails import LEAST_Q, Burr, GeneralizedBeta2, GeneralizedGamma, GeneralizedPareto, Lomax, Pareto
 from .families.two_figures import Gamma, Lognormal, Weibull
-from .quadrature import Array, Moments
+from .quadrature import Array
 
 _NEARLY = 1e-3
 """How far a bound stays from where a mean or a variance becomes infinite."""
@@ -27,7 +27,7 @@ def top_share(users: Severity, u: float) -> float:
         return float(special.betainc(users.q - 1 / users.a, users.p + 1 / users.a, special.expit(-log_odds)))
     if isinstance(users, GeneralizedGamma) and users.sigma and users.q is not None and users.mu is not None:
         return _gamma_share(cost, users.mu, users.sigma, users.q)
-    moments = Moments(users)
+    moments = users.moments
     return float(moments.above(cost)[1] / moments.raw[1])
 
 
@@ -41,7 +41,7 @@ def squared_cv(users: Severity) -> float:
     if isinstance(users, GeneralizedGamma) and users.sigma and users.q is not None:
         first, second = (_log_gengamma_mean(order * users.sigma, users.q) for order in (1, 2))
         return math.exp(min(second - 2 * first, 700.0))
-    raw = Moments(users).raw
+    raw = users.moments.raw
     return float(raw[2] / raw[1] ** 2)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .families.base import Severity
-from .quadrature import Moments, cell_moments
+from .quadrature import cell_moments
 from .sums import Sums
 
 Array = NDArray[np.float64]
@@ -165,7 +165,7 @@ def _split_cell(severity: Severity, panels: Array, edges: Array) -> Array:
 def _bottom(severity: Severity, survival: float) -> Array:
     """Everything rarer than the last octave, in one cell."""
     cost = float(severity.isf(survival))
-    moments = Moments(severity).above(cost)
+    moments = severity.moments.above(cost)
     moments[0] = float(severity.sf(cost))
     if not 0 < moments[0] <= survival * (1 + 1e-6):
         return np.array([cost, 0.0, 2.0, 0.0, 0.0])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..costs.families.base import Severity
 from ..costs.model import CostModel
-from ..costs.quadrature import Moments, turning_nodes
+from ..costs.quadrature import turning_nodes
 from .spread import Spread, spread_of
 
 Array = NDArray[np.float64]
@@ -172,7 +172,7 @@ class Transforms:
 
     def __init__(self, model: CostModel, thresholds: Array) -> None:
         self.model = model
-        self.means = np.array([Moments(stream.severity).raw[1] for stream in model.streams])
+        self.means = np.array([stream.severity.moments.raw[1] for stream in model.streams])
         """Expected cost of a user, or of an event, before shocks."""
         self.grid = np.exp2(np.arange(-_BELOW, _ABOVE, 0.5)) / self.means.max()
         """Frequencies at which bounds on transforms are known."""

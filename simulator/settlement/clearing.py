@@ -1,15 +1,19 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from ..contracts.accounts import Accounts
-from ..contracts.context import Array, Context
+from ..contracts.context import Array, Context, Settles
 from ..contracts.design import Design
 from ..contracts.parties import divide
 from ..contracts.transfers import Scene
+
+Settle = Callable[[Context, Accounts], tuple[Array, Array]]
+"""A settlement, and the budget of which limits of the parties are shares."""
 
 
 class Cleared(NamedTuple):
@@ -18,6 +22,10 @@ class Cleared(NamedTuple):
     budget: Array
     settlement: Array
     accounts: Accounts
+    saved: Array | None = None  # by the design itself, money per year
+    saving: Mapping[str, Array] = MappingProxyType(
+        {}
+    )  # what each party has more than if care were paid for as it comes
 
 
 def clear(
@@ -29,52 +37,76 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    allocations: Mapping[str, Array] = MappingProxyType({}),
+    brought: Mapping[str, Array] | None = None,
+    settle: Settle | None = None,
 ) -> Cleared:
-    """Settle one design."""
+    """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    settlement = apply_terms(design, context, accounts)
+    if settle is None:
+        settlement, of = apply_terms(design.terms, context, accounts), context.budget
+    else:
+        settlement, of = settle(context, accounts)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {})
-    _pay_providers(design, scene, accounts, settlement)
+    scene = Scene(
+        context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
+    )
+    _pay_providers(design, scene, accounts, settlement, of)
+    accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
-        accounts.fund(name, share * (scene.expected_cost + expected_excess))
-        if design.protection is None:
+        accounts.fund(name, allocations.get(name, share * (scene.expected_cost + expected_excess)))
+    accounts.line = "excess of the exclusion rule" if design.protection is None else "protection"
+    if design.protection is None:
+        for name, share in design.funders.items():
             accounts.bear(name, share * excess)
-    if design.protection is not None:
+    else:
         design.protection.settle(accounts, design.funders, np.asarray(expected_excess), np.asarray(excess))
     for transfer in design.transfers:
+        accounts.line = transfer.line
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(context.budget), settlement, accounts)
 
 
-def apply_terms(design: Design, context: Context, accounts: Accounts | None = None) -> Array:
+def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
     """The settlement after every term in its order, money per year, positive to the provider.
 
     Where `accounts` is given, what each term triggered is noted there.
     """
-    settlement: Array = np.asarray(context.budget - context.cost)
-    for term in design.terms:
+    return run_through(terms, np.asarray(context.budget - context.cost), context, accounts)
+
+
+def run_through(
+    terms: Iterable[Settles], settlement: Array, context: Context, accounts: Accounts | None = None
+) -> Array:
+    """A settlement after some terms in their order."""
+    for term in terms:
         after = term.apply(settlement, context)
         if accounts is not None and term.event:
             accounts.note(term.event, term.triggered(settlement, after, context))
+        if accounts is not None:
+            for name, amount in term.memos(context).items():
+                accounts.remember(name, amount)
         settlement = after
     return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
 
 
-def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array) -> None:
+def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement: Array, of: Array) -> None:
     """Providers bear their activity, are paid for the planned part of it, and get their part of the settlement."""
     cost = scene.context.cost
-    parts, limited = divide(settlement, scene.context.budget, design.parties, design.split_by)
+    parts, limited = divide(settlement, of, design.parties, design.split_by)
     if any(party.gain_limit is not None or party.loss_limit is not None for party in design.parties):
         accounts.note("party_limit_bound", limited)
     for party in design.parties:
         if party.delivers or party.name in scene.activity_change:
             activity = (party.delivers + scene.activity_change.get(party.name, 0.0)) * cost
+            accounts.line = "cost of care"
             accounts.bear(party.name, activity)
             if party.variable_share < 1.0:
+                accounts.line = "cost that stays"
                 planned = party.delivers * scene.expected_cost
                 accounts.bear_more(party.name, (1.0 - party.variable_share) * (planned - activity))
         if party.delivers or party.name in parts:
+            accounts.line = "paid for care, and the settlement"
             accounts.pay(design.funders, party.name, party.delivers * cost + parts.get(party.name, 0.0))

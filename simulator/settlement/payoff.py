@@ -238,5 +238,6 @@ def _nominal(design: Design, capitation: float) -> _Nominal:
     if isinstance(budget, Waterfall):
         return _Nominal((budget.payment + budget.transition) / budget.members, budget.provider_budget / budget.members)
     if isinstance(budget, PerHead) and budget.amount is not None:
-        return _Nominal(budget.amount, budget.amount * (1.0 + budget.trend) ** budget.trend_years)
+        amount = budget.in_year(budget.amount, design.year)
+        return _Nominal(amount, amount * (1.0 + budget.trend) ** budget.trend_years)
     return _Nominal(capitation, capitation)

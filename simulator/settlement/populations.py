@@ -33,12 +33,13 @@ class Populations:
     known *of the truth* is that of the set under which a replicate was drawn.
     """
 
-    def __init__(self, ledger: xr.Dataset) -> None:
+    def __init__(self, ledger: xr.Dataset, year: int | None = None) -> None:
         check_draws(ledger)
-        if "year" in ledger.coords:
+        if year is None and "year" in ledger.coords:
             bound = "holds several years, and this is an answer of one"
             raise SimulatorError("ledger", None, bound, "pool them: sim.pool_years(ledger, {1: 1}) is year 1")
-        self.ledger = ledger
+        self.year = year
+        self.ledger = ledger = ledger if year is None else ledger.sel(year=year, drop=True)
         self.others = tuple(str(dim) for dim in ledger["gross_cost"].dims if dim != "replicate")
         self.place = "population_size" if "population_size" in ledger.dims else "unit"
         self.gross = self.plain(ledger["gross_cost"])
@@ -133,7 +134,8 @@ class Populations:
                 even = quasi_random_uniforms(count, 1 << math.ceil(math.log2(n)))[:n]
                 uniforms = np.random.default_rng(purpose).permutation(even)
             else:
-                uniforms = kernels.uniforms(int(self.ledger.attrs["seed"]), purpose, 0, self.replicates, count)
+                seed = int(self.ledger.attrs["seed"])
+                uniforms = kernels.uniforms(seed, purpose, 0, self.replicates, count, year=self.year or 1)
             self._drawn[purpose, count] = ndtri(uniforms)
         return self._drawn[purpose, count]
 
@@ -207,11 +209,21 @@ class Populations:
 
     def _above_by_set(self, threshold: float) -> Array:
         if self.scenario is not None:
-            amounts = self.scenario.amounts[threshold]
+            amounts = self._amounts[threshold]
             return self._by_set([exact.count_above(self._heads, amounts).mean for exact in self._exact_with_shocks])
         if self._kept is not None:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
         return self.above(threshold).mean(axis=0, keepdims=True)
+
+    def grown(self, year: int) -> float:
+        """Cost in a contract year without the contract, as a multiple of what was drawn."""
+        path = None if self.scenario is None else self.scenario.do_nothing
+        return 1.0 if path is None else path.in_year(year)
+
+    def allocations(self, year: int) -> dict[str, Array]:
+        """What funders have in a contract year, money by party."""
+        given = () if self.scenario is None else self.scenario.allocations
+        return {one.funder: one.in_year(year) * self.members for one in given}
 
     # what is known of the truth
 
@@ -248,7 +260,15 @@ class Populations:
     def usual_members(self) -> dict[str, Array]:
         """People by segment as expected."""
         names = [str(name) for name in self.ledger["segment"].values]
-        heads = xr.DataArray(self._heads.astype(float), dims=(self.place, "segment"))
+        people = self._heads.astype(float)
+        if self.year is not None and self.scenario is not None and not self.scenario.cost_model.sampled:
+            model = self.scenario.cost_model.by_year
+            laws = model.laws_in(self.year).reshape(-1, *[people.shape[1]] * 2, model.n_classes).sum(axis=3)
+            own = np.broadcast_to(laws, (len(people), *laws.shape[1:])) if len(laws) in (1, len(people)) else laws
+            rows = people if len(own) == len(people) else self.scenario.cost_model.unit_heads
+            moved = np.einsum("ph,phg->pg", rows, own)
+            people = moved if len(moved) == len(people) else moved.sum(axis=0, keepdims=True)
+        heads = xr.DataArray(people, dims=(self.place, "segment"))
         return {name: self.plain(heads.isel(segment=k)) for k, name in enumerate(names)}
 
     def excess_of_case_mix(self, rule: ExclusionRule) -> Array:
@@ -256,7 +276,7 @@ class Populations:
         if "members" not in self.ledger or self.scenario is None or rule.excludes_nobody:
             return np.zeros(1)
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
-        exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}))
+        exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}), year=self.year, settled=True)
         one_each = np.eye(len(alone.segments), dtype=np.int64)
         a_head = exact.total(one_each, []).mean - exact.total(one_each, self._layers(rule)).mean
         usual, drawn = self.usual_members(), self.segment_members()
@@ -280,16 +300,22 @@ class Populations:
     def _exact_with_shocks(self) -> tuple[Exact, ...]:
         """Of each parameter set."""
         assert self.scenario is not None
-        return tuple(Exact(truth) for truth in self.scenario.cost_model.truths)
+        return tuple(Exact(truth, year=self.year) for truth in self.scenario.cost_model.truths)
 
     @cached_property
     def _exact_without_shocks(self) -> tuple[Exact, ...]:
         assert self.scenario is not None
         if not self.scenario.shocks:
             return self._exact_with_shocks
-        return tuple(Exact(truth) for truth in CostModel(population=self.scenario.population).truths)
+        alone = CostModel(population=self.scenario.population, years=self.scenario.years)
+        return tuple(Exact(truth, year=self.year) for truth in alone.truths)
+
+    @cached_property
+    def _amounts(self) -> dict[float, Array]:
+        """Money at which exclusion starts, by the threshold's label."""
+        assert self.scenario is not None
+        return self.scenario.amounts if self.year is None else self.scenario.amounts_in(self.year)
 
     def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
         fixed = () if rule is None or rule.excludes_nobody else rule.layers(rule.fixed_thresholds()[-1])
-        assert self.scenario is not None
-        return [(self.scenario.amounts[at], excess, whole) for at, excess, whole in fixed]
+        return [(self._amounts[at], excess, whole) for at, excess, whole in fixed]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ class Panel:
     years: Array
     deviation: Array
     people: Array
+    money: Array | None = None
+
+    @property
+    def budgets(self) -> Array:
+        """What each row counts for in money: its budget where that is known, else its people."""
+        return self.people if self.money is None else self.money
+
+    def centred(self) -> Panel:
+        """The panel with the mean of each year removed."""
+        return replace(self, deviation=self.deviation - np.nanmean(self.deviation, axis=0))
 
     @property
     def known(self) -> Array:

@@ -20,7 +20,9 @@ _SHOCKS = {
 
 
 def implied_shocks(answer: xr.Dataset, source: str = "rows of organisations", years: bool = True) -> str:
-    """The `[[shocks]]` of a scenario file that `spread` implies, each with its interval; effects of 0 are left out.
+    """The `[[shocks]]` of a scenario file that `spread` implies, and `[[ranges]]` as wide as their 95% intervals.
+
+    Effects of 0 are left out. `sensitivity` takes the ranges.
 
     Of a scenario of one year, `years` false, persistence is left out, since it says nothing there.
 
@@ -29,17 +31,22 @@ def implied_shocks(answer: xr.Dataset, source: str = "rows of organisations", ye
     told = [
         f"# Estimated on {source}: {answer.attrs['rows_read']:,} rows, {answer.attrs['organisations']:,} organisations."
     ]
+    doubt: list[str] = []
     for effect, (name, *keys) in _SHOCKS.items():
-        sd = float(answer[f"{effect}_sd"])
-        if not sd > 0:
+        sd = float(_digits(float(answer[f"{effect}_sd"]))) if answer[f"{effect}_sd"] > 0 else 0.0
+        if not sd:
             continue
-        low, high = (100 * float(one) for one in answer[f"{effect}_sd_interval"].values)
+        low, high = (float(one) for one in answer[f"{effect}_sd_interval"].values)
         told += ["", "[[shocks]]", f'name = "{name}"']
         told += [
-            f"cv = {_digits(sd)}  # estimated; 95% interval {low:.2f}% to {high:.2f}%",
+            f"cv = {sd}  # estimated; 95% interval {100 * low:.2f}% to {100 * high:.2f}%",
             *(key for key in keys if key and (years or "persistence" not in key)),
         ]
-    return "\n".join(told) + "\n"
+        if low < high:
+            ends = f"low = {low / sd - 1:.3f}\nhigh = {min(high, 1.0) / sd - 1:.3f}  # the 95% interval, of the cv"
+            change = f'change = {{ kind = "shock_size", of = "{name}", by = 0.0 }}'
+            doubt += ["", "[[ranges]]", f'name = "sd of {name}"', ends, change]
+    return "\n".join([*told, *doubt]) + "\n"
 
 
 def _digits(value: float) -> str:

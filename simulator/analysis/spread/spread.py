@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Unpack
 
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError, SimulatorWarning
 from ...ledger import declared
-from ...rows.layout import LayoutOptions
 from ...scenario import Scenario
 from ...terms import Array
 from ..luck.luck import without_shocks
 from ..statistics.exact import exact
 from .components import EFFECTS, Components, Panel, components, scaled_chi2
-from .panel_rows import panel_of
+from .panel_rows import PanelOptions, as_number, edges_of, panel_of
 
 _OUTLYING = 4.5
 _ALIKE = 0.7
@@ -32,16 +31,9 @@ _FEWEST = 30
 def spread(
     frame: Any,
     *,
-    organisation: str = "organisation",
-    year: str = "year",
-    people: str = "people",
-    deviation: str | None = None,
-    cost: str | None = None,
-    budget: str | None = None,
     luck: Scenario | float | None = None,
     sizes: Sequence[float] = (10_000, 30_000),
-    renamed: Mapping[str, str] | None = None,
-    **table: Unpack[LayoutOptions],
+    **rows: Unpack[PanelOptions],
 ) -> xr.Dataset:
     """How far organisations lie apart, split into what lasts, drifts, comes and goes, hits all, and luck.
 
@@ -53,16 +45,14 @@ def spread(
     ----------
     frame : path-like or DataFrame
         One row an organisation and year.
-    organisation, year, people, deviation, cost, budget : str
-        Columns. The deviation is a fraction (0.04 for 4%); without it, cost / budget − 1.
     luck : Scenario or float, optional
         The sd of luck times √people: a number such as 2.135, or a scenario's own; estimated from the rows without it.
     sizes : sequence of float
         People at which the bands of ``lasting_sd_by_size`` part.
-    renamed : mapping, optional
-        Former names of organisations and their present ones.
-    **table
-        How the table is laid out, as in `settle_actuals`.
+    **rows
+        Columns: ``organisation``, ``year``, ``people`` (of these names by default), and ``deviation``, a fraction (0.04
+        for 4%), or ``cost`` and ``budget``, of which it is cost / budget − 1; ``renamed``, a mapping of former names of
+        organisations to their present ones; and how the table is laid out, as in `settle_actuals`.
 
     Returns
     -------
@@ -89,11 +79,9 @@ def spread(
     >>> round(float(sim.spread(rows, deviation="result", luck=0)["lasting_sd"]), 3)
     0.03
     """
-    names = {"organisation": organisation, "year": year, "people": people}
-    results = {"deviation": deviation, "cost": cost, "budget": budget}
-    panel, notes = panel_of(frame, {**names, **results}, renamed, **table)
+    panel, notes = panel_of(frame, **rows)
     fixed = luck_of(luck, panel)
-    rest = panel.deviation - np.nanmean(panel.deviation, axis=0)
+    rest = panel.centred().deviation
     if not fixed and np.nanmax(np.nanmax(rest, axis=1) - np.nanmin(rest, axis=1)) < 1e-12:
         bound = "have results that never change within an organisation, which leaves luck and years nothing"
         raise SimulatorError("frame", None, bound, "give rows of several years, or the luck")
@@ -134,24 +122,6 @@ def luck_of(luck: Scenario | float | None, panel: Panel) -> float | None:
         mend = "give a scenario, or the sd of one person's cost over its mean, such as 2.1"
         raise SimulatorError("luck", luck, f"must be at least 0 and at most {_MOST_LUCK:g}", mend)
     return value
-
-
-def as_number(given: Any) -> float:
-    """A number; NaN for what is none."""
-    try:
-        return float(given)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def edges_of(sizes: Sequence[float]) -> list[float]:
-    """Ends of the bands of people."""
-    listed = isinstance(sizes, Iterable) and not isinstance(sizes, str)
-    edges = [0.0, *map(as_number, sizes), math.inf] if listed else [0.0, 0.0]
-    if not all(low < high for low, high in pairwise(edges)):
-        told = list(sizes) if listed else sizes
-        raise SimulatorError("sizes", told, "must rise from above 0", "give sizes such as 10_000, 30_000")
-    return edges
 
 
 def _sds(fitted: Components, fixed: float | None) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from ... import effort
 from ...costs.calibrate import CALIBRATED_FAMILIES, calibrate
 from ...costs.model import CostModel, Population
 from ...costs.moments import gross_per_head
-from ...costs.quadrature import Moments
 from ...costs.segment import Segment
 from ...costs.shock_nodes import joint_nodes
 from ...errors import SimulatorError
@@ -210,7 +209,7 @@ def _rare_services(model: CostModel) -> dict[str, Any]:
             "name": service.name,
             "in_scope": service.in_scope,
             "rate_per_100k": service.rate_per_100k,
-            "mean_price": (price := float(Moments(service.price).raw[1])),
+            "mean_price": (price := float(service.price.moments.raw[1])),
             "cost_a_head": service.rate_per_100k / 100_000 * price,
         }
         for service in model.population.rare_services

@@ -1,6 +1,6 @@
 """Kinds of answer, one file each: what a Dataset of that kind looks like as a page, as JSON and as long rows.
 
-An answer names its kind; the file of that name in this folder holds it as `KIND`, or `calculated.py` among its `KINDS`.
+An answer names its kind; the file of that name in this folder holds it as `KIND`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,4 @@ def kind_of(answer: xr.Dataset) -> Kind | None:
 
     name = variables.kind_of(answer) or ""
     home = f"{__name__}.{name}"
-    found = import_module(home if name and find_spec(home) else f"{__name__}.calculated")
-    kind: Kind | None = getattr(found, "KIND", None) or getattr(found, "KINDS", {}).get(name)
-    return kind
+    return getattr(import_module(home), "KIND", None) if name and find_spec(home) else None

@@ -12,7 +12,8 @@ from . import Kind
 _FAR = 3.0
 _MODELS = {
     "luck": "Luck alone", "normal": "A normal distribution with a fitted sd (normal)",
-    "fitted": "A fitted sd with the shape of past results (fitted)", "given the past": "Each organisation's own past",
+    "fitted": "A fitted sd with a shape chosen on the same past years (fitted)",
+    "given the past": "Each organisation's own past",
 }  # fmt: skip
 
 
@@ -49,13 +50,38 @@ def page(answer: xr.Dataset) -> Page:
     tables.append(Table(["people", "observed", *models], rows, "Standard deviation, observed and predicted"))
     scores: list[Cell] = [plain_number(float(answer["log_score"].sel(model=m)), ".3f") for m in models]
     tables.append(Table(["", *models], [["log score", *scores]], "Log score per result (higher is better)"))
+    if "settled_real" in answer:
+        tables.append(_settled(answer))
     error, after = 100 * float(answer["coverage_se"].max()), answer.attrs["after"]
     fitted = after if isinstance(after, str) else f"years to {after:g}"
     known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
-    notes = [known]
+    notes = [known, f"Shape that best predicts organisations left out of the fit: {answer.attrs['fitted_shape']}."]
+    if "forecast" in answer:
+        off = float(np.sqrt(((answer["forecast_came"] - answer["forecast"]) ** 2).mean()))
+        before = float(np.sqrt((answer["forecast_came"] ** 2).mean()))
+        count = answer.sizes["organisation"]
+        notes.append(
+            f"For {count:,} organisations seen before, the answer holds a forecast of their last judged year, given "
+            f"their own past: typically {100 * off:.1f}% of the budget off, {100 * before:.1f}% without their past."
+        )
     if np.isfinite(error):
         notes.append(f"Standard error of a share inside an interval: at most {error:.0f} percentage points.")
     return Page("Did the predictions come true?", verdict, [*tables, *filter(None, [*notes, answer.attrs["notes"]])])
+
+
+def _settled(answer: xr.Dataset) -> Table:
+    """What was paid and what was expected, with the gap in standard errors."""
+    rows: Rows = []
+    for design in answer["design"].values:
+        one = answer.sel(design=design)
+        rows.append([str(design), "really paid", _percent(one["settled_real"], 2), ""])
+        for model in answer["model"].values:
+            cell = one.sel(model=model)
+            unsure = float(cell["settled_gap_se"])
+            gap = plain_number(float(cell["settled_gap"]) / unsure, "+.1f") if unsure > 0 else "none"
+            rows.append(["", f"expected: {model}", _percent(cell["settled_predicted"], 2), gap])
+    head = ["design", "", "share of budgets", "paid beyond expected, in standard errors"]
+    return Table(head, rows, "Paid to providers over all organisations", labels=2)
 
 
 def _percent(value: float | xr.DataArray, digits: int = 1) -> Cell:

@@ -17,6 +17,7 @@ from ..tables import Page, Table
 if TYPE_CHECKING:
     import xarray as xr
 
+CALCULATED = "Calculated without simulation."
 _FEW = 100
 
 

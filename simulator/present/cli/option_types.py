@@ -1,5 +1,7 @@
 """What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -143,8 +145,6 @@ def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ct
         kind.fail(f"{text!r} is not a valid integer", param, ctx)
     return int(found)
 
-
-# ── options ──────────────────────────────────────────────────────────────────────────────────────
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @defaulted("--loss-over", Fraction(0, 1), 0.05, "Loss as a share of own revenue to warn of.")
+@click.option(
+    "--discount-rate", type=Fraction(0, 1), help="With [years]: a year, of surpluses since year 1; 0 by default."
+)
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without simulation.")
 @click.option(
     "--between",
@@ -48,11 +51,14 @@ def settle(
     SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
     Medicare Shared Savings Program are recognised; --columns names others.
 
+    Of a scenario with [years], all contract years are settled: by year, and together.
+
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
     given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
-    drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over")}
-    also = {"--replicates": drawn["replicates"], "--seed": drawn["seed"], **_options_of(options)}
+    drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over", "discount_rate")}
+    also = {f"--{name.replace('_', '-')}": drawn[name] for name in ("replicates", "seed", "discount_rate")}
+    also |= _options_of(options)
     _refuse_idle(source, given | also)
     for read in filter(None, (source, actuals)):
         shell.check_forms(read)
@@ -73,6 +79,8 @@ def settle(
 _IDLE = (
     (("--payoff", "--actuals"), "say which of the two"),
     (("--payoff", "--out"), "omit --out: --json prints the figures"),
+    (("--payoff", "--discount-rate"), "omit --discount-rate: a payoff is of one year"),
+    (("--actuals", "--discount-rate"), "omit --discount-rate: each row is of one year"),
     (("--payoff", "--replicates"), "omit --replicates: a payoff needs no simulation"),
     (("--actuals", "--replicates"), "omit --replicates: real rows are not simulated"),
     (("--actuals", "--plot"), "omit --plot"),
@@ -102,20 +110,32 @@ def _options_of(rows: dict[str, Any]) -> dict[str, object]:
 
 
 def _settle_draws(
-    source: str, out: str | None, replicates: int | None, seed: int | None, reference: str | None, loss_over: float
+    source: str,
+    out: str | None,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    discount_rate: float | None,
 ) -> Rendered:
     from ....analysis.designs.exact_comparison import with_exact
+    from ....analysis.designs.over_years import over_years
     from ....contracts.design import with_reference
     from ....ledger import save
     from ....settlement.compare import compare
     from ....settlement.settle import settle as settle_designs
 
     ledger, designs = _ledger(source, replicates, seed, out)
-    outcome = settle_designs(ledger, with_reference(designs, reference))
-    compared = with_exact(compare(outcome, loss_over=loss_over))
+    several = "year" in ledger.dims
+    if discount_rate is not None and not several:
+        raise SimulatorError(
+            "--discount-rate", discount_rate, "discounts nothing: there is one year", "add [years], or omit it"
+        )
+    outcome = settle_designs(ledger, with_reference(designs, reference), discount_rate=discount_rate or 0.0)
+    answer = over_years(outcome) if several else with_exact(compare(outcome, loss_over=loss_over))
     if out:
         save(outcome, out)
-    return Rendered.of(compared)
+    return Rendered.of(answer)
 
 
 def _ledger(
@@ -129,11 +149,12 @@ def _ledger(
     if source.endswith(".nc"):
         drawn = draws_of(open_ledger(source))
         designs, sizes = designs_of(drawn), drawn.sizes
-        shape = sizes["replicate"], sizes["population_size"], sizes["threshold"]
+        shape = sizes["replicate"] * sizes.get("year", 1), sizes["population_size"], sizes["threshold"]
     else:
-        scenario, drawn = load_with(source, replicates, seed), None
+        scenario, drawn = load_with(source, replicates, seed, all_years=True), None
         designs = scenario.designs
-        shape = scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size
+        years = scenario.years.contract if scenario.years else 1
+        shape = scenario.simulation.replicates * years, len(scenario.population_sizes), scenario.threshold_labels.size
     if not designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
     if out:
