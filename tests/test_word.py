@@ -14,6 +14,7 @@ import simulator as sim
 from simulator.present.cli.main import main
 from simulator.present.report import gather, write_word
 from simulator.present.report.answer import answer_text, contract_table
+from simulator.present.report.besides import besides
 
 
 def drawn():
@@ -41,3 +42,19 @@ def test_without_the_package_one_sentence_says_so(tmp_path: Path, monkeypatch) -
     found = CliRunner().invoke(main, ["report", str(tmp_path / "r.nc"), "-o", str(tmp_path / "a.docx")])
     assert found.exit_code == 2 and "needs docx, which is not installed" in found.output
     assert "capitation-risk[word]" in found.output and not (tmp_path / "a.docx").exists()
+
+
+def test_an_answer_of_another_verb_has_a_section_of_its_own(tmp_path: Path) -> None:
+    """Several years are told without being asked for; a file without an answer is refused in one sentence."""
+    years = {"contract": 3, "persistence": {"again_in_top": {0.1: {1: 0.5, 5: 0.45}}}}
+    simulation = {"replicates": 40, "population_sizes": [300], "thresholds": [math.inf]}
+    scenario = make(simulation=simulation, years=years)
+    ledger = sim.simulate(make(simulation=simulation), progress=False)
+    answer = sim.persistence(scenario)
+    (section,) = besides(gather(ledger, besides=[answer]), draw=False)
+    assert section.head == "What do several years of the same people mean?"
+    assert any("costliest 10% again a year later" in one for one in section.said) and len(section.tables) > 3
+    sim.save(ledger, tmp_path / "r.nc")
+    asked = ["report", str(tmp_path / "r.nc"), "-o", str(tmp_path / "a.html"), "--with", str(tmp_path / "r.nc")]
+    found = CliRunner().invoke(main, asked)
+    assert found.exit_code == 2 and "holds no answer of a verb" in found.output

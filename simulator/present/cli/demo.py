@@ -25,19 +25,25 @@ ASKED = "east_sussex_shock.toml"
 """With the light and heavy tails as variants, and a shock."""
 DRAWN = "east_sussex.toml"
 """Luck alone, of which the years are kept."""
+PACKED = Path(__file__).parents[2] / "configs"
+"""Where a wheel has both."""
 
 
 @click.command(cls=Verb)
-@click.option("--configs", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
+@click.option(
+    "--configs", type=click.Path(path_type=Path), default=None, help="Folder of scenarios; ./configs, or the package's."
+)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 @click.option("--replicates", type=Whole(min=2), default=None, help="Simulated years.")
-def main(configs: Path, results: Path, replicates: int | None) -> None:
+def main(configs: Path | None, results: Path, replicates: int | None) -> None:
     """Answer on one page how large East Sussex's population must be; write a picture, the years and a report."""
     with clear_errors():
         from ...analysis.answer import answer
         from .shell import load_with
 
         results.mkdir(exist_ok=True)
+        if configs is None:
+            configs = Path("configs") if Path("configs", ASKED).exists() or not PACKED.exists() else PACKED
         asked = str(configs / ASKED)
         found = answer(load_with(asked, replicates, None), margin=MARGIN, at_most=AT_MOST)
         rendered = Rendered.of(found, source=asked)

@@ -38,7 +38,7 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
     axes.set_xlim(float(ratios[0]), float(ratios[-1]))
     every = (payoffs["surplus"] / payoffs["budget"]).values  # of all designs, so that their pictures can be compared
     low, high = float(np.nanmin(every, initial=0.0)), float(np.nanmax(every, initial=0.0))
-    axes.plot(ratios[[0, 0]], [low, high], alpha=0)  # holds the scale
+    axes.update_datalim([(float(ratios[0]), low), (float(ratios[0]), high)])
     most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
     axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
     label_ends(axes, ends, gap=12.0 * most)
