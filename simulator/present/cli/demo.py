@@ -1,6 +1,6 @@
 """The main job from end to end: how large must East Sussex's capitated population be?
 
-Luck alone, luck and a common shock, and light, central and heavy tails that all agree on the top-5% share.
+Luck alone, luck and an estimated shock, and light, central and heavy tails that all agree on the top-5% share.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MARGIN = 0.03
 AT_MOST = 0.05
-ASKED = "east_sussex_shock.toml"
-"""With the light and heavy tails as variants, and a shock."""
+ASKED = "east_sussex_spread.toml"
+"""With the light and heavy tails as variants, and a shock estimated from results of organisations."""
 DRAWN = "east_sussex.toml"
 """Luck alone, of which the years are kept."""
 PACKED = Path(__file__).parents[2] / "configs"
