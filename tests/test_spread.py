@@ -178,6 +178,7 @@ def test_an_evaluation_of_the_whole_system_demonstrator_would_seldom_see_its_sav
     assert by_practice["power"] < found["power"] < evaluation(0.08, 1.86, 3_000, 3_000, correlation=0.6)["power"]
 
 
+@pytest.mark.heavy
 def test_the_shocks_implied_make_a_scenario(tmp_path):
     from simulator.analysis.spread.implied import into_scenario
 

@@ -330,6 +330,7 @@ def error_of_difference(sums_of, change):
     return (other - one).std(ddof=1)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "change",
     [{"population.segments[well].p_user": 0.606}, {"population.segments[well].p_user": 0.66},

@@ -61,6 +61,7 @@ def other(value: Any) -> Any:
     return f"{value} changed"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", RICH)
 def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
     """Whatever stands at any path can be replaced, and nothing else changes with it."""
@@ -77,6 +78,7 @@ def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
             assert {one for one, now in found.items() if now != known[one]} == {path}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", RICH)
 def test_a_scenario_has_the_value_or_says_at_its_path_why_not(name: str) -> None:
     scenario, taken = rich(name), []
@@ -221,6 +223,7 @@ def test_common_draws_make_differences_precise() -> None:
     assert float((high - low).std()) < 0.35 * float((apart - low).std())
 
 
+@pytest.mark.heavy
 def test_a_table_shows_a_block_a_value_and_a_picture_wants_one() -> None:
     swept = sim.sweep(ONE, {CV: [0.01, 0.02], "simulation.cut": {"low": 4_000.0}}, exactly)
     page = str(sim.table(swept))

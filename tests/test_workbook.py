@@ -60,6 +60,7 @@ def flat(figure: xr.DataArray) -> list[float]:
     return figure.transpose("population_size", "threshold").values.ravel().tolist()
 
 
+@pytest.mark.heavy
 def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Contents, book: Path) -> None:
     rows, summary = table(book, "Summary", "Population (people)"), contents.summary
     worst = summary.sel(quantile_level=0.95)
