@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .settlement.settle import settle as settle
     from .settlement.compare import compare as compare
     from .settlement.payoff import payoff as payoff
+    from .analysis.designs.over_years import over_years as over_years
     from .analysis.designs.exact_settlement import exact_settlement as exact_settlement
     from .settlement.actuals import settle_actuals as settle_actuals
     from .analysis.designs.minimum_rate import load_minimum_rate as load_minimum_rate

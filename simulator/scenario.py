@@ -17,13 +17,14 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import PydanticCustomError
 
 from . import effort
+from .contracts.allocation import Allocation, GivenDoNothing
 from .contracts.design import Design, mistakes_against, on_grid
 from .contracts.search import Search
 from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
-from .costs.model_file import ModelPopulation, from_model_file
+from .costs.model_file import ModelPopulation, from_model_file, years_from_model_file
 from .costs.segment import GivenSeverity
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .costs.years import Years
@@ -87,10 +88,14 @@ class Scenario(Term):
     """What hits everybody, or some segments, in a replicate at once."""
     shock_correlations: Correlations = ()
     """Which shocks tend to come in the same years; all others are independent."""
-    years: Years | None = None
+    years: Annotated[Years | None, BeforeValidator(years_from_model_file, json_schema_input_type=Years | None)] = None
     """Several years of partly the same people; one year where absent."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
+    allocations: tuple[Allocation, ...] = ()
+    """What funders have; one without an allocation has its part of the expected cost before a design's savings."""
+    do_nothing: GivenDoNothing | None = None
+    """Growth of cost without the contract; designs of a later contract year are settled on costs that have grown."""
     stresses: Annotated[tuple[Stress, ...], also(names_differ)] = ()
     """Stresses to consider before signing."""
     ranges: Annotated[tuple[Range, ...], also(names_differ)] = ()
@@ -121,6 +126,7 @@ class Scenario(Term):
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
         yield from self._of_years()
+        yield from self._of_allocations()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
             for stranger in sorted(set(given) - names):
@@ -153,6 +159,18 @@ class Scenario(Term):
         if units and sizes not in ((), (sum(unit.members for unit in units),)):
             yield at, mistake("does not go with [[population.units]], which have their own", "omit it")
 
+    def _of_allocations(self) -> Iterator[Contradiction]:
+        parties = {name for design in self.designs for name in design.funders}
+        funders = [allocation.funder for allocation in self.allocations]
+        for place, funder in enumerate(funders):
+            if self.designs and funder not in parties:
+                bound = f"is of {funder!r}, which funds no design"
+                yield ("allocations", place), mistake(bound, f"choose from {', '.join(sorted(parties))}")
+            if funder in funders[:place]:
+                yield ("allocations", place), mistake(f"is the second of {funder!r}", "give one for each funder")
+        if self.do_nothing is not None and self.years is not None:
+            yield ("do_nothing",), mistake("is given beside [years], whose trend is the growth of cost", "omit it")
+
     def _of_years(self) -> Iterator[Contradiction]:
         cohort = self.population.cohort
         if self.years is None:
@@ -169,6 +187,11 @@ class Scenario(Term):
         found = list(self.years.mistakes_of(segments, rare))
         if not found and (moved := unbalanced(self.population, self.years)) is not None:
             found = [moved]
+        given = getattr(self.years.persistence, "strengths", ())
+        if given and len(given) != self.population.n_sets:
+            mend = "give one for each parameter set, or leave them out"
+            bound = f"has {len(given)} values, and the population {self.population.n_sets} parameter sets"
+            found.append((("persistence", "strengths"), mistake(bound, mend, value=None)))
         for place, error in found:
             yield ("years", *place), error
         if not found:
@@ -208,7 +231,8 @@ class Scenario(Term):
         """The scenario under each parameter set, with the thresholds of the whole; itself alone where it has none."""
         if not self.population.n_sets:
             return (self,)
-        found = tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
+        models = self.cost_model.truths
+        found = tuple(self.model_copy(update={"population": m.population, "years": m.years}) for m in models)
         for truth in found:
             truth.__dict__.update(threshold_amounts=self.threshold_amounts, cuts=self.cuts)
         return found

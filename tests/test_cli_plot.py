@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, every, make
-from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results
+from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results, settled_years
 
 import simulator as sim
 from simulator.analysis.answer import answer
@@ -45,6 +45,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "luck": sim.luck(full, 2_000, 0.05),
         "proposed": sim.propose(full, SEARCH, replicates=100, points=16),
         "years": sim.persistence(over_years(full)),
+        "settled years": settled_years(full),
         "judged": sim.backtest(results(), 2.0, deviation="result", after=2),
     }
     for name, one in kept.items():
@@ -62,6 +63,7 @@ def call(*arguments: object) -> tuple[int, str]:
 OTHER = {
     "funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized",
     "frontier": "proposed", "regression-to-the-mean": "years", "pooled-worth": "years", "observed-spread": "judged",
+    "cumulative-surplus": "settled years", "reserve-fan": "settled years", "payback": "settled years",
     "pit-histogram": "judged",
 }  # fmt: skip
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}

@@ -246,6 +246,8 @@ BAD = {
     "is not a design": {"design": "yesterday"},
     "move 'terms[0].gain' twice": {"figures": [{"path": "terms[0].gain", "between": [0.0, w]} for w in (0.5, 1.0)]},
     "do not fit the design": {"figures": [{"path": "terms[0].gain", "between": [-1.0, 1.0]}]},
+    "cannot be 1.5": {"figures": [{"path": "terms[0].gain", "between": [0.0, 1.5]}]},
+    "cannot be 2": {"figures": [{"path": "terms[0].gain", "values": [0.5, 2.0]}]},
     "leaves the grid": {"figures": [{"path": "exclusion.at", "values": [5_000.0]}]},
 }
 

@@ -174,7 +174,11 @@ class CostModel(Term):
         """The model under each parameter set; itself alone where parameters are taken as known."""
         if self.population.parameter_sets is None:
             return (self,)
-        return tuple(self.model_copy(update={"population": truth}) for truth in self.population.truths)
+        years = [self.years and self.years.in_set(b) for b in range(self.population.n_sets)]
+        return tuple(
+            self.model_copy(update={"population": truth, "years": own})
+            for truth, own in zip(self.population.truths, years, strict=True)
+        )
 
     @property
     def sampled(self) -> bool:

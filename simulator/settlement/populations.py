@@ -215,6 +215,16 @@ class Populations:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
         return self.above(threshold).mean(axis=0, keepdims=True)
 
+    def grown(self, year: int) -> float:
+        """Cost in a contract year without the contract, as a multiple of what was drawn."""
+        path = None if self.scenario is None else self.scenario.do_nothing
+        return 1.0 if path is None else path.in_year(year)
+
+    def allocations(self, year: int) -> dict[str, Array]:
+        """What funders have in a contract year, money by party."""
+        given = () if self.scenario is None else self.scenario.allocations
+        return {one.funder: one.in_year(year) * self.members for one in given}
+
     # what is known of the truth
 
     def expected_of_truth(self, rule: ExclusionRule | None) -> Array:

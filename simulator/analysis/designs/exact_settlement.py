@@ -102,10 +102,12 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
         return xr.Dataset(nothing | {"probability_error": np.nan}, coords={"party": parties, "design": design.name})
     rule, budget = design.exclusion, float(typical["budget"])
     (point,) = points_of(scenario, rule)
+    # the law is of the cost that is drawn, and the design's year is of what growth and its own savings leave of it
+    left = (1.0 - design.saves) * (1.0 if scenario.do_nothing is None else scenario.do_nothing.in_year(design.year))
     law = law_of(scenario, rule, point, place, cells_of(scenario, rule, [point], runs.heads(scenario)))
 
     def curves(total: Array) -> Array:
-        at = settled(total / budget)
+        at = settled(total * left / budget)
         return np.hstack([at[name].transpose("cost_ratio", "party").values for name in MONEY])
 
     total, values = followed(law, curves)

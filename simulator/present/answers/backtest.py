@@ -77,8 +77,8 @@ def _settled(answer: xr.Dataset) -> Table:
         rows.append([str(design), "really paid", _percent(one["settled_real"], 2), ""])
         for model in answer["model"].values:
             cell = one.sel(model=model)
-            error = float(cell["settled_gap_se"])
-            gap = plain_number(float(cell["settled_gap"]) / error, "+.1f") if error > 0 else "none"
+            unsure = float(cell["settled_gap_se"])
+            gap = plain_number(float(cell["settled_gap"]) / unsure, "+.1f") if unsure > 0 else "none"
             rows.append(["", f"expected: {model}", _percent(cell["settled_predicted"], 2), gap])
     head = ["design", "", "share of budgets", "paid beyond expected, in standard errors"]
     return Table(head, rows, "Paid to providers over all organisations", labels=2)

@@ -14,7 +14,10 @@ from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, 
 
 Array = NDArray[np.float64]
 
-DRAWN = ("ratio", "members", "practice_limit", "limit", "outside", "expected_outside")
+DRAWN = (
+    "ratio", "members", "practice_limit", "limit", "outside", "expected_outside", "limit_with_spread",
+    "practice_limit_with_spread", "outside_with_spread",
+)  # fmt: skip
 _LINES = ("--", "-")
 _WIDTHS = (4.5, 1.2)
 _MOST_NAMES = 12
@@ -29,7 +32,8 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each unit's cost over the expected against its people, between the limits of luck.
 
     Limits are exact: lines by people where all have one case mix, else a bar for each unit, with its name where
-    they are few. Units beyond their widest limit are drawn in another colour.
+    they are few. Units beyond their widest limit are drawn in another colour. Dotted: the widest limit of luck together
+    with shocks of each unit's own, where the scenario has some.
     """
     ratio, levels = answer["ratio"].values, answer["level"].values
     own = answer["practice_limit"].transpose("level", "bound", "practice").values
@@ -65,6 +69,10 @@ def _curves(axes: Axes, answer: xr.Dataset) -> list[tuple[float, float, str, str
         for end in limit[place]:
             axes.plot(sizes, end, color=SERIES[0], ls=_LINES[place % 2], lw=1.2)
         ends.append((float(sizes[-1]), float(limit[place, 1, -1]), f"{100 * level:g}%", SERIES[0]))
+    if "limit_with_spread" in answer:
+        for end in answer["limit_with_spread"].transpose("level", "bound", "population_size").values[-1]:
+            axes.plot(sizes, end, color=SERIES[2], ls=":", lw=1.4)
+        ends.append((float(sizes[-1]), float(end[-1]), f"{100 * float(answer['level'][-1]):g}% with spread", SERIES[2]))
     return ends
 
 
@@ -101,13 +109,16 @@ def _note(answer: xr.Dataset, levels: Array, shared: bool) -> str:
 
 def _who(answer: xr.Dataset, shared: bool) -> str:
     """Names of those beyond the widest limit, where the picture has no room for names."""
-    own = answer["practice_limit"].transpose("level", "bound", "practice").values[-1]
-    ratio = answer["ratio"].values
-    names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
-    if not names or not shared:
-        return ""
-    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
-    return f" Beyond the widest: {', '.join(names[:_MOST_TOLD])}{more}."
+    ratio, told = answer["ratio"].values, ""
+    for name, which in (("practice_limit", "the widest"), ("practice_limit_with_spread", "luck and spread")):
+        if not shared or name not in answer:
+            continue
+        own = answer[name].transpose("level", "bound", "practice").values[-1]
+        names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
+        more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+        if names or which != "the widest":
+            told += f" Beyond {which}: {', '.join(names[:_MOST_TOLD]) or 'none'}{more}."
+    return told
 
 
 def _made(request: PlotRequest) -> xr.Dataset:

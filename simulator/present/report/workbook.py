@@ -256,8 +256,6 @@ def _created(told: Any) -> datetime:
         return datetime(2000, 1, 1)
 
 
-# ── every figure, as one long table: a row a figure, with all that is known of it ────────────────────
-
 WIDTHS = {"figure": 24, "meaning": 46, "rule": 18, "design": 22, "party": 16}
 """Characters of the columns that hold words; others have `WIDTH`."""
 
