@@ -793,8 +793,7 @@ def fitted() -> FittedModel:
     return fit({"total": costs, "band": band}, cost="total", segment="band", thresholds=[20_000.0], sets=12)
 
 
-@pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.heavy
 def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
     shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
     plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])

@@ -187,7 +187,6 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_the_same_seed_proposes_the_same_terms():
     half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": [{"kind": "share"}]}
     scenario = make(designs=[half], simulation={"population_sizes": [1_000], "thresholds": [20_000.0]})
