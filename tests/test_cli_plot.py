@@ -250,7 +250,6 @@ def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", every(2, ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"]))
 def test_twelve_parties_with_long_names_stay_legible(kind: str, twelve: Path) -> None:
     one = PlotRequest("twelve.nc", open_any(str(twelve)))

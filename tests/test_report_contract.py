@@ -317,7 +317,6 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
 
 
 @pytest.mark.heavy
-@pytest.mark.usefixtures("unpictured")
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
     thresholds = [2_000.0, 5_000.0, 10_000.0, 20_000.0, math.inf]
     few = {"thresholds": thresholds, "replicates": 60}

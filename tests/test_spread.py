@@ -54,7 +54,7 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
     ("truth", "heavy", "fixed", "effects"),
     [
         ((0.03, 0.01, 0.02), True, LUCK**2, EFFECTS),
-        ((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck")),
+        pytest.param((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck"), marks=pytest.mark.slow),
     ],
 )
 def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects, panels):
