@@ -196,9 +196,9 @@ class Scenario(Term):
             found = [moved]
         given = getattr(self.years.persistence, "strengths", ())
         if given and len(given) != self.population.n_sets:
-            at, mend = ("persistence", "strengths"), "give one for each parameter set, or leave them out"
+            mend = "give one for each parameter set, or leave them out"
             bound = f"has {len(given)} values, and the population {self.population.n_sets} parameter sets"
-            found.append((at, mistake(bound, mend, value=None)))
+            found.append((("persistence", "strengths"), mistake(bound, mend, value=None)))
         for place, error in found:
             yield ("years", *place), error
         if not found:

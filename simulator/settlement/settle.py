@@ -218,7 +218,8 @@ class _Table:
                 whole[self.parties.index(name), design, place] = amount
         for line, by_party in accounts.lines.items():
             whole = self.moved["surplus"].shape
-            means, errors = self.lines.setdefault(line, tuple(np.zeros((*whole[:3], *whole[4:])) for _ in range(2)))
+            empty = np.zeros((2, *whole[:3], *whole[4:]))
+            means, errors = self.lines.setdefault(line, (empty[0], empty[1]))
             for name, entered in by_party.items():
                 at, amount = (self.parties.index(name), design, place), np.atleast_1d(entered)
                 means[at] = amount.mean(axis=0)

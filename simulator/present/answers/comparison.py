@@ -342,6 +342,8 @@ def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
     told = [_carries(party) for party in carrying[:most]]
     if len(carrying) > most:
         told.append(f"the rest lies with {', '.join(party.name for party in carrying[most:])}")
+    if spared := [party.name for party in parties if abs(party.value("risk_share")) < LEAST_TOLD_SHARE]:
+        told.append(f"none, or less than {percentage(LEAST_TOLD_SHARE)}, lies with {', '.join(spared)}")
     return f"{settled.label}: {'; '.join(told)}."
 
 
