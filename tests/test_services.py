@@ -19,6 +19,7 @@ from simulator.costs.moments import Exact
 from simulator.costs.services import Nodes, expected_lines
 from simulator.engine.simulate import draw
 from simulator.errors import SimulatorError
+from simulator.runs import extend
 from simulator.scenario import scenario_from
 from simulator.settlement.compare import imbalance
 from simulator.stresses import Activity, Elsewhere, Price, ServiceShift, Stress
@@ -395,3 +396,15 @@ def move_of(services, replicates=40):
     """What acute activity is in every replicate."""
     drawn = sim.simulate(scenario_from(raw(services, simulation={"replicates": replicates})), progress=False)
     return drawn["service_gross_cost"].sel(service="acute").values[:, 0]
+
+
+def test_a_run_with_services_is_kept_taken_further_and_settled_from_its_file(tmp_path):
+    scenario = scenario_from(raw(designs=designs(), simulation={"replicates": 6}))
+    whole = sim.simulate(scenario, progress=False)
+    sim.save(whole.isel(replicate=slice(4)), tmp_path / "run.nc")
+    longer = extend(sim.open_ledger(tmp_path / "run.nc"), scenario)
+    for name in ("service_gross_cost", "service_above_cost"):
+        assert np.array_equal(longer[name], whole[name]), name
+    compared = sim.compare(sim.settle(longer, scenario.designs))
+    assert float(compared["expected_service_cost"].sum()) == pytest.approx(float(whole["gross_cost"].mean()))
+    assert "Services, before exclusions" in str(sim.table(compared))

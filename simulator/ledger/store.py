@@ -173,7 +173,7 @@ def check_ledger(ledger: xr.Dataset, source: str) -> None:
         raise SimulatorError(source, None, f"does not say its {bare[0]}", _A_RUN)
 
 
-_TEXTS = ("unit", "segment", "shock")
+_TEXTS = ("unit", "segment", "shock", "service")
 _MAY_BE_INFINITE = ("threshold", "threshold_amount", "cut")
 
 
