@@ -1,7 +1,7 @@
 """What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -62,6 +62,7 @@ class Context:
     met_standard: Array | None = None  # whether the quality standard is met, 1 or 0
     met_alternative: Array | None = None  # whether the alternative standard is met, 1 or 0; not known counts as not met
     low_revenue: Array | None = None  # whether the provider counts as one of low revenue, 1 or 0
+    allocations: Mapping[str, Array] = field(default_factory=dict)  # money of funders that do not have what is expected
     # what real rows say themselves; each goes before the figure of the term
     minimum_rate: Array | None = None
     final_share: Array | None = None

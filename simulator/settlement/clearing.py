@@ -23,9 +23,8 @@ class Cleared(NamedTuple):
     settlement: Array
     accounts: Accounts
     saved: Array | None = None  # by the design itself, money per year
-    saving: Mapping[str, Array] = MappingProxyType(
-        {}
-    )  # what each party has more than if care were paid for as it comes
+    saving: Mapping[str, Array] = MappingProxyType({})
+    """What each party has more than if care were paid for as it comes."""
 
 
 def clear(
@@ -37,7 +36,6 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
-    allocations: Mapping[str, Array] = MappingProxyType({}),
     brought: Mapping[str, Array] | None = None,
     settle: Settle | None = None,
 ) -> Cleared:
@@ -56,7 +54,7 @@ def clear(
     accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
-        accounts.fund(name, allocations.get(name, share * (scene.expected_cost + expected_excess)))
+        accounts.fund(name, context.allocations.get(name, share * (scene.expected_cost + expected_excess)))
     accounts.line = "excess of the exclusion rule" if design.protection is None else "protection"
     if design.protection is None:
         for name, share in design.funders.items():

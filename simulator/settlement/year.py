@@ -66,11 +66,12 @@ class ContractYear:
         context = Context(
             budget=budget, cost=cost, members=self.populations.members, year=self.design.year,
             rule_year=self.design.rule_year, revenue=revenue, quality=score, met_standard=met,
+            allocations=self.populations.allocations(self.design.year),
         )  # fmt: skip
         return clear(
             self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
             excess=self.excess, outcomes_met=outcomes_met,
-            activity_change=self._activity_change(), allocations=self.populations.allocations(self.design.year),
+            activity_change=self._activity_change(),
             **earlier,
         )  # fmt: skip
 
