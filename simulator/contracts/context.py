@@ -60,6 +60,7 @@ class Context:
     revenue: Array | None = None  # the provider's own revenue, money per year; infinite where it limits nothing
     quality: Array | None = None  # quality score, 0 to 1
     met_standard: Array | None = None  # whether the quality standard is met, 1 or 0
+    outcomes_met: Array | None = None  # whether every quality measure of every partner is met
     met_alternative: Array | None = None  # whether the alternative standard is met, 1 or 0; not known counts as not met
     low_revenue: Array | None = None  # whether the provider counts as one of low revenue, 1 or 0
     allocations: Mapping[str, Array] = field(default_factory=dict)  # money of funders that do not have what is expected
@@ -162,3 +163,5 @@ class Settles(Protocol):
     def apply(self, settlement: Array, context: Context) -> Array: ...
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array: ...
+
+    def memos(self, context: Context) -> dict[str, Array]: ...

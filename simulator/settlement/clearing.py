@@ -27,6 +27,29 @@ class Cleared(NamedTuple):
     """What each party has more than if care were paid for as it comes."""
 
 
+class Apart(NamedTuple):
+    """What turns out otherwise than agreed and is no matter of the cost that the contract measures."""
+
+    price: Array | float = 1.0
+    """Of the deliverers' inputs, 1 as agreed: who buys them bears its rise."""
+    gone: Array | float = 0.0
+    """Care that patients take elsewhere at the deliverers' expense; their own cost of it stays as far as fixed."""
+    beyond: Array | float = 0.0
+    """Cost of activity beyond what was drawn."""
+
+
+AS_AGREED = Apart()
+
+
+class Earlier(NamedTuple):
+    """What the years of a contract before this one left."""
+
+    brought: Mapping[str, Array]
+    """Balances of pools, by party."""
+    settle: Settle
+    """What is settled this year, of this year's result and of those before."""
+
+
 def clear(
     design: Design,
     context: Context,
@@ -34,23 +57,23 @@ def clear(
     expected_cost: Array,
     expected_excess: Array | float = 0.0,
     excess: Array | float = 0.0,
-    outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
-    brought: Mapping[str, Array] | None = None,
-    settle: Settle | None = None,
+    apart: Apart = AS_AGREED,
+    earlier: Earlier | None = None,
 ) -> Cleared:
-    """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
+    """Settle one design: by its terms, or with what earlier years left."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    if settle is None:
+    if earlier is None:
         settlement, of = apply_terms(design.terms, context, accounts), context.budget
     else:
-        settlement, of = settle(context, accounts)
+        settlement, of = earlier.settle(context, accounts)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(
-        context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
-    )
+    brought = {} if earlier is None else earlier.brought
+    expected, met = np.asarray(expected_cost), context.outcomes_met
+    scene = Scene(context, parties, design.funders, expected, met, activity_change or {}, brought)
     _pay_providers(design, scene, accounts, settlement, of)
+    _bear_apart(design, accounts, apart)
     accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
@@ -65,6 +88,18 @@ def clear(
         accounts.line = transfer.line
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(context.budget), settlement, accounts)
+
+
+def _bear_apart(design: Design, accounts: Accounts, apart: Apart) -> None:
+    """Prices of inputs, and the cost that stays when care has gone elsewhere, fall on those who deliver."""
+    if apart is AS_AGREED:
+        return
+    accounts.line = "cost of care"
+    accounts.own_cost = accounts.own_cost + apart.beyond
+    for party in design.parties:
+        if party.delivers:
+            stays = (1.0 - party.variable_share) * party.delivers * apart.gone
+            accounts.bear_more(party.name, (apart.price - 1.0) * accounts.cost_borne[party.name] + stays)
 
 
 def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
