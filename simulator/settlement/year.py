@@ -85,7 +85,8 @@ class ContractYear:
             raise SimulatorError(f"design {self.design.name!r}", None, bound, "use `simulator settle` or `stress`")
         return clear(
             self.design, self._context(cost, budget, given), expected_cost=self.expected_cost,
-            expected_excess=self.expected_excess, excess=self.excess, activity_change=self._activity_change(), **earlier,
+            expected_excess=self.expected_excess, excess=self.excess, activity_change=self._activity_change(),
+            **earlier,
         )  # fmt: skip
 
     def _context(self, cost: Array, budget: Array, given: float | None = None) -> Context:
