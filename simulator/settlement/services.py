@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -154,9 +154,6 @@ class Year(NamedTuple):
     context: Context
     """Of all services together: the budget, and the cost that the contract measures."""
     expected_cost: Array
-    outcomes_met: Array | None
-    allocations: Mapping[str, Array]
-    """What funders have, where it is not the expected cost."""
 
 
 def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
@@ -195,7 +192,7 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
             accounts.pay(pooled if is_capitated else service.funders, name, share * paid)
         for name, share in service.funders.items():
             accounts.line = "money of funders"
-            if name not in year.allocations:
+            if name not in year.context.allocations:
                 accounts.fund(name, share * (planned + lines.expected_excess[h]))
             accounts.line = "cost of care"
             if not is_capitated:
@@ -204,8 +201,8 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
             if design.protection is None:
                 accounts.bear(name, share * lines.excess[h])
     accounts.line = "money of funders"
-    for name in design.funders.keys() & year.allocations.keys():
-        accounts.fund(name, year.allocations[name])
+    for name in design.funders.keys() & year.context.allocations.keys():
+        accounts.fund(name, year.context.allocations[name])
     accounts.line = "paid for care, and the settlement"
     if capitated:
         settled = settled + _pay_capitated(design, year, lines, capitated, accounts)
@@ -214,7 +211,7 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
         excess = lines.expected_excess.sum(axis=0), lines.excess.sum(axis=0)
         design.protection.settle(accounts, design.funders, *excess)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(year.context, parties, design.funders, year.expected_cost, year.outcomes_met, {})
+    scene = Scene(year.context, parties, design.funders, year.expected_cost, year.context.outcomes_met, {})
     for transfer in design.transfers:
         accounts.line = transfer.line
         transfer.apply(accounts, scene)
