@@ -124,12 +124,8 @@ def _expected(populations: Populations, rule: ExclusionRule | None, drawn: Array
     return np.asarray(mean / mean.sum(axis=0) * whole)
 
 
-def with_services(populations: Populations, designs: Sequence[Design]) -> tuple[Design, ...]:
-    """The designs; what parties fund and deliver is that of the services where a design is settled by service."""
-    return tuple(one if one.services is None else _resolved(populations, one) for one in designs)
-
-
-def _resolved(populations: Populations, design: Design) -> Design:
+def with_services(populations: Populations, design: Design) -> Design:
+    """A design that is settled by service; what parties fund and deliver is that of the services."""
     services = populations.services
     if not services or "service_gross_cost" not in populations.ledger or populations.year is not None:
         bound = f"is settled by service, and the ledger has {'none' if populations.year is None else 'several years'}"
