@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from conftest import LOGNORMAL, UNITS, alone, every, make
+from matplotlib.text import Text
 from scipy import stats
 
 import simulator as sim
@@ -113,6 +114,24 @@ def test_luck_leaves_the_promised_share_inside_the_limits(rng: np.random.Generat
         count = float(answer["outside"].sel(level=0.95))
         z = (count - float(answer["expected_outside"].sel(level=0.95))) / math.sqrt(2_000 * 0.05 * 0.95)
         assert (abs(z) < 5) == fits
+
+
+@pytest.mark.heavy
+def test_limits_of_luck_and_spread_hold_practices_that_differ_for_good(rng: np.random.Generator) -> None:
+    """Of practices 3% apart (sd) beyond luck, limits of luck alone name many, and those of both as many as promised."""
+    shock = {"name": "lasting", "cv": 0.03, "per": "unit"}
+    apart = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY, shocks=[shock])
+    rows = drawn_practices(rng, 2.0)
+    rows["cost"] *= 1 + 0.03 * rng.normal(size=len(rows))
+    answer = sim.funnel(rows, apart).sel(level=0.95)
+    for name, fits in (("outside", False), ("outside_with_spread", True)):
+        z = (float(answer[name]) - float(answer["expected_outside"])) / math.sqrt(2_000 * 0.05 * 0.95)
+        assert (abs(z) < 5) == fits
+    common = alone({"family": "gamma", "mean": 1_000.0, "cv": 2.0}, simulation=MANY, shocks=[{"name": "p", "cv": 0.03}])
+    assert "limit_with_spread" not in sim.funnel(rows[:5], common)  # what hits all alike parts nobody
+    drawn = sim.plots.funnel(sim.funnel(rows[:40].assign(practice=[f"no. {k}" for k in range(40)]), apart))
+    words = " ".join(text.get_text() for text in drawn.figure.findobj(Text)).replace("\n", " ")
+    assert "Beyond luck and spread: " in words and "99.8% with spread" in words
 
 
 @pytest.mark.heavy
@@ -278,7 +297,7 @@ def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
     assert float(answer["amount"].sel(step=bands).sum()) == pytest.approx(float(removed.mean()))
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
     design = sim.Design.model_validate({"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}})

@@ -98,6 +98,8 @@ def apply_by_sign(settlement: Array, gain: Any, loss: Any) -> Array:
     A share that is not known (NaN) matters only where there is something to share.
     """
     shared = np.where(settlement > 0, gain, loss) * settlement
+    if isinstance(gain, float) and isinstance(loss, float) and gain + loss == gain + loss:  # both are known
+        return np.asarray(shared)
     return np.asarray(np.where(np.isnan(shared) & (settlement == 0), 0.0, shared))
 
 
@@ -142,6 +144,10 @@ class Step(Term):
 class SettlementTerm(Step):
     """A step that changes the settlement; beside this it has an `apply`, as in `Settles`."""
 
+    def memos(self, context: Context) -> dict[str, Array]:
+        """Sums worth telling besides the settlement."""
+        return {}
+
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
         """Where its event occurred: where it changed the settlement."""
         return np.asarray(before != after)
@@ -155,3 +161,5 @@ class Settles(Protocol):
     def apply(self, settlement: Array, context: Context) -> Array: ...
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array: ...
+
+    def memos(self, context: Context) -> dict[str, Array]: ...

@@ -176,10 +176,24 @@ class Search(Term):
         for at, figure in enumerate(self.figures):
             if figure.path.startswith("exclusion") and not set(figure.values or (math.nan,)) <= {*grid, math.inf}:
                 yield ("figures", at), mistake("leaves the grid", "list values of [simulation] thresholds")
+        least, most = ([figure.at(end) for figure in self.figures] for end in (0.0, 1.0))
+        if refused := self._refused(base, least):
+            yield ("figures",), mistake(f"do not fit the design ({refused.path}: {refused.bound})", refused.mend)
+            return
+        for at, figure in enumerate(self.figures):
+            for value in figure.values or figure.between or ():  # whatever the other figures are
+                tried = [self._refused(base, [*rest[:at], float(value), *rest[at + 1 :]]) for rest in (least, most)]
+                if all(tried) and (refused := tried[0]):
+                    bound = f"cannot be {value:g} ({refused.path}: {refused.bound})"
+                    yield ("figures", at), mistake(bound, refused.mend, value=figure.path)
+
+    def _refused(self, base: Design, values: Sequence[float]) -> SimulatorError | None:
+        """Why the design cannot have these figures."""
         try:
-            self.moved(base, [figure.at(0.0) for figure in self.figures])
+            self.moved(base, values)
         except SimulatorError as error:
-            yield ("figures",), mistake(f"do not fit the design ({error.path}: {error.bound})", error.mend)
+            return error
+        return None
 
     def places(self, base: Design) -> list[tuple[bool, list[str | int]]]:
         """Steps to every figure that moves; True where it is the rest of the one before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +67,7 @@ class Bench:
         found = self._years.get(key)
         if found is None:
             year = ContractYear(self.populations, design, design.exclusion)
-            found = year, year.budget(), self.populations.retained(design.exclusion)
+            found = year, year.budget(), year.cost
             if len(self._years) < _MOST_KEPT:
                 self._years[key] = found
         return Settled(self, design, *found)
@@ -76,7 +76,7 @@ class Bench:
     def _controls(self) -> tuple[Array, Array]:
         """An orthonormal basis of the costs drawn, and how far their means lie from what is expected exactly."""
         year = self._years[None][0]
-        drawn = [self.today.retained - year.expected_cost] + (
+        drawn = [self.today.retained - (1.0 - year.design.saves) * year.expected_cost] + (
             [year.excess - year.expected_excess] if np.ptp(year.excess) else []
         )
         columns = np.column_stack([one.reshape(self.n) for one in drawn])
@@ -112,7 +112,7 @@ class Settled:
 
     def __init__(self, bench: Bench, design: Design, year: ContractYear, budget: Array, cost: Array) -> None:
         self.bench, self.design, self.retained, self._year, self._budget = bench, design, cost, year, budget
-        self.members, self.budget = float(bench.populations.members.ravel()[0]), float(np.mean(budget))
+        self._lost: dict[str, Array] = {}
         self.cleared = self._cleared(cost)
 
     def _cleared(self, cost: Array) -> Cleared:
@@ -123,9 +123,25 @@ class Settled:
         """The same contract and budget where the retained cost is another."""
         return Settled(self.bench, self.design, self._year, self._budget, cost)
 
+    @property
+    def members(self) -> float:
+        """People, the same in every year."""
+        return float(self.bench.populations.members.ravel()[0])
+
+    @cached_property
+    def budget(self) -> float:
+        """Mean budget, money per year."""
+        return float(np.mean(self._budget))
+
     def surplus(self, *parties: str) -> Array:
         """Of one or more parties together."""
-        return np.asarray(sum(self.cleared.accounts.surplus(name) for name in parties)).reshape(-1)
+        return reduce(np.add, map(self.cleared.accounts.surplus, parties)).reshape(-1)
+
+    def lost(self, party: str) -> Array:
+        """What a party loses, as a share of its revenue."""
+        if party not in self._lost:
+            self._lost[party] = -self.surplus(party) / self.revenue(party)
+        return self._lost[party]
 
     def revenue(self, party: str) -> float:
         """A party's part of the budget, for the care that it delivers; of others what they are paid, else funded with.
@@ -133,9 +149,10 @@ class Settled:
         No settlement is in it, so that a limit does not widen with what a design pays.
         """
         accounts = self.cleared.accounts
-        delivers = next(one.delivers for one in self.design.parties if one.name == party)
+        if delivers := next(one.delivers for one in self.design.parties if one.name == party):
+            return delivers * self.budget
         paid = float(accounts.payment[party].mean())
-        return delivers * self.budget or (paid if paid > 0 else float(np.mean(accounts.funding[party])))
+        return paid if paid > 0 else float(np.mean(accounts.funding[party]))
 
     @cached_property
     def burden(self) -> Array:
@@ -162,12 +179,12 @@ class Settled:
     def power(self, side: str = "") -> Estimate:
         """Part of each pound really saved that the providers keep: in all years, those of gain, or those of loss."""
         more, saved, within = self._kept
-        years = {"": np.ones_like(within), "gain": within, "loss": ~within}[side]
-        whole = float(np.where(years, saved, 0.0).mean())
-        if not whole:
+        years = 1.0 if not side else (within if side == "gain" else ~within)
+        more, saved = years * more, years * saved
+        if not (whole := float(saved.mean())):
             return Estimate(math.nan, math.nan)
-        ratio = float(np.where(years, more, 0.0).mean()) / whole
-        return Estimate(ratio, float(mean_error(np.where(years, more - ratio * saved, 0.0), self.bench.strata)) / whole)
+        ratio = float(more.mean()) / whole
+        return Estimate(ratio, float(mean_error(more - ratio * saved, self.bench.strata)) / whole)
 
     def slacks(self, confidence: float = 0.5) -> Array:
         """How far the design is within each demand, with this confidence; below 0 where it fails. Shares of revenue."""
@@ -183,7 +200,7 @@ class Settled:
         if asked.kind == "event":
             happened = int(np.sum(self.cleared.accounts.events.get(asked.event, 0)))
             return (most_events(n, asked.at_most, confidence) - happened) / n
-        lost = -self.surplus(asked.party) / self.revenue(asked.party)
+        lost = self.lost(asked.party)
         if asked.kind == "hard":
             worse = -self.otherwise(HARD * self.retained).surplus(asked.party) / self.revenue(asked.party)
             return asked.bound - float(max(lost.max(), worse.max()))

@@ -10,7 +10,7 @@ from ... import ledger as books
 from ... import runs
 from ...contracts.exclusion import Cap
 from ...errors import SimulatorError
-from ...scenario import Scenario
+from ...scenario import Scenario, scenario_from
 from ...terms import Array
 from ..statistics.self_check import exact_moments
 from .luck import without_shocks
@@ -55,7 +55,9 @@ def funnel(
     xarray.Dataset
         ``ratio`` and ``members`` by ``practice``; ``practice_limit`` by (level, bound, practice), exact; ``outside``
         (level): how many practices lie beyond theirs, and ``expected_outside``, how many luck alone would put there.
-        Where all have one case mix, as rows are taken to have, ``limit`` by (level, bound, population_size) too.
+        Where all have one case mix, as rows are taken to have, ``limit`` by (level, bound, population_size) too; and
+        where the scenario has shocks of each unit, the same with them (``limit_with_spread``,
+        ``practice_limit_with_spread``, ``outside_with_spread``): those of the others are left out, since they average.
 
     Raises
     ------
@@ -86,8 +88,28 @@ def funnel(
     if shared:
         answer = answer.assign_coords(population_size=sizes)
         answer["limit"] = ("level", "bound", "population_size"), limit
+        answer = answer.merge(_with_spread(truth, calm, answer, levels))
     known = runs.origin(truth) | {"replicates": 1} if drawn else runs.exact_origin(truth)
     return books.declared(answer.assign_attrs(known | {"practices": "simulated" if drawn else "observed"}), "funnel")
+
+
+def _with_spread(truth: Scenario, calm: Scenario, answer: xr.Dataset, levels: Sequence[float]) -> xr.Dataset:
+    """Limits of luck together with the shocks that each unit has for itself; nothing where there are none."""
+    own = [shock.model_dump() for shock in truth.shocks if shock.per == "unit"]
+    if not own:
+        return xr.Dataset()
+    sizes, members, ratio = (answer[name].values for name in ("population_size", "members", "ratio"))
+    apart, people = scenario_from(calm.model_dump() | {"shocks": own}), float(members.sum())
+    limit = limits_by_size(apart, sizes.tolist(), people, float(answer["threshold"]), levels, calm)
+    at = np.log(members)
+    each = np.array([[np.interp(at, np.log(sizes), end) for end in ends] for ends in limit])
+    return xr.Dataset(
+        {
+            "limit_with_spread": (("level", "bound", "population_size"), limit),
+            "practice_limit_with_spread": (("level", "bound", "practice"), each),
+            "outside_with_spread": ("level", ((ratio < each[:, 0]) | (ratio > each[:, 1])).sum(axis=1)),
+        }
+    )
 
 
 def _by_size(scenario: Scenario, members: Array, point: float, levels: Sequence[float]) -> tuple[Array, Array]:

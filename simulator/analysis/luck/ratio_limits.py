@@ -44,17 +44,19 @@ def limits_of_units(scenario: Scenario, point: float, levels: Sequence[float]) -
 
 
 def limits_by_size(
-    scenario: Scenario, sizes: Sequence[int], people: float, point: float, levels: Sequence[float]
-) -> Array:
+    scenario: Scenario, sizes: Sequence[int], people: float, point: float, levels: Sequence[float],
+    others: Scenario | None = None,
+) -> Array:  # fmt: skip
     """Limits of a unit of each size beside others with the same case mix, of `people` in all.
 
-    Of shape (level, bound, size).
+    Of shape (level, bound, size). `others` is what holds for the others, where that differs.
     """
-    alike = transforms_of(scenario.resized((1,)))
+    both = scenario, scenario if others is None else others
+    known = [transforms_of(one.resized((1,))) for one in both]
     found = []
     for size in sizes:
-        parts = [int(n) for n in (size, round(people) - size) if n > 0]
-        found.append(_limits([_law(scenario.resized((n,)), point, alike) for n in parts], levels))
+        parts = zip(both, (size, round(people) - size), known, strict=True)
+        found.append(_limits([_law(one.resized((int(n),)), point, own) for one, n, own in parts if n > 0], levels))
     return np.stack(found, axis=2)
 
 

@@ -57,12 +57,12 @@ def page(answer: xr.Dataset) -> Page:
     known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
     notes = [known, f"Shape that best predicts organisations left out of the fit: {answer.attrs['fitted_shape']}."]
     if "forecast" in answer:
-        off = float(np.sqrt(((answer["forecast_came"] - answer["forecast"]) ** 2).mean()))
+        missed = float(np.sqrt(((answer["forecast_came"] - answer["forecast"]) ** 2).mean()))
         before = float(np.sqrt((answer["forecast_came"] ** 2).mean()))
         count = answer.sizes["organisation"]
         notes.append(
             f"For {count:,} organisations seen before, the answer holds a forecast of their last judged year, given "
-            f"their own past: typically {100 * off:.1f}% of the budget off, {100 * before:.1f}% without their past."
+            f"their own past: typically {100 * missed:.1f}% of the budget off, {100 * before:.1f}% without their past."
         )
     if np.isfinite(error):
         notes.append(f"Standard error of a share inside an interval: at most {error:.0f} percentage points.")
@@ -77,8 +77,8 @@ def _settled(answer: xr.Dataset) -> Table:
         rows.append([str(design), "really paid", _percent(one["settled_real"], 2), ""])
         for model in answer["model"].values:
             cell = one.sel(model=model)
-            error = float(cell["settled_gap_se"])
-            gap = plain_number(float(cell["settled_gap"]) / error, "+.1f") if error > 0 else "none"
+            unsure = float(cell["settled_gap_se"])
+            gap = plain_number(float(cell["settled_gap"]) / unsure, "+.1f") if unsure > 0 else "none"
             rows.append(["", f"expected: {model}", _percent(cell["settled_predicted"], 2), gap])
     head = ["design", "", "share of budgets", "paid beyond expected, in standard errors"]
     return Table(head, rows, "Paid to providers over all organisations", labels=2)

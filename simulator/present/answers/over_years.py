@@ -163,7 +163,7 @@ def _by_size(cell: xr.Dataset) -> Table:
         [people(float(one["population_size"])), *(_money(year, "system_npv") for year in each(one, "year"))]
         for one in each(cell.isel(threshold=-1, missing_dims="ignore"), "population_size")
     ]
-    head = ["people", *(f"{int(year)} year{'s' * (year > 1)}" for year in cell["year"].values)]
+    head = ["people", *(f"{int(year)} year{'s' * bool(year > 1)}" for year in cell["year"].values)]
     return Table(
         head, rows, f"{cell['design'].values}: net gain of all parties from the investment, by length of contract"
     )

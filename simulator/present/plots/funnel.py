@@ -14,12 +14,16 @@ from .style import cut, finish, house_axes, label_ends, made_by, one_threshold, 
 
 Array = NDArray[np.float64]
 
-DRAWN = ("ratio", "members", "practice_limit", "limit", "outside", "expected_outside")
+DRAWN = (
+    "ratio", "members", "practice_limit", "limit", "outside", "expected_outside", "limit_with_spread",
+    "practice_limit_with_spread", "outside_with_spread",
+)  # fmt: skip
 _LINES = ("--", "-")
 _WIDTHS = (4.5, 1.2)
 _MOST_NAMES = 12
 _MOST_TOLD = 4
 """Names in the footer; the figures hold them all."""
+_WIDE, _HIGH = 80.0, 14.0  # points between names
 _ROOM = 1.25  # factor of people left free beside the first and the last
 _APART = 1.06  # factor of people by which those of one size are drawn apart
 
@@ -29,7 +33,8 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Each unit's cost over the expected against its people, between the limits of luck.
 
     Limits are exact: lines by people where all have one case mix, else a bar for each unit, with its name where
-    they are few. Units beyond their widest limit are drawn in another colour.
+    they are few. Units beyond their widest limit are drawn in another colour. Dotted: the widest limit of luck together
+    with shocks of each unit's own, where the scenario has some.
     """
     ratio, levels = answer["ratio"].values, answer["level"].values
     own = answer["practice_limit"].transpose("level", "bound", "practice").values
@@ -49,9 +54,22 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     if not shared and places.size <= _MOST_NAMES:
         for x, y, name in zip(places, own[-1, 1], answer["practice"].values, strict=True):
             words_at(axes, str(name).replace(" ", "\n"), (x, y), (0, 4), 7.5, color=INK, ha="center", va="bottom")
+    else:
+        _name(axes, answer, places, ratio, beyond)
     # of a simulated year it cannot be asked, but shows what luck alone may look like
     question = f"One simulated year: w{__doc__[1:]}" if __doc__ and _is_simulated(answer) else __doc__
     return finish(axes, answer, question, _note(answer, levels, shared))
+
+
+def _name(axes: Axes, answer: xr.Dataset, places: Array, ratio: Array, beyond: NDArray[np.bool_]) -> None:
+    """Names of those beyond, where they have room: the farthest first."""
+    taken: list[Array] = []
+    for place in sorted(np.flatnonzero(beyond), key=lambda k: -abs(ratio[k] - 1)):
+        at = axes.transData.transform((places[place], ratio[place])) * 72 / axes.figure.dpi
+        if all(abs(at[0] - x) > _WIDE or abs(at[1] - y) > _HIGH for x, y in taken):
+            taken.append(at)
+            name, how = cut(str(answer["practice"].values[place]), 18), {"ha": "center", "va": "bottom"}
+            words_at(axes, name, (places[place], ratio[place]), (0, 4), 7.5, color=INK, **how)
 
 
 def _is_simulated(answer: xr.Dataset) -> bool:
@@ -65,6 +83,10 @@ def _curves(axes: Axes, answer: xr.Dataset) -> list[tuple[float, float, str, str
         for end in limit[place]:
             axes.plot(sizes, end, color=SERIES[0], ls=_LINES[place % 2], lw=1.2)
         ends.append((float(sizes[-1]), float(limit[place, 1, -1]), f"{100 * level:g}%", SERIES[0]))
+    if "limit_with_spread" in answer:
+        for end in answer["limit_with_spread"].transpose("level", "bound", "population_size").values[-1]:
+            axes.plot(sizes, end, color=SERIES[2], ls=":", lw=1.4)
+        ends.append((float(sizes[-1]), float(end[-1]), f"{100 * float(answer['level'][-1]):g}% with spread", SERIES[2]))
     return ends
 
 
@@ -101,13 +123,16 @@ def _note(answer: xr.Dataset, levels: Array, shared: bool) -> str:
 
 def _who(answer: xr.Dataset, shared: bool) -> str:
     """Names of those beyond the widest limit, where the picture has no room for names."""
-    own = answer["practice_limit"].transpose("level", "bound", "practice").values[-1]
-    ratio = answer["ratio"].values
-    names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
-    if not names or not shared:
-        return ""
-    more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
-    return f" Beyond the widest: {', '.join(names[:_MOST_TOLD])}{more}."
+    ratio, told = answer["ratio"].values, ""
+    for name, which in (("practice_limit", "the widest"), ("practice_limit_with_spread", "luck and spread")):
+        if not shared or name not in answer:
+            continue
+        own = answer[name].transpose("level", "bound", "practice").values[-1]
+        names = [cut(str(one)) for one in answer["practice"].values[(ratio < own[0]) | (ratio > own[1])]]
+        more = f" and {len(names) - _MOST_TOLD} more" if len(names) > _MOST_TOLD else ""
+        if names or which != "the widest":
+            told += f" Beyond {which}: {', '.join(names[:_MOST_TOLD]) or 'none'}{more}."
+    return told
 
 
 def _made(request: PlotRequest) -> xr.Dataset:
