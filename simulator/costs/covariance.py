@@ -149,18 +149,35 @@ def _given(
     """Two years, their covariance given the shocks, and both means given them; each (path,)."""
     chain, (mixes, counts) = model.by_year, groups_of(model, row)
     states, people = chain.start.shape[1], row.sum()
-    laws = {year: counts @ (mixes @ chain.laws_in(year)[unit]) for year in mean}
     rare = [
         (states + s, stays, stream.rate * people)
         for s, (stream, stays) in enumerate(zip(chain.streams[states:], chain.rare_persistence, strict=True))
         if stream.in_scope and stream.rate
     ]
     events = {year: [own[at] * people for at, _, _ in rare] for year, own in mean.items()}
-    whole = {year: laws[year] @ own[:states] + sum(events[year]) for year, own in mean.items()}
+    whole = _totals(model, row, unit, mean)
     for (one, other), within in of_places(chain, unit, mixes, counts, {y: own[:states] for y, own in mean.items()}):
         both = zip(events[one], events[other], rare, strict=True)
         again = sum(stays ** (other - one) * left * right / expected for left, right, (_, stays, expected) in both)
         yield (one, other), within + again, whole[one], whole[other]
+
+
+def _totals(model: CostModel, row: NDArray[np.int64], unit: int, mean: Mapping[int, Array]) -> dict[int, Array]:
+    """Expected cost of people by year, given the shocks; each (path,)."""
+    chain, (mixes, counts) = model.by_year, groups_of(model, row)
+    states, people = chain.start.shape[1], row.sum()
+    laws = {year: counts @ (mixes @ chain.laws_in(year)[unit]) for year in mean}
+    scope = np.array([stream.in_scope for stream in chain.streams[states:]], float)
+    return {year: laws[year] @ own[:states] + people * (scope @ own[states:]) for year, own in mean.items()}
+
+
+def expected_on_paths(
+    model: CostModel, layers: Mapping[int, Sequence[Layer]], row: NDArray[np.int64]
+) -> dict[int, Array]:
+    """Expected cost of people by segment, (segment,), under a rule in each year along paths of shocks; each (path,)."""
+    shocks = paths(model, sorted(layers), _PAIRED)
+    mean = {year: _per_head(model, year, shocks[year], layers[year]) for year in layers}
+    return _totals(model, row, 0, mean)
 
 
 def _per_head(model: CostModel, year: int, factors: Array, layers: Sequence[Layer]) -> Array:

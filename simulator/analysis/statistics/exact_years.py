@@ -76,6 +76,15 @@ def check_weights(scenario: Scenario, weights: Mapping[int, float]) -> dict[int,
     return {year: float(weights[year]) for year in years if weights.get(year)}
 
 
+def contract_years(scenario: Scenario, pool: int) -> dict[int, float]:
+    """Weights of contract years 1 to `pool` together; refused where there are fewer."""
+    most = scenario.years.contract if scenario.years else 0
+    if not 1 <= pool <= most:
+        bound = f"is not from 1 to the number of contract years, {most}"
+        raise SimulatorError("pool", pool, bound, "give [years] with more, or pool fewer")
+    return dict.fromkeys(range(1, pool + 1), 1.0)
+
+
 class Pooled:
     """The law of a weighted sum of years at every size and point of the grid, each worked out when it is asked for."""
 

@@ -23,6 +23,8 @@ MARGIN = 0.03
 AT_MOST = 0.05
 ASKED = "east_sussex_shock.toml"
 """With the light and heavy tails as variants, and a shock."""
+YEARS = "east_sussex_years.toml"
+"""Several years of partly the same people, of which one line is told."""
 DRAWN = "east_sussex.toml"
 """Luck alone, of which the years are kept."""
 
@@ -42,7 +44,18 @@ def main(configs: Path, results: Path, replicates: int | None) -> None:
         rendered = Rendered.of(answer(load_with(asked, replicates, None), margin=MARGIN, at_most=AT_MOST), source=asked)
         assert rendered.page is not None
         click.echo(f"{rendered.page().text()}\n")
+        if (configs / YEARS).exists():
+            click.echo(f"{_of_years(configs / YEARS)}\n")
         _keep(load_with(str(configs / DRAWN), replicates, None), results)
+
+
+def _of_years(path: Path) -> str:
+    """What pooling three years is worth, without simulation."""
+    from ...analysis.years import persistence
+    from ...scenario import load
+    from ..answers.years import page
+
+    return f"{page(persistence(load(path))).verdict[2]} ({path})"
 
 
 def _keep(scenario: Scenario, results: Path) -> None:
