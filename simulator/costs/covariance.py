@@ -26,11 +26,12 @@ _PAIRED, _KNOTS = 14, 48  # binary logarithm of the paths of covariances; points
 
 
 class Between(NamedTuple):
-    """Covariances between years; both (population, year, year)."""
+    """Covariances between years, (population, year, year), and means, (population, year)."""
 
     covariance: Array
     error: Array
     """What two halves of the paths of shocks differ by."""
+    mean: Array
 
 
 def paths(model: CostModel, years: Sequence[int], log2: int) -> dict[int, Array]:
@@ -76,11 +77,12 @@ def between_years(model: CostModel, layers: Mapping[int, Sequence[Layer]], heads
     heads : ndarray of int, shape (population, segment)
     """
     years, chain = sorted(layers), model.by_year
-    alone = np.stack([Exact(model, year=year).total(heads, layers[year]).sd ** 2 for year in years], axis=1)
+    totals = [Exact(model, year=year).total(heads, layers[year]) for year in years]
+    means, alone = (np.stack(part, axis=1) for part in ([t.mean for t in totals], [t.sd**2 for t in totals]))
     found = np.einsum("py,yz->pyz", alone, np.eye(len(years)))
     errors = np.zeros(found.shape)
     if len(years) == 1:
-        return Between(found, errors)
+        return Between(found, errors, means)
     shocks = paths(model, years, _PAIRED)
     mean = {year: _per_head(model, year, shocks[year], layers[year]) for year in years}
     n_paths = next(iter(mean.values())).shape[1]
@@ -97,7 +99,7 @@ def between_years(model: CostModel, layers: Mapping[int, Sequence[Layer]], heads
             own, *parts = (_whole(cell, part) for part in (slice(None), *halves))
             found[place, one, other] = found[place, other, one] = own
             errors[place, one, other] = errors[place, other, one] = abs(parts[0] - parts[1]) / 2 if parts else 0.0
-    return Between(found, errors)
+    return Between(found, errors, means)
 
 
 def _whole(given: Sequence[Array], part: slice) -> float:
