@@ -21,6 +21,7 @@ from simulator.analysis.designs.propose import _FRESH, proposed
 from simulator.contracts.design import Design, designs_from
 from simulator.contracts.search import Search
 from simulator.present.answers.propose import designs_toml
+from simulator.present.report import gather
 from simulator.scenario import scenario_from
 from simulator.settlement.populations import Populations
 from simulator.settlement.shared_designs import load_designs
@@ -207,6 +208,16 @@ def test_the_figures_are_those_of_a_settlement(answer):
     assert float(off.max()) < 4.0  # they differ by the luck of the costs, which `propose` takes out
     lost = -compared["worst_surplus"].sel(quantile_level=0.05).transpose("design", "party").values
     np.testing.assert_allclose(answer["loss_1_in_20"].values, lost, rtol=1e-9)
+
+
+@pytest.mark.heavy
+def test_a_report_takes_a_saved_proposal_and_refuses_that_of_another_scenario(answer, monkeypatch):
+    monkeypatch.setattr("simulator.present.report.gather.propose", None)  # no search
+    scenario = sim.load(ROOT / "configs/search.toml")
+    xr.testing.assert_identical(gather(sim.simulate(scenario, progress=False), proposed=answer).proposed, answer)
+    other = sim.simulate(scenario.with_simulation(replicates=50, seed=1), progress=False)
+    with pytest.raises(sim.SimulatorError, match="is a proposal for another scenario"):
+        gather(other, proposed=answer)
 
 
 @pytest.mark.heavy

@@ -146,14 +146,22 @@ class Contents(NamedTuple):
         return minimum_on_grid(self.summary, "p_overspend", self.target.at_most, margin=margin)
 
 
-def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> Contents:
-    """Ask for every figure of a report."""
+def gather(
+    ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05, proposed: xr.Dataset | None = None
+) -> Contents:
+    """Ask for every figure of a report; without `proposed`, what `propose` finds for the scenario, it searches."""
     if "scenario" not in ledger.attrs:
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    if proposed is not None and proposed.attrs.get("scenario_id") != ledger.attrs.get("scenario_id"):
+        bound, mend = "is a proposal for another scenario", "name what `propose --out` wrote for this one"
+        raise SimulatorError("proposed", proposed.attrs.get("title"), bound, mend)
     with effort.task("report", 4) as advance:
-        return _gathered(ledger, margin, at_most, advance)
+        found = _gathered(ledger, margin, at_most, advance)
+        if proposed is None and found.whole is not None and found.whole.search is not None:
+            proposed = propose(found.whole)
+        return found._replace(proposed=proposed)
 
 
 def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort.Task) -> Contents:
@@ -188,7 +196,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         designs=designs,
         scenario=scenario,
         whole=whole,
-        proposed=None if whole is None or whole.search is None else propose(whole),
+        proposed=None,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 @click.argument("results")
 @click.option("--out", "-o", type=click.Path(), help="Write the report to this HTML file.")
 @click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
+@click.option("--proposed", type=click.Path(), help="What `propose --out` wrote for this scenario, not searched again.")
 @overspend_options("Margin of the overspend in the answer.")
 @outputs
-def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
+def report(
+    results: str, out: str | None, xlsx: str | None, proposed: str | None, margin: float, at_most: float
+) -> None:
     """Write a report on RESULTS, the .nc file of a run: one HTML file, an Excel workbook, or both.
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
     from ....ledger import open_ledger
+    from ...plot_request import open_any
     from ...report import gather, write_html, write_workbook
 
     asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
@@ -40,7 +44,10 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
             raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
     check_forms(results)
     without_display()
-    contents = gather(open_ledger(results), margin, at_most)
+    known = None if proposed is None else open_any(proposed)
+    if known is not None and known.attrs.get("answer") != "propose":
+        raise SimulatorError("--proposed", proposed, "is not a proposal", "name a file that `propose --out` wrote")
+    contents = gather(open_ledger(results), margin, at_most, known)
     for _, path, _, write in wanted:
         write(contents, path)
     files = {option.removeprefix("--"): path for option, path, *_ in wanted}
