@@ -305,7 +305,7 @@ def checkpoints() -> Iterator[Row]:
     for name, scenario, bound in (
         ("East Sussex", east_sussex, 0.03),
         ("50,000 people, 6 sizes × 5 thresholds", book.scenario(sizes=book.SIZES[:6], replicates=25_000), 0.03),
-        ("1,000 people, 1 size × 5 thresholds", book.scenario(sizes=(1_000,), replicates=30_000), None),
+        ("1,000 people, 1 size × 5 thresholds", book.scenario(sizes=(1_000,), replicates=300_000), 0.03),
     ):
         plan, numbers = book.plan_of(scenario), np.arange(scenario.simulation.replicates)
         drawn = draw(plan, numbers)

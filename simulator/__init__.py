@@ -15,7 +15,7 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .settlement.settle import settle as settle
     from .settlement.compare import compare as compare
     from .settlement.payoff import payoff as payoff
+    from .analysis.designs.over_years import over_years as over_years
     from .analysis.designs.exact_settlement import exact_settlement as exact_settlement
     from .settlement.actuals import settle_actuals as settle_actuals
     from .analysis.designs.minimum_rate import load_minimum_rate as load_minimum_rate

@@ -31,9 +31,6 @@ FIRST, EVERY = 15.0, 60.0
 """Seconds until the first line on work of which nobody knew that it is long, and from line to line."""
 
 
-# ── before ───────────────────────────────────────────────────────────────────────────────────────
-
-
 class Work(NamedTuple):
     """What a piece of work takes on one core of an ordinary machine; benchmarks/effort.py measures the constants."""
 
@@ -138,9 +135,6 @@ def duration(seconds: float) -> str:
     size, unit = next(one for one in reversed(_UNITS) if seconds >= 1.5 * one[0] or one is _UNITS[0])
     count = max(round(seconds / size), 1)
     return f"about {count:,} {unit}{'' if count == 1 else 's'}"
-
-
-# ── meanwhile ────────────────────────────────────────────────────────────────────────────────────
 
 
 class Task:

@@ -64,9 +64,6 @@ def strata_of(drawn: xr.Dataset | xr.DataArray) -> Strata | None:
     return found if found.counts.min() > 1 else None
 
 
-# ── plain arrays, replicates first ───────────────────────────────────────────────────────────────
-
-
 def mean_error(values: Array, strata: Strata | None) -> Array:
     """Standard error of the mean over replicates; NaN of a single one."""
     n = values.shape[0]
@@ -136,9 +133,6 @@ def jackknife(left_out: Array, strata: Strata | None) -> Array:
         return strata.root_within(left_out, (strata.counts - 1) / strata.counts)
     n = left_out.shape[0]
     return np.asarray(np.sqrt((n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)))
-
-
-# ── labelled arrays: the strata are those of their own coordinate ────────────────────────────────
 
 
 def mean_and_error(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:

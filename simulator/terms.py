@@ -149,9 +149,6 @@ def _is_netcdf(source: Path) -> bool:
         return opened.read(4) == b"\x89HDF"
 
 
-# ── numbers ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def _infinity_from_text(value: object) -> object:
     return (
         math.inf if isinstance(value, str) and value.strip().lower() in {"inf", "+inf", "infinity", "none"} else value
@@ -226,9 +223,6 @@ def ascend(key: str, bound: str) -> Callable[[Any], Iterator[PydanticCustomError
 
 Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 """What somebody calls a thing: one line, short enough for tables and pictures."""
-
-
-# ── currencies ───────────────────────────────────────────────────────────────────────────────────
 
 _LIST_ONE = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY

@@ -251,6 +251,13 @@ FEATURES: dict[str, dict[str, Level]] = {
         "prospective": designed(protection={"payer": "commissioner"}),
         "loaded": designed(protection={"payer": "commissioner", "premium_from": "provider", "loading": 0.2}),
     },
+    "accounts": {
+        "none": None,
+        "savings": designed(savings=0.04, transfers=[
+            {"kind": "own_cost", "name": "setting up", "party": "provider", "of_budget": 0.01},
+        ]),
+        "allocation": whole(do_nothing=0.03, allocations=[{"funder": "commissioner", "per_head": 1_750.0}]),
+    },
     "search": {
         "none": None,
         "loss limit": whole(search={

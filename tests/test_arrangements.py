@@ -45,7 +45,6 @@ def test_there_is_a_file_for_each_arrangement():
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "file",
     # the payoffs and budgets of the others are in the ordinary lane
@@ -109,10 +108,10 @@ def test_axene_at_whole_people():
 
 def test_the_medicare_file_has_every_track_of_today():
     names = [design.name for design in arrangement(4).designs]
-    assert names == ["BASIC A", "BASIC B", "BASIC C", "BASIC D", "BASIC E", "ENHANCED"]
+    assert names == ["status quo", "BASIC A", "BASIC B", "BASIC C", "BASIC D", "BASIC E", "ENHANCED"]
     published = {design.name: design for design in load_designs(ROOT / "configs" / "published" / "mssp.toml")}
     scenario, ratios = arrangement(4), np.linspace(0.85, 1.15, 61)
-    for design in scenario.designs:
+    for design in scenario.designs[1:]:
         same = design.model_copy(
             update={"terms": published[design.name].terms, "rule_year": published[design.name].rule_year}
         )
@@ -135,17 +134,17 @@ def test_lewisham_income_over_cost():
     assert design.budget.payment == pytest.approx(3.0e6)
     ladder = context((0.80, 0.983333, 1.0, 1.2), budget=3.0e6)
     accounts = clear(design, ladder, expected_cost=ladder.budget).accounts
-    # the provider's budget is 2.95m; up to 3.0m the board meets what is over it, and then has nothing left
-    assert (accounts.surplus("board").round(-2) + 0.0).tolist() == [50_000, 50_000, 0, 0]
-    assert (accounts.surplus("provider").round(-2) + 0.0).tolist() == [550_000, 0, 0, -600_000]
+    # £3.0m, the incentive of £0.3m, and the contingency: met by the board where cost is over 2.95m, else returned
+    assert (accounts.surplus("board").round(-2) + 0.0).tolist() == [0, 0, 0, 0]
+    assert (accounts.surplus("provider").round(-2) + 0.0).tolist() == [900_000, 350_000, 300_000, -300_000]
+    assert (accounts.surplus("commissioner") + 0.0).round(-2).tolist() == [-300_000] * 4  # of the 3.0m it is given here
 
 
 def test_lewisham_on_a_ladder():
     ladder = context(budget=3.0e6)
     accounts = clear(named(18, "joint management board"), ladder, expected_cost=ladder.budget).accounts
-    # in thousands: what is left of £3.0m less £50,000, and the board's £50,000 back while it lasts
-    assert (accounts.surplus("provider") / 1e3).round().tolist() == [550, 400, 250, 100, 0, -150, -300, -450, -600]
-    assert (accounts.surplus("board") / 1e3).round().tolist() == [50, 50, 50, 50, 0, 0, 0, 0, 0]
+    # in thousands: what is left of £3.0m, and the incentive of £0.3m; the board's £50,000 always come back
+    assert (accounts.surplus("provider") / 1e3).round().tolist() == [900, 750, 600, 450, 300, 150, 0, -150, -300]
 
 
 def test_axene():

@@ -99,6 +99,7 @@ def test_what_is_given_stays_and_units_of_their_own_mix_count():
     assert sim.describe(asked)["top_share"]["0.1"] == pytest.approx(0.5, abs=1e-6)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -163,15 +163,17 @@ def test_money_is_conserved_under_any_contract(drawn, seed):
         contract["carry"] = limits | {"limit": 0.1 * rng.random(), "written_off": rng.random()}
     if rng.random() < 0.6:
         contract["cumulative"] = [{"kind": "aggregate_stop_loss", "attachment": [0.02, 0.04, 0.06]}]
-    if rng.random() < 0.6:
-        saving = {"by": "provider", "saving": [0.01, 0.02], "set_up": 1e4 * rng.random(), "double_running": [2e3, 1e3]}
-        contract["investment"] = saving
+    savings = [0.01, 0.02] if rng.random() < 0.6 else 0.0
+    if savings:
+        contract["investment"] = {"by": "provider", "set_up": 1e4 * rng.random(), "double_running": [2e3, 1e3]}
     if rng.random() < 0.6:
         contract["exit"] = {"party": "provider", "loss_over": 0.03, "years_running": 1 + seed % 2}
     pool = POOL | {"interest": 0.05 * rng.random(), "from_gains": rng.random(), "covers": rng.random()}
     pool |= {"contributions": {"payer": 0.02}, "target": 0.06, "cap": 0.08}
     budget = {"kind": "past_years", "weights": [0.4, 0.6], "correlation": [0.3], "rebase_every": 1 + seed % 3}
-    outcome = sim.settle(drawn, design(budget=budget, parties=PARTIES, transfers=[pool], contract=contract))
+    outcome = sim.settle(
+        drawn, design(budget=budget, parties=PARTIES, transfers=[pool], contract=contract, savings=savings)
+    )
     assert imbalance(outcome) < 1e-9
     whole = outcome["surplus"].sum(["party", "year"]) - (outcome["funding"].sum("party") - outcome["system_cost"]).sum(
         "year"
@@ -195,17 +197,15 @@ def without_luck(ledger):
 def test_rebasing_ends_what_a_lasting_saving_pays(drawn, every, pays):
     """The ratchet, to the penny without luck: each year at weight 1 it pays once, without rebasing every year."""
     budget = {"kind": "past_years", "weights": [1.0], "correlation": [0.3], "rebase_every": every}
-    saving = {"investment": {"by": "provider", "saving": 0.01}}
-    outcome = sim.settle(without_luck(drawn), design(budget=budget, contract=saving))
+    outcome = sim.settle(without_luck(drawn), design(budget=budget, savings=0.01))
     one = 0.01 * outcome["budget"].sel(year=1).isel(design=0, replicate=0).values
     np.testing.assert_allclose(surplus(outcome)[:, 0], np.outer(pays, one), atol=0.005)
 
 
 def test_savings_given_back_and_the_region_keep_a_saving_paying(drawn):
-    saving = {"investment": {"by": "provider", "saving": 0.01}}
     rebased = {"kind": "past_years", "weights": [1.0], "correlation": [0.3], "rebase_every": 1}
     for term in ("savings_returned", "regional_share"):
-        outcome = sim.settle(without_luck(drawn), design(budget=rebased | {term: 0.5}, contract=saving))
+        outcome = sim.settle(without_luck(drawn), design(budget=rebased | {term: 0.5}, savings=0.01))
         paid = surplus(outcome)[:, 0] / (0.01 * outcome["budget"].sel(year=1).isel(design=0, replicate=0).values)
         assert paid[1] == pytest.approx(0.5, abs=1e-6), term
 

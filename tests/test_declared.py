@@ -25,6 +25,7 @@ from simulator.ledger import COORDINATES, VARIABLES, by_unit, declared, read_dat
 from simulator.ledger.variables import KINDS, variables_of
 from simulator.present.tidy import tidy
 from simulator.runs import extend
+from simulator.settlement.outlook import outlook
 from simulator.stresses import Inflation, MeanCost, Range, Stress
 
 SIZES = {"replicates": 60, "population_sizes": [300, 900], "thresholds": [5_000.0, math.inf]}
@@ -52,6 +53,19 @@ PLACE = np.searchsorted(EDGES, COSTS) - 1
 BANDS = pd.DataFrame(
     {"band_low": EDGES[:-1], "band_high": EDGES[1:], "n": np.bincount(PLACE), "total": np.bincount(PLACE, COSTS)}
 )
+
+
+def contract_years() -> xr.Dataset:
+    """A contract of two years with all that may hold between them."""
+    parties = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}, {"name": "pool"}]
+    pool = {"kind": "risk_pool", "pool": "pool", "opening": 0.1, "protects": ["provider"], "carries": True}
+    contract = {
+        "carry": {"interest": 0.02}, "exit": {"party": "provider", "loss_over": 0.02},
+        "investment": {"by": "provider", "set_up": 1e3},
+    }  # fmt: skip
+    design = sim.Design(name="all", parties=parties, transfers=[pool], contract=contract)
+    years = make(years=YEARS, simulation={"replicates": 40})
+    return sim.settle(sim.simulate(years, progress=False), design)
 
 
 def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
@@ -95,8 +109,12 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "luck": lambda: sim.luck(SCENARIO, 900, 0.04, replicates=40),
         "variance_by_source": lambda: sim.variance_by_source(SCENARIO),
         "settle": lambda: outcome,
+        "settle saving": lambda: sim.settle(ledger, half.model_copy(update={"savings": 0.03})),
+        "compare saving": lambda: sim.compare(sim.settle(ledger, half.model_copy(update={"savings": 0.03}))),
+        "outlook": lambda: outlook(make(do_nothing=0.03, allocations=[{"funder": "payer", "per_head": 1e3}])),
         "settle units": lambda: sim.settle(by_unit(units), half.model_copy(update={"exclusion": sim.Cap(at=5e3)})),
         "compare": lambda: sim.compare(outcome),
+        "over_years": lambda: sim.over_years(contract_years()),
         "compare exact": lambda: with_exact(sim.compare(outcome)),
         "payoff": lambda: sim.payoff(half, scenario=SCENARIO),
         "exact_settlement": lambda: sim.exact_settlement(SCENARIO, [half]),

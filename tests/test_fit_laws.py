@@ -344,6 +344,7 @@ def test_a_table_with_a_tail_keeps_the_share_above() -> None:
     assert below[2] == pytest.approx(sample.w[inside] @ sample.x[inside] ** 2 / sample.weight, rel=0.02)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("family", [*FAMILIES, "empirical"])
 def test_scaling_a_law_scales_its_quantiles(family: str) -> None:
     sample = rows(LAWS["burr"], 2_000)

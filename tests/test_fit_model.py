@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import diagonal
+from conftest import diagonal, every
 
 import simulator as sim
 from simulator.costs.model_file import read_model
@@ -35,11 +35,12 @@ def table(n: int = 4_000, seed: int = 3) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="module", params=["empirical", "lognormal", pytest.param("auto", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=every(3, ["empirical", "lognormal", "auto"]))
 def model(request: pytest.FixtureRequest) -> FittedModel:
     return fit(table(), cost="total", segment="band", family=request.param, sets=40)
 
 
+@pytest.mark.heavy
 def test_a_model_file_gives_the_population_back(model: FittedModel, tmp_path: Path) -> None:
     model.to_toml(tmp_path / "model.toml")
     assert model_population(tmp_path / "model.toml") == model.population

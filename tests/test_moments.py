@@ -96,6 +96,7 @@ def test_known_mean_and_sd_of_a_hundred_thousand_people():
     assert found.sd[0] == pytest.approx(1_521_639.81, abs=0.005)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("n", [5_000, 20_000])
 def test_known_chances_of_overspending_by_three_per_cent(n):
     known = {(5_000, 50e3): 0.199, (5_000, math.inf): 0.261, (20_000, 50e3): 0.0478, (20_000, math.inf): 0.127}

@@ -70,6 +70,7 @@ def test_percentiles_of_a_place_are_those_of_the_whole() -> None:
         places(make(), MARGIN, AT_MOST)
 
 
+@pytest.mark.heavy
 def test_run_and_size_tell_each_place_by_name_and_agree(judged: xr.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "places.toml"
     path.write_text(toml_of(PARTS), encoding="utf-8")

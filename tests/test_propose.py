@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import ROOT
+from conftest import ROOT, make
 from scipy import optimize
 from scipy.special import ndtri
 from scipy.stats import norm
@@ -188,9 +188,15 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_the_same_seed_proposes_the_same_terms():
-    first, again = (sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=200, points=8) for _ in range(2))
+    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": [{"kind": "share"}]}
+    scenario = make(designs=[half], simulation={"population_sizes": [1_000], "thresholds": [20_000.0]})
+    search = {
+        "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
+        "limits": [{"party": "provider", "worst": 0.9}],
+    }
+    asked = scenario, Search.model_validate(search)
+    first, again = (sim.propose(*asked, replicates=100, points=16) for _ in range(2))
     xr.testing.assert_identical(first, again)
 
 
@@ -211,13 +217,18 @@ def test_the_figures_are_those_of_a_settlement(answer):
 
 
 @pytest.mark.heavy
-def test_a_report_takes_a_saved_proposal_and_refuses_that_of_another_scenario(answer, monkeypatch):
-    monkeypatch.setattr("simulator.present.report.gather.propose", None)  # no search
-    scenario = sim.load(ROOT / "configs/search.toml")
-    xr.testing.assert_identical(gather(sim.simulate(scenario, progress=False), proposed=answer).proposed, answer)
-    other = sim.simulate(scenario.with_simulation(replicates=50, seed=1), progress=False)
-    with pytest.raises(sim.SimulatorError, match="is a proposal for another scenario"):
-        gather(other, proposed=answer)
+def test_a_report_takes_a_saved_proposal_and_does_not_search_again(answer, monkeypatch):
+    monkeypatch.setattr("simulator.present.report.gather.propose", lambda scenario: scenario.scenario_id)
+    small = scenario_from(sim.load(ROOT / "configs/search.toml").model_dump() | {"shocks": ()})
+    raw = small.model_dump()
+    small = scenario_from(raw | {"simulation": raw["simulation"] | {"population_sizes": (500,), "replicates": 50}})
+    ledger = sim.simulate(small, progress=False)
+    mine = answer.assign_attrs(scenario_id=ledger.attrs["scenario_id"])
+    found = gather(ledger, besides=[mine])
+    assert found.proposed is mine and not found.besides
+    other = answer.assign_attrs(scenario_id="another")  # of another scenario: a section of its own
+    found = gather(ledger, besides=[other])
+    assert found.proposed == ledger.attrs["scenario_id"] and found.besides == (other,)
 
 
 @pytest.mark.heavy

@@ -141,6 +141,7 @@ def test_the_costliest_five_of_the_half_cells_were_known_to_the_penny() -> None:
     assert high > 1.1 * 47_123.0 and low < 0.9 * 47_123.0
 
 
+@pytest.mark.heavy
 def test_groups_at_thresholds_are_no_narrower() -> None:
     costs = lognormal(150, 4)
     sample = sample_of(costs, np.ones(150), cuts=(1_000.0, 1_010.0, 2_000.0, 650.0))

@@ -237,6 +237,7 @@ def test_a_design_has_its_own_exclusion_and_budget():
 # ── the inverse questions ────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.heavy
 def test_the_viable_threshold_meets_the_target_and_a_higher_one_does_not():
     members = 3_400
     threshold = viable_threshold(BOOK, members, margin=0.05, at_most=0.05)

@@ -54,7 +54,7 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
     ("truth", "heavy", "fixed", "effects"),
     [
         ((0.03, 0.01, 0.02), True, LUCK**2, EFFECTS),
-        ((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck")),
+        pytest.param((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck"), marks=pytest.mark.slow),
     ],
 )
 def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects, panels):
@@ -192,6 +192,7 @@ def test_an_evaluation_of_the_whole_system_demonstrator_would_seldom_see_its_sav
     assert by_practice["power"] < found["power"] < evaluation(0.08, 1.86, 3_000, 3_000, correlation=0.6)["power"]
 
 
+@pytest.mark.heavy
 def test_the_shocks_implied_make_a_scenario(tmp_path):
     from simulator.analysis.spread.implied import into_scenario
 

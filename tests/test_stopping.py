@@ -20,6 +20,7 @@ import simulator as sim
 from simulator.__main__ import heed
 from simulator.analysis.statistics import precision
 from simulator.analysis.statistics.precision import parse_target, simulate_until
+from simulator.fitting import parameter_sets
 from simulator.ledger import fingerprint
 from simulator.present.cli.errors import Verb
 from simulator.present.cli.main import main
@@ -36,6 +37,21 @@ def small_file(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules[__name__], "SCENARIO", str(file))
         yield
+
+
+def test_a_fit_that_is_stopped_leaves_nothing_of_its_rows(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-way it holds figures that disclosure control has not seen, so not even the last step keeps them."""
+    file = tmp_path / "costs.csv"
+    file.write_text("total\n" + "\n".join(f"{10 * n % 997 + n / 7:.2f}" for n in range(1, 400)))
+
+    def stopped(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parameter_sets, "draw", stopped)
+    out = ["--out", str(tmp_path / "model.toml"), "--curves", str(tmp_path / "curves.nc")]
+    ended = CliRunner().invoke(main, ["fit", str(file), "--cost", "total", *out])
+    assert ended.exit_code == 130 and [path.name for path in tmp_path.iterdir()] == ["costs.csv"]
+    assert "total" not in ended.output and not ended.stdout
 
 
 NEVER = parse_target("p_overspend(0.05) ± 0.000001")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import ROOT, make
+from conftest import ROOT, every, make
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +61,8 @@ def other(value: Any) -> Any:
     return f"{value} changed"
 
 
-@pytest.mark.parametrize("name", RICH)
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", every(2, RICH))
 def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
     """Whatever stands at any path can be replaced, and nothing else changes with it."""
     scenario = rich(name)
@@ -77,7 +78,8 @@ def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
             assert {one for one, now in found.items() if now != known[one]} == {path}
 
 
-@pytest.mark.parametrize("name", RICH)
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", every(2, RICH, 1))
 def test_a_scenario_has_the_value_or_says_at_its_path_why_not(name: str) -> None:
     scenario, taken = rich(name), []
     numbers = [(p, v) for p, v in leaves(changeable(scenario)) if isinstance(v, float) and not math.isinf(v)]
@@ -221,6 +223,7 @@ def test_common_draws_make_differences_precise() -> None:
     assert float((high - low).std()) < 0.35 * float((apart - low).std())
 
 
+@pytest.mark.heavy
 def test_a_table_shows_a_block_a_value_and_a_picture_wants_one() -> None:
     swept = sim.sweep(ONE, {CV: [0.01, 0.02], "simulation.cut": {"low": 4_000.0}}, exactly)
     page = str(sim.table(swept))

@@ -16,6 +16,7 @@ from simulator.present.answers.variance_by_source import page as sources_report
 SIMULATION = {"population_sizes": [100, 10_000, 1_000_000], "thresholds": [5_000.0, math.inf]}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("membership", ["fixed", "sampled"])
 def test_the_sources_add_up_to_the_exact_variance(membership):
     scenario = make(shocks=SHOCKS, population={"membership": membership}, simulation=SIMULATION)

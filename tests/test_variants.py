@@ -57,6 +57,7 @@ def test_variants_are_no_part_of_the_draws(scenario):
     assert (sim.simulate(scenario.variant("light"))["gross_cost"] != other["gross_cost"]).any()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("variants", "sentence"),
     [

@@ -105,6 +105,7 @@ def test_a_scenario_without_the_new_keys_is_written_as_before():
     assert make(shocks=[COMMON | {"persistence": 0.5}]).scenario_id != scenario.scenario_id
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("shocks", "value", "told"),
     [

@@ -48,6 +48,7 @@ def correlation(covariance):
 ONE = {"segments": [COMPLEX | {"share": 1.0}]}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("membership", "more"), [("fixed", {}), ("held", {"moves": MOVES, "leavers": 0.1}), ("sampled", {"moves": MOVES})]
 )
@@ -108,6 +109,7 @@ def test_three_pooled_years_are_worth_what_the_correlations_say():
 SHOCK = {"name": "prices", "cv": 0.1, "persistence": 0.7}
 
 
+@pytest.mark.heavy
 def test_shocks_that_persist_move_years_together():
     calm = years_of(simulation={"thresholds": [math.inf]})
     moved = years_of(shocks=[SHOCK], simulation={"thresholds": [math.inf]})
@@ -122,7 +124,6 @@ def test_shocks_that_persist_move_years_together():
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("shocks", "weights"),
     diagonal(

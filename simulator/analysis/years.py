@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import xarray as xr
 
 from .. import runs
 from ..costs.chain import Flow, YearlyModel, cut, ranks
+from ..costs.covariance import of_places
 from ..costs.persistence import slab_moments
 from ..ledger.variables import declared, describe_threshold
 from ..scenario import Scenario
@@ -107,32 +106,22 @@ def _cohort_means(scenario: Scenario, flow: Flow, top: float) -> tuple[float, fl
     return float((flow.law * cost).sum() / (flow.law * inside).sum()), float((later * mean).sum() / later.sum())
 
 
-def _chains(scenario: Scenario, model: YearlyModel) -> Iterator[tuple[float, Array, Array]]:
-    """People who are alike in year 1: their share of all, the law of their state, and their chain."""
-    units = scenario.population.units
-    members = np.array([unit.members for unit in units] if len(model.start) > 1 else [1.0], float)
-    segment = np.arange(model.start.shape[1]) // model.n_classes
-    for weight, law, chain in zip(members / members.sum(), model.start, model.forward, strict=True):
-        for own in [segment >= 0] if model.membership == "sampled" else [segment == h for h in np.unique(segment)]:
-            share = float(law[own].sum())
-            yield weight * share, np.where(own, law, 0.0) / (share or 1.0), chain
-
-
 def _covariances(scenario: Scenario, model: YearlyModel, moments: Array, years: int) -> Array:
     """Of the total's cost a head, between years from year 1 on, luck only; shape (year, year)."""
     _, mean, square = moments.reshape(3, -1)
-    total = np.zeros((years, years))
-    for weight, start, chain in _chains(scenario, model):
-        law = start
-        for first in range(years):
-            paths, expected = law * mean, float(law @ mean)
-            total[first, first] += weight * (float(law @ square) - expected**2)
-            for other in range(first + 1, years):
-                paths = paths @ chain
-                there = law @ np.linalg.matrix_power(chain, other - first) @ mean
-                total[first, other] += weight * (float(paths @ mean) - expected * there)
-            law = law @ chain
-    return total + np.triu(total, 1).T
+    units, segments = scenario.population.units, model.start.shape[1] // model.n_classes
+    members = np.array([unit.members for unit in units] if len(model.start) > 1 else [1.0], float)
+    found, per_head = np.zeros((years, years)), dict.fromkeys(range(1, years + 1), mean[:, None])
+    for unit, weight in enumerate(members / members.sum()):
+        mix = model.start[unit].reshape(segments, -1).sum(axis=1)
+        sampled = model.membership == "sampled"
+        mixes, counts = (mix[None], np.array([weight])) if sampled else (np.eye(segments), weight * mix)
+        for year in range(1, years + 1):
+            law = mixes @ model.laws_in(year)[unit]
+            found[year - 1, year - 1] += counts @ (law @ square - (law @ mean) ** 2)
+        for (one, other), covariance in of_places(model, unit, mixes, counts, per_head):
+            found[one - 1, other - 1] += float(covariance[0])
+    return found + np.triu(found, 1).T
 
 
 def _cohort(scenario: Scenario, model: YearlyModel, flow: Flow) -> xr.Dataset:

@@ -144,6 +144,10 @@ class Step(Term):
 class SettlementTerm(Step):
     """A step that changes the settlement; beside this it has an `apply`, as in `Settles`."""
 
+    def memos(self, context: Context) -> dict[str, Array]:
+        """Sums worth telling besides the settlement."""
+        return {}
+
     def triggered(self, before: Array, after: Array, context: Context) -> Array:
         """Where its event occurred: where it changed the settlement."""
         return np.asarray(before != after)
@@ -157,3 +161,5 @@ class Settles(Protocol):
     def apply(self, settlement: Array, context: Context) -> Array: ...
 
     def triggered(self, before: Array, after: Array, context: Context) -> Array: ...
+
+    def memos(self, context: Context) -> dict[str, Array]: ...

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from ..errors import Contradiction, mistake
 from ..terms import Array, Count, Fraction, Name, NonNegative, Term
-from .context import ByYear
 from .sharing import SharingTerm
 
 Money = Annotated[tuple[NonNegative, ...], Field(min_length=1)]
@@ -42,23 +41,16 @@ class Carry(Term):
 
 
 class Investment(Term):
-    """A saving that comes up year by year, and what it costs to get it."""
+    """What it costs to bring up the design's `savings`."""
 
     by: Name
     """The party that pays for it."""
-    saving: ByYear
-    """Share of the retained cost that is saved, or one for each contract year; the last lasts."""
     set_up: NonNegative = 0.0
     """Money in the first year."""
     double_running: Money = (0.0,)
     """Money by contract year for care that is paid for twice; none after the last that is listed."""
     overhead: NonNegative = 0.0
     """Money in every year, whatever the number of people."""
-
-    def saved(self, year: int) -> float:
-        """Share of the retained cost saved in a contract year."""
-        listed = self.saving if isinstance(self.saving, tuple) else (self.saving,)
-        return listed[min(year, len(listed)) - 1]
 
     def cost(self, year: int) -> float:
         """Money spent in a contract year."""
@@ -89,7 +81,7 @@ class Contract(Term):
     """Terms on what has been settled since year 1, against the budgets since then: a corridor, stop-loss or profit cap
     over the contract. Each year pays the change; lists by year let them widen."""
     investment: Investment | None = None
-    """A saving and what it costs."""
+    """What the design's savings cost."""
     exit: Exit | None = None
     """When a party leaves."""
 

@@ -16,11 +16,12 @@ from ..errors import Contradiction, SimulatorError, mistake, validated
 from ..terms import Count, Name, NonNegative, Term, names_differ
 from .activity import TariffAndBlock
 from .budget import Budget, BySegment, PerHead
-from .context import CalendarYear, calendar_years
+from .context import ByYear, CalendarYear, calendar_years
 from .contract import Contract
 from .exclusion import Cap, ExclusionRule
 from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
 from .quality import Quality
+from .services import Form
 from .sharing import SharingTerm
 from .transfers import FollowPatients, RiskPool, Transfer
 
@@ -54,10 +55,18 @@ class Design(Term):
     """Who pays the excess, and for what premium; without it those who fund bear it."""
     transfers: tuple[Transfer, ...] = ()
     """Payments between parties after the settlement, in order."""
+    services: Annotated[dict[Name, Form] | None, Field(exclude_if=lambda given: given is None)] = None
+    """Settled service by service where given, even empty: how the services named are paid, the others as [[services]]
+    say. Their providers and funders take the place of `delivers` and `funds`; the budget, terms and split are those of
+    the capitated services, which have their expected part of the budget."""
     quality: Quality | None = None
     """How quality turns out; needed by terms that follow it."""
     revenue: NonNegative | None = None
     """The provider's own revenue as a share of the budget; needed by limits of revenue."""
+    savings: ByYear = 0.0
+    """What the design itself saves of the retained cost, a share, or one for each year."""
+    saved_by: tuple[Name, ...] = ()
+    """Parties that cause the savings; a label."""
     year: Count = 1
     """Contract year, 1 for the first: terms with a figure for each year take the one of this year."""
     rule_year: CalendarYear | None = None
@@ -71,6 +80,12 @@ class Design(Term):
         """How the settlement is divided."""
         fixed = any(party.gain_share is not None for party in self.parties)
         return self.split or ("fixed" if fixed else "by_budget")
+
+    @property
+    def saves(self) -> float:
+        """What it saves in its contract year, as a share of the retained cost."""
+        listed = self.savings if isinstance(self.savings, tuple) else (self.savings,)
+        return listed[min(self.year, len(listed)) - 1]
 
     @property
     def funders(self) -> dict[str, float]:
@@ -97,8 +112,14 @@ class Design(Term):
         return self.funders if self.protection is None else {self.protection.payer: 1.0}
 
     def _contradictions(self) -> Iterator[Contradiction]:
-        for error in mistakes_of(self.parties, self.split_by):
+        for error in mistakes_of(self.parties, self.split_by, self.services is not None):
             yield ("parties",), error
+        if self.services is not None and self.follows_patients is not None:
+            bound = "let patients move, while services are settled one by one"
+            yield (
+                ("transfers",),
+                mistake(bound, 'omit follow_patients: a stress moves = "elsewhere" does it by service'),
+            )
         names = {party.name for party in self.parties}
         for key, steps in (("terms", self.terms), ("transfers", self.transfers)):
             for position, step in enumerate(steps):
@@ -107,6 +128,11 @@ class Design(Term):
         for party in (self.protection.payer, self.protection.premium_from) if self.protection else ():
             if party is not None and party not in names:
                 yield ("protection",), _absent(party, names)
+        for party in self.saved_by:
+            if party not in names:
+                yield ("saved_by",), _absent(party, names)
+        if max(self.savings if isinstance(self.savings, tuple) else (self.savings,)) >= 1:
+            yield ("savings",), mistake("leave no cost", "give a share below 1")
         if self.protection and self.protection.payer == self.protection.premium_from:
             yield ("protection",), mistake("is bought by its own payer", "name another for premium_from")
         if self.contract is not None:
@@ -157,7 +183,7 @@ def _years_amiss(step: Any, rule_year: int | None) -> Iterable[PydanticCustomErr
 def _repeats(step: Any) -> Iterable[PydanticCustomError]:
     """A party on both sides of a payment, or named twice among those who share one."""
     if isinstance(step, RiskPool):
-        if step.pool in (*step.contributions, *step.protects):
+        if step.pool in (*step.contributions, *step.protects, *step.owners):
             yield mistake(f"lets pool {step.pool!r} pay itself", "protect others, and let others contribute")
         return
     named = step.parties_needed()
@@ -200,6 +226,9 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
         raise SimulatorError("reference", reference, "is not a design", f"choose from {names}")
     if first is None:
         first = status_quo(designs[0].parties if designs else TWO_PARTIES)
+        if any(design.services is not None for design in designs):
+            says = "Every service is paid as it is today: nobody shares anything else."
+            first = first.model_copy(update={"services": {}, "terms": (), "expresses": says})
     return (first, *(design for design in designs if design.name != wanted))
 
 

@@ -220,9 +220,15 @@ class Withhold(SettlementTerm):
     event: ClassVar[str] = "withhold_kept"
 
     def apply(self, settlement: Array, context: Context) -> Array:
+        return np.asarray(settlement - context.this_year(self.share) * context.budget * (1.0 - self._earned(context)))
+
+    def _earned(self, context: Context) -> Array:
         score, met = _quality(context)
-        earned = score if self.earned_by == "score" else met
-        return np.asarray(settlement - context.this_year(self.share) * context.budget * (1.0 - earned))
+        return score if self.earned_by == "score" else met
+
+    def memos(self, context: Context) -> dict[str, Array]:
+        withheld = context.this_year(self.share) * context.budget
+        return {"withheld": withheld, "earned_back": withheld * self._earned(context)}
 
 
 QualityTerm = QualityGate | QualityMultiplier | QualityShare | LevelTable | Withhold

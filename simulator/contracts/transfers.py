@@ -42,6 +42,11 @@ class TransferStep(Step):
     watched: ClassVar[tuple[str, ...]] = ()
     """Those of them whose surplus decides what is paid."""
 
+    @property
+    def line(self) -> str:
+        """What it is called in the parties' accounts."""
+        return str(getattr(self, "name", "") or getattr(self, "kind", "")).replace("_", " ")
+
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """The payments."""
         raise NotImplementedError
@@ -65,7 +70,7 @@ class RiskPool(TransferStep, Mitigation):
     """
 
     kind: Literal["risk_pool"] = "risk_pool"
-    named = ("pool", "contributions", "protects")
+    named = ("pool", "contributions", "protects", "owners")
     watched = ("pool", "protects")
     pool: PartyName
     """The party that is the pool."""
@@ -87,6 +92,8 @@ class RiskPool(TransferStep, Mitigation):
     """Balance at which contributions stop, as a share of the budget."""
     cap: NonNegative | None = None
     """Greatest closing balance, as a share of the budget; what is above goes back to those who contribute."""
+    owners: dict[str, Fraction] = Field(default_factory=dict)
+    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
     event: ClassVar[str] = "pool_exhausted"
 
     def _contradictions(self) -> Iterator[Contradiction]:
@@ -97,6 +104,11 @@ class RiskPool(TransferStep, Mitigation):
                 ("cap",),
                 mistake(f"{self.cap:g} lies below the target {self.target:g}", "the cap is the higher of the two"),
             )
+        if self.owners and abs(sum(self.owners.values()) - 1.0) > 1e-6:
+            bound = f"has owners with shares that add to {sum(self.owners.values()):g}, not to 1"
+            yield ("owners",), mistake(bound, "divide the balance wholly among them")
+        if self.owners and self.carries:
+            yield ("owners",), mistake("are given what the pool carries over", "omit carries = true, or the owners")
 
     def apply(self, accounts: Accounts, scene: Scene) -> None:
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
@@ -123,10 +135,25 @@ class RiskPool(TransferStep, Mitigation):
             whole = sum(self.contributions.values())
             back = {name: part / whole for name, part in self.contributions.items()} if whole else scene.funders
             accounts.pay(back, self.pool, -self.over(held - met * claimed, budget))
+        left = accounts.surplus(self.pool)
+        for name, part in self.owners.items():
+            accounts.pay({self.pool: 1.0}, name, part * left)
         if self.carries:
-            kept = {"claims": claimed, "offered": offered, "balance": before + accounts.surplus(self.pool)}
+            unmet = np.maximum(claimed - held, 0.0) * (claimed > held + 1e-9 * np.abs(budget))
+            balance = before + accounts.surplus(self.pool)
+            kept = {"claims": claimed, "offered": offered, "unmet": unmet, "balance": balance}
             for name, amount in kept.items():
                 accounts.remember(f"pool_{name}", np.asarray(amount))
+
+    def lasts(self, opening: Array, claims: Array, offered: Array, budgets: Array) -> Array:
+        """Whether a pool that opens with a share of the first budget meets the claims of all years, (year, …)."""
+        held, enough = opening * budgets[0], np.ones(claims.shape[1:], dtype=bool)
+        for claimed, share, budget in zip(claims, offered, budgets, strict=True):
+            held = held + self.room(held, share, budget) * share
+            enough &= claimed <= held + 1e-9 * np.abs(budget)
+            left = np.maximum(held - claimed, 0.0)
+            held = (left - self.over(left, budget)) * (1.0 + self.interest)
+        return enough
 
     def room(self, held: Array, offered: Array, budget: Array) -> Array:
         """Share of what is offered that is paid in, until the balance is at the target."""
@@ -297,9 +324,11 @@ class ProfitReturn(TransferStep):
 
 
 class FixedTransfer(TransferStep):
-    """A sum agreed between two parties, such as one commissioner's contribution to another."""
+    """A sum agreed between two parties: a prime's fee, an incentive, one commissioner's contribution to another."""
 
     kind: Literal["fixed_transfer"] = "fixed_transfer"
+    name: str = ""
+    """What it is, as accounts call it."""
     named = ("payer", "receiver")
     payer: PartyName
     receiver: PartyName
@@ -316,7 +345,32 @@ class FixedTransfer(TransferStep):
         accounts.pay({self.payer: 1.0}, self.receiver, self.of_budget * scene.context.budget + self.cash)
 
 
+class OwnCost(TransferStep):
+    """A cost of a party besides that of care: transactions, set-up, double running of old and new services."""
+
+    kind: Literal["own_cost"] = "own_cost"
+    named = ("party",)
+    name: Name
+    """What it is, as accounts call it."""
+    party: PartyName
+    """The party that bears it."""
+    of_budget: ByAnyYear = 0.0
+    """Share of the budget, or one for each contract year, such as [0.01, 0] for setting up."""
+    cash: NonNegative = 0.0
+    """Money per year, added to it."""
+
+    def apply(self, accounts: Accounts, scene: Scene) -> None:
+        accounts.bear_more(self.party, scene.context.this_year(self.of_budget) * scene.context.budget + self.cash)
+
+
 Transfer = Annotated[
-    RiskPool | FollowPatients | OutsideTreatment | Subcontract | OutcomesPayment | ProfitReturn | FixedTransfer,
+    RiskPool
+    | FollowPatients
+    | OutsideTreatment
+    | Subcontract
+    | OutcomesPayment
+    | ProfitReturn
+    | FixedTransfer
+    | OwnCost,
     Field(discriminator="kind"),
 ]

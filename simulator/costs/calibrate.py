@@ -142,9 +142,6 @@ def person_cv(users: Severity, p_user: float) -> float:
     return math.sqrt(max(squared_cv(users) / p_user - 1, 0.0))
 
 
-# ── what every family needs: targets that can be ─────────────────────────────────────────────────
-
-
 _REFUSAL = "cannot be calibrated: "
 
 
@@ -195,9 +192,6 @@ def _check_shares(shares: Sequence[tuple[float, float]], p_user: float) -> None:
 
 CALIBRATED_FAMILIES = tuple(SHAPES)
 """Families that `calibrate` knows."""
-
-
-# ── solving ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _solve(c: Calibration, p_user: float) -> Severity:

@@ -76,9 +76,6 @@ def _refusal(why: str, mend: str) -> ValidationError:
     return ValidationError.from_exception_data("", [line])
 
 
-# ── severities that leave their spread open ──────────────────────────────────────────────────────
-
-
 def _segments(raw: Raw) -> list[Any]:
     found = raw.get("segments")
     return list(found) if isinstance(found, list | tuple) else []
@@ -111,9 +108,6 @@ def _at(severity: Raw, cv: float, means: bool) -> Raw:
         return math.log(float(FAMILIES["spliced"].model_validate(made(log_factor)).moments.raw[1]) / mean)
 
     return made(scipy.optimize.newton(gap, 0.0, x1=-gap(0.0) or 1e-9, tol=1e-12, maxiter=60) if means else 0.0)
-
-
-# ── the one cv ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _solve(missed: Callable[[float], float], q: float, target: float) -> float:

@@ -6,7 +6,7 @@ Cov(Sₜ, Sᵤ) = Σₕ nₕ {(αₜ∘mₜ)′ P̃ᵘ⁻ᵗ mᵤ − (αₜ·m�
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from ..errors import SimulatorError
+from .chain import YearlyModel
 from .model import CostModel
 from .moments import Exact, Layer
 from .quadrature import Array
@@ -86,20 +87,20 @@ def between_years(model: CostModel, layers: Mapping[int, Sequence[Layer]], heads
     halves = [slice(0, n_paths // 2), slice(n_paths // 2, None)] if n_paths > 1 else []
     apart = len(chain.start) > 1
     rows = model.unit_heads if apart and len(heads) == 1 else heads
-    for one in range(len(years)):
-        for other in range(one + 1, len(years)):
-            pair = years[one], years[other]
-            cells = [_given(model, pair, row, place if apart else 0, mean) for place, row in enumerate(rows)]
-            if len(rows) != len(heads):
-                cells = [tuple(sum(part) for part in zip(*cells, strict=True))]
-            for place, cell in enumerate(cells):
-                own, *parts = (_whole(cell, part) for part in (slice(None), *halves))
-                found[place, one, other] = found[place, other, one] = own
-                errors[place, one, other] = errors[place, other, one] = abs(parts[0] - parts[1]) / 2 if parts else 0.0
+    of_rows = (_given(model, row, place if apart else 0, mean) for place, row in enumerate(rows))
+    for pair in zip(*of_rows, strict=True):
+        one, other = (years.index(year) for year in pair[0][0])
+        cells = [cell for _, *cell in pair]
+        if len(rows) != len(heads):
+            cells = [[sum(part) for part in zip(*cells, strict=True)]]
+        for place, cell in enumerate(cells):
+            own, *parts = (_whole(cell, part) for part in (slice(None), *halves))
+            found[place, one, other] = found[place, other, one] = own
+            errors[place, one, other] = errors[place, other, one] = abs(parts[0] - parts[1]) / 2 if parts else 0.0
     return Between(found, errors)
 
 
-def _whole(given: tuple[Array, ...], part: slice) -> float:
+def _whole(given: Sequence[Array], part: slice) -> float:
     """A covariance from the one given the shocks and both means given them, each (path,)."""
     within, first, second = (one[part] for one in given)
     return float(within.mean() + ((first - first.mean()) * (second - second.mean())).mean())
@@ -114,25 +115,52 @@ def groups_of(model: CostModel, row: NDArray[np.int64]) -> tuple[Array, Array]:
     return np.stack([shares for shares, _ in mixes]), np.array([drawn for _, drawn in mixes])
 
 
+def of_places(
+    chain: YearlyModel, unit: int, mixes: Array, counts: Array, mean: Mapping[int, Array]
+) -> Iterator[tuple[tuple[int, int], Array]]:
+    """Covariance of what independent places cost in every two years, given the shocks; each (path,).
+
+    Places that are alike are `counts` (group,), their segments in year 1 `mixes` (group, segment); `mean` is by year
+    what each state is expected to cost, (state, path).
+    """
+    years = sorted(mean)
+    law = {year: mixes @ chain.laws_in(year)[unit] for year in {*years, 1}}
+    expected = {year: law[year] @ own for year, own in mean.items()}
+    back: dict[int, Array] = {}  # as years up to 1 see their own costs from the later one, or from year 1
+    for second in range(years[0], years[-1] + 1):
+        if second <= 1:
+            back = {first: chain.backward[unit] @ own for first, own in back.items()}
+        if second not in mean:
+            continue
+        at, ahead = second, mean[second]
+        for first in reversed([year for year in years if year < second]):
+            base = max(first, min(1, second))
+            for _ in range(at - base):
+                ahead = chain.forward[unit] @ ahead
+            at, near = base, mean[first] if first > 1 else back[first]
+            yield (first, second), counts @ (law[base] @ (near * ahead) - expected[first] * expected[second])
+        if second <= 1:
+            back[second] = mean[second]
+
+
 def _given(
-    model: CostModel, pair: tuple[int, int], row: NDArray[np.int64], unit: int, mean: Mapping[int, Array]
-) -> tuple[Array, Array, Array]:
-    """Covariance given the shocks, and both means given them; each (path,)."""
-    chain, (first, second) = model.by_year, pair
-    mixes, counts = groups_of(model, row)
-    base, states = int(np.clip(1, first, second)), chain.start.shape[1]
-    m_first, m_second = mean[first][:states], mean[second][:states]
-    back = np.linalg.matrix_power(chain.backward[unit], base - first) @ m_first
-    ahead = np.linalg.matrix_power(chain.forward[unit], second - base) @ m_second
-    one, other = (mixes @ chain.laws_in(year)[unit] @ own for year, own in ((first, m_first), (second, m_second)))
-    within = counts @ (mixes @ chain.laws_in(base)[unit] @ (back * ahead) - one * other)
-    means = [counts @ one, counts @ other]
-    for s, stream in enumerate(chain.streams[states:]):
-        if stream.in_scope and stream.rate:
-            left, right = mean[first][states + s] * row.sum(), mean[second][states + s] * row.sum()
-            within = within + chain.rare_persistence[s] ** (second - first) * left * right / (stream.rate * row.sum())
-            means = [means[0] + left, means[1] + right]
-    return within, means[0], means[1]
+    model: CostModel, row: NDArray[np.int64], unit: int, mean: Mapping[int, Array]
+) -> Iterator[tuple[tuple[int, int], Array, Array, Array]]:
+    """Two years, their covariance given the shocks, and both means given them; each (path,)."""
+    chain, (mixes, counts) = model.by_year, groups_of(model, row)
+    states, people = chain.start.shape[1], row.sum()
+    laws = {year: counts @ (mixes @ chain.laws_in(year)[unit]) for year in mean}
+    rare = [
+        (states + s, stays, stream.rate * people)
+        for s, (stream, stays) in enumerate(zip(chain.streams[states:], chain.rare_persistence, strict=True))
+        if stream.in_scope and stream.rate
+    ]
+    events = {year: [own[at] * people for at, _, _ in rare] for year, own in mean.items()}
+    whole = {year: laws[year] @ own[:states] + sum(events[year]) for year, own in mean.items()}
+    for (one, other), within in of_places(chain, unit, mixes, counts, {y: own[:states] for y, own in mean.items()}):
+        both = zip(events[one], events[other], rare, strict=True)
+        again = sum(stays ** (other - one) * left * right / expected for left, right, (_, stays, expected) in both)
+        yield (one, other), within + again, whole[one], whole[other]
 
 
 def _per_head(model: CostModel, year: int, factors: Array, layers: Sequence[Layer]) -> Array:

@@ -40,17 +40,31 @@ Drawn = dict[str, tuple[float, ...]]
 """Values by parameter, one a set: "p_user", "level", "tail_share", or a figure's path in the law ("tail.shape")."""
 
 
-def model_text(population: Population, provenance: Mapping[str, Any], sets: Mapping[str, Drawn], head: str = "") -> str:
+def model_text(
+    population: Population,
+    provenance: Mapping[str, Any],
+    sets: Mapping[str, Drawn],
+    head: str = "",
+    years: Mapping[str, Any] | None = None,
+) -> str:
     """A model file's text."""
     refuse_bills(population)
     lines = [*([head.rstrip(), ""] if head else []), f"schema_version = {SCHEMA_VERSION}", "", "[provenance]"]
     lines += toml_lines({name: value for name, value in provenance.items() if value is not None})
-    lines += population_lines(population)
+    lines += [*years_lines(years), *population_lines(population)]
     for name, drawn in sets.items():
         if drawn:
             lines += ["", "[[parameter_sets]]", *toml_lines({"segment": name})]
             lines += [f"{json.dumps(path)} = {toml_value(values)}" for path, values in drawn.items()]
     return "\n".join(lines) + "\n"
+
+
+def years_lines(years: Mapping[str, Any] | None) -> list[str]:
+    """The `[years]` table, as scenario files have it; nothing for None."""
+    if years is None:
+        return []
+    own = {name: value for name, value in years.items() if name != "persistence"}
+    return ["", "[years]", *toml_lines(own), "", "[years.persistence]", *toml_lines(years["persistence"])]
 
 
 def population_lines(population: Population) -> list[str]:
@@ -107,7 +121,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Population, dict[str, Draw
     version = raw.get("schema_version")
     if version != SCHEMA_VERSION:
         raise SimulatorError(f"{source}: schema_version", None, f"is not {SCHEMA_VERSION}", "fit the model afresh")
-    strangers = sorted(set(raw) - {"schema_version", "provenance", "population", "parameter_sets"})
+    strangers = sorted(set(raw) - {"schema_version", "provenance", "population", "parameter_sets", "years"})
     provenance = raw.get("provenance", {})
     is_told = isinstance(provenance, dict) and isinstance(provenance.get("currency", ""), str)
     if strangers or "population" not in raw or not is_told:
@@ -144,9 +158,6 @@ def _raw(path: Path, source: str) -> dict[str, Any]:
         raise SimulatorError(source, None, bound, mend) from None
 
 
-# ── a scenario that names a model file: `population = { model = "model.toml" }` ─────────────────────
-
-
 class ModelPopulation(Term):
     """Who is covered, with the segments of a fitted model."""
 
@@ -176,14 +187,37 @@ def from_model_file(raw: Any, info: ValidationInfo) -> Any:
     return contents.model_dump(exclude_none=True) | beside
 
 
+def years_from_model_file(raw: Any, info: ValidationInfo) -> Any:
+    """[years] with the persistence, and leavers where it has none, of the model file that it names."""
+    asked = raw.get("persistence") if isinstance(raw, dict) else None
+    if not isinstance(asked, dict) or "model" not in asked:
+        return raw
+    path, at = Path((info.context or {}).get("folder", ".")) / str(asked["model"]), ("persistence", "model")
+    try:
+        found = _raw(path, path.name).get("years")
+    except SimulatorError as error:
+        raise _at(error, at) from None
+    if not isinstance(found, dict) or not isinstance(found.get("persistence"), dict) or len(asked) > 1:
+        bound = "names a file without the years of a fit, or something beside it"
+        raise _at(SimulatorError("", None, bound, "fit with --person and --year, and name that model alone"), at)
+    own, population = dict(found["persistence"]), info.data.get("population")
+    if len(own.get("strengths", ())) != getattr(population, "n_sets", 0):
+        own.pop("strengths", None)
+    return {"leavers": found.get("leavers", 0.0)} | raw | {"persistence": own}
+
+
+def _at(error: SimulatorError, at: tuple[str, ...]) -> ValidationError:
+    found = [InitErrorDetails(type=mistake(str(m), value=None), loc=at, input=None) for m in error.mistakes]
+    return ValidationError.from_exception_data("", found)
+
+
 def _contents(path: Path, asked: ModelPopulation, currency: str | None) -> Population:
     try:
         population, sets, provenance = read_model(path)
         if asked.parameter_uncertainty:
             population = _with_sets(population, sets, path.name)
     except SimulatorError as error:
-        found = [InitErrorDetails(type=mistake(str(m), value=None), loc=("model",), input=None) for m in error.mistakes]
-        raise ValidationError.from_exception_data("", found) from None
+        raise _at(error, ("model",)) from None
     money = provenance.get("currency", currency)
     if currency is not None and money != currency:
         raise mistake(f"names a model in {money} beside a scenario in {currency}", f'write currency = "{money}"')

@@ -21,7 +21,7 @@ PUBLISHED = Persistence(again_in_top={0.10: {1: 0.434, 5: 0.344}})
 """US insured under 65, of the costliest tenth: 43.4% again after a year, 34.4% after five (Hirth 2015)."""
 
 _CLASSES = np.array([0.50, 0.30, 0.12, 0.06, 0.02])
-_SLABS = np.array(
+SLABS = np.array(
     [1e-4, 5e-4, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0]
 )
 MOST = 0.9999  # strength of the copula: at 1 classes would be slabs
@@ -71,7 +71,7 @@ def _rule() -> tuple[Array, Array]:
 
 def gaussian(strength: float, stay: float, permanent: float = 0.0) -> Classes:
     """Classes by a Gaussian copula of this strength with the rank; a share of people keep theirs for good."""
-    slabs = np.append(0.0, _SLABS)
+    slabs = np.append(0.0, SLABS)
     nodes, weights = _rule()
     # between normal scores of the ends of slabs
     ends = special.ndtri(np.clip(1 - slabs, 1e-16, 1 - 1e-16))

@@ -91,9 +91,6 @@ def factor_range(joint: JointShocks) -> tuple[Array, Array]:
     return low[joint.group_of], high[joint.group_of]
 
 
-# ── the two parts ────────────────────────────────────────────────────────────────────────────────
-
-
 class _NormalPart(NamedTuple):
     """Logarithms of the groups' factors by yearly shocks, given the scores of correlated rare ones."""
 
@@ -213,9 +210,6 @@ def _panels(step: Array, count: int) -> tuple[Array, Array, NDArray[np.bool_]]:
     score = np.hstack([(a + b)[:, None] / 2 + (b - a)[:, None] / 2 * nodes for a, b in sides])
     weight = np.hstack([(b - a)[:, None] / 2 * weights for a, b in sides]) * np.exp(-(score**2) / 2)
     return score, weight / weight.sum(axis=1, keepdims=True), np.repeat([[False, True]] * step.size, count, axis=1)
-
-
-# ── rules of one dimension ───────────────────────────────────────────────────────────────────────
 
 
 def _midpoints(count: int) -> tuple[Array, Array]:

@@ -40,11 +40,15 @@ class Persistence(Term):
     """Ends of the slabs as shares of people, the costliest first, ascending to 1."""
     weights: tuple[tuple[Fraction, ...], ...] = ()
     """Chance of each class, of a person in each slab; a row for each slab, which adds up to 1."""
+    strengths: tuple[Annotated[float, Field(gt=0, le=10)], ...] = ()
+    """How far weights lie from the mean of all, as a multiple, in each parameter set; as model files have them."""
 
     def _contradictions(self) -> Iterator[Contradiction]:
         figures = len(self.correlation) + sum(len(by_lag) for by_lag in self.again_in_top.values())
         if self.weights and (figures or self.stay is None):
             yield (), _wrong("needs `stay` with weights, and no figures to be met", "give classes or figures")
+        if self.strengths and not self.weights:
+            yield ("strengths",), _wrong("are without weights", "give weights, or leave them out")
         if self.weights:
             yield from self._of_classes()
         elif self.slabs:
@@ -55,6 +59,16 @@ class Persistence(Term):
             yield ("stay",), _wrong("is by class beside figures to be met", "give one figure")
         elif figures + (self.stay is not None) < 2:
             yield (), _wrong("has one figure, which does not tell how it fades", "give a second, or stay")
+
+    def in_set(self, b: int) -> Persistence:
+        """Under parameter set `b`."""
+        if not self.strengths:
+            return self
+        weights, widths = np.array(self.weights), np.diff([0.0, *self.slabs])
+        mean = widths @ weights
+        own = np.maximum(mean + self.strengths[b] * (weights - mean), 0.0)
+        rows = tuple(map(tuple, (own / own.sum(axis=1, keepdims=True)).tolist()))
+        return self.model_copy(update={"weights": rows, "strengths": ()})
 
     def _of_classes(self) -> Iterator[Contradiction]:
         slabs, widths = self.slabs, {len(row) for row in self.weights}
@@ -119,6 +133,12 @@ class Years(Term):
     def years(self) -> tuple[int, ...]:
         """All years in order."""
         return tuple(range(1 - self.before, self.contract + 1))
+
+    def in_set(self, b: int) -> Years:
+        """Under parameter set `b` of the population."""
+        if not isinstance(self.persistence, Persistence):
+            return self
+        return self.model_copy(update={"persistence": self.persistence.in_set(b)})
 
     def _contradictions(self) -> Iterator[Contradiction]:
         steps = len(self.years) - 1

@@ -26,6 +26,7 @@ from . import parameter_sets
 from .choose import CHOICES, Options, SegmentFit, fit_segments
 from .disclose.disclosure import SMALLEST_COUNT, check_smallest, persons, round_amount
 from .fitted import FittedModel as FittedModel
+from .persistence import fit_years
 from .read.bands import fit_bands_of, read_bands
 from .read.rows import NegativePolicy, Reading, Rows, clean, reading
 from .read.sample import MOST_ROWS, Sample, sample_of, together
@@ -44,6 +45,7 @@ def fit(
     exposure_unit: Literal["years", "months"] = "years",
     minimum_exposure: float = 0.0,
     person: str | None = None,
+    year: str | None = None,
     where: str | None = None,
     exclude_service: str | Sequence[str] = (),
     negative: NegativePolicy = "refuse",
@@ -80,6 +82,11 @@ def fit(
         Rows with less than this fraction of a year are dropped.
     person : str, optional
         Column of ids, which keep a person's years in the same half; they are dropped at once.
+    year : str, optional
+        Column of whole years. With `person`, how persistent costs are is fitted too, from persons who have rows in
+        several years, and the share who leave: who has no row in the next year, whatever took it out. Scenarios then
+        have [years]. Weights are left out here. With two years of rows nothing tells how costs fade later: the chance
+        to keep one's class is then the published one.
     where : str, optional
         Filter: "months == 12 and died == 0".
     exclude_service : str or sequence of str
@@ -147,7 +154,7 @@ def fit(
     """
     how = reading(
         cost=cost, segment=segment, weight=weight, exposure=exposure, exposure_unit=exposure_unit,
-        minimum_exposure=minimum_exposure, person=person, where=where, exclude_service=exclude_service,
+        minimum_exposure=minimum_exposure, person=person, year=year, where=where, exclude_service=exclude_service,
         negative=negative, smallest_count=smallest_count, allow_identifying=allow_identifying, rows=table,
     )  # fmt: skip
     _check(family, tail_above, thresholds, sets, currency)
@@ -162,10 +169,12 @@ def fit(
         halves = [(replace(first, cuts=cuts), replace(second, cuts=cuts)) for first, second in halves]
         options = Options(family, tail_above, judged, smallest_count, seed)
         report = rows.report | _counted(names, samples, rows.report)
+        years = fit_years(rows, sets, smallest_count, seed) if year else None
         del rows
         fits = fit_segments(names, samples, halves, options)
         advance(8)
-        return assemble(fits, options, report, _provenance(how, options, report, currency, sets), membership, sets)
+        told = _provenance(how, options, report, currency, sets)
+        return replace(assemble(fits, options, report, told, membership, sets), years=years)
 
 
 def fit_bands(

@@ -18,6 +18,7 @@ from ..scenario import Scenario, scenario_from
 from ..terms import SCHEMA_VERSION
 from . import parameter_sets
 from .parameter_sets import VarianceParts
+from .persistence import FittedYears
 
 SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # population sizes of a scenario that names none
 
@@ -44,6 +45,8 @@ class FittedModel:
     """How it was fitted, as a model file keeps it."""
     sets: dict[str, Drawn] = field(default_factory=dict)
     """Parameter sets by segment."""
+    years: FittedYears | None = None
+    """How persistent costs are, where rows told the year."""
 
     def __repr__(self) -> str:
         families = sorted({str(row["family"]) for row in self.segments})
@@ -89,7 +92,8 @@ class FittedModel:
 
     def model_text(self) -> str:
         """The model file as text."""
-        return model_file.model_text(self.population, self.provenance, self.sets, _HEAD)
+        years = None if self.years is None else self.years.table(uncertain=True)
+        return model_file.model_text(self.population, self.provenance, self.sets, _HEAD, years)
 
     def to_toml(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, whole or not at all.
@@ -129,7 +133,8 @@ class FittedModel:
             everyone = [self.population, *(self.population_of_set(b) for b in sets)]
             finite = all(segment.users_severity.tail_index > 2 for one in everyone for segment in one.segments)
             thresholds = (*self.thresholds, math.inf) if finite else self.thresholds
-        return {
+        years = {} if self.years is None else {"years": {"contract": 3, **self.years.table(parameter_uncertainty)}}
+        return years | {
             "schema_version": SCHEMA_VERSION,
             "title": title,
             "currency": self.currency,
@@ -170,12 +175,12 @@ class FittedModel:
         if parameter_uncertainty and model is None:
             raise SimulatorError("parameter_uncertainty", None, "needs a model file with the sets", "name it")
         table = self.scenario_table(parameter_uncertainty=parameter_uncertainty, **parts)
-        inner = model_file.toml_lines(table.pop("simulation"))
+        inner, years = model_file.toml_lines(table.pop("simulation")), model_file.years_lines(table.pop("years", None))
         population = model_file.population_lines(self.population)
         if model is not None:
             uncertain = ["parameter_uncertainty = true"] if parameter_uncertainty else []
             population = ["", "[population]", f"model = {model_file.toml_value(model)}", *uncertain]
-        lines = [_HEAD.rstrip(), "", *model_file.toml_lines(table), "", "[simulation]", *inner, *population]
+        lines = [_HEAD.rstrip(), "", *model_file.toml_lines(table), "", "[simulation]", *inner, *years, *population]
         return "\n".join(lines) + "\n"
 
     def to_scenario_toml(self, path: str | os.PathLike[str], **parts: Any) -> None:

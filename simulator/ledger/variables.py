@@ -115,9 +115,6 @@ def kind_of(answer: xr.Dataset) -> str | None:
     return next((kind for name, kind in _KNOWN_BY.items() if name in answer), None)
 
 
-# ── writing ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def describe_variable(variable: xr.DataArray, unit: str, sentence: str, basis: str = "drawn") -> None:
     """Set the attributes afresh: arithmetic may have left those of its inputs."""
     variable.attrs.clear()
@@ -164,9 +161,6 @@ def _declarations(answer: xr.Dataset, kind: str) -> Iterator[tuple[str, Variable
         found = known.get(name) or (known[stem].error() if stem != name and stem in known else None)
         if found is not None or name in answer.data_vars:
             yield name, found
-
-
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def check_declared(answer: xr.Dataset, kind: str, source: str, mend: str) -> None:

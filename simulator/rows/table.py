@@ -81,8 +81,6 @@ class Table:
         self.index = None if self.index is None else self.index[kept]
 
 
-# ── whether rows are persons ─────────────────────────────────────────────────────────────────────
-
 _WHO = (
     "nhs|nhi|medicare|medicaid|insurance|enrolle?e|bene|beneficiary|member|patient|person|subject|participant|desynpuf|"
     "pseudo|client|life|individual|personal"

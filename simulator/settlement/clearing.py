@@ -1,6 +1,7 @@
 """One design settled on given figures: the terms, the division among parties, and every payment that follows."""
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,24 @@ class Cleared(NamedTuple):
     budget: Array
     settlement: Array
     accounts: Accounts
+    saved: Array | None = None  # by the design itself, money per year
+    saving: Mapping[str, Array] = MappingProxyType(
+        {}
+    )  # what each party has more than if care were paid for as it comes
+
+
+class Apart(NamedTuple):
+    """What turns out otherwise than agreed and is no matter of the cost that the contract measures."""
+
+    price: Array | float = 1.0
+    """Of the deliverers' inputs, 1 as agreed: who buys them bears its rise."""
+    gone: Array | float = 0.0
+    """Care that patients take elsewhere at the deliverers' expense; their own cost of it stays as far as fixed."""
+    beyond: Array | float = 0.0
+    """Cost of activity beyond what was drawn."""
+
+
+AS_AGREED = Apart()
 
 
 def clear(
@@ -32,6 +51,8 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    apart: Apart = AS_AGREED,
+    allocations: Mapping[str, Array] = MappingProxyType({}),
     brought: Mapping[str, Array] | None = None,
     settle: Settle | None = None,
 ) -> Cleared:
@@ -47,16 +68,33 @@ def clear(
         context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
     )
     _pay_providers(design, scene, accounts, settlement, of)
+    _bear_apart(design, accounts, apart)
+    accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
-        accounts.fund(name, share * (scene.expected_cost + expected_excess))
-        if design.protection is None:
+        accounts.fund(name, allocations.get(name, share * (scene.expected_cost + expected_excess)))
+    accounts.line = "excess of the exclusion rule" if design.protection is None else "protection"
+    if design.protection is None:
+        for name, share in design.funders.items():
             accounts.bear(name, share * excess)
-    if design.protection is not None:
+    else:
         design.protection.settle(accounts, design.funders, np.asarray(expected_excess), np.asarray(excess))
     for transfer in design.transfers:
+        accounts.line = transfer.line
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(context.budget), settlement, accounts)
+
+
+def _bear_apart(design: Design, accounts: Accounts, apart: Apart) -> None:
+    """Prices of inputs, and the cost that stays when care has gone elsewhere, fall on those who deliver."""
+    if apart is AS_AGREED:
+        return
+    accounts.line = "cost of care"
+    accounts.own_cost = accounts.own_cost + apart.beyond
+    for party in design.parties:
+        if party.delivers:
+            stays = (1.0 - party.variable_share) * party.delivers * apart.gone
+            accounts.bear_more(party.name, (apart.price - 1.0) * accounts.cost_borne[party.name] + stays)
 
 
 def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:
@@ -75,6 +113,9 @@ def run_through(
         after = term.apply(settlement, context)
         if accounts is not None and term.event:
             accounts.note(term.event, term.triggered(settlement, after, context))
+        if accounts is not None:
+            for name, amount in term.memos(context).items():
+                accounts.remember(name, amount)
         settlement = after
     return np.asarray(settlement + 0.0)  # no −0 where a loss is settled at nothing
 
@@ -88,9 +129,12 @@ def _pay_providers(design: Design, scene: Scene, accounts: Accounts, settlement:
     for party in design.parties:
         if party.delivers or party.name in scene.activity_change:
             activity = (party.delivers + scene.activity_change.get(party.name, 0.0)) * cost
+            accounts.line = "cost of care"
             accounts.bear(party.name, activity)
             if party.variable_share < 1.0:
+                accounts.line = "cost that stays"
                 planned = party.delivers * scene.expected_cost
                 accounts.bear_more(party.name, (1.0 - party.variable_share) * (planned - activity))
         if party.delivers or party.name in parts:
+            accounts.line = "paid for care, and the settlement"
             accounts.pay(design.funders, party.name, party.delivers * cost + parts.get(party.name, 0.0))

@@ -53,7 +53,10 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         (quantile_level), ``risk_share`` = cov(surplus, total) / var(total), which adds to 1 over parties,
         ``surplus_difference`` and ``sd_difference`` to the first design on the same draws. Errors are those of luck
         within parameter sets. Without party:
-        ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``. The attribute
+        ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``; where a design has
+        savings of its own ``expected_saved``, by party ``expected_saving``, and ``expected_unsaved``, which nobody has;
+        ``expected_line`` (line, party), which adds to the expected surplus over lines. ``expected_service_cost``
+        and ``sd_service_cost`` (service), before exclusions, where costs divide among services. The attribute
         ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
@@ -67,19 +70,34 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         "sd_surplus": (spread.sd, spread.sd_se),
         "p_loss": _probability(lost, luckless),
         "p_loss_over": _probability(lost & (surplus < -loss_over * revenue_of(outcome)), luckless),
-        "worst_surplus": _quantiles(surplus, levels),
+        "worst_surplus": quantiles_of(surplus, levels),
         "risk_share": _risk_share(surplus),
         "surplus_difference": mean_and_error(surplus - surplus.isel(design=0, drop=True)),
         "sd_difference": (spread.difference, spread.difference_se),
         "p_triggered": (outcome["triggered"] / replicates, outcome["triggered_se"] / replicates),
     }
-    if "protection_cost" in outcome:
-        estimates["expected_protection_cost"] = mean_and_error(outcome["protection_cost"])
+    if "line_mean" in outcome:
+        estimates["expected_line"] = outcome["line_mean"], outcome["line_mean_se"]
+    for name in ("protection_cost", "withheld", "earned_back", "saved", "saving"):
+        if name in outcome:
+            estimates[f"expected_{name}"] = mean_and_error(outcome[name])
+    if "saving" in outcome:
+        estimates["expected_unsaved"] = mean_and_error(outcome["saved"] - outcome["saving"].sum("party"))
+    if "service_cost" in outcome:
+        lines = outcome["service_cost"].transpose("replicate", ...)
+        estimates |= {"expected_service_cost": mean_and_error(lines), "sd_service_cost": _sd(lines)}
     compared = _without_rounding(with_errors(estimates), float(abs(outcome["budget"]).max()))
     unit = outcome["surplus"].attrs.get("units", "money per year")
     known = {"imbalance": imbalance(outcome), "loss_over": loss_over, "replicates": replicates}
     compared = compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
     return declared(compared, "comparison", unit=unit, loss_over=loss_over)
+
+
+def _sd(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Standard deviation over replicates, and its standard error."""
+    square = (values - values.mean("replicate")) ** 2
+    sd = square.mean("replicate") ** 0.5
+    return sd, error_of_mean(square) / (2 * sd.where(sd > 0, 1.0))
 
 
 def _without_rounding(compared: xr.Dataset, budget: float) -> xr.Dataset:
@@ -103,7 +121,7 @@ def revenue_of(outcome: xr.Dataset) -> xr.DataArray:
     return paid.where(paid > 0, outcome["funding"].mean("replicate"))
 
 
-def _quantiles(surplus: xr.DataArray, levels: Sequence[float]) -> tuple[xr.DataArray, xr.DataArray]:
+def quantiles_of(surplus: xr.DataArray, levels: Sequence[float]) -> tuple[xr.DataArray, xr.DataArray]:
     """Quantiles (numpy linear), errors from the order statistics one standard error of the chance to either side."""
     ordered, strata = surplus.transpose("replicate", ...), strata_of(surplus)
     values = ordered.values
@@ -154,7 +172,7 @@ def comparison_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
     A party that is absent from a design, with nothing to its name, has no row.
     """
     names = [name for figure in FIGURES for name in (figure, f"{figure}_se")]
-    names += [name for name in EXACT_FIGURES if name in compared]
+    names += [name for name in (*EXACT_FIGURES, "expected_saving", "expected_saving_se") if name in compared]
     dims = [str(dim) for dim in compared["expected_surplus"].dims]
     order = ["design", *(dim for dim in dims if dim not in ("design", "party")), "party"]
     for k, level in enumerate(compared["quantile_level"].values):
@@ -180,6 +198,15 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
     return [row for row in rows if (row[name] or 0.0) > 0]
 
 
+def service_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
+    """Each service's cost as plain rows; none where costs do not divide among services."""
+    names = [name for name in ("expected_service_cost", "sd_service_cost") if name in compared]
+    if not names:
+        return []
+    dims = [str(dim) for dim in compared["expected_service_cost"].dims]
+    return _rows(compared, [one for name in names for one in (name, f"{name}_se")], dims)
+
+
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
     """Everything that a comparison tells, as plain JSON."""
     swept = compared["threshold"].attrs if "threshold" in compared.coords else {}
@@ -195,4 +222,7 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "rows": comparison_rows(compared),
         "triggered": _occurring(compared, "p_triggered"),
         "protection": _occurring(compared, "expected_protection_cost"),
+        "saved": _occurring(compared, "expected_saved"),
+        "unsaved": _occurring(compared, "expected_unsaved"),
+        "services": service_rows(compared),
     }

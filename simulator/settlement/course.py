@@ -52,20 +52,17 @@ class Course:
         return len(self.budgets) == len(self.populations)
 
     def _clear(self, year: ContractYear) -> Cleared:
-        cost, invested, number = year.populations.retained(self.rule), self.terms.investment, year.design.year
-        saved = invested.saved(number) * cost if invested else np.zeros(1)
-        budget = year.budget(self._past(year.populations))
-        at = cost - saved if invested else cost
-        found = year.clear_at(at, budget, brought=self.pools, settle=self._settle)
-        if invested:
-            found.accounts.own_cost = found.accounts.own_cost - saved
-            found.accounts.bear_more(invested.by, invested.cost(number))
+        budget, invested = year.budget(self._past(year.populations)), self.terms.investment
+        found = year.accounted(year.settled(budget, brought=self.pools, settle=self._settle))
+        if invested is not None:
+            found.accounts.line = "investment"
+            found.accounts.bear_more(invested.by, invested.cost(year.design.year))
         if self.terms.exit is not None:
             found = self._with_exit(found, self.terms.exit, year)
         for transfer in self.design.transfers:
             if isinstance(transfer, RiskPool) and transfer.carries:
                 self.pools[transfer.pool] = self.pools.get(transfer.pool, 0.0) + found.accounts.surplus(transfer.pool)
-        return found
+        return year.with_saving(found)
 
     def _past(self, populations: Populations) -> Past | None:
         """Drawn years from which a benchmark is made; none for other budgets, or where a ledger is of one year."""
@@ -150,10 +147,15 @@ class Course:
         ):
             for name in ours:
                 ours[name] = np.where(left, his[name], ours[name])
+        for line in {*own.lines, *theirs.lines}:
+            his, ours = theirs.lines.get(line, {}), own.lines.setdefault(line, {})
+            ours |= {who: np.where(left, his.get(who, 0.0), ours.get(who, 0.0)) for who in {*his, *ours}}
         own.own_cost = np.where(left, theirs.own_cost, own.own_cost)
         own.events = {name: where & ~left for name, where in own.events.items()}
         kept = {"pool_balance": sum(self.pools.values(), np.zeros(1))}
         own.memo = {name: np.where(left, kept.get(name, 0.0), amount) for name, amount in own.memo.items()}
-        return Cleared(
-            np.where(left, other.budget, found.budget), np.where(left, other.settlement, found.settlement), own
+        return found._replace(
+            budget=np.where(left, other.budget, found.budget),
+            settlement=np.where(left, other.settlement, found.settlement),
+            saved=None if found.saved is None else np.where(left, 0.0, found.saved),
         )

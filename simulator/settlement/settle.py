@@ -14,11 +14,12 @@ from ..contracts.design import Design
 from ..contracts.exclusion import Cap, ExclusionRule
 from ..errors import SimulatorError
 from ..ledger import check_draws, declared, sweep
-from ..strata import counted_error, share_error, strata_of
+from ..strata import counted_error, mean_error, share_error, strata_of
 from .clearing import Cleared
 from .course import Course
 from .populations import Populations
 from .sd_errors import MOMENTS
+from .services import with_services
 
 MONEY_BY_PARTY = ("payment", "funding", "cost_borne", "surplus")
 MONEY = ("budget", "settlement", "system_cost")
@@ -42,12 +43,15 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         ``payment``, ``funding``, ``cost_borne`` and ``surplus`` over (replicate, population_size, design, party), money
         per year, a party absent from a design 0; ``budget``, ``settlement`` and ``system_cost`` without party;
         ``triggered`` (event, population_size, design), a count of replicates, with ``triggered_se``; what pools took in
-        and paid out; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
-        carries its scenario. A rule
-        without a threshold of its own is swept, which adds the dim ``threshold``; other designs do not vary along it.
+        and paid out; of designs with savings of their own ``saved``, and by party ``saving``, what each has more than
+        if care were paid for as it comes; ``line_mean`` (line, party), with ``line_mean_se``, the mean of each line of
+        an account; ``service_cost`` (service), before exclusions, where costs divide among services;
+        ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
+        carries its scenario. A rule without a threshold of its own is swept, which adds the dim ``threshold``; other
+        designs do not vary along it.
         Of several years all of it has the dim ``year``, of the contract years; ``cumulative_surplus`` is the surplus
-        since year 1, discounted; ``carried``, ``pool_balance`` and ``left`` (1 once the party has left) are there
-        where a design has them.
+        since year 1, discounted; ``carried``, ``pool_balance``, ``left`` (1 once the party has left) and
+        ``investment_gain`` (over the same design without its investment) are there where a design has them.
 
     Raises
     ------
@@ -67,6 +71,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
     _check_years(chosen, several, discount_rate)
     _expect(ledger, chosen, len(contract))
     tables = [_Table(ledger, chosen, year) for year in contract]
+    chosen = tables[0].designs
     whole = [(number, design, *at) for number, design in enumerate(chosen) for at in tables[0].points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
         rule = design.exclusion if point is None else design.exclusion.at_point(point)
@@ -74,11 +79,17 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         for table, cleared in zip(tables, course.cleared(), strict=True):
             table.rules.append(rule)
             table.enter(number, place, cleared)
+        if several and design.contract is not None and design.contract.investment is not None:
+            without = {"contract": design.contract.model_copy(update={"investment": None}), "savings": 0.0}
+            course = Course(design.model_copy(update=without), rule, course.populations, before)
+            for table, cleared in zip(tables, course.cleared(), strict=True):
+                table.enter_gain(number, place, cleared)
     if not several:
         return tables[0].outcome()
     outcomes = [table.outcome() for table in tables]
     events = sorted({name for one in outcomes for name in one["event"].values.tolist()})
-    outcomes = [one.reindex(event=events, fill_value=0) for one in outcomes]
+    lines = list(dict.fromkeys(line for one in outcomes for line in one["line"].values.tolist()))
+    outcomes = [one.reindex(event=events, line=lines, fill_value=0) for one in outcomes]
     outcome = xr.concat(outcomes, xr.DataArray(contract, dims="year", name="year"), data_vars="all", coords="minimal")
     factor = (1.0 + discount_rate) ** -(outcome["year"] - 1.0)
     outcome["cumulative_surplus"] = (outcome["surplus"] * factor).cumsum("year")
@@ -159,7 +170,7 @@ class _Table:
 
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design], year: int | None) -> None:
         self.populations = Populations(ledger, year)
-        self.ledger, self.designs = self.populations.ledger, designs
+        self.ledger, self.designs = self.populations.ledger, with_services(self.populations, designs)
         self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape
@@ -170,6 +181,8 @@ class _Table:
         self.funding = _Growing(leading, self.shape)
         self.budget, self.own_cost = (_Growing(self.places, self.shape) for _ in range(2))
         self.memos: dict[str, Array] = {}
+        self.saving: dict[str, Array] = {}
+        self.lines: dict[str, tuple[Array, Array]] = {}
         self.rules: list[ExclusionRule] = []
         self.counts: dict[str, Array] = {}
         self.count_errors: dict[str, Array] = {}
@@ -196,8 +209,21 @@ class _Table:
         self.budget.enter((design, place), cleared.budget)
         self.own_cost.enter((design, place), accounts.own_cost)
         self.settlement[design, place] = cleared.settlement
-        for name, amount in accounts.memo.items():
+        saved = {} if cleared.saved is None else {"saved": cleared.saved}
+        for name, amount in (accounts.memo | saved).items():
             self.memos.setdefault(name, np.zeros(self.settlement.shape))[design, place] = amount
+        if cleared.saving:
+            whole = self.saving.setdefault("saving", np.zeros(self.moved["surplus"].shape))
+            for name, amount in cleared.saving.items():
+                whole[self.parties.index(name), design, place] = amount
+        for line, by_party in accounts.lines.items():
+            whole = self.moved["surplus"].shape
+            empty = np.zeros((2, *whole[:3], *whole[4:]))
+            means, errors = self.lines.setdefault(line, (empty[0], empty[1]))
+            for name, entered in by_party.items():
+                at, amount = (self.parties.index(name), design, place), np.atleast_1d(entered)
+                means[at] = amount.mean(axis=0)
+                errors[at] = mean_error(amount, self.strata) if amount.shape[:1] == self.shape[:1] else 0.0
         n = self.shape[0]
         for event, where in accounts.events.items():
             happened = np.broadcast_to(where, self.shape)
@@ -206,11 +232,22 @@ class _Table:
             errors = self.count_errors.setdefault(event, np.full(counts.shape, n * counted_error(np.zeros(1), n)[0]))
             errors[design, place] = n * share_error(happened, self.strata)
 
+    def enter_gain(self, design: int, place: Any, without: Cleared) -> None:
+        """Enter what an investment leaves each party more than the same design without it."""
+        if "investment_gain" not in self.moved:
+            self.moved["investment_gain"] = np.zeros_like(self.moved["surplus"])
+        for party, name in enumerate(self.parties):
+            if name in without.accounts.payment:
+                at = (party, design, place)
+                self.moved["investment_gain"][at] = self.moved["surplus"][at] - without.accounts.surplus(name)
+
     def outcome(self) -> xr.Dataset:
         """The Dataset, its dims in the order that the documentation gives."""
         rows = ("design", "threshold", "replicate", *self.populations.others)
         by_party = {**self.moved, "funding": self.funding.values}
-        variables: dict[str, Any] = {name: (("party", *rows), by_party[name]) for name in MONEY_BY_PARTY}
+        variables: dict[str, Any] = {
+            name: (("party", *rows), values) for name, values in (by_party | self.saving).items()
+        }
         gross, own = self.populations.gross, self.own_cost
         system = gross + own.values if own.kept.any() else np.broadcast_to(gross, self.settlement.shape)
         money = {"budget": self.budget.values, "settlement": self.settlement, "system_cost": system}
@@ -219,8 +256,15 @@ class _Table:
         for name, of_events in (("triggered", self.counts), ("triggered_se", self.count_errors)):
             kind = int if name == "triggered" else float
             variables[name] = dims, np.array(list(of_events.values()), dtype=kind).reshape(shape)
+        line_dims = ("line", "party", *rows[:2], *self.populations.others)
+        for at, name in enumerate(("line_mean", "line_mean_se")):
+            variables[name] = line_dims, np.stack([found[at] for found in self.lines.values()])
         variables |= self._of_references()
-        outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
+        coordinates = self._coordinates()
+        if (lines := self.populations.lines(Cap(at=math.inf))) is not None:
+            coordinates["service"] = [service.name for service in lines.services]
+            variables["service_cost"] = ("service", "replicate", *self.populations.others), lines.activity
+        outcome = xr.Dataset(variables, coords=coordinates, attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)
@@ -252,6 +296,7 @@ class _Table:
             "party": self.parties,
             "threshold": self.ledger["threshold"] if self.swept else self.grid,
             "event": list(self.counts),
+            "line": list(self.lines),
             "moment": list(MOMENTS),
             "design_threshold": ("design", [threshold[0] for threshold in own]),
         }

@@ -67,7 +67,7 @@ class Bench:
         found = self._years.get(key)
         if found is None:
             year = ContractYear(self.populations, design, design.exclusion)
-            found = year, year.budget(), self.populations.retained(design.exclusion)
+            found = year, year.budget(), year.cost
             if len(self._years) < _MOST_KEPT:
                 self._years[key] = found
         return Settled(self, design, *found)
@@ -76,7 +76,7 @@ class Bench:
     def _controls(self) -> tuple[Array, Array]:
         """An orthonormal basis of the costs drawn, and how far their means lie from what is expected exactly."""
         year = self._years[None][0]
-        drawn = [self.today.retained - year.expected_cost] + (
+        drawn = [self.today.retained - (1.0 - year.design.saves) * year.expected_cost] + (
             [year.excess - year.expected_excess] if np.ptp(year.excess) else []
         )
         columns = np.column_stack([one.reshape(self.n) for one in drawn])

@@ -59,7 +59,8 @@ def detection(
     SimulatorError
         For no designs, or a saving out of range.
     """
-    chosen = scenario.select_designs(designs)
+    # a saving that is asked about takes the place of a design's own
+    chosen = tuple(one.model_copy(update={"savings": 0.0}) for one in scenario.select_designs(designs))
     asked = sorted({0.0, *(float(saving) for saving in savings)})
     for saving in asked:
         if not 0 <= saving < 1:

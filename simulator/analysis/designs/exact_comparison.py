@@ -31,7 +31,7 @@ def with_exact(compared: xr.Dataset) -> xr.Dataset:
     surplus = _surplus(compared, scenario, sizes)
     if not surplus.notnull().any():
         return compared
-    difference = surplus - surplus.isel(design=0, drop=True)
+    difference = _cleaned(surplus - surplus.isel(design=0, drop=True), compared)
     answer = compared.assign(exact_surplus=surplus, exact_difference=difference.transpose(*surplus.dims))
     unit = compared["expected_surplus"].attrs.get("units", "money per year")
     answer = declared(answer, "comparison", unit=unit, loss_over=compared.attrs.get("loss_over", 0.0))
@@ -46,8 +46,13 @@ def _surplus(compared: xr.Dataset, scenario: Scenario, sizes: list[int]) -> xr.D
     parts = [_of_design(known[name], compared, scenario, sizes) for name in names]
     together = xr.concat(parts, dim=xr.DataArray(names, dims="design", name="design"), join="outer", fill_value=0.0)
     together = together.reindex(party=like["party"], fill_value=0.0).broadcast_like(like).transpose(*like.dims)
+    return _cleaned(together, compared)
+
+
+def _cleaned(amount: xr.DataArray, compared: xr.Dataset) -> xr.DataArray:
+    """With 0 in the place of what floating point left of nothing."""
     least = _NOTHING * float(np.abs(compared["expected_payment"]).max())
-    return together.where(~(np.abs(together) < least), 0.0)
+    return amount.where(~(np.abs(amount) < least), 0.0)
 
 
 def _of_design(design: Design, compared: xr.Dataset, scenario: Scenario, sizes: list[int]) -> xr.DataArray:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 FALSE_ALARM = 0.001  # chance, over all cells of a run, of an alarm where nothing is wrong
 LARGEST_KURTOSIS = 1.0  # excess kurtosis of the total from which on a sample sd is not judged: its error is not normal
+FEWEST_REPLICATES = 10  # below which correlations of years are not judged
 FEWEST_EVENTS = 400  # patients expected above a threshold, over all replicates, below which their number is not judged
 
 
@@ -207,14 +208,20 @@ def compare(
 def covariance_scores(
     ledger: xr.Dataset, rule: ExclusionRule, scenario: Scenario | None, moments: list[ExactCells]
 ) -> Array | None:
-    """(covariance − exact) / its standard error of every two years at the largest population; None if that is unknown.
+    """Fisher's z of the correlation of every two years less that of the exact one, at the largest population.
 
-    Shape (year, year, threshold). Of totals near the normal law; what is left of their fourth moment is taken to be
-    shared as far as they are correlated.
+    In standard errors, shape (year, year, threshold); None where the exact one is unknown. Its law is near the normal
+    one however few the replicates, which that of a covariance is not. What totals near the normal law have left of a
+    fourth moment is taken to be shared as far as they are correlated.
     """
     scenario = scenario or runs.scenario_of(ledger)
     known = scenario is not None and not scenario.population.n_sets and not scenario.cost_model.has_own_shocks
-    if not known or scenario is None or "population_size" not in ledger.dims or ledger.sizes["replicate"] < 2:
+    if (
+        not known
+        or scenario is None
+        or "population_size" not in ledger.dims
+        or ledger.sizes["replicate"] < FEWEST_REPLICATES
+    ):
         return None
     ledger, years = reaching(ledger, rule).isel(population_size=[-1]), ledger["year"].values.tolist()
     kept = retained_cost(ledger, rule).isel(population_size=0).transpose("threshold", "replicate", "year").values
@@ -223,14 +230,24 @@ def covariance_scores(
     for column, point in enumerate(sweep(ledger, rule)):
         layers = {year: layers_at(scenario, rule, point, year) for year in years}
         exact = between_years(scenario.cost_model, layers, heads).covariance[0]
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             tail = np.array([one.excess_kurtosis[-1, column] for one in moments])
             both = 1 + np.sqrt(np.maximum(np.outer(tail, tail), 0.0))
-            both = np.outer(np.diag(exact), np.diag(exact)) + exact**2 * both
-            z = (np.cov(kept[column].T) - exact) / np.sqrt(both / (kept.shape[1] - 1))
+            apart = exact / np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+            wider = (1 + apart**2 * both) / (1 + apart**2)
+            z = np.arctanh(np.corrcoef(kept[column].T)) - np.arctanh(apart)
+            z *= np.sqrt((kept.shape[1] - 3) / wider)
         judged = (np.maximum.outer(tail, tail) < LARGEST_KURTOSIS) & ~np.eye(tail.size, dtype=bool)
         found.append(np.where(judged, z, np.nan))
     return np.stack(found, axis=-1)
+
+
+def _normal_score(z: Array, excess_kurtosis: Array, replicates: int) -> Array:
+    """What a normal number as unlikely as a variance's z-score would be: variances of few replicates are skewed."""
+    n = max(replicates, 2)
+    shape = 1 / np.maximum(2 / (n - 1) + np.nan_to_num(excess_kurtosis) / n, 1 / n)  # of a gamma law of that spread
+    at = np.maximum(shape + z * np.sqrt(shape), 0.0)
+    return np.where(z > 0, -special.ndtri(special.gammaincc(shape, at)), special.ndtri(special.gammainc(shape, at)))
 
 
 def impossible(ledger: xr.Dataset) -> str:
@@ -253,7 +270,8 @@ def verdict(summary: xr.Dataset, exact: ExactCells, counts: Array, wrong: str = 
         return {"check": "failed", "check_sentence": sentence}
     # a mean of costs without a third moment is too slow to become normal for a bound this far out
     z_mean = np.where(np.isfinite(exact.skewness), summary["z_mean"].values, np.nan)
-    z_others = [summary[name].values.ravel() for name in ("z_sd", "z_n_above")]
+    z_sd = _normal_score(summary["z_sd"].values, exact.excess_kurtosis, int(summary.attrs["replicates"]))
+    z_others = [z_sd.ravel(), summary["z_n_above"].values.ravel()]
     if "z_covariance" in summary:  # each once
         z_others.append(summary["z_covariance"].values[np.triu_indices(summary.sizes["year"], 1)].ravel())
     scores = np.abs(np.concatenate([z_mean.ravel(), *z_others]))

@@ -129,9 +129,6 @@ def _expect(scenario: Scenario, statistic: Statistic, asked: int, points: int) -
     effort.expect("sensitivity", work, "points", points, "ask for fewer points")
 
 
-# ── Sobol indices (Saltelli et al. 2010, Comput Phys Commun 181:259) ─────────────────────────────
-
-
 _Evaluated = dict[Literal["f_A", "f_B", "f_AB"], Array]
 """A statistic at two samples of the inputs, and at the first with one input from the second."""
 

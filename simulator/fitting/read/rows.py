@@ -41,6 +41,7 @@ NegativePolicy = Literal["refuse", "zero", "net"]
 
 _MOST_ROUNDING = 1e-9
 _LARGEST = 1e15  # amounts beyond this are taken for mistakes: their squares would leave a computer's numbers
+_MOST_YEARS = 100
 _LEAST_EXPOSURE = 1e-4  # fraction of a year, less than an hour: no cost is brought to a year from less
 
 
@@ -56,6 +57,7 @@ class Reading:
     exposure_unit: Literal["years", "months"] = "years"
     minimum_exposure: float = 0.0
     person: str | None = None
+    year: str | None = None
     where: tuple[Condition, ...] = ()
     negative: NegativePolicy = "refuse"
     smallest_count: int = SMALLEST_COUNT
@@ -65,7 +67,7 @@ class Reading:
     @property
     def columns(self) -> list[str]:
         """Every column that is read, once."""
-        single = [self.weight, self.exposure, self.person, self.segment.column]
+        single = [self.weight, self.exposure, self.person, self.year, self.segment.column]
         filtered = sorted(set().union(*(condition.columns for condition in self.where)))
         return list(dict.fromkeys([*self.money, *(name for name in single if name), *filtered]))
 
@@ -92,7 +94,7 @@ def reading(
 ) -> Reading:
     """A `Reading` from what a person writes: lists with commas, a filter and cuts as text."""
     laid_out = layout(**(rows or {}))
-    for name in ("weight", "exposure", "person"):
+    for name in ("weight", "exposure", "person", "year"):
         options[name] = plain_name(options[name]) if options.get(name) else None
     found = Reading(
         cost=_listed(cost, "cost"), segment=parse_rule(segment),
@@ -100,6 +102,8 @@ def reading(
         where=parse(where, laid_out.dates) if where else (), layout=laid_out, **options,
     )  # fmt: skip
     check_smallest(found.smallest_count)
+    if found.year and not found.person:
+        raise SimulatorError("year", None, "is given without `person`", "name the column of ids: person=")
     if not found.cost:
         raise SimulatorError("cost", None, "names no column", "name the columns of cost")
     for name, allowed in (("negative", ("refuse", "zero", "net")), ("exposure_unit", ("years", "months"))):
@@ -133,6 +137,7 @@ class Rows:
     names: tuple[str, ...]
     fold: NDArray[np.int8]  # shape (row,): 0 or 1, a person's rows together
     person: NDArray[np.int64] | None = None  # shape (row,): whose row it is; None where each row is a person
+    year: NDArray[np.int64] | None = None  # shape (row,)
     report: dict[str, Any] = field(default_factory=dict)  # what was read, dropped and changed; small counts are None
 
 
@@ -180,7 +185,7 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     """Read, filter and clean."""
     table = read(source, _choose(how), how.layout, COSTS)
     _refuse_identifying(table.columns, how)
-    numeric = [*how.money, *(name for name in (how.exposure, how.weight) if name)]
+    numeric = [*how.money, *(name for name in (how.exposure, how.weight, how.year) if name)]
     amounts = figures_of(table, numeric, COSTS, [name for name in (how.exposure,) if name])
     for name in numeric:
         if np.any(np.isfinite(amounts[name]) & (np.abs(amounts[name]) > _LARGEST)):
@@ -196,6 +201,7 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
     code, names = assign(how.segment, table.columns, table.size)
     code, names = _not_filtered(code, names, table.columns, how)
     tally.drop(code < 0, "no segment")
+    years = _years(amounts, how, tally)
     parts = np.concatenate([parts, -np.stack(taken)]) if taken else parts
     tally.drop(np.any(np.isnan(parts), axis=0), "cost is missing")
     tally.drop(np.any(np.isinf(parts), axis=0), "cost is infinite")
@@ -215,14 +221,14 @@ def clean(source: Any, how: Reading, seed: int = 1) -> Rows:
         report["notes"] = [*table.notes, *([said] if said else [])]
     return Rows(
         cost[left] / exposure[left], (exposure * weight)[left], code[left], tuple(names), fold[left],
-        None if person is None else person[left], report,
+        None if person is None else person[left], None if years is None else years[left].astype(np.int64), report,
     )  # fmt: skip
 
 
 def _refuse_identifying(columns: Mapping[str, Column], how: Reading) -> None:
     """Refuse to choose rows by what one patient alone has, and to take costs for something else."""
     costs = {*how.cost, *how.exclude_service}
-    for role, name in (("exposure", how.exposure), ("weight", how.weight), ("person", how.person)):
+    for role, name in (("exposure", how.exposure), ("weight", how.weight), ("person", how.person), ("year", how.year)):
         if name in costs:
             raise SimulatorError(role, None, f"is column {name!r}, which is a cost", "name another column")
     if how.allow_identifying:
@@ -300,6 +306,18 @@ def _exposure(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Arra
         short = exposure < how.minimum_exposure * (1 - _MOST_ROUNDING)
         tally.drop(short, f"covered for less than {how.minimum_exposure:g} of the year")
     return np.where(exposure >= _LEAST_EXPOSURE, exposure, 1.0)
+
+
+def _years(amounts: Mapping[str, Array], how: Reading, tally: _Tally) -> Array | None:
+    """The year of each row, where it is asked for."""
+    if how.year is None:
+        return None
+    years = amounts[how.year]
+    tally.drop(~np.isfinite(years), "year is missing")
+    found = years[tally.left]
+    if np.any(found != np.round(found)) or np.ptp(found) >= _MOST_YEARS:
+        raise SimulatorError("year", None, f"is no column of whole years, {_MOST_YEARS} at most", "name another column")
+    return np.where(np.isfinite(years), years, 0.0)
 
 
 def _part_years(exposure: Array, weight: Array, tally: _Tally) -> float | None:

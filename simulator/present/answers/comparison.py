@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ...contracts.design import STATUS_QUO
+from ...contracts.budget import Waterfall
+from ...contracts.design import STATUS_QUO, designs_from, status_quo
 from ...contracts.exclusion import rule_from
 from ...settlement.compare import comparison_json
 from ..figure import UNKNOWN, Figure, amount, chance, exact_amount, is_alike, people, percent, percentage
@@ -129,7 +130,18 @@ def page(compared: xr.Dataset) -> Page:
     known, designs = compared.attrs, list(settled_at(compared))
     largest = designs[0].cell.coords.get("population_size")
     where = "" if largest is None else f" at {people(float(largest))} people"
-    tables = [*(_table(one, compared) for one in designs), _events(compared), _protection(compared)]
+    accounts = [_account(one) for one in designs if one.design in _with_transfers(compared)]
+    tables = [
+        *(_table(one, compared) for one in designs),
+        *accounts,
+        *_outlook(compared),
+        *_affordable(compared),
+        _saving(designs),
+        _withheld(designs),
+        _events(compared),
+        _protection(compared),
+        _services(compared),
+    ]
     shown = [table for table in tables if table.rows]
     parts: list[Table | str] = [f"Each party's year{where}", *shown, _notes(compared)]
     warnings = [*too_few(known["replicates"]), *_apart(compared)]
@@ -168,7 +180,94 @@ def _table(settled: Settled, compared: xr.Dataset) -> Table:
     return Table(head[shown], [line[shown] for line in lines], settled.label)
 
 
-_EVENTS = {"party_limit_bound": "loss limit applied", "gate_missed": "minimum savings rate not reached"}
+def _with_transfers(compared: xr.Dataset) -> set[str]:
+    return {one["name"] for one in json.loads(compared.attrs.get("designs", "[]")) if one["transfers"]}
+
+
+def _account(settled: Settled) -> Table:
+    """Every line of the parties' accounts; they add up to the average results."""
+    cell, currency = settled.cell, settled.parties[0].currency
+    names = [party.name for party in settled.parties]
+    lines: Rows = []
+    for line in cell["line"].values if "expected_line" in cell else ():
+        at = cell.sel(line=line, party=names)
+        if (at["expected_line"] != 0).any():
+            parts = zip(at["expected_line"].values, at["expected_line_se"].values, strict=True)
+            lines.append([str(line), *(amount(float(value), float(error), currency) for value, error in parts)])
+    return Table(["a year, on average", *names], lines, f"Accounts: {settled.label}")
+
+
+def _withheld(designs: list[Settled]) -> Table:
+    """What is withheld, and what of it comes back."""
+    lines: Rows = []
+    for one in designs:
+        whole = one.parties[0]._replace(cell=one.cell)
+        if whole.value("expected_withheld") > 0:
+            lines.append([one.label, whole.money("expected_withheld"), whole.money("expected_earned_back")])
+    return Table(["design", "withheld a year", "earned back"], lines, "Money withheld until outcomes are known")
+
+
+def _outlook(compared: xr.Dataset) -> list[Table]:
+    """Money and need without the contract, where the scenario says both."""
+    from ...runs import scenario_of
+    from ...settlement.outlook import outlook
+
+    scenario = scenario_of(compared) if "scenario" in compared.attrs else None
+    if scenario is None or scenario.do_nothing is None or not scenario.allocations:
+        return []
+    at = outlook(scenario).isel(population_size=-1)
+    money = [
+        [exact_amount(float(v), scenario.currency) for v in at[name]]
+        for name in ("allocation", "do_nothing_cost", "gap")
+    ]
+    shares = [percent(float(share), 0.0) for share in at["gap_share"]]
+    lines: Rows = [[str(int(year)), *rest] for year, *rest in zip(at["year"].values, *money, shares, strict=True)]
+    head = ["contract year", "allocation", "cost if nothing is done", "gap", "share of the allocation"]
+    return [Table(head, lines, "The gap if nothing is done")]
+
+
+def _affordable(compared: xr.Dataset) -> list[Table]:
+    """What an affordability waterfall makes of the current spend."""
+    currency = str(compared.attrs.get("currency", ""))
+    parts = ("current_spend", "saving", "incentive", "payment", "contingency", "provider_budget")
+    lines: Rows = []
+    for design in designs_from(json.loads(compared.attrs.get("designs", "[]"))):
+        if isinstance(budget := design.budget, Waterfall):
+            ratio = round(budget.payment / budget.provider_budget, 3)
+            lines.append(
+                [design.name, *(exact_amount(getattr(budget, part), currency) for part in parts), f"{ratio:.3f}"]
+            )
+    head = [
+        "design",
+        "current spend",
+        "saving",
+        "incentive",
+        "payment",
+        "contingency",
+        "provider's cost",
+        "income / cost",
+    ]
+    return [Table(head, lines, "What is affordable, a year")]
+
+
+def _saving(designs: list[Settled]) -> Table:
+    """Where the savings of the designs themselves fall."""
+    lines: Rows = []
+    for one in designs:
+        whole = one.parties[0]._replace(cell=one.cell)
+        if not whole.value("expected_saved") > 0:
+            continue
+        nobody = (
+            [("nobody: cost that stays", whole.money("expected_unsaved"))] if whole.value("expected_unsaved") else []
+        )
+        parts = [("saved in all", whole.money("expected_saved"))]
+        parts += [(party.name, party.money("expected_saving")) for party in one.parties]
+        lines += [[one.label, who, share] for who, share in (*parts, *nobody)]
+    return Table(["design", "who has it", "a year"], lines, "Where the design's own saving falls", labels=2)
+
+
+_EVENTS = {"party_limit_bound": "loss limit applied", "gate_missed": "minimum savings rate not reached",
+           "withhold_kept": "some of the money withheld was kept"}  # fmt: skip
 
 
 def _events(compared: xr.Dataset) -> Table:
@@ -184,6 +283,21 @@ def _protection(compared: xr.Dataset) -> Table:
     name = "expected_protection_cost"
     lines: Rows = [[place.name, place.money(name)] for place in _occurring(compared, name)]
     return Table(["design", "a year"], lines, "Cost of protection beyond the excess it is expected to pay")
+
+
+def _services(compared: xr.Dataset) -> Table:
+    lines: Rows = []
+    if "expected_service_cost" in compared:
+        of_services = [name for name in compared.data_vars if "service" in compared[name].dims]
+        found = compared[of_services].isel(population_size=-1, unit=-1, missing_dims="ignore")
+        whole = float(found["expected_service_cost"].sum())
+        for name in found["service"].values:
+            one = Party(str(name), found.sel(service=name), str(compared.attrs.get("currency", "")))
+            share, error = (one.value(f"expected_service_cost{end}") / whole for end in ("", "_se"))
+            money = map(one.money, ("expected_service_cost", "sd_service_cost"))
+            lines.append([one.name, *money, percent(share, error)])
+    head = ["service", "average cost", "standard deviation", "share of all"]
+    return Table(head, lines, "Services, before exclusions")
 
 
 def _occurring(compared: xr.Dataset, name: str) -> Iterator[Party]:
@@ -205,7 +319,10 @@ def _notes(compared: xr.Dataset) -> str:
             "\nAverage results are calculated without simulation where possible; the simulated ones are their check: "
             f"at most {check:.1f} standard errors apart, over all designs, parties and populations."
         )
-    if reference == STATUS_QUO:
+    raw = json.loads(compared.attrs.get("designs", "[]"))
+    if reference == STATUS_QUO and any(one.get("services") is not None for one in raw):
+        notes += f"\n{STATUS_QUO!r} pays every service as [[services]] say."
+    elif reference == STATUS_QUO and any(one["expresses"] == status_quo().expresses for one in raw):
         notes += f"\n{STATUS_QUO!r} is added for comparison: tariff and block, half of the money in blocks (assumed)."
     return notes
 
@@ -225,6 +342,8 @@ def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
     told = [_carries(party) for party in carrying[:most]]
     if len(carrying) > most:
         told.append(f"the rest lies with {', '.join(party.name for party in carrying[most:])}")
+    if spared := [party.name for party in parties if abs(party.value("risk_share")) < LEAST_TOLD_SHARE]:
+        told.append(f"none, or less than {percentage(LEAST_TOLD_SHARE)}, lies with {', '.join(spared)}")
     return f"{settled.label}: {'; '.join(told)}."
 
 

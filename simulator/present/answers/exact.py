@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..figure import exact_percent, people, percentage
-from ..tables import Page, Table
+from ..tables import Cell, Page, Table
 from . import Kind
 from .shared import RuleName, ends, rule_names, with_origin
 from .summary import as_json, chosen_margin
@@ -41,15 +41,12 @@ def _from_where(over: xr.DataArray, name: RuleName, chance: str, at_most: float,
 
 
 def _by_size(values: xr.DataArray, names: list[RuleName], title: str, at_most: float | None = None) -> Table:
-    rows = [
-        [people(n), *(exact_percent(float(v)).marked(_mark(float(v), at_most)) for v in row)]
-        for n, row in zip(values["population_size"].values, values.values, strict=True)
-    ]
+    def told(value: float) -> Cell:
+        return exact_percent(value).marked("" if at_most is None else " ▪" if value <= at_most else "  ")
+
+    each = zip(values["population_size"].values, values.values.tolist(), strict=True)
+    rows = [[people(n), *map(told, row)] for n, row in each]
     return Table(["people", *(name.label for name in names)], rows, title)
-
-
-def _mark(value: float, at_most: float | None) -> str:
-    return "" if at_most is None else " ▪" if value <= at_most else "  "
 
 
 KIND = Kind(page, json=as_json)

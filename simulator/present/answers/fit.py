@@ -11,7 +11,19 @@ from numpy.typing import NDArray
 
 from ...fitting.disclose.disclosure import SMALLEST_COUNT
 from ...strata import exact_interval
-from ..figure import Cell, Figure, amount, chance, exact_percent, full_money, money, percent, plain_number, ratio
+from ..figure import (
+    Cell,
+    Figure,
+    amount,
+    chance,
+    exact_percent,
+    full_money,
+    money,
+    percent,
+    percentage,
+    plain_number,
+    ratio,
+)
 from ..tables import Page, Rows, Table
 from ..tidy import plain, tidy
 from .shared import each, with_origin
@@ -35,7 +47,7 @@ constant rate, the share without cost of a year is 2% too high, with 30% it is 1
 
 def page(model: FittedModel) -> Page:
     """Everything that a terminal shows of a fit: warnings first, then what it rests on."""
-    tables = [segment_table(model), *runner_up_tables(model), *goodness_tables(model)]
+    tables = [segment_table(model), *runner_up_tables(model), *years_tables(model), *goodness_tables(model)]
     withheld = any(cell is WITHHELD for table in tables for row in table.rows for cell in row)
     parts: list[Table | str] = [reading_table(model), reading_notes(model), *tables, _SUPPRESSED if withheld else ""]
     kept = model.report["rows_kept"]
@@ -70,6 +82,34 @@ def reading_notes(model: FittedModel) -> str:
     if report["binned_segments"]:
         told.append(f"More than 100,000 patients: costs were binned in {', '.join(report['binned_segments'])}.")
     return "\n".join(told)
+
+
+def years_tables(model: FittedModel) -> list[Table]:
+    """How persistent costs are, where rows told the year."""
+    if model.years is None:
+        return []
+    told = model.years.told
+    again: Rows = [
+        [
+            f"costliest {percentage(row['top'])}",
+            WITHHELD if row["observed"] is None else percent(row["observed"], row["observed_se"]),
+            exact_percent(row["fitted"], 1),
+        ]
+        for row in told["again_in_top"]
+    ]
+    whose = " (published: two years of rows do not tell it)" if told["stay_is_published"] else ""
+    left = model.years.leavers if isinstance(model.years.leavers, dict) else {"all": model.years.leavers}
+    leave = ", ".join(f"{name} {exact_percent(own, 1)}" for name, own in left.items())
+    stay = exact_percent(told["stay"], 1)
+    note = f"Keep their class for a year: {stay}{whose}. Without a row in the next year: {leave}."
+    title = f"Among the costliest again a year later ({_count(told['persons'], SMALLEST_COUNT)} persons with two years)"
+    classes: Rows = [
+        [f"{row['classes']}{', taken' if row['chosen'] else ''}", _behind(row)] for row in told["candidates"]
+    ]
+    return [
+        Table(["people", "observed", "fitted"], again, title, note=note),
+        Table(["classes", "log score behind"], classes, "Classes of people (log score: in the other half of persons)"),
+    ]
 
 
 def _patients(row: dict[str, Any]) -> str:
@@ -317,6 +357,7 @@ def as_json(model: FittedModel) -> dict[str, Any]:
         for segment in each(judged, "segment")
     }
     told = {"report": model.report, "segments": list(model.segments), "goodness": everybody}
+    told |= {} if model.years is None else {"years": model.years.told | {"leavers": model.years.leavers}}
     known: dict[str, Any] = plain(told | {"verdicts": verdicts(model), "provenance": model.provenance})
     return known
 

@@ -9,7 +9,18 @@ from ..figure import UNKNOWN, Figure, exact_percent, people, percentage
 from ..tables import Cell, Page, Table
 from ..tidy import dataset_json
 from . import Kind
-from .shared import RuleName, each, ends, not_asked, people_enough, rule_head, rule_names, to_three, with_origin
+from .shared import (
+    CALCULATED,
+    RuleName,
+    each,
+    ends,
+    not_asked,
+    people_enough,
+    rule_head,
+    rule_names,
+    to_three,
+    with_origin,
+)
 
 
 def page(answer: xr.Dataset) -> Page:
@@ -26,7 +37,7 @@ def page(answer: xr.Dataset) -> Page:
     table = Table([*head, "risk that no size removes"], rows, f"Smallest population with a {asked(answer)}")
     places = range(len(found)) if dim == "design" else ends(len(found))
     verdict = [_sentence(*found[at]) for at in sorted(places, key=lambda at: not _never(found[at][1]))]
-    how = [] if simulated else ["Calculated without simulation."]
+    how = [] if simulated else [CALCULATED]
     parts: list[Table | str] = [table, *how, *not_asked(answer.attrs)]
     return with_origin(Page(str(answer.attrs.get("title", "")), verdict, parts), answer.attrs)
 

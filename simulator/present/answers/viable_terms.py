@@ -34,13 +34,9 @@ def page(terms: xr.Dataset) -> Page:
 
 
 def _needed(name: RuleName, cell: xr.Dataset, size: str, often: str, currency: str) -> str:
-    reserve, margin = float(cell["reserve"]), float(cell["margin"])
-    if margin <= 0:
-        return f"{name.opening}, {size} people need no reserve to be safe in all but {often} of years."
-    return (
-        f"{name.opening}, {size} people need a margin of {exact_percent(margin)}, a reserve of "
-        f"{money(reserve, currency)}, to be safe in all but {often} of years."
-    )
+    reserve, margin = money(float(cell["reserve"]), currency), float(cell["margin"])
+    need = "no reserve" if margin <= 0 else f"a margin of {exact_percent(margin)}, a reserve of {reserve},"
+    return f"{name.opening}, {size} people need {need} to be safe in all but {often} of years."
 
 
 KIND = Kind(page, over=("threshold",))

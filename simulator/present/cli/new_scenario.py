@@ -1,5 +1,7 @@
 """A scenario file from a few figures: those that were given, and what a template assumes, each marked so."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -109,8 +111,6 @@ def _schema(target: str) -> str:
 def _number(amount: float) -> str:
     return f"{amount:_.12g}"
 
-
-# ── a small sheet: a row for each place and band, the concentration and the currency ──────────────────
 
 COLUMNS = ["what", "name", "amount", "mean a head", "any cost"]
 _PARTS = {"place": "places", "band": "bands", "top share": "top_share", "currency": "currency"}

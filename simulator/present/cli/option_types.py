@@ -1,5 +1,7 @@
 """What kinds of number the options take, all read by `simulator.numerals`, and options that several verbs have."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -55,6 +57,13 @@ class Ratio(_Number):
     """A number without a unit that may well exceed 1, such as a coefficient of variation: 2.5, or 250%."""
 
     name = "number"
+
+
+by_option = click.option(
+    "--by",
+    type=click.Choice(["unit", "segment"]),
+    help="One answer for each place of [[population.units]] by itself, or for each segment's people by themselves.",
+)
 
 
 class Whole(click.IntRange):
@@ -143,8 +152,6 @@ def _whole(found: Decimal, text: str, kind: click.ParamType[Any], param: Any, ct
         kind.fail(f"{text!r} is not a valid integer", param, ctx)
     return int(found)
 
-
-# ── options ──────────────────────────────────────────────────────────────────────────────────────
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

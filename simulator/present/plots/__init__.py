@@ -18,6 +18,9 @@ from .stress_heat_map import stress_heat_map as stress_heat_map
 from .frontier import frontier as frontier
 from .regression_to_the_mean import regression_to_the_mean as regression_to_the_mean
 from .pooled_worth import pooled_worth as pooled_worth
+from .cumulative_surplus import cumulative_surplus as cumulative_surplus
+from .reserve_fan import reserve_fan as reserve_fan
+from .payback import payback as payback
 from .observed_spread import observed_spread as observed_spread
 from .pit_histogram import pit_histogram as pit_histogram
 from .fit_diagnostics import fit_diagnostics as fit_diagnostics

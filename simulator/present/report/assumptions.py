@@ -55,8 +55,6 @@ def _told(given: Sequence[dict[str, Any]]) -> str:
     return f"{names} (SHA-256 {hashlib.sha256(said.encode()).hexdigest()[:16]})"
 
 
-# ── where the numbers come from ──────────────────────────────────────────────────────────────────
-
 _STOPPED = {
     "target": "simulated until every 95% interval was as narrow as asked",
     "max_replicates": "stopped at the limit of simulated years: not every 95% interval is as narrow as asked",

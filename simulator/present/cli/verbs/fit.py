@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     help="Drop rows covered for less than this fraction of a year.",
 )
 @click.option("--person", help="Column of ids, so that a person's years count as one person; ids are not kept.")
+@click.option("--year", help="Column of years: with --person, also fit how persistent costs are and who leaves.")
 @click.option("--where", help='Keep rows that meet this: "months == 12 and died == 0".')
 @click.option(
     "--exclude-service", default="", help="Columns of services to subtract from the cost, separated by commas."

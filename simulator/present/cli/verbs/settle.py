@@ -9,12 +9,13 @@ import click
 from ....errors import SimulatorError
 from ...tidy import as_csv
 from .. import shell
-from ..option_types import NAMES, Fraction, Whole, defaulted, layout_of, row_options
+from ..option_types import NAMES, Fraction, Whole, by_option, defaulted, layout_of, row_options
 from ..shell import Rendered, Verb, about, check_output, emit, load_with, outputs
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ....analysis.parts import By
     from ....contracts.design import Design
     from ....rows.layout import LayoutOptions
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @defaulted("--loss-over", Fraction(0, 1), 0.05, "Loss as a share of own revenue to warn of.")
+@by_option
+@click.option(
+    "--discount-rate", type=Fraction(0, 1), help="With [years]: a year, of surpluses since year 1; 0 by default."
+)
 @click.option("--payoff", is_flag=True, help="Print each party's surplus against cost / budget, without simulation.")
 @click.option(
     "--between",
@@ -38,7 +43,14 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
 def settle(
-    source: str, out: str | None, plot: str | None, actuals: str | None, payoff: bool, between: Any, **options: Any
+    source: str,
+    out: str | None,
+    plot: str | None,
+    actuals: str | None,
+    payoff: bool,
+    between: Any,
+    by: By | None,
+    **options: Any,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
@@ -48,11 +60,14 @@ def settle(
     SOURCE has several designs, design. Money is per year, shares are fractions. Columns of the public files of the
     Medicare Shared Savings Program are recognised; --columns names others.
 
+    Of a scenario with [years], all contract years are settled: by year, and together.
+
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
-    given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
-    drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over")}
-    also = {"--replicates": drawn["replicates"], "--seed": drawn["seed"], **_options_of(options)}
+    given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out, "--by": by}
+    drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over", "discount_rate")}
+    also = {f"--{name.replace('_', '-')}": drawn[name] for name in ("replicates", "seed", "discount_rate")}
+    also |= _options_of(options)
     _refuse_idle(source, given | also)
     for read in filter(None, (source, actuals)):
         shell.check_forms(read)
@@ -65,6 +80,10 @@ def settle(
         )
     elif payoff:
         made = _payoff(source, plot, between)
+    elif by is not None:
+        if drawn.pop("discount_rate") is not None:
+            raise SimulatorError("--discount-rate", None, "does nothing with --by, which is of year 1", "omit it")
+        made = _settle_parts(source, by, **drawn)
     else:
         made = _settle_draws(source, out, **drawn)
     emit(made, out, plot)
@@ -73,9 +92,14 @@ def settle(
 _IDLE = (
     (("--payoff", "--actuals"), "say which of the two"),
     (("--payoff", "--out"), "omit --out: --json prints the figures"),
+    (("--payoff", "--discount-rate"), "omit --discount-rate: a payoff is of one year"),
+    (("--actuals", "--discount-rate"), "omit --discount-rate: each row is of one year"),
     (("--payoff", "--replicates"), "omit --replicates: a payoff needs no simulation"),
     (("--actuals", "--replicates"), "omit --replicates: real rows are not simulated"),
     (("--actuals", "--plot"), "omit --plot"),
+    (("--by", "--out"), "omit --out: --json and --csv hold every part"),
+    (("--payoff", "--by"), "omit --by"),
+    (("--actuals", "--by"), "omit --by: a row is one organisation"),
 )
 
 
@@ -91,7 +115,7 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
     for alone, does in (("--plot", "draws the payoff alone"), ("--between", "is of the payoff alone")):
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
-    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
+    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff", "--by"}:
         mend = "name the scenario file to simulate again or for --payoff"
         raise SimulatorError(source, None, "is already simulated", mend)
 
@@ -102,20 +126,50 @@ def _options_of(rows: dict[str, Any]) -> dict[str, object]:
 
 
 def _settle_draws(
-    source: str, out: str | None, replicates: int | None, seed: int | None, reference: str | None, loss_over: float
+    source: str,
+    out: str | None,
+    replicates: int | None,
+    seed: int | None,
+    reference: str | None,
+    loss_over: float,
+    discount_rate: float | None,
 ) -> Rendered:
     from ....analysis.designs.exact_comparison import with_exact
+    from ....analysis.designs.over_years import over_years
     from ....contracts.design import with_reference
     from ....ledger import save
     from ....settlement.compare import compare
     from ....settlement.settle import settle as settle_designs
 
     ledger, designs = _ledger(source, replicates, seed, out)
-    outcome = settle_designs(ledger, with_reference(designs, reference))
-    compared = with_exact(compare(outcome, loss_over=loss_over))
+    several = "year" in ledger.dims
+    if discount_rate is not None and not several:
+        raise SimulatorError(
+            "--discount-rate", discount_rate, "discounts nothing: there is one year", "add [years], or omit it"
+        )
+    outcome = settle_designs(ledger, with_reference(designs, reference), discount_rate=discount_rate or 0.0)
+    answer = over_years(outcome) if several else with_exact(compare(outcome, loss_over=loss_over))
     if out:
         save(outcome, out)
-    return Rendered.of(compared)
+    return Rendered.of(answer)
+
+
+def _settle_parts(
+    source: str, by: By, replicates: int | None, seed: int | None, reference: str | None, loss_over: float
+) -> Rendered:
+    from .... import effort
+    from ....analysis.designs.exact_comparison import with_exact
+    from ....analysis.parts import parts_of
+    from ....contracts.design import with_reference
+    from ....runs import simulate
+    from ....settlement.compare import compare
+    from ....settlement.settle import settle as settle_designs
+
+    made = {}
+    for name, part in effort.each(parts_of(load_with(source, replicates, seed), by).items(), "parts"):
+        outcome = settle_designs(simulate(part), with_reference(part.designs, reference))
+        made[name] = Rendered.of(with_exact(compare(outcome, loss_over=loss_over)))
+    return Rendered.each(by, made)
 
 
 def _ledger(
@@ -129,11 +183,12 @@ def _ledger(
     if source.endswith(".nc"):
         drawn = draws_of(open_ledger(source))
         designs, sizes = designs_of(drawn), drawn.sizes
-        shape = sizes["replicate"], sizes["population_size"], sizes["threshold"]
+        shape = sizes["replicate"] * sizes.get("year", 1), sizes["population_size"], sizes["threshold"]
     else:
-        scenario, drawn = load_with(source, replicates, seed), None
+        scenario, drawn = load_with(source, replicates, seed, all_years=True), None
         designs = scenario.designs
-        shape = scenario.simulation.replicates, len(scenario.population_sizes), scenario.threshold_labels.size
+        years = scenario.years.contract if scenario.years else 1
+        shape = scenario.simulation.replicates * years, len(scenario.population_sizes), scenario.threshold_labels.size
     if not designs:
         raise SimulatorError(source, None, "has no designs", "add [[designs]] to the scenario")
     if out:
