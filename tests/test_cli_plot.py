@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, every, make
+from PIL import Image
 from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results, settled_years
 
 import simulator as sim
@@ -427,3 +428,15 @@ def test_real_rows_are_for_the_funnel_alone_and_never_written_over(tmp_path: Pat
     assert called.exit_code == 2 and "--actuals: does nothing for heat-map" in called.output
     called = CliRunner().invoke(main, ["plot", str(tmp_path / "asked.toml"), "--kind", "funnel", "-o", "x.png"])
     assert called.exit_code == 2 and "run it first" in called.output
+
+
+def test_a_slide_is_sixteen_by_nine_and_a_page_has_the_dots_of_paper(files: dict[str, Path], tmp_path: Path) -> None:
+    sizes = {}
+    for use in ("screen", "page", "slide"):
+        out = tmp_path / f"{use}.png"
+        code, said = call(files["run"], "--kind", "risk-split", "-o", out, "--for", use)
+        assert (code, said) == (0, "")
+        with Image.open(out) as image:
+            sizes[use] = image.size
+    assert sizes["slide"][0] / sizes["slide"][1] == pytest.approx(16 / 9, abs=0.01)
+    assert sizes["page"][0] == pytest.approx(2 * sizes["screen"][0], abs=4)

@@ -248,13 +248,13 @@ def check_picture(path: str, source: str | None = None, option: str = "--plot") 
         raise SimulatorError(f"{option} {path}", None, bound, "name it .png")
 
 
-def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str]) -> None:
+def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str], use: str = "screen") -> None:
     """Draw a picture with what `simulator.plots` has, without a screen, and write it, whole or not at all."""
     without_display()
     from .. import plots
     from ..plots.style import save_figure
 
-    save_figure(draw(plots), path)
+    save_figure(draw(plots), path, use)
 
 
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
