@@ -52,8 +52,7 @@ def main(configs: Path | None, results: Path, replicates: int | None) -> None:
         assert rendered.page is not None
         click.echo(f"{rendered.page().text()}\n")
         if (configs / YEARS).exists():
-            click.echo(f"{_of_years(configs / YEARS)}
-")
+            click.echo(f"{_of_years(configs / YEARS)}\n")
         _keep(load_with(str(configs / DRAWN), replicates, None), results, found)
 
 
