@@ -59,8 +59,8 @@ def size(
         if statistic != "p_overspend" or members is not None:
             raise SimulatorError("--pool", None, "goes with p_overspend alone, and not with --members", "leave it out")
         several = load_with(scenario, replicates, seed, all_years=True)
-        given = {"margin": 0.03 if margin is None else margin, "at_most": at_most, "largest": largest}
-        emit_kept(pooled_minimum(several, pool, **given), out)
+        asked_for = 0.03 if margin is None else margin
+        emit_kept(pooled_minimum(several, pool, margin=asked_for, at_most=at_most, largest=largest), out)
         return
     asked = load_with(scenario, replicates, seed)
     if members is not None:
