@@ -42,7 +42,10 @@ html_title = "Capitation risk simulator"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_context = {"default_mode": "auto"}
-html_sidebars = {name: [] for name in ("index", "tutorial", "limits", "glossary", "contributing", "changelog")}
+html_sidebars = {
+    name: []
+    for name in ("index", "readers", "validation", "tutorial", "limits", "glossary", "contributing", "changelog")
+}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

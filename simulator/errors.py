@@ -120,9 +120,6 @@ def columns_there(have: Sequence[str], wanted: Sequence[str]) -> str:
     return f"{meant}Its columns are: {listed}" if meant else f"its columns are: {listed}"
 
 
-# ── every mistake in one go ──────────────────────────────────────────────────────────────────────
-
-
 def also(check: Callable[[Any], Iterable[PydanticCustomError]]) -> WrapValidator:
     """A check of the raw value whose findings are listed beside those of the type itself.
 
@@ -156,8 +153,6 @@ def line_errors(error: ValidationError) -> list[InitErrorDetails]:
         details.append(InitErrorDetails(type=kind, loc=line["loc"], input=line["input"], ctx=context))
     return details
 
-
-# ── pydantic's findings as our sentences ─────────────────────────────────────────────────────────
 
 _BOUNDS = {
     "greater_than": ("must be above {gt}", "give a larger number"),

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from . import effort
 from . import ledger as books
 from .contracts.design import Design, designs_from
+from .contracts.services import Service
 from .costs.model import Population, head_counts
 from .costs.moments import expected_draws
 from .deprecated import function_left
@@ -237,7 +238,8 @@ def work_of(scenario: Scenario, replicates: int | None = None) -> effort.Work:
     streams, sets = len(drawn.streams), max(scenario.population.n_sets, 1)
     people = scenario.population_sizes[-1]
     summed = scenario.simulation.sums == "body" and sets == 1
-    one = effort.drawing(people, count, rows, scenario.threshold_labels.size, streams, sets, summed)
+    labels = scenario.threshold_labels.size
+    one = effort.drawing(people, count, rows, labels * (1 + len(scenario.services)), streams, sets, summed)
     return one._replace(seconds=one.seconds / cores())
 
 
@@ -263,8 +265,9 @@ def _rows(scenario: Scenario) -> int:
 
 def _columns(scenario: Scenario) -> int:
     """Numbers of one population in one replicate."""
-    model = scenario.cost_model
-    return 2 + 3 * scenario.threshold_labels.size + (model.shares.size if model.sampled else 0)
+    model, thresholds = scenario.cost_model, scenario.threshold_labels.size
+    services = len(scenario.services) * (1 + 2 * thresholds)
+    return 2 + 3 * thresholds + services + (model.shares.size if model.sampled else 0)
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────
@@ -302,6 +305,8 @@ def _ledger(
         coordinates |= {"unit": [unit.name for unit in units], "unit_size": [unit.members for unit in units]}
     if scenario.shocks:
         coordinates["shock"] = [shock.name for shock in scenario.shocks]
+    if scenario.services:
+        coordinates["service"] = [service.name for service in scenario.services]
     if scenario.years is None and _has_withheld(json.loads(kept_json(scenario))):
         means = expected_means(scenario)
         arrays |= means
@@ -391,6 +396,11 @@ def designs_of(ledger: xr.Dataset) -> tuple[Design, ...]:
     return _kept(ledger).designs
 
 
+def services_of(ledger: xr.Dataset) -> tuple[Service, ...]:
+    """The services of the scenario that a ledger was drawn from; they hold no observed cost."""
+    return _kept(ledger).services
+
+
 def population_of(ledger: xr.Dataset) -> Population:
     """Who is covered, as the ledger's scenario says; where observed costs were withheld, with stand-ins for them."""
     return _kept(ledger).population
@@ -415,6 +425,10 @@ class _Kept:
     def designs(self) -> tuple[Design, ...]:
         found = self._raw.get("designs")
         return designs_from(found, "ledger") if found else ()
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        return tuple(Service.model_validate(one) for one in self._raw.get("services", ()))
 
     @cached_property
     def population(self) -> Population:

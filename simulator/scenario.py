@@ -20,12 +20,14 @@ from . import effort
 from .contracts.allocation import Allocation, GivenDoNothing
 from .contracts.design import Design, mistakes_against, on_grid
 from .contracts.search import Search
+from .contracts.services import Service, mistakes_of_services
 from .costs.chain import classes_of, unbalanced
 from .costs.concentration import solved_variant
 from .costs.families.base import Severity
 from .costs.model import CostModel, Population, concentration_of
 from .costs.model_file import ModelPopulation, from_model_file, years_from_model_file
 from .costs.segment import GivenSeverity
+from .costs.services import ServiceSplit, SplitLaw
 from .costs.shocks import AnyShock, Correlations, mistakes_of
 from .costs.years import Years
 from .deprecated import renewed
@@ -90,6 +92,10 @@ class Scenario(Term):
     """Which shocks tend to come in the same years; all others are independent."""
     years: Annotated[Years | None, BeforeValidator(years_from_model_file, json_schema_input_type=Years | None)] = None
     """Several years of partly the same people; one year where absent."""
+    services: Annotated[tuple[Service, ...], also(names_differ), Field(exclude_if=lambda services: not services)] = ()
+    """Into what patients' costs divide, who provides and funds it, and how it is paid."""
+    service_split: Annotated[SplitLaw | None, Field(exclude_if=lambda law: law is None)] = None
+    """How much patients' splits among services differ; without it all patients of a segment have the same."""
     designs: Annotated[tuple[Design, ...], also(names_differ)] = ()
     """Who pays what: risk shares to be compared."""
     allocations: tuple[Allocation, ...] = ()
@@ -126,6 +132,7 @@ class Scenario(Term):
         """Parts that are sound alone and do not fit together."""
         yield from self._of_sizes()
         yield from self._of_years()
+        yield from self._of_services()
         yield from self._of_allocations()
         names = {segment.name for segment in self.population.segments}
         for name, given in self.variants.items():
@@ -200,6 +207,26 @@ class Scenario(Term):
             except SimulatorError as error:
                 yield ("years", "persistence"), mistake(error.bound, error.mend, value=None)
 
+    def _of_services(self) -> Iterator[Contradiction]:
+        if self.split is None:
+            if self.service_split is not None:
+                yield ("service_split",), mistake("needs [[services]]", "give them, or omit it", value=None)
+        else:
+            rare = [service.name for service in self.population.rare_services if service.in_scope]
+            found = self.split.mistakes_of([segment.name for segment in self.population.segments], rare)
+            yield from ((("services", *place), error) for place, error in found)
+        for place, design in enumerate(self.designs):
+            for error in mistakes_of_services(self.services, design.services, [one.name for one in design.parties]):
+                yield ("designs", place, "services"), error
+
+    @cached_property
+    def split(self) -> ServiceSplit | None:
+        """How costs divide among services; None where they do not."""
+        if not self.services:
+            return None
+        law = SplitLaw() if self.service_split is None else self.service_split
+        return ServiceSplit(services=tuple(service.as_share for service in self.services), law=law)
+
     def _of_variance(self, amounts: Array) -> Iterator[Contradiction]:
         segments = len(self.population.segments)
         lowest = np.min([[s.severity.tail_index for s in truth.streams] for truth in self.cost_model.truths], axis=0)
@@ -224,7 +251,7 @@ class Scenario(Term):
     def cost_model(self) -> CostModel:
         """What the engine draws from; its `truths` are the models under each parameter set."""
         parts = {"shocks": self.shocks, "shock_correlations": self.shock_correlations, "years": self.years}
-        return CostModel(population=self.population, **parts)
+        return CostModel(population=self.population, split=self.split, **parts)
 
     @cached_property
     def truths(self) -> tuple[Scenario, ...]:
@@ -271,7 +298,14 @@ class Scenario(Term):
         if self.simulation.cut is not None:
             return np.full(len(streams), self.simulation.cut)
         common = np.array([_common_cost(stream.severity) for stream in streams])
-        return np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
+        cuts = np.minimum(self.threshold_amounts.min(axis=1), common) / self.cost_model.largest_factors
+        return np.minimum(cuts, self._dear_cost)
+
+    @property
+    def _dear_cost(self) -> float:
+        """Cost from which services have other shares: nobody above it is drawn by a sum."""
+        known = self.service_split is not None and self.service_split.above is not None
+        return self.service_split.above if known else math.inf  # type: ignore[union-attr, return-value]
 
     @property
     def first_year(self) -> Scenario:
@@ -320,6 +354,7 @@ class Scenario(Term):
         largest = np.repeat([joint.largest_in(year) for year in model.years], counts, axis=1)
         if self.simulation.cut is not None:
             return np.minimum(self.simulation.cut, lowest / largest)
+        lowest = np.minimum(lowest, self._dear_cost * largest)
         return np.minimum(lowest, [_common_cost(stream.severity) for stream in model.streams]) / largest
 
     @cached_property

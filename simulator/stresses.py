@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from .contracts.services import Moves
 from .costs.families.base import Severity, scaled_figure
 from .costs.families.union import FAMILIES, AnySeverity
 from .deprecated import renewed
@@ -336,6 +337,89 @@ class OfYears(Change):
         place[last] = _times(place[last], 1 + self.by, f"years.{self.of}")
 
 
+class OfService(Change):
+    """Something of one service, or of all care, turns out otherwise; costs are drawn as agreed and moved afterwards."""
+
+    service: Name | None = None
+    """One of [[services]]; all care where absent."""
+
+    def apply(self, raw: Raw) -> None:
+        """Nothing but the name is looked at."""
+        _known_service(raw, self.service)
+
+    def move(self, moves: Moves) -> Moves:
+        """What turns out otherwise, with this."""
+        raise NotImplementedError
+
+
+class Activity(OfService):
+    """More or less is done, at agreed prices: a tariff pays for it, a block does not."""
+
+    kind: Literal["activity"] = "activity"
+    by: Change01
+    """Change as a fraction."""
+
+    def move(self, moves: Moves) -> Moves:
+        key, known = self.service or "", moves.activity
+        return moves.model_copy(update={"activity": known | {key: (1 + known.get(key, 0.0)) * (1 + self.by) - 1}})
+
+
+class Price(OfService):
+    """Inputs cost more than agreed, for the same activity: who buys them bears it."""
+
+    kind: Literal["price"] = "price"
+    by: Change01
+    """Change as a fraction."""
+
+    def move(self, moves: Moves) -> Moves:
+        key, known = self.service or "", moves.price
+        return moves.model_copy(update={"price": known | {key: (1 + known.get(key, 0.0)) * (1 + self.by) - 1}})
+
+
+class Elsewhere(OfService):
+    """Patients take a part of their care to other providers, paid at agreed prices by those who fund it.
+
+    Of capitated services, and of designs that are not settled by service, the holder pays.
+    """
+
+    kind: Literal["elsewhere"] = "elsewhere"
+    figure: ClassVar[str] = "share"
+    share: Fraction
+    """Share of the activity."""
+
+    def move(self, moves: Moves) -> Moves:
+        key, known = self.service or "", moves.elsewhere
+        return moves.model_copy(update={"elsewhere": known | {key: 1 - (1 - known.get(key, 0.0)) * (1 - self.share)}})
+
+
+class ServiceShift(OfService):
+    """Care moves from one service to another, at the same cost: who provides and funds it changes with it."""
+
+    kind: Literal["service_shift"] = "service_shift"
+    figure: ClassVar[str] = "share"
+    service: Name
+    """The service that care leaves."""
+    receiver: Name
+    """The service that receives it."""
+    share: Fraction
+    """Share of the activity of the first."""
+
+    def apply(self, raw: Raw) -> None:
+        """Nothing but the names is looked at."""
+        for name in (self.service, self.receiver):
+            _known_service(raw, name)
+
+    def move(self, moves: Moves) -> Moves:
+        return moves.model_copy(update={"shifts": (*moves.shifts, (self.service, self.receiver, self.share))})
+
+
+def _known_service(raw: Raw, service: str | None) -> None:
+    names = [one["name"] for one in raw.get("services") or ()]
+    if service is not None and service not in names:
+        bound = f"is no service ({', '.join(names)})" if names else "is no service: the scenario has none"
+        raise SimulatorError("stress: service", service, bound, "use the names of [[services]]")
+
+
 def _times(part: Any, factor: float, path: str) -> Any:
     """Every figure in a part multiplied by a factor."""
     if isinstance(part, dict):
@@ -370,8 +454,9 @@ class ShockSize(Change):
 
 
 _OfCosts = MeanCost | Inflation | BaselineError | FailedSavings | TailIndex
+_OfServices = Activity | Price | Elsewhere | ServiceShift
 _OfNeedsAndPlaces = Prevalence | Epidemic | NewTreatment | UpCoding | CostShift | Leakage | OfYears | ShockSize
-AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces, Field(discriminator="kind")]
+AnyChange = Annotated[_OfCosts | _OfNeedsAndPlaces | _OfServices, Field(discriminator="kind")]
 """Every change that a stress may be made of; a new one is a class above and its name in one of these unions."""
 
 

@@ -501,3 +501,43 @@ def _exceed(segments, x):
         sigma = math.sqrt(math.log1p(cv**2))
         total += share * p * stats.norm.sf((math.log(x / mean) + sigma**2 / 2) / sigma)
     return total / sum(s[0] for s in segments)
+
+
+# ── services ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def lines_of_services(scenario, replicates, rng, at=math.inf):
+    """Each service's line of the gross cost and of the cost capped at `at`; both (replicate, service).
+
+    Every patient's cost is split by a Dirichlet vector of its own; `kappa` may be infinite.
+    """
+    population, law = scenario["population"], scenario.get("service_split", {})
+    kappa, dear, services = law.get("kappa", math.inf), law.get("above", math.inf), scenario["services"]
+    n = scenario["simulation"]["population_sizes"][0]
+    heads = head_counts(n, [segment["share"] for segment in population["segments"]])
+    gross, capped = np.zeros((2, replicates, len(services)))
+
+    def weights(segment, key):
+        given = [service.get(key, service.get("share", 0.0)) for service in services]
+        return np.array([one.get(segment, 0.0) if isinstance(one, dict) else one for one in given])
+
+    laws = [law_of(segment["severity"]) for segment in population["segments"]]
+    prices = [law_of(rare["price"]) for rare in population.get("rare_services", ())]
+    for r in range(replicates):
+        for segment, people, law in zip(population["segments"], heads, laws, strict=True):
+            cost = law.draw(rng, rng.binomial(people, segment.get("p_user", 1.0)))
+            for high in (False, True):
+                x = cost[(cost > dear) == high]
+                w = weights(segment["name"], "share_above" if high else "share")
+                v = np.tile(w, (x.size, 1))
+                if math.isfinite(kappa):
+                    v = rng.standard_gamma(kappa * np.maximum(w, 1e-300), (x.size, w.size)) * (w > 0)
+                    v /= v.sum(axis=1, keepdims=True)
+                gross[r] += x @ v
+                capped[r] += np.minimum(x, at) @ v
+        for rare, price in zip(population.get("rare_services", ()), prices, strict=True):
+            events = price.draw(rng, rng.poisson(n * rare["rate_per_100k"] / 100_000))
+            owner = [rare["name"] in service.get("rare_services", ()) for service in services].index(True)
+            gross[r, owner] += events.sum()
+            capped[r, owner] += np.minimum(events, at).sum()
+    return gross, capped

@@ -45,7 +45,6 @@ def test_there_is_a_file_for_each_arrangement():
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "file",
     # the payoffs and budgets of the others are in the ordinary lane

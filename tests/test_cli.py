@@ -244,7 +244,7 @@ _SMALL = "configs/east_sussex.toml"
         pytest.param(
             ["luck", _SMALL, "--members", "30000", "--overspend", "4%"],
             "dask numba matplotlib scipy.stats scipy.optimize h5py",
-            marks=pytest.mark.heavy,
+            marks=pytest.mark.slow,
         ),
     ],
 )

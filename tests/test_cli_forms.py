@@ -407,7 +407,7 @@ def test_nothing_asked_shows_the_help_and_the_demo_has_the_same_voice() -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("replicates", [2, 5])
+@pytest.mark.parametrize("replicates", every(2, [2, 5]))
 def test_a_few_populations_are_no_answer(replicates: int, folder: Path, told: Callable[[str], dict[str, str]]) -> None:
     small = str(folder / "small.toml")
     text = " ".join(call("run", small, "--replicates", str(replicates))[1].split())

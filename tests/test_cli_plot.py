@@ -13,7 +13,8 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import UNITS, diagonal, every, make
-from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results
+from PIL import Image
+from test_plots import DESIGNS, RANGES, SEARCH, STRESSES, fitted, over_years, overlaps, results, settled_years
 
 import simulator as sim
 from simulator.analysis.answer import answer
@@ -45,6 +46,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "luck": sim.luck(full, 2_000, 0.05),
         "proposed": sim.propose(full, SEARCH, replicates=100, points=16),
         "years": sim.persistence(over_years(full)),
+        "settled years": settled_years(full),
         "judged": sim.backtest(results(), 2.0, deviation="result", after=2),
     }
     for name, one in kept.items():
@@ -62,6 +64,7 @@ def call(*arguments: object) -> tuple[int, str]:
 OTHER = {
     "funnel": "units", "places": "units", "fit-diagnostics": "curves", "minimum-population": "sized",
     "frontier": "proposed", "regression-to-the-mean": "years", "pooled-worth": "years", "observed-spread": "judged",
+    "cumulative-surplus": "settled years", "reserve-fan": "settled years", "payback": "settled years",
     "pit-histogram": "judged",
 }  # fmt: skip
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
@@ -247,7 +250,6 @@ def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", every(2, ["payoff-diagram", "who-bears", "layer-waterfall", "stress-heat-map"]))
 def test_twelve_parties_with_long_names_stay_legible(kind: str, twelve: Path) -> None:
     one = PlotRequest("twelve.nc", open_any(str(twelve)))
@@ -426,3 +428,15 @@ def test_real_rows_are_for_the_funnel_alone_and_never_written_over(tmp_path: Pat
     assert called.exit_code == 2 and "--actuals: does nothing for heat-map" in called.output
     called = CliRunner().invoke(main, ["plot", str(tmp_path / "asked.toml"), "--kind", "funnel", "-o", "x.png"])
     assert called.exit_code == 2 and "run it first" in called.output
+
+
+def test_a_slide_is_sixteen_by_nine_and_a_page_has_the_dots_of_paper(files: dict[str, Path], tmp_path: Path) -> None:
+    sizes = {}
+    for use in ("screen", "page", "slide"):
+        out = tmp_path / f"{use}.png"
+        code, said = call(files["run"], "--kind", "risk-split", "-o", out, "--for", use)
+        assert (code, said) == (0, "")
+        with Image.open(out) as image:
+            sizes[use] = image.size
+    assert sizes["slide"][0] / sizes["slide"][1] == pytest.approx(16 / 9, abs=0.01)
+    assert sizes["page"][0] == pytest.approx(2 * sizes["screen"][0], abs=4)

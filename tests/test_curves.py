@@ -297,7 +297,7 @@ def test_the_excess_is_what_the_rule_removes(ledger: xr.Dataset) -> None:
     assert float(answer["amount"].sel(step=bands).sum()) == pytest.approx(float(removed.mean()))
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_error_of_the_bad_year_is_that_of_drawing_again() -> None:
     design = sim.Design.model_validate({"name": "capped", "exclusion": {"kind": "cap", "at": 20_000.0}})

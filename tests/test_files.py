@@ -106,8 +106,8 @@ def test_an_empty_name_is_refused_and_not_passed_over(option):
     "command",
     [
         ["--help"],
-        ["plot", "--kind", "list"],
-        *(pytest.param(one, marks=pytest.mark.slow) for one in (["--version"], ["run", "--help"])),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (["plot", "--kind", "list"], ["--version"])),
+        pytest.param(["run", "--help"], marks=pytest.mark.slow),
     ],
 )
 def test_standard_output_that_is_full_gets_one_sentence(command):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import every
 from numpy.typing import NDArray
 
 from simulator.fitting import goodness
@@ -100,7 +101,7 @@ def test_a_slice_whose_ends_are_taken_as_known_is_found_out(q: float, lower: flo
 @pytest.mark.heavy
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("bare")
-@pytest.mark.parametrize("name", ["p_above", "limited_mean", "top_share"])
+@pytest.mark.parametrize("name", every(3, ["p_above", "limited_mean", "top_share"]))
 def test_weights_that_are_forgotten_are_found_out(name: str) -> None:
     random = np.random.default_rng(2)
     drawn = [one_sample(random, True) for _ in range(REPLICATES)]

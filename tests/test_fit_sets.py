@@ -72,7 +72,7 @@ def test_sets_cover_the_truth(trial: tuple[str, str], seeds: int) -> None:
     assert round(seeds * min(covered)) >= stats.binom.ppf(0.006, seeds, 0.95) and all(0.7 < w < 1.4 for w in width)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_shapes_that_rows_hardly_tell_apart_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """All fits of a gb2 to 1,500 of its own rows settle; without the prior most run along a ridge."""
@@ -102,7 +102,7 @@ def test_small_segments_are_nearer_the_truth_than_their_rows(n: int, label: str,
     assert n == 100 or alone > control
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_a_patient_who_makes_half_of_the_cost_does_not_lift_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a hundred users, one of whom makes half of the cost, no more than a mean is told; these hold such a case."""

@@ -50,7 +50,7 @@ def test_it_runs() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize("sets", [4, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sets", [8, pytest.param(40, marks=pytest.mark.slow)])
 def test_it_runs_under_its_parameter_sets(sets: int) -> None:
     scenario = sim.load(DOUBT)
     assert scenario.population.n_sets == 40

@@ -111,7 +111,6 @@ def test_files_of_0_1_are_read_with_a_note(name: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.filterwarnings(f"ignore:.*{NOTE}")
 def test_draws_and_summary_of_0_1_are_what_they_were(tmp_path: Path) -> None:
     kept = sim.open_ledger(OLD / "run.nc")

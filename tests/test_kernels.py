@@ -19,6 +19,7 @@ from scipy import stats
 import simulator as sim
 from simulator.costs.sums import NONE
 from simulator.engine import compiled, kernels
+from simulator.engine.services import empty_lines
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 
@@ -394,7 +395,8 @@ def draw_one_stream(
         np.array([kind]), np.array([rate]), np.array([p_large]),
         np.full((1, 1_024), body, np.uint64), np.array([unit]), np.zeros(1, np.int64),
         NONE.line[None], NONE.terms[None], tail[None], np.array([thresholds], float).reshape(1, d),
-        np.full((replicates, 1, 1), factor), *out.values(),
+        np.full((replicates, 1, 1), factor), *out.values(), np.zeros((1, 3, 0)), np.zeros((1, 3)),
+        *empty_lines(replicates, 1, d, 0).values(),
     )  # fmt: skip
     return out
 

@@ -342,7 +342,7 @@ OF_DESIGNS = {"layer-waterfall", "payoff-diagram", "stress-heat-map", "threshold
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("designs", "grid"), diagonal([(SWEPT, FULL), (SWEPT,), (FULL,)], list(GRIDS), 2))
+@pytest.mark.parametrize(("designs", "grid"), diagonal([(SWEPT, FULL), (SWEPT,), (FULL,)], list(GRIDS), 5))
 def test_every_picture_that_is_named_can_be_made(tmp_path, designs, grid):
     simulation = {"thresholds": GRIDS[grid], "replicates": 60, "population_sizes": [200, 900]}
     _, ledger = written(tmp_path, *designs, simulation=simulation, population=PLAIN)

@@ -747,7 +747,7 @@ def test_a_budget_from_past_years_is_fair_over_all_sets() -> None:
     assert abs(budget.mean() - (1.125 + 0.0625) / 1.125 * sim.exact(whole)["mean_cost"].item()) > 5 * error
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_the_inverse_questions_are_answered_for_all_sets() -> None:
     whole = scenario([{"segment": "ill", "tail.shape": [0.2, 0.6]}])
     asked: dict[str, Any] = {"margin": 0.1, "at_most": 0.3}
@@ -794,7 +794,6 @@ def fitted() -> FittedModel:
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_the_variance_parts_of_a_fit_are_those_of_its_scenario(fitted: FittedModel) -> None:
     shocks = (Shock(name="prices", cv=0.02), Shock(name="winter", cv=0.01))
     plain = fitted.scenario(parameter_uncertainty=True, sizes=[1_000, 50_000], thresholds=[5_000.0, 20_000.0])

@@ -235,7 +235,6 @@ def every_second(first):
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize("file", every_second(0))
 def test_straight_lines_are_the_payoff_of_every_arrangement(file):
     scenario = sim.load(file)

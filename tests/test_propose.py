@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import ROOT
+from conftest import ROOT, make
 from scipy import optimize
 from scipy.special import ndtri
 from scipy.stats import norm
@@ -187,9 +187,15 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_the_same_seed_proposes_the_same_terms():
-    first, again = (sim.propose(sim.load(ROOT / "configs/search.toml"), replicates=200, points=8) for _ in range(2))
+    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": [{"kind": "share"}]}
+    scenario = make(designs=[half], simulation={"population_sizes": [1_000], "thresholds": [20_000.0]})
+    search = {
+        "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
+        "limits": [{"party": "provider", "worst": 0.9}],
+    }
+    asked = scenario, Search.model_validate(search)
+    first, again = (sim.propose(*asked, replicates=100, points=16) for _ in range(2))
     xr.testing.assert_identical(first, again)
 
 

@@ -163,6 +163,14 @@ def test_a_phone_needs_no_sideways_scrolling(opened: Opened) -> None:
 
 
 @pytest.mark.heavy
+def test_a_phone_has_the_answer_on_its_first_screen(browser: Any, report: Path) -> None:
+    page = Opened(browser, report, 390).page
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.getElementById('answer').getBoundingClientRect().bottom") < 844
+    page.close()
+
+
+@pytest.mark.heavy
 def test_a_phone_shows_whole_pictures_and_enlarges_them_by_keyboard(browser: Any, report: Path) -> None:
     page = Opened(browser, report, 360).page
     too_wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length"
@@ -234,6 +242,8 @@ def test_paper_has_page_numbers_whole_tables_and_nothing_twice(browser: Any, rep
     told = subprocess.run([PDFTOTEXT, "-layout", tmp_path / "r.pdf", "-"], capture_output=True, check=True, text=True)
     sheets = told.stdout.split("\f")[:-1]
     assert all(f"{number} of {len(sheets)}" in sheet for number, sheet in enumerate(sheets, start=1))
+    assert "What to do next" in sheets[0] and "Contracts: what each pays" in sheets[0]  # the summary is one sheet
+    assert "How large?" in sheets[0] and "Who gains and who loses" in sheets[1]
     assert sum(sheet.count("each party’s year among") for sheet in sheets) == 3
     for caption, last in (("shared: each party’s year among", "payer"), ("Overspend by population", "4,000 people")):
         (sheet,) = (sheet for sheet in sheets if caption in sheet)

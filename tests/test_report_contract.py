@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import math
+import re
 
 import matplotlib
 import pytest
@@ -16,9 +17,10 @@ from printed import agrees
 import simulator as sim
 from simulator.contracts.design import with_reference
 from simulator.present.answers.comparison import verdicts
+from simulator.present.answers.shared import to_three
 from simulator.present.figure import UNKNOWN, amount, errors_shown, exact_share
 from simulator.present.report import gather
-from simulator.present.report.answer import answer_text, carried
+from simulator.present.report.answer import answer_text, byline, carried, contract_table, next_steps, tail_table
 from simulator.present.report.assumptions import assumption_tables, provenance
 from simulator.present.report.explorer import explorer
 from simulator.present.report.gather import MOST_REPLICATES, Contents
@@ -82,8 +84,57 @@ def test_the_answer_says_first_who_carries_the_risk(contents: Contents, page: st
     assert answer_text(contents).startswith(carried(contents)) and "people are enough (95% interval: " in answer_text(
         contents
     )
-    assert page.index('id="carried"') < page.index('id="answer"') < page.index("<table")
+    assert page.index('id="answer"') < page.index('id="carried"') < page.index("<table")
     assert page.index('id="designs"') < page.index('id="otherwise"') < page.index('id="explore"')
+
+
+def test_every_contract_and_party_has_its_price_and_its_chance(contents: Contents) -> None:
+    """No party or design is dropped in silence, and the figures are those of the design's own table."""
+    table = contract_table(contents)
+    rows = {(str(row[0]), str(row[1])): row for row in table.rows}
+    settled = contents.compared.isel(population_size=-1, threshold=-1, quantile_level=0, missing_dims="ignore")
+    paid = abs(settled["expected_payment"]) + abs(settled["expected_cost_borne"])
+    taking_part = [(d, p) for d in settled["design"].values for p in settled["party"].values
+                   if float(paid.sel(design=d, party=p)) > 0]  # fmt: skip
+    assert len(taking_part) > 4 and set(taking_part) <= set(rows)
+    for (design, party), row in rows.items():
+        cell = settled.sel(design=design, party=party)
+        assert row[7].value == float(cell["p_loss"]) and row[8].value == pytest.approx(float(cell["risk_share"]))
+        assert row[6].value == float(cell["worst_surplus"]) and str(row[2]) in ("no exclusion", "cap £5,000")
+    pays = {str(row[0]): str(row[3]) for row in budget_table(contents).rows}
+    assert all(str(row[4]) == pays[design] for (design, _), row in rows.items())
+
+
+def test_luck_shocks_and_the_heavy_tail_are_in_one_sentence() -> None:
+    heavy = {"well": {"family": "lognormal", "mean": 1_000.0, "cv": 9.0}}
+    simulation = {"replicates": 50, "population_sizes": [300, 40_000], "thresholds": [math.inf]}
+    shocks = [{"name": "prices", "cv": 0.01}]
+    found = gather(sim.simulate(make(simulation=simulation, shocks=shocks, variants={"heavy": heavy}), progress=False))
+    told = answer_text(found)
+    of = {(t, r): float(found.by_tail["minimum_population"].sel(tail=t, risk=r)) for t in ("central", "heavy")
+          for r in ("luck", "luck and shocks")}  # fmt: skip
+    assert of["heavy", "luck"] > of["central", "luck"] and of["central", "luck and shocks"] > of["central", "luck"]
+    said = [to_three(number) for number in of.values()]
+    assert told.startswith(
+        "To keep the chance of overspending by more than 3% of the budget at or below 5%: without exclusion, "
+        f"{said[0]} people for luck alone; {said[1]} people for luck and shocks; {said[2]} people for luck alone with "
+        f"the heavy tail; {said[3]} people for luck and shocks with the heavy tail."
+    )
+    assert [str(row[0]) for row in tail_table(found).rows] == ["central", "heavy"]
+    alone = gather(
+        sim.simulate(make(simulation=simulation | {"population_sizes": [300]}, shocks=shocks), progress=False)
+    )
+    assert re.search(
+        r"is [\d.]+% for luck alone; [\d.]+% for luck and shocks, without exclusion\.$", answer_text(alone)
+    )
+
+
+def test_the_byline_names_author_date_and_version(contents: Contents) -> None:
+    told = byline(contents._replace(author="A. Actuary"))
+    assert re.match(r"Prepared by A\. Actuary · Simulated on \d+ \w+ 20\d\d · 300 simulated years · seed ", told)
+    assert told.endswith(f"simulator {sim.__version__}") and "Prepared" not in byline(contents)
+    steps = list(next_steps(contents))
+    assert any("1 year in 20" in one for one in steps) and any("Add a shock" in one for one in steps)
 
 
 @pytest.mark.heavy
@@ -266,7 +317,6 @@ def test_percentiles_are_named_only_where_thresholds_are_percentiles(contents: C
 
 
 @pytest.mark.heavy
-@pytest.mark.usefixtures("unpictured")
 def test_a_rule_without_a_line_of_its_own_is_named(page: str) -> None:
     thresholds = [2_000.0, 5_000.0, 10_000.0, 20_000.0, math.inf]
     few = {"thresholds": thresholds, "replicates": 60}

@@ -29,7 +29,7 @@ PRICES = Range(name="prices", change=Inflation(by=0.0), low=0.0, high=0.05)
 IDLE = Range(name="names", change=UpCoding(source="well", recorded_as="complex", share=0.0), low=0.0, high=0.3)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_indices_of_a_sum_are_its_variance_shares():
     whole = sim.exact(BOOK)["mean_cost"].values[0, -1]

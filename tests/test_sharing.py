@@ -249,6 +249,9 @@ def test_a_term_needs_no_base_to_be_settled():
         def triggered(self, before: Array, after: Array, context: Context) -> Array:
             return before != after
 
+        def memos(self, context: Context) -> dict[str, Array]:
+            return {}
+
     square = context(LADDER)
     assert apply_terms([Tenth()], square) == pytest.approx((square.budget - square.cost) / 10)
     with pytest.raises(AttributeError, match="apply"):  # a control

@@ -292,7 +292,7 @@ def test_observed_costs_that_shocks_lift_over_a_cap_have_a_law_with_its_error():
         assert np.nanmax(np.abs(z), initial=0.0) < ALARM, (figure, z)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_observed_costs_that_shocks_carry_out_one_by_one_have_no_exact_law_but_exact_moments():
     scenario = observed("by segment", 7_900.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def simulated(rng, organisations, lasting, drift, yearly, heavy=False):
     ("truth", "heavy", "fixed", "effects"),
     [
         ((0.03, 0.01, 0.02), True, LUCK**2, EFFECTS),
-        ((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck")),
+        pytest.param((0.03, 0.0, 0.02), False, None, ("lasting", "yearly", "luck"), marks=pytest.mark.slow),
     ],
 )
 def test_intervals_cover_and_variances_are_unbiased(truth, heavy, fixed, effects, panels):
@@ -119,6 +120,17 @@ def test_counties_show_the_luck_of_persons_by_lag():
     luck = np.array(_by_lag(panel)["change_luck_sd"][1])
     assert luck[:4] == pytest.approx([1.89, 2.05, 2.13, 2.16], rel=0.08)  # of logarithms: some 6% less than of money
     assert (np.diff(luck[:4]) > 0).all()
+    both = panel.known[:, 1:] * panel.known[:, :-1] > 0
+    change = np.diff(panel.deviation, axis=1)
+    inverse = (1 / panel.people[:, 1:] + 1 / panel.people[:, :-1]) / 2  # of the harmonic mean
+    change = change - np.nansum(change / inverse, axis=0) / np.sum(both / inverse, axis=0)
+    edges = 200.0 * 2.0 ** np.arange(7)
+    bands = [both & (1 / inverse >= low) & (1 / inverse < high) for low, high in pairwise(edges)]
+    usual = [1 / inverse[band].mean() for band in bands]
+    person = [np.sqrt(np.mean(change[band] ** 2) * n / 2) for band, n in zip(bands, usual, strict=True)]
+    assert usual[0] == pytest.approx(285, abs=5) and usual[-1] == pytest.approx(8_700, abs=50)
+    assert np.mean(person) == pytest.approx(1.87, abs=0.01)
+    assert person == pytest.approx([1.87] * 6, rel=0.1)
     apart = np.array(_by_lag(panel)["change_spread_sd"][1])
     assert apart[:4] == pytest.approx([0.015, 0.023, 0.030, 0.037], abs=0.004)
 

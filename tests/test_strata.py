@@ -177,7 +177,7 @@ FIGURES = (
 )
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.parametrize("figure", FIGURES)
 def test_errors_of_compare_are_those_of_repeated_runs(figure: str, repeated: list[xr.Dataset]) -> None:

@@ -98,7 +98,7 @@ def tables_of(name, chance):
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS)))
+@pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS), 2))
 def test_sums_of_every_family_have_the_law_of_its_single_claims(name, where):
     table, own = tables_of(name, CUTS[where])
     if name == "empirical":  # a few values of cost: single claims
@@ -108,7 +108,7 @@ def test_sums_of_every_family_have_the_law_of_its_single_claims(name, where):
     check(table, own)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_every_table_that_a_scenario_of_the_conformance_tests_builds_has_the_law_of_single_claims(monkeypatch):
     built = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from conftest import ROOT, make
+from conftest import ROOT, every, make
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,7 +62,7 @@ def other(value: Any) -> Any:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", RICH)
+@pytest.mark.parametrize("name", every(2, RICH))
 def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
     """Whatever stands at any path can be replaced, and nothing else changes with it."""
     scenario = rich(name)
@@ -79,7 +79,7 @@ def test_every_leaf_is_found_and_changed_alone(name: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("name", RICH)
+@pytest.mark.parametrize("name", every(2, RICH, 1))
 def test_a_scenario_has_the_value_or_says_at_its_path_why_not(name: str) -> None:
     scenario, taken = rich(name), []
     numbers = [(p, v) for p, v in leaves(changeable(scenario)) if isinstance(v, float) and not math.isinf(v)]

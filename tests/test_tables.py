@@ -74,7 +74,7 @@ LOOSER = {
 
 @pytest.mark.heavy
 @pytest.mark.no_cover
-@pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS)))
+@pytest.mark.parametrize(("name", "where"), diagonal(sorted(FAMILIES), sorted(CUTS), 2))
 def test_tables_have_the_mean_and_the_variance_of_the_family(name, where):
     table, raw = built(name, CUTS[where]), Moments(family(name)).raw
     found = moments_of(table)

@@ -73,7 +73,7 @@ def test_a_year_that_no_draw_shows_otherwise_is_told_in_words(compared):
         assert said in verdicts(alike)[0] and "1 year in 20 is below −£" in verdicts(alike)[0]
     with errors_shown():
         alike = compared.assign(worst_surplus_se=compared["worst_surplus_se"] * 0)
-        assert verdicts(alike)[0].endswith("(same in every simulated year)).")
+        assert "(same in every simulated year)); none, or less than 0.5%, lies with provider." in verdicts(alike)[0]
 
 
 def test_a_loss_that_no_draw_shows_is_bounded_as_other_chances_are(compared):

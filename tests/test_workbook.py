@@ -24,6 +24,7 @@ from simulator.present.tables import STANDARD_ERROR, Table
 
 pytest.importorskip("python_calamine")
 
+SHEETS = ("Answer", "Every figure", "Charts", "Assumptions", "Sources and limits", "Glossary")
 DESIGNS = [{"name": "shared", "terms": [{"kind": "cap_and_collar", "cap": 0.05, "collar": -0.05}]}]
 
 
@@ -62,7 +63,7 @@ def flat(figure: xr.DataArray) -> list[float]:
 
 @pytest.mark.heavy
 def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Contents, book: Path) -> None:
-    rows, summary = table(book, "Summary", "Population (people)"), contents.summary
+    rows, summary = table(book, "Answer", "Population (people)"), contents.summary
     worst = summary.sel(quantile_level=0.95)
     for head, figure in (
         ("Mean cost of a year (GBP)", summary["mean_cost"]),
@@ -79,7 +80,7 @@ def test_the_summary_holds_the_datasets_numbers_with_their_errors(contents: Cont
 
 
 def test_smallest_populations_are_numbers_and_what_no_number_can_say_is_words(contents: Contents, book: Path) -> None:
-    rows = table(book, "Summary", "Cap on a patient’s cost")
+    rows = table(book, "Answer", "Cap on a patient’s cost")
     answer, head = contents.minimum(0.03), "above 3%"
     for column, values in (
         (head, answer["minimum_population"].values),
@@ -136,7 +137,7 @@ def test_parties_are_rows_of_numbers(contents: Contents, tmp_path: Path) -> None
 
 
 def test_parties_stand_in_the_sheet(contents: Contents, book: Path) -> None:
-    told = pd.read_excel(book, sheet_name="Summary", engine="calamine", header=None)
+    told = pd.read_excel(book, sheet_name="Answer", engine="calamine", header=None)
     assert contents.compared is not None
     cell = contents.compared.sel(design="shared", party="provider").isel(population_size=-1)
     rows = told[told[0] == "provider"]
@@ -151,7 +152,7 @@ def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
     simulation = {"replicates": 60, "population_sizes": [1_000, 4_000], "thresholds": [20_000.0, math.inf]}
     stressed = gather(sim.simulate(make(simulation=simulation, designs=designs, stresses=stresses), progress=False))
     write_workbook(stressed, tmp_path / "book.xlsx")
-    told = pd.read_excel(tmp_path / "book.xlsx", sheet_name="Summary", engine="calamine", header=None)
+    told = pd.read_excel(tmp_path / "book.xlsx", sheet_name="Answer", engine="calamine", header=None)
     assert stressed.stressed is not None
     at = {"design": "capped", "stress": "dearer"}
     (place,) = np.flatnonzero(told[0] == "dearer")
@@ -168,14 +169,14 @@ def test_stresses_are_rows_of_numbers(tmp_path: Path) -> None:
 
 
 def test_assumptions_are_numbers(contents: Contents, book: Path) -> None:
-    segments, shocks = table(book, "Scenario", "segment"), table(book, "Scenario", "shock")
+    segments, shocks = table(book, "Assumptions", "segment"), table(book, "Assumptions", "shock")
     given = contents.scenario["population"]["segments"]
     assert segments["people"].astype(float).tolist() == [one["share"] for one in given]
     assert contents.described is not None
     means = [one["mean"] for one in contents.described["segments"]]
     assert segments["mean a head"].astype(float).tolist() == pytest.approx(means, rel=1e-14)
     assert shocks["cv"].tolist() == pytest.approx([0.015, 0.015])  # one shock, and all together
-    assert table(book, "Provenance", "What")["Value"][0] == 400
+    assert table(book, "Sources and limits", "What")["Value"][0] == 400
 
 
 @pytest.mark.parametrize(
@@ -237,11 +238,11 @@ def test_money_is_told_in_its_currency() -> None:
 
 
 def test_sheets_print_one_page_wide_with_their_heads_repeated(book: Path) -> None:
-    for number in range(1, 6):
+    for number in range(1, 7):
         sheet = texts(book, f"xl/worksheets/sheet{number}.xml")
         assert 'orientation="landscape"' in sheet and 'fitToHeight="0"' in sheet and "<pageSetUpPr fitToPage" in sheet
     titles = re.findall(r'<definedName name="_xlnm.Print_Titles"[^>]*>([^<]*)<', texts(book, "xl/workbook.xml"))
-    assert set(titles) == {f"{name}!$1:$1" for name in ("Summary", "Long", "Scenario", "Provenance", "Glossary")}
+    assert {title.replace("'", "") for title in titles} == {f"{name}!$1:$1" for name in SHEETS}
 
 
 def test_the_long_table_can_be_filtered_and_the_glossary_names_itself_once(book: Path) -> None:

@@ -124,7 +124,6 @@ def test_shocks_that_persist_move_years_together():
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("shocks", "weights"),
     diagonal(

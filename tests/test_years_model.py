@@ -346,7 +346,7 @@ def test_a_cohort_loses_members_and_its_cost_a_head_is_of_those_left() -> None:
     assert float(answer["cohort_change"].sel(year=1)) < -0.3
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_the_error_of_a_cohort_change_is_that_of_drawn_cohorts() -> None:
     tables = {"slabs": [0.2, 1.0], "weights": [[0.7, 0.3], [0.1, 0.9]], "stay": [0.9, 0.9]}

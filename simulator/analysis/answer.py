@@ -1,6 +1,7 @@
 """One question answered whole: how large, which places, what each cap costs, and who carries what."""
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -14,12 +15,14 @@ from ..errors import SimulatorError
 from ..scenario import Scenario
 from ..settlement.compare import compare
 from ..settlement.settle import settle
+from ..thresholds import last_of
 from .checks import check_fraction
 from .designs.exact_settlement import exact_settlement
 from .designs.pricing import fair_price
 from .luck.luck import RISKS, by_risk
 from .size.minimum import minimum_population
 from .size.places import places
+from .statistics.exact import exact
 
 _LEAST = 1_000  # people from whom on a smallest population is sought, as `minimum_population` does
 _ROUNDING = 1e-12  # share of the cost below which a surplus is a rounding error
@@ -79,6 +82,30 @@ def answer(scenario: Scenario, *, margin: float = 0.02, at_most: float = 0.10) -
     )
 
 
+def headline(scenario: Scenario, margin: float, at_most: float, size: int | None = None) -> xr.Dataset | None:
+    """What shocks and other tails do to an answer at the last threshold, by tail and risk, without simulation.
+
+    The `minimum_population`, or with a `size` the chance `p_overspend` there. None where there are neither shocks nor
+    variants, and where it cannot be calculated.
+    """
+    if scenario.population.n_sets or not (scenario.shocks or scenario.variants):
+        return None
+    last = last_of(scenario.simulation.thresholds)
+    one = scenario.resized(scenario.population_sizes, thresholds=last)
+
+    def found(case: Scenario) -> xr.Dataset:
+        if size is None:
+            return _minimum(case, margin, at_most, draw=False)
+        cell = exact(case.resized((size,)), margins=(margin,)).sel(margin=margin).isel(population_size=0)
+        if cell.attrs.get("doubt"):
+            raise SimulatorError("scenario", None, "has no exact law", "simulate it")
+        return cell[["p_overspend"]].reset_coords(drop=True)
+
+    with suppress(SimulatorError):
+        return _by_tail(one, found).isel(threshold=-1).assign_attrs(smallest=_smallest(scenario))
+    return None
+
+
 def tails_of(scenario: Scenario) -> list[str]:
     """The scenario's variants and itself, from light to heavy where they are so named."""
     others = list(scenario.variants)
@@ -87,9 +114,14 @@ def tails_of(scenario: Scenario) -> list[str]:
 
 
 def _how_large(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
+    return _by_tail(scenario, lambda case: _minimum(case, margin, at_most))
+
+
+def _by_tail(scenario: Scenario, find: Callable[[Scenario], xr.Dataset]) -> xr.Dataset:
+    """What is found under each tail and risk."""
     tails, risks = tails_of(scenario), list(RISKS) if scenario.shocks else [RISKS[0]]
     asked = [one for tail in tails for one in by_risk(scenario.variant(tail)).values()]
-    found = iter([_minimum(one, margin, at_most) for one in effort.each(asked, "smallest populations")])
+    found = iter([find(one) for one in effort.each(asked, "smallest populations")])
     rows = [xr.concat([next(found) for _ in risks], dim=xr.DataArray(risks, dims="risk", name="risk")) for _ in tails]
     return xr.concat(rows, dim=xr.DataArray(tails, dims="tail", name="tail"), combine_attrs="drop")
 
@@ -98,8 +130,8 @@ def _smallest(scenario: Scenario) -> int:
     return min(_LEAST, scenario.population_sizes[0])
 
 
-def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
-    """The smallest population by threshold: calculated, or simulated where that cannot be."""
+def _minimum(scenario: Scenario, margin: float, at_most: float, draw: bool = True) -> xr.Dataset:
+    """The smallest population by threshold: calculated, or simulated where that cannot be and may be."""
     names = ["minimum_population", "minimum_population_interval", "systematic_alone"]
     smallest = _smallest(scenario)
     asked: dict[str, Any] = {"margin": margin, "at_most": at_most, "smallest": smallest}
@@ -110,6 +142,8 @@ def _minimum(scenario: Scenario, margin: float, at_most: float) -> xr.Dataset:
             exactly = smallest_by(method="exact")[names]
     if exactly is not None and bool(exactly["minimum_population"].notnull().all()):
         return exactly.assign(calculated=xr.ones_like(exactly["systematic_alone"]))
+    if not draw:
+        raise SimulatorError("scenario", None, "has no exact law", "simulate it")
     drawn = smallest_by(method="simulated", cross_check=False)[names]
     if exactly is None:
         return drawn.assign(calculated=xr.zeros_like(drawn["systematic_alone"]))

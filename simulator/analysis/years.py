@@ -114,11 +114,12 @@ def _covariances(scenario: Scenario, model: YearlyModel, moments: Array, years: 
     found, per_head = np.zeros((years, years)), dict.fromkeys(range(1, years + 1), mean[:, None])
     for unit, weight in enumerate(members / members.sum()):
         mix = model.start[unit].reshape(segments, -1).sum(axis=1)
-        alike = (mix[None], np.array([weight])) if model.membership == "sampled" else (np.eye(segments), weight * mix)
+        sampled = model.membership == "sampled"
+        mixes, counts = (mix[None], np.array([weight])) if sampled else (np.eye(segments), weight * mix)
         for year in range(1, years + 1):
-            law = alike[0] @ model.laws_in(year)[unit]
-            found[year - 1, year - 1] += alike[1] @ (law @ square - (law @ mean) ** 2)
-        for (one, other), covariance in of_places(model, unit, *alike, per_head):
+            law = mixes @ model.laws_in(year)[unit]
+            found[year - 1, year - 1] += counts @ (law @ square - (law @ mean) ** 2)
+        for (one, other), covariance in of_places(model, unit, mixes, counts, per_head):
             found[one - 1, other - 1] += float(covariance[0])
     return found + np.triu(found, 1).T
 

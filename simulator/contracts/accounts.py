@@ -40,7 +40,7 @@ class Accounts:
         self.own_cost = self.own_cost + amount
         self.bear(party, amount)
 
-    def pay(self, payers: Mapping[str, float], receiver: str, amount: Array | float) -> None:
+    def pay(self, payers: Mapping[str, float] | Mapping[str, Array], receiver: str, amount: Array | float) -> None:
         """Pay `amount` to `receiver`, each payer its share of it; a negative amount goes the other way."""
         for payer, share in payers.items():
             if payer != receiver:

@@ -21,6 +21,7 @@ from .contract import Contract
 from .exclusion import Cap, ExclusionRule
 from .parties import TWO_PARTIES, Party, Protection, SplitName, mistakes_of
 from .quality import Quality
+from .services import Form
 from .sharing import SharingTerm
 from .transfers import FollowPatients, RiskPool, Transfer
 
@@ -54,6 +55,10 @@ class Design(Term):
     """Who pays the excess, and for what premium; without it those who fund bear it."""
     transfers: tuple[Transfer, ...] = ()
     """Payments between parties after the settlement, in order."""
+    services: Annotated[dict[Name, Form] | None, Field(exclude_if=lambda given: given is None)] = None
+    """Settled service by service where given, even empty: how the services named are paid, the others as [[services]]
+    say. Their providers and funders take the place of `delivers` and `funds`; the budget, terms and split are those of
+    the capitated services, which have their expected part of the budget."""
     quality: Quality | None = None
     """How quality turns out; needed by terms that follow it."""
     revenue: NonNegative | None = None
@@ -107,8 +112,14 @@ class Design(Term):
         return self.funders if self.protection is None else {self.protection.payer: 1.0}
 
     def _contradictions(self) -> Iterator[Contradiction]:
-        for error in mistakes_of(self.parties, self.split_by):
+        for error in mistakes_of(self.parties, self.split_by, self.services is not None):
             yield ("parties",), error
+        if self.services is not None and self.follows_patients is not None:
+            bound = "let patients move, while services are settled one by one"
+            yield (
+                ("transfers",),
+                mistake(bound, 'omit follow_patients: a stress moves = "elsewhere" does it by service'),
+            )
         names = {party.name for party in self.parties}
         for key, steps in (("terms", self.terms), ("transfers", self.transfers)):
             for position, step in enumerate(steps):
@@ -215,6 +226,9 @@ def with_reference(designs: Sequence[Design], reference: str | None = None) -> t
         raise SimulatorError("reference", reference, "is not a design", f"choose from {names}")
     if first is None:
         first = status_quo(designs[0].parties if designs else TWO_PARTIES)
+        if any(design.services is not None for design in designs):
+            says = "Every service is paid as it is today: nobody shares anything else."
+            first = first.model_copy(update={"services": {}, "terms": (), "expresses": says})
     return (first, *(design for design in designs if design.name != wanted))
 
 

@@ -120,11 +120,12 @@ class Protection(Term):
         accounts.remember("protection_cost", (1.0 - from_itself) * self.loading * expected)
 
 
-def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
-    """Sentences for parties that do not fit together."""
+def mistakes_of(parties: Sequence[Party], split: SplitName, by_service: bool = False) -> Any:
+    """Sentences for parties that do not fit together; with `by_service` what they fund and deliver follows services."""
     yield from names_differ(parties)
-    yield from _of_total("funds", [party.funds for party in parties], "the money from outside")
-    yield from _of_total("delivers", [party.delivers for party in parties], "the retained cost")
+    if not by_service:
+        yield from _of_total("funds", [party.funds for party in parties], "the money from outside")
+        yield from _of_total("delivers", [party.delivers for party in parties], "the retained cost")
     for field, wanted in _DIVIDED_BY.items():
         if split != wanted and any(getattr(party, field) is not None for party in parties):
             bound = f"have {field} beside split = {split!r}: both would divide the settlement"
@@ -136,7 +137,7 @@ def mistakes_of(parties: Sequence[Party], split: SplitName) -> Any:
             yield from _of_total("loss_shares", [share or 0.0 for share in losses], "the settlement")
     if split == "by_influence" and not sum(party.influence or 0.0 for party in parties):
         yield mistake("have no influence to divide by", "give at least one party an influence, or another split")
-    if split == "by_budget" and not sum(party.weight_by_budget for party in parties):
+    if split == "by_budget" and not by_service and not sum(party.weight_by_budget for party in parties):
         mend = "give at least one party a contract_value, or another split"
         yield mistake("have no contract_value to divide by", mend)
 

@@ -135,9 +135,9 @@ class RiskPool(TransferStep, Mitigation):
             whole = sum(self.contributions.values())
             back = {name: part / whole for name, part in self.contributions.items()} if whole else scene.funders
             accounts.pay(back, self.pool, -self.over(held - met * claimed, budget))
-        balance = accounts.surplus(self.pool)
-        for name, share in self.owners.items():
-            accounts.pay({self.pool: 1.0}, name, share * balance)
+        left = accounts.surplus(self.pool)
+        for name, part in self.owners.items():
+            accounts.pay({self.pool: 1.0}, name, part * left)
         if self.carries:
             unmet = np.maximum(claimed - held, 0.0) * (claimed > held + 1e-9 * np.abs(budget))
             balance = before + accounts.surplus(self.pool)

@@ -21,6 +21,7 @@ from .parameter_draws import ParameterSets, check_names, count, segments_of_sets
 from .quadrature import Array
 from .segment import RareService, Segment, person_isf, person_sf
 from .segment import Stream as Stream
+from .services import ServiceSplit
 from .shocks import AnyShock, Correlations, JointShocks, mistakes_of
 from .years import Cohort, Years
 
@@ -162,6 +163,8 @@ class CostModel(Term):
     shocks: Annotated[tuple[AnyShock, ...], also(names_differ)] = ()
     shock_correlations: Correlations = ()
     years: Years | None = None
+    split: ServiceSplit | None = None
+    """How costs divide among services."""
 
     @model_validator(mode="after")
     def _shocks_fit(self) -> CostModel:

@@ -19,6 +19,7 @@ References
 .. [3] Hörmann (1993), The transformed rejection method for generating Poisson random variables.
        Insurance: Mathematics and Economics 12:39-45 (PTRS).
 .. [4] Wichura (1988), The percentage points of the normal distribution. Applied Statistics 37:477-484 (PPND16).
+.. [5] Marsaglia, Tsang (2000), A simple method for generating gamma variables. ACM TOMS 26:363-372.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ ACTIVITY = 9  # activity shares between providers, drawn when a ledger is settle
 BASELINE = 10  # error of a budget's baseline, drawn when a ledger is settled
 SUMS = 11  # cost of many users below the cut together
 STATES = 12  # who goes on into which state of the next year, or comes from which of the last
+SERVICES = 13  # how costs divide among services; streams from 2²³ on: their yearly factors, drawn when settled
 
 BODY_CELLS_LOG2 = BODY_CELLS.bit_length() - 1
 CELLS_PER_OCTAVE_LOG2 = CELLS_PER_OCTAVE.bit_length() - 1
@@ -433,6 +435,51 @@ def _know(odds, log_rest, s, k, p):
 
 
 @compiled
+def _log_gamma(shape, block, c1, c2, c3, k0, k1):
+    """Logarithm of a gamma variate, by rejection from the blocks of a stream from `block` on [5]_."""
+    d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        u, w = _pair(block, c1, c2, c3, k0, k1)
+        block += 1
+        x = score(u)
+        v = 1.0 + c * x
+        if v > 0.0:
+            v = v * v * v
+            if math.log(w) < 0.5 * x * x + d * (1.0 - v + math.log(v)):
+                break
+    boost = 0.0 if shape >= 1.0 else math.log(_pair(block, c1, c2, c3, k0, k1)[0]) / shape
+    return math.log(d * v) + boost
+
+
+@compiled
+def _divide(part, shares, s, g, kappa, total, square, most, c2, c3, k0, k1):
+    """Parts of a sum of costs by service, into `part`: Dirichlet, of the variance that the patients' own splits give.
+
+    `square` is the sum of the costs' squares, `most` the largest number of patients that it may be worth.
+    """
+    services = part.size
+    for h in range(services):
+        part[h] = shares[s, g, h]
+    if math.isinf(kappa) or total <= 0.0:
+        return
+    worth = min(max(total * total / square, 1.0), most)
+    concentration = (kappa + 1.0) * worth - 1.0
+    c1 = (np.uint64(SERVICES) << _24) | np.uint64(3 * s + g)
+    largest = -math.inf
+    for h in range(services):
+        if shares[s, g, h] > 0.0:
+            part[h] = _log_gamma(concentration * shares[s, g, h], h << 16, c1, c2, c3, k0, k1)
+            largest = max(largest, part[h])
+    whole = 0.0
+    for h in range(services):
+        part[h] = math.exp(part[h] - largest) if shares[s, g, h] > 0.0 else 0.0
+        whole += part[h]
+    for h in range(services):
+        part[h] /= whole
+
+
+@compiled
 def draw_block(
     key,
     replicates,
@@ -456,6 +503,11 @@ def draw_block(
     n_above,
     excluded,
     members,
+    divided,
+    divisor,
+    line,
+    line_excess,
+    line_above,
 ):
     """Draw a block of replicates; every increment between population sizes apart, not yet accumulated.
 
@@ -489,6 +541,13 @@ def draw_block(
     excess, above : float64 (replicate, increment, threshold), out
     n_above : int64 (replicate, increment, threshold), out
     members : int64 (replicate, increment, segment), out; of no replicates where the case mix is fixed
+    divided : float64 (stream, 3, service)
+        Shares of the services in the body, in large claims, and in those above the stream's dear cost; see
+        `engine.services.Split`.
+    divisor : float64 (stream, 3)
+        Concentration of a patient's split; mean square of a body claim and the dear cost, before shocks.
+    line : float64 (replicate, increment, service), out; of no services where costs are not divided
+    line_excess, line_above : float64 (replicate, increment, threshold, service), out
     """
     words = np.empty(_WORDS, np.uint64)
     chance = np.empty(_WORDS // 2, np.float64)
@@ -503,6 +562,12 @@ def draw_block(
     for s in range(rate.size):
         _know(odds, log_rest, s, 0, rate[s])
         _know(odds, log_rest, s, 1, p_large[s])
+    services, levels = line.shape[2], thresholds.shape[1]
+    part = np.empty(services)
+    dear = np.empty(_WORDS // 2 if services else 0)
+    dear_excess, dear_above = np.zeros((1, 1, levels)), np.zeros((1, 1, levels))
+    dear_n = np.zeros((1, 1, levels), np.int64)
+    known_excess, known_above = np.zeros(levels), np.zeros(levels)
     unplaced = np.empty(members.shape[:2], np.int64)
     for r in range(members.shape[0]):
         unplaced[r] = heads[0, :, 0]
@@ -543,12 +608,18 @@ def draw_block(
                 large = _binomial(other, users, p_large[s], odds[s, 1], log_rest[s, 1], c1, c2, c3, k0, k1)
                 scale = factor[r, i if factor.shape[1] > 1 else 0, s]
                 count = users - large
+                below_cut = count
                 if count >= sums_from[s] > 0:
                     u = _pair(0, (np.uint64(SUMS) << _24) | stream, c2, c3, k0, k1)[0]
                     cost = sum_of(score(u), count, sums_line, sums_terms, s) * scale
                 else:
                     c1 = (np.uint64(BODY) << _24) | stream
                     cost = float(_body_sum(words, body, s, count, c1, c2, c3, k0, k1)) * body_unit[s] * scale
+                in_body = cost
+                usual, usual_square, costly, costly_square = 0.0, 0.0, 0.0, 0.0
+                for d in range(levels if services else 0):
+                    known_excess[d], known_above[d] = excess[r, i, d], above[r, i, d]
+                    dear_excess[0, 0, d], dear_above[0, 0, d] = 0.0, 0.0
                 c1 = (np.uint64(TAIL) << _24) | stream
                 block = 0
                 while large > 0:
@@ -570,6 +641,19 @@ def draw_block(
                             x = (tail[s, cell, 3] + tail[s, cell, 4] * t) * scale
                         chance[j] = x
                         cost += x
+                    if services:
+                        found = 0
+                        for j in range(count):
+                            x = chance[j]
+                            if x > divisor[s, 2] * scale:
+                                dear[found] = x
+                                found += 1
+                                costly += x
+                                costly_square += x * x
+                            else:
+                                usual += x
+                                usual_square += x * x
+                        _count_above(dear, found, thresholds, s, dear_excess, dear_above, dear_n, 0, 0)
                     if kind[s] != OUT_OF_SCOPE:
                         _count_above(chance, count, thresholds, s, excess, above, n_above, r, i)
                     block += blocks
@@ -578,6 +662,26 @@ def draw_block(
                     excluded[r, i] += cost
                 else:
                     gross[r, i] += cost
+                if services == 0 or kind[s] == OUT_OF_SCOPE:
+                    continue
+                for g in range(3):
+                    total = in_body if g == 0 else usual if g == 1 else costly
+                    if total <= 0.0:
+                        continue
+                    of_body = below_cut * divisor[s, 1] * scale * scale  # as expected of so many
+                    square = of_body if g == 0 else usual_square if g == 1 else costly_square
+                    most = float(below_cut) if g == 0 else math.inf
+                    _divide(part, divided, s, g, divisor[s, 0], total, square, most, c2, c3, k0, k1)
+                    for h in range(services):
+                        line[r, i, h] += total * part[h]
+                    for d in range(levels if g else 0):
+                        over, whole = dear_excess[0, 0, d], dear_above[0, 0, d]
+                        if g == 1:
+                            over = max(excess[r, i, d] - known_excess[d] - over, 0.0)
+                            whole = max(above[r, i, d] - known_above[d] - whole, 0.0)
+                        for h in range(services if whole > 0.0 else 0):
+                            line_excess[r, i, d, h] += over * part[h]
+                            line_above[r, i, d, h] += whole * part[h]
 
 
 @compiled

@@ -28,6 +28,7 @@ from ..ledger.parts import Checkpoint, Draws
 from ..machine import host
 from ..terms import DRAWS_VERSION
 from .late import kernels
+from .services import Split, empty_lines, split_of
 from .years import Chain, program
 
 Array = NDArray[np.float64]
@@ -62,6 +63,8 @@ class Plan:
     n_sampled: int
     """Segments whose people are drawn; 0 where the case mix is fixed."""
     tables_hash: str
+    split: Split
+    """How costs are divided among services."""
     chain: Chain | None = None
     """How people go from year to year; None in a scenario of one year."""
     by_year: tuple[Plan, ...] = ()
@@ -122,12 +125,14 @@ class Drawn(NamedTuple):
     shocks: JointShocks
     units: int
     n_sampled: int
+    split: Split
 
 
 def _drawn_of(model: CostModel, increments: Counts) -> Drawn:
     return Drawn(
         model.streams, _stream_heads(model, increments), _chained_shares(model), model.joint_shocks,
         len(model.population.units) if model.has_own_shocks else 0, model.shares.size if model.sampled else 0,
+        split_of(model),
     )  # fmt: skip
 
 
@@ -168,9 +173,9 @@ def plan_years(model: CostModel, increments: Counts, thresholds: Array, cuts: Ar
             )
     heads = np.hstack([np.ceil(expected).astype(np.int64), np.repeat(everybody, rare, axis=1)])
     joint = model.joint_shocks.repeated(years.repeats)
-    drawn = Drawn(
-        years.streams, heads, np.zeros((1, len(years.streams))), joint, len(units) if model.has_own_shocks else 0, 0
-    )
+    own_shocks = len(units) if model.has_own_shocks else 0
+    nobody, split = np.zeros((1, len(years.streams))), split_of(model, years.repeats)
+    drawn = Drawn(years.streams, heads, nobody, joint, own_shocks, 0, split)
     kept: dict[tuple[float, ...], Plan] = {}
     plans = []
     for at, cut in zip(np.repeat(thresholds, years.repeats, axis=1), cuts, strict=True):
@@ -225,6 +230,7 @@ def _plan(drawn: Drawn, thresholds: Array, seed: int, built: Sequence[tables.Tab
         shocks=drawn.shocks,
         units=drawn.units,
         n_sampled=drawn.n_sampled,
+        split=drawn.split.by_set(built),
         # one table of sums stands for all: which there are depends on how many people are drawn
         tables_hash=tables.digest(built, [sums.build(built[0].body, built[0].body_unit)] if least > 0 else []),
     )
@@ -297,15 +303,16 @@ def _draw_year(plan: Plan, replicates: Counts, heads: Counts, factor: Array, yea
         "excluded_service_cost": np.zeros((count, increments)),
         "members": np.zeros((count if plan.n_sampled else 0, increments, plan.n_sampled), np.int64),
     }
+    lines = empty_lines(count, increments, n_thresholds, plan.split.shares.shape[2])
     chances = np.broadcast_to(plan.shares, plan.heads.shape).copy()
     with np.errstate(over="ignore"):  # plain Python's uint64 warns where it wraps round
         kernels.draw_block(
             kernels.key_of(plan.seed), _own(replicates), kernels.last_word(0, year), _own(heads), chances,
             _own(plan.kind), _own(plan.rate), _own(plan.p_large), _own(plan.body), _own(plan.body_unit),
             _own(plan.sums_from), _own(plan.sums_line), _own(plan.sums_terms), _own(plan.tail), _own(plan.thresholds),
-            factor, *drawn.values(),
+            factor, *(*drawn.values(), *map(_own, (plan.split.shares, plan.split.figures)), *lines.values()),
         )  # fmt: skip
-    return drawn
+    return drawn | (lines if plan.split.shares.shape[2] else {})
 
 
 def _shock_uniforms(plan: Plan, replicates: Counts, year: int = 1) -> Array:

@@ -208,7 +208,7 @@ def _fitted(cells: Sequence[_Cells], width: Array, classes: int) -> tuple[Array,
         slope = weights * (by_weight - (weights * by_weight).sum(axis=1, keepdims=True))
         return value, np.append(slope.ravel(), [] if alone else [of_stay])
 
-    begin = np.append(start.ravel(), [] if alone else [2.5])
+    begin: Array = np.append(start.ravel(), [] if alone else [2.5])
     options = {"maxiter": 1_000, "ftol": 0.002 / all_pairs, "gtol": 1e-7}  # of a likelihood of about 4 a pair
     fit: Any = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", options=options)  # type: ignore[call-overload]
     found = fit.x

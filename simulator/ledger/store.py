@@ -54,9 +54,6 @@ def save(ledger: xr.Dataset, path: str | os.PathLike[str]) -> None:
         write_whole(path, write)
 
 
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def open_ledger(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a ledger that `save` wrote, whole into memory.
 
@@ -288,9 +285,6 @@ def fingerprint(ledger: xr.Dataset) -> str:
             else np.ascontiguousarray(values).tobytes()
         )
     return digest.hexdigest()
-
-
-# ── merging ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def merge(ledgers: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -120,9 +120,6 @@ Cell = Figure | str | None
 """What a table holds: a figure, words, or nothing."""
 
 
-# ── money ────────────────────────────────────────────────────────────────────────────────────────
-
-
 def sign_of(currency: str) -> str:
     """What stands before an amount: £, or three letters and a space."""
     return SYMBOLS.get(currency, f"{currency} " if currency else "")
@@ -206,9 +203,6 @@ def _scale(size: float) -> tuple[float, str]:
     return next(((unit, letter) for least, unit, letter in _SCALES if size >= least), (1.0, ""))
 
 
-# ── shares and chances ───────────────────────────────────────────────────────────────────────────
-
-
 def percent(value: float, error: float, sign: bool = False, most: int = 9) -> Figure:
     """A simulated fraction as a percentage with the digits that its error supports, of `most` decimals at most."""
     made = Figure(value, UNKNOWN, error=error, basis="drawn", decimals=_share_decimals(value, error))
@@ -288,9 +282,6 @@ def _share_decimals(value: float, error: float) -> int:
     return max(min(len(f"{float(told):.9f}".rstrip("0").partition(".")[2]), 6), 2)
 
 
-# ── people ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def people(number: float) -> Figure:
     """People with thousands separated."""
     return Figure(number, UNKNOWN if math.isnan(number) else f"{number:,.0f}", unit="people")
@@ -305,9 +296,6 @@ def ratio(value: float, error: float) -> Figure:
     """A simulated or observed bare number with the digits that its error supports."""
     made = Figure(value, UNKNOWN, unit="number", error=error, basis="drawn", decimals=error_decimals(error))
     return _with_error(made, 1.0, lambda one, decimals: f"{one:,.{decimals}f}".replace("-", "−"), "")
-
-
-# ── digits ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def rounded(number: float, figures: int = 3) -> float:

@@ -28,6 +28,20 @@ class Cleared(NamedTuple):
     )  # what each party has more than if care were paid for as it comes
 
 
+class Apart(NamedTuple):
+    """What turns out otherwise than agreed and is no matter of the cost that the contract measures."""
+
+    price: Array | float = 1.0
+    """Of the deliverers' inputs, 1 as agreed: who buys them bears its rise."""
+    gone: Array | float = 0.0
+    """Care that patients take elsewhere at the deliverers' expense; their own cost of it stays as far as fixed."""
+    beyond: Array | float = 0.0
+    """Cost of activity beyond what was drawn."""
+
+
+AS_AGREED = Apart()
+
+
 def clear(
     design: Design,
     context: Context,
@@ -37,6 +51,7 @@ def clear(
     excess: Array | float = 0.0,
     outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
+    apart: Apart = AS_AGREED,
     allocations: Mapping[str, Array] = MappingProxyType({}),
     brought: Mapping[str, Array] | None = None,
     settle: Settle | None = None,
@@ -53,6 +68,7 @@ def clear(
         context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
     )
     _pay_providers(design, scene, accounts, settlement, of)
+    _bear_apart(design, accounts, apart)
     accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
@@ -67,6 +83,18 @@ def clear(
         accounts.line = transfer.line
         transfer.apply(accounts, scene)
     return Cleared(np.asarray(context.budget), settlement, accounts)
+
+
+def _bear_apart(design: Design, accounts: Accounts, apart: Apart) -> None:
+    """Prices of inputs, and the cost that stays when care has gone elsewhere, fall on those who deliver."""
+    if apart is AS_AGREED:
+        return
+    accounts.line = "cost of care"
+    accounts.own_cost = accounts.own_cost + apart.beyond
+    for party in design.parties:
+        if party.delivers:
+            stays = (1.0 - party.variable_share) * party.delivers * apart.gone
+            accounts.bear_more(party.name, (apart.price - 1.0) * accounts.cost_borne[party.name] + stays)
 
 
 def apply_terms(terms: Iterable[Settles], context: Context, accounts: Accounts | None = None) -> Array:

@@ -55,8 +55,9 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         within parameter sets. Without party:
         ``p_triggered`` (event), such as that of an exhausted pool, and ``expected_protection_cost``; where a design has
         savings of its own ``expected_saved``, by party ``expected_saving``, and ``expected_unsaved``, which nobody has;
-        ``expected_line`` (line, party), which adds to the expected surplus over lines. The attribute ``unseen_bound``
-        is the upper end of the exact 95% interval of a probability that no replicate showed.
+        ``expected_line`` (line, party), which adds to the expected surplus over lines. ``expected_service_cost``
+        and ``sd_service_cost`` (service), before exclusions, where costs divide among services. The attribute
+        ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
     surplus = outcome["surplus"].transpose("replicate", ...)
     replicates = surplus.sizes["replicate"]
@@ -82,11 +83,21 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
             estimates[f"expected_{name}"] = mean_and_error(outcome[name])
     if "saving" in outcome:
         estimates["expected_unsaved"] = mean_and_error(outcome["saved"] - outcome["saving"].sum("party"))
+    if "service_cost" in outcome:
+        lines = outcome["service_cost"].transpose("replicate", ...)
+        estimates |= {"expected_service_cost": mean_and_error(lines), "sd_service_cost": _sd(lines)}
     compared = _without_rounding(with_errors(estimates), float(abs(outcome["budget"]).max()))
     unit = outcome["surplus"].attrs.get("units", "money per year")
     known = {"imbalance": imbalance(outcome), "loss_over": loss_over, "replicates": replicates}
     compared = compared.assign_attrs(outcome.attrs | known | {"unseen_bound": unseen_bound(replicates)})
     return declared(compared, "comparison", unit=unit, loss_over=loss_over)
+
+
+def _sd(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Standard deviation over replicates, and its standard error."""
+    square = (values - values.mean("replicate")) ** 2
+    sd = square.mean("replicate") ** 0.5
+    return sd, error_of_mean(square) / (2 * sd.where(sd > 0, 1.0))
 
 
 def _without_rounding(compared: xr.Dataset, budget: float) -> xr.Dataset:
@@ -187,6 +198,15 @@ def _occurring(compared: xr.Dataset, name: str) -> list[dict[str, Any]]:
     return [row for row in rows if (row[name] or 0.0) > 0]
 
 
+def service_rows(compared: xr.Dataset) -> list[dict[str, Any]]:
+    """Each service's cost as plain rows; none where costs do not divide among services."""
+    names = [name for name in ("expected_service_cost", "sd_service_cost") if name in compared]
+    if not names:
+        return []
+    dims = [str(dim) for dim in compared["expected_service_cost"].dims]
+    return _rows(compared, [one for name in names for one in (name, f"{name}_se")], dims)
+
+
 def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
     """Everything that a comparison tells, as plain JSON."""
     swept = compared["threshold"].attrs if "threshold" in compared.coords else {}
@@ -204,4 +224,5 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "protection": _occurring(compared, "expected_protection_cost"),
         "saved": _occurring(compared, "expected_saved"),
         "unsaved": _occurring(compared, "expected_unsaved"),
+        "services": service_rows(compared),
     }

@@ -53,7 +53,7 @@ class Course:
 
     def _clear(self, year: ContractYear) -> Cleared:
         budget, invested = year.budget(self._past(year.populations)), self.terms.investment
-        found = year.accounted(year.clear_at(year.cost, budget, brought=self.pools, settle=self._settle))
+        found = year.accounted(year.settled(budget, brought=self.pools, settle=self._settle))
         if invested is not None:
             found.accounts.line = "investment"
             found.accounts.bear_more(invested.by, invested.cost(year.design.year))

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from .. import runs
 from ..contracts.context import Array
 from ..contracts.exclusion import ExclusionRule
+from ..contracts.services import Moves, Service
 from ..costs.conditional import kept_means
 from ..costs.model import CostModel, head_counts
 from ..costs.moments import Exact, Layer, removed_layers
@@ -21,6 +22,7 @@ from ..errors import SimulatorError
 from ..ledger import check_draws, expected_means, retained_cost
 from ..scenario import Scenario
 from ..strata import strata_of
+from .services import Lines, lines_of, moves_of
 
 
 class Populations:
@@ -49,6 +51,23 @@ class Populations:
         self._retained: dict[ExclusionRule, Array] = {}
         self._means: dict[ExclusionRule | None, Array] = {}
         self._sds: dict[ExclusionRule | None, Array] = {}
+        self._lines: dict[ExclusionRule, Lines | None] = {}
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """The services of the ledger's scenario; none where it does not say."""
+        return runs.services_of(self.ledger) if "scenario" in self.ledger.attrs else ()
+
+    @cached_property
+    def moves(self) -> Moves:
+        """What turns out otherwise than agreed."""
+        return moves_of(self.ledger)
+
+    def lines(self, rule: ExclusionRule) -> Lines | None:
+        """Services' lines that the rule keeps; None without services."""
+        if rule not in self._lines:
+            self._lines[rule] = lines_of(self, rule)
+        return self._lines[rule]
 
     # what was drawn
 
@@ -83,11 +102,11 @@ class Populations:
             return self.expected_of_truth(rule)
         if self.scenario is None:
             return self._fitted_to_shocks(self.retained(rule), self.expected_of_truth(rule))
-        model, heads = self.scenario.cost_model, self._heads
+        model, heads = self.scenario.cost_model, self.heads
         drawn = self._factors
         if drawn.shape[1] > 1 and self.place != "unit":  # all units' total, each under its own
             heads = runs.increments(self.scenario)
-        layers = self._layers(rule)
+        layers = self.layers(rule)
         means = np.empty((self.replicates.size, len(heads)))
         drawn_under = self._set_of_replicate(len(model.truths))
         for number, truth in enumerate(model.truths):
@@ -95,7 +114,7 @@ class Populations:
             for u in range(drawn.shape[1] if here.size else 0):
                 rows = slice(u, u + 1) if drawn.shape[1] > 1 else slice(None)
                 means[here, rows] = kept_means(truth, heads[rows], layers, model.joint_shocks.by_stream(drawn[here, u]))
-        means = means if len(heads) == len(self._heads) else means.sum(axis=1, keepdims=True)
+        means = means if len(heads) == len(self.heads) else means.sum(axis=1, keepdims=True)
         return self.plain(xr.DataArray(means, dims=("replicate", self.place)))
 
     @property
@@ -182,14 +201,14 @@ class Populations:
 
         Shape (moment, parameter set, place).
         """
-        layers = removed_layers(self._layers(rule))
-        by_set = [exact.total(self._heads, layers) for exact in self._exact_with_shocks]
+        layers = removed_layers(self.layers(rule))
+        by_set = [exact.total(self.heads, layers) for exact in self.exact_by_set]
         return np.stack([np.stack(moment) for moment in zip(*by_set, strict=True)])
 
     def _mean_of_each(self, rule: ExclusionRule | None) -> Array:
         if self.scenario is not None:
-            layers = self._layers(rule)
-            return self._by_set([exact.total(self._heads, layers).mean for exact in self._exact_with_shocks])
+            layers = self.layers(rule)
+            return self._by_set([exact.total(self.heads, layers).mean for exact in self.exact_by_set])
         if self._kept is not None:
             mean = self._kept["gross_cost"] if rule is None else retained_cost(self._kept, rule).squeeze("threshold")
             return self._plain_by_set(mean)
@@ -200,8 +219,8 @@ class Populations:
         """Standard deviation of luck under each parameter set, shape (set, others …); within sets where not known."""
         if rule not in self._sds:
             if self.scenario is not None:
-                layers = self._layers(rule)
-                self._sds[rule] = self._by_set([e.total(self._heads, layers).sd for e in self._exact_without_shocks])
+                layers = self.layers(rule)
+                self._sds[rule] = self._by_set([e.total(self.heads, layers).sd for e in self._exact_without_shocks])
             else:
                 luck, strata = self.luck(rule), strata_of(self.ledger)
                 self._sds[rule] = (strata.sd(luck) if strata else luck.std(axis=0))[None]
@@ -210,7 +229,7 @@ class Populations:
     def _above_by_set(self, threshold: float) -> Array:
         if self.scenario is not None:
             amounts = self._amounts[threshold]
-            return self._by_set([exact.count_above(self._heads, amounts).mean for exact in self._exact_with_shocks])
+            return self._by_set([exact.count_above(self.heads, amounts).mean for exact in self.exact_by_set])
         if self._kept is not None:
             return self._plain_by_set(self._kept["n_above"].sel(threshold=threshold, drop=True))
         return self.above(threshold).mean(axis=0, keepdims=True)
@@ -260,7 +279,7 @@ class Populations:
     def usual_members(self) -> dict[str, Array]:
         """People by segment as expected."""
         names = [str(name) for name in self.ledger["segment"].values]
-        people = self._heads.astype(float)
+        people = self.heads.astype(float)
         if self.year is not None and self.scenario is not None and not self.scenario.cost_model.sampled:
             model = self.scenario.cost_model.by_year
             laws = model.laws_in(self.year).reshape(-1, *[people.shape[1]] * 2, model.n_classes).sum(axis=3)
@@ -278,12 +297,12 @@ class Populations:
         alone = self.scenario.population.model_copy(update={"membership": "fixed"})
         exact = Exact(self.scenario.cost_model.model_copy(update={"population": alone}), year=self.year, settled=True)
         one_each = np.eye(len(alone.segments), dtype=np.int64)
-        a_head = exact.total(one_each, []).mean - exact.total(one_each, self._layers(rule)).mean
+        a_head = exact.total(one_each, []).mean - exact.total(one_each, self.layers(rule)).mean
         usual, drawn = self.usual_members(), self.segment_members()
         return np.asarray(sum((drawn[name] - usual[name]) * excess for name, excess in zip(usual, a_head, strict=True)))
 
     @cached_property
-    def _heads(self) -> Array:
+    def heads(self) -> Array:
         """People, shape (population or unit, segment)."""
         if self.scenario is None and "scenario" not in self.ledger.attrs:
             raise SimulatorError("ledger", None, "does not carry its scenario", "give what `simulate` drew")
@@ -297,8 +316,8 @@ class Populations:
         return np.stack([head_counts(int(size), covered.shares) for size in self.ledger["population_size"].values])
 
     @cached_property
-    def _exact_with_shocks(self) -> tuple[Exact, ...]:
-        """Of each parameter set."""
+    def exact_by_set(self) -> tuple[Exact, ...]:
+        """Exact moments under each parameter set."""
         assert self.scenario is not None
         return tuple(Exact(truth, year=self.year) for truth in self.scenario.cost_model.truths)
 
@@ -306,7 +325,7 @@ class Populations:
     def _exact_without_shocks(self) -> tuple[Exact, ...]:
         assert self.scenario is not None
         if not self.scenario.shocks:
-            return self._exact_with_shocks
+            return self.exact_by_set
         alone = CostModel(population=self.scenario.population, years=self.scenario.years)
         return tuple(Exact(truth, year=self.year) for truth in alone.truths)
 
@@ -316,6 +335,7 @@ class Populations:
         assert self.scenario is not None
         return self.scenario.amounts if self.year is None else self.scenario.amounts_in(self.year)
 
-    def _layers(self, rule: ExclusionRule | None) -> list[Layer]:
+    def layers(self, rule: ExclusionRule | None) -> list[Layer]:
+        """What the rule takes off every stream's costs; nothing without a rule."""
         fixed = () if rule is None or rule.excludes_nobody else rule.layers(rule.fixed_thresholds()[-1])
         return [(self._amounts[at], excess, whole) for at, excess, whole in fixed]

@@ -19,6 +19,7 @@ from .clearing import Cleared
 from .course import Course
 from .populations import Populations
 from .sd_errors import MOMENTS
+from .services import with_services
 
 MONEY_BY_PARTY = ("payment", "funding", "cost_borne", "surplus")
 MONEY = ("budget", "settlement", "system_cost")
@@ -44,7 +45,8 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
         ``triggered`` (event, population_size, design), a count of replicates, with ``triggered_se``; what pools took in
         and paid out; of designs with savings of their own ``saved``, and by party ``saving``, what each has more than
         if care were paid for as it comes; ``line_mean`` (line, party), with ``line_mean_se``, the mean of each line of
-        an account; ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
+        an account; ``service_cost`` (service), before exclusions, where costs divide among services;
+        ``reference_cost`` and its exact ``reference_moment``, which `compare` needs, where the ledger
         carries its scenario. A rule without a threshold of its own is swept, which adds the dim ``threshold``; other
         designs do not vary along it.
         Of several years all of it has the dim ``year``, of the contract years; ``cumulative_surplus`` is the surplus
@@ -69,6 +71,7 @@ def settle(ledger: xr.Dataset, designs: Design | Iterable[Design], *, discount_r
     _check_years(chosen, several, discount_rate)
     _expect(ledger, chosen, len(contract))
     tables = [_Table(ledger, chosen, year) for year in contract]
+    chosen = tables[0].designs
     whole = [(number, design, *at) for number, design in enumerate(chosen) for at in tables[0].points_of(design)]
     for number, design, place, point in effort.each(whole, "settling"):
         rule = design.exclusion if point is None else design.exclusion.at_point(point)
@@ -167,7 +170,7 @@ class _Table:
 
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design], year: int | None) -> None:
         self.populations = Populations(ledger, year)
-        self.ledger, self.designs = self.populations.ledger, designs
+        self.ledger, self.designs = self.populations.ledger, with_services(self.populations, designs)
         self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape
@@ -215,7 +218,8 @@ class _Table:
                 whole[self.parties.index(name), design, place] = amount
         for line, by_party in accounts.lines.items():
             whole = self.moved["surplus"].shape
-            means, errors = self.lines.setdefault(line, tuple(np.zeros((*whole[:3], *whole[4:])) for _ in range(2)))
+            empty = np.zeros((2, *whole[:3], *whole[4:]))
+            means, errors = self.lines.setdefault(line, (empty[0], empty[1]))
             for name, entered in by_party.items():
                 at, amount = (self.parties.index(name), design, place), np.atleast_1d(entered)
                 means[at] = amount.mean(axis=0)
@@ -256,7 +260,11 @@ class _Table:
         for at, name in enumerate(("line_mean", "line_mean_se")):
             variables[name] = line_dims, np.stack([found[at] for found in self.lines.values()])
         variables |= self._of_references()
-        outcome = xr.Dataset(variables, coords=self._coordinates(), attrs=self.ledger.attrs)
+        coordinates = self._coordinates()
+        if (lines := self.populations.lines(Cap(at=math.inf))) is not None:
+            coordinates["service"] = [service.name for service in lines.services]
+            variables["service_cost"] = ("service", "replicate", *self.populations.others), lines.activity
+        outcome = xr.Dataset(variables, coords=coordinates, attrs=self.ledger.attrs)
         outcome.attrs["designs"] = json.dumps([design.model_dump(mode="json") for design in self.designs])
         if not self.swept:
             outcome = outcome.isel(threshold=0, drop=True)

@@ -9,9 +9,12 @@ from ..contracts.budget import BySegment, Expectations, Past
 from ..contracts.context import Array, Context
 from ..contracts.design import Design
 from ..contracts.exclusion import CarveOut, ExclusionRule
+from ..contracts.services import Moves
 from ..engine import kernels
-from .clearing import Cleared, clear
+from ..errors import SimulatorError
+from .clearing import Apart, Cleared, clear
 from .populations import Populations
+from .services import Year, clear_services
 
 
 class ContractYear:
@@ -25,7 +28,26 @@ class ContractYear:
 
     def clear(self) -> Cleared:
         """Budget, quality and activity of every replicate, and what follows from them."""
-        return self.with_saving(self.accounted(self.clear_at(self.cost, self.budget())))
+        return self.with_saving(self.accounted(self.settled(self.budget())))
+
+    def settled(self, budget: Array, **earlier: Any) -> Cleared:
+        """At the cost of every replicate, after what turns out otherwise than agreed."""
+        moves, lines = self.populations.moves, self.populations.lines(self.rule)
+        if lines is not None:
+            lines = lines.grown(self.growth, self.of_drawn)
+            done = lines.activity.sum(axis=0)
+            if self.design.services is not None:
+                context, outcomes_met = self._context(done, budget)
+                allocations = self.populations.allocations(self.design.year)
+                return clear_services(self.design, Year(context, self.expected_cost, outcomes_met, allocations), lines)
+            price = np.divide((lines.price * lines.activity).sum(axis=0), done, out=np.ones_like(done), where=done > 0)
+            apart = Apart(price, lines.gone.sum(axis=0), done - self.cost)
+        elif moves == Moves():
+            return self.clear_at(self.cost, budget, **earlier)
+        else:
+            done = moves.factor("activity") * self.cost
+            apart = Apart(moves.factor("price"), moves.elsewhere.get("", 0.0) * done, done - self.cost)
+        return self.clear_at(done, budget, apart=apart, **earlier)
 
     def accounted(self, cleared: Cleared) -> Cleared:
         """With what growth and the design's own saving make of the cost that was drawn."""
@@ -60,6 +82,19 @@ class ContractYear:
 
     def clear_at(self, cost: Array, budget: Array, given: float | None = None, **earlier: Any) -> Cleared:
         """The same at a retained cost, a budget, a quality score where one is given, and what `earlier` years left."""
+        if self.design.services is not None:
+            bound = "is settled by service, which follows more than the cost of one year"
+            raise SimulatorError(f"design {self.design.name!r}", None, bound, "use `simulator settle` or `stress`")
+        context, outcomes_met = self._context(cost, budget, given)
+        return clear(
+            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
+            excess=self.excess, outcomes_met=outcomes_met,
+            activity_change=self._activity_change(), allocations=self.populations.allocations(self.design.year),
+            **earlier,
+        )  # fmt: skip
+
+    def _context(self, cost: Array, budget: Array, given: float | None = None) -> tuple[Context, Array | None]:
+        """What terms may look at, and whether every quality measure is met."""
         score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         revenue = None if self.design.revenue is None else self.design.revenue * budget
@@ -67,12 +102,7 @@ class ContractYear:
             budget=budget, cost=cost, members=self.populations.members, year=self.design.year,
             rule_year=self.design.rule_year, revenue=revenue, quality=score, met_standard=met,
         )  # fmt: skip
-        return clear(
-            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
-            excess=self.excess, outcomes_met=outcomes_met,
-            activity_change=self._activity_change(), allocations=self.populations.allocations(self.design.year),
-            **earlier,
-        )  # fmt: skip
+        return context, outcomes_met
 
     @cached_property
     def excess(self) -> Array:

@@ -73,6 +73,10 @@ def exact_settlement(scenario: Scenario, designs: Sequence[Design] = (), *, size
 
 def needs_draws(scenario: Scenario, design: Design) -> str:
     """What a design looks at besides the retained cost; empty where it is nothing."""
+    if design.services is not None:
+        return "it is settled by service"
+    if any(service.activity_cv or service.price_cv for service in scenario.services):
+        return "services have yearly factors of their own"
     if design.budget.kind == "past_years":
         return "its budget comes from past years"
     if design.budget.kind == "by_segment" and scenario.population.membership == "sampled":
@@ -95,11 +99,12 @@ def _expected(scenario: Scenario, design: Design, place: int) -> xr.Dataset:
     def settled(ratios: Array) -> xr.Dataset:
         return payoff(design, ratios, scenario=scenario, members=members).isel(design=0, drop=True)
 
-    typical = settled(np.ones(1))
-    parties = typical["party"].values
     if needs_draws(scenario, design):
+        parties = np.array([party.name for party in design.parties])
         nothing = {f"expected_{name}": ("party", np.full(parties.size, np.nan)) for name in MONEY}
         return xr.Dataset(nothing | {"probability_error": np.nan}, coords={"party": parties, "design": design.name})
+    typical = settled(np.ones(1))
+    parties = typical["party"].values
     rule, budget = design.exclusion, float(typical["budget"])
     (point,) = points_of(scenario, rule)
     # the law is of the cost that is drawn, and the design's year is of what growth and its own savings leave of it

@@ -20,7 +20,7 @@ from ...settlement.populations import Populations
 from ...terms import Array
 from ..checks import check_members
 from .bench import Bench, Estimate, Settled, most_events, worst_mean
-from .hunt import Place, Tried, nearest, refine, scan, undominated
+from .hunt import Place, Tried, evolve, nearest, refine, scan, undominated
 
 TRIED_ON = 3_000
 """Simulated years on which designs are tried; the best are refined, and then judged, on more of them."""
@@ -118,11 +118,12 @@ def proposed(
         for strange in (one.event for one in search.demands if one.event and one.event not in events):
             mend = f"choose from: {', '.join(events) or 'there are none'}"
             raise SimulatorError("search.limits", strange, "is not an event of the design", mend)
-        tried = scan(first, points, seed=int(first.populations.ledger.attrs.get("seed", 1)))
-        frontier = undominated(tried)
+        seed = int(first.populations.ledger.attrs.get("seed", 1))
+        tried = scan(first, points, seed)
+        bred, frontier = evolve(first, tried, seed), undominated(tried)
         advance()
         fine = Bench(draw(1, years), base, search)
-        starts = [one for one in tried if one.meets()][:_STARTS] or [nearest(tried)]
+        starts = [*bred, *(one for one in tried if one.meets())][:_STARTS] or [nearest(tried)]
         short = _refined(fine, starts, "cheapest")
         short += _refined(fine, frontier[: -_STARTS - 1 : -1], "strongest") if frontier else []
         advance()

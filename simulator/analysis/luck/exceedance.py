@@ -15,6 +15,7 @@ from ..statistics.summary import summarise
 from .exact_tail import exact_exceedance
 
 LEVELS = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # of the years between which a fan is drawn
+_BEYOND = 6
 _POINTS = 40  # of each population's own curve
 
 
@@ -59,7 +60,8 @@ def exceedance(
     cells = summarise(ledger, rule, (0.0,), levels, scenario=scenario).sel(population_size=chosen, threshold=point)
     # where each population's own curve lies: its quantiles from the median to the largest drawn
     values = np.asarray((cells["quantile_cost"] / cells["budget"] - 1).values).ravel()
-    overspends = [float(value) for value in np.unique(np.round(np.append(values[values > 0], 0.0), 6))]
+    rarer = max(values.max(), 0.0) * np.linspace(1.0, 1.6, _BEYOND + 1)[1:]  # than any drawn: exact alone
+    overspends = [float(value) for value in np.unique(np.round(np.concatenate([values[values > 0], [0.0], rarer]), 6))]
     summary = summarise(ledger, rule, overspends, (0.5,), scenario=scenario)
     shown = summary.sel(population_size=chosen, threshold=point)[["p_overspend", "p_overspend_interval"]]
     names = {"margin": "overspend", "p_overspend": "p_exceed", "p_overspend_interval": "p_exceed_interval"}

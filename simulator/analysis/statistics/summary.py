@@ -80,8 +80,11 @@ def summarise(
             summary = xr.concat(
                 [part[0] for part in parts], "year", coords="minimal", compat="override", join="override"
             )
-            shape = {name: np.stack([getattr(p[1], name) for p in parts]) for name in ("skewness", "excess_kurtosis")}
-            exact, counts = parts[0][1]._replace(**shape), parts[0][2]
+            exact, counts = parts[0][1], parts[0][2]
+            exact = exact._replace(
+                skewness=np.stack([part[1].skewness for part in parts]),
+                excess_kurtosis=np.stack([part[1].excess_kurtosis for part in parts]),
+            )
             scores = exactness.covariance_scores(ledger, rule, scenario, [part[1] for part in parts])
             if scores is not None:
                 summary["year_other"] = summary["year"].values

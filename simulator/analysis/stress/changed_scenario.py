@@ -18,11 +18,13 @@ from ... import runs
 from ...contracts.budget import Expectations, PastYears, PerHead
 from ...contracts.design import Design
 from ...contracts.exclusion import CarveOut
+from ...contracts.services import Moves
 from ...engine import kernels
 from ...errors import SimulatorError
 from ...ledger.parts import Checkpoint
 from ...scenario import Scenario, scenario_from
-from ...stresses import Change, Epidemic, Inflation, Prevalence, UpCoding
+from ...settlement.services import MOVES
+from ...stresses import Change, Epidemic, Inflation, OfService, Prevalence, UpCoding
 from ...terms import Array
 from ...thresholds import percentiles_of
 
@@ -79,6 +81,10 @@ def draw_truth(
     drawn = _recorded(drawn, truth_of(assumed, others), others)
     if "parameter_set" in drawn.dims:  # the exact means that it keeps are of what was assumed
         drawn = drawn.assign({name: drawn[name].copy(data=m) for name, m in runs.expected_means(assumed).items()})
+    moves = Moves()
+    for change in changes:
+        moves = change.move(moves) if isinstance(change, OfService) else moves
+    drawn = drawn if moves == Moves() else drawn.assign_attrs({MOVES: moves.model_dump_json()})
     return drawn.assign_attrs(scenario=runs.kept_json(assumed), scenario_id=assumed.scenario_id)
 
 

@@ -3,6 +3,7 @@
 Budgets stay as agreed. Every stress shares its draws with the base case, so differences are paired.
 """
 
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import xarray as xr
 
 from ... import effort, runs
 from ... import ledger as books
-from ...contracts.design import Design
+from ...contracts.design import Design, designs_from
 from ...errors import SimulatorError
 from ...ledger.parts import Checkpoint, kept_for
 from ...scenario import Scenario
@@ -133,7 +134,8 @@ def settle_truth(
     left = math.prod(1 - change.shifted for change in changes)
     if left == 1:
         return outcome
-    shares = [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in designs]
+    settled = designs_from(json.loads(outcome.attrs["designs"]))  # with what services fund
+    shares = [[design.funders.get(str(party), 0.0) for party in outcome["party"].values] for design in settled]
     shifted = outcome["system_cost"] * (1 / left - 1) * xr.DataArray(shares, dims=("design", "party"))
     return outcome.assign(surplus=outcome["surplus"] - shifted, cost_borne=outcome["cost_borne"] + shifted)
 

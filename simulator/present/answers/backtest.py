@@ -57,12 +57,12 @@ def page(answer: xr.Dataset) -> Page:
     known = f"{answer.attrs['rows_judged']:,} results judged; fitted on {fitted}. Year means are removed."
     notes = [known, f"Shape that best predicts organisations left out of the fit: {answer.attrs['fitted_shape']}."]
     if "forecast" in answer:
-        off = float(np.sqrt(((answer["forecast_came"] - answer["forecast"]) ** 2).mean()))
+        missed = float(np.sqrt(((answer["forecast_came"] - answer["forecast"]) ** 2).mean()))
         before = float(np.sqrt((answer["forecast_came"] ** 2).mean()))
         count = answer.sizes["organisation"]
         notes.append(
             f"For {count:,} organisations seen before, the answer holds a forecast of their last judged year, given "
-            f"their own past: typically {100 * off:.1f}% of the budget off, {100 * before:.1f}% without their past."
+            f"their own past: typically {100 * missed:.1f}% of the budget off, {100 * before:.1f}% without their past."
         )
     if np.isfinite(error):
         notes.append(f"Standard error of a share inside an interval: at most {error:.0f} percentage points.")

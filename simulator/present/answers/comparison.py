@@ -140,6 +140,7 @@ def page(compared: xr.Dataset) -> Page:
         _withheld(designs),
         _events(compared),
         _protection(compared),
+        _services(compared),
     ]
     shown = [table for table in tables if table.rows]
     parts: list[Table | str] = [f"Each party's year{where}", *shown, _notes(compared)]
@@ -284,6 +285,21 @@ def _protection(compared: xr.Dataset) -> Table:
     return Table(["design", "a year"], lines, "Cost of protection beyond the excess it is expected to pay")
 
 
+def _services(compared: xr.Dataset) -> Table:
+    lines: Rows = []
+    if "expected_service_cost" in compared:
+        of_services = [name for name in compared.data_vars if "service" in compared[name].dims]
+        found = compared[of_services].isel(population_size=-1, unit=-1, missing_dims="ignore")
+        whole = float(found["expected_service_cost"].sum())
+        for name in found["service"].values:
+            one = Party(str(name), found.sel(service=name), str(compared.attrs.get("currency", "")))
+            share, error = (one.value(f"expected_service_cost{end}") / whole for end in ("", "_se"))
+            money = map(one.money, ("expected_service_cost", "sd_service_cost"))
+            lines.append([one.name, *money, percent(share, error)])
+    head = ["service", "average cost", "standard deviation", "share of all"]
+    return Table(head, lines, "Services, before exclusions")
+
+
 def _occurring(compared: xr.Dataset, name: str) -> Iterator[Party]:
     """The places, at the largest population, at which a figure is above 0, by their design."""
     if name not in compared:
@@ -304,7 +320,9 @@ def _notes(compared: xr.Dataset) -> str:
             f"at most {check:.1f} standard errors apart, over all designs, parties and populations."
         )
     raw = json.loads(compared.attrs.get("designs", "[]"))
-    if reference == STATUS_QUO and any(one["expresses"] == status_quo().expresses for one in raw):
+    if reference == STATUS_QUO and any(one.get("services") is not None for one in raw):
+        notes += f"\n{STATUS_QUO!r} pays every service as [[services]] say."
+    elif reference == STATUS_QUO and any(one["expresses"] == status_quo().expresses for one in raw):
         notes += f"\n{STATUS_QUO!r} is added for comparison: tariff and block, half of the money in blocks (assumed)."
     return notes
 
@@ -324,6 +342,8 @@ def verdict(settled: Settled, most: int = _MOST_PARTIES) -> str:
     told = [_carries(party) for party in carrying[:most]]
     if len(carrying) > most:
         told.append(f"the rest lies with {', '.join(party.name for party in carrying[most:])}")
+    if spared := [party.name for party in parties if abs(party.value("risk_share")) < LEAST_TOLD_SHARE]:
+        told.append(f"none, or less than {percentage(LEAST_TOLD_SHARE)}, lies with {', '.join(spared)}")
     return f"{settled.label}: {'; '.join(told)}."
 
 

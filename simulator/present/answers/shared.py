@@ -21,9 +21,6 @@ CALCULATED = "Calculated without simulation."
 _FEW = 100
 
 
-# ── rules and thresholds ─────────────────────────────────────────────────────────────────────────
-
-
 def threshold_label(threshold: float, unit: str, currency: str) -> str:
     """A threshold: money, or a percentile."""
     return At.of(threshold, unit).told(partial(money_text, currency=currency))
@@ -76,9 +73,6 @@ def ends(count: int) -> list[int]:
     return list(dict.fromkeys((count - 1, 0)))
 
 
-# ── figures by place and threshold ───────────────────────────────────────────────────────────────
-
-
 def place_of(answer: xr.Dataset) -> str:
     """The dim that names the populations."""
     return "unit" if "unit" in answer.dims else "population_size"
@@ -113,9 +107,6 @@ def figure_of(cell: xr.Dataset, name: str, currency: str = "") -> Figure:
         return chance(value, error, cell["p_overspend_interval"].values)
     is_money = currency and not is_share(cell[name].attrs.get("units"))
     return amount(value, error, currency) if is_money else percent(value, error)
-
-
-# ── smallest populations ─────────────────────────────────────────────────────────────────────────
 
 
 def minimum_population(answer: xr.Dataset, position: int, largest: int, smallest: int) -> Figure:
@@ -163,9 +154,6 @@ def price_line(price: xr.Dataset | None) -> str:
     told = [f"{n} {pence(e, currency)} ({pence(p, currency)})" for n, e, p in rows if n != NO_EXCLUSION]
     loaded = f"with {price.attrs['k']:g} standard deviation for a pool of {pool} people"
     return f"Price of each cap, expected excess per head and year ({loaded}): {'; '.join(told)}."
-
-
-# ── where figures come from ──────────────────────────────────────────────────────────────────────
 
 
 def provenance(known: Mapping[str, Any]) -> str:

@@ -59,6 +59,13 @@ class Ratio(_Number):
     name = "number"
 
 
+by_option = click.option(
+    "--by",
+    type=click.Choice(["unit", "segment"]),
+    help="One answer for each place of [[population.units]] by itself, or for each segment's people by themselves.",
+)
+
+
 class Whole(click.IntRange):
     """A whole number: 1500, 1,500, 1.5k."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -69,12 +69,32 @@ class Rendered(NamedTuple):
             lambda: stacked([self.rows(), other.rows()]),
         )
 
+    @classmethod
+    def each(cls, by: str, parts: Mapping[str, Self]) -> Self:
+        """Answers for the parts of a scenario, each under its name."""
+        return cls(
+            lambda: _under_names({name: one.page() for name, one in parts.items() if one.page}),
+            lambda: {"by": by, "parts": {name: one.json() for name, one in parts.items()}},
+            lambda: stacked([one.rows().assign(**{by: name}) for name, one in parts.items()]),
+        )
+
     def noted(self, line: str) -> Self:
         """With one more line on the page; the same without a line."""
         from ..tables import Page
 
         own = self.page
         return self._replace(page=lambda: own().beside(Page("", (), [line]))) if own and line else self
+
+
+def _under_names(pages: Mapping[str, Page]) -> Page:
+    """Pages of parts as one; what the last of each says below its tables is of all, and said once."""
+    from ..tables import Page
+
+    first = next(iter(pages.values()))
+    verdict = [f"{name}: {line}" for name, page in pages.items() for line in page.verdict]
+    parts = [part for name, page in pages.items() for part in (f"── {name} ──", *page.parts[:-1])]
+    told = dict.fromkeys(line for page in pages.values() for line in page.warnings)
+    return Page(first.title, verdict, [*parts, *first.parts[-1:]], [*told])
 
 
 def judged(scenario: Scenario, margin: float, at_most: float, ledger: xr.Dataset | None = None) -> xr.Dataset | None:
@@ -228,13 +248,13 @@ def check_picture(path: str, source: str | None = None, option: str = "--plot") 
         raise SimulatorError(f"{option} {path}", None, bound, "name it .png")
 
 
-def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str]) -> None:
+def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[str], use: str = "screen") -> None:
     """Draw a picture with what `simulator.plots` has, without a screen, and write it, whole or not at all."""
     without_display()
     from .. import plots
     from ..plots.style import save_figure
 
-    save_figure(draw(plots), path)
+    save_figure(draw(plots), path, use)
 
 
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:

@@ -16,6 +16,7 @@ from .colours import INK
 from .style import evenly, finish, house_axes, label_ends, made_by, one_in, one_threshold, percent_axis, percentage
 
 DRAWN = ("p_exceed", "p_exceed_interval", "exact_p_exceed")
+_RAREST = 1e-4
 _TICKS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 _FEW_TICKS = (0.5, 0.2, 0.05, 0.01, 0.001, 0.0001, 0.00001)
 """Where the axis goes on beyond one year in a thousand: the others would touch."""
@@ -33,6 +34,7 @@ def exceedance_curve(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     low, high = answer["p_exceed_interval"].transpose("bound", *order).values
     overspend, sizes = answer["overspend"].values, answer["population_size"].values
     rarest, bounded = 1.0 / answer.attrs["replicates"], answer.attrs["rarest"]
+    rarest = min(rarest, max(_RAREST, float(np.min(exact[exact > 0], initial=1.0))))  # the exact curve goes on
     ticks = _FEW_TICKS if rarest < 1e-3 else _TICKS
     axes = house_axes(ax)
     ends, tops = [], []

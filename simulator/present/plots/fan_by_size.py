@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 
 from ..picture import RUN, Picture, PlotRequest
 from .colours import GREY, SERIES
-from .style import at, finish, house_axes, label_ends, made_by, one_threshold, percent_axis, size_axis
+from .style import at, finish, house_axes, label_ends, made_by, one_in, one_threshold, percent_axis, size_axis
 
 DRAWN = ("overspend", "overspend_se")
+_BOARD = 0.9
 
 
 @made_by("fan", "overspend", "threshold quantile_level", "population_size")
@@ -32,7 +33,8 @@ def fan_by_size(answer: xr.Dataset, ax: Axes | None = None, threshold: float | N
         axes.plot(sizes, value[place], color=SERIES[0], lw=1.8 if level == 0.5 else 0.7, ls="-")
         low, high = value[place] - 1.96 * error[place], value[place] + 1.96 * error[place]
         axes.vlines(sizes, low, high, color=SERIES[2], lw=1.8, clip_on=False)
-        said = "median" if level == 0.5 else f"{100 * level:g}%"
+        rarer = f": {one_in(round(1 - level, 9))} above" if level > _BOARD else ""  # as a board counts years
+        said = "median" if level == 0.5 else f"{100 * level:g}%{rarer}"
         ends.append((float(sizes[-1]), float(value[place, -1]), said, SERIES[0]))
     axes.axhline(0, color=GREY, lw=0.8)
     size_axis(axes, float(sizes[0]), float(sizes[-1]))

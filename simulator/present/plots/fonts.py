@@ -33,7 +33,9 @@ def all_letters(figure: Figure) -> Iterator[None]:
             stacklevel=3,
         )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing|Matplotlib currently does not support", category=UserWarning
+        )
         yield
 
 

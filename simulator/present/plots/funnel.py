@@ -23,6 +23,7 @@ _WIDTHS = (4.5, 1.2)
 _MOST_NAMES = 12
 _MOST_TOLD = 4
 """Names in the footer; the figures hold them all."""
+_WIDE, _HIGH = 80.0, 14.0  # points between names
 _ROOM = 1.25  # factor of people left free beside the first and the last
 _APART = 1.06  # factor of people by which those of one size are drawn apart
 
@@ -53,9 +54,22 @@ def funnel(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     if not shared and places.size <= _MOST_NAMES:
         for x, y, name in zip(places, own[-1, 1], answer["practice"].values, strict=True):
             words_at(axes, str(name).replace(" ", "\n"), (x, y), (0, 4), 7.5, color=INK, ha="center", va="bottom")
+    else:
+        _name(axes, answer, places, ratio, beyond)
     # of a simulated year it cannot be asked, but shows what luck alone may look like
     question = f"One simulated year: w{__doc__[1:]}" if __doc__ and _is_simulated(answer) else __doc__
     return finish(axes, answer, question, _note(answer, levels, shared))
+
+
+def _name(axes: Axes, answer: xr.Dataset, places: Array, ratio: Array, beyond: NDArray[np.bool_]) -> None:
+    """Names of those beyond, where they have room: the farthest first."""
+    taken: list[Array] = []
+    for place in sorted(np.flatnonzero(beyond), key=lambda k: -abs(ratio[k] - 1)):
+        at = axes.transData.transform((places[place], ratio[place])) * 72 / axes.figure.dpi
+        if all(abs(at[0] - x) > _WIDE or abs(at[1] - y) > _HIGH for x, y in taken):
+            taken.append(at)
+            name, how = cut(str(answer["practice"].values[place]), 18), {"ha": "center", "va": "bottom"}
+            words_at(axes, name, (places[place], ratio[place]), (0, 4), 7.5, color=INK, **how)
 
 
 def _is_simulated(answer: xr.Dataset) -> bool:

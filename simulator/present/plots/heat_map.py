@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -17,10 +18,11 @@ from ..answers.shared import figure_of, rules
 from ..figure import DIGITS_NOTE, exact_percent, people
 from ..picture import EITHER, Picture, PlotRequest
 from .colours import INK, SEQUENTIAL, SERIES, ink_on
-from .style import finish, house_axes, made_by, percentage, words
+from .style import colour_key, finish, house_axes, made_by, percentage, words
 
 DRAWN = ("p_overspend", "p_overspend_se", "p_overspend_interval", "minimum_population", "minimum_population_interval")
 _STRIP = 0.45  # height above the cells, in rows, for the words of the line
+_BESIDE = 0.36  # columns between the line and a number's middle
 _LOW, _HIGH = 0.2, 0.62  # where in a row the line's point stands, and the chance
 
 
@@ -70,12 +72,14 @@ def heat_map(
     rows = chance.shape[0]
     axes = house_axes(ax, (max(7.0, 1.6 + 0.72 * len(sizes)), 1.9 + 0.5 * max(rows, 3)))
     norm = PowerNorm(0.5, 0, max(float(chance.max()), 0.05 if line is None else line.at_most))
-    axes.pcolormesh(chance, cmap=SEQUENTIAL, norm=norm, edgecolors="white", linewidth=1)
+    mesh = axes.pcolormesh(chance, cmap=SEQUENTIAL, norm=norm, edgecolors="white", linewidth=1)
+    colour_key(axes, mesh, "chance of an overspend")
     for (row, column), value in np.ndenumerate(chance):
         cell = to_hex(SEQUENTIAL(float(norm(value))))
+        x = column + 0.5 + _aside(column, row, summary["population_size"].values, line)
         axes.text(
-            column + 0.5, row + _HIGH, str(told[row, column]), ha="center", va="center", fontsize=7.5,
-            color=ink_on(cell), zorder=5, bbox={"facecolor": cell, "edgecolor": "none", "pad": 0.8},
+            x, row + _HIGH, str(told[row, column]), ha="center", va="center", fontsize=7.5, color=ink_on(cell),
+            zorder=5, bbox={"facecolor": cell, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
     if line is not None:
         _draw(axes, summary["population_size"].values, line)
@@ -132,6 +136,12 @@ def _told(cells: xr.Dataset, order: tuple[str, str]) -> NDArray[np.object_]:
     return told
 
 
+def _aside(column: int, row: int, sizes: NDArray[np.int64], line: _Line | None) -> float:
+    """How far a number moves to the side, to stand beside the line."""
+    off = math.inf if line is None else column + 0.5 - float(_place(line.least, sizes)[row])
+    return 0.0 if abs(off) > _BESIDE else math.copysign(_BESIDE - abs(off), off)
+
+
 def _draw(axes: Axes, sizes: NDArray[np.int64], line: _Line) -> None:
     """The line through each row's smallest population, its intervals as bars, and its name above."""
     least, (low, high) = _place(line.least, sizes), _place(line.interval, sizes)
@@ -140,7 +150,7 @@ def _draw(axes: Axes, sizes: NDArray[np.int64], line: _Line) -> None:
     colour, edge = SERIES[3], [withStroke(linewidth=4.2, foreground=INK)]
     inside = np.isfinite(line.least) & (line.least > 0)
     if inside.any():
-        path = np.concatenate([least[:1], least, least[-1:]]), np.concatenate([[0], y, [rows]])
+        path = np.repeat(least, 2), np.repeat(np.arange(rows + 1), 2)[1:-1]  # a step to each row's own place
         axes.plot(*path, color=colour, lw=2.2, ls="-", path_effects=edge, solid_joinstyle="round", zorder=3)
     axes.hlines(y, low, high, color=colour, lw=2.6, path_effects=edge, zorder=4)
     axes.plot(least[inside], y[inside], "o", ms=6, mfc="white", mec=INK, color=colour, zorder=6)

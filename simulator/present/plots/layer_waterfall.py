@@ -27,7 +27,7 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     """From the capitation, layer by layer, to what each party is left with.
 
     One bar a layer; each begins where the one before it ended. What is left over, and to whom, is drawn enlarged
-    in a second axes inside, where it is small.
+    in a second axes to the right, where it is small.
     """
     chosen = answer.sel(year=year)
     amount, error = chosen["amount"].values, chosen["amount_se"].values
@@ -38,7 +38,7 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     rows = np.arange(len(steps), dtype=float)
     rows[last] += 1.2  # room for the ticks of the enlarged part
     names = [cut(step.replace(f"{currency} ", sign_of(currency))) for step in steps]
-    axes = house_axes(ax, (7.4, 2.1 + 0.27 * (rows[-1] + 1)), names)
+    axes = house_axes(ax, (10.4 if last.size else 7.4, 2.1 + 0.27 * (rows[-1] + 1)), names)
     _bars(axes, amount, starts, kinds, rows)
     for y, value, se in zip(rows, amount, error, strict=True):
         beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
@@ -99,9 +99,9 @@ def _starts(amount: Array, kinds: list[str]) -> Array:
 
 
 def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: Array, currency: str) -> None:
-    """What is left over and to whom, once more at a scale of its own, in the empty corner beside its rows."""
+    """What is left over and to whom, once more at a scale of its own, beside its rows and their figures."""
     bottom, top = rows[-1] + 0.6, rows[0] - 0.5
-    inside = axes.inset_axes((0.28, 0.0, 0.72, (bottom - top) / (rows[-1] + 1.2)), facecolor="white", zorder=5)
+    inside = axes.inset_axes((1.38, 0.0, 0.6, (bottom - top) / (rows[-1] + 1.2)), facecolor="white", zorder=5)
     _bars(inside, amount, starts, kinds, rows)
     inside.set_ylim(bottom, top)
     how = {"xycoords": "axes fraction", "color": GREY, "ha": "left", "annotation_clip": False}

@@ -36,13 +36,20 @@ def payoff_diagram(payoffs: xr.Dataset, design: str | None = None, ax: Axes | No
     percent_axis(axes.yaxis, signed=True)
     axes.set(xlabel="retained cost, % of the budget", ylabel="surplus of the party, % of the budget")
     axes.set_xlim(float(ratios[0]), float(ratios[-1]))
+    every = (payoffs["surplus"] / payoffs["budget"]).values  # of all designs, so that their pictures can be compared
+    low, high = float(np.nanmin(every, initial=0.0)), float(np.nanmax(every, initial=0.0))
+    axes.update_datalim([(float(ratios[0]), low), (float(ratios[0]), high)])
     most = max((text.count("\n") + 1 for *_, text, _ in ends), default=1)
     axes.margins(y=0.05 * most)  # several names below each other stay above the ticks
     label_ends(axes, ends, gap=12.0 * most)
     rest = f" Not drawn, with less at stake: {', '.join(left_out)}." if left_out else ""
-    note = f"Budget, quality and activity as expected; figures: at the right end.{_unborne(one)}{rest}"
+    note = f"Budget, quality and activity as expected; figures: at the right end.{_scale(payoffs)}{_unborne(one)}{rest}"
     about = " · ".join(filter(None, (str(one["design"].values), str(payoffs.attrs.get("title", "")))))
     return finish(axes, payoffs, __doc__, note, about)
+
+
+def _scale(payoffs: xr.Dataset) -> str:
+    return " All contracts are drawn on one scale." if payoffs.sizes["design"] > 1 else ""
 
 
 def _told(names: list[str], end: float) -> str:

@@ -29,8 +29,6 @@ def reserve_fan(answer: xr.Dataset, ax: Axes | None = None, members: int | None 
     for pair, alpha in enumerate((0.16, 0.3)):
         axes.fill_between(years, values[pair], values[-1 - pair], color=SERIES[0], alpha=alpha, lw=0)
     axes.plot(years, values[len(values) // 2], color=SERIES[0], marker="o", ms=4)
-    label_ends(axes, [(float(years[-1]), float(row[-1]), said, SERIES[0]) for row, said in zip(
-        (values[0], values[len(values) // 2], values[-1]), ("5%", "median", "95%"), strict=True)])  # fmt: skip
     told = [
         f"{int(year)}\n{percentage(float(share))}"
         for year, share in zip(years, cell["p_exhausted"].values, strict=True)
@@ -41,6 +39,8 @@ def reserve_fan(answer: xr.Dataset, ax: Axes | None = None, members: int | None 
     axes.set_ylim(0, None)
     axes.set_ylabel(f"balance of the pool, {currency}")
     money_axis(axes.yaxis, currency)
+    ends = zip((values[0], values[len(values) // 2], values[-1]), ("5%", "median", "95%"), strict=True)
+    label_ends(axes, [(float(years[-1]), float(row[-1]), said, SERIES[0]) for row, said in ends])
     size = f"{people(float(cell['population_size']))} people. " if "population_size" in cell.coords else ""
     return finish(axes, answer, __doc__, f"{cell['design'].values}; {size}Bands: half and 9 in 10 simulated contracts.")
 

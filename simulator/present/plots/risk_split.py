@@ -15,6 +15,7 @@ from .style import at, finish, house_axes, label_ends, made_by, one_threshold, p
 
 DRAWN = ("share", "variance", "sd_overspend", "enough_people")
 _SAID = {"process": "luck", "systematic": "system-wide shocks", "parameter": "doubt about the model"}
+_ANY = 0.0005
 _COLOURS = {"process": SERIES[0], "systematic": SERIES[3], "parameter": SERIES[1]}
 
 
@@ -51,7 +52,15 @@ def risk_split(answer: xr.Dataset, ax: Axes | None = None, threshold: float | No
     percent_axis(axes.yaxis)
     axes.set(xlabel="people in the population, for one year", ylabel="share of the variance of the overspend")
     label_ends(axes, ends)
-    return finish(axes, answer, __doc__, _note(cells))
+    return finish(axes, answer, __doc__, _note(cells), _alone(cells))
+
+
+def _alone(cells: xr.Dataset) -> str | None:
+    """A sentence in the place of a title where all of the risk has one source."""
+    having = [str(name) for name in cells["source"].values if (cells["share"].sel(source=name) > _ANY).any()]
+    if len(having) != 1:
+        return None
+    return f"All of the risk is {_SAID[having[0]]}, at every size: the scenario has no other source of it."
 
 
 def _note(cells: xr.Dataset) -> str:

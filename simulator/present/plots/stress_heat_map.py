@@ -7,13 +7,14 @@ import textwrap
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import SymLogNorm, to_hex
 from numpy.typing import NDArray
 
 from ..figure import people, percent
 from ..picture import SCENARIO, Picture, PlotRequest
 from .colours import DIVERGING, INK, ink_on
-from .style import cut, finish, heading, house_axes, made_by
+from .style import colour_key, cut, finish, heading, house_axes, made_by
 
 DRAWN = ("surplus_difference_share", "surplus_difference_share_se")
 _NOTE = (
@@ -37,7 +38,7 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     largest = float(np.nanmax(np.abs(value), initial=1e-6))
     norm = SymLogNorm(linthresh=0.1 * largest, vmin=-largest, vmax=largest)
     ticks: dict[int, str] = {}
-    y = -1
+    y, mesh = -1, None
     lines = sum(1 + int(np.isfinite(part).any(axis=1).sum()) for part in value)
     names = [cut(str(name)) for name in answer["party"].values]
     axes = house_axes(ax, (max(7.0, 2.6 + 0.82 * len(shown)), 2.2 + 0.3 * lines), names)
@@ -48,7 +49,7 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
             if np.isfinite(row).any():
                 y += 1
                 ticks[y] = cut(str(party))
-                _row(axes, y, row[shown], row_errors[shown], norm)
+                mesh = _row(axes, y, row[shown], row_errors[shown], norm)
     axes.set_yticks(list(ticks), list(ticks.values()))
     stresses = [textwrap.fill(str(answer["stress"].values[k]), 11) for k in shown]
     axes.set_xticks(np.arange(len(shown)) + 0.5, stresses)
@@ -56,17 +57,21 @@ def stress_heat_map(answer: xr.Dataset, ax: Axes | None = None) -> Axes:
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[["left", "bottom"]].set_visible(False)
+    if mesh is not None:
+        colour_key(axes, mesh, "change, % of revenue", signed=True)
     axes.set_xlabel(f"stress, {people(answer.attrs['members'])} people for one year")
     return finish(axes, answer, __doc__, _NOTE)
 
 
-def _row(axes: Axes, y: int, values: Array, errors: Array, norm: SymLogNorm) -> None:
+def _row(axes: Axes, y: int, values: Array, errors: Array, norm: SymLogNorm) -> QuadMesh:
     """One party's cells."""
     edges = np.arange(values.size + 1)
-    axes.pcolormesh(edges, [y - 0.5, y + 0.5], values[None], cmap=DIVERGING, norm=norm, edgecolors="white", linewidth=1)
+    grid, how = (edges, [y - 0.5, y + 0.5]), {"edgecolors": "white", "linewidth": 1}
+    mesh = axes.pcolormesh(*grid, values[None], cmap=DIVERGING, norm=norm, **how)  # type: ignore[arg-type]
     for x, (value, error) in enumerate(zip(values, errors, strict=True)):
         colour = to_hex(DIVERGING(float(norm(value)))) if np.isfinite(value) else "#FFFFFF"
         axes.text(x + 0.5, y, _told(value, error), ha="center", va="center", fontsize=7, color=ink_on(colour))
+    return mesh
 
 
 def _told(value: float, error: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from inspect import cleandoc, signature
+from io import BytesIO
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -37,6 +38,8 @@ _SMALL = 7.5
 _LETTER = 0.525  # width of a letter as a share of the size of the type
 _MOST_TICKS = 7
 _LONGEST = 46  # letters of a name beside a row
+_LEADER = {"arrowstyle": "-", "lw": 0.7, "shrinkA": 1, "shrinkB": 2}
+_NEAR = 4.0  # points between a line's end and its name from which a thin line joins them
 _NARROW = 0.7  # powers of ten below which round steps are too far apart
 
 
@@ -209,9 +212,11 @@ def label_ends(
     ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 12.0, inside: bool = False
 ) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap."""
-    right = max((x for x, *_ in ends), default=0.0)
-    how = {"va": "center", "fontweight": "bold", "annotation_clip": False}
-    names = [words_at(ax, text, (right, y), (8, 0), 9, color=words(colour), **how) for _, y, text, colour in ends]
+    how: dict[str, Any] = {"va": "center", "fontweight": "bold", "annotation_clip": False}
+    names = [
+        words_at(ax, text, (x, y), (8, 0), 9, color=words(colour), arrowprops=_LEADER | {"color": colour}, **how)
+        for x, y, text, colour in ends
+    ]
     space_ends(ax, names, gap, inside)
     return names
 
@@ -220,12 +225,15 @@ def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside:
     """Move names apart, as `label_ends` does, for the height that the axes have now."""
     _lay_out(ax)
     points = 72 / ax.figure.dpi
-    heights = [float(ax.transData.transform(name.xy)[1]) * points for name in names]
+    ends = [ax.transData.transform(name.xy) * points for name in names]
+    heights, right = [float(y) for _, y in ends], max((float(x) for x, _ in ends), default=0.0)
     wanted = _apart(heights, gap)
     if inside:
         wanted = _between(wanted, ax.bbox.y0 * points + gap / 2, ax.bbox.y1 * points - gap / 2, gap)
-    for name, here, there in zip(names, heights, wanted, strict=True):
-        name.set_position((8, there - here))
+    for name, (x, here), there in zip(names, ends, wanted, strict=True):
+        name.set_position((8 + right - float(x), there - float(here)))
+        if name.arrow_patch is not None:
+            name.arrow_patch.set_visible(abs(there - here) > _NEAR or right - x > _NEAR)
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -324,6 +332,15 @@ def size_axis(ax: Axes, least: float, most: float, whose: str = "people in the p
     people_axis(ax.xaxis, least, most)
 
 
+def colour_key(ax: Axes, mesh: Any, said: str, signed: bool = False) -> None:
+    """A key to the colours of cells, in percent, to their right."""
+    bar = ax.get_figure(root=True).colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, aspect=28)  # type: ignore[union-attr]
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, length=0)
+    bar.set_label(said, fontsize=8)
+    percent_axis(bar.ax.yaxis, signed)
+
+
 def name_rows(ax: Axes, places: ArrayLike, names: Sequence[str]) -> None:
     """Rows have names, and no ticks or lines."""
     ax.set_yticks(places, names)
@@ -370,9 +387,27 @@ def percentage(share: float, signed: bool = False, figures: int = 3) -> str:
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def save_figure(ax: Axes, path: str | os.PathLike[str]) -> None:
+USES = {"screen": (150, None), "page": (300, None), "slide": (300, 16 / 9)}
+"""What a picture is for: dots per inch, and width over height."""
+
+
+def save_figure(ax: Axes, path: str | os.PathLike[str], use: str = "screen") -> None:
     """Write the picture, whole or not at all; the ending of the name (png, svg, pdf) tells the form."""
+    write_whole(path, lambda partial: partial.write_bytes(picture_bytes(ax, use, Path(path).suffix[1:].lower())))
+
+
+def picture_bytes(ax: Axes, use: str = "screen", form: str = "png") -> bytes:
+    """The picture as a file of this form; a slide's is made 16:9 by white at the sides or above and below."""
     figure: Any = ax.get_figure(root=True)
+    (dots, ratio), made = USES[use], BytesIO()
     with all_letters(figure):
-        write_whole(path, lambda partial: figure.savefig(partial, bbox_inches="tight"))
+        box: Any = "tight"
+        if ratio is not None:
+            figure.savefig(BytesIO(), dpi=50)  # lays everything out
+            box = figure.get_tightbbox().padded(0.15)
+            wide, high = max(box.width, ratio * box.height), max(box.height, box.width / ratio)
+            box = box.expanded(wide / box.width, high / box.height)
+        metadata = {"Date": None} if form == "svg" else {"CreationDate": None} if form == "pdf" else None
+        figure.savefig(made, format=form, dpi=dots, bbox_inches=box, metadata=metadata)
     plt.close(figure)
+    return made.getvalue()

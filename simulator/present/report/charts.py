@@ -69,13 +69,6 @@ def _is_some_size_least(contents: Contents) -> bool:
 
 CHARTS = (
     Chart(
-        "places",
-        "Each place's chance of an overspend above the margin, beside the one that is accepted.",
-        attrgetter("judged"),
-        lambda _, shown: [places_table(shown)],
-        lambda contents: contents.judged is not None,
-    ),
-    Chart(
         "variance_by_size",
         "One line for each cap, simulated, with its 95% band; thin lines are calculated without simulation.",
         lambda contents: contents.summary.assign({} if contents.whole is None else exact_curve(contents.whole)),
@@ -118,6 +111,15 @@ CHARTS = (
         lambda contents: contents.proposed is not None and contents.proposed.sizes["frontier"] > 0,
     ),
 )
+
+PLACES = Chart(
+    "places",
+    "Each place's chance of an overspend above the margin, beside the one that is accepted.",
+    attrgetter("judged"),
+    lambda _, shown: [places_table(shown)],
+    lambda contents: contents.judged is not None,
+)
+"""Has a section of its own."""
 
 BEARERS = Chart(
     "who_bears",

@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import effort
+from ...analysis.answer import headline
 from ...analysis.designs.exact_comparison import with_exact
 from ...analysis.designs.propose import propose
 from ...analysis.size.grid import minimum_on_grid
@@ -17,10 +18,12 @@ from ...analysis.statistics.describe import describe
 from ...analysis.statistics.self_check import exact_moments
 from ...analysis.statistics.summary import MARGINS, summarise
 from ...analysis.stress.stress import stress
+from ...analysis.years import persistence
 from ...contracts.design import Design, designs_from, with_reference
 from ...contracts.exclusion import Cap, ExclusionRule
 from ...errors import SimulatorError
 from ...ledger import by_unit, draws_of
+from ...ledger.variables import kind_of
 from ...runs import scenario_of
 from ...scenario import Scenario
 from ...settlement.compare import compare
@@ -113,6 +116,11 @@ class Contents(NamedTuple):
     """What `propose` gave; None without [search]."""
     stressed: xr.Dataset | None
     """What `stress` gave; None without stresses, or without a design that can be stressed."""
+    by_tail: xr.Dataset | None
+    """What `headline` or `answer` gave by tail and risk at the last threshold; None without shocks and variants."""
+    besides: tuple[xr.Dataset, ...]
+    """Other answers that the report shows, such as what `backtest` gave."""
+    author: str
 
     @property
     def currency(self) -> str:
@@ -146,14 +154,35 @@ class Contents(NamedTuple):
         return minimum_on_grid(self.summary, "p_overspend", self.target.at_most, margin=margin)
 
 
-def gather(ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05) -> Contents:
-    """Ask for every figure of a report."""
+def gather(
+    ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05, *, besides: Sequence[xr.Dataset] = (),
+    author: str = "",
+) -> Contents:  # fmt: skip
+    """Ask for every figure of a report; `besides` are other answers, each of which gets a section."""
     if "scenario" not in ledger.attrs:
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
     with effort.task("report", 4) as advance:
-        return _gathered(ledger, margin, at_most, advance)
+        found = _gathered(ledger, margin, at_most, advance)
+    return found._replace(by_tail=_by_tail(found, besides), besides=_besides(found, besides), author=author)
+
+
+def _by_tail(found: Contents, besides: Sequence[xr.Dataset]) -> xr.Dataset | None:
+    """By tail and risk: of an answer to the same question, or calculated."""
+    margin, at_most = found.target
+    for one in besides:
+        if kind_of(one) == "answer" and (one.attrs["margin"], one.attrs["at_most"]) == (margin, at_most):
+            return one.isel(threshold=-1)
+    size = None if found.has_sizes else int(found.summary["population_size"][0])
+    return None if found.whole is None else headline(found.whole, margin, at_most, size)
+
+
+def _besides(found: Contents, besides: Sequence[xr.Dataset]) -> tuple[xr.Dataset, ...]:
+    """The answers that are given, and what several years imply where the scenario has them."""
+    has_years = found.whole is not None and found.whole.years is not None
+    own = [persistence(found.whole)] if has_years and "years" not in map(kind_of, besides) else []  # type: ignore[arg-type]
+    return (*own, *besides)
 
 
 def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort.Task) -> Contents:
@@ -193,6 +222,9 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
         stressed=stressed,
+        by_tail=None,
+        besides=(),
+        author="",
     )
 
 

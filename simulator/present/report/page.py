@@ -13,9 +13,10 @@ from ...numerals import plain
 from ..figure import DIGITS_NOTE, percentage
 from ..needed import needed
 from . import otherwise, sections
-from .answer import answer, carried, how_read
+from .answer import answer, byline, carried, contract_table, how_read, next_steps, tail_table
 from .assumptions import WORDS, assumption_tables, provenance
-from .charts import BEARERS, picture_of, pictures
+from .besides import besides
+from .charts import BEARERS, PLACES, picture_of, pictures
 from .explorer import HEIGHT, WIDTH, explorer
 from .gather import Contents
 from .terms import budget_table
@@ -46,6 +47,12 @@ def html_of(contents: Contents) -> str:
         hurt=picture_of(otherwise.CHART, contents, "hurt") if otherwise.CHART.is_for(contents) else None,
         budgets=budget_table(contents) if contents.agreed is not None else None,
         how_read=how_read(contents),
+        byline=byline(contents),
+        contracts=None if contents.compared is None else contract_table(contents),
+        tails=None if contents.by_tail is None else tail_table(contents),
+        following=list(next_steps(contents)),
+        places=picture_of(PLACES, contents, "places") if PLACES.is_for(contents) else None,
+        besides=list(besides(contents)),
         pictures=list(pictures(contents)),
         explorer=explored,
         box=(WIDTH, HEIGHT),

@@ -44,6 +44,13 @@ def budget_table(contents: Contents) -> Table:
     return Table(head, rows, f"Budget by contract and expected cost, at {people(size)} people", note=note)
 
 
+def contract_pays(contents: Contents, design: str) -> list[Cell]:
+    """The budget that a design sets at the largest population, and that a head."""
+    assert contents.agreed is not None
+    found = contents.agreed.sel(design=design).isel(population_size=-1, threshold=-1, missing_dims="ignore")
+    return _budget_row(found, float(contents.summary["population_size"][-1]), contents)[:2]
+
+
 def _budget_row(cell: xr.Dataset, size: float, contents: Contents) -> list[Cell]:
     budget, error, cost = (float(cell[name]) for name in ("budget", "budget_se", "expected_cost"))
     varies, currency = error > 0, contents.currency

@@ -13,16 +13,18 @@ import xarray as xr
 
 from ...files import check_writable, write_whole
 from ...thresholds import is_share
+from ..answers.places import places_table
 from ..answers.propose import proposed_tables
 from ..figure import Cell, Figure, amount, full_money, is_alike, people, percent, percentage, sign_of
 from ..needed import needed
 from ..tables import Table
 from ..tidy import LAST, stacked, tidy
-from .answer import answer_text, how_read
+from .answer import answer_text, byline, contract_table, how_read, next_steps, tail_table
 from .assumptions import WORDS, assumption_tables, provenance
+from .besides import besides
 from .gather import Contents
 from .otherwise import stress_tables
-from .sections import design_tables, minimum_table, place_table, removed_table
+from .sections import chance_table, design_tables, minimum_table, place_table, removed_table
 
 _LONGEST = 32_767  # characters in a cell
 _OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
@@ -76,14 +78,15 @@ class _Workbook:
     def write(self) -> None:
         """Write every sheet and close the file."""
         known = self.contents.summary.attrs
-        made = _created(known.get("created_at"))
+        made = created(known.get("created_at"))
         self.book.set_properties({"title": str(known["title"]), "comments": "Capitation risk report", "created": made})
         self._summary()
         self._long()
-        self._words("Scenario", list(assumption_tables(self.contents)))
+        self._charts()
+        self._words("Assumptions", list(assumption_tables(self.contents)))
         limits: list[list[Cell]] = [[people(k), limit] for k, limit in enumerate(WORDS["limits"], start=1)]
         told = Table(["No.", "Limitation"], limits, "Limitations", prose=True)
-        self._words("Provenance", [provenance(self.contents), told])
+        self._words("Sources and limits", [provenance(self.contents), told])
         words: list[list[Cell]] = [[term, meaning] for term, meaning in WORDS["glossary"].items()]
         self._words("Glossary", [Table(["Word", "Meaning"], words, prose=True)])
         self.book.close()
@@ -107,10 +110,11 @@ class _Workbook:
     def _summary(self) -> None:
         tables = [table.apart() for table in _summary_tables(self.contents)]
         widest = max(len(table.head) for table in tables)
-        sheet = self._sheet("Summary", [*_SUMMARY_WIDTHS[:widest], *[13] * (widest - len(_SUMMARY_WIDTHS))], 0)
+        sheet = self._sheet("Answer", [*_SUMMARY_WIDTHS[:widest], *[13] * (widest - len(_SUMMARY_WIDTHS))], 0)
         sheet.hide_gridlines(2)
         said = ((str(self.contents.summary.attrs["title"]), "title"), (answer_text(self.contents), "lead"),
-                (how_read(self.contents), "note"))  # fmt: skip
+                (how_read(self.contents), "note"), (byline(self.contents), "note"),
+                (f"Next: {' '.join(next_steps(self.contents))}", "lead"))  # fmt: skip
         for row, (text, form) in enumerate(said):
             self._line(sheet, row, widest - 1, text, form)
         sheet.freeze_panes(1, 1)
@@ -144,6 +148,26 @@ class _Workbook:
                 self._text(sheet, row, column, cell.text, "text" if column else "label")
         elif cell:
             self._text(sheet, row, column, cell, "text" if column else "label")
+
+    # ── charts that Excel draws, so that they can be edited ──
+
+    def _charts(self) -> None:
+        """Each table of figures with a chart of it to the right."""
+        sheet = self._sheet("Charts", [26, *[16] * 5], 0)
+        self._text(sheet, 0, 0, "Charts", "title")
+        sheet.freeze_panes(1, 1)
+        row = 2
+        for table, kind, columns in _charted(self.contents):
+            self._figures(sheet, row, table, 5)
+            first, last = row + 3, row + 2 + len(table.rows)
+            chart = self.book.add_chart({"type": kind})
+            for column in columns:
+                names, values = ["Charts", first, 0, last, 0], ["Charts", first, column, last, column]
+                chart.add_series({"name": ["Charts", row + 2, column], "categories": names, "values": values})
+            chart.set_title({"name": table.title, "overlay": False, "name_font": {"size": 11}})
+            chart.set_size({"width": 720, "height": 320})
+            sheet.insert_chart(row, max(len(table.head) + 1, 7), chart)
+            row = max(last + 2, row + 18)
 
     # ── sheets of words and assumptions ──
 
@@ -190,7 +214,7 @@ class _Workbook:
             form = "number head" if counts else "head" if k else "label head"
             columns.append({"header": one, "header_format": self.formats[form]})
         sheet.set_row(row, _LINE * _TYPE * max(map(_lines, heads, self.widths)))
-        options = {"columns": columns, "name": name or f"{sheet.get_name()}{self.tables}",
+        options = {"columns": columns, "name": name or f"{sheet.get_name().replace(' ', '')}{self.tables}",
                    "style": "Table Style Light 1", "autofilter": filtered}  # fmt: skip
         sheet.add_table(row, 0, row + len(rows), len(head) - 1, options)
 
@@ -198,7 +222,7 @@ class _Workbook:
 
     def _long(self) -> None:
         heads, rows = long_table(self.contents)
-        sheet = self._sheet("Long", [WIDTHS.get(head, WIDTH) for head in heads], 0)
+        sheet = self._sheet("Every figure", [WIDTHS.get(head, WIDTH) for head in heads], 0)
         sheet.freeze_panes(1, 1)
         self._named_table(sheet, 0, heads, rows, name="LongTable", filtered=True)
         for number, cells in enumerate(rows, start=1):
@@ -220,8 +244,27 @@ class _Workbook:
         sheet.write_string(row, column, text[:_LONGEST], self.formats[form])
 
 
+def _charted(contents: Contents) -> Iterator[tuple[Table, str, list[int]]]:
+    """Tables, the kind of their chart, and the columns that it draws."""
+    chances = chance_table(contents, contents.target.margin)
+    yield chances, "line" if contents.has_sizes else "column", [*range(1, len(chances.head))]
+    if contents.judged is not None:
+        table = places_table(contents.judged)
+        yield table, "bar", [*range(2, len(table.head) - 1)]
+    if contents.compared is not None:
+        made = contract_table(contents)
+        rows = [[f"{row[0]}: {row[1]}", *row[5:7]] for row in made.rows]
+        yield Table(["Contract and party", *made.head[5:7]], rows, made.title), "bar", [1, 2]
+
+
 def _summary_tables(contents: Contents) -> Iterator[Table]:
     """What the summary shows, in its order."""
+    if contents.compared is not None:
+        yield contract_table(contents)
+    if contents.by_tail is not None:
+        yield tail_table(contents)
+    if contents.judged is not None:
+        yield places_table(contents.judged)
     if contents.has_sizes:
         yield minimum_table(contents)
     yield place_table(contents)
@@ -231,6 +274,7 @@ def _summary_tables(contents: Contents) -> Iterator[Table]:
     yield from [] if contents.proposed is None else proposed_tables(contents.proposed)
     if contents.stressed is not None:
         yield from (table for table in stress_tables(contents) if not table.prose)
+    yield from (table for one in besides(contents, draw=False) for table in one.tables if table.head)
 
 
 def _code(unit: str, decimals: int, currency: str) -> str:
@@ -248,7 +292,7 @@ def _lines(text: str, width: float) -> int:
     return max(1, len(textwrap.wrap(text, max(int(0.9 * width), 8))))
 
 
-def _created(told: Any) -> datetime:
+def created(told: Any) -> datetime:
     """When the ledger was drawn, so that the same ledger gives the same file."""
     try:
         return datetime.fromisoformat(str(told)).astimezone(UTC).replace(tzinfo=None)

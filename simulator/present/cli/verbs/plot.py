@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--out", type=click.Path(), help="The picture: PNG, SVG or PDF; its numbers go to a .csv next to it."
 )
+@click.option(
+    "--for", "use", type=click.Choice(["screen", "page", "slide"]), default="screen",
+    help="What the picture is for: a page has 300 dots per inch, a slide is 16:9 too.",
+)  # fmt: skip
 @click.option("--members", type=Whole(min=1), help="Population shown; the largest by default.")
 @click.option("--year", type=Whole(), help="Year shown, if the file has several; year 1 by default.")
 @click.option("--threshold", type=Amount(is_threshold=True), help="A threshold of the file; the last by default.")
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--actuals", type=click.Path(), help="Funnel: show real rows of this CSV file; SOURCE may be a scenario.")
 @outputs
 @click.pass_context
-def plot(context: click.Context, /, source: str | None, kind: str, out: str | None, **wanted: Any) -> None:
+def plot(context: click.Context, /, source: str | None, kind: str, out: str | None, use: str, **wanted: Any) -> None:
     """Draw a picture of SOURCE, a .nc file that another verb wrote with --out.
 
     --actuals reads one row per practice, with the columns members and cost (a year) and, where known, expected (cost)
@@ -69,7 +73,7 @@ def plot(context: click.Context, /, source: str | None, kind: str, out: str | No
     asked.check("population_size", asked.members)
     asked.check("threshold", asked.threshold)
     check(chosen, asked)
-    rows = _write(chosen, asked, out, figures)
+    rows = _write(chosen, asked, out, figures, use)
     told = {"kind": chosen.name, "question": chosen.question, "picture": out, "figures": rows.to_dict("records")}
     emit(Rendered(None, lambda: told, lambda: rows), out, figures)
 
@@ -93,7 +97,7 @@ def _check_places(out: str, source: str, csv: str | None) -> Path:
     return figures
 
 
-def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.DataFrame:
+def _write(kind: Picture, request: PlotRequest, out: str, figures: Path, use: str) -> pd.DataFrame:
     """Write the picture and its numbers; gives the numbers."""
     from ...tidy import as_csv
 
@@ -106,6 +110,6 @@ def _write(kind: Picture, request: PlotRequest, out: str, figures: Path) -> pd.D
             raise
         # draws were looked through when they were read; an answer may have been made elsewhere, and lack anything
         raise request.refusal(f"lacks a part of what {kind.name} shows", "have the verb write it again") from error
-    shell.write_picture(lambda _: axes, out)
+    shell.write_picture(lambda _: axes, out, use)
     shell.write_text(as_csv(rows), figures)
     return rows

@@ -12,25 +12,34 @@ from ..shell import Rendered, Verb, check_forms, check_output, emit, outputs, re
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from ...report.gather import Contents
 
 
 @click.command(cls=Verb)
 @click.argument("results")
-@click.option("--out", "-o", type=click.Path(), help="Write the report to this HTML file.")
+@click.option(
+    "--out", "-o", type=click.Path(), help="Write the report to this .html file, or its summary to this .docx file."
+)
 @click.option("--xlsx", type=click.Path(), help="Write the workbook to this Excel file.")
+@click.option("--with", "others", multiple=True, type=click.Path(), help="Add a section on what another verb wrote.")
+@click.option("--author", default="", help="Who prepared the report.")
 @overspend_options("Margin of the overspend in the answer.")
 @outputs
-def report(results: str, out: str | None, xlsx: str | None, margin: float, at_most: float) -> None:
-    """Write a report on RESULTS, the .nc file of a run: one HTML file, an Excel workbook, or both.
+def report(
+    results: str, out: str | None, xlsx: str | None, others: tuple[str, ...], author: str, margin: float, at_most: float
+) -> None:
+    """Write a report on RESULTS, the .nc file of a run: one HTML file, a summary for Word, an Excel workbook.
 
     Example: simulator report results/es.nc -o report.html --xlsx book.xlsx
     """
     from ....ledger import open_ledger
-    from ...report import gather, write_html, write_workbook
+    from ...report import gather, write_html, write_word, write_workbook
 
-    asked = (("--out", out, ".html", write_html), ("--xlsx", xlsx, ".xlsx", write_workbook))
+    in_word = out is not None and out.lower().endswith(".docx")
+    written = (".docx", write_word) if in_word else (".html", write_html)
+    asked = (("--out", out, *written), ("--xlsx", xlsx, ".xlsx", write_workbook))
     wanted = [(option, path, ending, write) for option, path, ending, write in asked if path]
     if not wanted:
         raise SimulatorError("report", None, "has nothing to write", "add -o report.html, --xlsx book.xlsx or both")
@@ -40,12 +49,24 @@ def report(results: str, out: str | None, xlsx: str | None, margin: float, at_mo
             raise SimulatorError(f"{option} {path}", None, f"does not end in {ending}", f"name it {ending}")
     check_forms(results)
     without_display()
-    contents = gather(open_ledger(results), margin, at_most)
+    besides = [_answer_in(path) for path in others]
+    contents = gather(open_ledger(results), margin, at_most, besides=besides, author=author)
     for _, path, _, write in wanted:
         write(contents, path)
     files = {option.removeprefix("--"): path for option, path, *_ in wanted}
     emit(Rendered(None, lambda: _told(contents, files), lambda: _figures(contents)), *files.values())
     refuse_failed(contents.summary)
+
+
+def _answer_in(path: str) -> xr.Dataset:
+    """The answer of another verb, for a section of its own."""
+    from ....ledger import read_dataset
+    from ....ledger.variables import kind_of
+
+    found = read_dataset(path, "name a file that `--out` wrote")
+    if kind_of(found) is None or "gross_cost" in found:
+        raise SimulatorError(f"--with {path}", None, "holds no answer of a verb", "name a file that `--out` wrote")
+    return found
 
 
 def _told(contents: Contents, files: dict[str, str]) -> dict[str, Any]:

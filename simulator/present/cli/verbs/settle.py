@@ -9,12 +9,13 @@ import click
 from ....errors import SimulatorError
 from ...tidy import as_csv
 from .. import shell
-from ..option_types import NAMES, Fraction, Whole, defaulted, layout_of, row_options
+from ..option_types import NAMES, Fraction, Whole, by_option, defaulted, layout_of, row_options
 from ..shell import Rendered, Verb, about, check_output, emit, load_with, outputs
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ....analysis.parts import By
     from ....contracts.design import Design
     from ....rows.layout import LayoutOptions
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
 @click.option("--reference", help="Design that the others are compared with; the status quo by default.")
 @defaulted("--loss-over", Fraction(0, 1), 0.05, "Loss as a share of own revenue to warn of.")
+@by_option
 @click.option(
     "--discount-rate", type=Fraction(0, 1), help="With [years]: a year, of surpluses since year 1; 0 by default."
 )
@@ -41,7 +43,14 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(), help="Write the outcome to this netCDF file (with --actuals: CSV).")
 @outputs
 def settle(
-    source: str, out: str | None, plot: str | None, actuals: str | None, payoff: bool, between: Any, **options: Any
+    source: str,
+    out: str | None,
+    plot: str | None,
+    actuals: str | None,
+    payoff: bool,
+    between: Any,
+    by: By | None,
+    **options: Any,
 ) -> None:
     """Settle the designs of SOURCE: a scenario file, or the .nc file of a run.
 
@@ -55,7 +64,7 @@ def settle(
 
     Example: simulator settle configs/arrangements/20-whittington.toml --replicates 2000
     """
-    given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out}
+    given = {"--payoff": payoff, "--between": between, "--actuals": actuals, "--plot": plot, "--out": out, "--by": by}
     drawn = {name: options.pop(name) for name in ("replicates", "seed", "reference", "loss_over", "discount_rate")}
     also = {f"--{name.replace('_', '-')}": drawn[name] for name in ("replicates", "seed", "discount_rate")}
     also |= _options_of(options)
@@ -71,6 +80,10 @@ def settle(
         )
     elif payoff:
         made = _payoff(source, plot, between)
+    elif by is not None:
+        if drawn.pop("discount_rate") is not None:
+            raise SimulatorError("--discount-rate", None, "does nothing with --by, which is of year 1", "omit it")
+        made = _settle_parts(source, by, **drawn)
     else:
         made = _settle_draws(source, out, **drawn)
     emit(made, out, plot)
@@ -84,6 +97,9 @@ _IDLE = (
     (("--payoff", "--replicates"), "omit --replicates: a payoff needs no simulation"),
     (("--actuals", "--replicates"), "omit --replicates: real rows are not simulated"),
     (("--actuals", "--plot"), "omit --plot"),
+    (("--by", "--out"), "omit --out: --json and --csv hold every part"),
+    (("--payoff", "--by"), "omit --by"),
+    (("--actuals", "--by"), "omit --by: a row is one organisation"),
 )
 
 
@@ -99,7 +115,7 @@ def _refuse_idle(source: str, options: dict[str, object]) -> None:
     for alone, does in (("--plot", "draws the payoff alone"), ("--between", "is of the payoff alone")):
         if alone in given and "--payoff" not in given:
             raise SimulatorError(alone, None, does, "add --payoff")
-    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff"}:
+    if source.endswith(".nc") and given & {"--replicates", "--seed", "--payoff", "--by"}:
         mend = "name the scenario file to simulate again or for --payoff"
         raise SimulatorError(source, None, "is already simulated", mend)
 
@@ -136,6 +152,24 @@ def _settle_draws(
     if out:
         save(outcome, out)
     return Rendered.of(answer)
+
+
+def _settle_parts(
+    source: str, by: By, replicates: int | None, seed: int | None, reference: str | None, loss_over: float
+) -> Rendered:
+    from .... import effort
+    from ....analysis.designs.exact_comparison import with_exact
+    from ....analysis.parts import parts_of
+    from ....contracts.design import with_reference
+    from ....runs import simulate
+    from ....settlement.compare import compare
+    from ....settlement.settle import settle as settle_designs
+
+    made = {}
+    for name, part in effort.each(parts_of(load_with(source, replicates, seed), by).items(), "parts"):
+        outcome = settle_designs(simulate(part), with_reference(part.designs, reference))
+        made[name] = Rendered.of(with_exact(compare(outcome, loss_over=loss_over)))
+    return Rendered.each(by, made)
 
 
 def _ledger(
