@@ -52,6 +52,13 @@ def percentiles_of(thresholds: Thresholds) -> Percentiles | None:
     return thresholds if isinstance(thresholds, Percentiles) else None
 
 
+def last_of(thresholds: Thresholds) -> Thresholds:
+    """The last place of the grid alone."""
+    if isinstance(thresholds, Percentiles):
+        return thresholds.model_copy(update={"percentiles": thresholds.percentiles[-1:]})
+    return thresholds[-1:]
+
+
 def units_of(thresholds: Thresholds, currency: str) -> str:
     """The unit of the figures on the grid, as a ledger says it."""
     return f"{currency} per year" if percentiles_of(thresholds) is None else "1"

@@ -15,6 +15,7 @@ from ..errors import SimulatorError
 from ..scenario import Scenario
 from ..settlement.compare import compare
 from ..settlement.settle import settle
+from ..thresholds import last_of
 from .checks import check_fraction
 from .designs.exact_settlement import exact_settlement
 from .designs.pricing import fair_price
@@ -89,9 +90,8 @@ def headline(scenario: Scenario, margin: float, at_most: float, size: int | None
     """
     if scenario.population.n_sets or not (scenario.shocks or scenario.variants):
         return None
-    thresholds = scenario.simulation.thresholds
-    changes: dict[str, Any] = {"thresholds": thresholds[-1:]} if isinstance(thresholds, tuple) else {}
-    one = scenario.resized(scenario.population_sizes, **changes)
+    last = last_of(scenario.simulation.thresholds)
+    one = scenario.resized(scenario.population_sizes, thresholds=last)
 
     def found(case: Scenario) -> xr.Dataset:
         if size is None:

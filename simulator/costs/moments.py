@@ -153,13 +153,15 @@ class Exact:
         """The same where each person of a segment is in one of several states, by its law."""
         total = np.zeros((4, heads.shape[0], self.weights.size))
         segments, states = self._laws.shape[1:]
+        alike = [np.tensordot(law, per_head[:states], axes=1) for law in self._laws]
+        cumulants = [_cumulants_of(of_people) for of_people in alike]
         for place, row in enumerate(heads):
-            of_people = np.tensordot(self._laws[place if len(self._laws) > 1 else 0], per_head[:states], axes=1)
+            unit = place if len(self._laws) > 1 else 0
             mixes = self.model.case_mixes(row) if self.model.sampled else []
             for shares, drawn in mixes if in_scope else ():
-                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, of_people, axes=1))
+                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, alike[unit], axes=1))
             for h in range(segments if in_scope and not mixes else 0):
-                total[:, place] += row[h] * _cumulants_of(of_people[h]) if row[h] else 0.0
+                total[:, place] += row[h] * cumulants[unit][:, h] if row[h] else 0.0
             for s in range(states, len(self._streams)):
                 if self._streams[s].in_scope == in_scope:
                     total[:, place] += row.sum() * per_head[s].T

@@ -14,7 +14,7 @@ from ..contracts.exclusion import ExclusionRule
 from ..contracts.parties import divide
 from ..contracts.transfers import RiskPool
 from ..errors import SimulatorError
-from .clearing import Cleared, apply_terms, run_through
+from .clearing import Cleared, Earlier, apply_terms, run_through
 from .populations import Populations
 from .year import ContractYear
 
@@ -57,7 +57,7 @@ class Course:
 
     def _clear(self, year: ContractYear) -> Cleared:
         budget, invested = year.budget(self._past(year.populations)), self.terms.investment
-        found = year.accounted(year.settled(budget, brought=self.pools, settle=self._settle))
+        found = year.accounted(year.settled(budget, earlier=Earlier(self.pools, self._settle)))
         if invested is not None:
             found.accounts.line = "investment"
             found.accounts.bear_more(invested.by, invested.cost(year.design.year))
