@@ -286,10 +286,11 @@ def _cells_of(scenario) -> str:  # type: ignore[no-untyped-def]
 # ── several years, and terms ─────────────────────────────────────────────────────────────────────
 
 
-def over_years() -> Iterator[Row]:
+def over_years(full: bool) -> Iterator[Row]:
     import simulator as sim
 
-    scenario = sim.load(EAST_SUSSEX.with_name("east_sussex_years.toml"))
+    file = EAST_SUSSEX.with_name("east_sussex_years.toml")
+    scenario = sim.load(file)
     few, alone = scenario.with_simulation(replicates=500), scenario.first_year.with_simulation(replicates=500)
     apart = alone.with_simulation(sums="single")
     draw_years = lambda: sim.simulate(few, progress=False)  # noqa: E731
@@ -297,6 +298,11 @@ def over_years() -> Iterator[Row]:
     pair = measure.by_turns(lambda: sim.simulate(apart, progress=False), draw_years, turns=3)
     years = len(scenario.years.years)
     yield at_most(f"{years} years against {years} single years drawn singly", pair.ratio / years, 2.5)
+    replicates = 10_000 if full else 1_000
+    peak, cpu = programs.years_memory(str(file), replicates)
+    remark = f"{cpu:,.0f} CPU s with start-up and tables" + ("" if full else "; --full draws 10,000")
+    what = f"peak memory, {years} years × {_cells_of(scenario)} × {replicates:,} replicates"
+    yield at_most(what, peak / 1e3, 1.0, "GB", remark)
     pooled = measure.seconds(lambda: sim.exact(scenario, pool_years={1: 1, 2: 1, 3: 1}))
     yield at_most("exact law of three pooled years", pooled, 5.0, "CPU s", _cells_of(scenario))
 
@@ -388,7 +394,7 @@ def main() -> None:
         "settling": settling,
         "services": services,
         "exact": exact_grids,
-        "years": over_years,
+        "years": lambda: over_years(options.full),
         "terms": terms,
         "checkpoints": checkpoints,
         "programs": lambda: whole_programs(options.full),
