@@ -227,5 +227,16 @@ def comparison_json(compared: xr.Dataset) -> dict[str, Any]:
         "protection": _occurring(compared, "expected_protection_cost"),
         "saved": _occurring(compared, "expected_saved"),
         "unsaved": _occurring(compared, "expected_unsaved"),
+        "withheld": _occurring(compared, "expected_withheld"),
+        "earned_back": _occurring(compared, "expected_earned_back"),
+        "lines": []
+        if "expected_line" not in compared
+        else [
+            row
+            for row in _rows(
+                compared, ["expected_line", "expected_line_se"], [*map(str, compared["expected_line"].dims)]
+            )
+            if row["expected_line"]
+        ],
         "services": service_rows(compared),
     }

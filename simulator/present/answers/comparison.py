@@ -207,19 +207,22 @@ def _withheld(designs: list[Settled]) -> Table:
     return Table(["design", "withheld a year", "earned back"], lines, "Money withheld until outcomes are known")
 
 
-def _outlook(compared: xr.Dataset) -> list[Table]:
+def _gap(compared: xr.Dataset) -> xr.Dataset | None:
     """Money and need without the contract, where the scenario says both."""
     from ...runs import scenario_of
     from ...settlement.outlook import outlook
 
     scenario = scenario_of(compared) if "scenario" in compared.attrs else None
     if scenario is None or scenario.do_nothing is None or not scenario.allocations:
+        return None
+    return outlook(scenario).isel(population_size=-1)
+
+
+def _outlook(compared: xr.Dataset) -> list[Table]:
+    at, currency = _gap(compared), str(compared.attrs.get("currency", ""))
+    if at is None:
         return []
-    at = outlook(scenario).isel(population_size=-1)
-    money = [
-        [exact_amount(float(v), scenario.currency) for v in at[name]]
-        for name in ("allocation", "do_nothing_cost", "gap")
-    ]
+    money = [[exact_amount(float(v), currency) for v in at[name]] for name in ("allocation", "do_nothing_cost", "gap")]
     shares = [percent(float(share), 0.0) for share in at["gap_share"]]
     lines: Rows = [[str(int(year)), *rest] for year, *rest in zip(at["year"].values, *money, shares, strict=True)]
     head = ["contract year", "allocation", "cost if nothing is done", "gap", "share of the allocation"]
@@ -366,7 +369,9 @@ def _losing(party: Party) -> str:
 
 def as_json(compared: xr.Dataset) -> dict[str, Any]:
     """The comparison as JSON has it."""
-    return comparison_json(compared) | {"verdicts": verdicts(compared)}
+    at = _gap(compared)
+    gap = {} if at is None else {"gap": {str(name): at[name].values.tolist() for name in ("year", *at.data_vars)}}
+    return comparison_json(compared) | {"verdicts": verdicts(compared)} | gap
 
 
 KIND = Kind(page, json=as_json)
