@@ -91,3 +91,11 @@ def memory(people: int) -> tuple[float, float]:
     job = _job(people, 10_000, 9, [25_000.0, 50_000.0, 100_000.0, 250_000.0, float("inf")])
     spent = measure.process(_FIRST_CALL, job)
     return spent.peak_mb, spent.wall_seconds
+
+
+def years_memory(scenario: str, replicates: int) -> tuple[float, float]:
+    """Peak MB and CPU seconds of a process that draws so many replicates of all years of a scenario."""
+    code = "import sys, simulator as sim\nfile, n = sys.argv[1:]\n"
+    code += "sim.simulate(sim.load(file).with_simulation(replicates=int(n)), progress=False)"
+    spent = measure.process(code, scenario, str(replicates))
+    return spent.peak_mb, spent.cpu_seconds

@@ -234,6 +234,33 @@ def settling() -> Iterator[Row]:
         yield at_most(f"settling 20 designs {name} against drawing", pair.ratio, 1.0, remark=remark)
 
 
+def services() -> Iterator[Row]:
+    """Six services: drawing with and without them, and designs settled by service against drawing."""
+    import simulator as sim
+
+    divided = sim.load(ROOT / "configs" / "services.toml").with_simulation(replicates=5_000)
+    whole = sim.Scenario.model_validate(
+        {k: v for k, v in divided.model_dump().items() if k not in ("services", "service_split", "designs", "stresses")}
+        | {"simulation": divided.simulation.model_dump() | {"cut": float(divided.cuts.min())}}
+    )
+    alike = divided.with_simulation(cut=float(divided.cuts.min()))
+    ledgers: list[object] = []
+
+    def drawn() -> None:
+        ledgers[:] = [sim.simulate(alike, progress=False)]
+
+    remark = "{:.2f} against {:.2f} CPU s; 5,000 replicates × 2 sizes"
+    pair = measure.by_turns(lambda: sim.simulate(whole, progress=False), drawn, turns=3)
+    told = remark.format(pair.second, pair.first)
+    yield at_most("drawing with six services against without", pair.ratio, 1.5, remark=told)
+    designs = [
+        design.model_copy(update={"name": f"{design.name} {k}"}) for k in range(10) for design in divided.designs[:2]
+    ]
+    pair = measure.by_turns(drawn, lambda: sim.settle(ledgers[0], designs), turns=3)
+    told = remark.format(pair.second, pair.first)
+    yield at_most("settling 20 designs by service against drawing", pair.ratio, 1.0, remark=told)
+
+
 # ── the exact engine against drawing ─────────────────────────────────────────────────────────────
 
 
@@ -259,10 +286,11 @@ def _cells_of(scenario) -> str:  # type: ignore[no-untyped-def]
 # ── several years, and terms ─────────────────────────────────────────────────────────────────────
 
 
-def over_years() -> Iterator[Row]:
+def over_years(full: bool) -> Iterator[Row]:
     import simulator as sim
 
-    scenario = sim.load(EAST_SUSSEX.with_name("east_sussex_years.toml"))
+    file = EAST_SUSSEX.with_name("east_sussex_years.toml")
+    scenario = sim.load(file)
     few, alone = scenario.with_simulation(replicates=500), scenario.first_year.with_simulation(replicates=500)
     apart = alone.with_simulation(sums="single")
     draw_years = lambda: sim.simulate(few, progress=False)  # noqa: E731
@@ -270,6 +298,11 @@ def over_years() -> Iterator[Row]:
     pair = measure.by_turns(lambda: sim.simulate(apart, progress=False), draw_years, turns=3)
     years = len(scenario.years.years)
     yield at_most(f"{years} years against {years} single years drawn singly", pair.ratio / years, 2.5)
+    replicates = 10_000 if full else 1_000
+    peak, cpu = programs.years_memory(str(file), replicates)
+    remark = f"{cpu:,.0f} CPU s with start-up and tables" + ("" if full else "; --full draws 10,000")
+    what = f"peak memory, {years} years × {_cells_of(scenario)} × {replicates:,} replicates"
+    yield at_most(what, peak / 1e3, 1.0, "GB", remark)
     pooled = measure.seconds(lambda: sim.exact(scenario, pool_years={1: 1, 2: 1, 3: 1}))
     yield at_most("exact law of three pooled years", pooled, 5.0, "CPU s", _cells_of(scenario))
 
@@ -359,8 +392,9 @@ def main() -> None:
         "small": small_populations,
         "east-sussex": on_east_sussex,
         "settling": settling,
+        "services": services,
         "exact": exact_grids,
-        "years": over_years,
+        "years": lambda: over_years(options.full),
         "terms": terms,
         "checkpoints": checkpoints,
         "programs": lambda: whole_programs(options.full),

@@ -26,11 +26,12 @@ _PAIRED, _KNOTS = 14, 48  # binary logarithm of the paths of covariances; points
 
 
 class Between(NamedTuple):
-    """Covariances between years; both (population, year, year)."""
+    """Covariances between years, (population, year, year), and means, (population, year)."""
 
     covariance: Array
     error: Array
     """What two halves of the paths of shocks differ by."""
+    mean: Array
 
 
 def paths(model: CostModel, years: Sequence[int], log2: int) -> dict[int, Array]:
@@ -76,11 +77,12 @@ def between_years(model: CostModel, layers: Mapping[int, Sequence[Layer]], heads
     heads : ndarray of int, shape (population, segment)
     """
     years, chain = sorted(layers), model.by_year
-    alone = np.stack([Exact(model, year=year).total(heads, layers[year]).sd ** 2 for year in years], axis=1)
+    totals = [Exact(model, year=year).total(heads, layers[year]) for year in years]
+    means, alone = (np.stack(part, axis=1) for part in ([t.mean for t in totals], [t.sd**2 for t in totals]))
     found = np.einsum("py,yz->pyz", alone, np.eye(len(years)))
     errors = np.zeros(found.shape)
     if len(years) == 1:
-        return Between(found, errors)
+        return Between(found, errors, means)
     shocks = paths(model, years, _PAIRED)
     mean = {year: _per_head(model, year, shocks[year], layers[year]) for year in years}
     n_paths = next(iter(mean.values())).shape[1]
@@ -97,7 +99,7 @@ def between_years(model: CostModel, layers: Mapping[int, Sequence[Layer]], heads
             own, *parts = (_whole(cell, part) for part in (slice(None), *halves))
             found[place, one, other] = found[place, other, one] = own
             errors[place, one, other] = errors[place, other, one] = abs(parts[0] - parts[1]) / 2 if parts else 0.0
-    return Between(found, errors)
+    return Between(found, errors, means)
 
 
 def _whole(given: Sequence[Array], part: slice) -> float:
@@ -149,18 +151,35 @@ def _given(
     """Two years, their covariance given the shocks, and both means given them; each (path,)."""
     chain, (mixes, counts) = model.by_year, groups_of(model, row)
     states, people = chain.start.shape[1], row.sum()
-    laws = {year: counts @ (mixes @ chain.laws_in(year)[unit]) for year in mean}
     rare = [
         (states + s, stays, stream.rate * people)
         for s, (stream, stays) in enumerate(zip(chain.streams[states:], chain.rare_persistence, strict=True))
         if stream.in_scope and stream.rate
     ]
     events = {year: [own[at] * people for at, _, _ in rare] for year, own in mean.items()}
-    whole = {year: laws[year] @ own[:states] + sum(events[year]) for year, own in mean.items()}
+    whole = _totals(model, row, unit, mean)
     for (one, other), within in of_places(chain, unit, mixes, counts, {y: own[:states] for y, own in mean.items()}):
         both = zip(events[one], events[other], rare, strict=True)
         again = sum(stays ** (other - one) * left * right / expected for left, right, (_, stays, expected) in both)
         yield (one, other), within + again, whole[one], whole[other]
+
+
+def _totals(model: CostModel, row: NDArray[np.int64], unit: int, mean: Mapping[int, Array]) -> dict[int, Array]:
+    """Expected cost of people by year, given the shocks; each (path,)."""
+    chain, (mixes, counts) = model.by_year, groups_of(model, row)
+    states, people = chain.start.shape[1], row.sum()
+    laws = {year: counts @ (mixes @ chain.laws_in(year)[unit]) for year in mean}
+    scope = np.array([stream.in_scope for stream in chain.streams[states:]], float)
+    return {year: laws[year] @ own[:states] + people * (scope @ own[states:]) for year, own in mean.items()}
+
+
+def expected_on_paths(
+    model: CostModel, layers: Mapping[int, Sequence[Layer]], row: NDArray[np.int64]
+) -> dict[int, Array]:
+    """Expected cost of people by segment, (segment,), under a rule in each year along paths of shocks; each (path,)."""
+    shocks = paths(model, sorted(layers), _PAIRED)
+    mean = {year: _per_head(model, year, shocks[year], layers[year]) for year in layers}
+    return _totals(model, row, 0, mean)
 
 
 def _per_head(model: CostModel, year: int, factors: Array, layers: Sequence[Layer]) -> Array:

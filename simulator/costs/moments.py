@@ -8,6 +8,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +124,8 @@ class Exact:
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (node, 5)."""
         factors, back = np.unique(self.factors[:, stream], return_inverse=True)
-        return _kept_moments(self._moments[stream], stream, layers, factors).T[back]
+        steps = sorted((float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream]))
+        return _kept_moments(self._moments[stream], tuple(steps), factors.tobytes()).T[back]
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
         """Cumulants of the total given the shocks, shape (4, population, node)."""
@@ -153,13 +155,15 @@ class Exact:
         """The same where each person of a segment is in one of several states, by its law."""
         total = np.zeros((4, heads.shape[0], self.weights.size))
         segments, states = self._laws.shape[1:]
+        alike = [np.tensordot(law, per_head[:states], axes=1) for law in self._laws]
+        cumulants = [_cumulants_of(of_people) for of_people in alike]
         for place, row in enumerate(heads):
-            of_people = np.tensordot(self._laws[place if len(self._laws) > 1 else 0], per_head[:states], axes=1)
+            unit = place if len(self._laws) > 1 else 0
             mixes = self.model.case_mixes(row) if self.model.sampled else []
             for shares, drawn in mixes if in_scope else ():
-                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, of_people, axes=1))
+                total[:, place] += drawn * _cumulants_of(np.tensordot(shares, alike[unit], axes=1))
             for h in range(segments if in_scope and not mixes else 0):
-                total[:, place] += row[h] * _cumulants_of(of_people[h]) if row[h] else 0.0
+                total[:, place] += row[h] * cumulants[unit][:, h] if row[h] else 0.0
             for s in range(states, len(self._streams)):
                 if self._streams[s].in_scope == in_scope:
                     total[:, place] += row.sum() * per_head[s].T
@@ -194,9 +198,10 @@ def gross_per_head(model: CostModel) -> Array:
     return np.asarray(heads * means)
 
 
-def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factors: Array) -> Array:
+@lru_cache(maxsize=128)  # one user is the same in populations of any size
+def _kept_moments(moments: Moments, steps: tuple[tuple[float, float, float], ...], nodes: bytes) -> Array:
     """E[g(λX)ᵏ] of one user for each factor λ, shape (5, factor)."""
-    steps = sorted((float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream]))
+    factors = np.frombuffer(nodes)
     slope, intercept, below = 1.0, 0.0, np.zeros((ORDERS.size, factors.size))
     kept = np.zeros((ORDERS.size, factors.size))
     for at, excess, whole in steps:

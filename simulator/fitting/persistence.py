@@ -268,13 +268,13 @@ def _again(
     pairs: _Pairs, top: float, weights: Array, stay: float, ends: Array, smallest: int
 ) -> dict[str, float | None]:
     """Of the costliest share, how many are in it again a year later, observed and fitted."""
-    there = np.asarray((pairs.ranks < top).all(axis=1))
+    there = np.asarray((pairs.ranks < top).all(axis=1), bool)
     inside = int((pairs.ranks[:, 0] < top).sum())
     both, people = persons(pairs.person, there), np.unique(pairs.person[pairs.ranks[:, 0] < top]).size
     width = np.diff(ends)
     part = np.clip((top - ends[:-1]) / width, 0.0, 1.0)
     fitted = float(part @ _expected(weights, stay, width) @ part) / top
-    told = min(both, persons(pairs.person, (pairs.ranks[:, 0] < top) & ~there)) >= smallest
+    told = min(both, persons(pairs.person, np.asarray((pairs.ranks[:, 0] < top) & ~there))) >= smallest
     share = rounded_count(int(there.sum())) / max(rounded_count(inside), 5)
     error = math.sqrt(share * (1 - share) / max(people, 1))
     observed = (figures(share, 3), figures(error, 2)) if told else (None, None)

@@ -15,6 +15,7 @@ from ...strata import share_and_error, with_errors
 from ..checks import check_fraction, check_members
 from ..statistics import self_check as exactness
 from ..statistics.exact import doubt_of, exact, expect_laws, points_of
+from ..statistics.exact_years import contract_years
 from .infinite_population import overspend_of
 
 RISKS = ("luck", "luck and shocks")
@@ -30,6 +31,7 @@ def luck(
     budget: PerHead = PerHead(),  # noqa: B008 - frozen
     confidence: float = 0.95,
     replicates: int | None = None,
+    pool: int | None = None,
 ) -> xr.Dataset:
     """Where an observed overspend stands among the years that luck alone, or luck and common shocks, could have given.
 
@@ -49,6 +51,9 @@ def luck(
         Draw so many years as well, and tell the percentile among them. Where the exact engine cannot tell the chances
         (attribute ``doubt``), years are drawn in any case, all figures but the sd are theirs, and ``method`` is
         "simulated".
+
+    pool : int, optional
+        Of a scenario with [years]: contract years 1 to `pool` together, whose overspend it is. Nothing is drawn then.
 
     Returns
     -------
@@ -72,13 +77,17 @@ def luck(
     if not -1 < overspend < math.inf:
         raise SimulatorError("overspend", overspend, "must be a fraction above -1", "give 0.04 for 4% too much")
     check_fraction("confidence", confidence, 0.95)
+    pooled = None if pool is None else contract_years(scenario, pool)
+    if pooled and replicates:
+        raise SimulatorError("replicates", replicates, "is given beside pool, which is without simulation", "omit it")
     tail, changes = (1 - confidence) / 2, {"replicates": replicates} if replicates else {}
     levels, risks = (tail, 1 - tail), by_risk(scenario)
     asked = [truth.resized((members,), **changes) for truth in risks.values()]
     expect_laws(asked[-1], len(points_of(asked[-1], rule)), len(asked), "luck")
-    found = [exact(one, rule, (overspend,), levels, budget=budget) for one in effort.each(asked, "luck")]
+    each = effort.each(asked, "luck")
+    found = [exact(one, rule, (overspend,), levels, budget=budget, pool_years=pooled) for one in each]
     years = asked[0].simulation.replicates
-    doubts = {"doubt": exactness.counted(years)} if any(doubt_of(one) for one in found) else {}
+    doubts = {"doubt": exactness.counted(years)} if not pooled and any(doubt_of(one) for one in found) else {}
     parts = [_part(one.isel(population_size=0, margin=0, drop=True)) for one in found]
     for place, one in enumerate(effort.each(asked if replicates or doubts else (), "simulating years")):
         drawn = overspend_of(runs.simulate(one), rule, one, budget).isel(population_size=0, drop=True)
@@ -93,6 +102,7 @@ def luck(
     if doubts:
         method, basis, origin = "simulated", "drawn", runs.origin(scenario) | {"replicates": years}
     known = {"members": members, "overspend": overspend, "confidence": confidence}
+    known |= {} if pool is None else {"years_pooled": pool}
     answer = answer.assign_attrs(known | origin | as_attribute(rule) | doubts)
     return books.declared(answer, "luck", overspend=overspend, confidence=confidence, method=method, basis=basis)
 

@@ -63,6 +63,8 @@ def describe(scenario: Scenario) -> dict[str, Any]:
     if scenario.population.n_sets:
         means = np.array([_People(truth).mean for truth in scenario.cost_model.truths])
         found["parameter_sets"] = {"number": means.size, "mean": float(means.mean()), "mean_sd": float(means.std())}
+    if scenario.years is not None:
+        found["years"] = list(scenario.years.years)
     return {"title": scenario.title, "currency": scenario.currency, **found}
 
 

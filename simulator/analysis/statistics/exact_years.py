@@ -22,7 +22,7 @@ from ...ledger.variables import describe_threshold
 from ...scenario import Scenario
 from ...terms import Array
 from ..checks import checked_weights
-from .self_check import cells_by_set, layers_at, points_of
+from .self_check import layers_at, points_of
 
 _NEAR = 0.01
 """Share of the weights' whole cost below which their total is near 0."""
@@ -74,6 +74,15 @@ def check_weights(scenario: Scenario, weights: Mapping[int, float]) -> dict[int,
     if not any(weights.values()):
         raise SimulatorError("pool_years", None, "has no weight but 0", "give the years' weights: {1: 1, 2: 1}")
     return {year: float(weights[year]) for year in years if weights.get(year)}
+
+
+def contract_years(scenario: Scenario, pool: int) -> dict[int, float]:
+    """Weights of contract years 1 to `pool` together; refused where there are fewer."""
+    most = scenario.years.contract if scenario.years else 0
+    if not 1 <= pool <= most:
+        bound = f"is not from 1 to the number of contract years, {most}"
+        raise SimulatorError("pool", pool, bound, "give [years] with more, or pool fewer")
+    return dict.fromkeys(range(1, pool + 1), 1.0)
 
 
 class Pooled:
@@ -140,8 +149,7 @@ def _under(
     heads: NDArray[np.int64] = runs.heads(scenario)
     layers = {year: layers_at(scenario, rule, point, year) for year in years}
     between = between_years(truth.cost_model, layers, heads)
-    cells = [cells_by_set(truth, rule, [point], heads, year).mixed().mean[:, 0] for year in years]
-    return np.stack(cells, axis=1), between.covariance, between.error
+    return between.mean, between.covariance, between.error
 
 
 def _rules(scenario: Scenario, rule: ExclusionRule, point: float, years: Sequence[int]) -> dict[int, Rule]:

@@ -37,7 +37,7 @@ def tables(described: Mapping[str, Any]) -> list[Table]:
 def long_rows(described: Mapping[str, Any], **known: object) -> pd.DataFrame:
     """What a scenario implies, as a long table."""
     unit = _units(f"{described.get('currency') or 'money'} per person and year")
-    keys = ("title", "currency", "membership")
+    keys = ("title", "currency", "membership", "years")
     alone = {key: value for key, value in described.items() if key not in keys}
     tops = [{"people_share": float(q), "top_share": share} for q, share in described["top_share"].items()]
     lists = (([alone], ()), (tops, ("people_share",)), (described["thresholds"], ("threshold", "percentile")),
@@ -164,6 +164,8 @@ def _whom(d: Mapping[str, Any], shock: Mapping[str, Any]) -> str:
 
 
 def _notes(d: Mapping[str, Any], money: Money) -> Iterator[str]:
+    if years := d.get("years"):
+        yield f"Figures are of contract year 1, of years {years[0]} to {years[-1]}; `simulator years` compares them."
     if not d["shocks"]:
         yield "No shocks: all variation is luck."
     if pairs := d["shock_correlations"]:

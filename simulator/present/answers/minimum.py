@@ -46,7 +46,8 @@ def asked(answer: xr.Dataset) -> str:
     """What was asked of the population, in words."""
     known = answer.attrs
     words = named(known["statistic"], TARGETS).words(known.get("level"), percentage)
-    return f"{words} of at most {percentage(known['at_most'])}"
+    together = f", contract years 1 to {known['years_pooled']} together" if "years_pooled" in known else ""
+    return f"{words} of at most {percentage(known['at_most'])}{together}"
 
 
 def _never(cell: xr.Dataset) -> bool:

@@ -23,6 +23,8 @@ MARGIN = 0.03
 AT_MOST = 0.05
 ASKED = "east_sussex_spread.toml"
 """With the light and heavy tails as variants, and a shock estimated from results of organisations."""
+YEARS = "east_sussex_years.toml"
+"""Several years of partly the same people, of which one line is told."""
 DRAWN = "east_sussex.toml"
 """Luck alone, of which the years are kept."""
 PACKED = Path(__file__).parents[2] / "configs"
@@ -49,7 +51,18 @@ def main(configs: Path | None, results: Path, replicates: int | None) -> None:
         rendered = Rendered.of(found, source=asked)
         assert rendered.page is not None
         click.echo(f"{rendered.page().text()}\n")
+        if (configs / YEARS).exists():
+            click.echo(f"{_of_years(configs / YEARS)}\n")
         _keep(load_with(str(configs / DRAWN), replicates, None), results, found)
+
+
+def _of_years(path: Path) -> str:
+    """What pooling three years is worth, without simulation."""
+    from ...analysis.years import persistence
+    from ...scenario import load
+    from ..answers.years import page
+
+    return f"{page(persistence(load(path))).verdict[2]} ({path})"
 
 
 def _keep(scenario: Scenario, results: Path, answered: xr.Dataset) -> None:

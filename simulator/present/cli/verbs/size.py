@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 @click.option("--largest", type=Whole(min=2), help="Largest population to try.")
 @click.option("--replicates", type=Whole(min=40), help="Simulated years; the scenario's by default.")
 @click.option("--seed", type=Whole(min=0, max=2**63 - 1), help="Seed; the scenario's by default.")
+@click.option("--pool", type=Whole(min=1), help="Contract years settled together; without simulation.")
 @click.option("--exact", is_flag=True, help="Calculate the answer without simulation.")
 @by_option
 @click.option("--out", type=click.Path(), help="Write the answer to this netCDF file.")
 @outputs
 def size(
     scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, loss_over: float | None,
-    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, exact: bool,
-    by: By | None, out: str | None,
+    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, pool: int | None,
+    exact: bool, by: By | None, out: str | None,
 ) -> None:  # fmt: skip
     """How large must the population of SCENARIO be?
 
@@ -48,11 +49,20 @@ def size(
     from ....analysis.designs.pricing import cap_prices
     from ....analysis.parts import parts_of
     from ....analysis.size.minimum import minimum_population
+    from ....analysis.size.pooled import pooled_minimum
     from ....analysis.size.viable import viable_terms
     from ....ledger import save
     from ...answers.shared import price_line
 
     check_written(scenario, out)
+    if pool is not None:
+        if statistic != "p_overspend" or members is not None or by is not None:
+            bound = "goes with p_overspend alone, and not with --members or --by"
+            raise SimulatorError("--pool", None, bound, "leave it out")
+        several = load_with(scenario, replicates, seed, all_years=True)
+        asked_for = 0.03 if margin is None else margin
+        emit_kept(pooled_minimum(several, pool, margin=asked_for, at_most=at_most, largest=largest), out)
+        return
     asked = load_with(scenario, replicates, seed)
     if members is not None:
         emit_kept(viable_terms(asked, members, at_most=at_most), out)
