@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -219,7 +220,9 @@ def test_the_figures_are_those_of_a_settlement(answer):
 
 @pytest.mark.heavy
 def test_a_report_takes_a_saved_proposal_and_does_not_search_again(answer, monkeypatch):
-    monkeypatch.setattr("simulator.present.report.gather.propose", lambda scenario: scenario.scenario_id)
+    monkeypatch.setattr(
+        sys.modules["simulator.present.report.gather"], "propose", lambda scenario: scenario.scenario_id
+    )
     small = scenario_from(sim.load(ROOT / "configs/search.toml").model_dump() | {"shocks": ()})
     raw = small.model_dump()
     small = scenario_from(raw | {"simulation": raw["simulation"] | {"population_sizes": (500,), "replicates": 50}})
