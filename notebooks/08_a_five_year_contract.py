@@ -51,7 +51,7 @@ for size, share in needed.items():
 # share of what is saved:
 
 # %%
-saving = {"investment": {"by": "provider", "saving": 0.01}}
+gain = {"investment": {"by": "provider"}}  # a saving that costs nothing
 past = {"kind": "past_years", "weights": [0.1, 0.3, 0.6], "correlation": [0.3]}
 rules = {
     "never rebased": past,
@@ -59,7 +59,7 @@ rules = {
     "rebased every 3 years": past | {"rebase_every": 3},
     "every 3 years, half given back": past | {"rebase_every": 3, "savings_returned": 0.5},
 }
-designs = [sim.Design(name=name, budget=budget, contract=saving) for name, budget in rules.items()]
+designs = [sim.Design(name=name, budget=budget, savings=0.01, contract=gain) for name, budget in rules.items()]
 outcome = sim.settle(ledger, designs).sel(population_size=40_000, party="provider")
 saved = 0.01 * outcome["system_cost"].sel(design="never rebased").mean("replicate") / 0.99
 kept = (outcome["investment_gain"].mean("replicate") / saved).transpose("design", "year")
@@ -75,9 +75,8 @@ assert abs(float(kept.sel(design="rebased every year, last year alone", year=2))
 # %%
 invested = sim.Design(
     name="investment",
-    contract={
-        "investment": {"by": "provider", "saving": [0.0, 0.01, 0.02], "set_up": 1_000_000.0, "overhead": 300_000.0}
-    },
+    savings=[0.0, 0.01, 0.02],
+    contract={"investment": {"by": "provider", "set_up": 1_000_000.0, "overhead": 300_000.0}},
 )
 answer = sim.over_years(sim.settle(ledger, invested, discount_rate=0.035))
 ax = sim.plots.payback(answer)

@@ -189,7 +189,8 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 @pytest.mark.heavy
 def test_the_same_seed_proposes_the_same_terms():
-    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": [{"kind": "share"}]}
+    terms = ({"kind": "share", "gain": 0.5, "loss": 0.5},)
+    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": terms}
     scenario = make(designs=[half], simulation={"population_sizes": [1_000], "thresholds": [20_000.0]})
     search = {
         "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],

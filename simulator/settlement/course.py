@@ -30,6 +30,10 @@ class Course:
     ) -> None:
         self.design, self.rule, self.populations, self.before = design, rule, years, before
         self.terms = design.contract or Contract()
+        carries = any(isinstance(transfer, RiskPool) and transfer.carries for transfer in design.transfers)
+        if design.services is not None and len(years) > 1 and (design.contract is not None or carries):
+            bound = f"of design {design.name!r} is settled service by service, and carries nothing from year to year"
+            raise SimulatorError("designs.services", None, bound, "leave out services, or contract and carries")
         self.budgets: list[Array] = []
         self.costs: list[Array] = []
         self.paid: Array = np.zeros(1)

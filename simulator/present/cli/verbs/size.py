@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @outputs
 def size(
     scenario: str, statistic: str, margin: float | None, level: float | None, at_most: float, loss_over: float | None,
-    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None,
-    pool: int | None, exact: bool, by: By | None, out: str | None,
+    party: str, members: int | None, largest: int | None, replicates: int | None, seed: int | None, pool: int | None,
+    exact: bool, by: By | None, out: str | None,
 ) -> None:  # fmt: skip
     """How large must the population of SCENARIO be?
 
@@ -56,11 +56,12 @@ def size(
 
     check_written(scenario, out)
     if pool is not None:
-        if statistic != "p_overspend" or members is not None:
-            raise SimulatorError("--pool", None, "goes with p_overspend alone, and not with --members", "leave it out")
+        if statistic != "p_overspend" or members is not None or by is not None:
+            bound = "goes with p_overspend alone, and not with --members or --by"
+            raise SimulatorError("--pool", None, bound, "leave it out")
         several = load_with(scenario, replicates, seed, all_years=True)
-        given = {"margin": 0.03 if margin is None else margin, "at_most": at_most, "largest": largest}
-        emit_kept(pooled_minimum(several, pool, **given), out)
+        asked_for = 0.03 if margin is None else margin
+        emit_kept(pooled_minimum(several, pool, margin=asked_for, at_most=at_most, largest=largest), out)
         return
     asked = load_with(scenario, replicates, seed)
     if members is not None:
