@@ -396,7 +396,7 @@ def test_the_shocks_together_are_described():
 
 # ── bits, ids, mistakes ──────────────────────────────────────────────────────────────────────────
 
-# the id, the bits on processors with and without AVX-512, whose cost tables differ in their last digits, and with floors
+# the id, then the bits: processors with and without AVX-512 (tables differ in their last digits); lowest versions
 PINNED = {
     "shocks": (
         "2422b1546983e12f17b2ff9f1d543f2e6f1aa4f385c7e425ac71d5498fce99c6",
