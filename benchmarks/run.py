@@ -234,6 +234,33 @@ def settling() -> Iterator[Row]:
         yield at_most(f"settling 20 designs {name} against drawing", pair.ratio, 1.0, remark=remark)
 
 
+def services() -> Iterator[Row]:
+    """Six services: drawing with and without them, and designs settled by service against drawing."""
+    import simulator as sim
+
+    divided = sim.load(ROOT / "configs" / "services.toml").with_simulation(replicates=5_000)
+    whole = sim.Scenario.model_validate(
+        {k: v for k, v in divided.model_dump().items() if k not in ("services", "service_split", "designs", "stresses")}
+        | {"simulation": divided.simulation.model_dump() | {"cut": float(divided.cuts.min())}}
+    )
+    alike = divided.with_simulation(cut=float(divided.cuts.min()))
+    ledgers: list[object] = []
+
+    def drawn() -> None:
+        ledgers[:] = [sim.simulate(alike, progress=False)]
+
+    remark = "{:.2f} against {:.2f} CPU s; 5,000 replicates × 2 sizes"
+    pair = measure.by_turns(lambda: sim.simulate(whole, progress=False), drawn, turns=3)
+    told = remark.format(pair.second, pair.first)
+    yield at_most("drawing with six services against without", pair.ratio, 1.5, remark=told)
+    designs = [
+        design.model_copy(update={"name": f"{design.name} {k}"}) for k in range(10) for design in divided.designs[:2]
+    ]
+    pair = measure.by_turns(drawn, lambda: sim.settle(ledgers[0], designs), turns=3)
+    told = remark.format(pair.second, pair.first)
+    yield at_most("settling 20 designs by service against drawing", pair.ratio, 1.0, remark=told)
+
+
 # ── the exact engine against drawing ─────────────────────────────────────────────────────────────
 
 
@@ -365,6 +392,7 @@ def main() -> None:
         "small": small_populations,
         "east-sussex": on_east_sussex,
         "settling": settling,
+        "services": services,
         "exact": exact_grids,
         "years": lambda: over_years(options.full),
         "terms": terms,

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # A five-year contract: does the reserve last, and does a saving pay?
 #
-# **In short.** Bad years come together, because costly people stay costly: a reserve is exhausted more often than five independent
-# years suggest. A benchmark that is made anew every year takes a lasting saving away after one year. And a fixed overhead
-# decides how large and how long a contract must be for an investment to pay.
+# **In short.** A reserve must be larger for the whole contract than for one year, the more so as costly people stay
+# costly. A benchmark that is made anew every year takes a lasting saving away after one year. A fixed overhead decides
+# how large and how long a contract must be for an investment to pay.
 
 # %%
 # %config InlineBackend.figure_formats = ["svg"]
@@ -31,14 +31,13 @@ ledger = sim.simulate(scenario, progress=False)
 # %% [markdown]
 # ## Does the reserve last?
 #
-# The provider is at full risk. A reserve of 3% of the first year's budget meets its deficits, and gets half of its surpluses.
+# The provider is at full risk. A reserve of 3% of the first year's budget meets its deficits, and gets half of its
+# surpluses.
 
 # %%
 parties = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}, {"name": "reserve"}]
-pool = {
-    "kind": "risk_pool", "pool": "reserve", "protects": ["provider"], "opening": 0.03, "from_gains": 0.5, "carries": True,
-}  # fmt: skip
-reserve = sim.Design(name="reserve", parties=parties, transfers=[pool])
+pool = {"kind": "risk_pool", "pool": "reserve", "protects": ["provider"], "opening": 0.03, "from_gains": 0.5}
+reserve = sim.Design(name="reserve", parties=parties, transfers=[pool | {"carries": True}])
 answer = sim.over_years(sim.settle(ledger, reserve))
 ax = sim.plots.reserve_fan(answer, members=10_000)
 needed = answer["opening_needed"].sel(design="reserve").to_series()
@@ -52,7 +51,7 @@ for size, share in needed.items():
 # share of what is saved:
 
 # %%
-saving = {"investment": {"by": "provider", "saving": 0.01}}
+gain = {"investment": {"by": "provider"}}  # a saving that costs nothing
 past = {"kind": "past_years", "weights": [0.1, 0.3, 0.6], "correlation": [0.3]}
 rules = {
     "never rebased": past,
@@ -60,7 +59,7 @@ rules = {
     "rebased every 3 years": past | {"rebase_every": 3},
     "every 3 years, half given back": past | {"rebase_every": 3, "savings_returned": 0.5},
 }
-designs = [sim.Design(name=name, budget=budget, contract=saving) for name, budget in rules.items()]
+designs = [sim.Design(name=name, budget=budget, savings=0.01, contract=gain) for name, budget in rules.items()]
 outcome = sim.settle(ledger, designs).sel(population_size=40_000, party="provider")
 saved = 0.01 * outcome["system_cost"].sel(design="never rebased").mean("replicate") / 0.99
 kept = (outcome["investment_gain"].mean("replicate") / saved).transpose("design", "year")
@@ -76,9 +75,8 @@ assert abs(float(kept.sel(design="rebased every year, last year alone", year=2))
 # %%
 invested = sim.Design(
     name="investment",
-    contract={
-        "investment": {"by": "provider", "saving": [0.0, 0.01, 0.02], "set_up": 1_000_000.0, "overhead": 300_000.0}
-    },
+    savings=[0.0, 0.01, 0.02],
+    contract={"investment": {"by": "provider", "set_up": 1_000_000.0, "overhead": 300_000.0}},
 )
 answer = sim.over_years(sim.settle(ledger, invested, discount_rate=0.035))
 ax = sim.plots.payback(answer)
@@ -90,7 +88,7 @@ assert gain.sel(year=5, population_size=10_000) < 0 < gain.sel(year=5, populatio
 # %% [markdown]
 # ## What to conclude, and what not
 #
-# * Ask for the opening balance that lasts the whole contract, and not one year.
+# * Ask for the opening balance that lasts the whole contract, and not one year alone.
 # * Read the rebasing clause before you count savings.
 # * Overhead that does not grow with the list needs a large list or a long contract.
 # * The saving is assumed; whether it happens is no question for a simulation of luck.

@@ -314,7 +314,8 @@ class Scenario(Term):
             return self
         membership = "fixed" if self.population.membership == "held" else self.population.membership
         population = self.population.model_copy(update={"membership": membership, "cohort": None})
-        return self.model_copy(update={"population": population, "years": None})
+        alone = tuple(design.model_copy(update={"contract": None}) for design in self.designs)
+        return self.model_copy(update={"population": population, "years": None, "designs": alone})
 
     @cached_property
     def amounts_by_year(self) -> Array:

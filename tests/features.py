@@ -107,6 +107,24 @@ def stressed(*changes: Raw) -> Level:
     return whole(stresses=[{"name": change["kind"], "changes": [change]} for change in changes])
 
 
+def divided(above: float | None = None, kappa: float = math.inf, **factors: float) -> Level:
+    """Two services, and a design that is settled by service."""
+
+    def apply(raw: Raw) -> None:
+        who = {"providers": {"provider": 1.0}, "funders": {"commissioner": 1.0}}
+        rare = [one["name"] for one in raw["population"].get("rare_services", ()) if one.get("in_scope", True)]
+        acute = {"name": "acute", "share": {"well": 0.6, "complex": 0.5}, "rare_services": rare, **who, **factors}
+        other = {"name": "other", "share": {"well": 0.4, "complex": 0.5}, "form": "block", **who}
+        law = {"kappa": kappa} | ({} if above is None else {"above": above})
+        if above is not None:
+            acute["share_above"], other["share_above"] = 0.8, 0.2
+        raw.update(services=[acute, other], service_split=law)
+        parties = [{"name": "commissioner"}, {"name": "provider"}]
+        raw["designs"].append({"name": "by service", "services": {"acute": "capitated"}, "parties": parties})
+
+    return apply
+
+
 TWO = [{"name": "commissioner", "funds": 1.0}, {"name": "provider", "delivers": 1.0}]
 THREE = [
     {"name": "commissioner", "funds": 1.0},
@@ -258,6 +276,11 @@ FEATURES: dict[str, dict[str, Level]] = {
         ]),
         "allocation": whole(do_nothing=0.03, allocations=[{"funder": "commissioner", "per_head": 1_750.0}]),
     },
+    "services": {
+        "none": None,
+        "two": divided(kappa=3.0),
+        "with factors, dear patients": divided(above=20_000.0, activity_cv=0.02, price_cv=0.02),
+    },
     "search": {
         "none": None,
         "loss limit": whole(search={
@@ -278,6 +301,8 @@ FEATURES: dict[str, dict[str, Level]] = {
         "up-coding, leakage": stressed(
             {"kind": "up_coding", "source": "well", "recorded_as": "complex", "share": 0.05},
             {"kind": "leakage", "share": 0.03}),
+        "price, activity, elsewhere": stressed(
+            {"kind": "price", "by": 0.02}, {"kind": "activity", "by": 0.03}, {"kind": "elsewhere", "share": 0.05}),
         "tail": stressed({"kind": "tail_index", "by": -0.1}, {"kind": "inflation", "by": 0.02}),
         "size of a shock": lambda raw: stressed(
             *[{"kind": "shock_size", "of": one["name"], "by": 0.5} for one in raw.get("shocks", ()) if "cv" in one][:1],

@@ -29,11 +29,7 @@ def settled(terms, ratios=LADDER, budget=BUDGET, **known):
 
 def cleared(design, ratios=LADDER, budget=BUDGET, expected_cost=None, **known):
     """A design's accounts on a ladder."""
-    passed = {
-        name: known.pop(name)
-        for name in ("excess", "expected_excess", "outcomes_met", "activity_change")
-        if name in known
-    }
+    passed = {name: known.pop(name) for name in ("excess", "expected_excess", "activity_change") if name in known}
     surroundings = context(ratios, budget, **known)
     expected = (
         surroundings.budget if expected_cost is None else np.full(surroundings.budget.shape, float(expected_cost))

@@ -88,6 +88,23 @@ def test_a_pool_whose_cap_is_too_low_is_never_enough():
         sim.Design(name="a", parties=PARTIES, transfers=[POOL | {"carries": False, "interest": 0.1}])
 
 
+def test_larger_populations_make_a_pool_last_and_a_party_stay():
+    years = {"contract": 3, "persistence": "none"}
+    scenario = alone(SEVERITY, years=years, simulation=FEW | {"replicates": 300, "population_sizes": [50, 400, 20_000]})
+    exits = {"exit": {"party": "provider", "loss_over": 0.02, "years_running": 1}}
+    asked = [
+        sim.Design(name="pooled", parties=PARTIES, transfers=[POOL | {"opening": 0.25}]),
+        sim.Design(name="leaves", contract=exits),
+        sim.Design(name="neither"),
+    ]
+    ledger = sim.simulate(scenario, progress=False)
+    answer = sim.over_years(sim.settle(ledger, asked))
+    assert answer["size_pool_lasts"].values.tolist()[0] == 400 and np.isnan(answer["size_pool_lasts"][1:]).all()
+    assert answer["size_nobody_leaves"].values.tolist()[1] == 20_000
+    few = sim.over_years(sim.settle(ledger.isel(population_size=[0]), asked))
+    assert np.isinf(few["size_pool_lasts"][0])  # none of the sizes is enough
+
+
 def test_three_years_of_10_000_people_are_worth_16_981_independent_ones():
     """Bachmann and Bevan's 10,000 people over three years, with correlations of 0.4 and 0.35: 30,000 / 1.7667."""
     years = {"contract": 3, "persistence": {"correlation": {"1": 0.4, "2": 0.35}}}

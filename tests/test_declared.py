@@ -68,6 +68,18 @@ def contract_years() -> xr.Dataset:
     return sim.settle(sim.simulate(years, progress=False), design)
 
 
+PARTS = {"providers": {"provider": 1.0}, "funders": {"payer": 1.0}}
+DIVIDED = make(
+    services=[{"name": "acute", "share": 0.6, **PARTS}, {"name": "other", "share": 0.4, "form": "block", **PARTS}],
+    designs=[{"name": "by service", "services": {}, "parties": [{"name": "payer"}, {"name": "provider"}]}],
+    simulation={"replicates": 40},
+)
+
+
+def services_drawn() -> xr.Dataset:
+    return sim.simulate(DIVIDED, progress=False)
+
+
 def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
     """Every public function that gives a Dataset, by its name; the last word tells several of one apart."""
     half = SCENARIO.designs[0]
@@ -114,6 +126,8 @@ def of(ledger: xr.Dataset) -> dict[str, Callable[[], xr.Dataset]]:
         "outlook": lambda: outlook(make(do_nothing=0.03, allocations=[{"funder": "payer", "per_head": 1e3}])),
         "settle units": lambda: sim.settle(by_unit(units), half.model_copy(update={"exclusion": sim.Cap(at=5e3)})),
         "compare": lambda: sim.compare(outcome),
+        "simulate services": services_drawn,
+        "compare services": lambda: sim.compare(sim.settle(services_drawn(), DIVIDED.designs)),
         "over_years": lambda: sim.over_years(contract_years()),
         "compare exact": lambda: with_exact(sim.compare(outcome)),
         "payoff": lambda: sim.payoff(half, scenario=SCENARIO),

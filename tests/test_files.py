@@ -162,6 +162,17 @@ def test_where_there_is_no_room_at_all_the_bytes_are_told(full_disk, monkeypatch
     assert not list(spare.iterdir()) and not list(full.iterdir())
 
 
+def test_a_settlement_that_finds_no_room_leaves_what_stood_there(full_disk, tmp_path):
+    full, spare = full_disk
+    designs = [{"name": "a", "terms": [{"kind": "share", "gain": 0.5, "loss": 0.5}]}]
+    sim.save(sim.simulate(make(simulation={"replicates": 4}, designs=designs), progress=False), tmp_path / "run.nc")
+    (full / "outcome.nc").write_text("before")
+    ran = CliRunner().invoke(main, ["settle", str(tmp_path / "run.nc"), "--out", str(full / "outcome.nc")])
+    assert ran.exit_code == 2 and len(ran.stderr.splitlines()) == 1 and "No space left" in ran.stderr
+    assert [one.name for one in full.iterdir()] == ["outcome.nc"]
+    assert (full / "outcome.nc").read_text() == "before" and not list(spare.glob("*.partial"))
+
+
 @pytest.mark.parametrize("verb", ["run", "settle"])
 def test_a_disk_without_room_is_told_before_the_first_draw(verb, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "free_space", lambda folder: 1_000)

@@ -100,7 +100,7 @@ def test_a_notebook_asks_shows_and_concludes_by_public_names(path: Path) -> None
 
 
 def test_all_are_there_and_each_draws() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "09", "10"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"]
     for path in NOTEBOOKS[:5]:
         assert "sim.plots." in path.read_text(encoding="utf-8"), path.stem
 

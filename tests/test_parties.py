@@ -292,6 +292,7 @@ def test_money_is_conserved_in_every_replicate(design, seed):
         quality=rng.uniform(size=(50, 1)),
         met_standard=rng.uniform(size=(50, 1)) < 0.8,
         revenue=np.full((50, 3), 500.0),
+        outcomes_met=rng.uniform(size=(50, 1)) < 0.5,
     )
     settled = clear(
         design,
@@ -299,7 +300,6 @@ def test_money_is_conserved_in_every_replicate(design, seed):
         expected_cost=surroundings.budget,
         expected_excess=50.0,
         excess=excess,
-        outcomes_met=rng.uniform(size=(50, 1)) < 0.5,
         activity_change=moved_activity(design, rng),
     )
     accounts = settled.accounts

@@ -122,8 +122,8 @@ def settled_years(scenario: sim.Scenario) -> xr.Dataset:
     """A contract of three years with a reserve and an investment."""
     parties = [{"name": "payer", "funds": 1.0}, {"name": "provider", "delivers": 1.0}, {"name": "reserve"}]
     pool = {"kind": "risk_pool", "pool": "reserve", "opening": 0.1, "protects": ["provider"], "carries": True}
-    saved = {"by": "provider", "saving": [0.0, 0.02, 0.05], "set_up": 30_000.0}
-    design = sim.Design(name="reserve", parties=parties, transfers=[pool], contract={"investment": saved})
+    contract, savings = {"investment": {"by": "provider", "set_up": 30_000.0}}, [0.0, 0.02, 0.05]
+    design = sim.Design(name="reserve", parties=parties, transfers=[pool], contract=contract, savings=savings)
     return sim.settle(sim.simulate(over_years(scenario), progress=False), design)
 
 

@@ -21,6 +21,7 @@ from simulator.analysis.designs.propose import _FRESH, proposed
 from simulator.contracts.design import Design, designs_from
 from simulator.contracts.search import Search
 from simulator.present.answers.propose import designs_toml
+from simulator.present.report import gather
 from simulator.scenario import scenario_from
 from simulator.settlement.populations import Populations
 from simulator.settlement.shared_designs import load_designs
@@ -188,7 +189,8 @@ def test_an_answer_has_today_and_two_alternatives_that_meet_the_limits(answer):
 
 @pytest.mark.heavy
 def test_the_same_seed_proposes_the_same_terms():
-    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": [{"kind": "share"}]}
+    terms = ({"kind": "share", "gain": 0.5, "loss": 0.5},)
+    half = {"name": "half", "exclusion": {"kind": "cap", "at": 20_000.0}, "terms": terms}
     scenario = make(designs=[half], simulation={"population_sizes": [1_000], "thresholds": [20_000.0]})
     search = {
         "figures": [{"path": "terms[0].gain", "between": [0.0, 1.0]}],
@@ -213,6 +215,21 @@ def test_the_figures_are_those_of_a_settlement(answer):
     assert float(off.max()) < 4.0  # they differ by the luck of the costs, which `propose` takes out
     lost = -compared["worst_surplus"].sel(quantile_level=0.05).transpose("design", "party").values
     np.testing.assert_allclose(answer["loss_1_in_20"].values, lost, rtol=1e-9)
+
+
+@pytest.mark.heavy
+def test_a_report_takes_a_saved_proposal_and_does_not_search_again(answer, monkeypatch):
+    monkeypatch.setattr("simulator.present.report.gather.propose", lambda scenario: scenario.scenario_id)
+    small = scenario_from(sim.load(ROOT / "configs/search.toml").model_dump() | {"shocks": ()})
+    raw = small.model_dump()
+    small = scenario_from(raw | {"simulation": raw["simulation"] | {"population_sizes": (500,), "replicates": 50}})
+    ledger = sim.simulate(small, progress=False)
+    mine = answer.assign_attrs(scenario_id=ledger.attrs["scenario_id"])
+    found = gather(ledger, besides=[mine])
+    assert found.proposed is mine and not found.besides
+    other = answer.assign_attrs(scenario_id="another")  # of another scenario: a section of its own
+    found = gather(ledger, besides=[other])
+    assert found.proposed == ledger.attrs["scenario_id"] and found.besides == (other,)
 
 
 @pytest.mark.heavy

@@ -249,6 +249,12 @@ BAD = {
         "'drawn' must be 'fixed', 'sampled' or 'held'",
         "choose",
     ),
+    "names that look alike": (
+        {"population": {"segments": [SEGMENTS[0] | {"name": n, "share": 0.5} for n in ("caf\u00e9", "cafe\u0301 ")]}},
+        "population.segments",
+        "more than one",
+        "each",
+    ),
     "unsorted sizes": (
         {"simulation": {"population_sizes": [20, 10]}},
         "simulation.population_sizes",

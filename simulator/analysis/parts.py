@@ -68,9 +68,9 @@ def _segment(scenario: Scenario, place: int) -> Scenario:
     sets = [one for one in raw["population"].get("parameter_sets") or () if one["segment"] == name]
     own = raw["population"]["segments"][place] | {"share": 1.0}
     raw["population"] |= {"segments": [own], "units": (), "parameter_sets": sets or None, "membership": "fixed"}
-    thresholds = raw["simulation"]["thresholds"]
-    if isinstance(thresholds, dict) and len(thresholds["amounts"]) > 1:
-        thresholds["amounts"] = thresholds["amounts"][place : place + 1]
+    if percentiles := percentiles_of(scenario.simulation.thresholds):
+        row = place if percentiles.by == "segment" else 0
+        raw["simulation"]["thresholds"]["amounts"] = scenario.threshold_amounts[row : row + 1].tolist()
     shocks = [one for one in raw["shocks"] if name in (one.get("segments") or [name])]
     kept = {one["name"] for one in shocks}
     raw["shocks"] = [one | {"segments": [name]} if one.get("segments") else one for one in shocks]

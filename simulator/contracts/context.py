@@ -1,7 +1,7 @@
 """What a step of a design may look at, which it cannot change, and what it may say of itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -60,8 +60,10 @@ class Context:
     revenue: Array | None = None  # the provider's own revenue, money per year; infinite where it limits nothing
     quality: Array | None = None  # quality score, 0 to 1
     met_standard: Array | None = None  # whether the quality standard is met, 1 or 0
+    outcomes_met: Array | None = None  # whether every quality measure of every partner is met
     met_alternative: Array | None = None  # whether the alternative standard is met, 1 or 0; not known counts as not met
     low_revenue: Array | None = None  # whether the provider counts as one of low revenue, 1 or 0
+    allocations: Mapping[str, Array] = field(default_factory=dict)  # money of funders that do not have what is expected
     # what real rows say themselves; each goes before the figure of the term
     minimum_rate: Array | None = None
     final_share: Array | None = None
@@ -159,7 +161,5 @@ class Settles(Protocol):
     event: ClassVar[str]
 
     def apply(self, settlement: Array, context: Context) -> Array: ...
-
     def triggered(self, before: Array, after: Array, context: Context) -> Array: ...
-
     def memos(self, context: Context) -> dict[str, Array]: ...

@@ -8,6 +8,7 @@ nothing of the tables: what is compared with a simulation shares only the famili
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +124,8 @@ class Exact:
     def _kept(self, stream: int, layers: Sequence[Layer]) -> Array:
         """E[g(λX)ᵏ] of one user, shape (node, 5)."""
         factors, back = np.unique(self.factors[:, stream], return_inverse=True)
-        return _kept_moments(self._moments[stream], stream, layers, factors).T[back]
+        steps = sorted((float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream]))
+        return _kept_moments(self._moments[stream], tuple(steps), factors.tobytes()).T[back]
 
     def _cumulants(self, heads: NDArray[np.int64], per_user: Array, in_scope: bool) -> Array:
         """Cumulants of the total given the shocks, shape (4, population, node)."""
@@ -196,9 +198,10 @@ def gross_per_head(model: CostModel) -> Array:
     return np.asarray(heads * means)
 
 
-def _kept_moments(moments: Moments, stream: int, layers: Sequence[Layer], factors: Array) -> Array:
+@lru_cache(maxsize=128)  # one user is the same in populations of any size
+def _kept_moments(moments: Moments, steps: tuple[tuple[float, float, float], ...], nodes: bytes) -> Array:
     """E[g(λX)ᵏ] of one user for each factor λ, shape (5, factor)."""
-    steps = sorted((float(at[stream]), excess, whole) for at, excess, whole in layers if np.isfinite(at[stream]))
+    factors = np.frombuffer(nodes)
     slope, intercept, below = 1.0, 0.0, np.zeros((ORDERS.size, factors.size))
     kept = np.zeros((ORDERS.size, factors.size))
     for at, excess, whole in steps:

@@ -461,7 +461,7 @@ def _divide(part, shares, s, g, kappa, total, square, most, c2, c3, k0, k1):
     services = part.size
     for h in range(services):
         part[h] = shares[s, g, h]
-    if math.isinf(kappa) or total <= 0.0:
+    if math.isinf(kappa) or total <= 0.0 or square <= 0.0:
         return
     worth = min(max(total * total / square, 1.0), most)
     concentration = (kappa + 1.0) * worth - 1.0
@@ -564,7 +564,7 @@ def draw_block(
         _know(odds, log_rest, s, 1, p_large[s])
     services, levels = line.shape[2], thresholds.shape[1]
     part = np.empty(services)
-    dear = np.empty(_WORDS // 2 if services else 0)
+    dear = np.empty(_WORDS // 2 + 1)
     dear_excess, dear_above = np.zeros((1, 1, levels)), np.zeros((1, 1, levels))
     dear_n = np.zeros((1, 1, levels), np.int64)
     known_excess, known_above = np.zeros(levels), np.zeros(levels)
@@ -616,7 +616,8 @@ def draw_block(
                     c1 = (np.uint64(BODY) << _24) | stream
                     cost = float(_body_sum(words, body, s, count, c1, c2, c3, k0, k1)) * body_unit[s] * scale
                 in_body = cost
-                usual, usual_square, costly, costly_square = 0.0, 0.0, 0.0, 0.0
+                squares, costly, costly_square, n_costly = 0.0, 0.0, 0.0, 0
+                n_large = large
                 for d in range(levels if services else 0):
                     known_excess[d], known_above[d] = excess[r, i, d], above[r, i, d]
                     dear_excess[0, 0, d], dear_above[0, 0, d] = 0.0, 0.0
@@ -642,18 +643,18 @@ def draw_block(
                         chance[j] = x
                         cost += x
                     if services:
-                        found = 0
-                        for j in range(count):
+                        found, limit = 0, divisor[s, 2] * scale
+                        for j in range(count):  # without a branch
                             x = chance[j]
-                            if x > divisor[s, 2] * scale:
-                                dear[found] = x
-                                found += 1
-                                costly += x
-                                costly_square += x * x
-                            else:
-                                usual += x
-                                usual_square += x * x
-                        _count_above(dear, found, thresholds, s, dear_excess, dear_above, dear_n, 0, 0)
+                            squares += x * x
+                            dear[found] = x
+                            found += 1 if x > limit else 0
+                        for j in range(found):
+                            costly += dear[j]
+                            costly_square += dear[j] * dear[j]
+                        n_costly += found
+                        if found:
+                            _count_above(dear, found, thresholds, s, dear_excess, dear_above, dear_n, 0, 0)
                     if kind[s] != OUT_OF_SCOPE:
                         _count_above(chance, count, thresholds, s, excess, above, n_above, r, i)
                     block += blocks
@@ -665,11 +666,11 @@ def draw_block(
                 if services == 0 or kind[s] == OUT_OF_SCOPE:
                     continue
                 for g in range(3):
-                    total = in_body if g == 0 else usual if g == 1 else costly
-                    if total <= 0.0:
+                    if (below_cut if g == 0 else n_large - n_costly if g == 1 else n_costly) == 0:
                         continue
+                    total = in_body if g == 0 else max(cost - in_body - costly, 0.0) if g == 1 else costly
                     of_body = below_cut * divisor[s, 1] * scale * scale  # as expected of so many
-                    square = of_body if g == 0 else usual_square if g == 1 else costly_square
+                    square = of_body if g == 0 else squares - costly_square if g == 1 else costly_square
                     most = float(below_cut) if g == 0 else math.inf
                     _divide(part, divided, s, g, divisor[s, 0], total, square, most, c2, c3, k0, k1)
                     for h in range(services):

@@ -106,6 +106,7 @@ def context_of(design: Design, figures: Mapping[str, Array]) -> Context:
         revenue=revenue,
         met_standard=_standard(design, figures),
         final_share=figures.get("final_share") if by_final_share else None,
+        allocations={},
         **{name: figures.get(name) for name in as_they_are},
     )
 

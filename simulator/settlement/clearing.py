@@ -23,9 +23,8 @@ class Cleared(NamedTuple):
     settlement: Array
     accounts: Accounts
     saved: Array | None = None  # by the design itself, money per year
-    saving: Mapping[str, Array] = MappingProxyType(
-        {}
-    )  # what each party has more than if care were paid for as it comes
+    saving: Mapping[str, Array] = MappingProxyType({})
+    """What each party has more than if care were paid for as it comes."""
 
 
 class Apart(NamedTuple):
@@ -42,6 +41,15 @@ class Apart(NamedTuple):
 AS_AGREED = Apart()
 
 
+class Earlier(NamedTuple):
+    """What the years of a contract before this one left."""
+
+    brought: Mapping[str, Array]
+    """Balances of pools, by party."""
+    settle: Settle
+    """What is settled this year, of this year's result and of those before."""
+
+
 def clear(
     design: Design,
     context: Context,
@@ -49,30 +57,27 @@ def clear(
     expected_cost: Array,
     expected_excess: Array | float = 0.0,
     excess: Array | float = 0.0,
-    outcomes_met: Array | None = None,
     activity_change: Mapping[str, Array] | None = None,
     apart: Apart = AS_AGREED,
-    allocations: Mapping[str, Array] = MappingProxyType({}),
-    brought: Mapping[str, Array] | None = None,
-    settle: Settle | None = None,
+    earlier: Earlier | None = None,
 ) -> Cleared:
-    """Settle one design: by its terms, or as `settle` does what earlier years bear on."""
+    """Settle one design: by its terms, or with what earlier years left."""
     shape = np.broadcast_shapes(np.shape(context.budget), np.shape(context.cost), np.shape(excess))
     accounts = Accounts((party.name for party in design.parties), shape)
-    if settle is None:
+    if earlier is None:
         settlement, of = apply_terms(design.terms, context, accounts), context.budget
     else:
-        settlement, of = settle(context, accounts)
+        settlement, of = earlier.settle(context, accounts)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(
-        context, parties, design.funders, np.asarray(expected_cost), outcomes_met, activity_change or {}, brought or {}
-    )
+    brought = {} if earlier is None else earlier.brought
+    expected, met = np.asarray(expected_cost), context.outcomes_met
+    scene = Scene(context, parties, design.funders, expected, met, activity_change or {}, brought)
     _pay_providers(design, scene, accounts, settlement, of)
     _bear_apart(design, accounts, apart)
     accounts.line = "money of funders"
     for name, share in design.funders.items():
         # what a design pays is not what its funders have: all designs of a comparison find the same money
-        accounts.fund(name, allocations.get(name, share * (scene.expected_cost + expected_excess)))
+        accounts.fund(name, context.allocations.get(name, share * (scene.expected_cost + expected_excess)))
     accounts.line = "excess of the exclusion rule" if design.protection is None else "protection"
     if design.protection is None:
         for name, share in design.funders.items():

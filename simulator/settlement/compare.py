@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..errors import SimulatorError
 from ..ledger import declared
 from ..numerals import plain
 from ..strata import error_of_mean, mean_and_error, mean_error, share_and_error, strata_of, unseen_bound, with_errors
@@ -59,6 +60,8 @@ def compare(outcome: xr.Dataset, *, loss_over: float = 0.05, levels: Sequence[fl
         and ``sd_service_cost`` (service), before exclusions, where costs divide among services. The attribute
         ``unseen_bound`` is the upper end of the exact 95% interval of a probability that no replicate showed.
     """
+    if "year" in outcome.dims:
+        raise SimulatorError("outcome", None, "holds several years, and this is an answer of one", "use sim.over_years")
     surplus = outcome["surplus"].transpose("replicate", ...)
     replicates = surplus.sizes["replicate"]
     rounding = ROUNDING * abs(outcome["budget"])

@@ -14,7 +14,7 @@ from ..contracts.exclusion import ExclusionRule
 from ..contracts.parties import divide
 from ..contracts.transfers import RiskPool
 from ..errors import SimulatorError
-from .clearing import Cleared, apply_terms, run_through
+from .clearing import Cleared, Earlier, apply_terms, run_through
 from .populations import Populations
 from .year import ContractYear
 
@@ -30,6 +30,10 @@ class Course:
     ) -> None:
         self.design, self.rule, self.populations, self.before = design, rule, years, before
         self.terms = design.contract or Contract()
+        carries = any(isinstance(transfer, RiskPool) and transfer.carries for transfer in design.transfers)
+        if design.services is not None and len(years) > 1 and (design.contract is not None or carries):
+            bound = f"of design {design.name!r} is settled service by service, and carries nothing from year to year"
+            raise SimulatorError("designs.services", None, bound, "leave out services, or contract and carries")
         self.budgets: list[Array] = []
         self.costs: list[Array] = []
         self.paid: Array = np.zeros(1)
@@ -53,7 +57,7 @@ class Course:
 
     def _clear(self, year: ContractYear) -> Cleared:
         budget, invested = year.budget(self._past(year.populations)), self.terms.investment
-        found = year.accounted(year.settled(budget, brought=self.pools, settle=self._settle))
+        found = year.accounted(year.settled(budget, earlier=Earlier(self.pools, self._settle)))
         if invested is not None:
             found.accounts.line = "investment"
             found.accounts.bear_more(invested.by, invested.cost(year.design.year))

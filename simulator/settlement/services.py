@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -124,12 +124,8 @@ def _expected(populations: Populations, rule: ExclusionRule | None, drawn: Array
     return np.asarray(mean / mean.sum(axis=0) * whole)
 
 
-def with_services(populations: Populations, designs: Sequence[Design]) -> tuple[Design, ...]:
-    """The designs; what parties fund and deliver is that of the services where a design is settled by service."""
-    return tuple(one if one.services is None else _resolved(populations, one) for one in designs)
-
-
-def _resolved(populations: Populations, design: Design) -> Design:
+def with_services(populations: Populations, design: Design) -> Design:
+    """A design that is settled by service; what parties fund and deliver is that of the services."""
     services = populations.services
     if not services or "service_gross_cost" not in populations.ledger or populations.year is not None:
         bound = f"is settled by service, and the ledger has {'none' if populations.year is None else 'several years'}"
@@ -154,9 +150,6 @@ class Year(NamedTuple):
     context: Context
     """Of all services together: the budget, and the cost that the contract measures."""
     expected_cost: Array
-    outcomes_met: Array | None
-    allocations: Mapping[str, Array]
-    """What funders have, where it is not the expected cost."""
 
 
 def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
@@ -195,7 +188,7 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
             accounts.pay(pooled if is_capitated else service.funders, name, share * paid)
         for name, share in service.funders.items():
             accounts.line = "money of funders"
-            if name not in year.allocations:
+            if name not in year.context.allocations:
                 accounts.fund(name, share * (planned + lines.expected_excess[h]))
             accounts.line = "cost of care"
             if not is_capitated:
@@ -204,8 +197,8 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
             if design.protection is None:
                 accounts.bear(name, share * lines.excess[h])
     accounts.line = "money of funders"
-    for name in design.funders.keys() & year.allocations.keys():
-        accounts.fund(name, year.allocations[name])
+    for name in design.funders.keys() & year.context.allocations.keys():
+        accounts.fund(name, year.context.allocations[name])
     accounts.line = "paid for care, and the settlement"
     if capitated:
         settled = settled + _pay_capitated(design, year, lines, capitated, accounts)
@@ -214,7 +207,7 @@ def clear_services(design: Design, year: Year, lines: Lines) -> Cleared:
         excess = lines.expected_excess.sum(axis=0), lines.excess.sum(axis=0)
         design.protection.settle(accounts, design.funders, *excess)
     parties = {party.name: party for party in design.parties}
-    scene = Scene(year.context, parties, design.funders, year.expected_cost, year.outcomes_met, {})
+    scene = Scene(year.context, parties, design.funders, year.expected_cost, year.context.outcomes_met, {})
     for transfer in design.transfers:
         accounts.line = transfer.line
         transfer.apply(accounts, scene)

@@ -170,7 +170,8 @@ class _Table:
 
     def __init__(self, ledger: xr.Dataset, designs: Sequence[Design], year: int | None) -> None:
         self.populations = Populations(ledger, year)
-        self.ledger, self.designs = self.populations.ledger, with_services(self.populations, designs)
+        self.ledger = self.populations.ledger
+        self.designs = tuple(one if one.services is None else with_services(self.populations, one) for one in designs)
         self.parties, self.swept = _parties(designs), _swept(designs)
         self.grid = sweep(ledger, Cap()) if self.swept else [math.nan]
         self.shape = self.populations.gross.shape

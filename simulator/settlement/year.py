@@ -37,9 +37,7 @@ class ContractYear:
             lines = lines.grown(self.growth, self.of_drawn)
             done = lines.activity.sum(axis=0)
             if self.design.services is not None:
-                context, outcomes_met = self._context(done, budget)
-                allocations = self.populations.allocations(self.design.year)
-                return clear_services(self.design, Year(context, self.expected_cost, outcomes_met, allocations), lines)
+                return clear_services(self.design, Year(self._context(done, budget), self.expected_cost), lines)
             price = np.divide((lines.price * lines.activity).sum(axis=0), done, out=np.ones_like(done), where=done > 0)
             apart = Apart(price, lines.gone.sum(axis=0), done - self.cost)
         elif moves == Moves():
@@ -85,24 +83,22 @@ class ContractYear:
         if self.design.services is not None:
             bound = "is settled by service, which follows more than the cost of one year"
             raise SimulatorError(f"design {self.design.name!r}", None, bound, "use `simulator settle` or `stress`")
-        context, outcomes_met = self._context(cost, budget, given)
         return clear(
-            self.design, context, expected_cost=self.expected_cost, expected_excess=self.expected_excess,
-            excess=self.excess, outcomes_met=outcomes_met,
-            activity_change=self._activity_change(), allocations=self.populations.allocations(self.design.year),
+            self.design, self._context(cost, budget, given), expected_cost=self.expected_cost,
+            expected_excess=self.expected_excess, excess=self.excess, activity_change=self._activity_change(),
             **earlier,
         )  # fmt: skip
 
-    def _context(self, cost: Array, budget: Array, given: float | None = None) -> tuple[Context, Array | None]:
-        """What terms may look at, and whether every quality measure is met."""
+    def _context(self, cost: Array, budget: Array, given: float | None = None) -> Context:
+        """What terms may look at."""
         score, outcomes_met = self._quality(given)
         met = None if score is None or self.design.quality is None else score >= self.design.quality.standard
         revenue = None if self.design.revenue is None else self.design.revenue * budget
-        context = Context(
+        return Context(
             budget=budget, cost=cost, members=self.populations.members, year=self.design.year,
             rule_year=self.design.rule_year, revenue=revenue, quality=score, met_standard=met,
+            outcomes_met=outcomes_met, allocations=self.populations.allocations(self.design.year),
         )  # fmt: skip
-        return context, outcomes_met
 
     @cached_property
     def excess(self) -> Array:

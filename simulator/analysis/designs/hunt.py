@@ -85,8 +85,8 @@ def evolve(bench: Bench, tried: Sequence[Tried], seed: int) -> list[Tried]:
         return min(one.cost, 1.0) if one.meets() else 1.0 - float(one.slacks.min())
 
     optimize.differential_evolution(
-        worth, optimize.Bounds(np.zeros(figures), np.ones(figures)), init=np.array([one.place for one in start]), polish=False,
-        maxiter=_GENERATIONS, tol=_LAST, rng=np.random.default_rng(seed),
+        worth, optimize.Bounds(np.zeros(figures), np.ones(figures)), init=np.array([one.place for one in start]),
+        polish=False, maxiter=_GENERATIONS, tol=_LAST, rng=np.random.default_rng(seed),
     )  # fmt: skip
     return sorted((one for one in seen if one.meets()), key=lambda one: one.cost)[:1]
 

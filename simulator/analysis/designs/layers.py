@@ -57,6 +57,9 @@ def layers(ledger: xr.Dataset, design: Design, *, members: int | None = None) ->
     --------
     Of £100 with £3 above the threshold, £97 are left for care; a provider whose care costs £99 is lacking £2.
     """
+    if "year" in ledger.dims:
+        bound = "holds several years, and this is an answer of one"
+        raise SimulatorError("ledger", None, bound, "pool them: sim.pool_years(ledger, {1: 1}) is year 1")
     (design,) = on_grid((design,), ledger["threshold"].values)
     if not design.exclusion.fixed_thresholds():
         raise SimulatorError(f"design {design.name!r}: exclusion", None, "has no threshold of its own", "give it `at`")

@@ -29,7 +29,7 @@ def over_years(outcome: xr.Dataset, *, lasts: float = 0.95) -> xr.Dataset:
     outcome : xarray.Dataset
         From `settle`, of a ledger with years.
     lasts : float
-        Probability with which a pool is to meet all deficits: ``opening_needed`` is the opening balance for it.
+        Probability with which a pool is to meet all deficits, and a party to stay until the last year.
 
     Returns
     -------
@@ -38,8 +38,9 @@ def over_years(outcome: xr.Dataset, *, lasts: float = 0.95) -> xr.Dataset:
         ``p_loss`` of the year; ``expected_cumulative``, ``cumulative_quantile`` (quantile_level) and
         ``p_cumulative_loss`` since year 1, discounted as the outcome is. Where a pool carries over: its balance,
         ``p_exhausted`` by the end of the year with a 95% interval, and ``opening_needed``, NaN of several pools and
-        beside an exit rule. Where a party may leave: ``p_left``. Where there is an investment: ``expected_npv`` and
-        ``p_paid_back`` of each party, and of all together (``system_…``).
+        beside an exit rule; ``size_pool_lasts``, the smallest of the sizes from which on the pool lasts. Where a party
+        may leave: ``p_left``, and ``size_nobody_leaves``, from which on it stays until the last year. Where there is an
+        investment: ``expected_npv`` and ``p_paid_back`` of each party, and of all together (``system_…``).
 
     Raises
     ------
@@ -87,6 +88,12 @@ def over_years(outcome: xr.Dataset, *, lasts: float = 0.95) -> xr.Dataset:
     for names, has in _parts(outcome).items():
         at = xr.DataArray(has, dims="design")
         answer = answer.assign({name: one.where(at) for name, one in answer.data_vars.items() if names in str(name)})
+    for name, chance in (("size_pool_lasts", "p_exhausted"), ("size_nobody_leaves", "p_left")):
+        if chance in answer and "population_size" in answer.dims:
+            at = answer[chance].isel(
+                year=-1 if chance == "p_exhausted" else max(answer.sizes["year"] - 2, 0), drop=True
+            )
+            answer[name] = _from_where(at, 1 - lasts)
     answer = answer.assign_attrs(lasts=lasts, imbalance=imbalance(outcome), replicates=outcome.sizes["replicate"])
     return declared(answer, "over_years", currency=outcome.attrs.get("currency", "money"), lasts=lasts)
 
@@ -99,6 +106,18 @@ def _parts(outcome: xr.Dataset) -> dict[str, list[bool]]:
     invested = [contract is not None and contract.investment is not None for contract in contracts]
     leaves = [contract is not None and contract.exit is not None for contract in contracts]
     return {"pool_": pools, "exhausted": pools, "left": leaves, "npv": invested, "paid_back": invested}
+
+
+def _from_where(chance: xr.DataArray, at_most: float) -> xr.DataArray:
+    """The smallest size from which on a chance is small enough; infinite where none is, NaN where none is known."""
+    met = (chance <= at_most).isel(population_size=slice(None, None, -1)).cumprod("population_size").astype(bool)
+    return (
+        met["population_size"]
+        .where(met)
+        .min("population_size")
+        .fillna(np.inf)
+        .where(chance.notnull().any("population_size"))
+    )
 
 
 def _interval(happened: xr.DataArray) -> xr.DataArray:

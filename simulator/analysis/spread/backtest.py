@@ -180,7 +180,7 @@ def _settled(models: Mapping[str, Prediction], rows: _Rows, designs: Sequence[De
     real, expected, gap = [], [], []
     for design in designs:
         came = _paid(design, rows, rows.y)
-        y, people, budget = (np.tile(one, count) for one in (rows.y, rows.people, rows.budget))
+        y, people, budget = (np.tile(one, count).astype(float) for one in (rows.y, rows.people, rows.budget))
         grid = _Rows(y, people, np.tile(rows.who, count), budget)
         on_grid = _paid(design, grid, np.repeat(points, rows.y.size)).reshape(count, -1)
         foreseen = {name: (share * on_grid).sum(axis=0) for name, share in chance.items()}

@@ -32,7 +32,7 @@ def page(answer: xr.Dataset) -> Page:
     rate = float(known["discount_rate"])
     discounted = f"discounted at {percentage(rate)} a year to year 1" if rate else "not discounted"
     parts.append(f"Sums over years are {discounted}. In every simulated year payments between parties cancel out.")
-    verdict = [_verdict(cell) for cell in designs]
+    verdict = [_verdict(cell) for cell in designs] + [said for cell in designs for said in _sizes(cell)]
     made = Page(str(known.get("title", "")), verdict, parts, too_few(int(known["replicates"])))
     return with_origin(simulated(made), known)
 
@@ -62,17 +62,28 @@ def _named(cell: xr.Dataset) -> list[xr.Dataset]:
 
 def _verdict(cell: xr.Dataset) -> str:
     last, years = cell.isel(year=-1), cell.sizes["year"]
-    said = []
-    for party in _named(last.expand_dims("year")):
-        one = party.isel(year=-1)
-        if float(one["p_cumulative_loss"]) > LEAST_TOLD_SHARE:
-            said.append(f"{one['party'].values} loses with a chance of {_chance(one, 'p_cumulative_loss')}")
+    parties = [party.isel(year=-1) for party in _named(cell)]
+    losing = [one for one in parties if float(one["p_cumulative_loss"]) > LEAST_TOLD_SHARE]
+    chances = ", ".join(f"{one['party'].values} {_chance(one, 'p_cumulative_loss')}" for one in losing)
+    said = [f"chance of a loss: {chances}"] if losing else []
     if _has(cell, "p_exhausted"):
         said.append(f"the pool is exhausted by year {years} with a chance of {_chance(last, 'p_exhausted')}")
     if _has(cell, "p_left"):
         said.append(f"a party leaves by year {years} with a chance of {_chance(last, 'p_left')}")
     told = "; ".join(said) if said else "no party loses"
     return f"{cell['design'].values}, over {years} years: {told}."
+
+
+def _sizes(cell: xr.Dataset) -> list[str]:
+    """From how many people on the pool lasts, and the party stays."""
+    what = {"size_pool_lasts": "the pool lasts all years", "size_nobody_leaves": "nobody leaves before the last year"}
+    found, likely = [], f"with {percentage(float(cell.attrs['lasts']))} probability"
+    for name, said in what.items():
+        if _has(cell, name):
+            size = float(cell[name])
+            where = f"from {people(size)} people on" if math.isfinite(size) else "at none of the sizes"
+            found.append(f"{cell['design'].values}: {said} {likely} {where} (of the sizes simulated).")
+    return found
 
 
 def _years(cell: xr.Dataset) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -38,7 +39,12 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     rows = np.arange(len(steps), dtype=float)
     rows[last] += 1.2  # room for the ticks of the enlarged part
     names = [cut(step.replace(f"{currency} ", sign_of(currency))) for step in steps]
-    axes = house_axes(ax, (10.4 if last.size else 7.4, 2.1 + 0.27 * (rows[-1] + 1)), names)
+    size, beside = (7.4, 2.1 + 0.27 * (rows[-1] + 1)), None
+    if ax is None and last.size:  # the enlarged part has axes of its own to the right, its rows at the same height
+        _, (ax, beside) = plt.subplots(
+            1, 2, layout="constrained", figsize=(size[0] + 3.2, size[1]), width_ratios=(1, 0.5)
+        )
+    axes = house_axes(ax, size, names)
     _bars(axes, amount, starts, kinds, rows)
     for y, value, se in zip(rows, amount, error, strict=True):
         beside_row(axes, float(y), _told(value, se, amount[0], currency), INK)
@@ -47,7 +53,11 @@ def layer_waterfall(answer: xr.Dataset, ax: Axes | None = None, year: str = "cos
     money_axis(axes.xaxis, currency)
     axes.set_xlabel(f"{currency} for one year, {people(float(answer['population_size']))} people")
     if last.size:
-        _enlarged(axes, amount[last], starts[last], [kinds[k] for k in last], rows[last], currency)
+        bottom, top = rows[-1] + 0.6, rows[last[0]] - 0.5
+        high = (bottom - top) / (rows[-1] + 1.2)
+        inside = beside or axes.inset_axes((0.28, 0.0, 0.72, high), facecolor="white", zorder=5)
+        _enlarged(inside, amount[last], starts[last], [kinds[k] for k in last], rows[last], currency)
+        inside.set_ylim(bottom, -0.6 if beside else top)
     which = "Mean of all years" if year == "average" else f"Mean of the {year} of years"
     about = f"{which} · {answer.attrs['design']} · {answer.attrs.get('title', '')}"
     return finish(axes, answer, __doc__, _note(which, amount, kinds), about)
@@ -98,12 +108,9 @@ def _starts(amount: Array, kinds: list[str]) -> Array:
     return np.array(starts)
 
 
-def _enlarged(axes: Axes, amount: Array, starts: Array, kinds: list[str], rows: Array, currency: str) -> None:
-    """What is left over and to whom, once more at a scale of its own, beside its rows and their figures."""
-    bottom, top = rows[-1] + 0.6, rows[0] - 0.5
-    inside = axes.inset_axes((1.38, 0.0, 0.6, (bottom - top) / (rows[-1] + 1.2)), facecolor="white", zorder=5)
+def _enlarged(inside: Axes, amount: Array, starts: Array, kinds: list[str], rows: Array, currency: str) -> None:
+    """What is left over and to whom, once more at a scale of its own."""
     _bars(inside, amount, starts, kinds, rows)
-    inside.set_ylim(bottom, top)
     how = {"xycoords": "axes fraction", "color": GREY, "ha": "left", "annotation_clip": False}
     words_at(inside, "enlarged", (0, 1), (0, 15), 7.5, **how)
     inside.set_yticks([])

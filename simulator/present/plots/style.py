@@ -213,10 +213,7 @@ def label_ends(
 ) -> list[Annotation]:
     """Write each line's name beside its right end, moved apart where they would overlap."""
     how: dict[str, Any] = {"va": "center", "fontweight": "bold", "annotation_clip": False}
-    names = [
-        words_at(ax, text, (x, y), (8, 0), 9, color=words(colour), arrowprops=_LEADER | {"color": colour}, **how)
-        for x, y, text, colour in ends
-    ]
+    names = [words_at(ax, text, (x, y), (8, 0), 9, color=words(colour), **how) for x, y, text, colour in ends]
     space_ends(ax, names, gap, inside)
     return names
 
@@ -231,9 +228,11 @@ def space_ends(ax: Axes, names: Sequence[Annotation], gap: float = 12.0, inside:
     if inside:
         wanted = _between(wanted, ax.bbox.y0 * points + gap / 2, ax.bbox.y1 * points - gap / 2, gap)
     for name, (x, here), there in zip(names, ends, wanted, strict=True):
-        name.set_position((8 + right - float(x), there - float(here)))
-        if name.arrow_patch is not None:
-            name.arrow_patch.set_visible(abs(there - here) > _NEAR or right - x > _NEAR)
+        aside, up = right - float(x), there - float(here)
+        name.set_position((8 + aside, up))
+        if not inside and (abs(up) > _NEAR or aside > _NEAR):
+            how = _LEADER | {"color": name.get_color()}
+            words_at(ax, "", name.xy, (8 + aside, up), 9, arrowprops=how, annotation_clip=False)
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:

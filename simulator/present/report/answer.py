@@ -126,7 +126,7 @@ def next_steps(contents: Contents) -> Iterator[str]:
     else:
         yield "Write down the contract (budget, cap, shares, limits): the report then shows who gains and who loses."
     if not scenario.get("shocks"):
-        yield "Add a shock for what hits everybody at once, such as prices: without one, all of this is luck alone."
+        yield "Add system-wide shocks, such as prices: without any, all of this is luck alone."
     else:
         yield "Set the size of the shocks from your own past years: they matter most for a large population."
     if not scenario.get("variants"):

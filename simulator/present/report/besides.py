@@ -20,6 +20,7 @@ from .svg import inline_svg
 _HEADS = {
     "answer": "How large, by tail and risk?",
     "years": "What do several years of the same people mean?",
+    "over_years": "What does the contract do over its years?",
     "propose": "Which terms are proposed?",
     "spread": "How much do organisations differ beyond luck?",
     "backtest": "Did such predictions come true?",
@@ -28,8 +29,8 @@ _HEADS = {
     "sensitivity": "Which assumption matters most?",
 }
 _PICTURED = {
-    "years": ("regression_to_the_mean", "pooled_worth"), "propose": ("frontier",), "spread": ("observed_spread",),
-    "sensitivity": ("tornado",),
+    "years": ("regression_to_the_mean", "pooled_worth"), "propose": ("frontier",), "sensitivity": ("tornado",),
+    "backtest": ("observed_spread", "pit_histogram"), "over_years": ("reserve_fan", "cumulative_surplus", "payback"),
 }  # fmt: skip
 
 
@@ -51,7 +52,10 @@ def besides(contents: Contents, draw: bool = True) -> Iterator[Section]:
         page = shown_as(answer)
         if page is None:
             raise SimulatorError("--with", kind, "is no answer of a verb", "name what a verb wrote with --out")
-        made = page.page(answer)
+        try:
+            made = page.page(answer)
+        except KeyError as error:  # an answer that another version wrote
+            raise SimulatorError("--with", kind, f"lacks {error}", "have the verb write it again") from error
         parts = [part for part in made.parts if not isinstance(part, Code)]
         tables = [part for part in parts if isinstance(part, Table) and part.rows]
         notes = [str(part) for part in parts if not isinstance(part, Table)]

@@ -158,13 +158,21 @@ def gather(
     ledger: xr.Dataset, margin: float = 0.03, at_most: float = 0.05, *, besides: Sequence[xr.Dataset] = (),
     author: str = "",
 ) -> Contents:  # fmt: skip
-    """Ask for every figure of a report; `besides` are other answers, each of which gets a section."""
+    """Ask for every figure of a report; `besides` are other answers, each of which gets a section.
+
+    What `propose` found for the scenario takes the place of searching again.
+    """
     if "scenario" not in ledger.attrs:
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
     with effort.task("report", 4) as advance:
         found = _gathered(ledger, margin, at_most, advance)
+        known = ledger.attrs["scenario_id"]
+        own = [one for one in besides if kind_of(one) == "propose" and one.attrs["scenario_id"] == known]
+        besides = [one for one in besides if not any(one is mine for mine in own)]
+        if found.whole is not None and found.whole.search is not None:
+            found = found._replace(proposed=own[0] if own else propose(found.whole))
     return found._replace(by_tail=_by_tail(found, besides), besides=_besides(found, besides), author=author)
 
 
@@ -217,7 +225,7 @@ def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort
         designs=designs,
         scenario=scenario,
         whole=whole,
-        proposed=None if whole is None or whole.search is None else propose(whole),
+        proposed=None,
         described=None if whole is None else describe(whole),
         amounts=drawn["threshold_amount"].transpose("segment", "threshold"),
         agreed=None if outcome is None else _agreed(drawn, outcome, designs),
