@@ -60,8 +60,8 @@ def size(
             bound = "goes with p_overspend alone, and not with --members or --by"
             raise SimulatorError("--pool", None, bound, "leave it out")
         several = load_with(scenario, replicates, seed, all_years=True)
-        asked_for = 0.03 if margin is None else margin
-        emit_kept(pooled_minimum(several, pool, margin=asked_for, at_most=at_most, largest=largest), out)
+        over = 0.03 if margin is None else margin
+        emit_kept(pooled_minimum(several, pool, at_most=at_most, margin=over, largest=largest), out)
         return
     asked = load_with(scenario, replicates, seed)
     if members is not None:
