@@ -16,6 +16,7 @@ from printed import agrees
 
 import simulator as sim
 from simulator.contracts.design import with_reference
+from simulator.ledger.variables import kind_of
 from simulator.present.answers.comparison import verdicts
 from simulator.present.answers.shared import to_three
 from simulator.present.figure import UNKNOWN, amount, errors_shown, exact_share
@@ -135,6 +136,15 @@ def test_the_byline_names_author_date_and_version(contents: Contents) -> None:
     assert told.endswith(f"simulator {sim.__version__}") and "Prepared" not in byline(contents)
     steps = list(next_steps(contents))
     assert any("1 year in 20" in one for one in steps) and any("Add a shock" in one for one in steps)
+
+
+@pytest.mark.heavy
+def test_a_report_on_several_years_is_of_the_first_and_has_sections_on_all() -> None:
+    years = {"contract": 2, "persistence": "none"}
+    found = gather(drawn(designs=[SHARED | {"year": 1}], stresses=[], years=years))
+    assert [kind_of(one) for one in found.besides] == ["years", "over_years"]
+    assert "contract year 1, but for the sections on all years" in byline(found)
+    assert "year" not in found.summary.dims
 
 
 @pytest.mark.heavy

@@ -78,7 +78,8 @@ def byline(contents: Contents) -> str:
     except ValueError:
         dated = []
     author = [f"Prepared by {contents.author}"] if contents.author else []
-    return " · ".join([*author, *dated, provenance(known)])
+    first = ["contract year 1, but for the sections on all years"] if contents.several_years else []
+    return " · ".join([*author, *dated, *first, provenance(known)])
 
 
 def contract_table(contents: Contents) -> Table:

@@ -1,7 +1,7 @@
 """Everything that a report tells, asked of the analysis once: no figure of a report comes from anywhere else."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from ... import effort
 from ...analysis.answer import headline
 from ...analysis.designs.exact_comparison import with_exact
+from ...analysis.designs.over_years import over_years
 from ...analysis.designs.propose import propose
 from ...analysis.size.grid import minimum_on_grid
 from ...analysis.size.places import places
 from ...analysis.statistics.describe import describe
+from ...analysis.statistics.pooled import pool_years
 from ...analysis.statistics.self_check import exact_moments
 from ...analysis.statistics.summary import MARGINS, summarise
 from ...analysis.stress.stress import stress
@@ -121,6 +123,8 @@ class Contents(NamedTuple):
     besides: tuple[xr.Dataset, ...]
     """Other answers that the report shows, such as what `backtest` gave."""
     author: str
+    several_years: bool = False
+    """Whether the draws have more years than the first, which is the one that the report is of."""
 
     @property
     def currency(self) -> str:
@@ -166,14 +170,19 @@ def gather(
         raise SimulatorError("ledger", None, "does not carry its scenario", "name a file that `simulator run` wrote")
     if not 0 < at_most < 1:
         raise SimulatorError("at_most", at_most, "must lie between 0 and 1", "give a fraction such as 0.05")
+    drawn = draws_of(ledger)
+    if "year" in drawn.dims:
+        besides = [*_over_years(drawn, {kind_of(one) for one in besides}), *besides]
+        drawn = pool_years(drawn, {1: 1})
     with effort.task("report", 4) as advance:
-        found = _gathered(ledger, margin, at_most, advance)
+        found = _gathered(drawn, margin, at_most, advance)
         known = ledger.attrs["scenario_id"]
         own = [one for one in besides if kind_of(one) == "propose" and one.attrs["scenario_id"] == known]
-        besides = [one for one in besides if not any(one is mine for mine in own)]
+        given = tuple(one for one in besides if not any(one is mine for mine in own))
         if found.whole is not None and found.whole.search is not None:
             found = found._replace(proposed=own[0] if own else propose(found.whole))
-    return found._replace(by_tail=_by_tail(found, besides), besides=_besides(found, besides), author=author)
+    several = "year" in ledger.dims
+    return found._replace(by_tail=_by_tail(found, given), besides=given, author=author, several_years=several)
 
 
 def _by_tail(found: Contents, besides: Sequence[xr.Dataset]) -> xr.Dataset | None:
@@ -186,15 +195,16 @@ def _by_tail(found: Contents, besides: Sequence[xr.Dataset]) -> xr.Dataset | Non
     return None if found.whole is None else headline(found.whole, margin, at_most, size)
 
 
-def _besides(found: Contents, besides: Sequence[xr.Dataset]) -> tuple[xr.Dataset, ...]:
-    """The answers that are given, and what several years imply where the scenario has them."""
-    has_years = found.whole is not None and found.whole.years is not None
-    own = [persistence(found.whole)] if has_years and "years" not in map(kind_of, besides) else []  # type: ignore[arg-type]
-    return (*own, *besides)
+def _over_years(drawn: xr.Dataset, given: Container[str | None]) -> Iterator[xr.Dataset]:
+    """What several years imply and what designs do over them, but for what is given; the rest is of year 1."""
+    whole, raw = scenario_of(drawn), json.loads(drawn.attrs["scenario"]).get("designs")
+    if whole is not None and "years" not in given:
+        yield persistence(whole)
+    if raw and "over_years" not in given:
+        yield over_years(settle(drawn, with_reference(designs_from(raw, "ledger: scenario"))))
 
 
-def _gathered(ledger: xr.Dataset, margin: float, at_most: float, advance: effort.Task) -> Contents:
-    drawn = draws_of(ledger)
+def _gathered(drawn: xr.Dataset, margin: float, at_most: float, advance: effort.Task) -> Contents:
     whole = scenario_of(drawn)
     scenario = json.loads(drawn.attrs["scenario"])
     raw = scenario.get("designs")
