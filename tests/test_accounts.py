@@ -120,13 +120,15 @@ def test_set_up_cost_falls_on_its_party_in_its_year():
 
 
 def test_a_pool_goes_back_to_its_owners():
-    owned = POOL | {"owners": {"funder": 2 / 3, "trust": 1 / 3}}
+    pool = POOL | {"opening": 0.005}
+    owned = pool | {"owners": {"funder": 2 / 3, "trust": 1 / 3}}
     parties = [*PARTIES, {"name": "pool"}]
-    _, outcome, _ = of({"transfers": [owned], "parties": parties}, {"transfers": [POOL], "parties": parties})
+    _, outcome, _ = of({"transfers": [owned], "parties": parties}, {"transfers": [pool], "parties": parties})
     kept = outcome["surplus"].sel(party="pool")
     assert np.allclose(kept.isel(design=0), 0.0, atol=1e-6)
     back = (outcome["surplus"].isel(design=0) - outcome["surplus"].isel(design=1)).sel(party="funder")
-    assert np.allclose(back, 2 / 3 * kept.isel(design=1))
+    opened = pool["opening"] * outcome["budget"].isel(design=1)
+    assert np.allclose(back, 2 / 3 * (kept.isel(design=1) - opened))  # the opening was their money too
     with pytest.raises(SimulatorError, match="owners"):
         designs_from([{"name": "x", "parties": parties, "transfers": [POOL | {"owners": {"funder": 0.5}}]}])
 

@@ -75,7 +75,7 @@ class RiskPool(TransferStep, Mitigation):
     pool: PartyName
     """The party that is the pool."""
     opening: NonNegative = 0.0
-    """Balance that it opens with, as a share of the budget: money from outside."""
+    """Balance that it opens with, as a share of the budget: its owners' money, else from outside."""
     contributions: dict[str, NonNegative] = Field(default_factory=dict)
     """What each party pays in, as a share of the budget."""
     from_gains: Fraction = 0.0
@@ -93,7 +93,7 @@ class RiskPool(TransferStep, Mitigation):
     cap: NonNegative | None = None
     """Greatest closing balance, as a share of the budget; what is above goes back to those who contribute."""
     owners: dict[str, Fraction] = Field(default_factory=dict)
-    """Parts of the closing balance that come back to parties, adding to 1; without it the pool keeps it."""
+    """Parts of the balance that are parties' own, adding to 1: they open the pool, and what is left comes back."""
     event: ClassVar[str] = "pool_exhausted"
 
     def _contradictions(self) -> Iterator[Contradiction]:
@@ -114,7 +114,10 @@ class RiskPool(TransferStep, Mitigation):
         """Deficits are those before contributions; what the pool pays never exceeds what it holds."""
         budget, brought = scene.context.budget, scene.brought.get(self.pool)
         standing = {name: accounts.surplus(name) for name in self.protects}
-        accounts.fund(self.pool, self.opening * budget if brought is None else self.interest * brought)
+        if self.owners:
+            accounts.pay(self.owners, self.pool, self.opening * budget)
+        else:
+            accounts.fund(self.pool, self.opening * budget if brought is None else self.interest * brought)
         before = 0.0 if brought is None else brought
         shares = [(name, share * budget) for name, share in self.contributions.items()]
         shares += [(name, self.from_gains * np.maximum(surplus, 0.0)) for name, surplus in standing.items()]
