@@ -16,6 +16,7 @@ from simulator.present.answers.payoff import page as payoff_report
 from simulator.settlement.payoff import EXPECTED, payoff
 from simulator.settlement.populations import Populations
 from simulator.settlement.settle import settle
+from simulator.settlement.year import ContractYear
 
 SHARED = Design(name="shared", terms=[{"kind": "minimum_rate"}, {"kind": "share", "gain": 0.5, "loss": 0.3}])
 AQC = Design(
@@ -215,7 +216,7 @@ def differences(scenario, designs):
     for design in designs:
         settled_one = outcome.sel(design=design.name)
         budget = settled_one["budget"].values[0]
-        cost = populations.retained(design.exclusion)[:, -1]
+        cost = ContractYear(populations, design, design.exclusion).cost[:, -1]  # what the design itself saves is out
         curve = payoff(design, cost / budget, scenario=scenario).isel(design=0)
         parties = [party.name for party in design.parties]
         gaps = [
