@@ -260,6 +260,6 @@ def test_a_run_with_what_no_run_has_is_refused(answers: dict[str, xr.Dataset], t
 
 
 def test_a_ledger_is_declared_as_it_was() -> None:
-    assert len(VARIABLES) == 24 and len(COORDINATES) == 11
+    assert len(VARIABLES) == 30 and len(COORDINATES) == 12
     assert VARIABLES["n_above"].dims == ("replicate", "year?", "population_size", "threshold")
     assert np.all([variable.basis in ("drawn", "exact", "given") for variable in VARIABLES.values()])

@@ -135,7 +135,7 @@ def test_the_byline_names_author_date_and_version(contents: Contents) -> None:
     assert re.match(r"Prepared by A\. Actuary · Simulated on \d+ \w+ 20\d\d · 300 simulated years · seed ", told)
     assert told.endswith(f"simulator {sim.__version__}") and "Prepared" not in byline(contents)
     steps = list(next_steps(contents))
-    assert any("1 year in 20" in one for one in steps) and any("Add a shock" in one for one in steps)
+    assert any("1 year in 20" in one for one in steps) and any("Add system-wide shocks" in one for one in steps)
 
 
 @pytest.mark.heavy

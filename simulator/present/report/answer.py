@@ -55,7 +55,7 @@ def carried(contents: Contents) -> str:
 
 def answer_text(contents: Contents) -> str:
     """The answer as plain text."""
-    said = [carried(contents), "".join(part.text for part in answer(contents))]
+    said = ["".join(part.text for part in answer(contents)), carried(contents)]
     return " ".join(filter(None, said))
 
 
