@@ -213,6 +213,14 @@ def test_a_failed_check_is_loud_and_has_its_own_exit_code(scenario: Path, monkey
     assert "FAILED ITS OWN CHECK" in said
 
 
+@pytest.mark.heavy
+def test_a_run_of_several_years_pictures_the_first(scenario: Path, tmp_path: Path) -> None:
+    several = tmp_path / "years.toml"
+    several.write_text(scenario.read_text() + '\n[years]\ncontract = 2\npersistence = "none"\n')
+    assert call("run", several, "--plot", tmp_path / "a.png")[0] == 0
+    assert (tmp_path / "a.csv").read_text().startswith("population_size,threshold,cv,")
+
+
 def test_help_and_version_load_no_numerical_library() -> None:
     probe = (
         "import sys; from simulator.present.cli.main import main; print(sorted({m.split('.')[0] for m in sys.modules}))"

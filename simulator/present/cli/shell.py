@@ -258,7 +258,9 @@ def write_picture(draw: Callable[[ModuleType], Axes], path: str | os.PathLike[st
 
 
 def write_variance(summary: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the picture of variance by size, and its figures as CSV beside it; gives the CSV's path."""
+    """Write the picture of variance by size, of year 1 where there are several, and its figures as CSV beside it."""
+    if "year" in summary.dims:
+        summary = summary.sel(year=1, drop=True).drop_dims("year_other", errors="ignore")
     figures = Path(path).with_suffix(".csv")
     write_picture(lambda plots: plots.variance_by_size(summary), path)
     from ..plots.variance_by_size import plotted
