@@ -252,12 +252,19 @@ class NewTreatment(Change):
     """Cost of one treatment, money."""
     per_100k: NonNegative
     """Treatments a year for 100,000 people."""
+    service: Name | None = None
+    """The one of [[services]] that gives it; the first where absent."""
 
     def apply(self, raw: Raw) -> None:
+        _known_service(raw, self.service)
         if not self.per_100k:
             return
         price = {"family": "empirical", "values": [self.price]}
         raw["population"]["rare_services"] += [{"name": self.name, "rate_per_100k": self.per_100k, "price": price}]
+        given = [dict(one) for one in raw.get("services") or ()]
+        for giver in [one for one in given if self.service in (None, one["name"])][:1]:
+            giver["rare_services"] = [*giver.get("rare_services", ()), self.name]
+            raw["services"] = given
 
 
 class UpCoding(Change):

@@ -89,7 +89,7 @@ def test_an_answer_of_one_year_refuses_several():
 @pytest.mark.parametrize(
     "verb",
     [
-        "check S", "settle S", "answer S --margin 0.1 --at-most 0.2", "size S --members 300", "run S --exact",
+        "check S", "answer S --margin 0.1 --at-most 0.2", "size S --members 300", "run S --exact",
         "luck S --members 300 --overspend 0.04", "stress S", "sensitivity S --points 4 --statistic cv",
     ],
 )  # fmt: skip
