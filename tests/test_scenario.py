@@ -250,7 +250,7 @@ BAD = {
         "choose",
     ),
     "names that look alike": (
-        {"population": {"segments": [SEGMENTS[0] | {"name": n, "share": 0.5} for n in ("caf\u00e9", "cafe\u0301 ")]}},
+        {"population": {"segments": [SEGMENTS[0] | {"name": n, "share": 0.5} for n in ("\u00e9lan", "e\u0301lan ")]}},
         "population.segments",
         "more than one",
         "each",

@@ -139,6 +139,7 @@ def test_the_split_does_not_depend_on_chunks_or_on_larger_populations(ledger):
     assert np.array_equal(drawn.values[:, 0], ledger["service_excess_cost"].values[:6, 0])
 
 
+@pytest.mark.jit_off
 def test_a_service_of_units_and_years_adds_up():
     people = {"units": [{"name": "north", "members": 900}, {"name": "south", "members": 600}]}
     few = {"replicates": 20, "thresholds": [CAP], "seed": 3}
