@@ -61,7 +61,6 @@ def test_the_ends_of_the_range_have_the_p_of_the_confidence():
 
 
 @pytest.mark.heavy
-@pytest.mark.no_cover
 def test_a_budget_above_the_mean_makes_an_overspend_more_remarkable():
     mean = float(sim.exact(PLAIN)["mean_cost"][0, -1]) / 7
     fair, ample = luck(PLAIN, 2_000, 0.05), luck(PLAIN, 2_000, 0.05, budget=sim.PerHead(amount=1.05 * mean))
