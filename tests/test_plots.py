@@ -726,6 +726,16 @@ def test_cells_of_the_stress_map_tell_the_change(shown: dict[str, xr.Dataset]) -
     assert value < 0 and abs(number(shown_there)[0] - value) <= error and shown_there in told
 
 
+def test_parties_that_are_not_drawn_are_those_that_are_named(shown: dict[str, xr.Dataset]) -> None:
+    one = shown["cumulative_surplus"].isel(party=[1])
+    axes = sim.plots.cumulative_surplus(
+        xr.concat([one.assign_coords(party=[f"party {k}"]) for k in range(6)], "party", data_vars="minimal")
+    )
+    named = said(axes).partition("Not shown: ")[2].partition(".")[0].split(", ")
+    drawn = {text.get_text() for text in axes.figure.findobj(Text)}
+    assert len(named) == 2 and sum(f"party {k}" in drawn for k in range(6)) == 4 and not set(named) & drawn
+
+
 def test_dollars_are_money_not_mathematics() -> None:
     compared = sim.compare(sim.settle(sim.simulate(make(currency="USD"), progress=False), sim.Design(name="full risk")))
     ax = sim.plots.who_bears(compared)

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from ..figure import people
 from ..picture import Picture, PlotRequest
 from .colours import GREY
-from .style import at, finish, house_axes, label_ends, left_out, made_by, money_axis
+from .style import at, evenly, finish, house_axes, label_ends, left_out, made_by, money_axis
 
 DRAWN = ("cumulative_quantile", "cumulative_quantile_se")
 MADE_BY = "settle --out, of a scenario with [years]"
@@ -22,7 +22,7 @@ def cumulative_surplus(answer: xr.Dataset, ax: Axes | None = None, members: int 
     axes, ends, years = house_axes(ax), [], cell["year"].values
     values = cell["cumulative_quantile"].transpose("party", "quantile_level", "year")
     moves = [name for name in values["party"].values if abs(values.sel(party=name)).max() > 0]
-    for party in moves[:4]:
+    for party in (moves[place] for place in evenly(len(moves))):
         low, middle, high = values.sel(party=party, quantile_level=[0.05, 0.5, 0.95]).values
         (line,) = axes.plot(years, middle, marker="o", ms=4)
         axes.fill_between(years, low, high, color=line.get_color(), alpha=0.12, lw=0)
