@@ -334,6 +334,7 @@ def size_axis(ax: Axes, least: float, most: float, whose: str = "people in the p
 def colour_key(ax: Axes, mesh: Any, said: str, signed: bool = False) -> None:
     """A key to the colours of cells, in percent, to their right."""
     bar = ax.get_figure(root=True).colorbar(mesh, ax=ax, shrink=0.8, pad=0.02, aspect=28)  # type: ignore[union-attr]
+    assert bar.solids is not None
     bar.solids.set_rasterized(False)  # a report's pictures are drawn, and load nothing
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=7.5, length=0)
