@@ -17,6 +17,7 @@ from simulator.analysis.luck.ratio_limits import limits_by_size, limits_of_units
 from simulator.analysis.size.viable import viable_terms
 from simulator.ledger import by_unit
 
+MOVED = sim.CarveOut(at=5_000.0)
 MANY = {"replicates": 400, "population_sizes": [500, 2_000, 8_000], "thresholds": [5_000.0, 20_000.0, math.inf]}
 
 
@@ -371,3 +372,16 @@ def test_every_answer_says_whether_it_was_drawn(method: str, name: str) -> None:
     )
     answer = STATED[method][name](asked, sim.simulate(asked, progress=False))
     assert answer.attrs["method"] == method
+
+
+def test_an_exact_curve_under_a_budget_that_moves_with_the_carved_is_what_was_drawn(ledger: xr.Dataset) -> None:
+    curve = sim.exceedance(ledger, MOVED, sizes=(2_000,)).squeeze()
+    drawn, exact = (curve[name].values for name in ("p_exceed", "exact_p_exceed"))
+    often = exact > 0.02
+    error = np.sqrt(exact * (1 - exact) / ledger.sizes["replicate"])[often]
+    assert often.sum() > 10 and abs((drawn - exact)[often] / error).max() < 4
+    whole = sim.exceedance(ledger, sim.Cap(at=math.inf), sizes=(2_000,)).squeeze()
+    other = np.interp(curve["overspend"], whole["overspend"], whole["exact_p_exceed"])
+    assert abs((drawn - other)[often] / error).max() > 4  # a control: without exclusion
+    with pytest.raises(sim.SimulatorError, match="is not the rule's own, 5000"):
+        sim.exceedance(ledger, MOVED, threshold=20_000.0)

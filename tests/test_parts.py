@@ -77,6 +77,11 @@ def test_settle_and_size_by_segment_name_every_part():
     told = json.loads(done.stdout)
     assert told["by"] == "segment"
     assert list(told["parts"]) == ["low", "medium", "high", "end of life"]
+    done = CliRunner().invoke(main, ["size", file, "--by", "segment", "--exact", "--margin", "0.1", "--json"])
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(done.stdout)["parts"]) == ["low", "medium", "high", "end of life"]
+    done = CliRunner().invoke(main, ["size", file, "--by", "segment", "--out", "a.nc"])
+    assert done.exit_code == 2 and "is of one answer, and --by gives several" in done.output
     done = CliRunner().invoke(main, ["settle", file, "--by", "unit"])
     assert done.exit_code == 2
     assert "population.units" in done.output

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from conftest import SMALL
+from features import toml_of
 
 import simulator as sim
 from simulator.analysis.size.minimum import minimum_population
 from simulator.analysis.size.pooled import pooled_minimum
+from simulator.present.cli.main import main
 from simulator.scenario import scenario_from
 
 ASKED = {"margin": 0.04, "at_most": 0.05}
 
 
-def scenario(persistence: object = "none", **parts: object) -> sim.Scenario:
+def raw_of(persistence: object = "none", **parts: object) -> dict[str, Any]:
     raw = copy.deepcopy(SMALL) | {"years": {"contract": 3, "persistence": persistence}} | parts
     raw["population"]["segments"] = [raw["population"]["segments"][0] | {"share": 1.0}]
     raw["simulation"] |= {"population_sizes": [500, 20_000], "thresholds": [5_000.0]}
-    return scenario_from(raw, "scenario")
+    return raw
+
+
+def scenario(persistence: object = "none", **parts: object) -> sim.Scenario:
+    return scenario_from(raw_of(persistence, **parts), "scenario")
 
 
 SHOCK = {"shocks": [{"name": "flu", "cv": 0.01}]}
@@ -54,6 +63,15 @@ def test_more_years_than_the_contract_has_are_refused() -> None:
 def test_the_page_says_which_years() -> None:
     text = " ".join(sim.table(pooled_minimum(scenario(), 2, **ASKED)).text().split())
     assert "contract years 1 to 2 together" in text
+
+
+def test_the_verb_pools_years_and_says_what_does_not_go_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(toml_of(raw_of()), encoding="utf-8")
+    done = CliRunner().invoke(main, ["size", str(file), "--pool", "2", "--margin", "0.04"])
+    assert done.exit_code == 0 and "contract years 1 to 2 together" in " ".join(done.stdout.split())
+    done = CliRunner().invoke(main, ["size", str(file), "--pool", "2", "--members", "500"])
+    assert done.exit_code == 2 and "goes with p_overspend alone" in done.stderr
 
 
 def test_luck_over_years_is_the_exact_chance_of_their_sum() -> None:

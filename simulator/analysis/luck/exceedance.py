@@ -37,7 +37,7 @@ def exceedance(
     sizes : sequence of int, optional
         People; all of the ledger's without it.
     threshold : float, optional
-        A point of the ledger's grid; the last without it.
+        A point of the ledger's grid; without it the rule's own, or the last.
     scenario : Scenario, optional
         Needed for the exact curve where observed costs were withheld from the ledger.
 
@@ -55,7 +55,11 @@ def exceedance(
         For a size or threshold that the ledger does not have.
     """
     chosen = _chosen(ledger, "population_size", sizes or ledger["population_size"].values.tolist())
-    point = _chosen(ledger, "threshold", [ledger["threshold"].values[-1] if threshold is None else threshold])[0]
+    own = rule.fixed_thresholds()
+    if own and threshold not in (None, own[-1]):
+        raise SimulatorError("threshold", threshold, f"is not the rule's own, {own[-1]:g}", "leave it out")
+    last = own[-1] if own else ledger["threshold"].values[-1]
+    point = _chosen(ledger, "threshold", [last if threshold is None else threshold])[0]
     levels = [float(level) for level in 1 - np.geomspace(0.5, 0.5 / ledger.sizes["replicate"], _POINTS)]
     cells = summarise(ledger, rule, (0.0,), levels, scenario=scenario).sel(population_size=chosen, threshold=point)
     # where each population's own curve lies: its quantiles from the median to the largest drawn
