@@ -358,6 +358,10 @@ class OfService(Change):
         """What turns out otherwise, with this."""
         raise NotImplementedError
 
+    def _compounded(self, moves: Moves, which: Literal["activity", "price"], by: float) -> Moves:
+        key, known = self.service or "", getattr(moves, which)
+        return moves.model_copy(update={which: known | {key: (1 + known.get(key, 0.0)) * (1 + by) - 1}})
+
 
 class Activity(OfService):
     """More or less is done, at agreed prices: a tariff pays for it, a block does not."""
@@ -367,8 +371,7 @@ class Activity(OfService):
     """Change as a fraction."""
 
     def move(self, moves: Moves) -> Moves:
-        key, known = self.service or "", moves.activity
-        return moves.model_copy(update={"activity": known | {key: (1 + known.get(key, 0.0)) * (1 + self.by) - 1}})
+        return self._compounded(moves, "activity", self.by)
 
 
 class Price(OfService):
@@ -379,8 +382,7 @@ class Price(OfService):
     """Change as a fraction."""
 
     def move(self, moves: Moves) -> Moves:
-        key, known = self.service or "", moves.price
-        return moves.model_copy(update={"price": known | {key: (1 + known.get(key, 0.0)) * (1 + self.by) - 1}})
+        return self._compounded(moves, "price", self.by)
 
 
 class Elsewhere(OfService):

@@ -55,10 +55,13 @@ STRESSES = [
 ]
 
 
-def drawn(**changes) -> xr.Dataset:
+def scenario(**changes) -> sim.Scenario:
     simulation = {"replicates": 300, "population_sizes": [300, 1_000, 4_000]} | changes.pop("simulation", {})
-    known = {"designs": [SHARED], "stresses": STRESSES} | changes
-    return sim.simulate(make(simulation=simulation, **known), progress=False)
+    return make(simulation=simulation, **{"designs": [SHARED], "stresses": STRESSES} | changes)
+
+
+def drawn(**changes) -> xr.Dataset:
+    return sim.simulate(scenario(**changes), progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,9 @@ def test_a_report_on_several_years_is_of_the_first_and_has_sections_on_all() -> 
     assert [kind_of(one) for one in found.besides] == ["years", "over_years"]
     assert "contract year 1, but for the sections on all years" in byline(found)
     assert "year" not in found.summary.dims
+    assert (
+        found.whole.scenario_id == scenario(designs=[SHARED | {"year": 1}], years=years).first_year.scenario_id
+    )  # so a saved proposal is known again
 
 
 @pytest.mark.heavy

@@ -176,8 +176,8 @@ def gather(
         drawn = pool_years(drawn, {1: 1})
     with effort.task("report", 4) as advance:
         found = _gathered(drawn, margin, at_most, advance)
-        known = ledger.attrs["scenario_id"]
-        own = [one for one in besides if kind_of(one) == "propose" and one.attrs["scenario_id"] == known]
+        known = {ledger.attrs["scenario_id"], found.whole and found.whole.scenario_id}  # that of year 1 too
+        own = [one for one in besides if kind_of(one) == "propose" and one.attrs["scenario_id"] in known]
         given = tuple(one for one in besides if not any(one is mine for mine in own))
         if found.whole is not None and found.whole.search is not None:
             found = found._replace(proposed=own[0] if own else propose(found.whole))
